@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface MadeSecrets {
+  readonly serviceCredential: string
+  readonly uploadSecret: string
+  readonly registryHttpSecret: string
+}
+
+/**
+ * Makes the folder that holds everything, and takes it for this process alone. Answers how to give it back.
+ * Throws an Error whose message is one clear line.
+ */
+export function takeDataFolder(folder: string): () => void {
+  const lock = join(folder, 'lock')
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const holder = holderOf(lock)
+    if (holder !== undefined) throw new Error(`another registry-manager (process ${holder}) uses it`)
+    writeFileSync(lock, String(process.pid))
+  } catch (error) {
+    throw new Error(`DATA_DIR ${folder} cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+  return () => rmSync(lock, { force: true })
+}
+
+/** The secrets that are made once and kept. */
+export function madeSecrets(folder: string): MadeSecrets {
+  const secret = (name: string) => {
+    const file = join(folder, 'secrets', name)
+    try {
+      return readFileSync(file, 'utf8')
+    } catch {
+      const made = randomBytes(32).toString('base64url')
+      mkdirSync(join(folder, 'secrets'), { recursive: true, mode: 0o700 })
+      writeFileSync(file, made, { mode: 0o600 })
+      return made
+    }
+  }
+  return {
+    serviceCredential: secret('service-credential'),
+    uploadSecret: secret('upload-secret'),
+    registryHttpSecret: secret('registry-http-secret'),
+  }
+}
+
+function holderOf(lock: string): number | undefined {
+  try {
+    const holder = Number(readFileSync(lock, 'utf8'))
+    process.kill(holder, 0)
+    return holder === process.pid ? undefined : holder
+  } catch {
+    // No lock, or left by a process that is no more.
+    return undefined
+  }
+}

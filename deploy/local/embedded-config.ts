@@ -1,0 +1,48 @@
+import { resolve } from 'node:path'
+import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import Type from 'typebox'
+
+const schema = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', description: 'address to listen on' }),
+  PORT: settings.port(8500),
+  PUBLIC_URL: Type.Optional(settings.publicUrl),
+  TOKEN_SERVICE: settings.tokenService,
+  TOKEN_SERVICE_ALIASES: Type.Optional(Type.String()),
+  TOKEN_TTL_SECONDS: Type.Integer({ default: 300, minimum: 60, maximum: 3600 }),
+  OFFLINE_GRACE_SECONDS: Type.Integer({ default: 900, minimum: 0, maximum: 3600 }),
+  ADMIN_USERNAME: Type.String({ default: 'admin', pattern: '^[a-z0-9][a-z0-9._@-]{0,254}$' }),
+  ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
+  DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
+  DATA_DIR: Type.String({ default: './data', description: 'folder of everything that is kept' }),
+  SIGNING_KEYS_DIR: Type.Optional(Type.String()),
+  SERVICE_CREDENTIAL: Type.Optional(settings.serviceCredential),
+  UPLOAD_SECRET: Type.Optional(Type.String({ minLength: 32 })),
+  REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  REGISTRY_BINARY: Type.Optional(Type.String()),
+  REGISTRY_IMAGE: Type.Optional(Type.String()),
+  LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
+})
+
+export type EmbeddedConfig = ReturnType<typeof readConfig>
+
+/** Reads the settings of the embedded mode; throws ConfigError naming every bad variable. */
+export function readConfig(env: NodeJS.ProcessEnv) {
+  const values = readEnvironment(schema, env)
+  const publicUrl = values.PUBLIC_URL ?? `http://localhost:${values.PORT}`
+  return {
+    ...tokenNaming(publicUrl, values.TOKEN_SERVICE, values.TOKEN_SERVICE_ALIASES),
+    publicUrl,
+    host: values.HOST,
+    port: values.PORT,
+    tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
+    offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
+    administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
+    databaseUrl: values.DATABASE_URL,
+    dataDir: resolve(values.DATA_DIR),
+    signingKeysDir: values.SIGNING_KEYS_DIR,
+    serviceCredential: values.SERVICE_CREDENTIAL,
+    uploadSecret: values.UPLOAD_SECRET,
+    registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    logLevel: values.LOG_LEVEL,
+  }
+}

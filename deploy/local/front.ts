@@ -1,0 +1,39 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+
+export interface FrontServices {
+  readonly authService: FastifyInstance
+  readonly registryProxy: FastifyInstance
+}
+
+/** Parts that the product will have, and what is told until then. */
+const NOT_BUILT = /^\/(?:image-manager|containerregistries)(?:\/|$)/
+
+/**
+ * The one listener of the embedded mode. It does what the ingress does elsewhere: routes by path, and hands the
+ * request over untouched, so that every service sees the client's own connection.
+ */
+export function createFront({ authService, registryProxy }: FrontServices): Server {
+  const isRegistry = (url: string) => /^\/v2(?:[/?]|$)/.test(url)
+  const route = (request: IncomingMessage, response: ServerResponse) => {
+    const url = request.url ?? '/'
+    if (isRegistry(url)) return registryProxy.routing(request, response)
+    const [path = ''] = url.split('?', 1)
+    if (NOT_BUILT.test(path) && !path.startsWith('/image-manager/api/v1/auth/token')) return notBuilt(response, path)
+    return authService.routing(request, response)
+  }
+  const server = createServer({ headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }, route)
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // The proxy gives leave itself, once it has decided.
+    if (!isRegistry(request.url ?? '')) response.writeContinue()
+    route(request, response)
+  })
+  return server
+}
+
+function notBuilt(response: ServerResponse, path: string): void {
+  const detail = `${path} is not served yet: this release has no image-manager and no registry tokens`
+  const problem = { type: 'about:blank', title: 'Not Implemented', status: 501, detail }
+  response.writeHead(501, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem))
+}

@@ -1,0 +1,46 @@
+// Plain JavaScript for the machine's own Node (20 or newer): it makes the workspace ready for Node 26.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The repository's folder. */
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+
+const STAMP = join(ROOT, 'node_modules', '.installed-lock')
+
+/** Ends the process with one line that says what is wrong and what would be right. */
+export function giveUp(line) {
+  process.stderr.write(`${line}\n`)
+  process.exit(1)
+}
+
+/** Installs the workspace from the lock file, unless that was done. Says what it does through `say`. */
+export function installWorkspace(say) {
+  const lock = createHash('sha256').update(readFileSync(join(ROOT, 'pnpm-lock.yaml'))).digest('hex')
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return
+  const { packageManager } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  say(`installing packages with ${packageManager} (only when they changed)`)
+  const args = ['--yes', packageManager, 'install', '--frozen-lockfile', '--reporter=append-only']
+  const { status, error, stdout, stderr } = spawnSync('npx', args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: { ...process.env, CI: 'true' },
+  })
+  if (status !== 0) giveUp(`the packages cannot be installed:\n${error?.message ?? stdout + stderr}`)
+  writeFileSync(STAMP, lock)
+}
+
+/** The Node 26 that runs the product: the workspace's own, or this one where no package of it exists. */
+export function findNode() {
+  const own = join(ROOT, 'node_modules', '.bin', 'node')
+  if (existsSync(own)) return own
+  if (Number(process.versions.node.split('.')[0]) >= 26) return process.execPath
+  return giveUp(`Node 26 or newer is needed on ${process.platform}-${process.arch}: this is ${process.version}`)
+}
+
+/** The environment for programs of the workspace: its own commands come first. */
+export function workspaceEnv() {
+  return { ...process.env, PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH ?? ''}` }
+}

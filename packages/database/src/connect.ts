@@ -1,0 +1,52 @@
+import { PGlite } from '@electric-sql/pglite'
+import { Kysely, PGliteDialect, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Schema } from './schema.ts'
+
+export type Database = Kysely<Schema>
+
+/**
+ * Connects to Postgres. Nothing is opened before the first query; a server that is away makes queries fail
+ * within seconds, with errors that `isDatabaseUnavailable` knows.
+ */
+export function connectPostgres(databaseUrl: string, maxConnections = 10): Database {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: maxConnections,
+    connectionTimeoutMillis: 2000,
+    query_timeout: 5000,
+    statement_timeout: 5000,
+    keepAlive: true,
+  })
+  // An idle connection that breaks is the pool's to replace; unheard, the event would end the process.
+  pool.on('error', () => {})
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** Opens (or makes) a Postgres inside this process, with its data in a folder. One connection, no more. */
+export async function openPglite(folder: string): Promise<Database> {
+  const pglite = await PGlite.create(folder)
+  return new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) })
+}
+
+/** SQLSTATE classes and codes, and errors of the network, that mean "not now" rather than "not so". */
+const AWAY_STATES = /^(?:08|53|57P0[1-5]|25006)/
+const AWAY_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT'])
+const AWAY_MESSAGES = /timeout exceeded when trying to connect|Connection terminated|Query read timeout|not queryable/
+
+/**
+ * Whether an error of a query means that the database is away (and the query may be tried again later).
+ * Source: PostgreSQL, appendix A "Error Codes"; node-postgres' own messages where it gives no code.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code, message } = error as Error & { code?: string }
+  if (code !== undefined && (AWAY_CODES.has(code) || AWAY_STATES.test(code))) return true
+  if (AWAY_MESSAGES.test(message)) return true
+  return error instanceof AggregateError && error.errors.some(isDatabaseUnavailable)
+}
+
+/** Whether an error says that a unique name is taken. */
+export function isUniqueViolation(error: unknown): boolean {
+  return (error as { code?: string } | null)?.code === '23505'
+}

@@ -1,0 +1,16 @@
+import { Migrator } from 'kysely/migration'
+import type { Database } from './connect.ts'
+import * as accounts from './migrations/2026-11-21-accounts.ts'
+
+const MIGRATIONS = { '2026-11-21-accounts': accounts }
+
+/**
+ * Brings the schema to this version. Safe to call from several processes at once: one works, the others wait.
+ * Answers the names of the migrations that it ran; throws the first one's error, with all of it undone.
+ */
+export async function migrateToLatest(db: Database): Promise<readonly string[]> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
+  const { error, results = [] } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+  return results.map(({ migrationName }) => migrationName)
+}

@@ -1,0 +1,30 @@
+/** What a manifest is asked for by. */
+export type Reference = { readonly tag: string } | { readonly digest: string }
+
+const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
+const ENCODED_LENGTH: ReadonlyMap<string, number> = new Map([
+  ['sha256', 64],
+  ['sha512', 128],
+])
+const LOWER_HEX = /^[0-9a-f]+$/
+
+/** Whether `text` is a tag. Source: OCI distribution-spec 1.1, `<reference>` as a tag. */
+export function isTag(text: string): boolean {
+  return TAG.test(text)
+}
+
+/**
+ * Whether `text` is a digest in one of the registered algorithms, sha256 or sha512, in lower-case hex.
+ * Source: OCI image-spec 1.1, descriptor.md, "Registered algorithms".
+ */
+export function isDigest(text: string): boolean {
+  const colon = text.indexOf(':')
+  const encoded = text.slice(colon + 1)
+  return ENCODED_LENGTH.get(text.slice(0, colon)) === encoded.length && LOWER_HEX.test(encoded)
+}
+
+/** Reads a manifest reference; anything with a colon is meant as a digest. Undefined when it is neither. */
+export function parseReference(text: string): Reference | undefined {
+  if (text.includes(':')) return isDigest(text) ? { digest: text } : undefined
+  return isTag(text) ? { tag: text } : undefined
+}

@@ -1,0 +1,171 @@
+import type { RegistryError } from './error-codes.ts'
+import { isRepositoryName } from './name.ts'
+import type { Reference } from './reference.ts'
+import { isDigest, parseReference } from './reference.ts'
+
+interface InRepository {
+  readonly repository: string
+}
+type Method<Allowed extends string> = { readonly method: Allowed }
+
+/** A request to the registry, understood: one variant for each route of the OCI distribution-spec 1.1. */
+export type RegistryRequest =
+  | ({ readonly kind: 'base' } & Method<'GET' | 'HEAD'>)
+  | ({ readonly kind: 'catalog'; readonly n?: number; readonly last?: string } & Method<'GET' | 'HEAD'>)
+  | ({ readonly kind: 'tags'; readonly n?: number; readonly last?: string } & InRepository &
+      Method<'GET' | 'HEAD'>)
+  | ({ readonly kind: 'referrers'; readonly digest: string; readonly artifactType?: string } & InRepository &
+      Method<'GET' | 'HEAD'>)
+  | ({ readonly kind: 'manifest'; readonly reference: Reference } & InRepository &
+      Method<'GET' | 'HEAD' | 'PUT' | 'DELETE'>)
+  | ({ readonly kind: 'blob'; readonly digest: string } & InRepository & Method<'GET' | 'HEAD' | 'DELETE'>)
+  | ({ readonly kind: 'upload-start'; readonly mount?: BlobMount } & InRepository & Method<'POST'>)
+  | ({
+      readonly kind: 'upload'
+      readonly id: string
+      /** The registry's own state parameter, handed back as it was given. */
+      readonly state?: string
+      /** What binds the upload to the account that began it. */
+      readonly binding?: string
+      /** The digest that a closing PUT names. */
+      readonly digest?: string
+    } & InRepository &
+      Method<'GET' | 'HEAD' | 'PATCH' | 'PUT' | 'DELETE'>)
+
+/** A blob to be taken over from another repository. */
+export interface BlobMount {
+  readonly digest: string
+  readonly from: string
+}
+
+export type ParsedRegistryRequest =
+  | { readonly request: RegistryRequest }
+  | { readonly refused: RegistryError; readonly allow?: readonly string[] }
+
+const MAX_PAGE = 1000
+const UPLOAD_ID = /^[a-zA-Z0-9][a-zA-Z0-9._=-]{0,127}$/
+const READ = ['GET', 'HEAD']
+
+const NOT_FOUND: ParsedRegistryRequest = {
+  refused: { code: 'UNSUPPORTED', status: 404, message: 'no such registry endpoint' },
+}
+
+/**
+ * Parses method, path and query of a request below `/v2`, as they stand in the request line.
+ * Nothing is decoded but `%3A` in the last segment (clients may encode a digest's colon); every other
+ * escape, dot segment, empty segment or capital fails the grammar of the place where it stands.
+ * Unknown query parameters are dropped; of a repeated one the first counts.
+ * Source: OCI distribution-spec 1.1, "Endpoints".
+ */
+export function parseRegistryRequest(method: string, target: string): ParsedRegistryRequest {
+  const [path = '', search = ''] = splitOnce(target, '?')
+  const query = new URLSearchParams(search)
+  if (path === '/v2' || path === '/v2/') return withMethod(method, READ, { kind: 'base' })
+  if (!path.startsWith('/v2/')) return NOT_FOUND
+  const segments = path.slice('/v2/'.length).split('/')
+  const last = (segments.at(-1) ?? '').replace(/%3a/i, ':')
+  const [beforeLast, secondBeforeLast] = [segments.at(-2), segments.at(-3)]
+
+  if (path === '/v2/_catalog') return page(method, query, { kind: 'catalog' })
+  if (beforeLast === 'tags' && last === 'list') {
+    return inRepository(segments.slice(0, -2), (repository) => page(method, query, { kind: 'tags', repository }))
+  }
+  if (beforeLast === 'manifests') {
+    return inRepository(segments.slice(0, -2), (repository) => {
+      const reference = parseReference(last)
+      if (reference === undefined) {
+        return { refused: { code: last.includes(':') ? 'DIGEST_INVALID' : 'TAG_INVALID', detail: last } }
+      }
+      return withMethod(method, [...READ, 'PUT', 'DELETE'], { kind: 'manifest', repository, reference })
+    })
+  }
+  if (beforeLast === 'referrers') {
+    return withDigest(segments, last, (repository, digest) => {
+      const artifactType = query.get('artifactType') ?? undefined
+      return withMethod(method, READ, { kind: 'referrers', repository, digest, artifactType })
+    })
+  }
+  if (beforeLast === 'uploads' && secondBeforeLast === 'blobs') {
+    return inRepository(segments.slice(0, -3), (repository) =>
+      last === '' ? uploadStart(method, query, repository) : upload(method, query, repository, last),
+    )
+  }
+  if (beforeLast === 'blobs') {
+    return withDigest(segments, last, (repository, digest) =>
+      withMethod(method, [...READ, 'DELETE'], { kind: 'blob', repository, digest }),
+    )
+  }
+  return NOT_FOUND
+}
+
+/**
+ * The mount that an upload's parameters ask for, or undefined when they ask for none.
+ * A mount without `from` is an ordinary upload: which repository the blob is in is for the client to say.
+ * Source: OCI distribution-spec 1.1, "Mounting a blob from another repository".
+ */
+export function parseMount(query: URLSearchParams): BlobMount | undefined | { refused: RegistryError } {
+  const [digest, from] = [query.get('mount'), query.get('from')]
+  if (digest === null || from === null) return undefined
+  if (!isDigest(digest)) return { refused: { code: 'DIGEST_INVALID', detail: digest } }
+  if (!isRepositoryName(from)) return { refused: { code: 'NAME_INVALID', detail: from } }
+  return { digest, from }
+}
+
+function uploadStart(method: string, query: URLSearchParams, repository: string): ParsedRegistryRequest {
+  const mount = parseMount(query)
+  if (mount !== undefined && 'refused' in mount) return mount
+  return withMethod(method, ['POST'], { kind: 'upload-start', repository, mount })
+}
+
+function upload(method: string, query: URLSearchParams, repository: string, id: string): ParsedRegistryRequest {
+  if (!UPLOAD_ID.test(id)) return { refused: { code: 'BLOB_UPLOAD_UNKNOWN', detail: id } }
+  const digest = query.get('digest') ?? undefined
+  if (method === 'PUT' && (digest === undefined || !isDigest(digest))) {
+    return { refused: { code: 'DIGEST_INVALID', detail: digest } }
+  }
+  const parameters = {
+    state: query.get('_state') ?? undefined,
+    binding: query.get('_binding') ?? undefined,
+    digest: method === 'PUT' ? digest : undefined,
+  }
+  return withMethod(method, [...READ, 'PATCH', 'PUT', 'DELETE'], { kind: 'upload', repository, id, ...parameters })
+}
+
+function page(method: string, query: URLSearchParams, request: object): ParsedRegistryRequest {
+  const n = query.get('n')
+  if (n !== null && !/^[0-9]{1,15}$/.test(n)) {
+    const message = 'n must be a whole number of 0 or more'
+    return { refused: { code: 'PAGINATION_NUMBER_INVALID', message, detail: { n } } }
+  }
+  const limits = { n: n === null ? undefined : Math.min(Number(n), MAX_PAGE), last: query.get('last') ?? undefined }
+  return withMethod(method, READ, { ...request, ...limits })
+}
+
+function inRepository(
+  components: readonly string[],
+  then: (repository: string) => ParsedRegistryRequest,
+): ParsedRegistryRequest {
+  const name = components.join('/')
+  return isRepositoryName(name) ? then(name) : { refused: { code: 'NAME_INVALID', detail: name } }
+}
+
+function withDigest(
+  segments: readonly string[],
+  digest: string,
+  then: (repository: string, digest: string) => ParsedRegistryRequest,
+): ParsedRegistryRequest {
+  return inRepository(segments.slice(0, -2), (repository) =>
+    isDigest(digest) ? then(repository, digest) : { refused: { code: 'DIGEST_INVALID', detail: digest } },
+  )
+}
+
+/** The one place where a request is put together: each caller has parsed the fields of its kind. */
+function withMethod(method: string, allow: readonly string[], fields: object): ParsedRegistryRequest {
+  if (!allow.includes(method)) return { refused: { code: 'UNSUPPORTED' }, allow }
+  return { request: { ...fields, method } as RegistryRequest }
+}
+
+function splitOnce(text: string, separator: string): [string, string?] {
+  const at = text.indexOf(separator)
+  return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import type { Static, TObject } from 'typebox'
+import Value from 'typebox/value'
+
+/** Settings that cannot be used. Each problem names its variable and says what would be right. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration is not valid:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads settings from environment variables. The schema's property names are the variables' names; each may
+ * be given as `NAME_FILE` instead, the path of a file that holds the value. Empty variables count as absent.
+ * Never puts a value into an error: it may be a secret. Throws ConfigError naming every bad variable.
+ */
+export function readEnvironment<Schema extends TObject>(
+  schema: Schema,
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Static<Schema>> {
+  const problems: string[] = []
+  const given: Record<string, string> = {}
+  for (const name of Object.keys(schema.properties)) {
+    const file = env[`${name}_FILE`]
+    if (env[name] && file) problems.push(`${name} and ${name}_FILE are both set: set one of them`)
+    const value = env[name] || (file && readSecretFile(name, file, problems))
+    if (value) given[name] = value
+  }
+  const values = Value.Convert(schema, Value.Default(schema, given))
+  for (const { instancePath, keyword, params, message } of Value.Errors(schema, values)) {
+    if (keyword === 'required') {
+      const { requiredProperties } = params as { requiredProperties: string[] }
+      for (const name of requiredProperties) {
+        if (env[`${name}_FILE`]) continue
+        problems.push(`${name} is required${describe(schema, name)}`)
+      }
+    } else {
+      const name = instancePath.slice(1)
+      problems.push(`${name} ${message}${describe(schema, name)}`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(values as Static<Schema>)
+}
+
+function readSecretFile(name: string, file: string, problems: string[]): string | undefined {
+  try {
+    const value = readFileSync(file, 'utf8').trimEnd()
+    if (value === '') problems.push(`${name}_FILE names an empty file: ${file}`)
+    return value
+  } catch (error) {
+    problems.push(`${name}_FILE cannot be read: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+function describe(schema: TObject, name: string): string {
+  const { description } = schema.properties[name] as { description?: string }
+  return description === undefined ? '' : ` (${description})`
+}

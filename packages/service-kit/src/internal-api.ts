@@ -1,0 +1,59 @@
+import Type from 'typebox'
+
+/*
+ * What the services ask each other on their internal ports: each shape written once, for the one that answers
+ * and the ones that ask.
+ */
+
+const closed = { additionalProperties: false }
+
+/** Access as in a token's `access` claim. */
+export const AccessList = Type.Array(
+  Type.Object({ type: Type.String(), name: Type.String(), actions: Type.Array(Type.String()) }, closed),
+  { maxItems: 100 },
+)
+
+/** `POST /internal/service-tokens`: a token that a service works with. */
+export const ServiceTokenRequest = Type.Object(
+  { service: Type.String({ pattern: '^[a-z-]+$' }), access: AccessList },
+  closed,
+)
+
+/** A token and its life in seconds. */
+export const IssuedToken = Type.Object({ token: Type.String(), expiresIn: Type.Integer() })
+
+/** `POST /internal/token-exchanges`: a token for somebody's credentials. */
+export const ExchangeRequest = Type.Object(
+  { username: Type.String(), password: Type.String(), address: Type.String(), access: AccessList },
+  closed,
+)
+
+export const ExchangeAnswer = Type.Union([
+  Type.Object({ outcome: Type.Literal('issued'), token: Type.String(), expiresIn: Type.Integer() }),
+  Type.Object({ outcome: Type.Literal('refused') }),
+  Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
+])
+
+/** `GET /internal/accounts/{uid}`: who an account is. */
+export const AccountAnswer = Type.Object({
+  kind: Type.Literal('user'),
+  role: Type.Enum(['cluster-administrator', 'administrator', 'user']),
+  namespaces: Type.Array(Type.String()),
+  generation: Type.Integer(),
+})
+
+/** `GET /internal/revocations`: least living generations by account id. */
+export const Revocations = Type.Object({ accounts: Type.Record(Type.String(), Type.Integer()) })
+
+/** `GET /.well-known/jwks.json`. Source: RFC 7517 §5. */
+export const Jwks = Type.Object({
+  keys: Type.Array(
+    Type.Object({
+      kid: Type.String(),
+      kty: Type.Literal('EC'),
+      crv: Type.Literal('P-256'),
+      x: Type.String(),
+      y: Type.String(),
+    }),
+  ),
+})

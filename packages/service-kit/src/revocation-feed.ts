@@ -1,0 +1,54 @@
+import type { ServiceClient } from './http-client.ts'
+import { Revocations } from './internal-api.ts'
+import type { HealthCheck } from './internal.ts'
+
+export interface RevocationFeed {
+  /** Whether a token of this generation is dead. Undefined while no feed was ever had: then nobody knows. */
+  isRevoked(uid: string, generation: number): boolean | undefined
+  readonly check: HealthCheck
+  start(): void
+  stop(): void
+}
+
+const POLL_MS = 1000
+const STALE_MS = 5000
+
+/**
+ * Follows auth-service's revocations, asking each second. While it does not answer, the last answer holds:
+ * what it cannot know yet is bounded by the tokens' short life, and readiness says that it is degraded.
+ */
+export function createRevocationFeed(authService: ServiceClient, now: () => number): RevocationFeed {
+  let accounts: ReadonlyMap<string, number> | undefined
+  let heardAt = -Infinity
+  let timer: NodeJS.Timeout | undefined
+
+  const poll = async () => {
+    const begun = now()
+    try {
+      const answer = await authService.get('/internal/revocations', Revocations)
+      accounts = new Map(Object.entries(answer.accounts))
+      heardAt = now()
+    } catch {
+      // The health check tells; the next poll is soon.
+    }
+    if (timer !== undefined) timer = setTimeout(poll, Math.max(0, POLL_MS - (now() - begun)))
+  }
+
+  return {
+    isRevoked: (uid, generation) => accounts && generation < (accounts.get(uid) ?? 0),
+    check: async () => {
+      if (accounts === undefined) throw new Error('no revocations were ever had from auth-service')
+      const silence = now() - heardAt
+      return silence < STALE_MS
+        ? 'ok'
+        : { degraded: `auth-service has been silent for ${Math.round(silence / 1000)} s` }
+    },
+    start: () => {
+      timer = setTimeout(poll, 0)
+    },
+    stop: () => {
+      clearTimeout(timer)
+      timer = undefined
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import Type from 'typebox'
+
+/** Settings that several services share: each is written once, here. */
+export const settings = {
+  host: Type.String({ default: '0.0.0.0', description: 'address to listen on' }),
+  port: (fallback: number) =>
+    Type.Integer({ default: fallback, minimum: 0, maximum: 65535, description: 'public port' }),
+  internalPort: (fallback: number) =>
+    Type.Integer({
+      default: fallback,
+      minimum: 0,
+      maximum: 65535,
+      description: 'port for probes, metrics and the other services; never routed by the ingress',
+    }),
+  url: (description: string) => Type.String({ pattern: '^https?://[^/?#]+/?$', description }),
+  publicUrl: Type.String({
+    pattern: '^https?://[^/?#@]+/?$',
+    description: 'URL under which clients reach the registry, such as https://registry.example.com',
+  }),
+  tokenService: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9._:-]+$',
+      description: 'the name that tokens are made for; the host[:port] of PUBLIC_URL when absent',
+    }),
+  ),
+  serviceCredential: Type.String({
+    minLength: 32,
+    description: 'secret that the services show each other, 32 characters or more',
+  }),
+  logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'least level that is logged: fatal, error, warn, info, debug, trace or silent',
+  }),
+}

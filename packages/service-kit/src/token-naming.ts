@@ -1,0 +1,25 @@
+export interface TokenNaming {
+  /** `iss` of every token. */
+  readonly issuer: string
+  /** `aud` of every token, and the `service` of challenges. */
+  readonly service: string
+  /** Names under which clients may ask for the service, itself among them. */
+  readonly aliases: readonly string[]
+}
+
+/**
+ * Who issues tokens, and for whom: the host[:port] of the public URL, unless settings say otherwise.
+ * Without a list of aliases, clients may also say `token-service`, the bare host, or host:port.
+ */
+export function tokenNaming(publicUrl: string, service?: string, aliasList?: string): TokenNaming {
+  const url = new URL(publicUrl)
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80')
+  const name = service ?? url.host
+  const aliases = aliasList?.split(',').map((alias) => alias.trim()) ?? [
+    'token-service',
+    url.host,
+    url.hostname,
+    `${url.hostname}:${port}`,
+  ]
+  return { issuer: url.host, service: name, aliases: [...new Set([name, ...aliases])] }
+}

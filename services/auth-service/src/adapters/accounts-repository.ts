@@ -1,0 +1,127 @@
+import type { AccountsTable, Database } from '@registry-manager/database'
+import type { Selectable } from 'kysely'
+import type { Account, Role, StoredAccount } from '../domain/account.ts'
+
+export interface NewAccount {
+  readonly username: string
+  readonly directory: boolean
+  readonly role: Role
+  readonly enabled: boolean
+  readonly namespaces: readonly string[]
+  readonly passwordHash: string | null
+}
+
+export type AccountChange = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
+
+export type AccountsRepository = ReturnType<typeof createAccountsRepository>
+
+/** Accounts and their revocations in Postgres, a query a method. Usernames come in lower case. */
+export function createAccountsRepository(db: Database) {
+  const accounts = () => db.selectFrom('accounts').selectAll()
+  return {
+    async findByUsername(username: string): Promise<StoredAccount | undefined> {
+      const row = await accounts().where('username', '=', username).executeTakeFirst()
+      return row && toAccount(row)
+    },
+
+    async findById(id: string): Promise<StoredAccount | undefined> {
+      const row = await accounts().where('id', '=', id).executeTakeFirst()
+      return row && toAccount(row)
+    },
+
+    async list(offset: number, limit: number): Promise<Account[]> {
+      const rows = await accounts().orderBy('username').offset(offset).limit(limit).execute()
+      return rows.map(toAccount)
+    },
+
+    async count(): Promise<number> {
+      const row = await db
+        .selectFrom('accounts')
+        .select((eb) => eb.fn.countAll().as('count'))
+        .executeTakeFirstOrThrow()
+      return Number(row.count)
+    },
+
+    /** Enabled cluster administrators, locked so that two changes cannot both leave "the other one". */
+    async lockAdministrators(): Promise<string[]> {
+      const rows = await db
+        .selectFrom('accounts')
+        .select('id')
+        .where('role', '=', 'cluster-administrator')
+        .where('enabled', '=', true)
+        .orderBy('id')
+        .forUpdate()
+        .execute()
+      return rows.map(({ id }) => id)
+    },
+
+    /** Throws what `isUniqueViolation` knows when the name is taken. */
+    async insert(account: NewAccount): Promise<Account> {
+      const row = await db
+        .insertInto('accounts')
+        .values({
+          username: account.username,
+          directory: account.directory,
+          role: account.role,
+          enabled: account.enabled,
+          namespaces: [...account.namespaces],
+          password_hash: account.passwordHash,
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return toAccount(row)
+    },
+
+    async update(id: string, change: AccountChange): Promise<Account> {
+      const row = await db
+        .updateTable('accounts')
+        .set({ ...toColumns(change), updated_at: new Date() })
+        .where('id', '=', id)
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return toAccount(row)
+    },
+
+    async remove(id: string): Promise<void> {
+      await db.deleteFrom('accounts').where('id', '=', id).execute()
+    },
+
+    /** Ends everything that was issued to an account in generations below this one. */
+    async revoke(id: string, leastGeneration: number): Promise<void> {
+      const revocation = { least_generation: leastGeneration, revoked_at: new Date() }
+      await db
+        .insertInto('revocations')
+        .values({ account_id: id, ...revocation })
+        .onConflict((conflict) => conflict.column('account_id').doUpdateSet(revocation))
+        .execute()
+    },
+
+    /** Least generations by account id, of the revocations since a time. */
+    async revocationsSince(since: Date): Promise<Map<string, number>> {
+      const rows = await db
+        .selectFrom('revocations')
+        .select(['account_id', 'least_generation'])
+        .where('revoked_at', '>=', since)
+        .execute()
+      return new Map(rows.map((row) => [row.account_id, row.least_generation]))
+    },
+
+    async forgetRevocationsBefore(time: Date): Promise<void> {
+      await db.deleteFrom('revocations').where('revoked_at', '<', time).execute()
+    },
+  }
+}
+
+function toAccount(row: Selectable<AccountsTable>): StoredAccount {
+  const { id, username, directory, role, enabled, namespaces, generation } = row
+  const { password_hash: passwordHash, created_at: createdAt } = row
+  return { id, username, directory, role, enabled, namespaces, generation, passwordHash, createdAt }
+}
+
+function toColumns({ namespaces, passwordHash, ...same }: AccountChange) {
+  return {
+    ...same,
+    ...(namespaces !== undefined && { namespaces: [...namespaces] }),
+    ...(passwordHash !== undefined && { password_hash: passwordHash }),
+  }
+}

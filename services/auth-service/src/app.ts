@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import type { Database } from '@registry-manager/database'
+import { isDatabaseUnavailable } from '@registry-manager/database'
+import type { RunnableService } from '@registry-manager/service-kit'
+import {
+  createMetrics,
+  createServer,
+  createTokenVerifier,
+  health,
+  requireServiceCredential,
+} from '@registry-manager/service-kit'
+import { createPasswordHasher } from './adapters/password-hasher.ts'
+import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
+import { createRevocationSnapshot } from './adapters/revocation-snapshot.ts'
+import type { SigningKeys } from './adapters/signing-keys.ts'
+import { watchSigningKeys } from './adapters/watch-signing-keys.ts'
+import { createUsersStore } from './adapters/users-store.ts'
+import type { AuthServiceConfig } from './config.ts'
+import { createTokenIssuer } from './domain/issue-token.ts'
+import { createSignIn } from './domain/sign-in.ts'
+import { createThrottle } from './domain/throttle.ts'
+import { createVerifiedMemory } from './domain/verified-memory.ts'
+import { internal } from './routes/internal.ts'
+import { jwks } from './routes/jwks.ts'
+import { token } from './routes/token.ts'
+import { users } from './routes/users.ts'
+
+export interface AuthServiceDeps {
+  readonly db: Database
+  readonly keys: SigningKeys
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  readonly logStream?: { write(line: string): void }
+}
+
+/** Accounts, tokens and keys: who somebody is, what they may do, and a signed word for it. */
+export async function createAuthService(
+  config: AuthServiceConfig,
+  { db, keys, now = Date.now, logStream }: AuthServiceDeps,
+): Promise<RunnableService> {
+  const { issuer: iss, service, aliases, tokenLifeSeconds, offlineGraceSeconds, logLevel } = config
+  const whoIsAway = (error: unknown) => (isDatabaseUnavailable(error) ? 'the database' : undefined)
+  const usersStore = createUsersStore(db, createPasswordHasher(), now)
+  const refreshTokens = createRefreshTokensRepository(db, now)
+  const revocations = createRevocationSnapshot({
+    load: usersStore.revocationsSince,
+    now,
+    // A token may be issued from memory as late as the grace allows, and lives its life then.
+    windowMs: (tokenLifeSeconds + offlineGraceSeconds + 60) * 1000,
+  })
+  const signIn = createSignIn({
+    findAccount: usersStore.findByUsername,
+    findByRefreshToken: async (secret) => {
+      const id = await refreshTokens.findAccountId(secret, service)
+      const account = id === undefined ? undefined : await usersStore.findById(id)
+      return account?.enabled ? account : undefined
+    },
+    isUnavailable: isDatabaseUnavailable,
+    verifyPassword: usersStore.verifyPassword,
+    isRevoked: revocations.isRevoked,
+    memory: createVerifiedMemory({
+      key: randomBytes(32),
+      now,
+      maxAgeMs: offlineGraceSeconds * 1000,
+      maxEntries: 50_000,
+    }),
+    throttle: createThrottle({ now, maxFailures: 20, windowMs: 60_000, maxKeys: 50_000 }),
+  })
+  const issuer = createTokenIssuer({
+    issuer: iss,
+    audience: service,
+    lifeSeconds: tokenLifeSeconds,
+    sign: keys.sign,
+    now,
+  })
+  const findKey = async (kid: string) => keys.findKey(kid)
+  const identities = {
+    verifyToken: createTokenVerifier({ issuer: iss, audience: service, findKey }),
+    findAccountById: usersStore.findById,
+  }
+  const shared = { ...identities, signIn, whoIsAway, realm: service }
+
+  const metrics = createMetrics('auth-service')
+  const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
+  const publicApp = createServer(server)
+  await publicApp.register(jwks, { keys })
+  await publicApp.register(token, { ...shared, service, aliases, issuer, refreshTokens })
+  await publicApp.register(users, { ...shared, users: usersStore })
+
+  const internalApp = createServer(server)
+  const watch = watchSigningKeys(keys, (err) => internalApp.log.error({ err }, 'the signing keys cannot be read'))
+  const checks = { revocations: revocations.check, 'signing-keys': watch.check }
+  await internalApp.register(health, { metrics, checks })
+  await internalApp.register(jwks, { keys })
+  await internalApp.register(async (app) => {
+    requireServiceCredential(app, config.serviceCredential)
+    await app.register(internal, { signIn, issuer, revocations, findAccountById: usersStore.findById })
+  })
+  internalApp.addHook('onReady', revocations.start)
+  internalApp.addHook('onClose', async () => {
+    revocations.stop()
+    watch.stop()
+  })
+  return { publicApp, internalApp }
+}

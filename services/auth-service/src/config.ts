@@ -1,0 +1,90 @@
+import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import Type from 'typebox'
+
+const schema = Type.Object({
+  HOST: settings.host,
+  PORT: settings.port(8001),
+  INTERNAL_PORT: settings.internalPort(9001),
+  PUBLIC_URL: settings.publicUrl,
+  TOKEN_SERVICE: settings.tokenService,
+  TOKEN_SERVICE_ALIASES: Type.Optional(
+    Type.String({ description: 'names that clients may ask for instead of TOKEN_SERVICE, separated by commas' }),
+  ),
+  TOKEN_TTL_SECONDS: Type.Integer({
+    default: 300,
+    minimum: 60,
+    maximum: 3600,
+    description: 'life of a token, 60 to 3600 seconds',
+  }),
+  OFFLINE_GRACE_SECONDS: Type.Integer({
+    default: 900,
+    minimum: 0,
+    maximum: 3600,
+    description: 'how long known credentials still get pull-only tokens while the database is away',
+  }),
+  ADMIN_USERNAME: Type.String({
+    default: 'admin',
+    pattern: '^[a-z0-9][a-z0-9._@-]{0,254}$',
+    description: 'the first cluster administrator; used only while there is none',
+  }),
+  ADMIN_PASSWORD: Type.Optional(
+    Type.String({
+      minLength: 8,
+      maxLength: 1024,
+      description: 'password of the first cluster administrator; required while there is none',
+    }),
+  ),
+  DATABASE_URL: Type.String({
+    pattern: '^postgres(ql)?://',
+    description: 'such as postgres://user@host/database',
+  }),
+  SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
+  SERVICE_CREDENTIAL: settings.serviceCredential,
+  LOG_LEVEL: settings.logLevel,
+})
+
+export interface AuthServiceConfig {
+  /** `iss` of every token. */
+  readonly issuer: string
+  /** `aud` of every token. */
+  readonly service: string
+  /** Names under which clients may ask for the service, itself among them. */
+  readonly aliases: readonly string[]
+  readonly tokenLifeSeconds: number
+  readonly offlineGraceSeconds: number
+  readonly administrator: { readonly username: string; readonly password: string | undefined }
+  readonly serviceCredential: string
+  readonly logLevel: string
+}
+
+/** What only `main.ts` needs: where to listen and what to open. */
+export interface AuthServiceSurroundings {
+  readonly host: string
+  readonly port: number
+  readonly internalPort: number
+  readonly databaseUrl: string
+  readonly signingKeysDir: string
+}
+
+/** Reads the settings; throws ConfigError naming every bad variable. */
+export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServiceSurroundings] {
+  const values = readEnvironment(schema, env)
+  const { PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES } = values
+  return [
+    {
+      ...tokenNaming(PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES),
+      tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
+      offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
+      administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
+      serviceCredential: values.SERVICE_CREDENTIAL,
+      logLevel: values.LOG_LEVEL,
+    },
+    {
+      host: values.HOST,
+      port: values.PORT,
+      internalPort: values.INTERNAL_PORT,
+      databaseUrl: values.DATABASE_URL,
+      signingKeysDir: values.SIGNING_KEYS_DIR,
+    },
+  ]
+}

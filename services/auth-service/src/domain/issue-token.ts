@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto'
+import type { Access } from '@registry-manager/oci'
+import type { Account } from './account.ts'
+import type { SignedClaims } from './claims.ts'
+import { makeClaims } from './claims.ts'
+import { grant, onlyPull } from './grant.ts'
+
+export interface IssuedToken {
+  readonly token: string
+  /** Seconds. */
+  readonly expiresIn: number
+  /** RFC 3339. */
+  readonly issuedAt: string
+  readonly access: readonly Access[] | null
+}
+
+export interface AccountTokenRequest {
+  readonly account: Account
+  /** Null asks for an identity token. */
+  readonly scopes: readonly Access[] | null
+  /** Issued from memory, while nobody can say whether the account was revoked: then it only pulls. */
+  readonly offline?: boolean
+  /** Seconds since the epoch that the token does not outlive. */
+  readonly notAfter?: number
+}
+
+export interface TokenIssuer {
+  forAccount(request: AccountTokenRequest): IssuedToken
+  /** A token that one of our services works with; its subject is `service:NAME`, which no user can be called. */
+  forService(name: string, access: readonly Access[]): IssuedToken
+}
+
+export interface TokenIssuerOptions {
+  readonly issuer: string
+  readonly audience: string
+  readonly lifeSeconds: number
+  readonly sign: (claims: SignedClaims) => string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
+  const { issuer, audience, lifeSeconds, sign } = options
+  const issue = (
+    subject: { sub: string; uid?: string; gen?: number },
+    access: readonly Access[] | null,
+    notAfter?: number,
+  ): IssuedToken => {
+    const now = Math.floor(options.now() / 1000)
+    const jti = randomUUID()
+    const claims = makeClaims({ issuer, audience, subject, access, now, lifeSeconds, notAfter, jti })
+    const issuedAt = new Date(now * 1000).toISOString()
+    return { token: sign(claims), expiresIn: claims.exp - now, issuedAt, access }
+  }
+  return {
+    forAccount({ account, scopes, offline = false, notAfter }) {
+      const granted = scopes && grant(account, scopes)
+      const access = granted && offline ? onlyPull(granted) : granted
+      return issue({ sub: account.username, uid: account.id, gen: account.generation }, access, notAfter)
+    },
+    forService: (name, access) => issue({ sub: `service:${name}` }, access),
+  }
+}

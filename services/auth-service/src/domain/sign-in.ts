@@ -1,0 +1,86 @@
+import type { Account, StoredAccount } from './account.ts'
+import type { Throttle } from './throttle.ts'
+import type { VerifiedMemory } from './verified-memory.ts'
+
+export type SignIn =
+  /** `offline`: the database is away, and the account is as it was when it last signed in. */
+  | { readonly outcome: 'account'; readonly account: Account; readonly offline: boolean }
+  | { readonly outcome: 'refused' }
+  | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
+  | { readonly outcome: 'unavailable' }
+
+export interface SignInPorts {
+  /** Undefined when there is no such account; throws what `isUnavailable` knows while the database is away. */
+  findAccount(username: string): Promise<StoredAccount | undefined>
+  /** Finds the live refresh token's account and notes that it was used. */
+  findByRefreshToken(token: string, service: string): Promise<StoredAccount | undefined>
+  isUnavailable(error: unknown): boolean
+  verifyPassword(password: string, hash: string | null): Promise<boolean>
+  /** Whether the last known revocations end this generation of an account. */
+  isRevoked(account: Account): boolean
+  readonly memory: VerifiedMemory<StoredAccount>
+  readonly throttle: Throttle
+}
+
+export interface SignInService {
+  withPassword(username: string, password: string, address: string): Promise<SignIn>
+  withRefreshToken(token: string, service: string): Promise<SignIn>
+}
+
+const REFUSED: SignIn = { outcome: 'refused' }
+
+/**
+ * Finds out who holds some credentials. While the database is away, those that were good within the memory's
+ * age still are, unless their account is known to be revoked.
+ */
+export function createSignIn(ports: SignInPorts): SignInService {
+  const { memory, throttle } = ports
+
+  const whileAway = (secret: readonly string[]): SignIn => {
+    const account = memory.recall(secret)
+    if (account === undefined) return { outcome: 'unavailable' }
+    return ports.isRevoked(account) ? REFUSED : { outcome: 'account', account, offline: true }
+  }
+
+  return {
+    async withPassword(givenUsername, password, address) {
+      const username = givenUsername.toLowerCase()
+      if (password === '' || Buffer.byteLength(password) > 1024) return REFUSED
+      const attempts = `${username} ${address}`
+      const retryAfterSeconds = throttle.waitSeconds(attempts)
+      if (retryAfterSeconds > 0) return { outcome: 'throttled', retryAfterSeconds }
+
+      const secret = ['password', username, password]
+      try {
+        const account = await ports.findAccount(username)
+        const hash = account?.passwordHash ?? null
+        // The slow hash is computed once for each password, not once for each request.
+        const known = hash !== null && memory.recall(secret)?.passwordHash === hash
+        if (!known && !(await ports.verifyPassword(password, hash))) {
+          throttle.fail(attempts)
+          return REFUSED
+        }
+        if (account === undefined || !account.enabled) return REFUSED
+        memory.remember(secret, account)
+        throttle.succeed(attempts)
+        return { outcome: 'account', account, offline: false }
+      } catch (error) {
+        if (ports.isUnavailable(error)) return whileAway(secret)
+        throw error
+      }
+    },
+
+    async withRefreshToken(token, service) {
+      const secret = ['refresh-token', token, service]
+      try {
+        const account = await ports.findByRefreshToken(token, service)
+        if (account === undefined) return REFUSED
+        memory.remember(secret, account)
+        return { outcome: 'account', account, offline: false }
+      } catch (error) {
+        if (ports.isUnavailable(error)) return whileAway(secret)
+        throw error
+      }
+    },
+  }
+}

@@ -1,0 +1,22 @@
+import { connectPostgres } from '@registry-manager/database'
+import { ConfigError, runService } from '@registry-manager/service-kit'
+import { ensureAdministrator } from './adapters/first-administrator.ts'
+import { createPasswordHasher } from './adapters/password-hasher.ts'
+import { loadSigningKeys } from './adapters/signing-keys.ts'
+import { createAuthService } from './app.ts'
+import { readConfig } from './config.ts'
+
+await runService(async () => {
+  const [config, { databaseUrl, signingKeysDir, ...listen }] = readConfig(process.env)
+  const db = connectPostgres(databaseUrl)
+  const keys = await loadSigningKeys(signingKeysDir)
+  const { username, password } = config.administrator
+  const first = await ensureAdministrator(db, createPasswordHasher(), username, () => password)
+  if (first.outcome === 'impossible') throw new ConfigError([first.reason])
+  const service = await createAuthService(config, { db, keys })
+  if (first.outcome === 'exists' && password !== undefined) {
+    service.publicApp.log.info('ADMIN_PASSWORD is ignored: there is a cluster administrator')
+  }
+  service.internalApp.addHook('onClose', async () => db.destroy())
+  return [service, listen]
+})

@@ -1,0 +1,65 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import {
+  AccountAnswer,
+  ExchangeAnswer,
+  ExchangeRequest,
+  IssuedToken,
+  ProblemError,
+  Revocations,
+  ServiceTokenRequest,
+  unavailable,
+} from '@registry-manager/service-kit'
+import Type from 'typebox'
+import type { RevocationSnapshot } from '../adapters/revocation-snapshot.ts'
+import type { Account } from '../domain/account.ts'
+import type { TokenIssuer } from '../domain/issue-token.ts'
+import type { SignInService } from '../domain/sign-in.ts'
+
+export interface InternalRoutesOptions {
+  readonly signIn: SignInService
+  readonly issuer: TokenIssuer
+  readonly revocations: RevocationSnapshot
+  readonly findAccountById: (id: string) => Promise<Account | undefined>
+}
+
+/** What the other services ask: tokens to work with, who an account is, and whose tokens are dead. */
+export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
+  const { signIn, issuer, revocations, findAccountById } = options
+
+  app.post(
+    '/internal/service-tokens',
+    { schema: { body: ServiceTokenRequest, response: { 200: IssuedToken } } },
+    async ({ body }) => issuer.forService(body.service, body.access),
+  )
+
+  app.post(
+    '/internal/token-exchanges',
+    { schema: { body: ExchangeRequest, response: { 200: ExchangeAnswer } } },
+    async ({ body }) => {
+      const result = await signIn.withPassword(body.username, body.password, body.address)
+      if (result.outcome === 'unavailable') throw unavailable('the database is not answering')
+      if (result.outcome !== 'account') return result
+      const { token, expiresIn } = issuer.forAccount({ ...result, scopes: body.access })
+      return { outcome: 'issued' as const, token, expiresIn }
+    },
+  )
+
+  app.get(
+    '/internal/accounts/:uid',
+    { schema: { params: Type.Object({ uid: Type.String({ format: 'uuid' }) }), response: { 200: AccountAnswer } } },
+    async ({ params }) => {
+      const account = await findAccountById(params.uid)
+      if (account === undefined || !account.enabled) {
+        throw new ProblemError({ status: 404, detail: 'there is no such account' })
+      }
+      const { role, namespaces, generation } = account
+      return { kind: 'user' as const, role, namespaces: [...namespaces], generation }
+    },
+  )
+
+  app.get('/internal/revocations', { schema: { response: { 200: Revocations } } }, async () => {
+    const accounts = revocations.current()
+    if (accounts === undefined) throw unavailable('the revocations were not read yet', 1)
+    return { accounts: Object.fromEntries(accounts) }
+  })
+}

@@ -1,0 +1,125 @@
+import { formatScope } from '@registry-manager/oci'
+import {
+  ProblemError,
+  credentialsOf,
+  readCredentials,
+  registryErrors,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
+import type { WhoIsAway } from '@registry-manager/service-kit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { RefreshTokensRepository } from '../adapters/refresh-tokens-repository.ts'
+import type { Account } from '../domain/account.ts'
+import type { IdentityTokenPorts } from '../domain/identity-token.ts'
+import { findIdentity } from '../domain/identity-token.ts'
+import type { TokenIssuer } from '../domain/issue-token.ts'
+import type { SignInService } from '../domain/sign-in.ts'
+import type { ParsedTokenRequest, TokenRequest } from '../domain/token-request.ts'
+import { isAcceptedService, parseTokenForm, parseTokenQuery } from '../domain/token-request.ts'
+import { parseForms, queryOf } from './form.ts'
+import { accountOrProblem, unauthorized } from './sign-in-problem.ts'
+
+export interface TokenRoutesOptions extends IdentityTokenPorts {
+  /** The service that tokens are made for, and the names under which clients may ask for it. */
+  readonly service: string
+  readonly aliases: readonly string[]
+  readonly realm: string
+  readonly signIn: SignInService
+  readonly issuer: TokenIssuer
+  readonly refreshTokens: RefreshTokensRepository
+  readonly whoIsAway: WhoIsAway
+}
+
+/** Where the dialects of the seeds look for the token endpoint; a trailing slash is the router's to ignore. */
+const PATHS = ['/auth/v2/token', '/image-manager/api/v1/auth/token']
+
+/** Whoever proved who they are, and how. */
+interface Caller {
+  readonly account: Account
+  readonly offline: boolean
+  readonly notAfter?: number
+  /** The refresh token that they showed. */
+  readonly refreshToken?: string
+}
+
+/**
+ * The token endpoint. Source: distribution, "Docker Registry v2 authentication via central service" (GET) and
+ * "Docker Registry v2 OAuth2" (POST).
+ */
+export async function token(app: FastifyInstance, options: TokenRoutesOptions): Promise<void> {
+  const { service, aliases, realm, signIn, issuer, refreshTokens } = options
+  setErrorFormat(app, registryErrors, options.whoIsAway)
+  await readCredentials(app)
+  parseForms(app)
+
+  const parse = (parsed: ParsedTokenRequest): TokenRequest => {
+    if ('detail' in parsed) {
+      throw new ProblemError({ status: 400, detail: `${parsed.field} ${parsed.detail}`, field: parsed.field })
+    }
+    if (!isAcceptedService(parsed.request.service, aliases)) {
+      const detail = `service must be ${service} (or be left out), not ${parsed.request.service}`
+      throw new ProblemError({ status: 400, detail, field: 'service' })
+    }
+    return parsed.request
+  }
+
+  const byHeader = async (request: FastifyRequest, wanted: TokenRequest): Promise<Caller> => {
+    const credentials = credentialsOf(request)
+    if (credentials.kind === 'basic') {
+      const { username, password } = credentials
+      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+    }
+    if (credentials.kind !== 'bearer') throw unauthorized(realm)
+    const identity = await findIdentity(options, credentials.token)
+    if (identity === undefined) throw unauthorized(realm, 'the identity token is not valid here')
+    if (wanted.scopes === null) {
+      const detail = 'an identity token yields scoped tokens only: ask for a scope'
+      throw new ProblemError({ status: 400, detail, field: 'scope' })
+    }
+    return { account: identity.account, offline: false, notAfter: identity.expiresAt }
+  }
+
+  const byGrant = async (request: FastifyRequest, grant: TokenRequest['grant']): Promise<Caller> => {
+    if (grant?.type === 'refresh_token') {
+      const { refreshToken } = grant
+      return { ...accountOrProblem(await signIn.withRefreshToken(refreshToken, service), realm), refreshToken }
+    }
+    const { username, password } = grant ?? { username: '', password: '' }
+    return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+  }
+
+  const answer = async (reply: FastifyReply, wanted: TokenRequest, caller: Caller) => {
+    const { account, offline, notAfter } = caller
+    const { token, expiresIn, issuedAt, access } = issuer.forAccount({
+      account,
+      offline,
+      notAfter,
+      scopes: wanted.scopes,
+    })
+    // Not for an identity token's bearer: what it yields must not outlive it.
+    const lasting = wanted.offline && !offline && notAfter === undefined
+    const refreshToken = lasting
+      ? (caller.refreshToken ?? (await refreshTokens.issue(account, service, wanted.clientId)))
+      : undefined
+    return reply.header('cache-control', 'no-store').send({
+      token,
+      access_token: token,
+      expires_in: expiresIn,
+      issued_at: issuedAt,
+      refresh_token: refreshToken,
+      scope: wanted.grant && formatScope(access ?? []),
+    })
+  }
+
+  for (const path of PATHS) {
+    app.get(path, async (request, reply) => {
+      const wanted = parse(parseTokenQuery(queryOf(request.url)))
+      return answer(reply, wanted, await byHeader(request, wanted))
+    })
+    app.post(path, async (request, reply) => {
+      const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
+      const wanted = parse(parseTokenForm(form))
+      return answer(reply, wanted, await byGrant(request, wanted.grant))
+    })
+  }
+}

@@ -1,0 +1,198 @@
+import {
+  ProblemError,
+  credentialsOf,
+  problemJson,
+  readCredentials,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
+import type { WhoIsAway } from '@registry-manager/service-kit'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Changed, UsersStore } from '../adapters/users-store.ts'
+import type { Account } from '../domain/account.ts'
+import type { IdentityTokenPorts } from '../domain/identity-token.ts'
+import { findIdentity } from '../domain/identity-token.ts'
+import { planNewUser, planUserChange } from '../domain/plan-user.ts'
+import type { SignInService } from '../domain/sign-in.ts'
+import type { FieldFault, UserField } from '../domain/user-input.ts'
+import { parseUserInput } from '../domain/user-input.ts'
+import { parseForms, queryOf } from './form.ts'
+import { accountOrProblem, unauthorized } from './sign-in-problem.ts'
+
+export interface UsersRoutesOptions extends IdentityTokenPorts {
+  readonly realm: string
+  readonly signIn: SignInService
+  readonly users: UsersStore
+  readonly whoIsAway: WhoIsAway
+}
+
+const CALLER = 'caller'
+const MAX_PAGE = 50
+const USER_FIELDS: readonly UserField[] = [
+  'username',
+  'ad',
+  'password',
+  'admin',
+  'role',
+  'enabled',
+  'namespaces',
+]
+
+/** The users API of seed 002. Fields come by query, form or JSON alike. */
+export async function users(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
+  const { realm, signIn, users: store } = options
+  setErrorFormat(app, problemJson, options.whoIsAway)
+  await readCredentials(app)
+  parseForms(app)
+
+  app.decorateRequest(CALLER, null)
+  app.addHook('onRequest', async (request) => {
+    request.setDecorator(CALLER, await findCaller(request))
+  })
+
+  const findCaller = async (request: FastifyRequest): Promise<Account> => {
+    const credentials = credentialsOf(request)
+    if (credentials.kind === 'basic') {
+      const { username, password } = credentials
+      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm).account
+    }
+    const identity =
+      credentials.kind === 'bearer' ? await findIdentity(options, credentials.token) : undefined
+    if (identity === undefined) throw unauthorized(realm)
+    return identity.account
+  }
+
+  /** Whom a request is about: somebody else only where an administrator asks. */
+  const target = (request: FastifyRequest, username: string | undefined): string => {
+    const caller = callerOf(request)
+    if (username !== undefined && username !== caller.username) onlyAdministrators(request)
+    return username ?? caller.username
+  }
+
+  app.get('/user', async (request) => {
+    const { username } = inputOf(request, ['username'])
+    return userOrProblem(await store.findByUsername(target(request, username)))
+  })
+
+  app.post('/user', async (request, reply) => {
+    onlyAdministrators(request)
+    const planned = planNewUser(inputOf(request, USER_FIELDS))
+    if ('fault' in planned) throw badField(planned.fault)
+    const user = changedOrProblem(await store.create(planned.plan))
+    return reply.code(201).header('location', `/user?username=${encodeURIComponent(user.username)}`).send(user)
+  })
+
+  app.patch('/user', async (request) => {
+    onlyAdministrators(request)
+    const input = inputOf(request, USER_FIELDS)
+    const current = await existing(input.username)
+    const planned = planUserChange(current, input)
+    if ('fault' in planned) throw badField(planned.fault)
+    return changedOrProblem(await store.change(current.username, planned.change))
+  })
+
+  app.delete('/user', async (request, reply) => {
+    onlyAdministrators(request)
+    const { username } = inputOf(request, ['username'])
+    changedOrProblem(await store.delete(username ?? missing('username')))
+    return reply.code(204).send()
+  })
+
+  app.get('/users', async (request, reply) => {
+    onlyAdministrators(request)
+    const { offset = 0, limit: asked = MAX_PAGE } = inputOf(request, ['offset', 'limit'])
+    const limit = Math.min(asked, MAX_PAGE)
+    const [page, total] = [await store.list(offset, limit), await store.count()]
+    reply.header('x-total-count', total)
+    if (offset + limit < total) reply.header('link', `</users?offset=${offset + limit}&limit=${limit}>; rel="next"`)
+    return page.map(toBody)
+  })
+
+  app.post('/user/password', async (request, reply) => {
+    const { username, password = missing('password') } = inputOf(request, ['username', 'password'])
+    const current = await existing(target(request, username))
+    if (current.directory) throw conflict(`${current.username}'s password is the directory's: change it there`)
+    const planned = planUserChange(current, { password })
+    if ('fault' in planned) throw badField(planned.fault)
+    changedOrProblem(await store.change(current.username, planned.change))
+    return reply.code(204).send()
+  })
+
+  app.post('/user/namespaces', async (request) => {
+    onlyAdministrators(request)
+    const { username, namespaces } = inputOf(request, ['username', 'namespaces'])
+    const change = { namespaces: namespaces ?? missing('namespaces') }
+    return changedOrProblem(await store.change(username ?? missing('username'), change))
+  })
+
+  app.delete('/user/sessions', async (request, reply) => {
+    const { username } = inputOf(request, ['username'])
+    changedOrProblem(await store.endSessions(target(request, username)))
+    return reply.code(204).send()
+  })
+
+  const existing = async (username: string | undefined): Promise<Account> => {
+    const account = await store.findByUsername(username ?? missing('username'))
+    return account ?? notThere()
+  }
+}
+
+/** A user as the API shows it: field by field, so that nothing else ever gets out. */
+function toBody({ id, username, directory, role, enabled, namespaces, createdAt }: Account) {
+  const admin = role === 'cluster-administrator'
+  return { id, username, ad: directory, admin, role, enabled, namespaces, created_at: createdAt }
+}
+
+function userOrProblem(account: Account | undefined) {
+  return toBody(account ?? notThere())
+}
+
+function changedOrProblem(changed: Changed) {
+  if ('user' in changed) return toBody(changed.user)
+  switch (changed.refused) {
+    case 'absent':
+      return notThere()
+    case 'taken':
+      throw conflict('the username is taken', 'username')
+    case 'last-administrator':
+      throw conflict('this is the last cluster administrator: make another one first')
+  }
+}
+
+function inputOf(request: FastifyRequest, allowed: readonly UserField[]) {
+  const { body } = request
+  const fromBody = body instanceof URLSearchParams ? [...body] : Object.entries(asObject(body))
+  const parsed = parseUserInput([queryOf(request.url), fromBody], allowed)
+  if ('fault' in parsed) throw badField(parsed.fault)
+  return parsed.input
+}
+
+function asObject(body: unknown): object {
+  if (body === undefined || body === null) return {}
+  if (typeof body === 'object' && !Array.isArray(body)) return body
+  throw new ProblemError({ status: 400, detail: 'the body must be a JSON object' })
+}
+
+function callerOf(request: FastifyRequest): Account {
+  return request.getDecorator<Account>(CALLER)
+}
+
+function onlyAdministrators(request: FastifyRequest): void {
+  if (callerOf(request).role === 'cluster-administrator') return
+  throw new ProblemError({ status: 403, detail: 'this is for cluster administrators' })
+}
+
+function badField({ field, detail }: FieldFault): ProblemError {
+  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
+}
+
+function missing(field: string): never {
+  throw badField({ field, detail: 'is required' })
+}
+
+function notThere(): never {
+  throw new ProblemError({ status: 404, detail: 'there is no such user' })
+}
+
+function conflict(detail: string, field?: string): ProblemError {
+  return new ProblemError({ status: 409, detail, field })
+}

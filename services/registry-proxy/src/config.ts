@@ -1,0 +1,56 @@
+import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import Type from 'typebox'
+
+const schema = Type.Object({
+  HOST: settings.host,
+  PORT: settings.port(8003),
+  INTERNAL_PORT: settings.internalPort(9003),
+  PUBLIC_URL: settings.publicUrl,
+  TOKEN_SERVICE: settings.tokenService,
+  AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
+  REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
+  UPLOAD_SECRET: Type.String({
+    minLength: 32,
+    description: 'secret that binds uploads to their accounts, 32 characters or more, the same on all replicas',
+  }),
+  SERVICE_CREDENTIAL: settings.serviceCredential,
+  LOG_LEVEL: settings.logLevel,
+})
+
+export interface RegistryProxyConfig {
+  readonly issuer: string
+  readonly service: string
+  /** URL of the token endpoint, for challenges. */
+  readonly realm: string
+  readonly authServiceUrl: string
+  readonly registryUrl: string
+  readonly uploadSecret: string
+  readonly serviceCredential: string
+  readonly logLevel: string
+}
+
+/** Reads the settings; throws ConfigError naming every bad variable. */
+export function readConfig(
+  env: NodeJS.ProcessEnv,
+): [RegistryProxyConfig, { host: string; port: number; internalPort: number }] {
+  const values = readEnvironment(schema, env)
+  const { issuer, service } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
+  return [
+    {
+      issuer,
+      service,
+      realm: tokenEndpoint(values.PUBLIC_URL),
+      authServiceUrl: values.AUTH_SERVICE_URL,
+      registryUrl: values.REGISTRY_URL,
+      uploadSecret: values.UPLOAD_SECRET,
+      serviceCredential: values.SERVICE_CREDENTIAL,
+      logLevel: values.LOG_LEVEL,
+    },
+    { host: values.HOST, port: values.PORT, internalPort: values.INTERNAL_PORT },
+  ]
+}
+
+/** Where clients get their tokens. */
+export function tokenEndpoint(publicUrl: string): string {
+  return new URL('/auth/v2/token', publicUrl).href
+}

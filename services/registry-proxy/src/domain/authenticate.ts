@@ -1,0 +1,77 @@
+import type { Access } from '@registry-manager/oci'
+import type { Credentials, TokenClaims } from '@registry-manager/service-kit'
+import type { Caller } from './decide.ts'
+
+export type Authenticated =
+  | { readonly outcome: 'caller'; readonly caller: Caller; readonly token: string }
+  /** `error` tells a client that showed a token why another one is needed. */
+  | { readonly outcome: 'refused'; readonly error?: 'invalid_token' }
+  | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
+  /** Nobody knows which tokens are dead. */
+  | { readonly outcome: 'unknown' }
+
+export type Exchanged =
+  | { readonly outcome: 'issued'; readonly token: string }
+  | { readonly outcome: 'refused' }
+  | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
+
+export interface AuthenticatePorts {
+  readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>
+  /** Undefined while no revocations were ever had. */
+  readonly isRevoked: (uid: string, generation: number) => boolean | undefined
+  readonly exchange: (credentials: BasicCredentials, access: readonly Access[]) => Promise<Exchanged>
+  readonly forget: (credentials: BasicCredentials, access: readonly Access[]) => void
+}
+
+export interface BasicCredentials {
+  readonly username: string
+  readonly password: string
+  readonly address: string
+}
+
+/**
+ * Finds out who asks. Basic credentials are exchanged for a token with all the access that the request could
+ * use; from there on both kinds are one.
+ */
+export async function authenticate(
+  ports: AuthenticatePorts,
+  credentials: Credentials,
+  address: string,
+  access: readonly Access[],
+): Promise<Authenticated> {
+  switch (credentials.kind) {
+    case 'none':
+    case 'malformed':
+      return { outcome: 'refused' }
+    case 'bearer':
+      return judge(ports, credentials.token)
+    case 'basic': {
+      const { username, password } = credentials
+      const basic = { username, password, address }
+      const first = await exchangeAndJudge(ports, basic, access)
+      if (first.outcome !== 'refused' || first.error === undefined) return first
+      // A remembered token may have died since. The credentials may still be good.
+      ports.forget(basic, access)
+      return exchangeAndJudge(ports, basic, access)
+    }
+  }
+}
+
+async function exchangeAndJudge(
+  ports: AuthenticatePorts,
+  basic: BasicCredentials,
+  access: readonly Access[],
+): Promise<Authenticated> {
+  const exchanged = await ports.exchange(basic, access)
+  return exchanged.outcome === 'issued' ? judge(ports, exchanged.token) : exchanged
+}
+
+async function judge({ verifyToken, isRevoked }: AuthenticatePorts, token: string): Promise<Authenticated> {
+  const claims = await verifyToken(token)
+  // A service's token names no account. It is not for the public side.
+  if (claims?.uid === undefined || claims.gen === undefined) return { outcome: 'refused', error: 'invalid_token' }
+  const revoked = isRevoked(claims.uid, claims.gen)
+  if (revoked === undefined) return { outcome: 'unknown' }
+  if (revoked) return { outcome: 'refused', error: 'invalid_token' }
+  return { outcome: 'caller', caller: { uid: claims.uid, access: claims.access ?? [] }, token }
+}

@@ -1,0 +1,105 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import httpProxy from '@fastify/http-proxy'
+import type { RegistryRequest } from '@registry-manager/oci'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../domain/decide.ts'
+import { toRequestHeaders } from '../domain/request-headers.ts'
+import { toResponseHeaders } from '../domain/response-headers.ts'
+import type { UpstreamRequest } from '../domain/upstream-request.ts'
+import { readWhole } from './read-whole.ts'
+import { refuse } from './refuse.ts'
+
+export interface CarryOptions {
+  readonly registryUrl: string
+  readonly uploadSecret: string
+}
+
+/** What was decided is to be sent. */
+export interface Carriage {
+  readonly asked: RegistryRequest
+  readonly upstream: UpstreamRequest
+  readonly caller: Caller
+  readonly token: string
+}
+
+const CARRIAGE = 'carriage'
+
+/** A manifest is at most this long. Source: distribution, `maxManifestBodySize`. */
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+/**
+ * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
+ * a closing PUT may be worked on for long before its answer begins.
+ */
+const DEADLINES = { connect: 5000, headers: 600_000, body: 120_000 }
+
+/** Notes what the carrier is to do for a request. */
+export function orderCarriage(request: FastifyRequest, carriage: Carriage): void {
+  request.setDecorator<Carriage>(CARRIAGE, carriage)
+}
+
+/**
+ * Carries requests to the registry, and its answers back, as streams. It knows nothing of what came but what
+ * was ordered; a request without an order is a fault.
+ */
+export async function carry(app: FastifyInstance, { registryUrl, uploadSecret }: CarryOptions): Promise<void> {
+  const registry = new URL(registryUrl)
+  const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
+  app.decorateRequest(CARRIAGE, null)
+  await app.register(httpProxy, {
+    upstream: registry.origin,
+    prefix: '/v2',
+    rewritePrefix: '/v2',
+    httpMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    internalRewriteLocationHeader: false,
+    disableRequestLogging: true,
+    // Retrying is the client's: it alone knows whether a request may be repeated.
+    retryMethods: [],
+    disableCache: true,
+    destroyAgent: true,
+    undici: {
+      connections: 1024,
+      pipelining: 1,
+      connect: { timeout: DEADLINES.connect },
+      headersTimeout: DEADLINES.headers,
+      bodyTimeout: DEADLINES.body,
+    },
+    replyOptions: {
+      rewriteRequestHeaders: (request, headers) => {
+        const { asked, upstream, token } = carriageOf(request)
+        return toRequestHeaders(asked, upstream, headers as IncomingHttpHeaders, token)
+      },
+      rewriteHeaders: (headers, request) =>
+        toResponseHeaders(headers as never, registry, carriageOf(request).caller, uploadSecret),
+      queryString: (_search, _url, request) => carriageOf(request).upstream.query,
+      onError: (reply, { error }) => answerFailure(reply as unknown as FastifyReply, error),
+    },
+    handler: async (request, reply, _destination, options) => {
+      const { upstream } = carriageOf(request)
+      if (upstream.body === 'stream') return reply.from(upstream.path, options)
+      if (upstream.body === 'none') return reply.from(upstream.path, { ...options, ...withoutBody(request) })
+      const body = await readManifest(request as unknown as FastifyRequest)
+      if (body === undefined) {
+        const message = `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`
+        return refuse(request as never, reply as never, { code: 'MANIFEST_INVALID', status: 413, message })
+      }
+      const contentType = request.headers['content-type'] ?? 'application/octet-stream'
+      return reply.from(upstream.path, { ...options, body, contentType })
+    },
+  })
+}
+
+function withoutBody({ method }: { method: string }) {
+  return method === 'GET' || method === 'HEAD' ? {} : { body: null }
+}
+
+async function readManifest(request: FastifyRequest): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES) return undefined
+  return readWhole(request.raw, MAX_MANIFEST_BYTES)
+}
+
+function answerFailure(reply: FastifyReply, error: unknown): void {
+  reply.request.log.warn({ err: error }, 'the registry did not answer')
+  reply.header('retry-after', 5)
+  void refuse(reply.request, reply, { code: 'UNAVAILABLE', message: 'the registry is not answering' })
+}

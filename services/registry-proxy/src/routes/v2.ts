@@ -1,0 +1,95 @@
+import type { RegistryRequest } from '@registry-manager/oci'
+import { formatBearerChallenge, parseRegistryRequest } from '@registry-manager/oci'
+import {
+  ServiceCallError,
+  credentialsOf,
+  readCredentials,
+  registryErrors,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AuthenticatePorts } from '../domain/authenticate.ts'
+import { authenticate } from '../domain/authenticate.ts'
+import type { Decision } from '../domain/decide.ts'
+import { challengeAccess, decide, usableAccess } from '../domain/decide.ts'
+import type { CarryOptions } from './carry.ts'
+import { carry, orderCarriage } from './carry.ts'
+import { refuse } from './refuse.ts'
+import { withFormMount } from './form-mount.ts'
+
+export interface V2Options extends CarryOptions, AuthenticatePorts {
+  /** URL of the token endpoint. */
+  readonly realm: string
+  readonly service: string
+  readonly uploadSecret: string
+  /** A token of our own for the registry. */
+  readonly serviceToken: (access: Extract<Decision, { outcome: 'forward' }>['serviceAccess'] & {}) => Promise<string>
+}
+
+/**
+ * The registry API. Every request is parsed, its caller found, and decided on before a byte of its body is
+ * read; what was decided is then carried out. Nothing that was refused reaches the registry.
+ */
+export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
+  setErrorFormat(app, registryErrors, (error) =>
+    error instanceof ServiceCallError ? 'auth-service' : undefined,
+  )
+  await readCredentials(app)
+  app.addHook('onRequest', async (request, reply) => decideOn(options, request, reply))
+  await carry(app, options)
+}
+
+async function decideOn(options: V2Options, request: FastifyRequest, reply: FastifyReply) {
+  reply.header('docker-distribution-api-version', 'registry/2.0')
+  const parsed = parseRegistryRequest(request.method, request.url)
+  if ('refused' in parsed) {
+    if (parsed.allow !== undefined) reply.header('allow', parsed.allow.join(', '))
+    return refuse(request, reply, parsed.refused)
+  }
+  const asked = await withFormMount(parsed.request, request)
+  const found = await authenticate(options, credentialsOf(request), request.ip, usableAccess(asked))
+  switch (found.outcome) {
+    case 'refused':
+      challenge(options, reply, asked, found.error)
+      return refuse(request, reply, { code: 'UNAUTHORIZED' })
+    case 'throttled':
+      reply.header('retry-after', found.retryAfterSeconds)
+      return refuse(request, reply, { code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins' })
+    case 'unknown':
+      reply.header('retry-after', 1)
+      return refuse(request, reply, { code: 'UNAVAILABLE', message: 'it is not known which tokens are revoked' })
+    case 'caller':
+  }
+
+  const { caller, token } = found
+  const decision = decide(asked, caller, options.uploadSecret)
+  switch (decision.outcome) {
+    case 'insufficient':
+      // A password will not get more by asking again; another token might.
+      if (credentialsOf(request).kind === 'basic') return refuse(request, reply, { code: 'DENIED' })
+      challenge(options, reply, asked, 'insufficient_scope')
+      return refuse(request, reply, { code: 'UNAUTHORIZED', message: 'the token does not permit this' })
+    case 'foreign-upload':
+      return refuse(request, reply, { code: 'BLOB_UPLOAD_UNKNOWN' })
+    case 'not-built':
+      return refuse(request, reply, { code: 'UNSUPPORTED', message: `${asked.kind} is not served yet` })
+    case 'forward': {
+      const { upstream, serviceAccess } = decision
+      const carried = serviceAccess === undefined ? token : await options.serviceToken(serviceAccess)
+      orderCarriage(request, { asked, upstream, caller, token: carried })
+      // A client that waits for leave to send its body has it now, and not before.
+      if (request.headers.expect !== undefined) reply.raw.writeContinue()
+    }
+  }
+}
+
+function challenge(
+  { realm, service }: V2Options,
+  reply: FastifyReply,
+  asked: RegistryRequest,
+  error?: 'insufficient_scope' | 'invalid_token',
+): void {
+  const required = challengeAccess(asked)
+  reply.header('www-authenticate', formatBearerChallenge({ realm, service, required, error }))
+}
+
