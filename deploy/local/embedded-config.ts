@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
-import Type from 'typebox'
+import { Type } from 'typebox'
 
 const schema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'address to listen on' }),

@@ -71,7 +71,9 @@ async function start(): Promise<string> {
       folder: join(dataDir, 'images'),
       httpSecret: secrets.registryHttpSecret,
       authority: join(keysFolder, 'ca.pem'),
-      ...{ realm, service, issuer },
+      realm,
+      service,
+      issuer,
       onDeath: (reason) => void endWith(reason),
     })
     closing.push(registry.stop)
@@ -82,7 +84,13 @@ async function start(): Promise<string> {
   const authService = await createAuthService({ ...config, serviceCredential }, { db, keys })
   const authServiceUrl = await listenInside(authService.internalApp)
   const registryProxy = await createRegistryProxy({
-    ...{ issuer, service, realm, authServiceUrl, registryUrl, serviceCredential, logLevel },
+    issuer,
+    service,
+    realm,
+    authServiceUrl,
+    registryUrl,
+    serviceCredential,
+    logLevel,
     uploadSecret: config.uploadSecret ?? secrets.uploadSecret,
   })
   await listenInside(registryProxy.internalApp)

@@ -20,7 +20,8 @@ export function createFront({ authService, registryProxy }: FrontServices): Serv
     const url = request.url ?? '/'
     if (isRegistry(url)) return registryProxy.routing(request, response)
     const [path = ''] = url.split('?', 1)
-    if (NOT_BUILT.test(path) && !path.startsWith('/image-manager/api/v1/auth/token')) return notBuilt(response, path)
+    if (NOT_BUILT.test(path) && !path.startsWith('/image-manager/api/v1/auth/token'))
+      return notBuilt(response, path)
     return authService.routing(request, response)
   }
   const server = createServer({ headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }, route)

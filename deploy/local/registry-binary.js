@@ -34,7 +34,9 @@ export function findRegistry(env, say) {
 
 function onPath(env) {
   const folders = (env.PATH ?? '').split(delimiter).filter(Boolean)
-  const candidates = ['registry', 'docker-registry'].flatMap((name) => folders.map((folder) => join(folder, name)))
+  const candidates = ['registry', 'docker-registry'].flatMap((name) =>
+    folders.map((folder) => join(folder, name)),
+  )
   return candidates.find((path) => existsSync(path) && !binaryFault(path))
 }
 
@@ -50,13 +52,14 @@ function unpacked(env, say) {
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'registry-manager')
   const binary = join(cache, 'docker-registry', 'usr', 'bin', 'docker-registry')
   if (existsSync(binary)) return binary
-  if (spawnSync('dpkg-deb', ['--version']).error || spawnSync('apt-get', ['--version']).error) return undefined
+  if (spawnSync('dpkg-deb', ['--version']).error || spawnSync('apt-get', ['--version']).error)
+    return undefined
   say("fetching Debian's docker-registry package (unpacked into a cache folder, nothing is installed)")
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
     if (!download(work)) return undefined
-    const [file] = readdirSync(work).filter((name) => name.endsWith('.deb'))
+    const file = readdirSync(work).find((name) => name.endsWith('.deb'))
     const folder = join(work, 'unpacked')
     if (!file || spawnSync('dpkg-deb', ['-x', join(work, file), folder]).status !== 0) return undefined
     rmSync(join(cache, 'docker-registry'), { recursive: true, force: true })

@@ -91,13 +91,11 @@ function spawnRegistry(options: RegistryChildOptions, port: number): ChildProces
   if (binary !== undefined) return spawn(binary, ['serve', CONFIG], { ...spawning, env })
   const mounts = [`${folder}:/images`, `${authority}:/authority.pem:ro`, `${CONFIG}:/config.yml:ro`]
   // Settings go by name: their values, a secret among them, are in no command line.
-  const args = [
-    ...['run', '--rm', '--init', '--user', `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`],
-    ...['--publish', `127.0.0.1:${port}:${port}`],
-    ...mounts.flatMap((mount) => ['--volume', mount]),
-    ...Object.keys(settings).flatMap((name) => ['--env', name]),
-    ...[image ?? '', 'serve', '/config.yml'],
-  ]
+  const args = ['run', '--rm', '--init', '--user', `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`]
+  args.push('--publish', `127.0.0.1:${port}:${port}`)
+  for (const mount of mounts) args.push('--volume', mount)
+  for (const name of Object.keys(settings)) args.push('--env', name)
+  args.push(image ?? '', 'serve', '/config.yml')
   return spawn('docker', args, { ...spawning, env: { ...process.env, ...settings } })
 }
 

@@ -18,7 +18,9 @@ export function giveUp(line) {
 
 /** Installs the workspace from the lock file, unless that was done. Says what it does through `say`. */
 export function installWorkspace(say) {
-  const lock = createHash('sha256').update(readFileSync(join(ROOT, 'pnpm-lock.yaml'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'pnpm-lock.yaml')))
+    .digest('hex')
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return
   const { packageManager } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   say(`installing packages with ${packageManager} (only when they changed)`)
@@ -37,7 +39,9 @@ export function findNode() {
   const own = join(ROOT, 'node_modules', '.bin', 'node')
   if (existsSync(own)) return own
   if (Number(process.versions.node.split('.')[0]) >= 26) return process.execPath
-  return giveUp(`Node 26 or newer is needed on ${process.platform}-${process.arch}: this is ${process.version}`)
+  return giveUp(
+    `Node 26 or newer is needed on ${process.platform}-${process.arch}: this is ${process.version}`,
+  )
 }
 
 /** The environment for programs of the workspace: its own commands come first. */

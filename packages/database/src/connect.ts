@@ -1,6 +1,6 @@
 import { PGlite } from '@electric-sql/pglite'
 import { Kysely, PGliteDialect, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import { Pool } from 'pg'
 import type { Schema } from './schema.ts'
 
 export type Database = Kysely<Schema>
@@ -10,7 +10,7 @@ export type Database = Kysely<Schema>
  * within seconds, with errors that `isDatabaseUnavailable` knows.
  */
 export function connectPostgres(databaseUrl: string, maxConnections = 10): Database {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: databaseUrl,
     max: maxConnections,
     connectionTimeoutMillis: 2000,
@@ -31,8 +31,19 @@ export async function openPglite(folder: string): Promise<Database> {
 
 /** SQLSTATE classes and codes, and errors of the network, that mean "not now" rather than "not so". */
 const AWAY_STATES = /^(?:08|53|57P0[1-5]|25006)/
-const AWAY_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT'])
-const AWAY_MESSAGES = /timeout exceeded when trying to connect|Connection terminated|Query read timeout|not queryable/
+const AWAY_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+])
+const AWAY_MESSAGES =
+  /timeout exceeded when trying to connect|Connection terminated|Query read timeout|not queryable/
 
 /**
  * Whether an error of a query means that the database is away (and the query may be tried again later).

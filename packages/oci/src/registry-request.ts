@@ -68,7 +68,9 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
 
   if (path === '/v2/_catalog') return page(method, query, { kind: 'catalog' })
   if (beforeLast === 'tags' && last === 'list') {
-    return inRepository(segments.slice(0, -2), (repository) => page(method, query, { kind: 'tags', repository }))
+    return inRepository(segments.slice(0, -2), (repository) =>
+      page(method, query, { kind: 'tags', repository }),
+    )
   }
   if (beforeLast === 'manifests') {
     return inRepository(segments.slice(0, -2), (repository) => {
@@ -117,7 +119,12 @@ function uploadStart(method: string, query: URLSearchParams, repository: string)
   return withMethod(method, ['POST'], { kind: 'upload-start', repository, mount })
 }
 
-function upload(method: string, query: URLSearchParams, repository: string, id: string): ParsedRegistryRequest {
+function upload(
+  method: string,
+  query: URLSearchParams,
+  repository: string,
+  id: string,
+): ParsedRegistryRequest {
   if (!UPLOAD_ID.test(id)) return { refused: { code: 'BLOB_UPLOAD_UNKNOWN', detail: id } }
   const digest = query.get('digest') ?? undefined
   if (method === 'PUT' && (digest === undefined || !isDigest(digest))) {
@@ -128,7 +135,12 @@ function upload(method: string, query: URLSearchParams, repository: string, id: 
     binding: query.get('_binding') ?? undefined,
     digest: method === 'PUT' ? digest : undefined,
   }
-  return withMethod(method, [...READ, 'PATCH', 'PUT', 'DELETE'], { kind: 'upload', repository, id, ...parameters })
+  return withMethod(method, [...READ, 'PATCH', 'PUT', 'DELETE'], {
+    kind: 'upload',
+    repository,
+    id,
+    ...parameters,
+  })
 }
 
 function page(method: string, query: URLSearchParams, request: object): ParsedRegistryRequest {
@@ -137,7 +149,10 @@ function page(method: string, query: URLSearchParams, request: object): ParsedRe
     const message = 'n must be a whole number of 0 or more'
     return { refused: { code: 'PAGINATION_NUMBER_INVALID', message, detail: { n } } }
   }
-  const limits = { n: n === null ? undefined : Math.min(Number(n), MAX_PAGE), last: query.get('last') ?? undefined }
+  const limits = {
+    n: n === null ? undefined : Math.min(Number(n), MAX_PAGE),
+    last: query.get('last') ?? undefined,
+  }
   return withMethod(method, READ, { ...request, ...limits })
 }
 

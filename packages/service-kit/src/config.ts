@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Static, TObject } from 'typebox'
-import Value from 'typebox/value'
+import { Value } from 'typebox/value'
 
 /** Settings that cannot be used. Each problem names its variable and says what would be right. */
 export class ConfigError extends Error {

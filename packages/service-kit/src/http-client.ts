@@ -1,5 +1,5 @@
 import type { Static, TSchema } from 'typebox'
-import Value from 'typebox/value'
+import { Value } from 'typebox/value'
 
 /** Another service did not answer, or not as agreed. Its cause has the details; it never holds a secret. */
 export class ServiceCallError extends Error {

@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import { Type } from 'typebox'
 
 /*
  * What the services ask each other on their internal ports: each shape written once, for the one that answers

@@ -39,7 +39,10 @@ export async function runService(create: () => Promise<[RunnableService, ListenO
 /** One sentence for what kept a service from starting. */
 export function explainStartFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message
-  const { code, port, address, message } = error as NodeJS.ErrnoException & { port?: number; address?: string }
+  const { code, port, address, message } = error as NodeJS.ErrnoException & {
+    port?: number
+    address?: string
+  }
   if (code === 'EADDRINUSE') return `port ${port} on ${address} is in use: free it, or set another port`
   if (code === 'EACCES' && port !== undefined) return `port ${port} needs more rights: set a port above 1023`
   return message

@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import { Type } from 'typebox'
 
 /** Settings that several services share: each is written once, here. */
 export const settings = {

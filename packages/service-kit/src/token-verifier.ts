@@ -52,7 +52,8 @@ export function createTokenVerifier({ issuer, audience, findKey }: TokenVerifier
       return (await verify(token)) as TokenClaims
     } catch (error) {
       const cause = (error as { originalError?: unknown }).originalError
-      if (error instanceof TokenError && (cause === undefined || cause instanceof TokenError)) return undefined
+      if (error instanceof TokenError && (cause === undefined || cause instanceof TokenError))
+        return undefined
       throw cause ?? error
     }
   }

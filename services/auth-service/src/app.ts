@@ -88,7 +88,9 @@ export async function createAuthService(
   await publicApp.register(users, { ...shared, users: usersStore })
 
   const internalApp = createServer(server)
-  const watch = watchSigningKeys(keys, (err) => internalApp.log.error({ err }, 'the signing keys cannot be read'))
+  const watch = watchSigningKeys(keys, (err) =>
+    internalApp.log.error({ err }, 'the signing keys cannot be read'),
+  )
   const checks = { revocations: revocations.check, 'signing-keys': watch.check }
   await internalApp.register(health, { metrics, checks })
   await internalApp.register(jwks, { keys })

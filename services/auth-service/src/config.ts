@@ -1,5 +1,5 @@
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
-import Type from 'typebox'
+import { Type } from 'typebox'
 
 const schema = Type.Object({
   HOST: settings.host,
@@ -8,7 +8,9 @@ const schema = Type.Object({
   PUBLIC_URL: settings.publicUrl,
   TOKEN_SERVICE: settings.tokenService,
   TOKEN_SERVICE_ALIASES: Type.Optional(
-    Type.String({ description: 'names that clients may ask for instead of TOKEN_SERVICE, separated by commas' }),
+    Type.String({
+      description: 'names that clients may ask for instead of TOKEN_SERVICE, separated by commas',
+    }),
   ),
   TOKEN_TTL_SECONDS: Type.Integer({
     default: 300,

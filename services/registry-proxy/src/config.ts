@@ -1,5 +1,5 @@
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
-import Type from 'typebox'
+import { Type } from 'typebox'
 
 const schema = Type.Object({
   HOST: settings.host,
@@ -11,7 +11,8 @@ const schema = Type.Object({
   REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
   UPLOAD_SECRET: Type.String({
     minLength: 32,
-    description: 'secret that binds uploads to their accounts, 32 characters or more, the same on all replicas',
+    description:
+      'secret that binds uploads to their accounts, 32 characters or more, the same on all replicas',
   }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   LOG_LEVEL: settings.logLevel,

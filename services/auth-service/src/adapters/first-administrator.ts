@@ -20,7 +20,9 @@ export async function ensureAdministrator(
   password: () => string | undefined,
 ): Promise<FirstAdministrator> {
   const accounts = createAccountsRepository(db)
-  if ((await db.transaction().execute((tx) => createAccountsRepository(tx).lockAdministrators())).length > 0) {
+  if (
+    (await db.transaction().execute((tx) => createAccountsRepository(tx).lockAdministrators())).length > 0
+  ) {
     return { outcome: 'exists' }
   }
   const secret = password()

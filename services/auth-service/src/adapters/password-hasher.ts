@@ -22,7 +22,9 @@ export function createPasswordHasher(): PasswordHasher {
   const take = createQueue(MAX_RUNNING, MAX_WAITING)
   const hash = async (password: string) => {
     const nonce = randomBytes(16)
-    const tag = await take(() => hashWith('argon2id', { message: Buffer.from(password), nonce, ...PARAMETERS }))
+    const tag = await take(() =>
+      hashWith('argon2id', { message: Buffer.from(password), nonce, ...PARAMETERS }),
+    )
     const { memory, passes, parallelism } = PARAMETERS
     return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${phcBase64(nonce)}$${phcBase64(tag)}`
   }

@@ -48,7 +48,11 @@ export function createRefreshTokensRepository(db: Database, now: () => number) {
         .where('used_at', '>', new Date(now() - UNUSED_DAYS * 86_400_000))
         .executeTakeFirst()
       if (row !== undefined && now() - row.used_at.getTime() > USED_AT_STEP_MS) {
-        await db.updateTable('refresh_tokens').set({ used_at: new Date(now()) }).where('id', '=', row.id).execute()
+        await db
+          .updateTable('refresh_tokens')
+          .set({ used_at: new Date(now()) })
+          .where('id', '=', row.id)
+          .execute()
       }
       return row?.account_id
     },

@@ -23,7 +23,11 @@ const REFRESH_MS = 1000
  * The revocations of the last while, read each second. While the database is away the last ones hold: nothing
  * can be revoked then.
  */
-export function createRevocationSnapshot({ load, now, windowMs }: RevocationSnapshotOptions): RevocationSnapshot {
+export function createRevocationSnapshot({
+  load,
+  now,
+  windowMs,
+}: RevocationSnapshotOptions): RevocationSnapshot {
   let accounts: ReadonlyMap<string, number> | undefined
   let failure: string | undefined
   let timer: NodeJS.Timeout | undefined

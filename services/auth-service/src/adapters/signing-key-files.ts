@@ -2,7 +2,7 @@ import { webcrypto } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-// @peculiar/x509 needs it, and before itself.
+// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it, and before itself.
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
 

@@ -67,7 +67,9 @@ export async function loadSigningKeys(folder: string): Promise<SigningKeys> {
  * of four joined by colons. Source: distribution, token specification, `kid`.
  */
 export function libtrustKeyId(publicKey: KeyObject): string {
-  const digest = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest()
+  const digest = createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest()
   return (base32(digest.subarray(0, 30)).match(/.{4}/g) ?? []).join(':')
 }
 

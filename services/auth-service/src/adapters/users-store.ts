@@ -7,7 +7,9 @@ import { createAccountsRepository } from './accounts-repository.ts'
 import type { PasswordHasher } from './password-hasher.ts'
 import { createRefreshTokensRepository } from './refresh-tokens-repository.ts'
 
-export type Changed = { readonly user: Account } | { readonly refused: 'absent' | 'last-administrator' | 'taken' }
+export type Changed =
+  | { readonly user: Account }
+  | { readonly refused: 'absent' | 'last-administrator' | 'taken' }
 
 export type UsersStore = ReturnType<typeof createUsersStore>
 

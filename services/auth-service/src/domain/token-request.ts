@@ -38,7 +38,8 @@ export function parseTokenForm(form: URLSearchParams): ParsedTokenRequest {
       if (password === null) return { field: 'password', detail: 'is required with grant_type=password' }
       return withScopes(form, { offline, clientId, grant: { type: 'password', username, password } })
     case 'refresh_token':
-      if (!refreshToken) return { field: 'refresh_token', detail: 'is required with grant_type=refresh_token' }
+      if (!refreshToken)
+        return { field: 'refresh_token', detail: 'is required with grant_type=refresh_token' }
       return withScopes(form, { offline, clientId, grant: { type: 'refresh_token', refreshToken } })
     default:
       return { field: 'grant_type', detail: 'must be password or refresh_token' }
@@ -63,7 +64,8 @@ function withScopes(
     const detail = `"${parsed.malformed}" is not a scope: type:name:action[,action] is`
     return { field: 'scope', detail }
   }
-  if (parsed.scopes.length > MAX_SCOPES) return { field: 'scope', detail: `at most ${MAX_SCOPES} are answered` }
+  if (parsed.scopes.length > MAX_SCOPES)
+    return { field: 'scope', detail: `at most ${MAX_SCOPES} are answered` }
   const scopes = parsed.scopes.length === 0 ? null : parsed.scopes
   return { request: { service: parameters.get('service') ?? undefined, scopes, ...rest } }
 }

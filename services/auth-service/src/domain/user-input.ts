@@ -89,7 +89,7 @@ function parseNamespaces(given: unknown): Parsed<string[]> {
   if (!Array.isArray(names) || names.length > 1000) return fault
   const bad = names.find((name) => typeof name !== 'string' || !isRepositoryName(name))
   if (bad !== undefined) return { detail: `${fault.detail}; ${JSON.stringify(bad)} is not` }
-  return { value: [...new Set(names as string[])].sort() }
+  return { value: [...new Set(names as string[])].toSorted() }
 }
 
 function parseWholeNumber(given: unknown, least: number): Parsed<number> {

@@ -9,7 +9,7 @@ import {
   ServiceTokenRequest,
   unavailable,
 } from '@registry-manager/service-kit'
-import Type from 'typebox'
+import { Type } from 'typebox'
 import type { RevocationSnapshot } from '../adapters/revocation-snapshot.ts'
 import type { Account } from '../domain/account.ts'
 import type { TokenIssuer } from '../domain/issue-token.ts'
@@ -46,7 +46,12 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
 
   app.get(
     '/internal/accounts/:uid',
-    { schema: { params: Type.Object({ uid: Type.String({ format: 'uuid' }) }), response: { 200: AccountAnswer } } },
+    {
+      schema: {
+        params: Type.Object({ uid: Type.String({ format: 'uuid' }) }),
+        response: { 200: AccountAnswer },
+      },
+    },
     async ({ params }) => {
       const account = await findAccountById(params.uid)
       if (account === undefined || !account.enabled) {

@@ -82,7 +82,10 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
   const byGrant = async (request: FastifyRequest, grant: TokenRequest['grant']): Promise<Caller> => {
     if (grant?.type === 'refresh_token') {
       const { refreshToken } = grant
-      return { ...accountOrProblem(await signIn.withRefreshToken(refreshToken, service), realm), refreshToken }
+      return {
+        ...accountOrProblem(await signIn.withRefreshToken(refreshToken, service), realm),
+        refreshToken,
+      }
     }
     const { username, password } = grant ?? { username: '', password: '' }
     return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)

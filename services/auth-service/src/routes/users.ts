@@ -78,7 +78,10 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     const planned = planNewUser(inputOf(request, USER_FIELDS))
     if ('fault' in planned) throw badField(planned.fault)
     const user = changedOrProblem(await store.create(planned.plan))
-    return reply.code(201).header('location', `/user?username=${encodeURIComponent(user.username)}`).send(user)
+    return reply
+      .code(201)
+      .header('location', `/user?username=${encodeURIComponent(user.username)}`)
+      .send(user)
   })
 
   app.patch('/user', async (request) => {
@@ -103,14 +106,16 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     const limit = Math.min(asked, MAX_PAGE)
     const [page, total] = [await store.list(offset, limit), await store.count()]
     reply.header('x-total-count', total)
-    if (offset + limit < total) reply.header('link', `</users?offset=${offset + limit}&limit=${limit}>; rel="next"`)
+    if (offset + limit < total)
+      reply.header('link', `</users?offset=${offset + limit}&limit=${limit}>; rel="next"`)
     return page.map(toBody)
   })
 
   app.post('/user/password', async (request, reply) => {
     const { username, password = missing('password') } = inputOf(request, ['username', 'password'])
     const current = await existing(target(request, username))
-    if (current.directory) throw conflict(`${current.username}'s password is the directory's: change it there`)
+    if (current.directory)
+      throw conflict(`${current.username}'s password is the directory's: change it there`)
     const planned = planUserChange(current, { password })
     if ('fault' in planned) throw badField(planned.fault)
     changedOrProblem(await store.change(current.username, planned.change))

@@ -69,7 +69,8 @@ async function exchangeAndJudge(
 async function judge({ verifyToken, isRevoked }: AuthenticatePorts, token: string): Promise<Authenticated> {
   const claims = await verifyToken(token)
   // A service's token names no account. It is not for the public side.
-  if (claims?.uid === undefined || claims.gen === undefined) return { outcome: 'refused', error: 'invalid_token' }
+  if (claims?.uid === undefined || claims.gen === undefined)
+    return { outcome: 'refused', error: 'invalid_token' }
   const revoked = isRevoked(claims.uid, claims.gen)
   if (revoked === undefined) return { outcome: 'unknown' }
   if (revoked) return { outcome: 'refused', error: 'invalid_token' }

@@ -3,7 +3,15 @@ import type { RegistryRequest } from '@registry-manager/oci'
 import type { UpstreamRequest } from './upstream-request.ts'
 
 /** What of a client's request goes to the registry. Headers that could speak for us are simply not among them. */
-const PASSED_ON = ['accept', 'if-match', 'if-modified-since', 'if-none-match', 'if-range', 'range', 'user-agent']
+const PASSED_ON = [
+  'accept',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'range',
+  'user-agent',
+]
 const PASSED_ON_WITH_BODY = ['content-length', 'content-range', 'content-type']
 
 /** Every type of manifest that a registry may hold. Source: OCI image-spec 1.1; Docker image manifest v2.2. */

@@ -9,7 +9,9 @@ export interface Upload {
 
 /** What binds an upload session to the account that began it, on any replica that has the secret. */
 export function bindUpload(secret: string, { repository, id, uid }: Upload): string {
-  return createHmac('sha256', secret).update(JSON.stringify([repository, id, uid])).digest('base64url')
+  return createHmac('sha256', secret)
+    .update(JSON.stringify([repository, id, uid]))
+    .digest('base64url')
 }
 
 /** Whether a binding is this upload's and this account's. */

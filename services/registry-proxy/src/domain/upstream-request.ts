@@ -51,6 +51,8 @@ function pageQuery({ n, last }: { n?: number; last?: string }): string {
 }
 
 function toQuery(parameters: Readonly<Record<string, string | undefined>>): string {
-  const given = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const given = Object.entries(parameters).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  )
   return new URLSearchParams(given).toString()
 }

@@ -42,7 +42,10 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
  * Carries requests to the registry, and its answers back, as streams. It knows nothing of what came but what
  * was ordered; a request without an order is a fault.
  */
-export async function carry(app: FastifyInstance, { registryUrl, uploadSecret }: CarryOptions): Promise<void> {
+export async function carry(
+  app: FastifyInstance,
+  { registryUrl, uploadSecret }: CarryOptions,
+): Promise<void> {
   const registry = new URL(registryUrl)
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)

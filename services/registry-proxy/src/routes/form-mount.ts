@@ -11,8 +11,13 @@ const MAX_FORM_BYTES = 16 * 1024
  * registry would do is what must be decided on. A body too long for a form is no form.
  * Source: distribution 2.8, registry/handlers/blobupload.go, `r.FormValue`.
  */
-export async function withFormMount(asked: RegistryRequest, request: FastifyRequest): Promise<RegistryRequest> {
-  const isForm = request.headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded')
+export async function withFormMount(
+  asked: RegistryRequest,
+  request: FastifyRequest,
+): Promise<RegistryRequest> {
+  const isForm = request.headers['content-type']
+    ?.toLowerCase()
+    .startsWith('application/x-www-form-urlencoded')
   const isShort = Number(request.headers['content-length'] ?? Infinity) <= MAX_FORM_BYTES
   if (asked.kind !== 'upload-start' || !isForm || !isShort) return asked
   const body = await readWhole(request.raw, MAX_FORM_BYTES)

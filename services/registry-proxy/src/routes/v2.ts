@@ -23,7 +23,9 @@ export interface V2Options extends CarryOptions, AuthenticatePorts {
   readonly service: string
   readonly uploadSecret: string
   /** A token of our own for the registry. */
-  readonly serviceToken: (access: Extract<Decision, { outcome: 'forward' }>['serviceAccess'] & {}) => Promise<string>
+  readonly serviceToken: (
+    access: Extract<Decision, { outcome: 'forward' }>['serviceAccess'] & {},
+  ) => Promise<string>
 }
 
 /**
@@ -57,7 +59,10 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
       return refuse(request, reply, { code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins' })
     case 'unknown':
       reply.header('retry-after', 1)
-      return refuse(request, reply, { code: 'UNAVAILABLE', message: 'it is not known which tokens are revoked' })
+      return refuse(request, reply, {
+        code: 'UNAVAILABLE',
+        message: 'it is not known which tokens are revoked',
+      })
     case 'caller':
   }
 
@@ -92,4 +97,3 @@ function challenge(
   const required = challengeAccess(asked)
   reply.header('www-authenticate', formatBearerChallenge({ realm, service, required, error }))
 }
-

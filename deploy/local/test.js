@@ -1,0 +1,60 @@
+// `npm test`: makes everything ready, then runs every check and every test, and counts them.
+import { spawn } from 'node:child_process'
+import { ROOT, installWorkspace, workspaceEnv } from './workspace.js'
+
+const say = (line) => process.stdout.write(`\n· ${line}\n`)
+
+/** What is run, in order. A step with `tests` prints TAP, whose counts are added up. */
+const STEPS = [
+  { name: 'types', command: ['tsc', '--noEmit'] },
+  { name: 'lint', command: ['oxlint', '--deny-warnings'] },
+  { name: 'format', command: ['oxfmt', '--check'] },
+  {
+    name: 'unit and integration tests',
+    tests: true,
+    command: ['tap', 'run', '--reporter=tap', 'packages/*/test', 'services/*/test', 'deploy/*/test'],
+  },
+  {
+    name: 'end-to-end tests',
+    tests: true,
+    command: ['tap', 'run', '--reporter=tap', '--jobs=1', '--timeout=600', 'test-e2e'],
+  },
+]
+
+const counts = { passed: 0, failed: 0, skipped: 0 }
+
+installWorkspace(say)
+for (const step of STEPS) {
+  say(step.name)
+  const { code, output } = await run(step.command)
+  if (step.tests) addUp(output, code)
+  else counts[code === 0 ? 'passed' : 'failed'] += 1
+}
+const { passed, failed, skipped } = counts
+process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
+process.exit(failed === 0 ? 0 : 1)
+
+function run([command, ...args]) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: ROOT, env: workspaceEnv(), stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+      process.stdout.write(chunk)
+    })
+    child.on('error', (error) => resolve({ code: 1, output: error.message }))
+    child.on('close', (code) => resolve({ code: code ?? 1, output }))
+  })
+}
+
+/** Adds the counts of a run's closing line, `# { total: 9, pass: 7, fail: 1, skip: 1 }`. */
+function addUp(output, code) {
+  const summary = /^# \{ (.*) \}$/m.exec(output)?.[1] ?? ''
+  const count = (name) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(summary)?.[1] ?? 0)
+  counts.passed += count('pass')
+  counts.skipped += count('skip') + count('todo')
+  // A run that fails without a failed test (a crash, no test at all) is a failure all the same.
+  const failures = count('fail')
+  counts.failed += code !== 0 && failures === 0 ? 1 : failures
+  if (count('pass') === 0 && code === 0) counts.failed += 1
+}
