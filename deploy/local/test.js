@@ -36,7 +36,11 @@ process.exit(failed === 0 ? 0 : 1)
 
 function run([command, ...args]) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: ROOT, env: workspaceEnv(), stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      env: workspaceEnv(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let output = ''
     child.stdout.on('data', (chunk) => {
       output += chunk

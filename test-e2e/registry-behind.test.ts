@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import t from 'tap'
+import { freePort } from '../deploy/local/free-port.ts'
+import { findRegistry } from '../deploy/local/registry-binary.js'
+import { startRegistry } from '../deploy/local/registry-child.ts'
+import {
+  createSigningKeys,
+  rotateSigningKeys,
+} from '../services/auth-service/src/adapters/signing-key-files.ts'
+import { pushSmallImage } from './harness/small-image.ts'
+import { startSystem, tokenFor } from './harness/system.ts'
+
+/** A registry that the test itself runs, and registry-manager before it by REGISTRY_URL. */
+async function startBoth(t: Test) {
+  const folder = await mkdtemp(join(tmpdir(), 'registry-behind-'))
+  const keys = join(folder, 'keys')
+  await createSigningKeys(keys)
+  const port = await freePort()
+  const registry = await startRegistry({
+    binary: findRegistry(process.env, t.comment).REGISTRY_BINARY ?? process.env['REGISTRY_BINARY'],
+    folder: join(folder, 'images'),
+    httpSecret: 'a secret that uploads are signed with',
+    realm: `http://localhost:${port}/auth/v2/token`,
+    service: `localhost:${port}`,
+    issuer: `localhost:${port}`,
+    authority: join(keys, 'ca.pem'),
+    onDeath: (reason) => t.fail(reason),
+  })
+  t.teardown(async () => {
+    await registry.stop()
+    await rm(folder, { recursive: true })
+  })
+  const env = { REGISTRY_URL: registry.url, SIGNING_KEYS_DIR: keys }
+  return { registry, keys, system: await startSystem(t, { port, env }) }
+}
+
+t.test('reached past the proxy, the registry wants our token', async (t) => {
+  const { registry, system } = await startBoth(t)
+  const image = await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  for (const path of [
+    '/v2/',
+    '/v2/_catalog',
+    '/v2/team/app/manifests/v1',
+    `/v2/team/app/blobs/${image.layer}`,
+  ]) {
+    const response = await fetch(registry.url + path)
+    t.equal(response.status, 401, path)
+  }
+  const begin = await fetch(`${registry.url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
+  t.equal(begin.status, 401, 'an upload')
+
+  const token = await tokenFor(system, system.admin, 'repository:team/app:pull')
+  const headers = { authorization: `Bearer ${token}` }
+  const inScope = await fetch(`${registry.url}/v2/team/app/manifests/v1`, { headers })
+  t.equal(inScope.status, 200, 'a token of ours, for what it carries')
+  const outOfScope = await fetch(`${registry.url}/v2/other/app/manifests/v1`, { headers })
+  t.equal(outOfScope.status, 401, 'and for nothing else')
+})
+
+t.test('signing keys rotate with the registry running', async (t) => {
+  const { registry, keys, system } = await startBoth(t)
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const keyOf = (token: string) =>
+    JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid
+  const newToken = () => tokenFor(system, system.admin, 'repository:team/app:pull')
+  const pull = async (base: string, token: string) => {
+    const headers = { authorization: `Bearer ${token}` }
+    return (await fetch(`${base}/v2/team/app/manifests/v1`, { headers })).status
+  }
+
+  const old = await newToken()
+  await rotateSigningKeys(keys)
+  let fresh = await newToken()
+  // The service looks at its keys every two seconds.
+  for (let tries = 0; keyOf(fresh) === keyOf(old) && tries < 50; tries++) {
+    await sleep(100)
+    fresh = await newToken()
+  }
+  t.not(keyOf(fresh), keyOf(old), 'tokens are signed with the next key')
+  for (const [name, token] of Object.entries({ old, fresh })) {
+    t.equal(await pull(system.url, token), 200, `the proxy accepts the ${name} key's token`)
+    t.equal(await pull(registry.url, token), 200, `the registry accepts the ${name} key's token`)
+  }
+
+  await rotateSigningKeys(keys)
+  await sleep(3000)
+  t.equal(await pull(system.url, fresh), 200, 'the second rotation leaves the middle key')
+  const response = await fetch(`${system.url}/.well-known/jwks.json`)
+  const { keys: published } = (await response.json()) as { keys: { kid: string }[] }
+  t.equal(published.length, 3, 'next, current and retired are published')
+  t.notOk(
+    published.some(({ kid }) => kid === keyOf(old)),
+    'and the one before them no more',
+  )
+})

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { pushSmallImage } from './harness/small-image.ts'
+import type { System } from './harness/system.ts'
+import { basic, startSystem, tokenFor } from './harness/system.ts'
+
+/** How long a token may live on that should be dead. */
+const DEADLINE_MS = 5000
+
+async function statusWith(system: System, authorization: string): Promise<number> {
+  const response = await fetch(`${system.url}/v2/team/app/manifests/v1`, { headers: { authorization } })
+  await response.arrayBuffer()
+  return response.status
+}
+
+/** Asks until the answer is the expected one, or the deadline is past; answers the last status. */
+async function statusWithin(system: System, authorization: string, expected: number): Promise<number> {
+  const end = Date.now() + DEADLINE_MS
+  let status = await statusWith(system, authorization)
+  while (status !== expected && Date.now() < end) {
+    await sleep(100)
+    status = await statusWith(system, authorization)
+  }
+  return status
+}
+
+t.test('live tokens and remembered passwords die within 5 seconds', async (t) => {
+  const system = await startSystem(t)
+  const { admin } = system
+  await pushSmallImage(system, admin, 'team/app', 'v1')
+  const change = async (method: string, path: string, body: object) => {
+    const headers = { authorization: basic(admin), 'content-type': 'application/json' }
+    const response = await fetch(`${system.url}${path}`, { method, headers, body: JSON.stringify(body) })
+    t.ok(response.ok, `${method} ${path}: ${response.status}`)
+  }
+
+  const cases = [
+    { what: 'deleted', method: 'DELETE', path: '/user', body: {}, password: 'dies' },
+    { what: 'disabled', method: 'PATCH', path: '/user', body: { enabled: false }, password: 'dies' },
+    {
+      what: 'other namespaces',
+      method: 'POST',
+      path: '/user/namespaces',
+      body: { namespaces: 'lab' },
+      password: 'denied',
+    },
+    {
+      what: 'another password',
+      method: 'POST',
+      path: '/user/password',
+      body: { password: 'a-new-password' },
+      password: 'dies',
+    },
+    { what: 'signed out', method: 'DELETE', path: '/user/sessions', body: {}, password: 'lives' },
+  ]
+  for (const [index, { what, method, path, body, password }] of cases.entries()) {
+    const username = `user${index}`
+    const user = await system.createUser(username, ['team'])
+    const bearer = `Bearer ${await tokenFor(system, user, 'repository:team/app:pull')}`
+    t.equal(await statusWith(system, bearer), 200, `${what}: the token works before`)
+    t.equal(await statusWith(system, basic(user)), 200, `${what}: so does the password`)
+
+    await change(method, path, { username, ...body })
+    t.equal(await statusWithin(system, bearer, 401), 401, `${what}: the token is dead`)
+    const after = { dies: 401, denied: 403, lives: 200 }[password] ?? 0
+    t.equal(await statusWithin(system, basic(user), after), after, `${what}: the password ${password}`)
+  }
+})
+
+t.test('a user made again under the same name inherits nothing', async (t) => {
+  const system = await startSystem(t)
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const user = await system.createUser('jane', ['team'])
+  const bearer = `Bearer ${await tokenFor(system, user, 'repository:team/app:pull')}`
+  const headers = { authorization: basic(system.admin) }
+  await fetch(`${system.url}/user?username=jane`, { method: 'DELETE', headers })
+  await system.createUser('jane', ['team'])
+  t.equal(await statusWithin(system, bearer, 401), 401, "the first jane's token is dead")
+})

@@ -1,0 +1,90 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { ensureCommands, findCommand } from './harness/debian-packages.ts'
+import { createImage, dockerManifest, ociManifest, readImageFolder } from './harness/images.ts'
+import { runCommand } from './harness/run-command.ts'
+import { type Credentials, startSystem } from './harness/system.ts'
+
+const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
+const missing = await ensureCommands({ skopeo: 'skopeo' })
+
+test('skopeo', { skip: missing }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'skopeo-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const system = await startSystem(t)
+  const alice = await system.createUser('alice', ['team'])
+  const bob = await system.createUser('bob', ['other'])
+  const remote = (image: string) => `docker://${system.host}/${image}`
+
+  /** Runs skopeo with the logins that this user's own file holds. */
+  const skopeo = (username: string, args: string[], input?: string) =>
+    runCommand(findCommand('skopeo')!, ['--insecure-policy', ...args], {
+      env: { REGISTRY_AUTH_FILE: join(folder, `${username}.json`) },
+      input,
+    })
+  const copy = (username: string, source: string, target: string, ...flags: string[]) =>
+    skopeo(username, ['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...flags, source, target])
+  const login = ({ username, password }: Credentials) =>
+    skopeo(
+      username,
+      ['login', '--tls-verify=false', '-u', username, '--password-stdin', system.host],
+      password,
+    )
+
+  const large = `oci:${join(folder, 'large')}:latest`
+  const image = await createImage(join(folder, 'large'), { seed: 'skopeo', layers: 3, layerBytes: 70 << 20 })
+  const small = `oci:${join(folder, 'small')}:latest`
+  await createImage(join(folder, 'small'), { seed: 'skopeo small', layers: 1, layerBytes: 1000 })
+  const layers = image.manifest.layers.map(({ digest }) => digest)
+  const blobs = [image.manifest.config.digest, ...layers]
+
+  await t.test('a wrong password does not log in', async (t) => {
+    await t.rejects(login({ username: 'alice', password: 'not this one' }), {
+      code: 1,
+      stderr: /invalid username\/password/,
+    })
+  })
+
+  await t.test('an OCI image comes back as it was pushed', async (t) => {
+    await login(alice)
+    await copy('alice', large, remote('team/oci:1'), '--format=oci')
+    const target = join(folder, 'pulled-oci')
+    await copy('alice', remote('team/oci:1'), `dir:${target}`)
+    const pulled = await readImageFolder(target)
+    t.equal(pulled.digest, image.descriptor.digest)
+    t.equal(pulled.manifest.mediaType, ociManifest)
+    t.same(pulled.blobs, blobs.toSorted())
+  })
+
+  // Here skopeo mounts the layers that it remembers to have pushed before.
+  await t.test('an image converted to schema 2 comes back as it was pushed', async (t) => {
+    const digestFile = join(folder, 'digest')
+    await copy('alice', large, remote('team/schema2:1'), '--format=v2s2', `--digestfile=${digestFile}`)
+    const target = join(folder, 'pulled-schema2')
+    await copy('alice', remote('team/schema2:1'), `dir:${target}`)
+    const pulled = await readImageFolder(target)
+    t.equal(pulled.digest, await readFile(digestFile, 'utf8'))
+    t.equal(pulled.manifest.mediaType, dockerManifest)
+    t.same(
+      pulled.manifest.layers.map((layer: { digest: string }) => layer.digest),
+      layers,
+    )
+    t.same(pulled.blobs, blobs.toSorted())
+  })
+
+  await t.test('nobody pushes to or pulls from a namespace of others', async (t) => {
+    await login(bob)
+    await copy('bob', small, remote('other/app:1'))
+    await t.rejects(copy('alice', small, remote('other/intruder:1')), refused)
+    await t.rejects(copy('alice', remote('other/app:1'), `dir:${join(folder, 'stolen')}`), refused)
+    await copy('bob', remote('other/app:1'), `dir:${join(folder, 'kept')}`)
+  })
+
+  await t.test('who has logged out is refused', async (t) => {
+    await skopeo('bob', ['logout', '--tls-verify=false', system.host])
+    await t.rejects(copy('bob', remote('other/app:1'), `dir:${join(folder, 'late')}`), refused)
+    await t.rejects(copy('bob', small, remote('other/app:2')), refused)
+  })
+})
