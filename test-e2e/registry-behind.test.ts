@@ -11,7 +11,7 @@ import {
   createSigningKeys,
   rotateSigningKeys,
 } from '../services/auth-service/src/adapters/signing-key-files.ts'
-import { pushSmallImage } from './harness/small-image.ts'
+import { MANIFEST_TYPE, pushSmallImage } from './harness/small-image.ts'
 import { startSystem, tokenFor } from './harness/system.ts'
 
 /** A registry that the test itself runs, and registry-manager before it by REGISTRY_URL. */
@@ -54,7 +54,7 @@ t.test('reached past the proxy, the registry wants our token', async (t) => {
   t.equal(begin.status, 401, 'an upload')
 
   const token = await tokenFor(system, system.admin, 'repository:team/app:pull')
-  const headers = { authorization: `Bearer ${token}` }
+  const headers = { authorization: `Bearer ${token}`, accept: MANIFEST_TYPE }
   const inScope = await fetch(`${registry.url}/v2/team/app/manifests/v1`, { headers })
   t.equal(inScope.status, 200, 'a token of ours, for what it carries')
   const outOfScope = await fetch(`${registry.url}/v2/other/app/manifests/v1`, { headers })
@@ -68,7 +68,7 @@ t.test('signing keys rotate with the registry running', async (t) => {
     JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid
   const newToken = () => tokenFor(system, system.admin, 'repository:team/app:pull')
   const pull = async (base: string, token: string) => {
-    const headers = { authorization: `Bearer ${token}` }
+    const headers = { authorization: `Bearer ${token}`, accept: MANIFEST_TYPE }
     return (await fetch(`${base}/v2/team/app/manifests/v1`, { headers })).status
   }
 

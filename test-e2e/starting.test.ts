@@ -4,6 +4,7 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { pushSmallImage } from './harness/small-image.ts'
 import { START, basic, startSystem } from './harness/system.ts'
@@ -49,17 +50,26 @@ t.test('it stops within 5 s while a client is in the middle of an upload', async
   const system = await startSystem(t)
   const headers = { authorization: basic(system.admin) }
   const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
-  const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1024)) })
+  let stopped = false
+  const endless = new ReadableStream({
+    pull: async (controller) => {
+      await sleep(5)
+      if (stopped) controller.close()
+      else controller.enqueue(new Uint8Array(64 * 1024))
+    },
+  })
   const location = new URL(begun.headers.get('location') ?? '', system.url)
   const patch = { method: 'PATCH', headers, body: endless, duplex: 'half' } as RequestInit
   const upload = fetch(location, patch).then(
     () => 'answered',
     () => 'broken off',
   )
+  await sleep(200)
   const begin = Date.now()
   t.equal(await system.stop(), 0)
   t.ok(Date.now() - begin < 5000, 'in time')
   t.ok(await upload, 'the upload ended as well')
+  stopped = true
   t.strictSame(await processesOf(system.dataDir), [])
 })
 
