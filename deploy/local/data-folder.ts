@@ -17,7 +17,8 @@ export function takeDataFolder(folder: string): () => void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const holder = holderOf(lock)
-    if (holder !== undefined) throw new Error(`another registry-manager (process ${holder}) uses it`)
+    if (holder !== undefined)
+      throw new Error(`another registry-manager (process ${holder}) uses it; if none does, remove ${lock}`)
     writeFileSync(lock, String(process.pid))
   } catch (error) {
     throw new Error(`DATA_DIR ${folder} cannot be used: ${(error as Error).message}`, { cause: error })

@@ -12,7 +12,6 @@ import {
 import { connectPostgres, migrateToLatest, openPglite } from '@registry-manager/database'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
 import { explainStartFailure } from '@registry-manager/service-kit'
-import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { banner } from './banner.ts'
 import { madeSecrets, takeDataFolder } from './data-folder.ts'
@@ -22,6 +21,8 @@ import { startRegistry } from './registry-child.ts'
 
 /** How long requests under way may go on once it is told to stop. */
 const GRACE_MS = 1500
+/** Then it ends, whatever is left. */
+const STOP_MS = 4500
 
 const say = (line: string) => process.stdout.write(`· ${line}\n`)
 /** What has to be given back at the end, the last taken first. */
@@ -128,11 +129,18 @@ async function listenInside(app: FastifyInstance): Promise<string> {
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 }
 
-closeWithGrace({ delay: 4500, logger: undefined }, async ({ err, signal }) => {
-  if (err) process.stderr.write(`${err.message}\n`)
-  if (signal) say('stopping')
-  await close()
-})
+// A terminal and a supervisor may both tell us, and the launcher passes it on: one telling is enough, and more
+// change nothing.
+let stopping: Promise<void> | undefined
+function stop(): void {
+  if (stopping !== undefined) return
+  say('stopping')
+  setTimeout(() => process.exit(1), STOP_MS).unref()
+  stopping = close().then(() => process.exit(0))
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+process.on('uncaughtException', (error) => void endWith(`a fault that nobody foresaw: ${error.stack}`))
+
 start().then(
   (text) => process.stdout.write(text),
   (error: unknown) => endWith(explainStartFailure(error)),

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
+import { HTTP_LIMITS, IDLE_MS } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
 
 export interface FrontServices {
@@ -24,7 +25,8 @@ export function createFront({ authService, registryProxy }: FrontServices): Serv
       return notBuilt(response, path)
     return authService.routing(request, response)
   }
-  const server = createServer({ headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }, route)
+  const server = createServer(HTTP_LIMITS, route)
+  server.setTimeout(IDLE_MS)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // The proxy gives leave itself, once it has decided.
     if (!isRegistry(request.url ?? '')) response.writeContinue()

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,9 @@ const CONFIG = join(dirname(dirname(fileURLToPath(import.meta.url))), 'registry'
 const START_MS = 20_000
 /** What a registry that is told to stop may take, before it is made to. */
 const STOP_MS = 3000
+
+/** Where Linux can, it ends a child whose parent was killed and had no chance to. */
+const END_WITH_US = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig=TERM'] : []
 
 export interface RegistryChildOptions {
   readonly binary?: string
@@ -88,7 +91,10 @@ function spawnRegistry(options: RegistryChildOptions, port: number): ChildProces
   // Its own process group: a Ctrl-C is for us, and we end it once requests are done.
   const spawning = { detached: true, stdio: ['ignore', 'ignore', 'pipe'] as ['ignore', 'ignore', 'pipe'] }
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...settings }
-  if (binary !== undefined) return spawn(binary, ['serve', CONFIG], { ...spawning, env })
+  if (binary !== undefined) {
+    const [command = '', ...args] = [...END_WITH_US, binary, 'serve', CONFIG]
+    return spawn(command, args, { ...spawning, env })
+  }
   const mounts = [`${folder}:/images`, `${authority}:/authority.pem:ro`, `${CONFIG}:/config.yml:ro`]
   // Settings go by name: their values, a secret among them, are in no command line.
   const args = ['run', '--rm', '--init', '--user', `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`]

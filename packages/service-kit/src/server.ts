@@ -18,6 +18,11 @@ export interface ServerOptions {
   readonly logStream?: { write(line: string): void }
 }
 
+/** Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. */
+export const HTTP_LIMITS = { headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }
+/** A connection on which nothing moved for so long is given up. Closing a large upload is quiet for a while. */
+export const IDLE_MS = 900_000
+
 /**
  * A Fastify server with what every service of ours has: a log that holds no more of a URL than its path,
  * strict validation (nothing coerced, nothing dropped), errors in one format, and request metrics.
@@ -27,9 +32,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: logger(name, options),
     bodyLimit: options.bodyLimit ?? 64 * 1024,
-    // Bodies may take as long as they move; a head may not. (Slow heads are slowloris.)
-    requestTimeout: 0,
-    http: { headersTimeout: 30_000, keepAliveTimeout: 75_000 },
+    http: HTTP_LIMITS,
+    requestTimeout: HTTP_LIMITS.requestTimeout,
+    keepAliveTimeout: HTTP_LIMITS.keepAliveTimeout,
+    connectionTimeout: IDLE_MS,
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },

@@ -51,9 +51,9 @@ export function createTokenVerifier({ issuer, audience, findKey }: TokenVerifier
     try {
       return (await verify(token)) as TokenClaims
     } catch (error) {
-      const cause = (error as { originalError?: unknown }).originalError
-      if (error instanceof TokenError && (cause === undefined || cause instanceof TokenError))
-        return undefined
+      // A key that could not be had is a fault; all else is said about the token (some of it as a parser's error).
+      const { code, originalError: cause } = error as { code?: string; originalError?: unknown }
+      if (error instanceof TokenError && code !== TokenError.codes.keyFetchingError) return undefined
       throw cause ?? error
     }
   }
