@@ -23,14 +23,14 @@ export function readEnvironment<Schema extends TObject>(
   env: Readonly<Record<string, string | undefined>>,
 ): Readonly<Static<Schema>> {
   const problems: string[] = []
-  const given: Record<string, string> = {}
+  const given: Record<string, unknown> = {}
   for (const name of Object.keys(schema.properties)) {
     const file = env[`${name}_FILE`]
     if (env[name] && file) problems.push(`${name} and ${name}_FILE are both set: set one of them`)
     const value = env[name] || (file && readSecretFile(name, file, problems))
-    if (value) given[name] = value
+    if (value) given[name] = fromText(schema.properties[name] as { type?: string }, value)
   }
-  const values = Value.Convert(schema, Value.Default(schema, given))
+  const values = Value.Default(schema, given)
   for (const { instancePath, keyword, params, message } of Value.Errors(schema, values)) {
     if (keyword === 'required') {
       const { requiredProperties } = params as { requiredProperties: string[] }
@@ -45,6 +45,13 @@ export function readEnvironment<Schema extends TObject>(
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze(values as Static<Schema>)
+}
+
+/** A variable's text as its setting's type; left as it is where it is not of that type, to be told so. */
+function fromText({ type }: { type?: string }, text: string): unknown {
+  if (type === 'integer' && /^\d{1,15}$/.test(text)) return Number(text)
+  if (type === 'boolean' && /^(?:true|false|1|0)$/.test(text)) return text === 'true' || text === '1'
+  return text
 }
 
 function readSecretFile(name: string, file: string, problems: string[]): string | undefined {

@@ -1,31 +1,20 @@
-import {
-  ProblemError,
-  credentialsOf,
-  problemJson,
-  readCredentials,
-  setErrorFormat,
-} from '@registry-manager/service-kit'
+import { ProblemError, problemJson, setErrorFormat } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Changed, UsersStore } from '../adapters/users-store.ts'
 import type { Account } from '../domain/account.ts'
-import type { IdentityTokenPorts } from '../domain/identity-token.ts'
-import { findIdentity } from '../domain/identity-token.ts'
 import { planNewUser, planUserChange } from '../domain/plan-user.ts'
-import type { SignInService } from '../domain/sign-in.ts'
 import type { FieldFault, UserField } from '../domain/user-input.ts'
 import { parseUserInput } from '../domain/user-input.ts'
+import type { CallerOptions } from './caller.ts'
+import { callerOf, onlyAdministrators, requireCaller } from './caller.ts'
 import { parseForms, queryOf } from './form.ts'
-import { accountOrProblem, unauthorized } from './sign-in-problem.ts'
 
-export interface UsersRoutesOptions extends IdentityTokenPorts {
-  readonly realm: string
-  readonly signIn: SignInService
+export interface UsersRoutesOptions extends CallerOptions {
   readonly users: UsersStore
   readonly whoIsAway: WhoIsAway
 }
 
-const CALLER = 'caller'
 const MAX_PAGE = 50
 const USER_FIELDS: readonly UserField[] = [
   'username',
@@ -39,27 +28,10 @@ const USER_FIELDS: readonly UserField[] = [
 
 /** The users API of seed 002. Fields come by query, form or JSON alike. */
 export async function users(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
-  const { realm, signIn, users: store } = options
+  const { users: store } = options
   setErrorFormat(app, problemJson, options.whoIsAway)
-  await readCredentials(app)
+  await requireCaller(app, options)
   parseForms(app)
-
-  app.decorateRequest(CALLER, null)
-  app.addHook('onRequest', async (request) => {
-    request.setDecorator(CALLER, await findCaller(request))
-  })
-
-  const findCaller = async (request: FastifyRequest): Promise<Account> => {
-    const credentials = credentialsOf(request)
-    if (credentials.kind === 'basic') {
-      const { username, password } = credentials
-      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm).account
-    }
-    const identity =
-      credentials.kind === 'bearer' ? await findIdentity(options, credentials.token) : undefined
-    if (identity === undefined) throw unauthorized(realm)
-    return identity.account
-  }
 
   /** Whom a request is about: somebody else only where an administrator asks. */
   const target = (request: FastifyRequest, username: string | undefined): string => {
@@ -175,15 +147,6 @@ function asObject(body: unknown): object {
   if (body === undefined || body === null) return {}
   if (typeof body === 'object' && !Array.isArray(body)) return body
   throw new ProblemError({ status: 400, detail: 'the body must be a JSON object' })
-}
-
-function callerOf(request: FastifyRequest): Account {
-  return request.getDecorator<Account>(CALLER)
-}
-
-function onlyAdministrators(request: FastifyRequest): void {
-  if (callerOf(request).role === 'cluster-administrator') return
-  throw new ProblemError({ status: 403, detail: 'this is for cluster administrators' })
 }
 
 function badField({ field, detail }: FieldFault): ProblemError {

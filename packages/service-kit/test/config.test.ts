@@ -1,0 +1,99 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Type } from 'typebox'
+import { ConfigError, readEnvironment } from '../src/config.ts'
+
+const schema = Type.Object({
+  PORT: Type.Integer({ default: 8001, minimum: 0, maximum: 65535, description: 'public port' }),
+  NAME: Type.Optional(Type.String({ pattern: '^[a-z]+$', description: 'a name' })),
+  SECRET: Type.String({ minLength: 8, description: 'a secret' }),
+  ENABLED: Type.Boolean({ default: false }),
+  LEVEL: Type.Enum(['low', 'high'], { default: 'low' }),
+})
+const SECRET = 'hunter2-hunter2'
+
+/** What is wrong with an environment; undefined when nothing is. */
+function problemsOf(env: Record<string, string>): readonly string[] | undefined {
+  try {
+    readEnvironment(schema, env)
+    return undefined
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+}
+
+t.test('values are typed, defaults filled in, the rest of the environment left out', async (t) => {
+  const values = readEnvironment(schema, { SECRET, PORT: '80', NAME: '', ENABLED: 'true', HOME: '/root' })
+  t.strictSame(values, { SECRET, PORT: 80, ENABLED: true, LEVEL: 'low' })
+  t.throws(() => Object.assign(values, { PORT: 81 }), TypeError, 'and frozen')
+})
+
+t.test('a secret of digits stays a string', async (t) => {
+  t.equal(readEnvironment(schema, { SECRET: '0123456789' }).SECRET, '0123456789')
+})
+
+t.test('every bad variable is named at once', async (t) => {
+  const problems = problemsOf({ PORT: '65536', NAME: 'NOT-GOOD', ENABLED: 'maybe', LEVEL: 'middling' })
+  const named = problems?.map((problem) => problem.split(' ', 1)[0]).toSorted()
+  t.same(named, ['ENABLED', 'LEVEL', 'NAME', 'PORT', 'SECRET'])
+  t.match(
+    problems?.find((problem) => problem.startsWith('PORT')),
+    /65535.*public port/,
+    'with what is right',
+  )
+})
+
+t.test('a value that is not of the type is refused, not bent', async (t) => {
+  const bad = ['x', '12abc', '-1', '65536', '80.5', 'true', 'null', 'Infinity', 'NaN', '[80]']
+  for (const PORT of bad) t.match(problemsOf({ SECRET, PORT }), [/^PORT must be /], `PORT=${PORT}`)
+  for (const ENABLED of ['maybe', '2', 'on ']) {
+    t.match(problemsOf({ SECRET, ENABLED }), [/^ENABLED must be boolean/], `ENABLED=${ENABLED}`)
+  }
+})
+
+t.test('a value may come from a file', async (t) => {
+  const folder = t.testdir({ secret: `${SECRET}\n`, port: '81\r\n', empty: '\n' })
+  const values = readEnvironment(schema, {
+    SECRET_FILE: join(folder, 'secret'),
+    PORT_FILE: join(folder, 'port'),
+  })
+  t.match(values, { PORT: 81 })
+  t.equal(values.SECRET, SECRET, 'without the line end')
+
+  t.test('an empty file is a problem, told once', async (t) => {
+    t.match(problemsOf({ SECRET_FILE: join(folder, 'empty') }), { length: 1, 0: /^SECRET_FILE .*empty file/ })
+  })
+
+  t.test('so is one that is not there', async (t) => {
+    t.match(problemsOf({ SECRET_FILE: join(folder, 'absent') }), {
+      length: 1,
+      0: /^SECRET_FILE cannot be read/,
+    })
+    t.match(
+      problemsOf({ SECRET, NAME_FILE: folder }),
+      { length: 1, 0: /^NAME_FILE cannot be read/ },
+      'or a folder',
+    )
+  })
+
+  t.test('and one beside the variable', async (t) => {
+    const problems = problemsOf({ SECRET, SECRET_FILE: join(folder, 'secret') })
+    t.match(problems, { length: 1, 0: 'SECRET and SECRET_FILE are both set' })
+  })
+
+  t.test('an empty variable beside a file counts as absent', async (t) => {
+    t.equal(readEnvironment(schema, { SECRET: '', SECRET_FILE: join(folder, 'secret') }).SECRET, SECRET)
+  })
+})
+
+t.test('no error holds a value: it may be a secret', async (t) => {
+  const folder = t.testdir()
+  writeFileSync(join(folder, 'name'), 'TOP-SECRET-NAME')
+  const SECRET = 'oh-no'
+  const env = { SECRET, NAME_FILE: join(folder, 'name'), PORT: '70001', ENABLED: 'perhaps', LEVEL: 'lofty' }
+  const told = problemsOf(env)?.join('\n') ?? ''
+  t.match(told, /SECRET must[^]*PORT|PORT[^]*SECRET must/, 'all are told')
+  for (const value of [SECRET, 'TOP-SECRET-NAME', '70001', 'perhaps', 'lofty']) t.notMatch(told, value, value)
+})

@@ -1,0 +1,125 @@
+import type { IncomingMessage, RequestListener } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
+import type { Test } from 'tap'
+import t from 'tap'
+import { Type } from 'typebox'
+import { ServiceCallError, createServiceClient } from '../src/http-client.ts'
+
+const CREDENTIAL = 'the-credential-that-services-share'
+const Answer = Type.Object({ count: Type.Integer() })
+
+/** A server on a port of its own. Its connections are cut when the test is over. */
+async function listen(t: Test, answer: RequestListener): Promise<string> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let body = ''
+  for await (const chunk of request) body += chunk
+  return body
+}
+
+/** The error that a call ends with; a call that succeeds is a failed test. */
+async function failureOf(t: Test, call: Promise<unknown>): Promise<ServiceCallError> {
+  try {
+    await call
+  } catch (error) {
+    t.ok(error instanceof ServiceCallError, 'one typed error for everything')
+    t.notMatch(
+      inspect(error, { depth: 20, showHidden: true }),
+      CREDENTIAL,
+      'which never holds the credential',
+    )
+    return error as ServiceCallError
+  }
+  return t.fail('the call was to fail') as never
+}
+
+t.test('a call brings the credential, and its answer is typed', async (t) => {
+  const seen: object[] = []
+  const url = await listen(t, async (request, response) => {
+    const { method, url, headers } = request
+    seen.push({ method, url, authorization: headers.authorization, body: await bodyOf(request) })
+    response.end('{"count":3}')
+  })
+  const client = createServiceClient(url, CREDENTIAL)
+  t.strictSame(await client.get('/internal/x?y=1', Answer), { count: 3 })
+  t.strictSame(await client.post('/internal/z', { a: ['b'] }, Answer), { count: 3 })
+  const authorization = `Bearer ${CREDENTIAL}`
+  t.strictSame(seen, [
+    { method: 'GET', url: '/internal/x?y=1', authorization, body: '' },
+    { method: 'POST', url: '/internal/z', authorization, body: '{"a":["b"]}' },
+  ])
+})
+
+t.test('an answer of another status names it', async (t) => {
+  for (const status of [400, 401, 404, 409, 500, 503]) {
+    const url = await listen(t, (_request, response) => response.writeHead(status).end('{"count":3}'))
+    const error = await failureOf(t, createServiceClient(url, CREDENTIAL).get('/internal/x', Answer))
+    t.equal(error.status, status)
+    t.match(error.message, `GET /internal/x at ${new URL(url).host} answered ${status}`)
+  }
+})
+
+t.test('an answer in another shape is none', async (t) => {
+  for (const body of ['', 'no json', '{"count":', '{}', '{"count":"3"}', '{"count":1.5}', '[]', 'null']) {
+    const url = await listen(t, (_request, response) => response.end(body))
+    const error = await failureOf(t, createServiceClient(url, CREDENTIAL).get('/internal/x', Answer))
+    t.match(error.message, 'unknown shape', JSON.stringify(body))
+    t.equal(error.status, undefined)
+  }
+})
+
+t.test('a server that never answers meets the deadline', async (t) => {
+  const url = await listen(t, () => {})
+  const error = await failureOf(t, createServiceClient(url, CREDENTIAL, 100).get('/internal/x', Answer))
+  t.match(error.message, 'did not answer')
+  t.match(error.cause, { name: 'TimeoutError' })
+})
+
+t.test('so does one that stops in the middle of its answer', async (t) => {
+  const url = await listen(t, (_request, response) => void response.writeHead(200).write('{"count":'))
+  await failureOf(t, createServiceClient(url, CREDENTIAL, 100).get('/internal/x', Answer))
+})
+
+t.test('a server that hangs up, or is not there, did not answer', async (t) => {
+  const url = await listen(t, (request) => void request.socket.destroy())
+  t.match(await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer)), {
+    message: 'did not answer',
+  })
+  const gone = createServiceClient('http://127.0.0.1:1', CREDENTIAL)
+  t.match(await failureOf(t, gone.post('/x', {}, Answer)), { message: 'did not answer', status: undefined })
+})
+
+t.test('a redirect is not followed: the credential would go along', async (t) => {
+  const reached: string[] = []
+  const elsewhere = await listen(t, (request, response) => {
+    reached.push(request.url ?? '')
+    response.end('{"count":3}')
+  })
+  for (const status of [301, 302, 307, 308]) {
+    const url = await listen(t, (_request, response) =>
+      response.writeHead(status, { location: `${elsewhere}/stolen` }).end(),
+    )
+    await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer))
+  }
+  t.same(reached, [])
+})
+
+t.test('nothing is retried', async (t) => {
+  let calls = 0
+  const url = await listen(t, (_request, response) => {
+    calls += 1
+    response.writeHead(503, { 'retry-after': '0' }).end()
+  })
+  await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer))
+  t.equal(calls, 1)
+})

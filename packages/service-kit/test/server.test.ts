@@ -1,0 +1,109 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import type { Test } from 'tap'
+import t from 'tap'
+import { createMetrics } from '../src/metrics.ts'
+import { ProblemError } from '../src/problem.ts'
+import { createServer } from '../src/server.ts'
+
+const SECRETS = ['hunter2', 'c2VjcmV0OmNyZWRlbnRpYWw', 'a-session', 'the-service-secret']
+const headers = {
+  authorization: 'Basic c2VjcmV0OmNyZWRlbnRpYWw=',
+  cookie: 'sid=a-session',
+  'x-secret': 'the-service-secret',
+}
+
+function build(t: Test) {
+  const lines: string[] = []
+  const app = createServer({
+    name: 'test',
+    logLevel: 'trace',
+    metrics: createMetrics('test'),
+    logStream: { write: (line) => void lines.push(line) },
+  })
+  app.all('/user', async () => 'good')
+  app.all('/problem', async () => {
+    throw new ProblemError({ status: 400, detail: 'password hunter2 is too short' })
+  })
+  app.all('/fault', async () => {
+    throw new Error('a fault')
+  })
+  t.teardown(() => app.close())
+  return { app, lines }
+}
+
+t.test('no log line holds a query string or a credential', async (t) => {
+  const { app, lines } = build(t)
+  const targets = [
+    '/user?password=hunter2',
+    '/user/?password=hunter2',
+    '/user?',
+    '/problem?password=hunter2',
+    '/fault?password=hunter2',
+    '/nowhere?password=hunter2',
+    '/%zz?password=hunter2',
+    '/user%zz?password=hunter2',
+    '/user?password=hunter2%zz',
+    `/${'x'.repeat(600)}?password=hunter2`,
+  ]
+  for (const url of targets) {
+    for (const method of ['GET', 'POST'] as const) {
+      await app.inject({ method, url, headers })
+      const payload = '{"password":"hunter2"'
+      if (method === 'POST') {
+        await app.inject({
+          method,
+          url,
+          headers: { ...headers, 'content-type': 'application/json' },
+          payload,
+        })
+      }
+    }
+  }
+  const log = lines.join('')
+  for (const secret of SECRETS) t.notMatch(log, secret)
+  t.match(log, '"path":"/user"', 'the path is there')
+  t.match(log, 'a fault', 'and what went wrong')
+})
+
+t.test('nor when a client speaks no HTTP', async (t) => {
+  const { app, lines } = build(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const rubbish = [
+    'GET /user?password=hunter2 HTTP/9.9\r\n\r\n',
+    'GET /user?password=hunter2 HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0OmNyZWRlbnRpYWw=\r\nBad Header: x\r\n\r\n',
+    'POST /user?password=hunter2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nhunter2\r\n',
+  ]
+  for (const text of rubbish) {
+    const socket = connect(port, '127.0.0.1')
+    socket.end(text)
+    let answer = ''
+    socket.on('data', (chunk) => (answer += chunk))
+    await once(socket, 'close')
+    t.match(answer, /^HTTP\/1\.1 (400|415|505)/)
+  }
+  for (const secret of SECRETS) t.notMatch(lines.join(''), secret)
+  t.equal((await app.inject('/user')).statusCode, 200, 'and the server goes on')
+})
+
+t.test('a trailing slash is accepted, capitals are not', async (t) => {
+  const { app } = build(t)
+  t.equal((await app.inject('/user/')).statusCode, 200)
+  t.equal((await app.inject('/User')).statusCode, 404)
+  t.equal((await app.inject('//user')).statusCode, 404)
+})
+
+t.test('a body of more than 64 KiB is refused before it is all there', async (t) => {
+  const { app } = build(t)
+  const post = (bytes: number) =>
+    app.inject({
+      method: 'POST',
+      url: '/user',
+      headers: { 'content-type': 'text/plain' },
+      payload: 'x'.repeat(bytes),
+    })
+  t.equal((await post(64 * 1024)).statusCode, 200)
+  t.equal((await post(64 * 1024 + 1)).statusCode, 413)
+})

@@ -1,0 +1,44 @@
+import t from 'tap'
+import type { TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { settings } from '../src/settings.ts'
+
+const TABLE: readonly (readonly [
+  name: string,
+  schema: TSchema,
+  good: readonly string[],
+  bad: readonly string[],
+])[] = [
+  [
+    'a public URL',
+    settings.publicUrl,
+    [
+      'http://localhost:8500',
+      'https://registry.example',
+      'https://registry.example:8443/',
+      'http://[::1]:80',
+    ],
+    ['registry.example', 'ftp://registry.example', 'https://', 'https://a/b', 'https://a?b', 'https://u:p@a'],
+  ],
+  ['a URL of a part', settings.url('x'), ['http://127.0.0.1:9001'], ['127.0.0.1:9001', 'http://a/b', '']],
+  [
+    'a service credential',
+    settings.serviceCredential,
+    ['x'.repeat(32), 'ü'.repeat(40)],
+    ['', 'short', 'x'.repeat(31)],
+  ],
+  ['a log level', settings.logLevel, ['info', 'silent', 'trace'], ['INFO', 'loud', '']],
+  [
+    'a token service',
+    settings.tokenService,
+    ['registry.example:8443', 'token-service'],
+    ['', 'a b', 'a"b', 'a,b'],
+  ],
+]
+
+t.test('settings that several services share', async (t) => {
+  for (const [name, schema, good, bad] of TABLE) {
+    for (const value of good) t.equal(Value.Check(schema, value), true, `"${value}" is ${name}`)
+    for (const value of bad) t.equal(Value.Check(schema, value), false, `"${value}" is not ${name}`)
+  }
+})

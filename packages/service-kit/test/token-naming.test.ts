@@ -1,0 +1,47 @@
+import t from 'tap'
+import { tokenNaming } from '../src/token-naming.ts'
+
+const CASES = [
+  {
+    why: 'a host alone',
+    given: ['https://registry.example'],
+    issuer: 'registry.example',
+    service: 'registry.example',
+    aliases: ['registry.example', 'token-service', 'registry.example:443'],
+  },
+  {
+    why: 'a host and a port',
+    given: ['http://localhost:8500/'],
+    issuer: 'localhost:8500',
+    service: 'localhost:8500',
+    aliases: ['localhost:8500', 'token-service', 'localhost'],
+  },
+  {
+    why: "a scheme's own port",
+    given: ['http://registry.example:80'],
+    issuer: 'registry.example',
+    service: 'registry.example',
+    aliases: ['registry.example', 'token-service', 'registry.example:80'],
+  },
+  {
+    why: 'a name of its own',
+    given: ['https://registry.example:8443', 'the-registry'],
+    issuer: 'registry.example:8443',
+    service: 'the-registry',
+    aliases: ['the-registry', 'token-service', 'registry.example:8443', 'registry.example'],
+  },
+  {
+    why: 'aliases of its own, and no others',
+    given: ['https://registry.example', undefined, 'one, two ,registry.example'],
+    issuer: 'registry.example',
+    service: 'registry.example',
+    aliases: ['registry.example', 'one', 'two'],
+  },
+] as const
+
+t.test('who issues tokens, and for whom', async (t) => {
+  for (const { why, given, ...expected } of CASES) {
+    const [publicUrl, service, aliases] = given as readonly [string, string?, string?]
+    t.strictSame(tokenNaming(publicUrl, service, aliases), expected, why)
+  }
+})
