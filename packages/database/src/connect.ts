@@ -20,6 +20,8 @@ export function connectPostgres(databaseUrl: string, maxConnections = 10): Datab
   })
   // An idle connection that breaks is the pool's to replace; unheard, the event would end the process.
   pool.on('error', () => {})
+  // And so would one that breaks between two queries of a transaction: its next query says so.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
 
@@ -30,7 +32,7 @@ export async function openPglite(folder: string): Promise<Database> {
 }
 
 /** SQLSTATE classes and codes, and errors of the network, that mean "not now" rather than "not so". */
-const AWAY_STATES = /^(?:08|53|57P0[1-5]|25006)/
+const AWAY_STATES = /^(?:08|53|57014|57P0[1-5]|25006)/
 const AWAY_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

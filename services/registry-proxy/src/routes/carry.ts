@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import type { RegistryRequest } from '@registry-manager/oci'
+import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../domain/decide.ts'
 import { toRequestHeaders } from '../domain/request-headers.ts'
@@ -27,6 +27,17 @@ const CARRIAGE = 'carriage'
 /** A manifest is at most this long. Source: distribution, `maxManifestBodySize`. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
+export const MANIFEST_TOO_LONG: RegistryError = {
+  code: 'MANIFEST_INVALID',
+  status: 413,
+  message: `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`,
+}
+
+/** Whether a request says itself that it brings a manifest that is too long. In chunks it does not say. */
+export function announcesTooLong(upstream: UpstreamRequest, { headers }: FastifyRequest): boolean {
+  return upstream.body === 'manifest' && Number(headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES
+}
+
 /**
  * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
  * a closing PUT may be worked on for long before its answer begins.
@@ -49,6 +60,8 @@ export async function carry(
   const registry = new URL(registryUrl)
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
+  // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
+  app.removeAllContentTypeParsers()
   await app.register(httpProxy, {
     upstream: registry.origin,
     prefix: '/v2',
@@ -81,11 +94,8 @@ export async function carry(
       const { upstream } = carriageOf(request)
       if (upstream.body === 'stream') return reply.from(upstream.path, options)
       if (upstream.body === 'none') return reply.from(upstream.path, { ...options, ...withoutBody(request) })
-      const body = await readManifest(request as unknown as FastifyRequest)
-      if (body === undefined) {
-        const message = `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`
-        return refuse(request as never, reply as never, { code: 'MANIFEST_INVALID', status: 413, message })
-      }
+      const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
+      if (body === undefined) return refuse(request as never, reply as never, MANIFEST_TOO_LONG)
       const contentType = request.headers['content-type'] ?? 'application/octet-stream'
       return reply.from(upstream.path, { ...options, body, contentType })
     },
@@ -94,11 +104,6 @@ export async function carry(
 
 function withoutBody({ method }: { method: string }) {
   return method === 'GET' || method === 'HEAD' ? {} : { body: null }
-}
-
-async function readManifest(request: FastifyRequest): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES) return undefined
-  return readWhole(request.raw, MAX_MANIFEST_BYTES)
 }
 
 function answerFailure(reply: FastifyReply, error: unknown): void {

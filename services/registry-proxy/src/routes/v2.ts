@@ -13,7 +13,7 @@ import { authenticate } from '../domain/authenticate.ts'
 import type { Decision } from '../domain/decide.ts'
 import { challengeAccess, decide, usableAccess } from '../domain/decide.ts'
 import type { CarryOptions } from './carry.ts'
-import { carry, orderCarriage } from './carry.ts'
+import { MANIFEST_TOO_LONG, announcesTooLong, carry, orderCarriage } from './carry.ts'
 import { refuse } from './refuse.ts'
 import { withFormMount } from './form-mount.ts'
 
@@ -33,22 +33,33 @@ export interface V2Options extends CarryOptions, AuthenticatePorts {
  * read; what was decided is then carried out. Nothing that was refused reaches the registry.
  */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  setErrorFormat(app, registryErrors, (error) =>
-    error instanceof ServiceCallError ? 'auth-service' : undefined,
-  )
+  setErrorFormat(app, registryErrors)
   await readCredentials(app)
-  app.addHook('onRequest', async (request, reply) => decideOn(options, request, reply))
+  app.addHook('onRequest', async (request, reply) => {
+    try {
+      return await decideOn(options, request, reply)
+    } catch (error) {
+      if (!(error instanceof ServiceCallError)) throw error
+      request.log.error({ err: error }, 'a request could not be decided on')
+      reply.header('retry-after', 5)
+      // A refusal like any other, for a body may be coming: not left to the error handler.
+      return refuse(request, reply, { code: 'UNAVAILABLE', message: 'auth-service is not answering' })
+    }
+  })
   await carry(app, options)
 }
 
 async function decideOn(options: V2Options, request: FastifyRequest, reply: FastifyReply) {
   reply.header('docker-distribution-api-version', 'registry/2.0')
+  // HTTP/1.0 knows no 100 Continue. Source: RFC 9110 §10.1.1.
+  if (request.raw.httpVersion === '1.0') delete request.headers.expect
   const parsed = parseRegistryRequest(request.method, request.url)
   if ('refused' in parsed) {
     if (parsed.allow !== undefined) reply.header('allow', parsed.allow.join(', '))
     return refuse(request, reply, parsed.refused)
   }
   const asked = await withFormMount(parsed.request, request)
+  if ('refused' in asked) return refuse(request, reply, asked.refused)
   const found = await authenticate(options, credentialsOf(request), request.ip, usableAccess(asked))
   switch (found.outcome) {
     case 'refused':
@@ -80,10 +91,15 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
       return refuse(request, reply, { code: 'UNSUPPORTED', message: `${asked.kind} is not served yet` })
     case 'forward': {
       const { upstream, serviceAccess } = decision
+      if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
       const carried = serviceAccess === undefined ? token : await options.serviceToken(serviceAccess)
       orderCarriage(request, { asked, upstream, caller, token: carried })
       // A client that waits for leave to send its body has it now, and not before.
-      if (request.headers.expect !== undefined) reply.raw.writeContinue()
+      if (request.headers.expect !== undefined) {
+        reply.raw.writeContinue()
+        // From here on the body is under way like any other, should it be refused after all.
+        delete request.headers.expect
+      }
     }
   }
 }
