@@ -3,16 +3,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const steps: (() => unknown)[] = []
-let ending: Promise<void> | undefined
+let undone = Promise.resolve()
+let ending = false
 
 /** Has something undone when a measurement is over, however it ended; the last comes first. */
 export function atEnd(step: () => unknown): void {
   steps.push(step)
-  if (ending !== undefined) throw new Error('the bench is being stopped')
+  if (ending) throw new Error('the bench is being stopped')
 }
 
 /** Undoes everything. What cannot be undone is told, and the rest still is. */
-export async function cleanUp(): Promise<void> {
+export function cleanUp(): Promise<void> {
+  // One after another: whoever ends the process waits for what is being undone already.
+  undone = undone.then(undoAll)
+  return undone
+}
+
+async function undoAll(): Promise<void> {
   for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
     try {
       await step()
@@ -24,8 +31,8 @@ export async function cleanUp(): Promise<void> {
 
 /** Undoes everything, what begins meanwhile too, and ends the process. */
 export async function endWith(code: number): Promise<never> {
-  ending ??= cleanUp()
-  await ending
+  ending = true
+  await cleanUp()
   process.exit(code)
 }
 
