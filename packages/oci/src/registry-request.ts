@@ -145,7 +145,7 @@ function upload(
 
 function page(method: string, query: URLSearchParams, request: object): ParsedRegistryRequest {
   const n = query.get('n')
-  if (n !== null && !/^[0-9]{1,15}$/.test(n)) {
+  if (n !== null && !/^[0-9]+$/.test(n)) {
     const message = 'n must be a whole number of 0 or more'
     return { refused: { code: 'PAGINATION_NUMBER_INVALID', message, detail: { n } } }
   }

@@ -41,7 +41,12 @@ export function planUserChange(
   if (typeof role === 'object') return role
   if (input.ad === true) return { fault: NO_DIRECTORY }
   const directory = input.ad ?? current.directory
-  const common = { role, ...(enabled !== undefined && { enabled }), ...(namespaces && { namespaces }) }
+  const common = {
+    // A role that nobody asked to change is left out: somebody else may be changing it just now.
+    ...((input.role !== undefined || role !== current.role) && { role }),
+    ...(enabled !== undefined && { enabled }),
+    ...(namespaces && { namespaces }),
+  }
   if (input.password === undefined) {
     if (current.directory && !directory) return required('password')
     return { change: common }

@@ -93,7 +93,7 @@ function parseNamespaces(given: unknown): Parsed<string[]> {
 }
 
 function parseWholeNumber(given: unknown, least: number): Parsed<number> {
-  const value = typeof given === 'string' && /^\d{1,9}$/.test(given) ? Number(given) : given
+  const value = typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : given
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
     ? { value }
     : { detail: `must be a whole number of ${least} or more` }

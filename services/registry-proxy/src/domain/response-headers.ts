@@ -1,5 +1,5 @@
 import { parseRegistryRequest } from '@registry-manager/oci'
-import type { Caller } from './decide.ts'
+import type { Caller } from '@registry-manager/service-kit'
 import { bindUpload } from './upload-binding.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
@@ -34,12 +34,15 @@ export function toResponseHeaders(headers: Headers, registryUrl: URL, caller: Ca
     if (value !== undefined) passed[name] = value
   }
   const { location } = headers
-  if (typeof location === 'string') passed['location'] = toLocation(location, registryUrl, caller, secret)
+  const led = typeof location === 'string' ? toLocation(location, registryUrl, caller, secret) : undefined
+  if (led !== undefined) passed['location'] = led
   return passed
 }
 
-function toLocation(location: string, registryUrl: URL, { uid }: Caller, secret: string): string {
-  const url = new URL(location, registryUrl)
+function toLocation(location: string, registryUrl: URL, { uid }: Caller, secret: string): string | undefined {
+  // Not thrown: this runs inside the HTTP client, where nobody catches, and would end the process.
+  const url = URL.parse(location, registryUrl.href)
+  if (url === null) return undefined
   if (url.origin !== registryUrl.origin) return location
   const parsed = parseRegistryRequest('GET', url.pathname + url.search)
   const relative = url.pathname + url.search

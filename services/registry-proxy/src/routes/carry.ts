@@ -1,15 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import type { RegistryRequest } from '@registry-manager/oci'
+import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../domain/decide.ts'
+import type { Caller } from '@registry-manager/service-kit'
 import { toRequestHeaders } from '../domain/request-headers.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
 import type { UpstreamRequest } from '../domain/upstream-request.ts'
+import type { PushManifestPorts } from './push-manifest.ts'
+import { pushManifest } from './push-manifest.ts'
 import { readWhole } from './read-whole.ts'
 import { refuse } from './refuse.ts'
 
-export interface CarryOptions {
+export interface CarryOptions extends PushManifestPorts {
   readonly registryUrl: string
   readonly uploadSecret: string
 }
@@ -27,6 +29,17 @@ const CARRIAGE = 'carriage'
 /** A manifest is at most this long. Source: distribution, `maxManifestBodySize`. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
+export const MANIFEST_TOO_LONG: RegistryError = {
+  code: 'MANIFEST_INVALID',
+  status: 413,
+  message: `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`,
+}
+
+/** Whether a request says itself that it brings a manifest that is too long. In chunks it does not say. */
+export function announcesTooLong(upstream: UpstreamRequest, { headers }: FastifyRequest): boolean {
+  return upstream.body === 'manifest' && Number(headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES
+}
+
 /**
  * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
  * a closing PUT may be worked on for long before its answer begins.
@@ -42,13 +55,13 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
  * Carries requests to the registry, and its answers back, as streams. It knows nothing of what came but what
  * was ordered; a request without an order is a fault.
  */
-export async function carry(
-  app: FastifyInstance,
-  { registryUrl, uploadSecret }: CarryOptions,
-): Promise<void> {
+export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
+  const { registryUrl, uploadSecret } = options
   const registry = new URL(registryUrl)
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
+  // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
+  app.removeAllContentTypeParsers()
   await app.register(httpProxy, {
     upstream: registry.origin,
     prefix: '/v2',
@@ -77,28 +90,20 @@ export async function carry(
       queryString: (_search, _url, request) => carriageOf(request).upstream.query,
       onError: (reply, { error }) => answerFailure(reply as unknown as FastifyReply, error),
     },
-    handler: async (request, reply, _destination, options) => {
+    handler: async (request, reply, _destination, replyOptions) => {
       const { upstream } = carriageOf(request)
-      if (upstream.body === 'stream') return reply.from(upstream.path, options)
-      if (upstream.body === 'none') return reply.from(upstream.path, { ...options, ...withoutBody(request) })
-      const body = await readManifest(request as unknown as FastifyRequest)
-      if (body === undefined) {
-        const message = `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`
-        return refuse(request as never, reply as never, { code: 'MANIFEST_INVALID', status: 413, message })
-      }
-      const contentType = request.headers['content-type'] ?? 'application/octet-stream'
-      return reply.from(upstream.path, { ...options, body, contentType })
+      if (upstream.body === 'stream') return reply.from(upstream.path, replyOptions)
+      if (upstream.body === 'none')
+        return reply.from(upstream.path, { ...replyOptions, ...withoutBody(request) })
+      const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
+      if (body === undefined) return refuse(request as never, reply as never, MANIFEST_TOO_LONG)
+      return pushManifest(options, carriageOf(request), body, request as never, reply as never)
     },
   })
 }
 
 function withoutBody({ method }: { method: string }) {
   return method === 'GET' || method === 'HEAD' ? {} : { body: null }
-}
-
-async function readManifest(request: FastifyRequest): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES) return undefined
-  return readWhole(request.raw, MAX_MANIFEST_BYTES)
 }
 
 function answerFailure(reply: FastifyReply, error: unknown): void {
