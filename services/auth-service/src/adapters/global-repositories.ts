@@ -3,7 +3,7 @@ import type { ServiceClient } from '@registry-manager/service-kit'
 
 export type FindGlobal = (names: readonly string[]) => Promise<ReadonlySet<string>>
 
-/** A repository that ceases to be global, or becomes it, is noticed after this at the latest. */
+/** A repository that ceases to be global is noticed after this at the latest. One that becomes it, at once. */
 const REMEMBER_MS = 5000
 const MAX_NAMES = 10_000
 
@@ -12,20 +12,19 @@ const MAX_NAMES = 10_000
  * does not answer none is, but for what is remembered.
  */
 export function createGlobalRepositories(imageManager: ServiceClient, now: () => number): FindGlobal {
-  const known = new Map<string, { global: boolean; until: number }>()
-  const isFresh = (name: string) => (known.get(name)?.until ?? 0) > now()
+  const globalUntil = new Map<string, number>()
+  const isKnown = (name: string) => (globalUntil.get(name) ?? 0) > now()
   return async (names) => {
-    const unknown = names.filter((name) => !isFresh(name))
+    const unknown = names.filter((name) => !isKnown(name))
     if (unknown.length > 0) {
       try {
         const { global } = await imageManager.post('/internal/scopes', { names: unknown }, ScopesAnswer)
-        const until = now() + REMEMBER_MS
-        if (known.size > MAX_NAMES) known.clear()
-        for (const name of unknown) known.set(name, { global: global.includes(name), until })
+        if (globalUntil.size > MAX_NAMES) globalUntil.clear()
+        for (const name of global) globalUntil.set(name, now() + REMEMBER_MS)
       } catch (error) {
         if (!(error instanceof ServiceCallError)) throw error
       }
     }
-    return new Set(names.filter((name) => isFresh(name) && known.get(name)?.global === true))
+    return new Set(names.filter(isKnown))
   }
 }

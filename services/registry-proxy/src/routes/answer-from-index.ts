@@ -36,7 +36,8 @@ export async function answerFromIndex(
       const { repository, digest, artifactType } = asked
       const manifests = await index.referrers(repository, digest, artifactType)
       if (artifactType !== undefined) reply.header('oci-filters-applied', 'artifactType')
-      const body = JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests })
+      // As bytes: to text Fastify would add a charset, which the media type has not.
+      const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests }))
       return reply.type(INDEX_TYPE).send(body)
     }
     case 'manifest': {
