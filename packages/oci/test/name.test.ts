@@ -1,3 +1,87 @@
 import t from 'tap'
-import { isRepositoryName } from '../src/name.ts'
-t.equal(isRepositoryName('a'), true)
+import { isRepositoryName, namespaceCovers } from '../src/name.ts'
+
+const longest = `${'a'.repeat(127)}/${'b'.repeat(127)}`
+
+const NAMES: readonly (readonly [name: string, good: boolean, why: string])[] = [
+  ['a', true, 'one letter'],
+  ['0', true, 'one digit'],
+  ['alpine', true, 'a word'],
+  ['team/app', true, 'two components'],
+  ['a/b/c/d/e', true, 'many components'],
+  ['a.b', true, 'a dot between'],
+  ['a_b', true, 'an underscore between'],
+  ['a__b', true, 'two underscores between'],
+  ['a-b', true, 'a hyphen between'],
+  ['a---b', true, 'hyphens between'],
+  ['1.2-3_4__5', true, 'every separator'],
+  ['tags/list', true, 'words of the API'],
+  ['manifests/blobs/uploads', true, 'more words of the API'],
+  [longest, true, '255 characters'],
+  [`${longest}c`, false, '256 characters'],
+  ['', false, 'nothing'],
+  ['/', false, 'a slash alone'],
+  ['/a', false, 'a leading slash'],
+  ['a/', false, 'a trailing slash'],
+  ['a//b', false, 'an empty component'],
+  ['A', false, 'a capital'],
+  ['team/App', false, 'a capital in the second component'],
+  ['.', false, 'a dot segment'],
+  ['..', false, 'two dots'],
+  ['a/..', false, 'two dots at the end'],
+  ['a/../b', false, 'two dots in between'],
+  ['a/./b', false, 'one dot in between'],
+  ['.a', false, 'a leading dot'],
+  ['a.', false, 'a trailing dot'],
+  ['a..b', false, 'two dots inside'],
+  ['_a', false, 'a leading underscore'],
+  ['a_', false, 'a trailing underscore'],
+  ['a___b', false, 'three underscores'],
+  ['-a', false, 'a leading hyphen'],
+  ['a-', false, 'a trailing hyphen'],
+  ['a._b', false, 'two separators'],
+  ['a.-b', false, 'two other separators'],
+  ['a b', false, 'a space'],
+  ['a\tb', false, 'a tab'],
+  ['a\n', false, 'a line end'],
+  ['a\0', false, 'NUL'],
+  ['a\\b', false, 'a backslash'],
+  ['a:b', false, 'a colon'],
+  ['a@b', false, 'an at sign'],
+  ['a%2fb', false, 'an escaped slash'],
+  ['a;b', false, 'a semicolon'],
+  ['é', false, 'an accent'],
+  ['ａ', false, 'a full-width letter'],
+  ['٣', false, 'a digit that is not ASCII'],
+  ['ſ', false, 'a letter whose lower case is ASCII'],
+]
+
+t.test('repository names', async (t) => {
+  for (const [name, good, why] of NAMES) {
+    t.equal(isRepositoryName(name), good, `${good ? 'takes' : 'refuses'} ${why}: ${JSON.stringify(name)}`)
+  }
+})
+
+const COVERED: readonly (readonly [namespace: string, repository: string, covered: boolean])[] = [
+  ['team', 'team/app', true],
+  ['team', 'team/a/b', true],
+  ['team/sub', 'team/sub/x', true],
+  ['team', 'team', false],
+  ['team', 'teams/app', false],
+  ['team', 'team-b/app', false],
+  ['team', 'tea', false],
+  ['team', 'app/team', false],
+  ['team', 'x/team/app', false],
+  ['team/sub', 'team/app', false],
+  ['team/sub', 'team/sub', false],
+  ['team/sub', 'team/subs/x', false],
+  ['', 'team/app', false],
+  ['', 'app', false],
+]
+
+t.test('a namespace covers what lies below it, by whole components', async (t) => {
+  for (const [namespace, repository, covered] of COVERED) {
+    const verb = covered ? 'covers' : 'does not cover'
+    t.equal(namespaceCovers(namespace, repository), covered, `"${namespace}" ${verb} ${repository}`)
+  }
+})

@@ -18,9 +18,11 @@ export function createRefreshTokensRepository(db: Database, now: () => number) {
     async issue(account: Account, service: string, clientId: string): Promise<string> {
       const token = `rmr_${randomBytes(32).toString('base64url')}`
       const { id: account_id, generation } = account
+      // What a client calls itself is for people to read; Postgres has no text with NUL in it.
+      const client_id = clientId.replaceAll('\0', '').slice(0, 255)
       await db
         .insertInto('refresh_tokens')
-        .values({ token_hash: hashOf(token), account_id, generation, service, client_id: clientId })
+        .values({ token_hash: hashOf(token), account_id, generation, service, client_id })
         .execute()
       const kept = db
         .selectFrom('refresh_tokens')

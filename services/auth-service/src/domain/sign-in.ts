@@ -46,6 +46,8 @@ export function createSignIn(ports: SignInPorts): SignInService {
     async withPassword(givenUsername, password, address) {
       const username = givenUsername.toLowerCase()
       if (password === '' || Buffer.byteLength(password) > 1024) return REFUSED
+      // Nobody is called that; Postgres cannot even look for a NUL, nor the throttle remember novels.
+      if (username.length > 255 || username.includes('\0')) return REFUSED
       const attempts = `${username} ${address}`
       const retryAfterSeconds = throttle.waitSeconds(attempts)
       if (retryAfterSeconds > 0) return { outcome: 'throttled', retryAfterSeconds }

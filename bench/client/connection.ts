@@ -1,0 +1,102 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+
+/** For all connections: what was read is heard, and done with, before anything else is read. */
+const READ_BUFFER = Buffer.allocUnsafe(256 * 1024)
+/** How long a connection may be silent while an answer is due. */
+const SILENCE_MS = 30_000
+
+export interface Answer {
+  readonly status: number
+  /** Length of the body. */
+  readonly bytes: number
+}
+
+export interface Connection {
+  /** Sends a GET and reads the answer to its end. The body's bytes are gone once `onBody` returns. */
+  get(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    onBody?: (chunk: Buffer) => void,
+  ): Promise<Answer>
+  close(): void
+}
+
+interface Pending {
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: Error) => void
+  readonly onBody: ((chunk: Buffer) => void) | undefined
+  head: Buffer
+  status: number
+  bytes: number
+  /** Of the body; undefined until the head was read. */
+  left: number | undefined
+}
+
+/**
+ * A connection that stays open, for one request at a time. It reads into the same buffer over and over: a
+ * client that costs next to nothing, so that what is measured is the server. Answers must tell their length.
+ */
+export async function openConnection(origin: string): Promise<Connection> {
+  const { hostname, port, host } = new URL(origin)
+  let pending: Pending | undefined
+  const fail = (error: Error) => {
+    pending?.reject(error)
+    pending = undefined
+    socket.destroy()
+  }
+  const hear = (chunk: Buffer) => {
+    if (pending === undefined) return fail(new Error('an answer without a request'))
+    const body = pending.left === undefined ? readHead(pending, chunk) : chunk
+    if (body instanceof Error) return fail(body)
+    if (pending.left === undefined) return
+    pending.left -= body.length
+    pending.bytes += body.length
+    if (body.length > 0) pending.onBody?.(body)
+    if (pending.left > 0) return
+    const { resolve, status, bytes } = pending
+    pending = undefined
+    resolve({ status, bytes })
+  }
+  const onread = {
+    buffer: READ_BUFFER,
+    callback: (length: number) => {
+      hear(READ_BUFFER.subarray(0, length))
+      return true
+    },
+  }
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true, onread })
+  socket.on('error', fail)
+  socket.on('close', () => fail(new Error('the server closed the connection')))
+  socket.setTimeout(SILENCE_MS, () => {
+    if (pending !== undefined) fail(new Error(`nothing came for ${SILENCE_MS / 1000} s`))
+  })
+  await once(socket, 'connect')
+
+  return {
+    get: (path, headers, onBody) =>
+      new Promise((resolve, reject) => {
+        if (socket.destroyed) return reject(new Error('the connection is closed'))
+        pending = { resolve, reject, onBody, head: Buffer.alloc(0), status: 0, bytes: 0, left: undefined }
+        const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+        return socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n${lines.join('')}\r\n`)
+      }),
+    close: () => socket.destroy(),
+  }
+}
+
+/** Takes what belongs to the head; answers the rest, which is of the body. */
+function readHead(pending: Pending, chunk: Buffer): Buffer | Error {
+  const read = Buffer.concat([pending.head, chunk])
+  const end = read.indexOf('\r\n\r\n')
+  if (end === -1) {
+    pending.head = read
+    return Buffer.alloc(0)
+  }
+  const head = read.toString('latin1', 0, end)
+  pending.status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1])
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
+  if (length === undefined) return new Error(`an answer without its length: ${head.split('\r\n', 1)[0]}`)
+  pending.left = Number(length)
+  return read.subarray(end + 4)
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import type { Connection } from './connection.ts'
+import { openConnection } from './connection.ts'
+
+export interface LoadRequest {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** What the body must be, `sha256:…`; only its length is looked at when left out. */
+  readonly digest?: string
+}
+
+export interface Load {
+  readonly origin: string
+  /** Each lane is one connection, that makes its requests one after another. */
+  readonly lanes: readonly (readonly LoadRequest[])[]
+  /** Lanes begin again until so many seconds are over; each is run once when left out. */
+  readonly seconds?: number
+}
+
+export interface LoadResult {
+  readonly seconds: number
+  readonly requests: number
+  readonly bytes: number
+  readonly errors: number
+  readonly firstError: string | undefined
+}
+
+/** Makes the requests of all lanes at once. The clock runs from when every connection stands. */
+export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadResult> {
+  const connections = await Promise.all(lanes.map(() => openConnection(origin)))
+  const total = { requests: 0, bytes: 0, errors: 0, firstError: undefined as string | undefined }
+  const begin = performance.now()
+  const isOver = () => seconds === undefined || performance.now() - begin >= seconds * 1000
+  const runLane = async (connection: Connection, requests: readonly LoadRequest[]) => {
+    do {
+      for (const request of requests) {
+        const bytes = await fetchOne(connection, request)
+        total.bytes += bytes
+        total.requests += 1
+        if (seconds !== undefined && isOver()) return
+      }
+    } while (!isOver())
+  }
+  await Promise.all(
+    lanes.map((requests, lane) =>
+      // A lane ends with its first error: what comes after one is not the same load.
+      runLane(connections[lane] as Connection, requests).catch((error: Error) => {
+        total.errors += 1
+        total.firstError ??= error.message
+      }),
+    ),
+  )
+  const took = (performance.now() - begin) / 1000
+  for (const connection of connections) connection.close()
+  return { ...total, seconds: took }
+}
+
+async function fetchOne(connection: Connection, { path, headers, digest }: LoadRequest): Promise<number> {
+  const hash = digest === undefined ? undefined : createHash('sha256')
+  const onBody = hash && ((chunk: Buffer) => void hash.update(chunk))
+  const { status, bytes } = await connection.get(path, headers, onBody)
+  if (status !== 200) throw new Error(`GET ${path.split('?', 1)[0]}: ${status}`)
+  if (hash !== undefined && `sha256:${hash.digest('hex')}` !== digest) {
+    throw new Error(`GET ${path}: other bytes than were pushed`)
+  }
+  return bytes
+}

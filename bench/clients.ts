@@ -1,0 +1,33 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { atEnd } from './cleanup.ts'
+import type { Load, LoadResult } from './client/load.ts'
+import type { Upload, UploadResult } from './client/upload.ts'
+
+const CLIENT = fileURLToPath(new URL('client/main.ts', import.meta.url))
+
+/** Makes requests from a process of its own. Errors of the requests are in the result. */
+export async function load(job: Load): Promise<LoadResult> {
+  return (await runClient({ load: job })) as LoadResult
+}
+
+/** Pushes a random blob from a process of its own. Throws when that fails. */
+export async function upload(job: Upload): Promise<UploadResult> {
+  return (await runClient({ upload: job })) as UploadResult
+}
+
+async function runClient(job: { load: Load } | { upload: Upload }): Promise<unknown> {
+  const child = fork(CLIENT, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  atEnd(() => child.kill('SIGKILL'))
+  const exit = once(child, 'exit').then(([code]) => {
+    throw new Error(`a client ended with ${code}`)
+  })
+  child.send(job)
+  const [answer] = (await Promise.race([once(child, 'message'), exit])) as [
+    { result?: unknown; error?: string },
+  ]
+  exit.catch(() => undefined)
+  if (answer.error !== undefined) throw new Error(answer.error)
+  return answer.result
+}

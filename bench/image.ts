@@ -1,0 +1,37 @@
+import type { LoadRequest } from './client/load.ts'
+import { upload } from './clients.ts'
+
+const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
+const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
+const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar'
+
+/** Pushes an image of random blobs to the bare registry. Answers the requests of its pull. */
+export async function pushImage(
+  bareUrl: string,
+  repository: string,
+  sizes: readonly number[],
+): Promise<LoadRequest[]> {
+  const blobs: { digest: string; size: number }[] = []
+  for (const size of sizes) {
+    const { digest } = await upload({ origin: bareUrl, repository, bytes: size })
+    blobs.push({ digest, size })
+  }
+  const [layer, config] = blobs
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    config: { mediaType: CONFIG_TYPE, ...config },
+    layers: [{ mediaType: LAYER_TYPE, ...layer }],
+  }
+  const path = `/v2/${repository}/manifests/latest`
+  const response = await fetch(new URL(path, bareUrl), {
+    method: 'PUT',
+    headers: { 'content-type': MANIFEST_TYPE },
+    body: JSON.stringify(manifest),
+  })
+  if (response.status !== 201) throw new Error(`PUT ${path}: ${response.status} ${await response.text()}`)
+  return [
+    { path, headers: { accept: MANIFEST_TYPE } },
+    ...blobs.map(({ digest }) => ({ path: `/v2/${repository}/blobs/${digest}`, headers: {} })),
+  ]
+}

@@ -1,0 +1,31 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const SAMPLE_MS = 50
+
+export interface MemoryUse {
+  /** Resident memory when the watch began, in MiB. */
+  readonly before: number
+  /** The most that was resident while it lasted, in MiB. */
+  readonly peak: number
+}
+
+/** Watches a process's resident memory until what it answers is called. Source: proc(5), `/proc/pid/status`. */
+export function watchMemory(pid: number): () => MemoryUse {
+  // Sets the high-water mark back to what is resident now. Source: proc(5), `/proc/pid/clear_refs`.
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  const before = readMiB(pid, 'VmRSS')
+  let peak = before
+  const sampling = setInterval(() => (peak = Math.max(peak, readMiB(pid, 'VmRSS'))), SAMPLE_MS)
+  return () => {
+    clearInterval(sampling)
+    // The kernel sees what falls between two samples.
+    return { before, peak: Math.max(peak, readMiB(pid, 'VmHWM')) }
+  }
+}
+
+function readMiB(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
+  if (kilobytes === undefined) throw new Error(`process ${pid} tells no ${field}: it has ended`)
+  return Number(kilobytes) / 1024
+}

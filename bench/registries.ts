@@ -1,0 +1,60 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../deploy/local/free-port.ts'
+import type { RegistryChildOptions } from '../deploy/local/registry-child.ts'
+import { startRegistry } from '../deploy/local/registry-child.ts'
+import { answers, startChild } from './child.ts'
+import { atEnd } from './cleanup.ts'
+
+const CONFIG = fileURLToPath(new URL('../deploy/registry/config.yml', import.meta.url))
+
+export type RegistryOptions = Omit<RegistryChildOptions, 'binary' | 'image' | 'httpSecret' | 'onDeath'>
+
+/**
+ * Starts two registries on one storage: one as we run it, and one without any sign-in, as the measure of what
+ * we put before it. Answers their URLs.
+ */
+export async function startRegistries(folder: string, options: RegistryOptions) {
+  const binary = process.env['REGISTRY_BINARY']
+  if (!binary) throw new Error('the bench needs a registry binary: set REGISTRY_BINARY to the path of one')
+  const httpSecret = 'the-same-for-both-registries'
+  let over = false
+  const registry = await startRegistry({
+    ...options,
+    binary,
+    httpSecret,
+    onDeath: (reason) => {
+      if (!over) process.stderr.write(`${reason}\n`)
+    },
+  })
+  atEnd(() => {
+    over = true
+    return registry.stop()
+  })
+
+  const port = await freePort()
+  const config = join(folder, 'bare-registry.yml')
+  writeFileSync(config, withoutSignIn(readFileSync(CONFIG, 'utf8')))
+  const bareUrl = `http://127.0.0.1:${port}`
+  await startChild({
+    name: 'the bare registry',
+    command: binary,
+    args: ['serve', config],
+    env: {
+      REGISTRY_HTTP_ADDR: `127.0.0.1:${port}`,
+      REGISTRY_HTTP_SECRET: httpSecret,
+      REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: options.folder,
+    },
+    log: join(folder, 'bare-registry.log'),
+    isReady: () => answers(`${bareUrl}/v2/`),
+  })
+  return { registryUrl: registry.url, bareUrl }
+}
+
+/** The configuration without its `auth` section. */
+function withoutSignIn(config: string): string {
+  const stripped = config.replace(/^auth:\n(?:[ \t#].*\n)*/m, '')
+  if (/^auth:/m.test(stripped) || stripped === config) throw new Error(`${CONFIG}: no auth section was found`)
+  return stripped
+}

@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../deploy/local/free-port.ts'
+import { answers, startChild } from './child.ts'
+import { temporaryFolder } from './cleanup.ts'
+import type { LoadRequest } from './client/load.ts'
+import { load } from './clients.ts'
+import type { Stack } from './stack.ts'
+import { basicOf, startStack } from './stack.ts'
+import type { Table } from './table.ts'
+import { formatPerSecond, formatRatio, median } from './table.ts'
+
+const CONNECTIONS = 8
+const USERS = 160
+const [ROUNDS, SECONDS] = [3, 2]
+const PATH = '/auth/v2/token?scope=repository:bench/app:pull'
+
+/** The token endpoint: with passwords that it has to hash, with those it knows, and Fastify doing nothing. */
+export async function measureSignIn(): Promise<Table> {
+  const stack = await startStack()
+  const answer = await fetch(stack.authUrl + PATH, { headers: { authorization: stack.basic } })
+  const bytes = (await answer.bytes()).length
+  const bareUrl = await startBareFastify(bytes)
+  const faults: string[] = []
+  const rate = async (origin: string, lanes: LoadRequest[][], seconds?: number) => {
+    const result = await load({ origin, lanes, seconds })
+    if (result.errors > 0) faults.push(`${result.errors} errors, the first: ${result.firstError}`)
+    return result.requests / result.seconds
+  }
+
+  const users = await createUsers(stack)
+  const cold = await rate(
+    stack.authUrl,
+    lanes(CONNECTIONS, (lane) => users.filter((_, user) => user % CONNECTIONS === lane)),
+  )
+  const known = lanes(CONNECTIONS, () => [{ path: PATH, headers: { authorization: stack.basic } }])
+  const [knownRates, bareRates]: [number[], number[]] = [[], []]
+  for (let round = 0; round < ROUNDS; round += 1) {
+    bareRates.push(await rate(bareUrl, known, SECONDS))
+    knownRates.push(await rate(stack.authUrl, known, SECONDS))
+  }
+  const bare = median(bareRates)
+  const row = (what: string, rate: number) => [what, formatPerSecond(rate, 1), formatRatio(rate / bare)]
+  return {
+    title: `sign-in: GET of the token endpoint by Basic, ${CONNECTIONS} connections, answers of ${bytes} bytes`,
+    columns: ['', 'requests', 'ratio to bare'],
+    rows: [
+      row('bare Fastify route, same size', bare),
+      row('known credentials (one user)', median(knownRates)),
+      row(`cold (${USERS} users, argon2id each)`, cold),
+    ],
+    faults,
+  }
+}
+
+function lanes(count: number, requestsOf: (lane: number) => LoadRequest[]): LoadRequest[][] {
+  return Array.from({ length: count }, (_, lane) => requestsOf(lane))
+}
+
+/** Makes users who never signed in; answers the request with which each will. */
+async function createUsers({ authUrl, basic }: Stack): Promise<LoadRequest[]> {
+  const create = async (username: string) => {
+    const password = `password-of-${username}`
+    const response = await fetch(`${authUrl}/user`, {
+      method: 'POST',
+      headers: { authorization: basic, 'content-type': 'application/json' },
+      body: JSON.stringify({ username, password, namespaces: ['bench'] }),
+    })
+    if (response.status !== 201) throw new Error(`POST /user: ${response.status} ${await response.text()}`)
+    return { path: PATH, headers: { authorization: basicOf(username, password) } }
+  }
+  return Promise.all(Array.from({ length: USERS }, (_, user) => create(`user-${user}`)))
+}
+
+async function startBareFastify(bytes: number): Promise<string> {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  await startChild({
+    name: 'a bare Fastify',
+    command: process.execPath,
+    args: [fileURLToPath(new URL('bare-fastify.ts', import.meta.url))],
+    env: { PORT: String(port), BYTES: String(bytes) },
+    log: join(await temporaryFolder(), 'log'),
+    isReady: () => answers(url + PATH),
+  })
+  return url
+}

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../deploy/local/free-port.ts'
+import { createSigningKeys } from '../services/auth-service/src/embedding.ts'
+import { answers, runToEnd, startChild } from './child.ts'
+import { temporaryFolder } from './cleanup.ts'
+import { startPostgres } from './postgres.ts'
+import { startRegistries } from './registries.ts'
+
+const program = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+
+const ADMIN = { username: 'admin', password: 'bench-of-this-machine' }
+/** Between the services of this one run, on loopback. */
+const [SERVICE_CREDENTIAL, UPLOAD_SECRET] = ['service-credential-'.repeat(2), 'upload-secret-'.repeat(3)]
+
+export interface Stack {
+  /** registry-proxy, as clients reach it. */
+  readonly proxyUrl: string
+  readonly proxyPid: number
+  /** auth-service, as clients reach it. */
+  readonly authUrl: string
+  /** The registry without sign-in, on the same storage. */
+  readonly bareUrl: string
+  /** Authorization header of the administrator. */
+  readonly basic: string
+  /** An Authorization header with a new token for a repository. */
+  bearer(repository: string, actions: string): Promise<string>
+}
+
+/** Starts everything anew, each part in a process of its own, as in production. */
+export async function startStack(): Promise<Stack> {
+  const databaseUrl = await startPostgres()
+  await runToEnd(program('packages/database/src/main.ts'), { DATABASE_URL: databaseUrl })
+  const folder = await temporaryFolder()
+  const keys = join(folder, 'signing-keys')
+  await createSigningKeys(keys)
+
+  const [authPort, authInternalPort, proxyPort, proxyInternalPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ]
+  const proxyUrl = `http://127.0.0.1:${proxyPort}`
+  const authUrl = `http://127.0.0.1:${authPort}`
+  const { host } = new URL(proxyUrl)
+  const { registryUrl, bareUrl } = await startRegistries(folder, {
+    folder: join(folder, 'images'),
+    authority: join(keys, 'ca.pem'),
+    realm: `${proxyUrl}/auth/v2/token`,
+    service: host,
+    issuer: host,
+  })
+  const shared = { HOST: '127.0.0.1', PUBLIC_URL: proxyUrl, SERVICE_CREDENTIAL }
+  const startService = (name: string, internalPort: number, env: NodeJS.ProcessEnv) =>
+    startChild({
+      name,
+      command: process.execPath,
+      args: [...nodeFlags(name), program(`services/${name}/src/main.ts`)],
+      env: { ...shared, INTERNAL_PORT: String(internalPort), ...env },
+      log: join(folder, `${name}.log`),
+      isReady: () => answers(`http://127.0.0.1:${internalPort}/readyz`),
+    })
+  await startService('auth-service', authInternalPort, {
+    PORT: String(authPort),
+    ADMIN_USERNAME: ADMIN.username,
+    ADMIN_PASSWORD: ADMIN.password,
+    DATABASE_URL: databaseUrl,
+    SIGNING_KEYS_DIR: keys,
+  })
+  const proxy = await startService('registry-proxy', proxyInternalPort, {
+    PORT: String(proxyPort),
+    AUTH_SERVICE_URL: `http://127.0.0.1:${authInternalPort}`,
+    REGISTRY_URL: registryUrl,
+    UPLOAD_SECRET,
+  })
+
+  const basic = basicOf(ADMIN.username, ADMIN.password)
+  return {
+    proxyUrl,
+    proxyPid: proxy.pid,
+    authUrl,
+    bareUrl,
+    basic,
+    async bearer(repository, actions) {
+      const query = new URLSearchParams({ service: host, scope: `repository:${repository}:${actions}` })
+      const response = await fetch(`${authUrl}/auth/v2/token?${query}`, { headers: { authorization: basic } })
+      if (!response.ok) throw new Error(`the token endpoint: ${response.status} ${await response.text()}`)
+      return `Bearer ${((await response.json()) as { token: string }).token}`
+    },
+  }
+}
+
+/** The flags of Node with which a service's own `start` script runs its main.ts; none where it has no such script. */
+function nodeFlags(name: string): string[] {
+  const { scripts } = JSON.parse(readFileSync(program(`services/${name}/package.json`), 'utf8')) as {
+    scripts?: { start?: string }
+  }
+  return scripts?.start?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
+}
+
+/** An Authorization header for Basic credentials. */
+export function basicOf(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}

@@ -1,0 +1,51 @@
+export interface Table {
+  /** What was measured, and on what. */
+  readonly title: string
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+  /** What makes the run fail: errors, and memory over its bound. Never a time. */
+  readonly faults: readonly string[]
+}
+
+/** A table as plain text: the first column to the left, figures to the right. */
+export function formatTable({ title, columns, rows, faults }: Table): string {
+  const lines = [columns, ...rows]
+  const widths = columns.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? '').length)))
+  const format = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('   ')
+  const text = [
+    title,
+    ...lines.map((cells) => `  ${format(cells)}`),
+    ...faults.map((fault) => `  FAULT: ${fault}`),
+  ]
+  return `\n${text.join('\n')}\n`
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[middle]]
+  return ((low ?? 0) + (high ?? 0)) / 2
+}
+
+/** Megabytes (10⁶) a second. */
+export function formatRate(bytes: number, seconds: number): string {
+  return `${Math.round(bytes / seconds / 1e6)} MB/s`
+}
+
+export function formatPerSecond(count: number, seconds: number): string {
+  const rate = count / seconds
+  return `${rate < 100 ? rate.toFixed(1) : Math.round(rate)}/s`
+}
+
+export function formatRatio(ratio: number): string {
+  return `${ratio.toFixed(2)} ×`
+}
+
+export function formatMiB(mebibytes: number): string {
+  return `${Math.round(mebibytes)} MiB`
+}

@@ -1,0 +1,76 @@
+import type { LoadRequest } from './client/load.ts'
+import { load, upload } from './clients.ts'
+import { startStack } from './stack.ts'
+import type { Table } from './table.ts'
+import { formatPerSecond, formatRate, formatRatio, median } from './table.ts'
+
+const REPOSITORY = 'bench/speed'
+const UPLOAD_BYTES = 500e6
+
+/** One side of the comparison. */
+interface Side {
+  readonly origin: string
+  readonly authorization?: string
+}
+
+/** The proxy beside the bare registry, in turns, so that what else the machine does hits both. */
+export async function measureThroughput(): Promise<Table> {
+  const { proxyUrl, bareUrl, bearer } = await startStack()
+  const faults: string[] = []
+  const bare: Side = { origin: bareUrl }
+  const proxy: Side = { origin: proxyUrl, authorization: await bearer(REPOSITORY, 'pull,push') }
+
+  const pushBlob = async (bytes: number): Promise<string> => {
+    const { digest } = await upload({ ...bare, repository: REPOSITORY, bytes })
+    return `/v2/${REPOSITORY}/blobs/${digest}`
+  }
+  const large = await pushBlob(1024 ** 3)
+  const medium: string[] = []
+  for (let blob = 0; blob < 8; blob += 1) medium.push(await pushBlob(50 * 1024 ** 2))
+  const tiny = await pushBlob(2)
+
+  /** Pulls; answers the rate, of bytes or of requests. */
+  const pull = async (side: Side, paths: string[], unit: 'bytes' | 'requests', seconds?: number) => {
+    const { origin, authorization } = side
+    const headers: Record<string, string> = authorization === undefined ? {} : { authorization }
+    const lanes = paths.map((path): LoadRequest[] => [{ path, headers }])
+    const result = await load({ origin, lanes, seconds })
+    if (result.errors > 0) faults.push(`${origin}: ${result.errors} errors, the first: ${result.firstError}`)
+    return result[unit] / result.seconds
+  }
+  const push = async (side: Side) =>
+    UPLOAD_BYTES / (await upload({ ...side, repository: REPOSITORY, bytes: UPLOAD_BYTES })).seconds
+
+  const rows: string[][] = []
+  const compare = async (
+    what: string,
+    rounds: number,
+    run: (side: Side) => Promise<number>,
+    unit = formatRate,
+  ) => {
+    const [bareRates, proxyRates]: [number[], number[]] = [[], []]
+    for (let round = 0; round < rounds; round += 1) {
+      bareRates.push(await run(bare))
+      proxyRates.push(await run(proxy))
+    }
+    const [bareRate, proxyRate] = [median(bareRates), median(proxyRates)]
+    rows.push([what, unit(bareRate, 1), unit(proxyRate, 1), formatRatio(proxyRate / bareRate), `${rounds}`])
+  }
+  await compare('8 × 50 MiB blobs in parallel', 3, (side) => pull(side, medium, 'bytes'))
+  await compare('one 1 GiB blob', 3, (side) => pull(side, [large], 'bytes'))
+  const tinyLanes = Array.from({ length: 32 }, () => tiny)
+  await compare(
+    '2-byte blob, 32 connections',
+    3,
+    (side) => pull(side, tinyLanes, 'requests', 2),
+    formatPerSecond,
+  )
+  await compare('500 MB upload', 2, push)
+  return {
+    title:
+      'throughput: registry-proxy before the registry, and a registry alone on the same storage, in turns',
+    columns: ['', 'bare registry', 'proxy', 'ratio to bare', 'median of'],
+    rows,
+    faults,
+  }
+}

@@ -1,0 +1,48 @@
+import { ProblemError } from '@registry-manager/service-kit'
+import t from 'tap'
+import { createPasswordHasher } from '../../src/adapters/password-hasher.ts'
+
+const hasher = createPasswordHasher()
+/** From the test vectors of argon2's reference implementation: `password` with the salt `somesalt`. */
+const VECTOR = '$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4'
+
+t.test('a hash is an argon2id PHC string', async (t) => {
+  const hash = await hasher.hash('pässwörd 😀')
+  t.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+  t.equal(await hasher.verify('pässwörd 😀', hash), true)
+  t.not(await hasher.hash('pässwörd 😀'), hash, 'each with a salt of its own')
+})
+
+t.test('hashes made elsewhere are understood', async (t) => {
+  t.equal(await hasher.verify('password', VECTOR), true)
+})
+
+t.test('what is not the password', async (t) => {
+  for (const wrong of ['', 'Password', 'password ', 'passwor', VECTOR]) {
+    t.equal(await hasher.verify(wrong, VECTOR), false, JSON.stringify(wrong))
+  }
+})
+
+t.test('where there is no hash, nothing is the password', async (t) => {
+  for (const password of ['', 'password', 'null']) t.equal(await hasher.verify(password, null), false)
+})
+
+t.test('a stored hash that is none is a fault', async (t) => {
+  for (const bad of [
+    '',
+    'password',
+    '$2b$10$abcdefghijklmnopqrstuv',
+    VECTOR.replace('argon2id', 'argon2i'),
+  ]) {
+    await t.rejects(hasher.verify('password', bad), /not an argon2id PHC string/, bad)
+  }
+})
+
+t.test('more sign-ins at once than can be waited for are told to come back', async (t) => {
+  const all = await Promise.allSettled(Array.from({ length: 300 }, () => hasher.verify('password', VECTOR)))
+  const refused = all.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+  t.ok(refused.length > 0 && refused.length < 300, `${300 - refused.length} were looked at`)
+  for (const error of refused) t.ok(error instanceof ProblemError && error.problem.status === 503)
+  t.ok(refused[0] instanceof ProblemError && refused[0].problem.headers?.['retry-after'])
+  t.equal(await hasher.verify('password', VECTOR), true, 'and afterwards all is as before')
+})

@@ -1,0 +1,85 @@
+import { ConfigError } from '@registry-manager/service-kit'
+import t from 'tap'
+import { readConfig } from '../src/config.ts'
+
+const ENV = {
+  PUBLIC_URL: 'https://registry.example:8443',
+  DATABASE_URL: 'postgres://registry:hunter2@127.0.0.1/registry',
+  SIGNING_KEYS_DIR: '/keys',
+  SERVICE_CREDENTIAL: 'x'.repeat(32),
+}
+
+/** The variables that are wrong, and what is said about them. */
+function faultsOf(env: Record<string, string>): { named: readonly (string | undefined)[]; told: string } {
+  try {
+    readConfig(env)
+    return { named: [], told: '' }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return {
+      named: error.problems.map((problem) => problem.split(' ', 1)[0]).toSorted(),
+      told: error.message,
+    }
+  }
+}
+
+t.test('what must be set, and what comes by itself', async (t) => {
+  const [config, surroundings] = readConfig(ENV)
+  t.strictSame(config, {
+    issuer: 'registry.example:8443',
+    service: 'registry.example:8443',
+    aliases: ['registry.example:8443', 'token-service', 'registry.example'],
+    tokenLifeSeconds: 300,
+    offlineGraceSeconds: 900,
+    administrator: { username: 'admin', password: undefined },
+    serviceCredential: 'x'.repeat(32),
+    logLevel: 'info',
+  })
+  t.strictSame(surroundings, {
+    host: '0.0.0.0',
+    port: 8001,
+    internalPort: 9001,
+    databaseUrl: ENV.DATABASE_URL,
+    signingKeysDir: '/keys',
+  })
+})
+
+t.test('everything that is missing is named at once', async (t) => {
+  t.same(faultsOf({}).named, ['DATABASE_URL', 'PUBLIC_URL', 'SERVICE_CREDENTIAL', 'SIGNING_KEYS_DIR'])
+})
+
+const BAD: Readonly<Record<string, readonly string[]>> = {
+  PUBLIC_URL: ['registry.example', 'https://registry.example/path', 'ftp://registry.example'],
+  TOKEN_SERVICE: ['a b', 'a"b', 'a,b'],
+  TOKEN_TTL_SECONDS: ['59', '3601', '0', '-1', 'x', '300.5', 'true'],
+  OFFLINE_GRACE_SECONDS: ['-1', '3601', 'x'],
+  ADMIN_USERNAME: ['-admin', 'ad min', 'admin/x'],
+  ADMIN_PASSWORD: ['short', 'x'.repeat(1025)],
+  DATABASE_URL: ['mysql://127.0.0.1', 'registry', '/var/lib'],
+  SERVICE_CREDENTIAL: ['too-short-a-secret'],
+  LOG_LEVEL: ['loud'],
+  PORT: ['65536', '-1', 'http'],
+  INTERNAL_PORT: ['65536', 'x'],
+}
+
+t.test('every bad value is named, and none is told', async (t) => {
+  for (const [name, values] of Object.entries(BAD)) {
+    for (const value of values) {
+      const { named, told } = faultsOf({ ...ENV, [name]: value })
+      t.same(named, [name], `${name}=${value.slice(0, 40)}`)
+      if (/PASSWORD|CREDENTIAL/.test(name)) t.notMatch(told, value)
+    }
+  }
+  const all = faultsOf({
+    ...ENV,
+    ...Object.fromEntries(Object.entries(BAD).map(([name, [value]]) => [name, value ?? ''])),
+  })
+  t.same(all.named, Object.keys(BAD).toSorted(), 'all at once')
+})
+
+t.test('the longest and the shortest life of a token', async (t) => {
+  for (const seconds of ['60', '3600']) {
+    t.equal(readConfig({ ...ENV, TOKEN_TTL_SECONDS: seconds })[0].tokenLifeSeconds, Number(seconds))
+  }
+  t.equal(readConfig({ ...ENV, OFFLINE_GRACE_SECONDS: '0' })[0].offlineGraceSeconds, 0)
+})

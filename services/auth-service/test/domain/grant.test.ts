@@ -1,0 +1,101 @@
+import type { Access } from '@registry-manager/oci'
+import t from 'tap'
+import type { Role } from '../../src/domain/account.ts'
+import { grant, onlyPull } from '../../src/domain/grant.ts'
+
+const repository = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
+const catalog: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
+const ALL = ['pull', 'push', 'delete']
+
+const CASES: readonly (readonly [
+  role: Role,
+  namespaces: readonly string[],
+  requested: Access,
+  actions: readonly string[],
+])[] = [
+  ['cluster-administrator', [], repository('team/app', 'pull'), ['pull']],
+  ['cluster-administrator', [], repository('team/app', '*'), ALL],
+  ['cluster-administrator', [], repository('app', 'pull', 'push'), ['pull', 'push']],
+  ['cluster-administrator', [], repository('app', '*'), ALL],
+  ['cluster-administrator', [], repository('host:5000/team/app', 'pull'), []],
+  ['cluster-administrator', [], repository('Team/app', 'pull'), []],
+  ['cluster-administrator', [], repository('team/../app', 'pull'), []],
+  ['cluster-administrator', [], repository('team/', 'pull'), []],
+  ['cluster-administrator', [], repository('', 'pull'), []],
+  ['cluster-administrator', [], repository('*', 'pull'), []],
+  ['cluster-administrator', [], repository('team/app', 'frobnicate'), []],
+  ['cluster-administrator', [], { type: 'sprocket', name: 'team/app', actions: ['pull'] }, []],
+  ['administrator', ['team'], repository('team/app', '*'), ALL],
+  ['administrator', ['team'], repository('other/app', 'pull'), []],
+  ['administrator', ['team'], repository('app', 'pull'), []],
+  ['administrator', [], repository('team/app', 'pull'), []],
+  ['user', ['team'], repository('team/app', 'pull'), ['pull']],
+  ['user', ['team'], repository('team/app', 'push'), ['push']],
+  ['user', ['team'], repository('team/app', 'delete'), ['delete']],
+  ['user', ['team'], repository('team/app', 'push', 'pull'), ['pull', 'push']],
+  ['user', ['team'], repository('team/app', 'pull', '*'), ALL],
+  ['user', ['team'], repository('team/app', 'pull', 'admin'), ['pull']],
+  ['user', ['team'], repository('team/a/b', '*'), ALL],
+  ['user', ['team'], repository('team', '*'), []],
+  ['user', ['team'], repository('teams/app', '*'), []],
+  ['user', ['team'], repository('team-b/app', '*'), []],
+  ['user', ['team'], repository('team/../other/app', '*'), []],
+  ['user', ['team'], repository('team//app', '*'), []],
+  ['user', ['team'], repository('team/App', '*'), []],
+  ['user', ['team'], repository('team/app:tag', '*'), []],
+  ['user', ['team'], repository('host:5000/team/app', '*'), []],
+  ['user', ['team/sub'], repository('team/sub/x', 'pull'), ['pull']],
+  ['user', ['team/sub'], repository('team/x', 'pull'), []],
+  ['user', ['other', 'team'], repository('team/app', 'pull'), ['pull']],
+  ['user', ['app'], repository('app', '*'), []],
+  ['user', [], repository('team/app', '*'), []],
+  ['cluster-administrator', [], catalog, ['*']],
+  ['administrator', [], catalog, ['*']],
+  ['user', [], catalog, ['*']],
+  ['user', [], { ...catalog, actions: ['pull'] }, []],
+  ['user', [], { ...catalog, actions: ['pull', '*'] }, ['*']],
+  ['user', [], { ...catalog, name: 'other' }, []],
+  ['cluster-administrator', [], { ...catalog, name: '*' }, []],
+  ['user', ['catalog'], repository('catalog', '*'), []],
+]
+
+t.test('requested ∩ permitted', async (t) => {
+  for (const [role, namespaces, requested, actions] of CASES) {
+    const { type, name } = requested
+    const who = `${role}${namespaces.length > 0 ? ` of ${namespaces.join(' and ')}` : ''}`
+    const gets = actions.length > 0 ? actions.join(',') : 'nothing'
+    t.strictSame(
+      grant({ role, namespaces }, [requested]),
+      actions.length > 0 ? [{ type, name, actions }] : [],
+      `${who}, asking for ${type}:${name}:${requested.actions.join(',')}, gets ${gets}`,
+    )
+  }
+})
+
+t.test('each of several scopes is looked at by itself, in the order of asking', async (t) => {
+  const requested = [
+    repository('team/b', 'pull'),
+    repository('other/a', 'pull'),
+    catalog,
+    repository('team/a', '*'),
+  ]
+  t.strictSame(grant({ role: 'user', namespaces: ['team'] }, requested), [
+    repository('team/b', 'pull'),
+    catalog,
+    repository('team/a', ...ALL),
+  ])
+  t.strictSame(grant({ role: 'user', namespaces: ['team'] }, []), [])
+})
+
+t.test('only what reads is left while the database is away', async (t) => {
+  const access = [
+    repository('a', 'pull', 'push', 'delete'),
+    repository('b', 'pull'),
+    repository('c', 'push'),
+    repository('d', 'delete'),
+    repository('e', '*'),
+    catalog,
+  ]
+  t.strictSame(onlyPull(access), [repository('a', 'pull'), repository('b', 'pull')])
+  t.strictSame(onlyPull([]), [])
+})

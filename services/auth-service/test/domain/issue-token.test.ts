@@ -1,0 +1,65 @@
+import type { Access } from '@registry-manager/oci'
+import t from 'tap'
+import type { SignedClaims } from '../../src/domain/claims.ts'
+import { createTokenIssuer } from '../../src/domain/issue-token.ts'
+import { makeAccount } from '../fixtures/accounts.ts'
+
+const issuer = createTokenIssuer({
+  issuer: 'registry.example',
+  audience: 'registry.example',
+  lifeSeconds: 300,
+  sign: (claims) => JSON.stringify(claims),
+  now: () => 1_700_000_000_900,
+})
+const claimsOf = ({ token }: { token: string }) => JSON.parse(token) as SignedClaims
+
+const account = makeAccount({ namespaces: ['team'], generation: 7 })
+const scope = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
+
+t.test('a token carries what was granted', async (t) => {
+  const scopes = [scope('team/app', 'pull', 'push'), scope('other/app', 'pull')]
+  const issued = issuer.forAccount({ account, scopes })
+  t.match(issued, { expiresIn: 300, issuedAt: '2023-11-14T22:13:20.000Z' })
+  t.strictSame(issued.access, [scope('team/app', 'pull', 'push')])
+  t.match(claimsOf(issued), { sub: 'alice', uid: account.id, gen: 7, access: issued.access })
+  t.equal(claimsOf(issued).exp, 1_700_000_300)
+})
+
+t.test('nothing granted is an empty list, no scope is null', async (t) => {
+  t.strictSame(issuer.forAccount({ account, scopes: [scope('other/app', 'pull')] }).access, [])
+  t.equal(issuer.forAccount({ account, scopes: null }).access, null)
+})
+
+t.test('while the database is away, tokens only pull', async (t) => {
+  const scopes = [
+    scope('team/app', 'pull', 'push', 'delete'),
+    { type: 'registry', name: 'catalog', actions: ['*'] },
+  ]
+  const issued = issuer.forAccount({ account, scopes, offline: true })
+  t.strictSame(issued.access, [scope('team/app', 'pull')])
+  t.strictSame(claimsOf(issued).access, issued.access)
+})
+
+t.test('what a token must not outlive shortens it', async (t) => {
+  const issued = issuer.forAccount({ account, scopes: [], notAfter: 1_700_000_100 })
+  t.equal(issued.expiresIn, 100)
+  t.equal(claimsOf(issued).exp, 1_700_000_100)
+})
+
+t.test('every token has an id of its own', async (t) => {
+  const [one, other] = [
+    issuer.forAccount({ account, scopes: [] }),
+    issuer.forAccount({ account, scopes: [] }),
+  ]
+  t.not(claimsOf(one).jti, claimsOf(other).jti)
+})
+
+t.test(
+  "a service's token has a subject that no user can have, and exactly the access asked for",
+  async (t) => {
+    const access = [scope('any/thing', 'pull', 'delete')]
+    const claims = claimsOf(issuer.forService('image-manager', access))
+    t.match(claims, { sub: 'service:image-manager', uid: undefined, gen: undefined })
+    t.strictSame(claims.access, access)
+  },
+)

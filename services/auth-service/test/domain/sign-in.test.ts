@@ -1,0 +1,197 @@
+import t from 'tap'
+import type { StoredAccount } from '../../src/domain/account.ts'
+import { createSignIn } from '../../src/domain/sign-in.ts'
+import { createThrottle } from '../../src/domain/throttle.ts'
+import { createVerifiedMemory } from '../../src/domain/verified-memory.ts'
+import { makeAccount } from '../fixtures/accounts.ts'
+
+class Away extends Error {}
+
+const REFUSED = { outcome: 'refused' }
+const UNAVAILABLE = { outcome: 'unavailable' }
+const PASSWORD = 'the-password'
+
+/** Accounts in a list, and passwords that "hash" to `hash of …`. */
+function build() {
+  const world = {
+    now: 1_000_000,
+    accounts: [makeAccount()] as StoredAccount[],
+    refreshTokens: new Map([['r-alice', 'alice']]),
+    revoked: [] as string[],
+    away: undefined as Error | undefined,
+    hashed: [] as (string | null)[],
+  }
+  const now = () => world.now
+  const find = (username: string | undefined) => {
+    if (world.away !== undefined) throw world.away
+    return world.accounts.find((account) => account.username === username)
+  }
+  const signIn = createSignIn({
+    findAccount: async (username) => find(username),
+    findByRefreshToken: async (token, service) => {
+      const account = find(world.refreshTokens.get(token))
+      return service === 'registry.example' && account?.enabled ? account : undefined
+    },
+    isUnavailable: (error) => error instanceof Away,
+    verifyPassword: async (password, hash) => {
+      world.hashed.push(hash)
+      return hash === `hash of ${password}`
+    },
+    isRevoked: ({ id }) => world.revoked.includes(id),
+    memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
+    throttle: createThrottle({ now, maxFailures: 3, windowMs: 60_000, maxKeys: 100 }),
+  })
+  const withPassword = (username: string, password: string, address = '10.0.0.1') =>
+    signIn.withPassword(username, password, address)
+  const withRefreshToken = (token: string, service = 'registry.example') =>
+    signIn.withRefreshToken(token, service)
+  return { world, withPassword, withRefreshToken }
+}
+
+const found = (account: StoredAccount | undefined, offline = false) => ({
+  outcome: 'account',
+  account,
+  offline,
+})
+
+t.test('the right password', async (t) => {
+  const { world, withPassword } = build()
+  t.strictSame(await withPassword('alice', PASSWORD), found(world.accounts[0]))
+  t.strictSame(await withPassword('ALICE', PASSWORD), found(world.accounts[0]), 'the name in any case')
+})
+
+t.test('what is refused', async (t) => {
+  const { world, withPassword } = build()
+  world.accounts.push(makeAccount({ username: 'dora', directory: true, passwordHash: null }))
+  world.accounts.push(makeAccount({ username: 'eve', enabled: false }))
+  const cases = [
+    ['alice', 'another-password', 'a wrong password'],
+    ['alice', PASSWORD.toUpperCase(), 'a password in another case'],
+    ['alice', '', 'no password'],
+    ['alice', 'x'.repeat(1025), 'a password longer than any'],
+    ['nobody', PASSWORD, 'an unknown name'],
+    ['', PASSWORD, 'no name'],
+    ['al\0ice', PASSWORD, 'a name that Postgres has no text for'],
+    ['x'.repeat(256), PASSWORD, 'a name longer than any'],
+    ['dora', PASSWORD, 'a directory account, whose password is not ours'],
+    ['eve', PASSWORD, 'a disabled account, with its right password'],
+  ] as const
+  for (const [username, password, why] of cases) {
+    t.strictSame(await withPassword(username, password), REFUSED, why)
+  }
+})
+
+t.test('an unknown name costs a hash too, so that names cannot be probed', async (t) => {
+  const { world, withPassword } = build()
+  await withPassword('nobody', 'some-password')
+  t.strictSame(world.hashed, [null])
+})
+
+t.test('names that nobody can have are neither looked for nor counted', async (t) => {
+  const { world, withPassword } = build()
+  world.away = new TypeError('the database was asked')
+  for (const name of ['al\0ice', 'x'.repeat(60_000)]) {
+    for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword(name, 'some-password'), REFUSED)
+  }
+  t.same(world.hashed, [])
+})
+
+t.test('a good password is hashed once, and again when it was changed', async (t) => {
+  const { world, withPassword } = build()
+  for (const _ of [1, 2, 3]) t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
+  t.equal(world.hashed.length, 1)
+  world.accounts = [makeAccount({ passwordHash: 'hash of a-new-password' })]
+  t.strictSame(await withPassword('alice', PASSWORD), REFUSED, 'the old one is dead at once')
+  t.match(await withPassword('alice', 'a-new-password'), { outcome: 'account' })
+})
+
+t.test('disabled, deleted: refused at once, remembered or not', async (t) => {
+  const { world, withPassword, withRefreshToken } = build()
+  await withPassword('alice', PASSWORD)
+  await withRefreshToken('r-alice')
+  for (const accounts of [[makeAccount({ enabled: false })], []]) {
+    world.accounts = accounts
+    t.strictSame(await withPassword('alice', PASSWORD), REFUSED)
+    t.strictSame(await withRefreshToken('r-alice'), REFUSED)
+  }
+})
+
+t.test('too many failures: wait, also with the right password', async (t) => {
+  const { world, withPassword } = build()
+  for (const _ of [1, 2, 3]) t.strictSame(await withPassword('alice', 'wrong-password'), REFUSED)
+  const throttled = { outcome: 'throttled', retryAfterSeconds: 60 }
+  t.strictSame(await withPassword('alice', PASSWORD), throttled)
+  t.strictSame(await withPassword('Alice', PASSWORD), throttled, 'whatever the case of the name')
+  t.equal(world.hashed.length, 3, 'and no hash is computed')
+  t.match(await withPassword('alice', PASSWORD, '10.0.0.2'), { outcome: 'account' }, 'elsewhere they may')
+  world.now += 60_000
+  t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
+})
+
+t.test('a success in between starts the count anew', async (t) => {
+  const { withPassword } = build()
+  for (const password of ['wrong', 'wrong', PASSWORD, 'wrong', 'wrong', PASSWORD]) {
+    const outcome = password === PASSWORD ? 'account' : 'refused'
+    t.match(await withPassword('alice', password), { outcome })
+  }
+})
+
+t.test('while the database is away', async (t) => {
+  const { world, withPassword, withRefreshToken } = build()
+  const [alice] = world.accounts
+  await withPassword('alice', PASSWORD)
+  await withRefreshToken('r-alice')
+  world.away = new Away()
+
+  t.strictSame(await withPassword('Alice', PASSWORD), found(alice, true), 'a known password is good')
+  t.strictSame(await withPassword('alice', PASSWORD, '10.0.0.9'), found(alice, true), 'from anywhere')
+  t.strictSame(await withRefreshToken('r-alice'), found(alice, true), 'so is a known refresh token')
+  t.strictSame(await withPassword('alice', 'another-password'), UNAVAILABLE, 'of others nobody knows')
+  t.strictSame(await withPassword('bob', PASSWORD), UNAVAILABLE)
+  t.strictSame(await withRefreshToken('r-bob'), UNAVAILABLE)
+  t.strictSame(await withRefreshToken('r-alice', 'another-service'), UNAVAILABLE)
+  t.strictSame(await withPassword('refresh-token', 'r-alice'), UNAVAILABLE, 'a token is no password')
+
+  world.now += 900_001
+  t.strictSame(await withPassword('alice', PASSWORD), UNAVAILABLE, 'nor of anybody when it lasts')
+  t.strictSame(await withRefreshToken('r-alice'), UNAVAILABLE)
+  world.away = undefined
+  t.strictSame(await withPassword('alice', PASSWORD), found(alice), 'until it is back')
+})
+
+t.test('signing in while it is away does not lengthen the time', async (t) => {
+  const { world, withPassword } = build()
+  await withPassword('alice', PASSWORD)
+  world.away = new Away()
+  world.now += 600_000
+  t.match(await withPassword('alice', PASSWORD), { outcome: 'account', offline: true })
+  world.now += 600_000
+  t.strictSame(await withPassword('alice', PASSWORD), UNAVAILABLE)
+})
+
+t.test('what is known to be revoked stays so while it is away', async (t) => {
+  const { world, withPassword, withRefreshToken } = build()
+  await withPassword('alice', PASSWORD)
+  await withRefreshToken('r-alice')
+  world.away = new Away()
+  world.revoked.push(makeAccount().id)
+  t.strictSame(await withPassword('alice', PASSWORD), REFUSED)
+  t.strictSame(await withRefreshToken('r-alice'), REFUSED)
+})
+
+t.test('refresh tokens', async (t) => {
+  const { world, withRefreshToken } = build()
+  t.strictSame(await withRefreshToken('r-alice'), found(world.accounts[0]))
+  for (const unknown of ['', 'r-bob', 'R-ALICE', PASSWORD])
+    t.strictSame(await withRefreshToken(unknown), REFUSED)
+  t.strictSame(await withRefreshToken('r-alice', 'another-service'), REFUSED)
+})
+
+t.test('a fault is a fault, and no reason to let anybody in', async (t) => {
+  const { world, withPassword, withRefreshToken } = build()
+  await withPassword('alice', PASSWORD)
+  await withRefreshToken('r-alice')
+  world.away = new TypeError('a programming fault')
+  await t.rejects(withPassword('alice', PASSWORD), TypeError)
+  await t.rejects(withRefreshToken('r-alice'), TypeError)
+})

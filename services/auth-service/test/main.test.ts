@@ -1,0 +1,98 @@
+import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { startPostgres } from '../../../packages/database/test/fixtures/real-postgres.ts'
+import { createSigningKeys } from '../src/adapters/signing-key-files.ts'
+
+const path = (name: string) => fileURLToPath(new URL(`../src/${name}`, import.meta.url))
+
+/** Runs a command of ours with this environment and no other. */
+function run(name: string, env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [path(name)], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const said = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
+  return { child, ended, said }
+}
+
+/** The settings of a service that would start, but for its database. */
+async function environment(folder: string, databaseUrl: string): Promise<Record<string, string>> {
+  await createSigningKeys(folder)
+  return {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    INTERNAL_PORT: '0',
+    PUBLIC_URL: 'http://localhost:8500',
+    DATABASE_URL: databaseUrl,
+    SIGNING_KEYS_DIR: folder,
+    SERVICE_CREDENTIAL: 'x'.repeat(32),
+    ADMIN_PASSWORD: 'the-first-password',
+  }
+}
+
+t.test('bad settings stop it before it listens, all told, no stack', async (t) => {
+  const { code, out, err } = await run('main.ts', { PORT: 'x' }).ended
+  t.equal(code, 1)
+  t.equal(out, '')
+  for (const name of ['PORT', 'PUBLIC_URL', 'DATABASE_URL', 'SIGNING_KEYS_DIR', 'SERVICE_CREDENTIAL']) {
+    t.match(err, name)
+  }
+  t.notMatch(err, /^\s+at /m)
+})
+
+t.test('a database that is not there is told in a sentence', async (t) => {
+  const env = await environment(t.testdir(), 'postgres://registry:hunter2@127.0.0.1:1/postgres')
+  const { code, err } = await run('main.ts', env).ended
+  t.equal(code, 1)
+  t.match(err, /ECONNREFUSED/)
+  t.notMatch(err, /hunter2|^\s+at /m)
+})
+
+t.test('it starts, makes the first administrator, and stops when told', async (t) => {
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  const db = connectPostgres(postgres.url)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const env = await environment(t.testdir(), postgres.url)
+  for (const start of ['first', 'second'] as const) {
+    const { child, ended, said } = run('main.ts', env)
+    t.teardown(() => child.kill('SIGKILL'))
+    const urls = () => [...said.out.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url)
+    while (urls().length < 2 && child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    const [internalUrl, publicUrl] = urls()
+    t.equal((await fetch(`${internalUrl}/readyz`)).status, 200, `${start} start`)
+    const authorization = `Basic ${Buffer.from('admin:the-first-password').toString('base64')}`
+    const response = await fetch(`${publicUrl}/user`, { headers: { authorization } })
+    t.match(await response.json(), { username: 'admin', admin: true })
+    child.kill('SIGTERM')
+    const { code, out, err } = await ended
+    t.equal(code, 0, 'it stops without a fault')
+    t.notMatch(out + err, 'the-first-password')
+    t.equal(
+      out.includes('ADMIN_PASSWORD is ignored'),
+      start === 'second',
+      'later starts say that they ignore it',
+    )
+  }
+})
+
+t.test('keys are rotated by a command', async (t) => {
+  const folder = t.testdir()
+  await createSigningKeys(folder)
+  const next = await readFile(join(folder, 'next.pem'), 'utf8')
+  const { code, out } = await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }).ended
+  t.equal(code, 0)
+  t.match(out, 'moved on by one')
+  t.equal(await readFile(join(folder, 'current.pem'), 'utf8'), next)
+  const lost = await run('rotate-keys.ts', { SIGNING_KEYS_DIR: join(folder, 'nowhere') }).ended
+  t.equal(lost.code, 1)
+  t.match(lost.err, 'SIGNING_KEYS_DIR')
+  t.notMatch(lost.err, /^\s+at /m)
+})

@@ -1,0 +1,70 @@
+import { repositoryAccess } from '@registry-manager/oci'
+import type { ServiceClient } from '@registry-manager/service-kit'
+import t from 'tap'
+import { createAuthClient } from '../../src/adapters/auth-client.ts'
+
+const alice = { username: 'alice', password: 'pw', address: '192.0.2.1' }
+const pull = [repositoryAccess('team/app', 'pull')]
+
+/** Answers every POST in turn, and notes it. */
+function createFakeClient(answers: object[]) {
+  const posts: { path: string; body: unknown }[] = []
+  const post = async (path: string, body: unknown) => {
+    posts.push({ path, body })
+    return answers.shift() as never
+  }
+  return { client: { post, get: async () => undefined as never } satisfies ServiceClient, posts }
+}
+
+const issued = (token: string, expiresIn = 300) => ({ outcome: 'issued', token, expiresIn })
+
+t.test('an exchange says who, from where, and for what', async (t) => {
+  const { client, posts } = createFakeClient([issued('one')])
+  t.match(await createAuthClient(client, () => 0).exchange(alice, pull), { outcome: 'issued', token: 'one' })
+  t.same(posts, [{ path: '/internal/token-exchanges', body: { ...alice, access: pull } }])
+})
+
+t.test('what was exchanged serves the same credentials for the same access, for a while', async (t) => {
+  let now = 0
+  const { client, posts } = createFakeClient(
+    ['one', 'two', 'three', 'four', 'five'].map((token) => issued(token)),
+  )
+  const { exchange, forget } = createAuthClient(client, () => now)
+  const tokenOf = async (credentials: typeof alice, access = pull) => {
+    const answer = await exchange(credentials, access)
+    return answer.outcome === 'issued' ? answer.token : answer.outcome
+  }
+  t.equal(await tokenOf(alice), 'one')
+  t.equal(await tokenOf({ ...alice, address: '192.0.2.2' }), 'one')
+  t.equal(await tokenOf({ ...alice, password: 'other' }), 'two', 'another password')
+  t.equal(await tokenOf(alice, [repositoryAccess('team/app', 'push')]), 'three', 'other access')
+  forget(alice, pull)
+  t.equal(await tokenOf(alice), 'four', 'forgotten')
+  now += 60_000
+  t.equal(await tokenOf(alice), 'five', 'a minute later, however long it would live')
+  t.equal(posts.length, 5)
+})
+
+t.test('a refusal is not remembered', async (t) => {
+  const throttled = { outcome: 'throttled', retryAfterSeconds: 3 }
+  const { client } = createFakeClient([{ outcome: 'refused' }, throttled, issued('one')])
+  const { exchange } = createAuthClient(client, () => 0)
+  t.same(await exchange(alice, pull), { outcome: 'refused' })
+  t.same(await exchange(alice, pull), throttled)
+  t.match(await exchange(alice, pull), { outcome: 'issued' })
+})
+
+t.test('a token of our own is remembered for its access and its life', async (t) => {
+  let now = 0
+  const { client, posts } = createFakeClient(['a', 'b', 'c'].map((token) => ({ token, expiresIn: 300 })))
+  const { serviceToken } = createAuthClient(client, () => now)
+  t.equal(await serviceToken(pull), 'a')
+  t.equal(await serviceToken(pull), 'a')
+  t.equal(await serviceToken([repositoryAccess('team/other', 'pull')]), 'b')
+  now += 300_000
+  t.equal(await serviceToken(pull), 'c')
+  t.same(posts[0], {
+    path: '/internal/service-tokens',
+    body: { service: 'registry-proxy', access: pull },
+  })
+})

@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:http'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import { bindUpload } from '../src/domain/upload-binding.ts'
+import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
+import { DIGEST } from './fixtures/requests.ts'
+
+const MIB = 1 << 20
+const CHUNK = Buffer.alloc(MIB / 4, 'x')
+const CHUNKS = 512
+const TOTAL = CHUNKS * CHUNK.length
+/** What the two connections on the way may hold in the kernel, and some. Far below what is offered. */
+const BOUND = 48 * MIB
+
+interface Writer {
+  write(chunk: Buffer): boolean
+  once(event: 'drain', listener: () => void): unknown
+}
+
+/** Writes until everything is written, or until nothing has moved for a while; answers the bytes taken. */
+async function writeUntilStuck(writer: Writer): Promise<number> {
+  for (let written = 0; written < CHUNKS; written += 1) {
+    if (writer.write(CHUNK)) continue
+    const drained = new Promise<true>((resolve) => writer.once('drain', () => resolve(true)))
+    const moved = await Promise.race([drained, sleep(400, false)])
+    if (!moved) return (written + 1) * CHUNK.length
+  }
+  return TOTAL
+}
+
+async function countBytes(stream: AsyncIterable<Buffer>): Promise<number> {
+  let count = 0
+  for await (const chunk of stream) count += chunk.length
+  return count
+}
+
+t.test('a registry that stops reading stops the client', async (t) => {
+  const { port, upstream, bearer } = await startProxy(t)
+  const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', uid: 'uid-alice' })
+  const { promise: mayRead, resolve: letRead } = Promise.withResolvers<void>()
+  let received = 0
+  upstream.answer = async (incoming, response) => {
+    incoming.pause()
+    await mayRead
+    received = await countBytes(incoming)
+    response.end()
+  }
+  const upload = request({
+    host: '127.0.0.1',
+    port,
+    method: 'PATCH',
+    path: `/v2/team/app/blobs/uploads/u1?_binding=${binding}`,
+    headers: { authorization: bearer([repositoryAccess('team/app', 'pull', 'push')]) },
+  })
+  const taken = await writeUntilStuck(upload)
+  t.ok(taken < BOUND, `${taken / MIB} MiB were taken of ${TOTAL / MIB}`)
+
+  letRead()
+  upload.end()
+  const [answer] = (await once(upload, 'response')) as [IncomingMessage]
+  t.equal(answer.statusCode, 200)
+  t.equal(received, taken, 'nothing is lost')
+  answer.resume()
+})
+
+t.test('a client that stops reading stops the registry', async (t) => {
+  const { port, upstream, bearer } = await startProxy(t)
+  const { promise: taken, resolve: noteTaken } = Promise.withResolvers<number>()
+  upstream.answer = async (_incoming, response) => {
+    const written = await writeUntilStuck(response)
+    noteTaken(written)
+    response.end()
+  }
+  const download = request({
+    host: '127.0.0.1',
+    port,
+    path: `/v2/team/app/blobs/${DIGEST}`,
+    headers: { authorization: bearer([repositoryAccess('team/app', 'pull')]) },
+  })
+  download.end()
+  const [answer] = (await once(download, 'response')) as [IncomingMessage]
+  answer.pause()
+  const written = await taken
+  t.ok(written < BOUND, `${written / MIB} MiB were taken of ${TOTAL / MIB}`)
+  t.equal(await countBytes(answer), written, 'nothing is lost')
+})

@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import { bindUpload } from '../src/domain/upload-binding.ts'
+import { ask } from './fixtures/ask.ts'
+import { UPLOAD_SECRET, startProxy, until } from './fixtures/proxy.ts'
+import { openRawConnection } from './fixtures/raw-connection.ts'
+import { answerOk } from './fixtures/recording-upstream.ts'
+import { DIGEST } from './fixtures/requests.ts'
+
+const { port, upstream, bearer, log } = await startProxy(t)
+const authorization = bearer([repositoryAccess('team/app', 'pull', 'push')])
+const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', uid: 'uid-alice' })
+const upload = `/v2/team/app/blobs/uploads/u1?_binding=${binding}`
+
+/** Sends this much of a request, goes away once the registry has some of it, and answers what the registry saw. */
+async function goAwayIn(head: string, respond: (response: ServerResponse) => void) {
+  const seen = Promise.withResolvers<{ incoming: IncomingMessage; ended: Promise<unknown> }>()
+  upstream.answer = (incoming, response) => {
+    const ended = new Promise((resolve) => response.once('close', resolve))
+    incoming.once('error', () => undefined)
+    incoming.once('data', () => seen.resolve({ incoming, ended }))
+    incoming.once('end', () => seen.resolve({ incoming, ended }))
+    respond(response)
+  }
+  const connection = await openRawConnection(port)
+  connection.write(`${head}\r\nHost: x\r\nAuthorization: ${authorization}\r\n`)
+  return { connection, seen: seen.promise }
+}
+
+const FRAMINGS: readonly [string, string][] = [
+  ['by length', 'Content-Length: 1000000\r\n\r\nsome of it'],
+  ['in chunks', 'Transfer-Encoding: chunked\r\n\r\na\r\nsome of it\r\n'],
+]
+
+for (const [what, rest] of FRAMINGS) {
+  t.test(`an upload ${what} that the client gives up never looks complete to the registry`, async (t) => {
+    const { connection, seen } = await goAwayIn(`PATCH ${upload} HTTP/1.1`, () => undefined)
+    connection.write(rest)
+    const { incoming, ended } = await seen
+    connection.destroy()
+    await ended
+    t.notOk(incoming.complete)
+  })
+}
+
+for (const [what, rest] of FRAMINGS) {
+  t.test(`a manifest ${what} that the client gives up never gets to the registry`, async (t) => {
+    upstream.requests.length = 0
+    upstream.answer = answerOk
+    const connection = await openRawConnection(port)
+    connection.write(
+      `PUT /v2/team/app/manifests/${what.slice(3)} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n${rest}`,
+    )
+    await until(() => log.some((line) => line.includes(`/manifests/${what.slice(3)}`)))
+    connection.destroy()
+    t.equal((await ask(port, '/v2/', { authorization })).status, 200)
+    t.equal(upstream.only().url, '/v2/')
+  })
+}
+
+t.test('a download that the client gives up is given up at the registry', async (t) => {
+  const { connection, seen } = await goAwayIn(`GET /v2/team/app/blobs/${DIGEST} HTTP/1.1`, (response) => {
+    const more = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(65_536))) continue
+    }
+    response.on('drain', more)
+    more()
+  })
+  connection.write('\r\n')
+  await connection.receives('\r\n\r\n')
+  connection.destroy()
+  await (
+    await seen
+  ).ended
+  t.pass()
+})
+
+t.test('the proxy lives, and calls none of it a fault of the registry`s', async (t) => {
+  upstream.answer = answerOk
+  t.equal((await ask(port, '/v2/', { authorization })).status, 200)
+  t.same(
+    log.filter((line) => JSON.parse(line).level >= 50),
+    [],
+  )
+})

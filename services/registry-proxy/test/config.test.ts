@@ -1,0 +1,50 @@
+import { ConfigError } from '@registry-manager/service-kit'
+import t from 'tap'
+import { readConfig } from '../src/config.ts'
+
+const GIVEN = {
+  PUBLIC_URL: 'https://registry.test:8443',
+  AUTH_SERVICE_URL: 'http://127.0.0.1:9001',
+  REGISTRY_URL: 'http://127.0.0.1:5000',
+  UPLOAD_SECRET: 'u'.repeat(32),
+  SERVICE_CREDENTIAL: 's'.repeat(32),
+}
+
+t.test('what is not set follows from the public URL', async (t) => {
+  const [config, listen] = readConfig(GIVEN)
+  t.equal(config.issuer, 'registry.test:8443')
+  t.equal(config.service, 'registry.test:8443')
+  t.equal(config.realm, 'https://registry.test:8443/auth/v2/token')
+  t.same(listen, { host: '0.0.0.0', port: 8003, internalPort: 9003 })
+})
+
+t.test('the service may have a name of its own', async (t) => {
+  const [config] = readConfig({ ...GIVEN, TOKEN_SERVICE: 'images' })
+  t.equal(config.service, 'images')
+  t.equal(config.issuer, 'registry.test:8443')
+})
+
+const BAD: readonly [string, string][] = [
+  ['UPLOAD_SECRET', 'too short'],
+  ['SERVICE_CREDENTIAL', 'too short'],
+  ['REGISTRY_URL', 'http://registry:5000/with/a/path'],
+  ['REGISTRY_URL', 'ftp://registry:5000'],
+  ['PUBLIC_URL', 'https://user@registry.test'],
+  ['TOKEN_SERVICE', 'with "quotes"'],
+  ['PORT', '65536'],
+  ['LOG_LEVEL', 'loud'],
+]
+
+for (const [name, value] of BAD) {
+  t.test(`${name}=${value} is refused by name, and not repeated`, async (t) => {
+    const error = t.throws(() => readConfig({ ...GIVEN, [name]: value }), ConfigError) as ConfigError
+    t.match(error.message, name)
+    t.notMatch(error.message, value)
+  })
+}
+
+for (const name of Object.keys(GIVEN)) {
+  t.test(`${name} is required`, async (t) => {
+    t.throws(() => readConfig({ ...GIVEN, [name]: undefined }), { message: `${name} is required` })
+  })
+}

@@ -1,0 +1,77 @@
+import type { Access } from '@registry-manager/oci'
+import { repositoryAccess } from '@registry-manager/oci'
+import type { TokenClaims } from '@registry-manager/service-kit'
+import t from 'tap'
+import type { AuthenticatePorts, Exchanged } from '../../src/domain/authenticate.ts'
+import { authenticate } from '../../src/domain/authenticate.ts'
+
+const access: Access[] = [repositoryAccess('team/app', 'pull')]
+const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j' }
+const caller = { outcome: 'caller', caller: { uid: 'uid-alice', access }, token: 'good' }
+const INVALID = { outcome: 'refused', error: 'invalid_token' }
+
+/** Knows the tokens by name; `forgotten` counts what was forgotten. */
+function createPorts(overrides: Partial<AuthenticatePorts> = {}, exchanges: Exchanged[] = []) {
+  const tokens: Record<string, TokenClaims> = {
+    good: alice,
+    dead: { ...alice, gen: 1 },
+    identity: { ...alice, access: null },
+    service: { ...alice, sub: 'service:x', uid: undefined, gen: undefined },
+    'without generation': { ...alice, gen: undefined },
+  }
+  const ports = {
+    forgotten: 0,
+    verifyToken: async (token: string) => tokens[token],
+    isRevoked: (_uid: string, generation: number) => generation < 2,
+    exchange: async () => exchanges.shift() ?? { outcome: 'refused' as const },
+    forget: () => void (ports.forgotten += 1),
+    ...overrides,
+  }
+  return ports
+}
+
+const withBearer = (token: string, ports = createPorts()) =>
+  authenticate(ports, { kind: 'bearer', token }, '192.0.2.1', access)
+const withBasic = (ports: AuthenticatePorts) =>
+  authenticate(ports, { kind: 'basic', username: 'alice', password: 'pw' }, '192.0.2.1', access)
+
+t.test('no credentials, or such as cannot be read, are refused without a word of a token', async (t) => {
+  t.same(await authenticate(createPorts(), { kind: 'none' }, '', access), { outcome: 'refused' })
+  t.same(await authenticate(createPorts(), { kind: 'malformed' }, '', access), { outcome: 'refused' })
+})
+
+t.test('bearer tokens', async (t) => {
+  t.same(await withBearer('good'), caller)
+  for (const token of ['dead', 'service', 'without generation', 'unknown']) {
+    t.same(await withBearer(token), INVALID, token)
+  }
+  const identity = { ...caller, caller: { uid: 'uid-alice', access: [] }, token: 'identity' }
+  t.same(await withBearer('identity'), identity, 'an identity token carries no access')
+  const noFeed = createPorts({ isRevoked: () => undefined })
+  t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'nobody knows which tokens are dead')
+})
+
+t.test('a password is exchanged for a token', async (t) => {
+  t.same(await withBasic(createPorts({}, [{ outcome: 'issued', token: 'good' }])), caller)
+  t.same(await withBasic(createPorts()), { outcome: 'refused' })
+  const throttled = { outcome: 'throttled', retryAfterSeconds: 7 } as const
+  t.same(await withBasic(createPorts({}, [throttled])), throttled)
+})
+
+t.test('a remembered token that died is forgotten, and another one asked for', async (t) => {
+  const ports = createPorts({}, [
+    { outcome: 'issued', token: 'dead' },
+    { outcome: 'issued', token: 'good' },
+  ])
+  t.same(await withBasic(ports), caller)
+  t.equal(ports.forgotten, 1)
+})
+
+t.test('a password that was changed since is refused then', async (t) => {
+  t.same(await withBasic(createPorts({}, [{ outcome: 'issued', token: 'dead' }])), { outcome: 'refused' })
+})
+
+t.test('an account whose every token is dead is refused after the second', async (t) => {
+  const dead: Exchanged = { outcome: 'issued', token: 'dead' }
+  t.same(await withBasic(createPorts({}, [dead, dead, dead])), INVALID)
+})
