@@ -3,7 +3,7 @@ import type { Caller } from '@registry-manager/service-kit'
 import { holds, permits, repositoryAccess } from '@registry-manager/oci'
 import { accessCheckedUpstream, requiredAccess } from './required-access.ts'
 import { isBound } from './upload-binding.ts'
-import type { UpstreamRequest } from './upstream-request.ts'
+import type { ForwardedRequest, UpstreamRequest } from './upstream-request.ts'
 import { toUpstreamRequest } from './upstream-request.ts'
 
 export type Decision =
@@ -32,7 +32,10 @@ export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: str
   if (!required.every((access) => permits(held, access))) {
     return { outcome: 'insufficient', required: challengeAccess(asked) }
   }
-  if (isForIndex(asked)) return { outcome: 'index', asked }
+  if (asked.kind === 'catalog' || asked.kind === 'tags' || asked.kind === 'referrers') {
+    return { outcome: 'index', asked }
+  }
+  if (asked.kind === 'manifest' && asked.method === 'DELETE') return { outcome: 'index', asked }
   if (asked.kind === 'upload' && !isBound(uploadSecret, { ...asked, uid: caller.uid }, asked.binding)) {
     return { outcome: 'foreign-upload' }
   }
@@ -42,21 +45,8 @@ export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: str
   return { outcome: 'forward', upstream: toUpstreamRequest(request), serviceAccess }
 }
 
-function isForIndex(request: RegistryRequest): request is IndexRequest {
-  switch (request.kind) {
-    case 'catalog':
-    case 'tags':
-    case 'referrers':
-      return true
-    case 'manifest':
-      return request.method === 'DELETE'
-    default:
-      return false
-  }
-}
-
 /** A mount from where the caller may not pull becomes an ordinary upload: it says nothing about the blob. */
-function withPermittedMount(request: RegistryRequest, held: readonly Access[]): RegistryRequest {
+function withPermittedMount(request: ForwardedRequest, held: readonly Access[]): ForwardedRequest {
   if (request.kind !== 'upload-start' || request.mount === undefined) return request
   const allowed = permits(held, repositoryAccess(request.mount.from, 'pull'))
   return allowed ? request : { ...request, mount: undefined }

@@ -1,9 +1,9 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
-import type { TokenClaims } from '@registry-manager/service-kit'
 import t from 'tap'
-import type { AuthenticatePorts, Exchanged } from '../../src/domain/authenticate.ts'
-import { authenticate } from '../../src/domain/authenticate.ts'
+import type { AuthenticatePorts, Exchanged } from '../src/authenticate.ts'
+import { authenticate } from '../src/authenticate.ts'
+import type { TokenClaims } from '../src/token-verifier.ts'
 
 const access: Access[] = [repositoryAccess('team/app', 'pull')]
 const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j' }
