@@ -1,11 +1,15 @@
+import type { SpawnOptions } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, closeSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { atEnd } from './cleanup.ts'
 
 const START_MS = 60_000
 const STOP_MS = 8000
+
+/** Where Linux can, it ends a child whose parent was killed and had no chance to. */
+const SETPRIV = '/usr/bin/setpriv'
 
 export interface ChildOptions {
   readonly name: string
@@ -32,7 +36,9 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const { name, command, args, env, user, stopBy = 'SIGTERM', log, isReady } = options
   const output = openSync(log, 'w')
   // Its own process group: a Ctrl-C is for us, and we end it in our order.
-  const child = spawn(command, args, {
+  const endWithUs = existsSync(SETPRIV) ? [SETPRIV, `--pdeathsig=${stopBy.slice(3)}`] : []
+  const [first = '', ...rest] = [...endWithUs, command, ...args]
+  const child = spawn(first, rest, {
     detached: true,
     stdio: ['ignore', output, output],
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
@@ -64,14 +70,24 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   return { pid: child.pid ?? 0, stop }
 }
 
-/** Runs a program of the workspace to its end. */
-export async function runToEnd(program: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const child = spawn(process.execPath, [program], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, ...env },
+/** Runs a program to its end. Throws when it fails. */
+export async function runToEnd(
+  command: string,
+  args: readonly string[],
+  { env, ...options }: Pick<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid'>,
+): Promise<void> {
+  const stdio = ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit']
+  const spawning = { stdio, detached: true, env: { ...process.env, ...env }, ...options }
+  const child = spawn(command, args, spawning)
+  const exit = once(child, 'exit')
+  atEnd(async () => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+    // With its group: initdb has children of its own.
+    process.kill(-child.pid, 'SIGKILL')
+    await exit
   })
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`${program} ended with ${code}`)
+  const [code, signal] = await exit
+  if (code !== 0) throw new Error(`${command} ended with ${code ?? signal}`)
 }
 
 /** Whether a URL answers with this status. */

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { atEnd } from './cleanup.ts'
 
 const SAMPLE_MS = 50
 
@@ -15,7 +16,11 @@ export function watchMemory(pid: number): () => MemoryUse {
   writeFileSync(`/proc/${pid}/clear_refs`, '5')
   const before = readMiB(pid, 'VmRSS')
   let peak = before
-  const sampling = setInterval(() => (peak = Math.max(peak, readMiB(pid, 'VmRSS'))), SAMPLE_MS)
+  const sampling = setInterval(() => {
+    // It may have ended; whoever asks for the result will be told.
+    if (existsSync(`/proc/${pid}`)) peak = Math.max(peak, readMiB(pid, 'VmRSS'))
+  }, SAMPLE_MS)
+  atEnd(() => clearInterval(sampling))
   return () => {
     clearInterval(sampling)
     // The kernel sees what falls between two samples.

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process'
 import { chown } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { freePort } from '../deploy/local/free-port.ts'
 import { findPostgres, postgresUser } from '../packages/database/test/fixtures/postgres-binaries.ts'
-import { startChild } from './child.ts'
+import { runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 
 /** Starts a Postgres with its default settings and an empty database. Answers its URL. */
@@ -18,7 +16,7 @@ export async function startPostgres(): Promise<string> {
 
   const data = join(folder, 'data')
   const initialise = ['--auth=trust', '--username=bench', '--no-locale', '--no-sync', '--pgdata', data]
-  await promisify(execFile)(join(found.folder, 'initdb'), initialise, { cwd: folder, ...user })
+  await runToEnd(join(found.folder, 'initdb'), initialise, { cwd: folder, ...user })
   const port = await freePort()
   await startChild({
     name: 'postgres',

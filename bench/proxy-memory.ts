@@ -34,6 +34,6 @@ export async function measureProxyMemory(): Promise<Table> {
 
   rows.push(['both', formatMiB(Math.max(push.peak, pull.peak)), formatMiB(BOUND_MIB), '', ''])
   const title =
-    'proxy-memory: resident memory of the registry-proxy process while one 2 GiB layer is pushed (chunked PATCH) and pulled'
+    'proxy-memory: resident memory of the registry-proxy process while one 2 GiB layer is pushed (chunked PATCH) and pulled (the client hashes it)'
   return { title, columns: ['', 'peak', 'bound', 'before it', 'rate'], rows, faults }
 }

@@ -31,7 +31,9 @@ export interface Stack {
 /** Starts everything anew, each part in a process of its own, as in production. */
 export async function startStack(): Promise<Stack> {
   const databaseUrl = await startPostgres()
-  await runToEnd(program('packages/database/src/main.ts'), { DATABASE_URL: databaseUrl })
+  await runToEnd(process.execPath, [program('packages/database/src/main.ts')], {
+    env: { DATABASE_URL: databaseUrl },
+  })
   const folder = await temporaryFolder()
   const keys = join(folder, 'signing-keys')
   await createSigningKeys(keys)

@@ -43,7 +43,7 @@ export function formatPerSecond(count: number, seconds: number): string {
 }
 
 export function formatRatio(ratio: number): string {
-  return `${ratio.toFixed(2)} ×`
+  return `${ratio.toFixed(ratio < 0.1 ? 4 : 2)} ×`
 }
 
 export function formatMiB(mebibytes: number): string {

@@ -45,6 +45,13 @@ t.test('every bad variable is named at once', async (t) => {
   )
 })
 
+t.test('however many they are', async (t) => {
+  const names = Array.from({ length: 30 }, (_, at) => `PORT_${at}`)
+  const many = Type.Object(Object.fromEntries(names.map((name) => [name, Type.Integer()])))
+  const env = Object.fromEntries(names.map((name) => [name, 'x']))
+  t.throws(() => readEnvironment(many, env), { problems: { length: 30 } })
+})
+
 t.test('a value that is not of the type is refused, not bent', async (t) => {
   const bad = ['x', '12abc', '-1', '65536', '80.5', 'true', 'null', 'Infinity', 'NaN', '[80]']
   for (const PORT of bad) t.match(problemsOf({ SECRET, PORT }), [/^PORT must be /], `PORT=${PORT}`)
