@@ -22,7 +22,10 @@ const issued = (token: string, expiresIn = 300) => ({ outcome: 'issued', token, 
 
 t.test('an exchange says who, from where, and for what', async (t) => {
   const { client, posts } = createFakeClient([issued('one')])
-  t.match(await createAuthClient(client, 'registry-proxy', () => 0).exchange(alice, pull), { outcome: 'issued', token: 'one' })
+  t.match(await createAuthClient(client, 'registry-proxy', () => 0).exchange(alice, pull), {
+    outcome: 'issued',
+    token: 'one',
+  })
   t.same(posts, [{ path: '/internal/token-exchanges', body: { ...alice, access: pull } }])
 })
 

@@ -45,7 +45,7 @@ t.test('bearer tokens', async (t) => {
   for (const token of ['dead', 'service', 'without generation', 'unknown']) {
     t.same(await withBearer(token), INVALID, token)
   }
-  const identity = { ...caller, caller: { uid: 'uid-alice', access: [] }, token: 'identity' }
+  const identity = { ...caller, caller: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token carries no access')
   const noFeed = createPorts({ isRevoked: () => undefined })
   t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'nobody knows which tokens are dead')

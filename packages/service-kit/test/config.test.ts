@@ -49,7 +49,12 @@ t.test('however many they are', async (t) => {
   const names = Array.from({ length: 30 }, (_, at) => `PORT_${at}`)
   const many = Type.Object(Object.fromEntries(names.map((name) => [name, Type.Integer()])))
   const env = Object.fromEntries(names.map((name) => [name, 'x']))
-  t.throws(() => readEnvironment(many, env), { problems: { length: 30 } })
+  try {
+    readEnvironment(many, env)
+    t.fail('it was to be refused')
+  } catch (error) {
+    t.equal((error as ConfigError).problems.length, 30)
+  }
 })
 
 t.test('a value that is not of the type is refused, not bent', async (t) => {

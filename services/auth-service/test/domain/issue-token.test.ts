@@ -48,7 +48,11 @@ t.test('what a token must not outlive shortens it', async (t) => {
 })
 
 t.test('a global repository is granted for pulling, and no more', async (t) => {
-  const scopes = [scope('shared/app', 'pull', 'push'), scope('shared/push', 'push'), scope('other/app', 'pull')]
+  const scopes = [
+    scope('shared/app', 'pull', 'push'),
+    scope('shared/push', 'push'),
+    scope('other/app', 'pull'),
+  ]
   t.strictSame((await issuer.forAccount({ account, scopes })).access, [scope('shared/app', 'pull')])
 })
 

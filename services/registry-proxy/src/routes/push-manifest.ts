@@ -34,7 +34,9 @@ export async function pushManifest(
   const admitted = await index.admit(repository, reference, type, manifest)
   if ('refused' in admitted) return refuse(request, reply, admitted.refused)
 
-  const { host, ...headers } = toRequestHeaders(asked, upstream, request.headers, token)
+  const headers = toRequestHeaders(asked, upstream, request.headers, token)
+  // Those are the connection's, and this is another one.
+  delete headers['host']
   delete headers['content-length']
   const answer = await sendManifest(upstream.path, { ...headers, 'content-type': type }, manifest)
   if (answer.status === 201) {

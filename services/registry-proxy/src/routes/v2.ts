@@ -46,6 +46,8 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
 
 async function decideOn(options: V2Options, request: FastifyRequest, reply: FastifyReply) {
   reply.header('docker-distribution-api-version', 'registry/2.0')
+  // HTTP/1.0 knows no 100 Continue. Source: RFC 9110 §10.1.1.
+  if (request.raw.httpVersion === '1.0') delete request.headers.expect
   const parsed = parseRegistryRequest(request.method, request.url)
   if ('refused' in parsed) {
     if (parsed.allow !== undefined) reply.header('allow', parsed.allow.join(', '))

@@ -28,7 +28,7 @@ const FORWARDED: readonly [string, RegistryRequest, readonly Access[], readonly 
   ['push, with rights in two entries', requests.manifest('PUT'), [app('pull'), app('push')], undefined],
   ['push, with push alone', requests.manifest('PUT'), push, pullPush],
   ['upload start, with push alone', requests.uploadStart(), push, pullPush],
-  ['delete, with delete alone', requests.manifest('DELETE'), [app('delete')], undefined],
+  ['delete of a blob, with delete alone', requests.blob('DELETE'), [app('delete')], undefined],
   ['own upload, with push alone', requests.upload('PATCH', bound), push, pullPush],
   ['status of own upload, with pull', requests.upload('GET', bound), pull, undefined],
   ['cancel own upload, with push', requests.upload('DELETE', bound), pullPush, [app('delete')]],
