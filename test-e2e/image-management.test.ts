@@ -1,4 +1,3 @@
-import type { Test } from 'tap'
 import t from 'tap'
 import { MANIFEST_TYPE, digestOf, pushBlob, pushSmallImage } from './harness/small-image.ts'
 import type { Credentials, System } from './harness/system.ts'
@@ -14,14 +13,10 @@ async function ask(system: System, who: Credentials, path: string, init: Request
   return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers }
 }
 
-async function setUp(t: Test) {
-  const system = await startSystem(t)
-  const [jane, bob] = [await system.createUser('jane', ['team']), await system.createUser('bob', ['lab'])]
-  return { system, jane, bob }
-}
+const system = await startSystem(t)
+const [jane, bob] = [await system.createUser('jane', ['team']), await system.createUser('bob', ['lab'])]
 
 t.test('everybody sees what is theirs', async (t) => {
-  const { system, jane, bob } = await setUp(t)
   const image = await pushSmallImage(system, jane, 'team/app', 'v1')
   await pushSmallImage(system, bob, 'lab/tool', 'v1')
   await pushSmallImage(system, system.admin, 'alone', 'v1')
@@ -67,47 +62,45 @@ t.test('everybody sees what is theirs', async (t) => {
 })
 
 t.test('a deleted repository is gone, its blobs too', async (t) => {
-  const { system, jane } = await setUp(t)
-  const image = await pushSmallImage(system, jane, 'team/app', 'v1')
-  t.match(await ask(system, jane, `/v2/team/app/blobs/${image.layer}`), { status: 200 })
-  t.match(await ask(system, jane, `${API}/team/app`, { method: 'DELETE' }), { status: 200, body: '' })
+  const image = await pushSmallImage(system, jane, 'team/gone', 'v1')
+  t.match(await ask(system, jane, `/v2/team/gone/blobs/${image.layer}`), { status: 200 })
+  t.match(await ask(system, jane, `${API}/team/gone`, { method: 'DELETE' }), { status: 200, body: '' })
   for (const path of [`blobs/${image.layer}`, 'manifests/v1', `manifests/${image.digest}`, 'tags/list']) {
-    t.match(await ask(system, jane, `/v2/team/app/${path}`), { status: 404 }, path)
+    t.match(await ask(system, jane, `/v2/team/gone/${path}`), { status: 404 }, path)
   }
-  t.strictSame((await ask(system, jane, '/v2/_catalog')).body, { repositories: [] })
-  await pushSmallImage(system, jane, 'team/app', 'v2')
-  t.strictSame((await ask(system, jane, '/v2/team/app/tags/list')).body, { name: 'team/app', tags: ['v2'] })
+  const { repositories } = (await ask(system, jane, '/v2/_catalog')).body
+  t.notOk(repositories.includes('team/gone'), 'nor in the catalog')
+  await pushSmallImage(system, jane, 'team/gone', 'v2')
+  t.strictSame((await ask(system, jane, '/v2/team/gone/tags/list')).body, { name: 'team/gone', tags: ['v2'] })
 })
 
 t.test('tags page, and go one by one', async (t) => {
-  const { system, jane } = await setUp(t)
-  const image = await pushSmallImage(system, jane, 'team/app', 'a')
+  const image = await pushSmallImage(system, jane, 'team/tags', 'a')
   const tag = () => ({ method: 'PUT', body: image.manifest, headers: { 'content-type': MANIFEST_TYPE } })
-  for (const name of ['B', 'c', 'd']) await ask(system, jane, `/v2/team/app/manifests/${name}`, tag())
+  for (const name of ['B', 'c', 'd']) await ask(system, jane, `/v2/team/tags/manifests/${name}`, tag())
 
-  const first = await ask(system, jane, '/v2/team/app/tags/list?n=3')
+  const first = await ask(system, jane, '/v2/team/tags/tags/list?n=3')
   t.strictSame(first.body.tags, ['B', 'a', 'c'], 'in byte order')
-  t.equal(first.headers.get('link'), '</v2/team/app/tags/list?last=c&n=3>; rel="next"')
-  const next = await ask(system, jane, '/v2/team/app/tags/list?last=c&n=3')
+  t.equal(first.headers.get('link'), '</v2/team/tags/tags/list?last=c&n=3>; rel="next"')
+  const next = await ask(system, jane, '/v2/team/tags/tags/list?last=c&n=3')
   t.strictSame(next.body.tags, ['d'], 'last is exclusive')
   t.equal(next.headers.get('link'), null)
-  t.strictSame((await ask(system, jane, '/v2/team/app/tags/list?n=0')).body.tags, [])
+  t.strictSame((await ask(system, jane, '/v2/team/tags/tags/list?n=0')).body.tags, [])
 
-  t.match(await ask(system, jane, '/v2/team/app/manifests/c', { method: 'DELETE' }), { status: 202 })
-  t.match(await ask(system, jane, '/v2/team/app/manifests/c', { method: 'DELETE' }), { status: 404 })
-  t.strictSame((await ask(system, jane, '/v2/team/app/tags/list')).body.tags, ['B', 'a', 'd'])
-  t.match(await ask(system, jane, '/v2/team/app/manifests/a'), { status: 200 }, 'the image stays')
-  t.match(await ask(system, jane, `/v2/team/app/manifests/${image.digest}`, { method: 'DELETE' }), {
+  t.match(await ask(system, jane, '/v2/team/tags/manifests/c', { method: 'DELETE' }), { status: 202 })
+  t.match(await ask(system, jane, '/v2/team/tags/manifests/c', { method: 'DELETE' }), { status: 404 })
+  t.strictSame((await ask(system, jane, '/v2/team/tags/tags/list')).body.tags, ['B', 'a', 'd'])
+  t.match(await ask(system, jane, '/v2/team/tags/manifests/a'), { status: 200 }, 'the image stays')
+  t.match(await ask(system, jane, `/v2/team/tags/manifests/${image.digest}`, { method: 'DELETE' }), {
     status: 202,
   })
-  t.match(await ask(system, jane, '/v2/team/app/tags/list'), { status: 404 }, 'the last manifest takes all')
+  t.match(await ask(system, jane, '/v2/team/tags/tags/list'), { status: 404 }, 'the last manifest takes all')
 })
 
 t.test('referrers', async (t) => {
-  const { system, jane } = await setUp(t)
-  const image = await pushSmallImage(system, jane, 'team/app', 'v1')
+  const image = await pushSmallImage(system, jane, 'team/subject', 'v1')
   const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: digestOf('{}'), size: 2 }
-  await pushBlob(system, jane, 'team/app', Buffer.from('{}'))
+  await pushBlob(system, jane, 'team/subject', Buffer.from('{}'))
   const attach = async (artifactType: string) => {
     const manifest = JSON.stringify({
       schemaVersion: 2,
@@ -120,7 +113,7 @@ t.test('referrers', async (t) => {
     })
     const digest = digestOf(manifest)
     const headers = { 'content-type': MANIFEST_TYPE }
-    const pushed = await ask(system, jane, `/v2/team/app/manifests/${digest}`, {
+    const pushed = await ask(system, jane, `/v2/team/subject/manifests/${digest}`, {
       method: 'PUT',
       body: manifest,
       headers,
@@ -137,17 +130,17 @@ t.test('referrers', async (t) => {
   }
   const attached = [await attach('application/example.signature'), await attach('application/example.sbom')]
 
-  const all = await ask(system, jane, `/v2/team/app/referrers/${image.digest}`)
+  const all = await ask(system, jane, `/v2/team/subject/referrers/${image.digest}`)
   t.equal(all.headers.get('content-type'), 'application/vnd.oci.image.index.v1+json')
   t.strictSame(all.body.manifests, attached)
   const some = await ask(
     system,
     jane,
-    `/v2/team/app/referrers/${image.digest}?artifactType=application/example.sbom`,
+    `/v2/team/subject/referrers/${image.digest}?artifactType=application/example.sbom`,
   )
   t.strictSame(some.body.manifests, attached.slice(1))
   t.equal(some.headers.get('oci-filters-applied'), 'artifactType')
-  const none = await ask(system, jane, `/v2/team/app/referrers/${digestOf('nothing')}`)
+  const none = await ask(system, jane, `/v2/team/subject/referrers/${digestOf('nothing')}`)
   t.strictSame(none.body, {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.index.v1+json',
