@@ -10,12 +10,14 @@ import {
   loadSigningKeys,
 } from '@registry-manager/auth-service/embedding'
 import { connectPostgres, migrateToLatest, openPglite } from '@registry-manager/database'
+import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
 import { explainStartFailure } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
 import { banner } from './banner.ts'
 import { madeSecrets, takeDataFolder } from './data-folder.ts'
 import { readConfig } from './embedded-config.ts'
+import { freePort } from './free-port.ts'
 import { createFront } from './front.ts'
 import { startRegistry } from './registry-child.ts'
 
@@ -46,7 +48,7 @@ async function endWith(line: string): Promise<never> {
 
 async function start(): Promise<string> {
   const config = readConfig(process.env)
-  const { dataDir, publicUrl, issuer, service, logLevel } = config
+  const { dataDir, publicUrl, issuer, service, realm, logLevel } = config
   closing.push(takeDataFolder(dataDir))
   const secrets = madeSecrets(dataDir)
   const serviceCredential = config.serviceCredential ?? secrets.serviceCredential
@@ -63,7 +65,6 @@ async function start(): Promise<string> {
   closing.push(() => db.destroy())
   await migrateToLatest(db)
 
-  const realm = new URL('/auth/v2/token', publicUrl).href
   const registryUrl = config.registry.url ?? (await startOwnRegistry())
   async function startOwnRegistry(): Promise<string> {
     say('starting the registry')
@@ -82,20 +83,25 @@ async function start(): Promise<string> {
   }
 
   say('starting the services')
-  const authService = await createAuthService({ ...config, serviceCredential }, { db, keys })
+  // auth-service and image-manager know each other: one port has to be known before both listen.
+  const imageManagerPort = await freePort()
+  const imageManagerUrl = `http://127.0.0.1:${imageManagerPort}`
+  const authService = await createAuthService({ ...config, imageManagerUrl, serviceCredential }, { db, keys })
   const authServiceUrl = await listenInside(authService.internalApp)
+  const shared = { issuer, service, realm, authServiceUrl, registryUrl, serviceCredential, logLevel }
+  const imageManager = await createImageManager(shared, { db })
+  await listenInside(imageManager.internalApp, imageManagerPort)
   const registryProxy = await createRegistryProxy({
-    issuer,
-    service,
-    realm,
-    authServiceUrl,
-    registryUrl,
-    serviceCredential,
-    logLevel,
+    ...shared,
+    imageManagerUrl,
     uploadSecret: config.uploadSecret ?? secrets.uploadSecret,
   })
   await listenInside(registryProxy.internalApp)
-  const services = { authService: authService.publicApp, registryProxy: registryProxy.publicApp }
+  const services = {
+    authService: authService.publicApp,
+    imageManager: imageManager.publicApp,
+    registryProxy: registryProxy.publicApp,
+  }
   await Promise.all(Object.values(services).map((app) => app.ready()))
   closing.push(...Object.values(services).map((app) => () => app.close()))
 
@@ -123,9 +129,9 @@ async function start(): Promise<string> {
   return banner({ publicUrl, username, password: made, dataDir })
 }
 
-async function listenInside(app: FastifyInstance): Promise<string> {
+async function listenInside(app: FastifyInstance, port = 0): Promise<string> {
   closing.push(() => app.close())
-  await app.listen({ host: '127.0.0.1', port: 0 })
+  await app.listen({ host: '127.0.0.1', port })
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 }
 

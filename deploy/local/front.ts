@@ -5,24 +5,27 @@ import type { FastifyInstance } from 'fastify'
 
 export interface FrontServices {
   readonly authService: FastifyInstance
+  readonly imageManager: FastifyInstance
   readonly registryProxy: FastifyInstance
 }
 
-/** Parts that the product will have, and what is told until then. */
-const NOT_BUILT = /^\/(?:image-manager|containerregistries)(?:\/|$)/
+/** What is not built yet, and says so. */
+const NOT_BUILT = /^\/containerregistries(?:\/|$)/
+const IMAGE_MANAGER = /^\/(?:image-manager(?:\/.*)?)?$/
+const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
 
 /**
  * The one listener of the embedded mode. It does what the ingress does elsewhere: routes by path, and hands the
  * request over untouched, so that every service sees the client's own connection.
  */
-export function createFront({ authService, registryProxy }: FrontServices): Server {
+export function createFront({ authService, imageManager, registryProxy }: FrontServices): Server {
   const isRegistry = (url: string) => /^\/v2(?:[/?]|$)/.test(url)
   const route = (request: IncomingMessage, response: ServerResponse) => {
     const url = request.url ?? '/'
     if (isRegistry(url)) return registryProxy.routing(request, response)
     const [path = ''] = url.split('?', 1)
-    if (NOT_BUILT.test(path) && !path.startsWith('/image-manager/api/v1/auth/token'))
-      return notBuilt(response, path)
+    if (NOT_BUILT.test(path)) return notBuilt(response, path)
+    if (IMAGE_MANAGER.test(path) && !TOKEN_ENDPOINT.test(path)) return imageManager.routing(request, response)
     return authService.routing(request, response)
   }
   const server = createServer(HTTP_LIMITS, route)
@@ -36,7 +39,7 @@ export function createFront({ authService, registryProxy }: FrontServices): Serv
 }
 
 function notBuilt(response: ServerResponse, path: string): void {
-  const detail = `${path} is not served yet: this release has no image-manager and no registry tokens`
+  const detail = `${path} is not served yet: this release has no registry tokens`
   const problem = { type: 'about:blank', title: 'Not Implemented', status: 501, detail }
   response.writeHead(501, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem))
 }

@@ -12,7 +12,7 @@ const STEPS = [
   {
     name: 'unit and integration tests',
     tests: true,
-    command: ['tap', 'run', '--reporter=tap', 'packages/*/test', 'services/*/test'],
+    command: ['tap', 'run', '--reporter=tap', '--jobs=2', 'packages/*/test', 'services/*/test'],
   },
   {
     name: 'end-to-end tests',

@@ -46,5 +46,11 @@ export function findNode() {
 
 /** The environment for programs of the workspace: its own commands come first. */
 export function workspaceEnv() {
-  return { ...process.env, PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH ?? ''}` }
+  const modules = join(ROOT, 'node_modules')
+  return {
+    ...process.env,
+    PATH: `${join(modules, '.bin')}:${process.env.PATH ?? ''}`,
+    // Every start compiles the same files; a quarter of it is saved by remembering what came of it.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modules, '.compile-cache'),
+  }
 }

@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 
 type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
 
@@ -40,8 +40,63 @@ export interface RefreshTokensTable {
   used_at: Timestamp
 }
 
+export interface RepositoriesTable {
+  id: Generated<string>
+  name: string
+  scope: Generated<'namespace' | 'global'>
+  /** Set while it is being deleted. */
+  deleting_since: ColumnType<Date | null, Date | null | undefined, Date | null>
+  created_at: Timestamp
+  updated_at: Timestamp
+}
+
+export interface ManifestsTable {
+  repository_id: string
+  digest: string
+  media_type: string
+  artifact_type: string | null
+  subject: string | null
+  annotations: JSONColumnType<Record<string, string>> | null
+  /** As it was pushed. */
+  raw: Buffer
+  pushed_at: Timestamp
+}
+
+export interface TagsTable {
+  repository_id: string
+  name: string
+  digest: string
+  /** Raised by every change. */
+  revision: Generated<number>
+  updated_at: Timestamp
+}
+
+/** What a manifest names. */
+export interface ManifestReferencesTable {
+  repository_id: string
+  manifest_digest: string
+  digest: string
+  kind: 'config' | 'layer' | 'manifest'
+}
+
+/** A manifest on its way to the registry. */
+export interface AdmissionsTable {
+  id: Generated<string>
+  repository: string
+  digest: string
+  tag: string | null
+  media_type: string
+  raw: Buffer
+  admitted_at: Timestamp
+}
+
 export interface Schema {
   accounts: AccountsTable
   revocations: RevocationsTable
   refresh_tokens: RefreshTokensTable
+  repositories: RepositoriesTable
+  manifests: ManifestsTable
+  tags: TagsTable
+  manifest_references: ManifestReferencesTable
+  admissions: AdmissionsTable
 }

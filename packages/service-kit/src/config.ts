@@ -31,17 +31,16 @@ export function readEnvironment<Schema extends TObject>(
     if (value) given[name] = fromText(schema.properties[name] as { type?: string }, value)
   }
   const values = Value.Default(schema, given)
-  for (const { instancePath, keyword, params, message } of Value.Errors(schema, values)) {
-    if (keyword === 'required') {
-      const { requiredProperties } = params as { requiredProperties: string[] }
-      for (const name of requiredProperties) {
-        if (env[`${name}_FILE`]) continue
+  for (const [name, property] of Object.entries(schema.properties)) {
+    const value = (values as Record<string, unknown>)[name]
+    if (value === undefined) {
+      const unread = env[`${name}_FILE`] !== undefined
+      if (schema.required?.includes(name) && !unread)
         problems.push(`${name} is required${describe(schema, name)}`)
-      }
-    } else {
-      const name = instancePath.slice(1)
-      problems.push(`${name} ${message}${describe(schema, name)}`)
+      continue
     }
+    const [fault] = Value.Errors(property, value)
+    if (fault !== undefined) problems.push(`${name} ${fault.message}${describe(schema, name)}`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze(values as Static<Schema>)

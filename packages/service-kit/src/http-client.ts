@@ -5,42 +5,65 @@ import { Value } from 'typebox/value'
 export class ServiceCallError extends Error {
   /** The answer's HTTP status; undefined when there was no answer. */
   readonly status: number | undefined
+  /** Who it was, such as `auth-service`. */
+  readonly part: string
 
-  constructor(message: string, status?: number, options?: ErrorOptions) {
+  constructor(message: string, status?: number, options: ErrorOptions & { part?: string } = {}) {
     super(message, options)
     this.name = 'ServiceCallError'
     this.status = status
+    this.part = options.part ?? 'a part behind'
   }
 }
 
 export interface ServiceClient {
   get<Schema extends TSchema>(path: string, schema: Schema): Promise<Static<Schema>>
   post<Schema extends TSchema>(path: string, body: unknown, schema: Schema): Promise<Static<Schema>>
+  /** Sends bytes as they are. */
+  postBytes<Schema extends TSchema>(path: string, bytes: Buffer, schema: Schema): Promise<Static<Schema>>
+  delete<Schema extends TSchema>(path: string, schema: Schema): Promise<Static<Schema>>
 }
 
 /**
  * A client for another service's internal port: a deadline on every call, answers checked against a schema,
  * one typed error (ServiceCallError) for everything that goes wrong. Retries nothing.
  */
-export function createServiceClient(baseUrl: string, credential: string, timeoutMs = 3000): ServiceClient {
-  const call = async (method: string, path: string, schema: TSchema, body?: unknown) => {
+export function createServiceClient(
+  baseUrl: string,
+  credential: string,
+  timeoutMs = 3000,
+  part = 'auth-service',
+): ServiceClient {
+  const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) => {
     const what = `${method} ${path} at ${new URL(baseUrl).host}`
     const response = await fetch(new URL(path, baseUrl), {
       method,
-      headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: {
+        authorization: `Bearer ${credential}`,
+        ...(body !== undefined && {
+          'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',
+        }),
+      },
+      body: typeof body === 'object' ? new Uint8Array(body) : body,
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     }).catch((cause: unknown) => {
-      throw new ServiceCallError(`${what} did not answer`, undefined, { cause })
+      throw new ServiceCallError(`${what} did not answer`, undefined, { cause, part })
     })
     const answer: unknown = await response.json().catch(() => undefined)
-    if (!response.ok) throw new ServiceCallError(`${what} answered ${response.status}`, response.status)
-    if (!Value.Check(schema, answer)) throw new ServiceCallError(`${what} answered in an unknown shape`)
+    if (!response.ok) {
+      const { detail } = Object(answer) as { detail?: unknown }
+      const why = typeof detail === 'string' ? `: ${detail}` : ''
+      throw new ServiceCallError(`${what} answered ${response.status}${why}`, response.status, { part })
+    }
+    if (!Value.Check(schema, answer))
+      throw new ServiceCallError(`${what} answered in an unknown shape`, undefined, { part })
     return answer
   }
   return {
     get: (path, schema) => call('GET', path, schema) as never,
-    post: (path, body, schema) => call('POST', path, schema, body) as never,
+    post: (path, body, schema) => call('POST', path, schema, JSON.stringify(body)) as never,
+    postBytes: (path, bytes, schema) => call('POST', path, schema, bytes) as never,
+    delete: (path, schema) => call('DELETE', path, schema) as never,
   }
 }

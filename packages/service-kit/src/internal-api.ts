@@ -24,7 +24,12 @@ export const IssuedToken = Type.Object({ token: Type.String(), expiresIn: Type.I
 
 /** `POST /internal/token-exchanges`: a token for somebody's credentials. */
 export const ExchangeRequest = Type.Object(
-  { username: Type.String(), password: Type.String(), address: Type.String(), access: AccessList },
+  {
+    username: Type.String(),
+    password: Type.String(),
+    address: Type.String(),
+    access: Type.Union([AccessList, Type.Null()]),
+  },
   closed,
 )
 
@@ -40,6 +45,38 @@ export const AccountAnswer = Type.Object({
   role: Type.Enum(['cluster-administrator', 'administrator', 'user']),
   namespaces: Type.Array(Type.String()),
   generation: Type.Integer(),
+})
+
+/** `POST /internal/scopes` of image-manager: those of the names that are global. */
+export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)
+export const ScopesAnswer = Type.Object({ global: Type.Array(Type.String()) })
+
+/** `POST /internal/admissions` of image-manager: a manifest may be pushed. */
+export const AdmissionAnswer = Type.Object({ id: Type.String() })
+
+/** `POST /internal/admissions/{id}/record`: what the registry has of it; null where it has nothing. */
+export const RecordAnswer = Type.Object({
+  digest: Type.Union([Type.String(), Type.Null()]),
+  subject: Type.Union([Type.String(), Type.Null()]),
+})
+
+/** `DELETE /internal/manifests`: whether there was what was to be deleted. */
+export const RemovalAnswer = Type.Object({ deleted: Type.Boolean() })
+
+/** `GET /internal/catalog` and `GET /internal/tags`: a page of names, and whether more follow. */
+export const NamesPage = Type.Object({ names: Type.Array(Type.String()), more: Type.Boolean() })
+
+/** `GET /internal/referrers`: descriptors. Source: OCI distribution-spec 1.1, "Listing Referrers". */
+export const ReferrersAnswer = Type.Object({
+  manifests: Type.Array(
+    Type.Object({
+      mediaType: Type.String(),
+      digest: Type.String(),
+      size: Type.Integer(),
+      artifactType: Type.Optional(Type.String()),
+      annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
+    }),
+  ),
 })
 
 /** `GET /internal/revocations`: least living generations by account id. */

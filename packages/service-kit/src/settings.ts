@@ -23,6 +23,10 @@ export const settings = {
       description: 'the name that tokens are made for; the host[:port] of PUBLIC_URL when absent',
     }),
   ),
+  databaseUrl: Type.String({
+    pattern: '^postgres(ql)?://',
+    description: 'such as postgres://user@host/database',
+  }),
   serviceCredential: Type.String({
     minLength: 32,
     description: 'secret that the services show each other, 32 characters or more',

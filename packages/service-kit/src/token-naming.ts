@@ -5,6 +5,8 @@ export interface TokenNaming {
   readonly service: string
   /** Names under which clients may ask for the service, itself among them. */
   readonly aliases: readonly string[]
+  /** URL of the token endpoint, for challenges. */
+  readonly realm: string
 }
 
 /**
@@ -15,11 +17,12 @@ export function tokenNaming(publicUrl: string, service?: string, aliasList?: str
   const url = new URL(publicUrl)
   const port = url.port || (url.protocol === 'https:' ? '443' : '80')
   const name = service ?? url.host
+  const realm = new URL('/auth/v2/token', publicUrl).href
   const aliases = aliasList?.split(',').map((alias) => alias.trim()) ?? [
     'token-service',
     url.host,
     url.hostname,
     `${url.hostname}:${port}`,
   ]
-  return { issuer: url.host, service: name, aliases: [...new Set([name, ...aliases])] }
+  return { issuer: url.host, service: name, aliases: [...new Set([name, ...aliases])], realm }
 }

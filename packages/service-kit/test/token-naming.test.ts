@@ -8,6 +8,7 @@ const CASES = [
     issuer: 'registry.example',
     service: 'registry.example',
     aliases: ['registry.example', 'token-service', 'registry.example:443'],
+    realm: 'https://registry.example/auth/v2/token',
   },
   {
     why: 'a host and a port',
@@ -15,6 +16,7 @@ const CASES = [
     issuer: 'localhost:8500',
     service: 'localhost:8500',
     aliases: ['localhost:8500', 'token-service', 'localhost'],
+    realm: 'http://localhost:8500/auth/v2/token',
   },
   {
     why: "a scheme's own port",
@@ -22,6 +24,7 @@ const CASES = [
     issuer: 'registry.example',
     service: 'registry.example',
     aliases: ['registry.example', 'token-service', 'registry.example:80'],
+    realm: 'http://registry.example/auth/v2/token',
   },
   {
     why: 'a name of its own',
@@ -29,6 +32,7 @@ const CASES = [
     issuer: 'registry.example:8443',
     service: 'the-registry',
     aliases: ['the-registry', 'token-service', 'registry.example:8443', 'registry.example'],
+    realm: 'https://registry.example:8443/auth/v2/token',
   },
   {
     why: 'aliases of its own, and no others',
@@ -36,6 +40,7 @@ const CASES = [
     issuer: 'registry.example',
     service: 'registry.example',
     aliases: ['registry.example', 'one', 'two'],
+    realm: 'https://registry.example/auth/v2/token',
   },
 ] as const
 

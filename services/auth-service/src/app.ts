@@ -5,10 +5,12 @@ import type { RunnableService } from '@registry-manager/service-kit'
 import {
   createMetrics,
   createServer,
+  createServiceClient,
   createTokenVerifier,
   health,
   requireServiceCredential,
 } from '@registry-manager/service-kit'
+import { createGlobalRepositories } from './adapters/global-repositories.ts'
 import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
 import { createRevocationSnapshot } from './adapters/revocation-snapshot.ts'
@@ -66,11 +68,14 @@ export async function createAuthService(
     }),
     throttle: createThrottle({ now, maxFailures: 20, windowMs: 60_000, maxKeys: 50_000 }),
   })
+  const { imageManagerUrl, serviceCredential } = config
+  const imageManager = createServiceClient(imageManagerUrl, serviceCredential, 1000, 'image-manager')
   const issuer = createTokenIssuer({
     issuer: iss,
     audience: service,
     lifeSeconds: tokenLifeSeconds,
     sign: keys.sign,
+    findGlobal: createGlobalRepositories(imageManager, now),
     now,
   })
   const findKey = async (kid: string) => keys.findKey(kid)
@@ -95,7 +100,7 @@ export async function createAuthService(
   await internalApp.register(health, { metrics, checks })
   await internalApp.register(jwks, { keys })
   await internalApp.register(async (app) => {
-    requireServiceCredential(app, config.serviceCredential)
+    requireServiceCredential(app, serviceCredential)
     await app.register(internal, { signIn, issuer, revocations, findAccountById: usersStore.findById })
   })
   internalApp.addHook('onReady', revocations.start)

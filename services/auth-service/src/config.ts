@@ -36,10 +36,8 @@ const schema = Type.Object({
       description: 'password of the first cluster administrator; required while there is none',
     }),
   ),
-  DATABASE_URL: Type.String({
-    pattern: '^postgres(ql)?://',
-    description: 'such as postgres://user@host/database',
-  }),
+  DATABASE_URL: settings.databaseUrl,
+  IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   LOG_LEVEL: settings.logLevel,
@@ -55,6 +53,7 @@ export interface AuthServiceConfig {
   readonly tokenLifeSeconds: number
   readonly offlineGraceSeconds: number
   readonly administrator: { readonly username: string; readonly password: string | undefined }
+  readonly imageManagerUrl: string
   readonly serviceCredential: string
   readonly logLevel: string
 }
@@ -78,6 +77,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
       offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
       administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
+      imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       logLevel: values.LOG_LEVEL,
     },

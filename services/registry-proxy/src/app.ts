@@ -1,15 +1,14 @@
 import type { RunnableService } from '@registry-manager/service-kit'
 import {
-  createJwksClient,
   createMetrics,
-  createRevocationFeed,
   createServer,
   createServiceClient,
-  createTokenVerifier,
+  createTokenGate,
   health,
   registryErrors,
 } from '@registry-manager/service-kit'
-import { createAuthClient } from './adapters/auth-client.ts'
+import { createIndexClient } from './adapters/index-client.ts'
+import { createManifestSender } from './adapters/manifest-sender.ts'
 import type { RegistryProxyConfig } from './config.ts'
 import { v2 } from './routes/v2.ts'
 
@@ -19,6 +18,9 @@ export interface RegistryProxyDeps {
   readonly logStream?: { write(line: string): void }
 }
 
+/** Recording a push and deleting wait for the registry in turn. */
+const INDEX_TIMEOUT_MS = 60_000
+
 /** Decides every request to the registry, and carries those that are permitted. Holds no state of its own. */
 export async function createRegistryProxy(
   config: RegistryProxyConfig,
@@ -26,10 +28,13 @@ export async function createRegistryProxy(
 ): Promise<RunnableService> {
   const { issuer, service, realm, registryUrl, uploadSecret, logLevel } = config
   const authService = createServiceClient(config.authServiceUrl, config.serviceCredential)
-  const { exchange, forget, serviceToken } = createAuthClient(authService, now)
-  const feed = createRevocationFeed(authService, now)
-  const findKey = createJwksClient(authService, now)
-  const verifyToken = createTokenVerifier({ issuer, audience: service, findKey })
+  const imageManager = createServiceClient(
+    config.imageManagerUrl,
+    config.serviceCredential,
+    INDEX_TIMEOUT_MS,
+    'image-manager',
+  )
+  const gate = createTokenGate({ authService, name: 'registry-proxy', issuer, audience: service, now })
 
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
@@ -39,18 +44,16 @@ export async function createRegistryProxy(
     service,
     registryUrl,
     uploadSecret,
-    verifyToken,
-    isRevoked: feed.isRevoked,
-    exchange,
-    forget,
-    serviceToken,
+    gate,
+    index: createIndexClient(imageManager),
+    sendManifest: createManifestSender(registryUrl),
   })
   // Who sends `Expect: 100-continue` is told to go on once it is decided, not before.
   publicApp.server.on('checkContinue', (request, response) => publicApp.routing(request, response))
 
   const internalApp = createServer(server)
-  await internalApp.register(health, { metrics, checks: { revocations: feed.check } })
-  internalApp.addHook('onReady', async () => feed.start())
-  internalApp.addHook('onClose', async () => feed.stop())
+  await internalApp.register(health, { metrics, checks: { revocations: gate.feed.check } })
+  internalApp.addHook('onReady', async () => gate.feed.start())
+  internalApp.addHook('onClose', async () => gate.feed.stop())
   return { publicApp, internalApp }
 }

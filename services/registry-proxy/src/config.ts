@@ -8,6 +8,7 @@ const schema = Type.Object({
   PUBLIC_URL: settings.publicUrl,
   TOKEN_SERVICE: settings.tokenService,
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
+  IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
   UPLOAD_SECRET: Type.String({
     minLength: 32,
@@ -24,6 +25,7 @@ export interface RegistryProxyConfig {
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
   readonly authServiceUrl: string
+  readonly imageManagerUrl: string
   readonly registryUrl: string
   readonly uploadSecret: string
   readonly serviceCredential: string
@@ -35,13 +37,14 @@ export function readConfig(
   env: NodeJS.ProcessEnv,
 ): [RegistryProxyConfig, { host: string; port: number; internalPort: number }] {
   const values = readEnvironment(schema, env)
-  const { issuer, service } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
+  const { issuer, service, realm } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
   return [
     {
       issuer,
       service,
-      realm: tokenEndpoint(values.PUBLIC_URL),
+      realm,
       authServiceUrl: values.AUTH_SERVICE_URL,
+      imageManagerUrl: values.IMAGE_MANAGER_URL,
       registryUrl: values.REGISTRY_URL,
       uploadSecret: values.UPLOAD_SECRET,
       serviceCredential: values.SERVICE_CREDENTIAL,
@@ -49,9 +52,4 @@ export function readConfig(
     },
     { host: values.HOST, port: values.PORT, internalPort: values.INTERNAL_PORT },
   ]
-}
-
-/** Where clients get their tokens. */
-export function tokenEndpoint(publicUrl: string): string {
-  return new URL('/auth/v2/token', publicUrl).href
 }

@@ -25,8 +25,8 @@ const CASES: readonly [string, string, number][] = [
   ['PATCH', `/v2/team/app/blobs/${DIGEST}`, 405],
   ['PUT', '/v2/team/app/blobs/uploads/u', 400],
   ['GET', '/v2/team/app/tags/list?n=x', 400],
-  ['GET', '/v2/team/app/tags/list', 405],
-  ['GET', `/v2/team/app/referrers/${DIGEST}`, 405],
+  ['GET', '/v2/team/app/tags/list', 200],
+  ['GET', `/v2/team/app/referrers/${DIGEST}`, 200],
 ]
 
 for (const [method, target, status] of CASES) {

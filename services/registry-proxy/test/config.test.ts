@@ -5,6 +5,7 @@ import { readConfig } from '../src/config.ts'
 const GIVEN = {
   PUBLIC_URL: 'https://registry.test:8443',
   AUTH_SERVICE_URL: 'http://127.0.0.1:9001',
+  IMAGE_MANAGER_URL: 'http://image-manager:9002',
   REGISTRY_URL: 'http://127.0.0.1:5000',
   UPLOAD_SECRET: 'u'.repeat(32),
   SERVICE_CREDENTIAL: 's'.repeat(32),

@@ -61,7 +61,7 @@ for (const status of [429, 500, 502, 503, 504]) {
         { 'retry-after': '0', 'content-type': 'application/json' },
         body,
       )
-      const answer = await ask(there.port, '/v2/team/app/manifests/latest', {
+      const answer = await ask(there.port, `/v2/team/app/blobs/${DIGEST}`, {
         method,
         authorization: permitted,
       })

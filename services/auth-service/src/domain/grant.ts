@@ -6,12 +6,17 @@ type Grantee = Pick<Account, 'role' | 'namespaces'>
 
 /**
  * What of the requested access an account gets: requested ∩ permitted, entries with nothing left dropped.
+ * `globals` are those of the requested repositories that every signed-in account may pull.
  * Asking for too much is no error. A requested `*` means all that is permitted; `push` includes `pull`.
  * Source: distribution, "Docker Registry v2 authentication via central service", "Requesting a Token".
  */
-export function grant(account: Grantee, requested: readonly Access[]): Access[] {
+export function grant(
+  account: Grantee,
+  requested: readonly Access[],
+  globals: ReadonlySet<string> = new Set(),
+): Access[] {
   return requested
-    .map((scope) => ({ ...scope, actions: granted(account, scope) }))
+    .map((scope) => ({ ...scope, actions: granted(account, scope, globals) }))
     .filter(({ actions }) => actions.length > 0)
 }
 
@@ -22,10 +27,24 @@ export function onlyPull(access: readonly Access[]): Access[] {
     .map((entry) => ({ ...entry, actions: ['pull'] }))
 }
 
-function granted(account: Grantee, { type, name, actions }: Access): string[] {
+function granted(account: Grantee, { type, name, actions }: Access, globals: ReadonlySet<string>): string[] {
   if (type === 'registry') return name === 'catalog' && actions.includes('*') ? ['*'] : []
-  if (type !== 'repository' || !isRepositoryName(name) || !reaches(account, name)) return []
-  return REPOSITORY_ACTIONS.filter((action) => actions.includes(action) || actions.includes('*'))
+  const asked = (action: string) => actions.includes(action) || actions.includes('*')
+  if (canReach(account, { type, name })) return REPOSITORY_ACTIONS.filter(asked)
+  return type === 'repository' && globals.has(name) && asked('pull') ? ['pull'] : []
+}
+
+/** The repositories of a request that are outside of the account's reach: only a global one is granted. */
+export function outOfReach(account: Grantee, requested: readonly Access[]): string[] {
+  return requested
+    .filter(
+      (scope) => scope.type === 'repository' && isRepositoryName(scope.name) && !canReach(account, scope),
+    )
+    .map(({ name }) => name)
+}
+
+function canReach(account: Grantee, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
+  return type === 'repository' && isRepositoryName(name) && reaches(account, name)
 }
 
 function reaches({ role, namespaces }: Grantee, repository: string): boolean {

@@ -3,7 +3,7 @@ import type { Access } from '@registry-manager/oci'
 import type { Account } from './account.ts'
 import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
-import { grant, onlyPull } from './grant.ts'
+import { grant, onlyPull, outOfReach } from './grant.ts'
 
 export interface IssuedToken {
   readonly token: string
@@ -25,7 +25,7 @@ export interface AccountTokenRequest {
 }
 
 export interface TokenIssuer {
-  forAccount(request: AccountTokenRequest): IssuedToken
+  forAccount(request: AccountTokenRequest): Promise<IssuedToken>
   /** A token that one of our services works with; its subject is `service:NAME`, which no user can be called. */
   forService(name: string, access: readonly Access[]): IssuedToken
 }
@@ -35,12 +35,14 @@ export interface TokenIssuerOptions {
   readonly audience: string
   readonly lifeSeconds: number
   readonly sign: (claims: SignedClaims) => string
+  /** Those of some repositories that every signed-in account may pull. */
+  readonly findGlobal: (names: readonly string[]) => Promise<ReadonlySet<string>>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
-  const { issuer, audience, lifeSeconds, sign } = options
+  const { issuer, audience, lifeSeconds, sign, findGlobal } = options
   const issue = (
     subject: { sub: string; uid?: string; gen?: number },
     access: readonly Access[] | null,
@@ -53,8 +55,10 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     return { token: sign(claims), expiresIn: claims.exp - now, issuedAt, access }
   }
   return {
-    forAccount({ account, scopes, offline = false, notAfter }) {
-      const granted = scopes && grant(account, scopes)
+    async forAccount({ account, scopes, offline = false, notAfter }) {
+      const beyond = outOfReach(account, scopes ?? [])
+      const globals = beyond.length > 0 ? await findGlobal(beyond) : undefined
+      const granted = scopes && grant(account, scopes, globals)
       const access = granted && offline ? onlyPull(granted) : granted
       return issue({ sub: account.username, uid: account.id, gen: account.generation }, access, notAfter)
     },

@@ -39,7 +39,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       const result = await signIn.withPassword(body.username, body.password, body.address)
       if (result.outcome === 'unavailable') throw unavailable('the database is not answering')
       if (result.outcome !== 'account') return result
-      const { token, expiresIn } = issuer.forAccount({ ...result, scopes: body.access })
+      const { token, expiresIn } = await issuer.forAccount({ ...result, scopes: body.access })
       return { outcome: 'issued' as const, token, expiresIn }
     },
   )

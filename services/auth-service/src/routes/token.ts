@@ -93,7 +93,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
 
   const answer = async (reply: FastifyReply, wanted: TokenRequest, caller: Caller) => {
     const { account, offline, notAfter } = caller
-    const { token, expiresIn, issuedAt, access } = issuer.forAccount({
+    const { token, expiresIn, issuedAt, access } = await issuer.forAccount({
       account,
       offline,
       notAfter,

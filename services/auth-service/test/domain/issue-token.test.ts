@@ -10,6 +10,7 @@ const issuer = createTokenIssuer({
   lifeSeconds: 300,
   sign: (claims) => JSON.stringify(claims),
   now: () => 1_700_000_000_900,
+  findGlobal: async (names) => new Set(names.filter((name) => name.startsWith('shared/'))),
 })
 const claimsOf = ({ token }: { token: string }) => JSON.parse(token) as SignedClaims
 
@@ -18,7 +19,7 @@ const scope = (name: string, ...actions: string[]): Access => ({ type: 'reposito
 
 t.test('a token carries what was granted', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push'), scope('other/app', 'pull')]
-  const issued = issuer.forAccount({ account, scopes })
+  const issued = await issuer.forAccount({ account, scopes })
   t.match(issued, { expiresIn: 300, issuedAt: '2023-11-14T22:13:20.000Z' })
   t.strictSame(issued.access, [scope('team/app', 'pull', 'push')])
   t.match(claimsOf(issued), { sub: 'alice', uid: account.id, gen: 7, access: issued.access })
@@ -26,8 +27,8 @@ t.test('a token carries what was granted', async (t) => {
 })
 
 t.test('nothing granted is an empty list, no scope is null', async (t) => {
-  t.strictSame(issuer.forAccount({ account, scopes: [scope('other/app', 'pull')] }).access, [])
-  t.equal(issuer.forAccount({ account, scopes: null }).access, null)
+  t.strictSame((await issuer.forAccount({ account, scopes: [scope('other/app', 'pull')] })).access, [])
+  t.equal((await issuer.forAccount({ account, scopes: null })).access, null)
 })
 
 t.test('while the database is away, tokens only pull', async (t) => {
@@ -35,21 +36,30 @@ t.test('while the database is away, tokens only pull', async (t) => {
     scope('team/app', 'pull', 'push', 'delete'),
     { type: 'registry', name: 'catalog', actions: ['*'] },
   ]
-  const issued = issuer.forAccount({ account, scopes, offline: true })
+  const issued = await issuer.forAccount({ account, scopes, offline: true })
   t.strictSame(issued.access, [scope('team/app', 'pull')])
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
 t.test('what a token must not outlive shortens it', async (t) => {
-  const issued = issuer.forAccount({ account, scopes: [], notAfter: 1_700_000_100 })
+  const issued = await issuer.forAccount({ account, scopes: [], notAfter: 1_700_000_100 })
   t.equal(issued.expiresIn, 100)
   t.equal(claimsOf(issued).exp, 1_700_000_100)
 })
 
+t.test('a global repository is granted for pulling, and no more', async (t) => {
+  const scopes = [
+    scope('shared/app', 'pull', 'push'),
+    scope('shared/push', 'push'),
+    scope('other/app', 'pull'),
+  ]
+  t.strictSame((await issuer.forAccount({ account, scopes })).access, [scope('shared/app', 'pull')])
+})
+
 t.test('every token has an id of its own', async (t) => {
   const [one, other] = [
-    issuer.forAccount({ account, scopes: [] }),
-    issuer.forAccount({ account, scopes: [] }),
+    await issuer.forAccount({ account, scopes: [] }),
+    await issuer.forAccount({ account, scopes: [] }),
   ]
   t.not(claimsOf(one).jti, claimsOf(other).jti)
 })

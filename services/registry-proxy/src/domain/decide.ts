@@ -1,15 +1,10 @@
 import type { Access, RegistryRequest } from '@registry-manager/oci'
+import type { Caller } from '@registry-manager/service-kit'
 import { holds, permits, repositoryAccess } from '@registry-manager/oci'
 import { accessCheckedUpstream, requiredAccess } from './required-access.ts'
 import { isBound } from './upload-binding.ts'
-import type { UpstreamRequest } from './upstream-request.ts'
+import type { ForwardedRequest, UpstreamRequest } from './upstream-request.ts'
 import { toUpstreamRequest } from './upstream-request.ts'
-
-/** Who asks, as their verified token says. */
-export interface Caller {
-  readonly uid: string
-  readonly access: readonly Access[]
-}
 
 export type Decision =
   | {
@@ -23,30 +18,37 @@ export type Decision =
     }
   | { readonly outcome: 'insufficient'; readonly required: readonly Access[] }
   | { readonly outcome: 'foreign-upload' }
-  | { readonly outcome: 'not-built' }
+  /** The index answers, not the registry: lists, and deletions of manifests, which change lists. */
+  | { readonly outcome: 'index'; readonly asked: IndexRequest }
+
+/** What image-manager is asked for. */
+export type IndexRequest = Extract<RegistryRequest, { kind: 'catalog' | 'tags' | 'referrers' | 'manifest' }>
 
 /** Decides on a request: refused unless everything it needs is held. */
 export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: string): Decision {
   const required = requiredAccess(asked)
-  if (!required.every((access) => permits(caller.access, access))) {
+  // An identity token names the account and carries nothing.
+  const held = caller.access ?? []
+  if (!required.every((access) => permits(held, access))) {
     return { outcome: 'insufficient', required: challengeAccess(asked) }
   }
   if (asked.kind === 'catalog' || asked.kind === 'tags' || asked.kind === 'referrers') {
-    return { outcome: 'not-built' }
+    return { outcome: 'index', asked }
   }
+  if (asked.kind === 'manifest' && asked.method === 'DELETE') return { outcome: 'index', asked }
   if (asked.kind === 'upload' && !isBound(uploadSecret, { ...asked, uid: caller.uid }, asked.binding)) {
     return { outcome: 'foreign-upload' }
   }
-  const request = withPermittedMount(asked, caller)
+  const request = withPermittedMount(asked, held)
   const checked = accessCheckedUpstream(request)
-  const serviceAccess = checked.every((access) => holds(caller.access, access)) ? undefined : checked
+  const serviceAccess = checked.every((access) => holds(held, access)) ? undefined : checked
   return { outcome: 'forward', upstream: toUpstreamRequest(request), serviceAccess }
 }
 
 /** A mount from where the caller may not pull becomes an ordinary upload: it says nothing about the blob. */
-function withPermittedMount(request: RegistryRequest, { access }: Caller): RegistryRequest {
+function withPermittedMount(request: ForwardedRequest, held: readonly Access[]): ForwardedRequest {
   if (request.kind !== 'upload-start' || request.mount === undefined) return request
-  const allowed = permits(access, repositoryAccess(request.mount.from, 'pull'))
+  const allowed = permits(held, repositoryAccess(request.mount.from, 'pull'))
   return allowed ? request : { ...request, mount: undefined }
 }
 

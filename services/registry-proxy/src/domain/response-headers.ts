@@ -1,5 +1,5 @@
 import { parseRegistryRequest } from '@registry-manager/oci'
-import type { Caller } from './decide.ts'
+import type { Caller } from '@registry-manager/service-kit'
 import { bindUpload } from './upload-binding.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>

@@ -1,5 +1,8 @@
 import type { RegistryRequest } from '@registry-manager/oci'
 
+/** Requests that the registry answers; the others are image-manager's. */
+export type ForwardedRequest = Exclude<RegistryRequest, { kind: 'catalog' | 'tags' | 'referrers' }>
+
 /** What goes to the registry: put together from what was parsed, never from what came. */
 export interface UpstreamRequest {
   readonly path: string
@@ -13,18 +16,10 @@ export interface UpstreamRequest {
 }
 
 /** Builds the request to the registry that a parsed request stands for. */
-export function toUpstreamRequest(request: RegistryRequest): UpstreamRequest {
+export function toUpstreamRequest(request: ForwardedRequest): UpstreamRequest {
   switch (request.kind) {
     case 'base':
       return { path: '/v2/', query: '', body: 'none' }
-    case 'catalog':
-      return { path: '/v2/_catalog', query: pageQuery(request), body: 'none' }
-    case 'tags':
-      return { path: `/v2/${request.repository}/tags/list`, query: pageQuery(request), body: 'none' }
-    case 'referrers': {
-      const query = toQuery({ artifactType: request.artifactType })
-      return { path: `/v2/${request.repository}/referrers/${request.digest}`, query, body: 'none' }
-    }
     case 'manifest': {
       const { repository, reference, method } = request
       const name = 'tag' in reference ? reference.tag : reference.digest
@@ -44,10 +39,6 @@ export function toUpstreamRequest(request: RegistryRequest): UpstreamRequest {
       return { path: `/v2/${repository}/blobs/uploads/${id}`, query, body }
     }
   }
-}
-
-function pageQuery({ n, last }: { n?: number; last?: string }): string {
-  return toQuery({ n: n?.toString(), last })
 }
 
 function toQuery(parameters: Readonly<Record<string, string | undefined>>): string {

@@ -2,14 +2,16 @@ import type { IncomingHttpHeaders } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../domain/decide.ts'
+import type { Caller } from '@registry-manager/service-kit'
 import { toRequestHeaders } from '../domain/request-headers.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
 import type { UpstreamRequest } from '../domain/upstream-request.ts'
+import type { PushManifestPorts } from './push-manifest.ts'
+import { pushManifest } from './push-manifest.ts'
 import { readWhole } from './read-whole.ts'
 import { refuse } from './refuse.ts'
 
-export interface CarryOptions {
+export interface CarryOptions extends PushManifestPorts {
   readonly registryUrl: string
   readonly uploadSecret: string
 }
@@ -53,10 +55,8 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
  * Carries requests to the registry, and its answers back, as streams. It knows nothing of what came but what
  * was ordered; a request without an order is a fault.
  */
-export async function carry(
-  app: FastifyInstance,
-  { registryUrl, uploadSecret }: CarryOptions,
-): Promise<void> {
+export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
+  const { registryUrl, uploadSecret } = options
   const registry = new URL(registryUrl)
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
@@ -90,14 +90,14 @@ export async function carry(
       queryString: (_search, _url, request) => carriageOf(request).upstream.query,
       onError: (reply, { error }) => answerFailure(reply as unknown as FastifyReply, error),
     },
-    handler: async (request, reply, _destination, options) => {
+    handler: async (request, reply, _destination, replyOptions) => {
       const { upstream } = carriageOf(request)
-      if (upstream.body === 'stream') return reply.from(upstream.path, options)
-      if (upstream.body === 'none') return reply.from(upstream.path, { ...options, ...withoutBody(request) })
+      if (upstream.body === 'stream') return reply.from(upstream.path, replyOptions)
+      if (upstream.body === 'none')
+        return reply.from(upstream.path, { ...replyOptions, ...withoutBody(request) })
       const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
       if (body === undefined) return refuse(request as never, reply as never, MANIFEST_TOO_LONG)
-      const contentType = request.headers['content-type'] ?? 'application/octet-stream'
-      return reply.from(upstream.path, { ...options, body, contentType })
+      return pushManifest(options, carriageOf(request), body, request as never, reply as never)
     },
   })
 }

@@ -7,25 +7,20 @@ import {
   registryErrors,
   setErrorFormat,
 } from '@registry-manager/service-kit'
+import type { TokenGate } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { AuthenticatePorts } from '../domain/authenticate.ts'
-import { authenticate } from '../domain/authenticate.ts'
-import type { Decision } from '../domain/decide.ts'
 import { challengeAccess, decide, usableAccess } from '../domain/decide.ts'
+import { answerFromIndex } from './answer-from-index.ts'
 import type { CarryOptions } from './carry.ts'
 import { MANIFEST_TOO_LONG, announcesTooLong, carry, orderCarriage } from './carry.ts'
 import { refuse } from './refuse.ts'
 import { withFormMount } from './form-mount.ts'
 
-export interface V2Options extends CarryOptions, AuthenticatePorts {
+export interface V2Options extends CarryOptions {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
-  readonly uploadSecret: string
-  /** A token of our own for the registry. */
-  readonly serviceToken: (
-    access: Extract<Decision, { outcome: 'forward' }>['serviceAccess'] & {},
-  ) => Promise<string>
+  readonly gate: TokenGate
 }
 
 /**
@@ -33,7 +28,7 @@ export interface V2Options extends CarryOptions, AuthenticatePorts {
  * read; what was decided is then carried out. Nothing that was refused reaches the registry.
  */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  setErrorFormat(app, registryErrors)
+  setErrorFormat(app, registryErrors, (error) => (error instanceof ServiceCallError ? error.part : undefined))
   await readCredentials(app)
   app.addHook('onRequest', async (request, reply) => {
     try {
@@ -43,7 +38,7 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
       request.log.error({ err: error }, 'a request could not be decided on')
       reply.header('retry-after', 5)
       // A refusal like any other, for a body may be coming: not left to the error handler.
-      return refuse(request, reply, { code: 'UNAVAILABLE', message: 'auth-service is not answering' })
+      return refuse(request, reply, { code: 'UNAVAILABLE', message: `${error.part} is not answering` })
     }
   })
   await carry(app, options)
@@ -60,7 +55,7 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
   }
   const asked = await withFormMount(parsed.request, request)
   if ('refused' in asked) return refuse(request, reply, asked.refused)
-  const found = await authenticate(options, credentialsOf(request), request.ip, usableAccess(asked))
+  const found = await options.gate.authenticate(credentialsOf(request), request.ip, usableAccess(asked))
   switch (found.outcome) {
     case 'refused':
       challenge(options, reply, asked, found.error)
@@ -87,12 +82,12 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
       return refuse(request, reply, { code: 'UNAUTHORIZED', message: 'the token does not permit this' })
     case 'foreign-upload':
       return refuse(request, reply, { code: 'BLOB_UPLOAD_UNKNOWN' })
-    case 'not-built':
-      return refuse(request, reply, { code: 'UNSUPPORTED', message: `${asked.kind} is not served yet` })
+    case 'index':
+      return answerFromIndex(options.index, decision.asked, caller, request, reply)
     case 'forward': {
       const { upstream, serviceAccess } = decision
       if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
-      const carried = serviceAccess === undefined ? token : await options.serviceToken(serviceAccess)
+      const carried = serviceAccess === undefined ? token : await options.gate.serviceToken(serviceAccess)
       orderCarriage(request, { asked, upstream, caller, token: carried })
       // A client that waits for leave to send its body has it now, and not before.
       if (request.headers.expect !== undefined) {

@@ -28,7 +28,7 @@ const FORWARDED: readonly [string, RegistryRequest, readonly Access[], readonly 
   ['push, with rights in two entries', requests.manifest('PUT'), [app('pull'), app('push')], undefined],
   ['push, with push alone', requests.manifest('PUT'), push, pullPush],
   ['upload start, with push alone', requests.uploadStart(), push, pullPush],
-  ['delete, with delete alone', requests.manifest('DELETE'), [app('delete')], undefined],
+  ['delete of a blob, with delete alone', requests.blob('DELETE'), [app('delete')], undefined],
   ['own upload, with push alone', requests.upload('PATCH', bound), push, pullPush],
   ['status of own upload, with pull', requests.upload('GET', bound), pull, undefined],
   ['cancel own upload, with push', requests.upload('DELETE', bound), pullPush, [app('delete')]],
@@ -89,10 +89,14 @@ for (const method of ['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE'] as const) {
   })
 }
 
-t.test('what is not built yet is told apart from what is not permitted', async (t) => {
-  t.same(decideFor(requests.catalog(), [CATALOG]), { outcome: 'not-built' })
-  t.same(decideFor(requests.tags(), pull), { outcome: 'not-built' })
-  t.same(decideFor(requests.referrers(), pull), { outcome: 'not-built' })
+t.test('lists and deletions of manifests are the index’s to answer', async (t) => {
+  const cases: [RegistryRequest, Access[]][] = [
+    [requests.catalog(), [CATALOG]],
+    [requests.tags(), pull],
+    [requests.referrers(), pull],
+    [requests.manifest('DELETE'), [app('delete')]],
+  ]
+  for (const [asked, access] of cases) t.same(decideFor(asked, access), { outcome: 'index', asked })
 })
 
 t.test('usableAccess is all that a request could use', async (t) => {

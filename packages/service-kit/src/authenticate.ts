@@ -1,6 +1,13 @@
 import type { Access } from '@registry-manager/oci'
-import type { Credentials, TokenClaims } from '@registry-manager/service-kit'
-import type { Caller } from './decide.ts'
+import type { Credentials } from './credentials.ts'
+import type { TokenClaims } from './token-verifier.ts'
+
+/** Who asks, as their verified token says. */
+export interface Caller {
+  readonly uid: string
+  /** Null for an identity token, which names the account and carries nothing. */
+  readonly access: readonly Access[] | null
+}
 
 export type Authenticated =
   | { readonly outcome: 'caller'; readonly caller: Caller; readonly token: string }
@@ -19,8 +26,8 @@ export interface AuthenticatePorts {
   readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>
   /** Undefined while no revocations were ever had. */
   readonly isRevoked: (uid: string, generation: number) => boolean | undefined
-  readonly exchange: (credentials: BasicCredentials, access: readonly Access[]) => Promise<Exchanged>
-  readonly forget: (credentials: BasicCredentials, access: readonly Access[]) => void
+  readonly exchange: (credentials: BasicCredentials, access: readonly Access[] | null) => Promise<Exchanged>
+  readonly forget: (credentials: BasicCredentials, access: readonly Access[] | null) => void
 }
 
 export interface BasicCredentials {
@@ -30,14 +37,14 @@ export interface BasicCredentials {
 }
 
 /**
- * Finds out who asks. Basic credentials are exchanged for a token with all the access that the request could
- * use; from there on both kinds are one.
+ * Finds out who asks. Basic credentials are exchanged for a token with the access that the request could use
+ * (null: for an identity token); from there on both kinds are one.
  */
 export async function authenticate(
   ports: AuthenticatePorts,
   credentials: Credentials,
   address: string,
-  access: readonly Access[],
+  access: readonly Access[] | null,
 ): Promise<Authenticated> {
   switch (credentials.kind) {
     case 'none':
@@ -60,7 +67,7 @@ export async function authenticate(
 async function exchangeAndJudge(
   ports: AuthenticatePorts,
   basic: BasicCredentials,
-  access: readonly Access[],
+  access: readonly Access[] | null,
 ): Promise<Authenticated> {
   const exchanged = await ports.exchange(basic, access)
   return exchanged.outcome === 'issued' ? judge(ports, exchanged.token) : exchanged
@@ -74,5 +81,5 @@ async function judge({ verifyToken, isRevoked }: AuthenticatePorts, token: strin
   const revoked = isRevoked(claims.uid, claims.gen)
   if (revoked === undefined) return { outcome: 'unknown' }
   if (revoked) return { outcome: 'refused', error: 'invalid_token' }
-  return { outcome: 'caller', caller: { uid: claims.uid, access: claims.access ?? [] }, token }
+  return { outcome: 'caller', caller: { uid: claims.uid, access: claims.access }, token }
 }

@@ -1,9 +1,9 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
-import type { TokenClaims } from '@registry-manager/service-kit'
 import t from 'tap'
-import type { AuthenticatePorts, Exchanged } from '../../src/domain/authenticate.ts'
-import { authenticate } from '../../src/domain/authenticate.ts'
+import type { AuthenticatePorts, Exchanged } from '../src/authenticate.ts'
+import { authenticate } from '../src/authenticate.ts'
+import type { TokenClaims } from '../src/token-verifier.ts'
 
 const access: Access[] = [repositoryAccess('team/app', 'pull')]
 const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j' }
@@ -45,7 +45,7 @@ t.test('bearer tokens', async (t) => {
   for (const token of ['dead', 'service', 'without generation', 'unknown']) {
     t.same(await withBearer(token), INVALID, token)
   }
-  const identity = { ...caller, caller: { uid: 'uid-alice', access: [] }, token: 'identity' }
+  const identity = { ...caller, caller: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token carries no access')
   const noFeed = createPorts({ isRevoked: () => undefined })
   t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'nobody knows which tokens are dead')

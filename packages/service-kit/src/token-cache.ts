@@ -1,13 +1,10 @@
 export interface TokenCache {
   get(key: string): string | undefined
-  set(key: string, token: string, lifeSeconds: number): void
+  set(key: string, token: string, seconds: number): void
   delete(key: string): void
 }
 
-/** A token is used no later than this before its end, so that it does not end on its way. */
-const MARGIN_SECONDS = 15
-
-/** Remembers tokens until shortly before they end; the oldest give way. */
+/** Remembers tokens for so many seconds; the oldest give way. */
 export function createTokenCache({ now, maxEntries }: { now: () => number; maxEntries: number }): TokenCache {
   const entries = new Map<string, { token: string; until: number }>()
   return {
@@ -17,8 +14,8 @@ export function createTokenCache({ now, maxEntries }: { now: () => number; maxEn
       entries.delete(key)
       return undefined
     },
-    set(key, token, lifeSeconds) {
-      entries.set(key, { token, until: now() + (lifeSeconds - MARGIN_SECONDS) * 1000 })
+    set(key, token, seconds) {
+      entries.set(key, { token, until: now() + seconds * 1000 })
       const [oldest] = entries.keys()
       if (entries.size > maxEntries && oldest !== undefined) entries.delete(oldest)
     },

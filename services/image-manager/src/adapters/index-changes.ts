@@ -1,0 +1,223 @@
+import type { Database } from '@registry-manager/database'
+import type { Manifest } from '../domain/manifest.ts'
+import type { RepositoryScope } from '../domain/visibility.ts'
+
+export interface Admission {
+  readonly id: string
+  readonly repository: string
+  readonly digest: string
+  readonly tag: string | null
+  readonly mediaType: string
+  readonly raw: Buffer
+}
+
+export type IndexChanges = ReturnType<typeof createIndexChanges>
+
+/** Writes to the index. Each is one statement or one transaction, and safe to repeat. */
+export function createIndexChanges(db: Database) {
+  const findId = async (name: string) =>
+    (await db.selectFrom('repositories').select('id').where('name', '=', name).executeTakeFirst())?.id
+
+  return {
+    async admit({ id, ...admission }: Omit<Admission, 'id'> & { id?: string }): Promise<string> {
+      const { repository, digest, tag, mediaType, raw } = admission
+      const row = await db
+        .insertInto('admissions')
+        .values({ id, repository, digest, tag, media_type: mediaType, raw })
+        .returning('id')
+        .executeTakeFirstOrThrow()
+      return row.id
+    },
+
+    async findAdmission(id: string): Promise<Admission | undefined> {
+      return db
+        .selectFrom('admissions')
+        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'raw'])
+        .where('id', '=', id)
+        .executeTakeFirst()
+    },
+
+    /** The manifest of some admission of this digest: somebody else's push that is not recorded yet. */
+    async findAdmitted(
+      repository: string,
+      digest: string,
+    ): Promise<Pick<Admission, 'mediaType' | 'raw'> | undefined> {
+      return db
+        .selectFrom('admissions')
+        .select(['media_type as mediaType', 'raw'])
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .limit(1)
+        .executeTakeFirst()
+    },
+
+    async settleAdmission(id: string): Promise<void> {
+      await db.deleteFrom('admissions').where('id', '=', id).execute()
+    },
+
+    /** Writes down a manifest, and its repository where it is the first. Answers the repository's id. */
+    async putManifest(repository: string, manifest: Manifest): Promise<string> {
+      return db.transaction().execute(async (tx) => {
+        const { id } = await tx
+          .insertInto('repositories')
+          .values({ name: repository })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet({ updated_at: new Date() }))
+          .returning('id')
+          .executeTakeFirstOrThrow()
+        const { digest, mediaType, artifactType, subject, annotations, references, raw } = manifest
+        const written = await tx
+          .insertInto('manifests')
+          .values({
+            repository_id: id,
+            digest,
+            media_type: mediaType,
+            artifact_type: artifactType ?? null,
+            subject: subject ?? null,
+            annotations: annotations === undefined ? null : JSON.stringify(annotations),
+            raw,
+          })
+          .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doNothing())
+          .executeTakeFirst()
+        if (written.numInsertedOrUpdatedRows === 1n && references.length > 0) {
+          const rows = references.map((one) => ({ repository_id: id, manifest_digest: digest, ...one }))
+          await tx.insertInto('manifest_references').values(rows).execute()
+        }
+        return id
+      })
+    },
+
+    async hasManifest(repository: string, digest: string): Promise<boolean> {
+      const row = await db
+        .selectFrom('manifests')
+        .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+        .select('digest')
+        .where('repositories.name', '=', repository)
+        .where('digest', '=', digest)
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
+    /** The revision of a tag; 0 where there is none. To be read before the registry is asked. */
+    async tagRevision(repository: string, tag: string): Promise<number> {
+      const row = await db
+        .selectFrom('tags')
+        .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
+        .select('revision')
+        .where('repositories.name', '=', repository)
+        .where('tags.name', '=', tag)
+        .executeTakeFirst()
+      return row?.revision ?? 0
+    },
+
+    /**
+     * Points a tag at a digest, or takes it away, if nobody changed it since it was at that revision. Answers
+     * whether it did.
+     */
+    async setTag(
+      repository: string,
+      tag: string,
+      digest: string | undefined,
+      revision: number,
+    ): Promise<boolean> {
+      const repositoryId = await findId(repository)
+      if (repositoryId === undefined) return digest === undefined
+      if (revision === 0) {
+        if (digest === undefined) return true
+        const { numInsertedOrUpdatedRows } = await db
+          .insertInto('tags')
+          .values({ repository_id: repositoryId, name: tag, digest })
+          .onConflict((conflict) => conflict.columns(['repository_id', 'name']).doNothing())
+          .executeTakeFirstOrThrow()
+        return numInsertedOrUpdatedRows === 1n
+      }
+      if (digest === undefined) {
+        const { numDeletedRows } = await db
+          .deleteFrom('tags')
+          .where('repository_id', '=', repositoryId)
+          .where('name', '=', tag)
+          .where('revision', '=', revision)
+          .executeTakeFirstOrThrow()
+        return numDeletedRows === 1n
+      }
+      const { numUpdatedRows } = await db
+        .updateTable('tags')
+        .set({ digest, revision: revision + 1, updated_at: new Date() })
+        .where('repository_id', '=', repositoryId)
+        .where('name', '=', tag)
+        .where('revision', '=', revision)
+        .executeTakeFirstOrThrow()
+      return numUpdatedRows === 1n
+    },
+
+    /** Takes a manifest away with its tags, and the repository where it was the last. */
+    async removeManifest(repository: string, digest: string): Promise<void> {
+      const repositoryId = await findId(repository)
+      if (repositoryId === undefined) return
+      await db
+        .deleteFrom('manifests')
+        .where('repository_id', '=', repositoryId)
+        .where('digest', '=', digest)
+        .execute()
+      await db
+        .deleteFrom('repositories')
+        .where('id', '=', repositoryId)
+        .where('deleting_since', 'is', null)
+        .where((eb) =>
+          eb.not(
+            eb.exists(eb.selectFrom('manifests').select('digest').where('repository_id', '=', repositoryId)),
+          ),
+        )
+        .execute()
+    },
+
+    async setScope(repositoryId: string, scope: RepositoryScope): Promise<void> {
+      await db
+        .updateTable('repositories')
+        .set({ scope, updated_at: new Date() })
+        .where('id', '=', repositoryId)
+        .execute()
+    },
+
+    /** Marks a repository as being deleted; from then on it is gone for everybody. */
+    async beginDeletion(name: string): Promise<void> {
+      await db
+        .updateTable('repositories')
+        .set({ deleting_since: new Date() })
+        .where('name', '=', name)
+        .execute()
+    },
+
+    async isBeingDeleted(name: string): Promise<boolean> {
+      const row = await db
+        .selectFrom('repositories')
+        .select('id')
+        .where('name', '=', name)
+        .where('deleting_since', 'is not', null)
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
+    /** Everything of a repository that the registry holds, as far as the index knows. */
+    async listContents(name: string) {
+      const manifests = await db
+        .selectFrom('manifests')
+        .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+        .select(['digest', 'media_type as mediaType'])
+        .where('repositories.name', '=', name)
+        .execute()
+      const blobs = await db
+        .selectFrom('manifest_references')
+        .innerJoin('repositories', 'repositories.id', 'manifest_references.repository_id')
+        .select('digest')
+        .distinct()
+        .where('repositories.name', '=', name)
+        .where('kind', '!=', 'manifest')
+        .execute()
+      return { manifests, blobs: blobs.map(({ digest }) => digest) }
+    },
+
+    async removeRepository(name: string): Promise<void> {
+      await db.deleteFrom('repositories').where('name', '=', name).execute()
+    },
+  }
+}

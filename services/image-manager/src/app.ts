@@ -1,0 +1,61 @@
+import type { Database } from '@registry-manager/database'
+import { isDatabaseUnavailable } from '@registry-manager/database'
+import type { RunnableService } from '@registry-manager/service-kit'
+import {
+  ServiceCallError,
+  createAccountsClient,
+  createMetrics,
+  createServer,
+  createServiceClient,
+  createTokenGate,
+  health,
+  requireServiceCredential,
+} from '@registry-manager/service-kit'
+import { createIndexChanges } from './adapters/index-changes.ts'
+import { createIndexQueries } from './adapters/index-queries.ts'
+import { createRegistryClient } from './adapters/registry-client.ts'
+import type { ImageManagerConfig } from './config.ts'
+import { greeting } from './routes/greeting.ts'
+import { internal } from './routes/internal.ts'
+import { repositories } from './routes/repositories.ts'
+
+export interface ImageManagerDeps {
+  readonly db: Database
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  readonly logStream?: { write(line: string): void }
+}
+
+/** The index of what is in the registry, and everything that is done with it. */
+export async function createImageManager(
+  config: ImageManagerConfig,
+  { db, now = Date.now, logStream }: ImageManagerDeps,
+): Promise<RunnableService> {
+  const { issuer, service, realm, registryUrl, serviceCredential, logLevel } = config
+  const authService = createServiceClient(config.authServiceUrl, serviceCredential)
+  const gate = createTokenGate({ authService, name: 'image-manager', issuer, audience: service, now })
+  const findAccount = createAccountsClient(authService, gate.feed, now)
+  const registry = createRegistryClient({ registryUrl, serviceToken: gate.serviceToken })
+  const ports = { registry, index: createIndexChanges(db), queries: createIndexQueries(db), findAccount }
+
+  const metrics = createMetrics('image-manager')
+  const server = { name: 'image-manager', logLevel, logStream, metrics, whoIsAway }
+  const publicApp = createServer(server)
+  await publicApp.register(greeting)
+  await publicApp.register(repositories, { ...ports, gate, realm, service, whoIsAway })
+
+  const internalApp = createServer(server)
+  await internalApp.register(health, { metrics, checks: { revocations: gate.feed.check } })
+  await internalApp.register(async (app) => {
+    requireServiceCredential(app, serviceCredential)
+    await app.register(internal, ports)
+  })
+  internalApp.addHook('onReady', async () => gate.feed.start())
+  internalApp.addHook('onClose', async () => gate.feed.stop())
+  return { publicApp, internalApp }
+}
+
+function whoIsAway(error: unknown): string | undefined {
+  if (isDatabaseUnavailable(error)) return 'the database'
+  return error instanceof ServiceCallError ? 'a part behind image-manager' : undefined
+}

@@ -1,0 +1,57 @@
+import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import { Type } from 'typebox'
+
+const schema = Type.Object({
+  HOST: settings.host,
+  PORT: settings.port(8002),
+  INTERNAL_PORT: settings.internalPort(9002),
+  PUBLIC_URL: settings.publicUrl,
+  TOKEN_SERVICE: settings.tokenService,
+  DATABASE_URL: settings.databaseUrl,
+  AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
+  REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
+  SERVICE_CREDENTIAL: settings.serviceCredential,
+  LOG_LEVEL: settings.logLevel,
+})
+
+export interface ImageManagerConfig {
+  readonly issuer: string
+  readonly service: string
+  /** URL of the token endpoint, for challenges. */
+  readonly realm: string
+  readonly authServiceUrl: string
+  readonly registryUrl: string
+  readonly serviceCredential: string
+  readonly logLevel: string
+}
+
+/** What only `main.ts` needs: where to listen and what to open. */
+export interface ImageManagerSurroundings {
+  readonly host: string
+  readonly port: number
+  readonly internalPort: number
+  readonly databaseUrl: string
+}
+
+/** Reads the settings; throws ConfigError naming every bad variable. */
+export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageManagerSurroundings] {
+  const values = readEnvironment(schema, env)
+  const { issuer, service, realm } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
+  return [
+    {
+      issuer,
+      service,
+      realm,
+      authServiceUrl: values.AUTH_SERVICE_URL,
+      registryUrl: values.REGISTRY_URL,
+      serviceCredential: values.SERVICE_CREDENTIAL,
+      logLevel: values.LOG_LEVEL,
+    },
+    {
+      host: values.HOST,
+      port: values.PORT,
+      internalPort: values.INTERNAL_PORT,
+      databaseUrl: values.DATABASE_URL,
+    },
+  ]
+}

@@ -1,0 +1,62 @@
+import type { IndexQueries, ReferrerRow } from '../adapters/index-queries.ts'
+
+/** Source: OCI image-spec 1.1, descriptor.md. */
+export interface ReferrerDescriptor {
+  readonly mediaType: string
+  readonly digest: string
+  readonly size: number
+  readonly artifactType?: string
+  readonly annotations?: Record<string, string>
+}
+
+/**
+ * The manifests that name a digest as their subject; of one artifact type where it is given. Clients that
+ * know no referrers API keep them in an index under a tag made of the digest: those are found too.
+ * Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
+ */
+export async function findReferrers(
+  queries: Pick<IndexQueries, 'findRepository' | 'listReferrers' | 'findTagged'>,
+  repository: string,
+  digest: string,
+  artifactType: string | undefined,
+): Promise<ReferrerDescriptor[]> {
+  const found = await queries.findRepository(repository)
+  if (found === undefined) return []
+  const rows = await queries.listReferrers(found.id, digest)
+  const fallback = await queries.findTagged(found.id, fallbackTag(digest))
+  const all = [...(fallback === undefined ? [] : descriptorsOf(fallback.raw)), ...rows.map(toDescriptor)]
+  const unique = new Map(all.map((descriptor) => [descriptor.digest, descriptor]))
+  return [...unique.values()].filter((one) => artifactType === undefined || one.artifactType === artifactType)
+}
+
+function fallbackTag(digest: string): string {
+  return digest.replace(':', '-').slice(0, 128)
+}
+
+function toDescriptor({
+  mediaType,
+  digest,
+  size,
+  artifactType,
+  annotations,
+}: ReferrerRow): ReferrerDescriptor {
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType !== null && { artifactType }),
+    ...(annotations !== null && { annotations }),
+  }
+}
+
+/** The descriptors of an index; what is not one is passed over. */
+function descriptorsOf(raw: Buffer): ReferrerDescriptor[] {
+  const index = JSON.parse(Buffer.from(raw).toString('utf8')) as { manifests?: unknown }
+  const list: unknown[] = Array.isArray(index.manifests) ? index.manifests : []
+  return list.filter(
+    (one): one is ReferrerDescriptor =>
+      typeof (one as ReferrerDescriptor)?.digest === 'string' &&
+      typeof (one as ReferrerDescriptor).mediaType === 'string' &&
+      typeof (one as ReferrerDescriptor).size === 'number',
+  )
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import type { IndexChanges } from '../adapters/index-changes.ts'
+import type { RegistryClient } from '../adapters/registry-client.ts'
+import { isIndex, parseManifest } from './manifest.ts'
+import type { RecordPorts } from './record.ts'
+import { followTag } from './record.ts'
+
+export interface RemovePorts extends RecordPorts {
+  readonly registry: RegistryClient
+  readonly index: IndexChanges
+}
+
+/** Deletes a manifest by digest, with the tags that name it. Answers whether there was one. */
+export async function deleteManifest({ registry, index }: RemovePorts, repository: string, digest: string) {
+  const was = await registry.deleteManifest(repository, digest)
+  // Pushed again in the meantime: then it stays.
+  if ((await registry.headManifest(repository, digest)) === undefined)
+    await index.removeManifest(repository, digest)
+  return was
+}
+
+/**
+ * Deletes a tag and nothing else. A registry that knows no such thing is given a manifest for the tag that
+ * nothing else names, which is deleted by its digest. Answers whether there was such a tag.
+ */
+export async function deleteTag(ports: RemovePorts, repository: string, tag: string): Promise<boolean> {
+  const { registry } = ports
+  if ((await registry.headManifest(repository, tag)) === undefined) {
+    await followTag(ports, repository, tag)
+    return false
+  }
+  const mediaType = 'application/vnd.oci.image.index.v1+json'
+  const annotations = { 'registry-manager.deleted-tag': randomUUID() }
+  const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [], annotations }))
+  const parsed = parseManifest(raw, mediaType)
+  if ('malformed' in parsed) throw new Error(parsed.malformed)
+  await registry.putManifest(repository, tag, { mediaType, raw })
+  await registry.deleteManifest(repository, parsed.manifest.digest)
+  await followTag(ports, repository, tag)
+  return true
+}
+
+/**
+ * Deletes a repository: its manifests, indexes before what they name, then the blobs that the index knows there
+ * (they could be pulled by digest otherwise, by the name's next owner too), then the index. Taken up again where
+ * it was left, whenever it is called again. Answers whether there was one.
+ */
+export async function deleteRepository({ registry, index }: RemovePorts, name: string): Promise<void> {
+  await index.beginDeletion(name)
+  const { manifests, blobs } = await index.listContents(name)
+  const ordered = manifests.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
+  for (const { digest } of ordered) await registry.deleteManifest(name, digest)
+  for (const digest of blobs) await registry.deleteBlob(name, digest)
+  await index.removeRepository(name)
+}

@@ -1,0 +1,66 @@
+import type { Access } from '@registry-manager/oci'
+import { namespaceCovers, permits, repositoryAccess } from '@registry-manager/oci'
+
+/** An account, as auth-service tells of it. */
+export interface Account {
+  readonly role: 'cluster-administrator' | 'administrator' | 'user'
+  readonly namespaces: readonly string[]
+}
+
+export type RepositoryScope = 'namespace' | 'global'
+
+/** Which repositories somebody may see. */
+export type Visibility =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] }
+
+/** What is listed for an account through the registry API: its own and global ones; all for cluster administrators. */
+export function catalogVisibility({ role, namespaces }: Account): Visibility {
+  return role === 'cluster-administrator' ? { kind: 'all' } : { kind: 'namespaces', namespaces }
+}
+
+/** What an account sees through image management: administrators see everything there (seed 001). */
+export function managementVisibility({ role, namespaces }: Account): Visibility {
+  return role === 'user' ? { kind: 'namespaces', namespaces } : { kind: 'all' }
+}
+
+export type Action = 'list' | 'get' | 'set-scope' | 'delete'
+
+export interface Requester {
+  readonly account: Account
+  /** What the token carries; null for an identity token or a password, which act as the account. */
+  readonly access: readonly Access[] | null
+}
+
+export type Verdict = 'allowed' | 'forbidden' | 'not-visible'
+
+/** Whether a requester may do something to a repository; `scope` is undefined where there is none of that name. */
+export function judge(
+  { account, access }: Requester,
+  action: Exclude<Action, 'list'>,
+  repository: string,
+  scope: RepositoryScope | undefined,
+): Verdict {
+  const own = account.namespaces.some((namespace) => namespaceCovers(namespace, repository))
+  const manages = account.role !== 'user'
+  const sees = scope !== undefined && (manages || own || scope === 'global')
+  if (!sees || !carries(access, repository, 'pull', 'delete')) return 'not-visible'
+  if (action === 'get') return carries(access, repository, 'pull') ? 'allowed' : 'forbidden'
+  if (!manages && !own) return 'forbidden'
+  if (action === 'delete') return carries(access, repository, 'delete') ? 'allowed' : 'forbidden'
+  return access === null ? 'allowed' : 'forbidden'
+}
+
+/** Whether a requester may list at all: a token that carries access must carry the catalog's. */
+export function mayList({ access }: Requester): boolean {
+  return access === null || permits(access, { type: 'registry', name: 'catalog', actions: ['*'] })
+}
+
+/** Whether access has one of these actions on a repository; null access has all that the account has. */
+function carries(
+  access: readonly Access[] | null,
+  repository: string,
+  ...actions: ('pull' | 'delete')[]
+): boolean {
+  return access === null || actions.some((action) => permits(access, repositoryAccess(repository, action)))
+}

@@ -1,0 +1,158 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { parseReference } from '@registry-manager/oci'
+import type { AccountFacts } from '@registry-manager/service-kit'
+import {
+  AdmissionAnswer,
+  NamesPage,
+  ProblemError,
+  RecordAnswer,
+  ReferrersAnswer,
+  RemovalAnswer,
+  ScopesAnswer,
+  ScopesRequest,
+  unavailable,
+} from '@registry-manager/service-kit'
+import { Type } from 'typebox'
+import type { IndexQueries } from '../adapters/index-queries.ts'
+import { parseManifest } from '../domain/manifest.ts'
+import { recordAdmission } from '../domain/record.ts'
+import { findReferrers } from '../domain/referrers.ts'
+import type { RemovePorts } from '../domain/remove.ts'
+import { deleteManifest, deleteTag } from '../domain/remove.ts'
+import { catalogVisibility } from '../domain/visibility.ts'
+
+export interface InternalRoutesOptions extends RemovePorts {
+  readonly queries: IndexQueries
+  readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
+}
+
+const Named = Type.Object({ repository: Type.String(), reference: Type.String() })
+const Admitted = Type.Object({ repository: Type.String(), reference: Type.String(), type: Type.String() })
+const Page = { n: Type.Optional(Type.String({ pattern: '^\\d+$' })), last: Type.Optional(Type.String()) }
+const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
+
+const DEFAULT_PAGE = 100
+
+/** What the proxy and auth-service ask of the index. */
+export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
+  const { index, queries, findAccount } = options
+  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: 5 * 1024 * 1024 }, (_request, body, done) =>
+    done(null, body),
+  )
+
+  app.post(
+    '/internal/admissions',
+    { bodyLimit: 5 * 1024 * 1024, schema: { querystring: Admitted, response: { 201: AdmissionAnswer } } },
+    async ({ query, body }, reply) => {
+      const { repository } = query
+      const reference = parseReference(query.reference) ?? badReference()
+      const parsed = parseManifest(body as unknown as Buffer, query.type)
+      if ('malformed' in parsed) throw new ProblemError({ status: 400, detail: parsed.malformed })
+      if (await index.isBeingDeleted(repository)) throw unavailable('the repository is being deleted', 2)
+      const { digest, mediaType, raw } = parsed.manifest
+      const tag = 'tag' in reference ? reference.tag : null
+      return reply.code(201).send({ id: await index.admit({ repository, digest, tag, mediaType, raw }) })
+    },
+  )
+
+  app.post(
+    '/internal/admissions/:id/record',
+    { schema: { params: Id, response: { 200: RecordAnswer } } },
+    async ({ params }) => {
+      const admission = await index.findAdmission(params.id)
+      if (admission === undefined) throw new ProblemError({ status: 404, detail: 'it was settled already' })
+      const manifest = await recordAdmission(options, admission)
+      return { digest: manifest?.digest ?? null, subject: manifest?.subject ?? null }
+    },
+  )
+
+  app.delete(
+    '/internal/admissions/:id',
+    { schema: { params: Id, response: { 200: RemovalAnswer } } },
+    async ({ params }) => {
+      await index.settleAdmission(params.id)
+      return { deleted: true }
+    },
+  )
+
+  app.delete(
+    '/internal/manifests',
+    { schema: { querystring: Named, response: { 200: RemovalAnswer } } },
+    async ({ query }) => {
+      const reference = parseReference(query.reference) ?? badReference()
+      const deleted =
+        'tag' in reference
+          ? await deleteTag(options, query.repository, reference.tag)
+          : await deleteManifest(options, query.repository, reference.digest)
+      return { deleted }
+    },
+  )
+
+  app.get(
+    '/internal/catalog',
+    { schema: { querystring: Type.Object({ uid: Type.String(), ...Page }), response: { 200: NamesPage } } },
+    async ({ query }) => {
+      const account = await findAccount(query.uid)
+      if (account === undefined) return { names: [], more: false }
+      return pageOf(query, async (page) => {
+        const rows = await queries.listRepositories(catalogVisibility(account), page)
+        return rows.map(({ name }) => name)
+      })
+    },
+  )
+
+  app.get(
+    '/internal/tags',
+    {
+      schema: {
+        querystring: Type.Object({ repository: Type.String(), ...Page }),
+        response: { 200: NamesPage },
+      },
+    },
+    async ({ query }) => {
+      const repository = await queries.findRepository(query.repository)
+      if (repository === undefined)
+        throw new ProblemError({ status: 404, detail: 'there is no such repository' })
+      return pageOf(query, (page) => queries.listTags(repository.id, page))
+    },
+  )
+
+  app.get(
+    '/internal/referrers',
+    {
+      schema: {
+        querystring: Type.Object({
+          repository: Type.String(),
+          digest: Type.String(),
+          artifactType: Type.Optional(Type.String()),
+        }),
+        response: { 200: ReferrersAnswer },
+      },
+    },
+    async ({ query }) => {
+      const manifests = await findReferrers(queries, query.repository, query.digest, query.artifactType)
+      return { manifests }
+    },
+  )
+
+  app.post(
+    '/internal/scopes',
+    { schema: { body: ScopesRequest, response: { 200: ScopesAnswer } } },
+    async ({ body }) => ({ global: body.names.length === 0 ? [] : await queries.findGlobal(body.names) }),
+  )
+}
+
+/** One more than the page is read, which tells whether there is more. */
+async function pageOf(
+  { n, last = '' }: { n?: string; last?: string },
+  read: (page: { limit: number; after: string }) => Promise<string[]>,
+) {
+  const limit = n === undefined ? DEFAULT_PAGE : Number(n)
+  if (limit === 0) return { names: [], more: false }
+  const names = await read({ limit: limit + 1, after: last })
+  return { names: names.slice(0, limit), more: names.length > limit }
+}
+
+function badReference(): never {
+  throw new ProblemError({ status: 400, detail: 'reference must be a tag or a digest', field: 'reference' })
+}

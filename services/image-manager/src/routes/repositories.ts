@@ -1,0 +1,149 @@
+import { Readable } from 'node:stream'
+import { isRepositoryName } from '@registry-manager/oci'
+import { ProblemError, problemJson, readCredentials, setErrorFormat } from '@registry-manager/service-kit'
+import type { WhoIsAway } from '@registry-manager/service-kit'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
+import type { RemovePorts } from '../domain/remove.ts'
+import { deleteRepository } from '../domain/remove.ts'
+import type { Action } from '../domain/visibility.ts'
+import { judge, managementVisibility, mayList } from '../domain/visibility.ts'
+import { listRepositories, writeRepository } from './repository-json.ts'
+import type { RequesterOptions } from './requester.ts'
+import { findRequester } from './requester.ts'
+
+export interface RepositoriesOptions extends RequesterOptions, RemovePorts {
+  readonly queries: IndexQueries
+  readonly whoIsAway: WhoIsAway
+}
+
+const BASE = '/image-manager/api/v1'
+const MAX_PAGE = 1000
+
+/** The image management API of seed 001. */
+export async function repositories(app: FastifyInstance, options: RepositoriesOptions): Promise<void> {
+  const { index, queries } = options
+  setErrorFormat(app, problemJson, options.whoIsAway)
+  await readCredentials(app)
+  // Whatever type a client says that its body has (curl says a form): it is read as JSON.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+
+  app.get(`${BASE}/repositories`, async (request, reply) => {
+    const requester = await findRequester(options, request)
+    if (!mayList(requester)) throw forbidden('listing takes an identity token, or registry:catalog:*')
+    const page = pageOf(request)
+    const visibility = managementVisibility(requester.account)
+    const list = listRepositories(queries, visibility, page)
+    if (page.limit !== undefined) {
+      const { body, next } = await list.page(page.limit)
+      if (next !== undefined) reply.header('link', `<${nextPage(page, next)}>; rel="next"`)
+      return reply.type('application/json').send(body)
+    }
+    return reply.type('application/json').send(Readable.from(list.stream()))
+  })
+
+  app.get(`${BASE}/repositories/*`, async (request, reply) => {
+    const repository = await permitted(request, 'get')
+    return reply.type('application/json').send(await writeRepository(queries, repository))
+  })
+
+  app.put(`${BASE}/repositories/*`, async (request, reply) => {
+    const repository = await permitted(request, 'set-scope')
+    await index.setScope(repository.id, scopeOf(request.body))
+    return reply.type('text/plain').send('OK')
+  })
+
+  app.delete(`${BASE}/repositories/*`, async (request, reply) => {
+    const repository = await permitted(request, 'delete')
+    await deleteRepository(options, repository.name)
+    return reply.code(200).send()
+  })
+
+  /** The repository that a request names, if its sender may do that to it. */
+  const permitted = async (
+    request: FastifyRequest,
+    action: Exclude<Action, 'list'>,
+  ): Promise<RepositoryRow> => {
+    const requester = await findRequester(options, request)
+    const name = (request.params as { '*': string })['*'].replace(/\/$/, '')
+    if (!isRepositoryName(name)) {
+      throw new ProblemError({
+        status: 400,
+        detail: `${JSON.stringify(name)} is no repository name`,
+        field: 'repo',
+      })
+    }
+    const repository = await queries.findRepository(name)
+    switch (judge(requester, action, name, repository?.scope)) {
+      case 'allowed':
+        if (repository !== undefined) return repository
+      // falls through: what is not there is not visible
+      case 'not-visible':
+        throw new ProblemError({ status: 404, detail: `there is no repository ${name} that you can see` })
+      case 'forbidden':
+        throw forbidden(`${name} is not yours to change`)
+    }
+  }
+}
+
+function forbidden(detail: string): ProblemError {
+  return new ProblemError({ status: 403, detail })
+}
+
+function scopeOf(body: unknown): 'global' | 'namespace' {
+  const fault = new ProblemError({
+    status: 400,
+    detail: 'the body must be {"scope":"global"} or {"scope":"namespace"}',
+    field: 'scope',
+  })
+  let value: unknown
+  try {
+    value = JSON.parse(String(body))
+  } catch {
+    throw fault
+  }
+  if (typeof value !== 'object' || value === null || Object.keys(value).some((key) => key !== 'scope'))
+    throw fault
+  const { scope } = value as { scope?: unknown }
+  if (scope === 'global' || scope === 'namespace') return scope
+  throw fault
+}
+
+interface ListPage {
+  readonly namespace?: string
+  readonly search?: string
+  readonly limit?: number
+  readonly last: string
+}
+
+function pageOf({ query }: FastifyRequest): ListPage {
+  const given = query as Record<string, unknown>
+  const text = (field: string): string | undefined => {
+    const value = given[field]
+    if (value === undefined || typeof value === 'string') return value
+    throw new ProblemError({ status: 400, detail: `${field} is given twice`, field })
+  }
+  const limit = text('limit')
+  if (limit !== undefined && !/^[1-9]\d{0,5}$/.test(limit)) {
+    throw new ProblemError({
+      status: 400,
+      detail: 'limit must be a whole number of 1 or more',
+      field: 'limit',
+    })
+  }
+  return {
+    namespace: text('namespace'),
+    search: text('search'),
+    limit: limit === undefined ? undefined : Math.min(Number(limit), MAX_PAGE),
+    last: text('last') ?? '',
+  }
+}
+
+function nextPage({ namespace, search, limit }: ListPage, last: string): string {
+  const given = Object.entries({ namespace, search, limit: limit?.toString(), last })
+  const query = new URLSearchParams(
+    given.filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
+  return `${BASE}/repositories?${query}`
+}

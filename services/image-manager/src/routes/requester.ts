@@ -1,0 +1,34 @@
+import { formatBearerChallenge } from '@registry-manager/oci'
+import type { AccountFacts, TokenGate } from '@registry-manager/service-kit'
+import { ProblemError, credentialsOf, unavailable } from '@registry-manager/service-kit'
+import type { FastifyRequest } from 'fastify'
+import type { Requester } from '../domain/visibility.ts'
+
+export interface RequesterOptions {
+  readonly gate: TokenGate
+  readonly realm: string
+  readonly service: string
+  readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
+}
+
+/** Finds out who asks: by any live token of ours, or by Basic credentials. Throws the problem that it meets. */
+export async function findRequester(options: RequesterOptions, request: FastifyRequest): Promise<Requester> {
+  const { gate, realm, service, findAccount } = options
+  const found = await gate.authenticate(credentialsOf(request), request.ip, null)
+  switch (found.outcome) {
+    case 'caller': {
+      const account = await findAccount(found.caller.uid)
+      if (account !== undefined) return { account, access: found.caller.access }
+      break
+    }
+    case 'throttled': {
+      const headers = { 'retry-after': String(found.retryAfterSeconds) }
+      throw new ProblemError({ status: 429, detail: 'too many failed sign-ins: try again later', headers })
+    }
+    case 'unknown':
+      throw unavailable('it is not known which tokens are revoked', 1)
+    case 'refused':
+  }
+  const headers = { 'www-authenticate': formatBearerChallenge({ realm, service }) }
+  throw new ProblemError({ status: 401, detail: 'a token or a password of this registry is needed', headers })
+}
