@@ -1,13 +1,17 @@
 import type { LoadRequest } from './client/load.ts'
 import { upload } from './clients.ts'
+import type { Stack } from './stack.ts'
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
 const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar'
 
-/** Pushes an image of random blobs to the bare registry. Answers the requests of its pull. */
+/**
+ * Pushes an image of random blobs: these to the bare registry, its manifest through the proxy, which has it
+ * indexed. Answers the requests of its pull.
+ */
 export async function pushImage(
-  bareUrl: string,
+  { bareUrl, proxyUrl, bearer }: Stack,
   repository: string,
   sizes: readonly number[],
 ): Promise<LoadRequest[]> {
@@ -24,9 +28,9 @@ export async function pushImage(
     layers: [{ mediaType: LAYER_TYPE, ...layer }],
   }
   const path = `/v2/${repository}/manifests/latest`
-  const response = await fetch(new URL(path, bareUrl), {
+  const response = await fetch(new URL(path, proxyUrl), {
     method: 'PUT',
-    headers: { 'content-type': MANIFEST_TYPE },
+    headers: { 'content-type': MANIFEST_TYPE, authorization: await bearer(repository, 'pull,push') },
     body: JSON.stringify(manifest),
   })
   if (response.status !== 201) throw new Error(`PUT ${path}: ${response.status} ${await response.text()}`)

@@ -11,8 +11,9 @@ const REPOSITORY = 'bench/rollout'
 
 /** Many clients that pull one image at once, as when it is rolled out. */
 export async function measureManyClients(): Promise<Table> {
-  const { proxyUrl, proxyPid, bareUrl, bearer } = await startStack()
-  const requests = await pushImage(bareUrl, REPOSITORY, [5 * 1024 ** 2, 2048])
+  const stack = await startStack()
+  const { proxyUrl, proxyPid, bareUrl, bearer } = stack
+  const requests = await pushImage(stack, REPOSITORY, [5 * 1024 ** 2, 2048])
   const pulls = Array.from({ length: PULLS }, () => requests).flat()
   const bareLanes = Array.from({ length: CLIENTS }, () => pulls)
   const lanes: typeof bareLanes = []

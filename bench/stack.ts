@@ -38,14 +38,13 @@ export async function startStack(): Promise<Stack> {
   const keys = join(folder, 'signing-keys')
   await createSigningKeys(keys)
 
-  const [authPort, authInternalPort, proxyPort, proxyInternalPort] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ]
-  const proxyUrl = `http://127.0.0.1:${proxyPort}`
-  const authUrl = `http://127.0.0.1:${authPort}`
+  const ports = {
+    auth: await publicAndInternal(),
+    image: await publicAndInternal(),
+    proxy: await publicAndInternal(),
+  }
+  const proxyUrl = `http://127.0.0.1:${ports.proxy.public}`
+  const authUrl = `http://127.0.0.1:${ports.auth.public}`
   const { host } = new URL(proxyUrl)
   const { registryUrl, bareUrl } = await startRegistries(folder, {
     folder: join(folder, 'images'),
@@ -54,29 +53,31 @@ export async function startStack(): Promise<Stack> {
     service: host,
     issuer: host,
   })
-  const shared = { HOST: '127.0.0.1', PUBLIC_URL: proxyUrl, SERVICE_CREDENTIAL }
-  const startService = (name: string, internalPort: number, env: NodeJS.ProcessEnv) =>
+  const shared = {
+    HOST: '127.0.0.1',
+    PUBLIC_URL: proxyUrl,
+    SERVICE_CREDENTIAL,
+    DATABASE_URL: databaseUrl,
+    AUTH_SERVICE_URL: `http://127.0.0.1:${ports.auth.internal}`,
+    IMAGE_MANAGER_URL: `http://127.0.0.1:${ports.image.internal}`,
+    REGISTRY_URL: registryUrl,
+  }
+  const startService = (name: string, port: typeof ports.auth, env: NodeJS.ProcessEnv = {}) =>
     startChild({
       name,
       command: process.execPath,
       args: [...nodeFlags(name), program(`services/${name}/src/main.ts`)],
-      env: { ...shared, INTERNAL_PORT: String(internalPort), ...env },
+      env: { ...shared, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
       log: join(folder, `${name}.log`),
-      isReady: () => answers(`http://127.0.0.1:${internalPort}/readyz`),
+      isReady: () => answers(`http://127.0.0.1:${port.internal}/readyz`),
     })
-  await startService('auth-service', authInternalPort, {
-    PORT: String(authPort),
+  await startService('auth-service', ports.auth, {
     ADMIN_USERNAME: ADMIN.username,
     ADMIN_PASSWORD: ADMIN.password,
-    DATABASE_URL: databaseUrl,
     SIGNING_KEYS_DIR: keys,
   })
-  const proxy = await startService('registry-proxy', proxyInternalPort, {
-    PORT: String(proxyPort),
-    AUTH_SERVICE_URL: `http://127.0.0.1:${authInternalPort}`,
-    REGISTRY_URL: registryUrl,
-    UPLOAD_SECRET,
-  })
+  await startService('image-manager', ports.image)
+  const proxy = await startService('registry-proxy', ports.proxy, { UPLOAD_SECRET })
 
   const basic = basicOf(ADMIN.username, ADMIN.password)
   return {
@@ -92,6 +93,10 @@ export async function startStack(): Promise<Stack> {
       return `Bearer ${((await response.json()) as { token: string }).token}`
     },
   }
+}
+
+async function publicAndInternal() {
+  return { public: await freePort(), internal: await freePort() }
 }
 
 /** The flags of Node with which a service's own `start` script runs its main.ts; none where it has no such script. */

@@ -62,6 +62,8 @@ await onBothDatabases(t, async (t, db) => {
         raises,
         'refresh tokens too',
       )
+      const kept = await db.selectFrom('refresh_tokens').select('id').where('account_id', '=', id).execute()
+      t.equal(kept.length, raises ? 0 : 1, 'whose rows are gone')
       const hash = `hash of ${password ?? 'a-good-password'}`
       t.match(await users.findById(id), { passwordHash: hash })
     }
