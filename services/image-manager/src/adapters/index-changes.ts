@@ -216,8 +216,13 @@ export function createIndexChanges(db: Database) {
       return { manifests, blobs: blobs.map(({ digest }) => digest) }
     },
 
+    /** Takes a repository away at its deletion's end; not one that was pushed anew since another call ended it. */
     async removeRepository(name: string): Promise<void> {
-      await db.deleteFrom('repositories').where('name', '=', name).execute()
+      await db
+        .deleteFrom('repositories')
+        .where('name', '=', name)
+        .where('deleting_since', 'is not', null)
+        .execute()
     },
   }
 }

@@ -72,6 +72,17 @@ export function createIndexQueries(db: Database) {
         .executeTakeFirst()
     },
 
+    /** One whose deletion began and is not done; it is gone for everybody, and so is its scope. */
+    async findBeingDeleted(name: string): Promise<RepositoryRow | undefined> {
+      const row = await db
+        .selectFrom('repositories')
+        .select(['id', 'name'])
+        .where('name', '=', name)
+        .where('deleting_since', 'is not', null)
+        .executeTakeFirst()
+      return row && { ...row, scope: 'namespace' }
+    },
+
     /** Those of the names that are global. */
     async findGlobal(names: readonly string[]): Promise<string[]> {
       const rows = await db

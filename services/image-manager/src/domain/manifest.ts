@@ -48,13 +48,17 @@ export function parseManifest(raw: Buffer, contentType: string): ParsedManifest 
     ...descriptorsOf(json['manifests']).map(({ digest }) => ({ digest, kind: 'manifest' as const })),
   ]
   const artifactType = textOf(json['artifactType']) ?? (isIndex(mediaType) ? undefined : config?.mediaType)
+  const annotations = annotationsOf(json['annotations'])
+  if (![artifactType ?? '', ...Object.entries(annotations ?? {}).flat()].every(isStorable)) {
+    return { malformed: 'artifactType and annotations must be text, without NUL and unpaired surrogates' }
+  }
   return {
     manifest: {
       digest: `sha256:${createHash('sha256').update(raw).digest('hex')}`,
       mediaType,
       artifactType,
       subject: subject?.digest,
-      annotations: annotationsOf(json['annotations']),
+      annotations,
       references: unique(references),
       raw,
     },
@@ -96,6 +100,14 @@ function annotationsOf(value: unknown): Record<string, string> | undefined {
 
 function unique(references: Manifest['references']): Manifest['references'] {
   return [...new Map(references.map((one) => [`${one.kind} ${one.digest}`, one])).values()]
+}
+
+/**
+ * Whether Postgres can hold it: refused before the push, since what cannot be written down after it would be
+ * answered 503 however often it is repeated. Source: PostgreSQL, "JSON Types".
+ */
+function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
 }
 
 function textOf(value: unknown): string | undefined {

@@ -74,7 +74,10 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
         field: 'repo',
       })
     }
-    const repository = await queries.findRepository(name)
+    // A deletion that broke off is taken up again by whoever repeats it: nobody else sees that it is not done.
+    const repository =
+      (await queries.findRepository(name)) ??
+      (action === 'delete' ? await queries.findBeingDeleted(name) : undefined)
     switch (judge(requester, action, name, repository?.scope)) {
       case 'allowed':
         if (repository !== undefined) return repository
@@ -121,8 +124,9 @@ function pageOf({ query }: FastifyRequest): ListPage {
   const given = query as Record<string, unknown>
   const text = (field: string): string | undefined => {
     const value = given[field]
-    if (value === undefined || typeof value === 'string') return value
-    throw new ProblemError({ status: 400, detail: `${field} is given twice`, field })
+    // Postgres knows no NUL in text, and would answer with an error.
+    if (value === undefined || (typeof value === 'string' && !value.includes('\0'))) return value
+    throw new ProblemError({ status: 400, detail: `${field} must be given once, without NUL`, field })
   }
   const limit = text('limit')
   if (limit !== undefined && !/^[1-9]\d{0,5}$/.test(limit)) {

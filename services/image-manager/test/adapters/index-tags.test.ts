@@ -1,0 +1,39 @@
+import t from 'tap'
+import { onBothDatabases } from '../../../../packages/database/test/fixtures/both-databases.ts'
+import { createIndexQueries } from '../../src/adapters/index-queries.ts'
+
+void onBothDatabases(t, async (t, db) => {
+  const queries = createIndexQueries(db)
+
+  await t.test('tags come in byte order, upper case before lower', async (t) => {
+    await db
+      .insertInto('repositories')
+      .values([{ name: 'team/a' }, { name: 'team/b' }])
+      .execute()
+    const ids = await db.selectFrom('repositories').select(['id', 'name']).orderBy('name').execute()
+    const [id = '', other = ''] = ids.map((row) => row.id)
+    const digest = 'sha256:0'
+    const manifest = { digest, media_type: 'x/y', raw: Buffer.from('{"a": 1}') }
+    await db
+      .insertInto('manifests')
+      .values([id, other].map((repository_id) => ({ repository_id, ...manifest })))
+      .execute()
+    const names = ['latest', 'Latest', '1.0', '1-0', '1_0', '10', '_x', 'Z', 'a']
+    await db
+      .insertInto('tags')
+      .values([
+        ...names.map((name) => ({ repository_id: id, name, digest })),
+        { repository_id: other, name: 'of-another', digest },
+      ])
+      .execute()
+    const sorted = ['1-0', '1.0', '10', '1_0', 'Latest', 'Z', '_x', 'a', 'latest']
+    t.same(await queries.listTags(id, { limit: 100, after: '' }), sorted)
+    t.same(await queries.listTags(id, { limit: 3, after: 'Latest' }), ['Z', '_x', 'a'])
+    t.same(await queries.listTags(id, { limit: 3, after: 'latest' }), [])
+    const tagged = await queries.listTaggedManifests([id])
+    t.same(
+      tagged.map(({ name, raw }) => [name, Buffer.from(raw).toString()]),
+      sorted.map((name) => [name, '{"a": 1}']),
+    )
+  })
+})

@@ -1,0 +1,35 @@
+import { connectPostgres } from '@registry-manager/database'
+import t from 'tap'
+import { BASE, startImageManager } from '../fixtures/image-manager.ts'
+
+const { ask, askFor, auth } = await startImageManager(t)
+
+t.test('503 while auth-service is away', async (t) => {
+  auth.down = true
+  // Credentials that are not remembered must be asked about.
+  const answer = await ask('', { headers: { authorization: `Basic ${btoa('alice:another')}` } })
+  auth.down = false
+  t.equal(answer.statusCode, 503)
+  t.ok(answer.headers['retry-after'])
+})
+
+t.test('503 while the database is away', async (t) => {
+  const away = connectPostgres('postgres://x:y@127.0.0.1:1/z')
+  t.teardown(() => away.destroy())
+  const other = await startImageManager(t, away)
+  for (const path of ['', '?limit=1', '/team/app']) {
+    const answer = await other.ask(path, { as: 'root' })
+    t.equal(answer.statusCode, 503, path)
+    t.ok(answer.headers['retry-after'])
+  }
+})
+
+t.test('the endpoints are told to anyone', async (t) => {
+  for (const url of ['/', BASE, `${BASE}/`]) {
+    const { statusCode, headers, body } = await askFor(url)
+    t.equal(statusCode, 200)
+    t.match(headers['content-type'], /^text\/plain/)
+    for (const line of ['GET /', `GET ${BASE}/auth/token`, `DELETE ${BASE}/repositories/{repo:.*}`])
+      t.ok(body.split('\n').includes(line), line)
+  }
+})

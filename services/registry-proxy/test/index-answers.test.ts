@@ -1,0 +1,100 @@
+import type { Access } from '@registry-manager/oci'
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import { ask } from './fixtures/ask.ts'
+import { startProxy } from './fixtures/proxy.ts'
+import { DIGEST } from './fixtures/requests.ts'
+
+const { port, upstream, images, bearer } = await startProxy(t)
+const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
+const authorization = bearer([CATALOG, repositoryAccess('team/app', 'pull', 'delete')])
+const get = (path: string) => ask(port, path, { authorization })
+const remove = (reference: string) =>
+  ask(port, `/v2/team/app/manifests/${reference}`, { method: 'DELETE', authorization })
+const names = (...list: string[]) => ({ body: { names: list, more: false } })
+
+t.beforeEach(() => {
+  images.asked.splice(0)
+  images.answers.clear()
+  images.behaviour = 'up'
+})
+
+t.test('the catalog is the index’s, for the caller’s account', async (t) => {
+  t.same(JSON.parse((await get('/v2/_catalog')).body.toString()), { repositories: [] })
+  images.answers.set('GET /internal/catalog', names('a/b', 'team/app'))
+  const answer = await get('/v2/_catalog?n=5&last=a')
+  t.same(JSON.parse(answer.body.toString()), { repositories: ['a/b', 'team/app'] })
+  t.equal(answer.headers.link, undefined)
+  const asked = new URL(images.asked.at(-1)?.split(' ')[1] ?? '', 'http://x').searchParams
+  t.match(Object.fromEntries(asked), { uid: 'uid-alice', n: '5', last: 'a' })
+})
+
+t.test('a page that is not the last links to the next', async (t) => {
+  const body = { names: ['a', 'b&c'], more: true }
+  images.answers.set('GET /internal/catalog', { body }).set('GET /internal/tags', { body })
+  t.equal((await get('/v2/_catalog?n=2')).headers.link, '</v2/_catalog?last=b%26c&n=2>; rel="next"')
+  const { headers } = await get('/v2/team/app/tags/list?n=2')
+  t.equal(headers.link, '</v2/team/app/tags/list?last=b%26c&n=2>; rel="next"')
+})
+
+t.test('tags, and 404 for a repository that is not there', async (t) => {
+  images.answers.set('GET /internal/tags', names('1.0', 'latest'))
+  const answer = await get('/v2/team/app/tags/list')
+  t.same(JSON.parse(answer.body.toString()), { name: 'team/app', tags: ['1.0', 'latest'] })
+  images.answers.set('GET /internal/tags', { status: 404, body: { status: 404 } })
+  const absent = await get('/v2/team/app/tags/list')
+  t.same([absent.status, absent.code], [404, 'NAME_UNKNOWN'])
+})
+
+t.test('referrers are an index, of that very type', async (t) => {
+  const type = 'application/vnd.oci.image.index.v1+json'
+  const manifests = [
+    { mediaType: 'x/y', digest: DIGEST, size: 1, artifactType: 'a/b', annotations: { a: 'b' } },
+  ]
+  images.answers.set('GET /internal/referrers', { body: { manifests } })
+  const all = await get(`/v2/team/app/referrers/${DIGEST}`)
+  t.equal(all.headers['content-type'], type)
+  t.equal(all.headers['oci-filters-applied'], undefined)
+  t.same(JSON.parse(all.body.toString()), { schemaVersion: 2, mediaType: type, manifests })
+  const some = await get(`/v2/team/app/referrers/${DIGEST}?artifactType=a%2Fb`)
+  t.equal(some.headers['oci-filters-applied'], 'artifactType')
+  t.match(images.asked.at(-1), /artifactType=a%2Fb/)
+})
+
+for (const reference of ['latest', DIGEST]) {
+  t.test(`a deletion by ${reference.slice(0, 8)}: 202, or 404 where there is none`, async (t) => {
+    const done = await remove(reference)
+    t.same([done.status, done.body.length], [202, 0])
+    const query = new URLSearchParams({ repository: 'team/app', reference })
+    t.same(images.asked, [`DELETE /internal/manifests?${query}`])
+    images.answers.set('DELETE /internal/manifests', { body: { deleted: false } })
+    const absent = await remove(reference)
+    t.same([absent.status, absent.code], [404, 'MANIFEST_UNKNOWN'])
+  })
+}
+
+t.test('503 while image-manager is away', async (t) => {
+  images.behaviour = 'down'
+  const paths = ['/v2/_catalog', '/v2/team/app/tags/list', `/v2/team/app/referrers/${DIGEST}`]
+  for (const answer of [...(await Promise.all(paths.map(get))), await remove('latest')]) {
+    t.same([answer.status, answer.code], [503, 'UNAVAILABLE'])
+    t.ok(answer.headers['retry-after'])
+    t.match(JSON.parse(answer.body.toString()).errors[0].message, /image-manager/)
+  }
+})
+
+t.test('without the right nobody is asked', async (t) => {
+  const paths = ['/v2/_catalog', '/v2/team/app/tags/list', `/v2/team/app/referrers/${DIGEST}`]
+  for (const path of paths) {
+    const answer = await ask(port, path, { authorization: bearer([repositoryAccess('team/other', 'pull')]) })
+    t.equal(answer.status, 401, path)
+  }
+  const pull = bearer([repositoryAccess('team/app', 'pull', 'push')])
+  const path = '/v2/team/app/manifests/latest'
+  t.equal((await ask(port, path, { method: 'DELETE', authorization: pull })).status, 401)
+  t.same(images.asked, [])
+})
+
+t.test('none of it reaches the registry', async (t) => {
+  t.same(upstream.requests, [])
+})
