@@ -18,7 +18,7 @@ async function readMigrations(): Promise<Record<string, Migration>> {
   return Object.fromEntries(await Promise.all(files.map(load)))
 }
 
-/** Tables, columns, indexes and constraints, as the database describes them. */
+/** Tables, columns, indexes, constraints and sequences, as the database describes them. */
 async function describe(db: Database): Promise<readonly string[]> {
   const { rows } = await sql<{ line: string }>`
     select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' '
@@ -27,6 +27,7 @@ async function describe(db: Database): Promise<readonly string[]> {
     union all select indexdef from pg_indexes where schemaname = 'public'
     union all select conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint
       where connamespace = 'public'::regnamespace and contype <> 'n'
+    union all select 'sequence ' || sequencename from pg_sequences where schemaname = 'public'
     order by 1`.execute(db)
   return rows.map(({ line }) => line).filter((line) => !line.includes('kysely_migration'))
 }

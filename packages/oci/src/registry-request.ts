@@ -149,9 +149,12 @@ function page(method: string, query: URLSearchParams, request: object): ParsedRe
     const message = 'n must be a whole number of 0 or more'
     return { refused: { code: 'PAGINATION_NUMBER_INVALID', message, detail: { n } } }
   }
+  const last = query.get('last') ?? undefined
+  // No name holds it, and no database of names can look for it.
+  if (last?.includes('\0')) return { refused: { code: 'NAME_INVALID', detail: { last } } }
   const limits = {
     n: n === null ? undefined : Math.min(Number(n), MAX_PAGE),
-    last: query.get('last') ?? undefined,
+    last,
   }
   return withMethod(method, READ, { ...request, ...limits })
 }

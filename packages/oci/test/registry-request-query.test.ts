@@ -59,6 +59,14 @@ t.test('the last of a page is anything, decoded once', async (t) => {
   }
 })
 
+t.test('nothing comes after what no name can hold', async (t) => {
+  for (const query of ['last=%00', 'last=team%00', 'n=5&last=a%00b']) {
+    for (const path of ['/v2/_catalog', '/v2/a/tags/list']) {
+      t.match(parseRegistryRequest('GET', `${path}?${query}`), { refused: { code: 'NAME_INVALID' } }, query)
+    }
+  }
+})
+
 const MOUNTS: readonly (readonly [query: string, expected: object | undefined, why: string])[] = [
   ['', undefined, 'no mount'],
   [`mount=${A}`, undefined, 'a mount from nowhere is an ordinary upload'],

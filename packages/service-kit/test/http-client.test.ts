@@ -47,16 +47,22 @@ t.test('a call brings the credential, and its answer is typed', async (t) => {
   const seen: object[] = []
   const url = await listen(t, async (request, response) => {
     const { method, url, headers } = request
-    seen.push({ method, url, authorization: headers.authorization, body: await bodyOf(request) })
+    const { authorization, 'content-type': type } = headers
+    seen.push({ method, url, authorization, type, body: await bodyOf(request) })
     response.end('{"count":3}')
   })
   const client = createServiceClient(url, CREDENTIAL)
   t.strictSame(await client.get('/internal/x?y=1', Answer), { count: 3 })
   t.strictSame(await client.post('/internal/z', { a: ['b'] }, Answer), { count: 3 })
+  t.strictSame(await client.postBytes('/internal/b', Buffer.from('{ "x":1}\n'), Answer), { count: 3 })
+  t.strictSame(await client.delete('/internal/d', Answer), { count: 3 })
   const authorization = `Bearer ${CREDENTIAL}`
+  const [json, bytes] = ['application/json', 'application/octet-stream']
   t.strictSame(seen, [
-    { method: 'GET', url: '/internal/x?y=1', authorization, body: '' },
-    { method: 'POST', url: '/internal/z', authorization, body: '{"a":["b"]}' },
+    { method: 'GET', url: '/internal/x?y=1', authorization, type: undefined, body: '' },
+    { method: 'POST', url: '/internal/z', authorization, type: json, body: '{"a":["b"]}' },
+    { method: 'POST', url: '/internal/b', authorization, type: bytes, body: '{ "x":1}\n' },
+    { method: 'DELETE', url: '/internal/d', authorization, type: undefined, body: '' },
   ])
 })
 
@@ -67,6 +73,19 @@ t.test('an answer of another status names it', async (t) => {
     t.equal(error.status, status)
     t.match(error.message, `GET /internal/x at ${new URL(url).host} answered ${status}`)
   }
+})
+
+t.test('an error says who it was, and why where that was told', async (t) => {
+  const url = await listen(t, (_request, response) =>
+    response.writeHead(409).end('{"detail":"the tag is immutable","count":3}'),
+  )
+  const error = await failureOf(
+    t,
+    createServiceClient(url, CREDENTIAL, 1000, 'image-manager').get('/x', Answer),
+  )
+  t.match(error, { part: 'image-manager', status: 409, message: 'answered 409: the tag is immutable' })
+  const gone = createServiceClient('http://127.0.0.1:1', CREDENTIAL, 1000, 'image-manager')
+  t.match(await failureOf(t, gone.get('/x', Answer)), { part: 'image-manager' })
 })
 
 t.test('an answer in another shape is none', async (t) => {

@@ -6,6 +6,7 @@ const ENV = {
   PUBLIC_URL: 'https://registry.example:8443',
   DATABASE_URL: 'postgres://registry:hunter2@127.0.0.1/registry',
   SIGNING_KEYS_DIR: '/keys',
+  IMAGE_MANAGER_URL: 'http://127.0.0.1:9002',
   SERVICE_CREDENTIAL: 'x'.repeat(32),
 }
 
@@ -29,9 +30,11 @@ t.test('what must be set, and what comes by itself', async (t) => {
     issuer: 'registry.example:8443',
     service: 'registry.example:8443',
     aliases: ['registry.example:8443', 'token-service', 'registry.example'],
+    realm: 'https://registry.example:8443/auth/v2/token',
     tokenLifeSeconds: 300,
     offlineGraceSeconds: 900,
     administrator: { username: 'admin', password: undefined },
+    imageManagerUrl: 'http://127.0.0.1:9002',
     serviceCredential: 'x'.repeat(32),
     logLevel: 'info',
   })
@@ -45,7 +48,7 @@ t.test('what must be set, and what comes by itself', async (t) => {
 })
 
 t.test('everything that is missing is named at once', async (t) => {
-  t.same(faultsOf({}).named, ['DATABASE_URL', 'PUBLIC_URL', 'SERVICE_CREDENTIAL', 'SIGNING_KEYS_DIR'])
+  t.same(faultsOf({}).named, Object.keys(ENV).toSorted())
 })
 
 const BAD: Readonly<Record<string, readonly string[]>> = {
@@ -56,6 +59,7 @@ const BAD: Readonly<Record<string, readonly string[]>> = {
   ADMIN_USERNAME: ['-admin', 'ad min', 'admin/x'],
   ADMIN_PASSWORD: ['short', 'x'.repeat(1025)],
   DATABASE_URL: ['mysql://127.0.0.1', 'registry', '/var/lib'],
+  IMAGE_MANAGER_URL: ['image-manager:9002', 'http://image-manager/path'],
   SERVICE_CREDENTIAL: ['too-short-a-secret'],
   LOG_LEVEL: ['loud'],
   PORT: ['65536', '-1', 'http'],

@@ -30,6 +30,7 @@ async function environment(folder: string, databaseUrl: string): Promise<Record<
     PUBLIC_URL: 'http://localhost:8500',
     DATABASE_URL: databaseUrl,
     SIGNING_KEYS_DIR: folder,
+    IMAGE_MANAGER_URL: 'http://127.0.0.1:1',
     SERVICE_CREDENTIAL: 'x'.repeat(32),
     ADMIN_PASSWORD: 'the-first-password',
   }
@@ -39,7 +40,14 @@ t.test('bad settings stop it before it listens, all told, no stack', async (t) =
   const { code, out, err } = await run('main.ts', { PORT: 'x' }).ended
   t.equal(code, 1)
   t.equal(out, '')
-  for (const name of ['PORT', 'PUBLIC_URL', 'DATABASE_URL', 'SIGNING_KEYS_DIR', 'SERVICE_CREDENTIAL']) {
+  for (const name of [
+    'PORT',
+    'PUBLIC_URL',
+    'DATABASE_URL',
+    'SIGNING_KEYS_DIR',
+    'IMAGE_MANAGER_URL',
+    'SERVICE_CREDENTIAL',
+  ]) {
     t.match(err, name)
   }
   t.notMatch(err, /^\s+at /m)

@@ -49,13 +49,15 @@ export async function up(db: Kysely<any>): Promise<void> {
     .where(sql.ref('subject'), 'is not', null)
     .execute()
 
+  await sql`create sequence tag_revisions as integer`.execute(db)
   await db.schema
     .createTable('tags')
     .addColumn('repository_id', 'uuid', (column) => column.notNull())
     .addColumn('name', name, (column) => column.notNull())
     .addColumn('digest', name, (column) => column.notNull())
-    // Raised by every change, so that two who looked at the registry cannot write what they saw in the wrong order.
-    .addColumn('revision', 'integer', (column) => column.notNull().defaultTo(1))
+    // New with every change, so that two who looked at the registry cannot write what they saw in the wrong order.
+    // From a sequence: a tag that is deleted and pushed again is not at the revision that it was at.
+    .addColumn('revision', 'integer', (column) => column.notNull().defaultTo(sql`nextval('tag_revisions')`))
     .addColumn('updated_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
     .addPrimaryKeyConstraint('tags_key', ['repository_id', 'name'])
     .addForeignKeyConstraint(
@@ -109,4 +111,5 @@ export async function down(db: Kysely<any>): Promise<void> {
   for (const table of ['admissions', 'manifest_references', 'tags', 'manifests', 'repositories']) {
     await db.schema.dropTable(table).execute()
   }
+  await sql`drop sequence tag_revisions`.execute(db)
 }

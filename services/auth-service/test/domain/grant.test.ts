@@ -1,7 +1,7 @@
 import type { Access } from '@registry-manager/oci'
 import t from 'tap'
 import type { Role } from '../../src/domain/account.ts'
-import { grant, onlyPull } from '../../src/domain/grant.ts'
+import { grant, onlyPull, outOfReach } from '../../src/domain/grant.ts'
 
 const repository = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
 const catalog: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
@@ -85,6 +85,44 @@ t.test('each of several scopes is looked at by itself, in the order of asking', 
     repository('team/a', ...ALL),
   ])
   t.strictSame(grant({ role: 'user', namespaces: ['team'] }, []), [])
+})
+
+t.test('global repositories may be pulled by everybody, and no more', async (t) => {
+  const globals = new Set(['shared/app', 'app', 'team/app', 'Bad/Name', 'catalog'])
+  const cases: readonly (readonly [Access, readonly string[]])[] = [
+    [repository('shared/app', 'pull'), ['pull']],
+    [repository('shared/app', '*'), ['pull']],
+    [repository('shared/app', 'pull', 'push', 'delete'), ['pull']],
+    [repository('shared/app', 'push'), []],
+    [repository('shared/app', 'delete'), []],
+    [repository('shared/app/sub', 'pull'), []],
+    [repository('app', 'pull'), ['pull']],
+    [repository('team/app', '*'), ALL],
+    [{ type: 'sprocket', name: 'shared/app', actions: ['pull'] }, []],
+    [{ type: 'registry', name: 'shared/app', actions: ['pull', '*'] }, []],
+  ]
+  for (const [requested, actions] of cases) {
+    const { type, name } = requested
+    t.strictSame(
+      grant({ role: 'user', namespaces: ['team'] }, [requested], globals),
+      actions.length > 0 ? [{ type, name, actions }] : [],
+      `${type}:${name}:${requested.actions.join(',')}`,
+    )
+  }
+})
+
+t.test('of which repositories it must be asked whether they are global', async (t) => {
+  const requested = [
+    repository('team/app', 'pull'),
+    repository('other/app', 'pull'),
+    repository('app', 'push'),
+    repository('Bad/Name', 'pull'),
+    repository('host:5000/app', 'pull'),
+    { type: 'sprocket', name: 'other/app', actions: ['pull'] },
+    catalog,
+  ]
+  t.strictSame(outOfReach({ role: 'user', namespaces: ['team'] }, requested), ['other/app', 'app'])
+  t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested), [])
 })
 
 t.test('only what reads is left while the database is away', async (t) => {

@@ -1,15 +1,8 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 import type { Manifest } from '../domain/manifest.ts'
 import type { RepositoryScope } from '../domain/visibility.ts'
-
-export interface Admission {
-  readonly id: string
-  readonly repository: string
-  readonly digest: string
-  readonly tag: string | null
-  readonly mediaType: string
-  readonly raw: Buffer
-}
+import { createAdmissions } from './admissions.ts'
 
 export type IndexChanges = ReturnType<typeof createIndexChanges>
 
@@ -19,41 +12,7 @@ export function createIndexChanges(db: Database) {
     (await db.selectFrom('repositories').select('id').where('name', '=', name).executeTakeFirst())?.id
 
   return {
-    async admit({ id, ...admission }: Omit<Admission, 'id'> & { id?: string }): Promise<string> {
-      const { repository, digest, tag, mediaType, raw } = admission
-      const row = await db
-        .insertInto('admissions')
-        .values({ id, repository, digest, tag, media_type: mediaType, raw })
-        .returning('id')
-        .executeTakeFirstOrThrow()
-      return row.id
-    },
-
-    async findAdmission(id: string): Promise<Admission | undefined> {
-      return db
-        .selectFrom('admissions')
-        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'raw'])
-        .where('id', '=', id)
-        .executeTakeFirst()
-    },
-
-    /** The manifest of some admission of this digest: somebody else's push that is not recorded yet. */
-    async findAdmitted(
-      repository: string,
-      digest: string,
-    ): Promise<Pick<Admission, 'mediaType' | 'raw'> | undefined> {
-      return db
-        .selectFrom('admissions')
-        .select(['media_type as mediaType', 'raw'])
-        .where('repository', '=', repository)
-        .where('digest', '=', digest)
-        .limit(1)
-        .executeTakeFirst()
-    },
-
-    async settleAdmission(id: string): Promise<void> {
-      await db.deleteFrom('admissions').where('id', '=', id).execute()
-    },
+    ...createAdmissions(db),
 
     /** Writes down a manifest, and its repository where it is the first. Answers the repository's id. */
     async putManifest(repository: string, manifest: Manifest): Promise<string> {
@@ -141,7 +100,7 @@ export function createIndexChanges(db: Database) {
       }
       const { numUpdatedRows } = await db
         .updateTable('tags')
-        .set({ digest, revision: revision + 1, updated_at: new Date() })
+        .set({ digest, revision: sql`nextval('tag_revisions')`, updated_at: new Date() })
         .where('repository_id', '=', repositoryId)
         .where('name', '=', tag)
         .where('revision', '=', revision)
@@ -151,23 +110,31 @@ export function createIndexChanges(db: Database) {
 
     /** Takes a manifest away with its tags, and the repository where it was the last. */
     async removeManifest(repository: string, digest: string): Promise<void> {
-      const repositoryId = await findId(repository)
-      if (repositoryId === undefined) return
-      await db
-        .deleteFrom('manifests')
-        .where('repository_id', '=', repositoryId)
-        .where('digest', '=', digest)
-        .execute()
-      await db
-        .deleteFrom('repositories')
-        .where('id', '=', repositoryId)
-        .where('deleting_since', 'is', null)
-        .where((eb) =>
-          eb.not(
-            eb.exists(eb.selectFrom('manifests').select('digest').where('repository_id', '=', repositoryId)),
-          ),
-        )
-        .execute()
+      await db.transaction().execute(async (tx) => {
+        // Locked first: a push that is being written down just now must be seen by the last statement.
+        const row = await tx
+          .selectFrom('repositories')
+          .select('id')
+          .where('name', '=', repository)
+          .where('deleting_since', 'is', null)
+          .forUpdate()
+          .executeTakeFirst()
+        if (row === undefined) return
+        await tx
+          .deleteFrom('manifests')
+          .where('repository_id', '=', row.id)
+          .where('digest', '=', digest)
+          .execute()
+        await tx
+          .deleteFrom('repositories')
+          .where('id', '=', row.id)
+          .where((eb) =>
+            eb.not(
+              eb.exists(eb.selectFrom('manifests').select('digest').where('repository_id', '=', row.id)),
+            ),
+          )
+          .execute()
+      })
     },
 
     async setScope(repositoryId: string, scope: RepositoryScope): Promise<void> {
@@ -216,13 +183,30 @@ export function createIndexChanges(db: Database) {
       return { manifests, blobs: blobs.map(({ digest }) => digest) }
     },
 
-    /** Takes a repository away at its deletion's end; not one that was pushed anew since another call ended it. */
-    async removeRepository(name: string): Promise<void> {
-      await db
-        .deleteFrom('repositories')
-        .where('name', '=', name)
-        .where('deleting_since', 'is not', null)
-        .execute()
+    /**
+     * Takes a repository away at its deletion's end, if nothing is in it but what was deleted: a push may have
+     * been written down meanwhile. Not one that was pushed anew since another call ended it. False when there is
+     * more to delete.
+     */
+    async removeRepository(name: string, deleted: ReadonlySet<string>): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
+        const row = await tx
+          .selectFrom('repositories')
+          .select('id')
+          .where('name', '=', name)
+          .where('deleting_since', 'is not', null)
+          .forUpdate()
+          .executeTakeFirst()
+        if (row === undefined) return true
+        const left = await tx
+          .selectFrom('manifests')
+          .select('digest')
+          .where('repository_id', '=', row.id)
+          .execute()
+        if (left.some(({ digest }) => !deleted.has(digest))) return false
+        await tx.deleteFrom('repositories').where('id', '=', row.id).execute()
+        return true
+      })
     },
   }
 }

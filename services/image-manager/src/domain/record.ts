@@ -1,4 +1,5 @@
-import type { Admission, IndexChanges } from '../adapters/index-changes.ts'
+import type { Admission } from '../adapters/admissions.ts'
+import type { IndexChanges } from '../adapters/index-changes.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
 import type { Manifest } from './manifest.ts'
 import { parseManifest } from './manifest.ts'

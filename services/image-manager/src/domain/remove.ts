@@ -43,13 +43,18 @@ export async function deleteTag(ports: RemovePorts, repository: string, tag: str
 /**
  * Deletes a repository: its manifests, indexes before what they name, then the blobs that the index knows there
  * (they could be pulled by digest otherwise, by the name's next owner too), then the index. Taken up again where
- * it was left, whenever it is called again. Answers whether there was one.
+ * it was left, whenever it is called again; a push that comes between is deleted as well.
  */
 export async function deleteRepository({ registry, index }: RemovePorts, name: string): Promise<void> {
   await index.beginDeletion(name)
-  const { manifests, blobs } = await index.listContents(name)
-  const ordered = manifests.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
-  for (const { digest } of ordered) await registry.deleteManifest(name, digest)
-  for (const digest of blobs) await registry.deleteBlob(name, digest)
-  await index.removeRepository(name)
+  const deleted = new Set<string>()
+  do {
+    const { manifests, blobs } = await index.listContents(name)
+    const ordered = manifests.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
+    for (const { digest } of ordered) {
+      await registry.deleteManifest(name, digest)
+      deleted.add(digest)
+    }
+    for (const digest of blobs) await registry.deleteBlob(name, digest)
+  } while (!(await index.removeRepository(name, deleted)))
 }

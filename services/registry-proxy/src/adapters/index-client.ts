@@ -36,10 +36,11 @@ export type Admitted = { readonly id: string } | { readonly refused: RegistryErr
 
 export function createIndexClient(imageManager: ServiceClient): IndexClient {
   return {
-    catalog: (uid, page) => imageManager.get(`/internal/catalog?${toQuery({ uid, ...page })}`, NamesPage),
+    catalog: (uid, { n, last }) =>
+      imageManager.get(`/internal/catalog?${toQuery({ uid, n, last })}`, NamesPage),
 
-    async tags(repository, page) {
-      const path = `/internal/tags?${toQuery({ repository, ...page })}`
+    async tags(repository, { n, last }) {
+      const path = `/internal/tags?${toQuery({ repository, n, last })}`
       return imageManager.get(path, NamesPage).catch(unlessStatus(404, undefined))
     },
 

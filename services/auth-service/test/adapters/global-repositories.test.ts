@@ -1,0 +1,60 @@
+import type { ServiceClient } from '@registry-manager/service-kit'
+import { ServiceCallError } from '@registry-manager/service-kit'
+import t from 'tap'
+import { createGlobalRepositories } from '../../src/adapters/global-repositories.ts'
+
+/** An image-manager that knows these global repositories, and counts what it is asked. */
+function createFake() {
+  const fake = {
+    now: 1_000_000,
+    global: ['shared/app', 'shared/b'],
+    failure: undefined as Error | undefined,
+    asked: [] as unknown[],
+    client: {
+      post: async (path: string, { names }: { names: string[] }) => {
+        fake.asked.push([path, names])
+        if (fake.failure !== undefined) throw fake.failure
+        return { global: names.filter((name) => fake.global.includes(name)) }
+      },
+    } as unknown as ServiceClient,
+  }
+  const findGlobal = createGlobalRepositories(fake.client, () => fake.now)
+  const find = async (...names: string[]) => [...(await findGlobal(names))]
+  return { fake, find }
+}
+
+t.test('those of the names that are global', async (t) => {
+  const { fake, find } = createFake()
+  t.strictSame(await find('shared/app', 'team/app', 'shared/b'), ['shared/app', 'shared/b'])
+  t.strictSame(fake.asked, [['/internal/scopes', ['shared/app', 'team/app', 'shared/b']]])
+})
+
+t.test('a global one is asked for again after five seconds, another one each time', async (t) => {
+  const { fake, find } = createFake()
+  await find('shared/app', 'team/app')
+  fake.now += 4999
+  t.strictSame(await find('shared/app', 'team/app'), ['shared/app'])
+  t.strictSame(fake.asked[1], ['/internal/scopes', ['team/app']])
+  fake.global = ['team/app']
+  t.strictSame(await find('team/app'), ['team/app'], 'one that became global is noticed at once')
+  fake.now += 1
+  t.strictSame(await find('shared/app'), [], 'one that ceased to be it, by then')
+  t.equal(fake.asked.length, 4)
+})
+
+t.test('while image-manager is away, none is but what is remembered', async (t) => {
+  const { fake, find } = createFake()
+  await find('shared/app')
+  fake.failure = new ServiceCallError('it did not answer')
+  t.strictSame(await find('shared/app', 'shared/b'), ['shared/app'])
+  fake.now += 5000
+  t.strictSame(await find('shared/app', 'shared/b'), [])
+  fake.failure = undefined
+  t.strictSame(await find('shared/app', 'shared/b'), ['shared/app', 'shared/b'])
+})
+
+t.test('a fault of ours is not taken for that', async (t) => {
+  const { fake, find } = createFake()
+  fake.failure = new TypeError('x is not a function')
+  await t.rejects(find('shared/app'), TypeError)
+})

@@ -1,0 +1,62 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { pgliteForTest } from '../../../../packages/database/test/fixtures/pglite.ts'
+import { SERVICE_CREDENTIAL, claimsOf, startAuthService } from '../fixtures/auth-service.ts'
+
+/** An image-manager whose `shared/…` repositories are global. */
+const questions: { authorization: string | undefined; url: string | undefined; names: string[] }[] = []
+const imageManager = createServer(async (request, response) => {
+  let body = ''
+  for await (const chunk of request) body += chunk
+  const { names } = JSON.parse(body) as { names: string[] }
+  questions.push({ authorization: request.headers.authorization, url: request.url, names })
+  response.end(JSON.stringify({ global: names.filter((name) => name.startsWith('shared/')) }))
+}).listen(0, '127.0.0.1')
+await once(imageManager, 'listening')
+t.teardown(() => {
+  imageManager.closeAllConnections()
+  imageManager.close()
+})
+
+const imageManagerUrl = `http://127.0.0.1:${(imageManager.address() as AddressInfo).port}`
+const { ask, clock } = await startAuthService(t, await pgliteForTest(t), { imageManagerUrl })
+const accessOf = async (scope: string, as: string) => {
+  const response = await ask({ url: `/auth/v2/token?${new URLSearchParams({ scope })}`, as })
+  return claimsOf(response.json().token).access
+}
+
+t.test('everybody who is signed in may pull a global repository', async (t) => {
+  const pull = [{ type: 'repository', name: 'shared/app', actions: ['pull'] }]
+  for (const as of ['alice', 'olga'])
+    t.strictSame(await accessOf('repository:shared/app:pull,push', as), pull, as)
+  t.strictSame(await accessOf('repository:shared/app:push', 'alice'), [])
+  t.strictSame(await accessOf('repository:other/app:pull', 'alice'), [])
+  t.strictSame(questions[0], {
+    authorization: `Bearer ${SERVICE_CREDENTIAL}`,
+    url: '/internal/scopes',
+    names: ['shared/app'],
+  })
+  t.equal(
+    (await ask({ url: '/auth/v2/token?scope=repository:shared/app:pull' })).statusCode,
+    401,
+    'nobody else',
+  )
+})
+
+t.test('nobody is asked about what is in reach', async (t) => {
+  questions.length = 0
+  await accessOf('repository:team/app:pull registry:catalog:*', 'alice')
+  await accessOf('repository:other/app:pull repository:app:pull', 'root')
+  t.same(questions, [])
+})
+
+t.test('without image-manager a token is answered all the same, with less', async (t) => {
+  clock.ahead += 10_000
+  imageManager.closeAllConnections()
+  imageManager.close()
+  t.strictSame(await accessOf('repository:shared/app:pull repository:team/app:pull', 'alice'), [
+    { type: 'repository', name: 'team/app', actions: ['pull'] },
+  ])
+})

@@ -1,0 +1,52 @@
+import type { Database } from '@registry-manager/database'
+
+/** A manifest on its way to the registry: what became of it is asked there. */
+export interface Admission {
+  readonly id: string
+  readonly repository: string
+  readonly digest: string
+  readonly tag: string | null
+  readonly mediaType: string
+  readonly raw: Buffer
+}
+
+/** Manifests that were admitted and not yet written down. */
+export function createAdmissions(db: Database) {
+  return {
+    async admit({ id, ...admission }: Omit<Admission, 'id'> & { id?: string }): Promise<string> {
+      const { repository, digest, tag, mediaType, raw } = admission
+      const row = await db
+        .insertInto('admissions')
+        .values({ id, repository, digest, tag, media_type: mediaType, raw })
+        .returning('id')
+        .executeTakeFirstOrThrow()
+      return row.id
+    },
+
+    async findAdmission(id: string): Promise<Admission | undefined> {
+      return db
+        .selectFrom('admissions')
+        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'raw'])
+        .where('id', '=', id)
+        .executeTakeFirst()
+    },
+
+    /** The manifest of some admission of this digest: somebody else's push that is not recorded yet. */
+    async findAdmitted(
+      repository: string,
+      digest: string,
+    ): Promise<Pick<Admission, 'mediaType' | 'raw'> | undefined> {
+      return db
+        .selectFrom('admissions')
+        .select(['media_type as mediaType', 'raw'])
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .limit(1)
+        .executeTakeFirst()
+    },
+
+    async settleAdmission(id: string): Promise<void> {
+      await db.deleteFrom('admissions').where('id', '=', id).execute()
+    },
+  }
+}
