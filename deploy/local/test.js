@@ -17,7 +17,7 @@ const STEPS = [
   {
     name: 'end-to-end tests',
     tests: true,
-    command: ['tap', 'run', '--reporter=tap', '--jobs=1', '--timeout=600', 'test-e2e'],
+    command: ['tap', 'run', '--reporter=tap', '--jobs=1', '--timeout=600', 'test-e2e/*.test.ts'],
   },
 ]
 
