@@ -7,7 +7,7 @@ import { temporaryFolder } from './cleanup.ts'
 
 /** Starts a Postgres with its default settings and an empty database. Answers its URL. */
 export async function startPostgres(): Promise<string> {
-  const found = findPostgres()
+  const found = await findPostgres()
   if ('reason' in found) throw new Error(found.reason)
   const { uid, gid } = postgresUser()
   const user = uid === undefined || gid === undefined ? undefined : { uid, gid }
