@@ -59,7 +59,8 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       const beyond = outOfReach(account, scopes ?? [])
       const globals = beyond.length > 0 ? await findGlobal(beyond) : undefined
       const granted = scopes && grant(account, scopes, globals)
-      const access = granted && offline ? onlyPull(granted) : granted
+      // Never an identity token then: it would speak for the whole account, and outlive the outage.
+      const access = offline ? onlyPull(granted ?? []) : granted
       return issue({ sub: account.username, uid: account.id, gen: account.generation }, access, notAfter)
     },
     forService: (name, access) => issue({ sub: `service:${name}` }, access),

@@ -41,6 +41,10 @@ t.test('while the database is away, tokens only pull', async (t) => {
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
+t.test('while the database is away, nobody gets an identity token', async (t) => {
+  t.strictSame((await issuer.forAccount({ account, scopes: null, offline: true })).access, [])
+})
+
 t.test('what a token must not outlive shortens it', async (t) => {
   const issued = await issuer.forAccount({ account, scopes: [], notAfter: 1_700_000_100 })
   t.equal(issued.expiresIn, 100)
