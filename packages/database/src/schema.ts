@@ -1,4 +1,4 @@
-import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 
 type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
 
@@ -59,7 +59,18 @@ export interface ManifestsTable {
   annotations: JSONColumnType<Record<string, string>> | null
   /** As it was pushed. */
   raw: Buffer
+  /** Its sha512 digest. */
+  sha512: GeneratedAlways<string>
+  /** Whether it is here alone: an index that the registry cannot take. */
+  kept: Generated<boolean>
   pushed_at: Timestamp
+}
+
+/** A blob that was pushed by a sha512 digest, and how the registry calls it. */
+export interface BlobAliasesTable {
+  repository: string
+  sha512: string
+  sha256: string
 }
 
 export interface TagsTable {
@@ -99,4 +110,5 @@ export interface Schema {
   tags: TagsTable
   manifest_references: ManifestReferencesTable
   admissions: AdmissionsTable
+  blob_aliases: BlobAliasesTable
 }

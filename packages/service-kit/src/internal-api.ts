@@ -51,8 +51,23 @@ export const AccountAnswer = Type.Object({
 export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)
 export const ScopesAnswer = Type.Object({ global: Type.Array(Type.String()) })
 
-/** `POST /internal/admissions` of image-manager: a manifest may be pushed. */
-export const AdmissionAnswer = Type.Object({ id: Type.String() })
+/**
+ * `POST /internal/admissions` of image-manager: a manifest may be pushed, under that digest where it is not by a
+ * tag; or it is kept, for the registry could not take it; or it is refused.
+ */
+export const AdmissionAnswer = Type.Union([
+  Type.Object({ outcome: Type.Literal('admitted'), id: Type.String(), digest: Type.String() }),
+  Type.Object({
+    outcome: Type.Literal('kept'),
+    digest: Type.String(),
+    subject: Type.Union([Type.String(), Type.Null()]),
+  }),
+  Type.Object({
+    outcome: Type.Literal('refused'),
+    code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID']),
+    message: Type.String(),
+  }),
+])
 
 /** `POST /internal/admissions/{id}/record`: what the registry has of it; null where it has nothing. */
 export const RecordAnswer = Type.Object({
@@ -60,7 +75,23 @@ export const RecordAnswer = Type.Object({
   subject: Type.Union([Type.String(), Type.Null()]),
 })
 
-/** `DELETE /internal/manifests`: whether there was what was to be deleted. */
+/** `GET /internal/manifests`: a manifest of the index. `kept`: the registry has it not. */
+export const ManifestAnswer = Type.Object({
+  digest: Type.String(),
+  mediaType: Type.String(),
+  kept: Type.Boolean(),
+  /** Base64. */
+  raw: Type.String(),
+})
+
+/** `POST /internal/blob-aliases`: a blob was pushed by a sha512 digest. */
+export const BlobAlias = Type.Object(
+  { repository: Type.String(), sha512: Type.String(), sha256: Type.String() },
+  closed,
+)
+export const BlobAliasAnswer = Type.Object({ known: Type.Literal(true) })
+
+/** `DELETE /internal/manifests` and `/internal/blobs`: whether there was what was to be deleted. */
 export const RemovalAnswer = Type.Object({ deleted: Type.Boolean() })
 
 /** `GET /internal/catalog` and `GET /internal/tags`: a page of names, and whether more follow. */

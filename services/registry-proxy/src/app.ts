@@ -9,6 +9,7 @@ import {
 } from '@registry-manager/service-kit'
 import { createIndexClient } from './adapters/index-client.ts'
 import { createManifestSender } from './adapters/manifest-sender.ts'
+import { createUploadStatus } from './adapters/upload-status.ts'
 import type { RegistryProxyConfig } from './config.ts'
 import { v2 } from './routes/v2.ts'
 
@@ -47,6 +48,7 @@ export async function createRegistryProxy(
     gate,
     index: createIndexClient(imageManager),
     sendManifest: createManifestSender(registryUrl),
+    findUploaded: createUploadStatus(registryUrl),
   })
   // Who sends `Expect: 100-continue` is told to go on once it is decided, not before.
   publicApp.server.on('checkContinue', (request, response) => publicApp.routing(request, response))

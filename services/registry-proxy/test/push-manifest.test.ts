@@ -74,12 +74,16 @@ for (const status of [400, 404, 413, 500]) {
   })
 }
 
-t.test('a manifest that image-manager calls malformed does not reach the registry', async (t) => {
-  images.answers.set('POST /internal/admissions', { status: 400, body: { status: 400 } })
-  const answer = await put()
-  t.same([answer.status, answer.code], [400, 'MANIFEST_INVALID'])
-  t.same(upstream.requests, [])
-})
+for (const code of ['MANIFEST_INVALID', 'DIGEST_INVALID'] as const) {
+  t.test(`a manifest that image-manager refuses as ${code} does not reach the registry`, async (t) => {
+    const body = { outcome: 'refused', code, message: 'what was wrong' }
+    images.answers.set('POST /internal/admissions', { body })
+    const answer = await put()
+    t.same([answer.status, answer.code], [400, code])
+    t.match(answer.body.toString(), /what was wrong/)
+    t.same(upstream.requests, [])
+  })
+}
 
 for (const away of ['down', 'answering 503'] as const) {
   t.test(`while image-manager is ${away} nothing reaches the registry`, async (t) => {

@@ -28,7 +28,7 @@ const CASES: readonly [string, string, number | undefined][] = [
   ['GET', '/v2/', undefined],
   ['GET', '/v2/team/app/manifests/latest', undefined],
   ['HEAD', `/v2/team/app/blobs/${DIGEST}`, undefined],
-  ['DELETE', `/v2/team/app/blobs/${DIGEST}`, undefined],
+  ['DELETE', upload, undefined],
   ['PUT', '/v2/team/app/manifests/latest', 1000],
   ['POST', '/v2/team/app/blobs/uploads/', 0],
   ['PATCH', upload, 5],
@@ -49,7 +49,7 @@ for (const [method, target, size] of CASES) {
 }
 
 const there = await startProxy(t)
-const permitted = there.bearer([repositoryAccess('team/app', 'pull', 'delete')])
+const permitted = there.bearer([repositoryAccess('team/app', 'pull', 'push')])
 const body = JSON.stringify({ errors: [{ code: 'UNAVAILABLE', message: 'of the registry', detail: null }] })
 
 for (const status of [429, 500, 502, 503, 504]) {
@@ -61,7 +61,7 @@ for (const status of [429, 500, 502, 503, 504]) {
         { 'retry-after': '0', 'content-type': 'application/json' },
         body,
       )
-      const answer = await ask(there.port, `/v2/team/app/blobs/${DIGEST}`, {
+      const answer = await ask(there.port, method === 'DELETE' ? upload : `/v2/team/app/blobs/${DIGEST}`, {
         method,
         authorization: permitted,
       })

@@ -64,10 +64,3 @@ t.test('a closing PUT without a body', async (t) => {
   t.equal(sent.body.length, 0)
   t.equal(sent.headers['content-length'], '0')
 })
-
-t.test('the range of a chunk is told', async (t) => {
-  const headers = { 'content-range': '0-2', 'content-length': '3' }
-  await ask(port, path, { method: 'PATCH', authorization, headers, body: 'abc' })
-  t.equal(upstream.only().headers['content-range'], '0-2')
-  t.equal(upstream.only().url, '/v2/team/app/blobs/uploads/u1?_state=s')
-})

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Manifest } from '../domain/manifest.ts'
 import type { RepositoryScope } from '../domain/visibility.ts'
 import { createAdmissions } from './admissions.ts'
+import { createBlobAliases } from './blob-aliases.ts'
 
 export type IndexChanges = ReturnType<typeof createIndexChanges>
 
@@ -13,9 +14,13 @@ export function createIndexChanges(db: Database) {
 
   return {
     ...createAdmissions(db),
+    ...createBlobAliases(db),
 
-    /** Writes down a manifest, and its repository where it is the first. Answers the repository's id. */
-    async putManifest(repository: string, manifest: Manifest): Promise<string> {
+    /**
+     * Writes down a manifest, and its repository where it is the first; `kept` where it is here alone. Answers the
+     * repository's id.
+     */
+    async putManifest(repository: string, manifest: Manifest, kept = false): Promise<string> {
       return db.transaction().execute(async (tx) => {
         const { id } = await tx
           .insertInto('repositories')
@@ -34,6 +39,7 @@ export function createIndexChanges(db: Database) {
             subject: subject ?? null,
             annotations: annotations === undefined ? null : JSON.stringify(annotations),
             raw,
+            kept,
           })
           .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doNothing())
           .executeTakeFirst()
@@ -51,21 +57,29 @@ export function createIndexChanges(db: Database) {
         .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
         .select('digest')
         .where('repositories.name', '=', repository)
-        .where('digest', '=', digest)
+        .where((eb) => eb.or([eb('digest', '=', digest), eb('sha512', '=', digest)]))
         .executeTakeFirst()
       return row !== undefined
     },
 
-    /** The revision of a tag; 0 where there is none. To be read before the registry is asked. */
-    async tagRevision(repository: string, tag: string): Promise<number> {
+    /**
+     * The revision of a tag, 0 where there is none, and whether its manifest is one that the registry has not. To
+     * be read before the registry is asked.
+     */
+    async findTag(repository: string, tag: string): Promise<{ revision: number; kept: boolean }> {
       const row = await db
         .selectFrom('tags')
         .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
-        .select('revision')
+        .innerJoin('manifests', (join) =>
+          join
+            .onRef('manifests.repository_id', '=', 'tags.repository_id')
+            .onRef('manifests.digest', '=', 'tags.digest'),
+        )
+        .select(['tags.revision', 'manifests.kept'])
         .where('repositories.name', '=', repository)
         .where('tags.name', '=', tag)
         .executeTakeFirst()
-      return row?.revision ?? 0
+      return row ?? { revision: 0, kept: false }
     },
 
     /**
@@ -176,9 +190,9 @@ export function createIndexChanges(db: Database) {
         .selectFrom('manifest_references')
         .innerJoin('repositories', 'repositories.id', 'manifest_references.repository_id')
         .select('digest')
-        .distinct()
         .where('repositories.name', '=', name)
         .where('kind', '!=', 'manifest')
+        .union(db.selectFrom('blob_aliases').select('sha512 as digest').where('repository', '=', name))
         .execute()
       return { manifests, blobs: blobs.map(({ digest }) => digest) }
     },

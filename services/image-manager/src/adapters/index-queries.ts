@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import type { Reference } from '@registry-manager/oci'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
 
@@ -25,6 +26,14 @@ export interface ReferrerRow {
   readonly artifactType: string | null
   readonly annotations: Record<string, string> | null
   readonly size: number
+}
+
+export interface ManifestRow {
+  readonly digest: string
+  readonly mediaType: string
+  readonly raw: Buffer
+  /** Whether it is here alone: the registry has it not. */
+  readonly kept: boolean
 }
 
 export type IndexQueries = ReturnType<typeof createIndexQueries>
@@ -141,21 +150,27 @@ export function createIndexQueries(db: Database) {
         .execute()
     },
 
-    /** A tag's manifest, as it was pushed. */
-    async findTagged(
-      repositoryId: string,
-      tag: string,
-    ): Promise<{ digest: string; raw: Buffer } | undefined> {
-      return db
-        .selectFrom('tags')
-        .innerJoin('manifests', (join) =>
-          join
-            .onRef('manifests.repository_id', '=', 'tags.repository_id')
-            .onRef('manifests.digest', '=', 'tags.digest'),
-        )
-        .select(['manifests.digest', 'manifests.raw'])
-        .where('tags.repository_id', '=', repositoryId)
-        .where('tags.name', '=', tag)
+    /** What a tag or a digest names, as it was pushed. */
+    async findManifest(repository: string, reference: Reference): Promise<ManifestRow | undefined> {
+      const manifests = db
+        .selectFrom('manifests')
+        .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+        .select(['manifests.digest', 'media_type as mediaType', 'raw', 'kept'])
+        .where('repositories.name', '=', repository)
+        .where('deleting_since', 'is', null)
+      if ('tag' in reference) {
+        return manifests
+          .innerJoin('tags', (join) =>
+            join
+              .onRef('tags.repository_id', '=', 'manifests.repository_id')
+              .onRef('tags.digest', '=', 'manifests.digest'),
+          )
+          .where('tags.name', '=', reference.tag)
+          .executeTakeFirst()
+      }
+      const { digest } = reference
+      return manifests
+        .where((eb) => eb.or([eb('manifests.digest', '=', digest), eb('sha512', '=', digest)]))
         .executeTakeFirst()
     },
   }

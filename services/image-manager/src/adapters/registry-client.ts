@@ -15,6 +15,8 @@ export interface RegistryClient {
   putManifest(repository: string, reference: string, manifest: RegistryManifest): Promise<void>
   /** Whether there was one. */
   deleteManifest(repository: string, digest: string): Promise<boolean>
+  /** The digest that the registry itself calls a blob by; undefined when there is none. */
+  headBlob(repository: string, digest: string): Promise<string | undefined>
   deleteBlob(repository: string, digest: string): Promise<boolean>
 }
 
@@ -84,6 +86,11 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     async deleteManifest(repository, digest) {
       const access = repositoryAccess(repository, 'delete')
       return (await send('DELETE', manifestPath(repository, digest), access, 202)) !== undefined
+    },
+    async headBlob(repository, digest) {
+      const access = repositoryAccess(repository, 'pull')
+      const answer = await send('HEAD', `/v2/${repository}/blobs/${digest}`, access, 200)
+      return answer?.headers.get('docker-content-digest') ?? undefined
     },
     async deleteBlob(repository, digest) {
       const access = repositoryAccess(repository, 'delete')

@@ -23,6 +23,12 @@ const INDEX_TYPES = new Set([
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ])
 
+/** The digest of bytes in the algorithm of another digest. Source: OCI image-spec 1.1, descriptor.md, "Digests". */
+export function digestLike(digest: string, raw: Buffer): string {
+  const [algorithm = ''] = digest.split(':', 1)
+  return `${algorithm}:${createHash(algorithm).update(raw).digest('hex')}`
+}
+
 /** Whether a media type is an index's: a manifest of manifests. */
 export function isIndex(mediaType: string): boolean {
   return INDEX_TYPES.has(mediaType)

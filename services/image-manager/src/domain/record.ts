@@ -11,7 +11,7 @@ export interface RecordPorts {
     | 'putManifest'
     | 'hasManifest'
     | 'findAdmitted'
-    | 'tagRevision'
+    | 'findTag'
     | 'setTag'
     | 'settleAdmission'
     | 'removeManifest'
@@ -41,12 +41,16 @@ export async function recordAdmission(
   return there ? parsed.manifest : undefined
 }
 
-/** Brings a tag of the index to what the registry says: compare and set, until nobody came between. */
+/**
+ * Brings a tag of the index to what the registry says: compare and set, until nobody came between. A tag of a
+ * manifest that is kept here stays until the registry has one of that name.
+ */
 export async function followTag(ports: RecordPorts, repository: string, tag: string): Promise<void> {
   const { registry, index } = ports
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const revision = await index.tagRevision(repository, tag)
+    const { revision, kept } = await index.findTag(repository, tag)
     const digest = await registry.headManifest(repository, tag)
+    if (digest === undefined && kept) return
     if (digest !== undefined && !(await knowManifest(ports, repository, digest))) continue
     if (await index.setTag(repository, tag, digest, revision)) return
   }
@@ -54,7 +58,7 @@ export async function followTag(ports: RecordPorts, repository: string, tag: str
 }
 
 /** Sees to it that the index has a manifest which the registry named. False when it went away meanwhile. */
-async function knowManifest(
+export async function knowManifest(
   { registry, index }: RecordPorts,
   repository: string,
   digest: string,

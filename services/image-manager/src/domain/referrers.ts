@@ -15,7 +15,7 @@ export interface ReferrerDescriptor {
  * Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
  */
 export async function findReferrers(
-  queries: Pick<IndexQueries, 'findRepository' | 'listReferrers' | 'findTagged'>,
+  queries: Pick<IndexQueries, 'findRepository' | 'listReferrers' | 'findManifest'>,
   repository: string,
   digest: string,
   artifactType: string | undefined,
@@ -23,14 +23,16 @@ export async function findReferrers(
   const found = await queries.findRepository(repository)
   if (found === undefined) return []
   const rows = await queries.listReferrers(found.id, digest)
-  const fallback = await queries.findTagged(found.id, fallbackTag(digest))
+  const fallback = await queries.findManifest(repository, { tag: fallbackTag(digest) })
   const all = [...(fallback === undefined ? [] : descriptorsOf(fallback.raw)), ...rows.map(toDescriptor)]
   const unique = new Map(all.map((descriptor) => [descriptor.digest, descriptor]))
   return [...unique.values()].filter((one) => artifactType === undefined || one.artifactType === artifactType)
 }
 
+/** Source: OCI distribution-spec 1.1, "Referrers Tag Schema": the encoded part is cut after 64 characters. */
 function fallbackTag(digest: string): string {
-  return digest.replace(':', '-').slice(0, 128)
+  const [algorithm = '', encoded = ''] = digest.split(':')
+  return `${algorithm}-${encoded.slice(0, 64)}`
 }
 
 function toDescriptor({

@@ -3,6 +3,9 @@ import { parseReference } from '@registry-manager/oci'
 import type { AccountFacts } from '@registry-manager/service-kit'
 import {
   AdmissionAnswer,
+  BlobAlias,
+  BlobAliasAnswer,
+  ManifestAnswer,
   NamesPage,
   ProblemError,
   RecordAnswer,
@@ -14,11 +17,11 @@ import {
 } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 import type { IndexQueries } from '../adapters/index-queries.ts'
-import { parseManifest } from '../domain/manifest.ts'
+import { admitManifest } from '../domain/admit.ts'
 import { recordAdmission } from '../domain/record.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
-import { deleteManifest, deleteTag } from '../domain/remove.ts'
+import { deleteBlob, deleteManifest, deleteTag } from '../domain/remove.ts'
 import { catalogVisibility } from '../domain/visibility.ts'
 
 export interface InternalRoutesOptions extends RemovePorts {
@@ -42,16 +45,12 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
 
   app.post(
     '/internal/admissions',
-    { bodyLimit: 5 * 1024 * 1024, schema: { querystring: Admitted, response: { 201: AdmissionAnswer } } },
-    async ({ query, body }, reply) => {
-      const { repository } = query
+    { bodyLimit: 5 * 1024 * 1024, schema: { querystring: Admitted, response: { 200: AdmissionAnswer } } },
+    async ({ query, body }) => {
+      const { repository, type } = query
       const reference = parseReference(query.reference) ?? badReference()
-      const parsed = parseManifest(body as unknown as Buffer, query.type)
-      if ('malformed' in parsed) throw new ProblemError({ status: 400, detail: parsed.malformed })
       if (await index.isBeingDeleted(repository)) throw unavailable('the repository is being deleted', 2)
-      const { digest, mediaType, raw } = parsed.manifest
-      const tag = 'tag' in reference ? reference.tag : null
-      return reply.code(201).send({ id: await index.admit({ repository, digest, tag, mediaType, raw }) })
+      return admitManifest(options, { repository, reference, type, raw: body as unknown as Buffer })
     },
   )
 
@@ -75,6 +74,17 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     },
   )
 
+  app.get(
+    '/internal/manifests',
+    { schema: { querystring: Named, response: { 200: ManifestAnswer } } },
+    async ({ query }) => {
+      const reference = parseReference(query.reference) ?? badReference()
+      const found = await queries.findManifest(query.repository, reference)
+      if (found === undefined) throw new ProblemError({ status: 404, detail: 'there is no such manifest' })
+      return { ...found, raw: found.raw.toString('base64') }
+    },
+  )
+
   app.delete(
     '/internal/manifests',
     { schema: { querystring: Named, response: { 200: RemovalAnswer } } },
@@ -86,6 +96,26 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
           : await deleteManifest(options, query.repository, reference.digest)
       return { deleted }
     },
+  )
+
+  app.post(
+    '/internal/blob-aliases',
+    { schema: { body: BlobAlias, response: { 200: BlobAliasAnswer } } },
+    async ({ body }) => {
+      await index.aliasBlob(body.repository, body.sha512, body.sha256)
+      return { known: true as const }
+    },
+  )
+
+  app.delete(
+    '/internal/blobs',
+    {
+      schema: {
+        querystring: Type.Object({ repository: Type.String(), digest: Type.String() }),
+        response: { 200: RemovalAnswer },
+      },
+    },
+    async ({ query }) => ({ deleted: await deleteBlob(options, query.repository, query.digest) }),
   )
 
   app.get(

@@ -1,7 +1,9 @@
-import type { RegistryError } from '@registry-manager/oci'
+import type { Reference } from '@registry-manager/oci'
 import type { ServiceClient } from '@registry-manager/service-kit'
 import {
   AdmissionAnswer,
+  BlobAliasAnswer,
+  ManifestAnswer,
   NamesPage,
   RecordAnswer,
   ReferrersAnswer,
@@ -23,16 +25,33 @@ export interface IndexClient {
   /** Undefined when there is no such repository. */
   tags(repository: string, page: IndexPage): Promise<Static<typeof NamesPage> | undefined>
   referrers(repository: string, digest: string, artifactType: string | undefined): Promise<Descriptors>
+  /** A manifest that the index knows; undefined when it knows none. */
+  findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
   /** Whether there was such a manifest or tag. */
-  deleteManifest(repository: string, reference: string): Promise<boolean>
+  deleteManifest(repository: string, reference: Reference): Promise<boolean>
+  /** Whether there was such a blob, under any of its names. */
+  deleteBlob(repository: string, digest: string): Promise<boolean>
+  /** Says under which sha512 a blob was pushed. */
+  aliasBlob(alias: { repository: string; sha512: string; sha256: string }): Promise<void>
   /** Says that a manifest is on its way to the registry. */
-  admit(repository: string, reference: string, type: string, manifest: Buffer): Promise<Admitted>
+  admit(
+    repository: string,
+    reference: Reference,
+    type: string,
+    manifest: Buffer,
+  ): Promise<Static<typeof AdmissionAnswer>>
   /** Has written down what the registry has of it. */
   record(admission: string): Promise<Static<typeof RecordAnswer>>
   discard(admission: string): Promise<void>
 }
 
-export type Admitted = { readonly id: string } | { readonly refused: RegistryError }
+export interface IndexedManifest {
+  readonly digest: string
+  readonly mediaType: string
+  /** Whether the index alone has it, and not the registry. */
+  readonly kept: boolean
+  readonly raw: Buffer
+}
 
 export function createIndexClient(imageManager: ServiceClient): IndexClient {
   return {
@@ -49,15 +68,29 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       return (await imageManager.get(path, ReferrersAnswer)).manifests
     },
 
+    async findManifest(repository, reference) {
+      const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
+      const found = await imageManager.get(path, ManifestAnswer).catch(unlessStatus(404, undefined))
+      return found && { ...found, raw: Buffer.from(found.raw, 'base64') }
+    },
+
     async deleteManifest(repository, reference) {
-      const path = `/internal/manifests?${toQuery({ repository, reference })}`
+      const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
       return (await imageManager.delete(path, RemovalAnswer)).deleted
     },
 
-    async admit(repository, reference, type, manifest) {
-      const path = `/internal/admissions?${toQuery({ repository, reference, type })}`
-      const refused: RegistryError = { code: 'MANIFEST_INVALID' }
-      return imageManager.postBytes(path, manifest, AdmissionAnswer).catch(unlessStatus(400, { refused }))
+    async deleteBlob(repository, digest) {
+      const path = `/internal/blobs?${toQuery({ repository, digest })}`
+      return (await imageManager.delete(path, RemovalAnswer)).deleted
+    },
+
+    async aliasBlob(alias) {
+      await imageManager.post('/internal/blob-aliases', alias, BlobAliasAnswer)
+    },
+
+    admit: (repository, reference, type, manifest) => {
+      const path = `/internal/admissions?${toQuery({ repository, reference: textOf(reference), type })}`
+      return imageManager.postBytes(path, manifest, AdmissionAnswer)
     },
 
     record: (admission) => imageManager.post(`/internal/admissions/${admission}/record`, {}, RecordAnswer),
@@ -66,6 +99,10 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       await imageManager.delete(`/internal/admissions/${admission}`, RemovalAnswer)
     },
   }
+}
+
+function textOf(reference: Reference): string {
+  return 'tag' in reference ? reference.tag : reference.digest
 }
 
 function unlessStatus<Value>(status: number, value: Value): (error: unknown) => Value {

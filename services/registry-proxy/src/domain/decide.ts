@@ -1,4 +1,4 @@
-import type { Access, RegistryRequest } from '@registry-manager/oci'
+import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
 import type { Caller } from '@registry-manager/service-kit'
 import { holds, permits, repositoryAccess } from '@registry-manager/oci'
 import { accessCheckedUpstream, requiredAccess } from './required-access.ts'
@@ -18,11 +18,17 @@ export type Decision =
     }
   | { readonly outcome: 'insufficient'; readonly required: readonly Access[] }
   | { readonly outcome: 'foreign-upload' }
-  /** The index answers, not the registry: lists, and deletions of manifests, which change lists. */
+  /**
+   * The index answers, not the registry: lists, deletions (which change lists, and know every name of a thing), and
+   * manifests by their sha512, which the registry does not know them by.
+   */
   | { readonly outcome: 'index'; readonly asked: IndexRequest }
 
 /** What image-manager is asked for. */
-export type IndexRequest = Extract<RegistryRequest, { kind: 'catalog' | 'tags' | 'referrers' | 'manifest' }>
+export type IndexRequest = Extract<
+  RegistryRequest,
+  { kind: 'catalog' | 'tags' | 'referrers' | 'manifest' | 'blob' }
+>
 
 /** Decides on a request: refused unless everything it needs is held. */
 export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: string): Decision {
@@ -35,7 +41,12 @@ export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: str
   if (asked.kind === 'catalog' || asked.kind === 'tags' || asked.kind === 'referrers') {
     return { outcome: 'index', asked }
   }
-  if (asked.kind === 'manifest' && asked.method === 'DELETE') return { outcome: 'index', asked }
+  if ((asked.kind === 'manifest' || asked.kind === 'blob') && asked.method === 'DELETE') {
+    return { outcome: 'index', asked }
+  }
+  if (asked.kind === 'manifest' && asked.method !== 'PUT' && isBySha512(asked.reference)) {
+    return { outcome: 'index', asked }
+  }
   if (asked.kind === 'upload' && !isBound(uploadSecret, { ...asked, uid: caller.uid }, asked.binding)) {
     return { outcome: 'foreign-upload' }
   }
@@ -45,10 +56,18 @@ export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: str
   return { outcome: 'forward', upstream: toUpstreamRequest(request), serviceAccess }
 }
 
-/** A mount from where the caller may not pull becomes an ordinary upload: it says nothing about the blob. */
+function isBySha512(reference: Reference): boolean {
+  return 'digest' in reference && reference.digest.startsWith('sha512:')
+}
+
+/**
+ * A mount from where the caller may not pull becomes an ordinary upload: it says nothing about the blob. So does one
+ * by a sha512 digest: distribution says yes to it, and then cannot find the blob.
+ */
 function withPermittedMount(request: ForwardedRequest, held: readonly Access[]): ForwardedRequest {
   if (request.kind !== 'upload-start' || request.mount === undefined) return request
-  const allowed = permits(held, repositoryAccess(request.mount.from, 'pull'))
+  const { from, digest } = request.mount
+  const allowed = permits(held, repositoryAccess(from, 'pull')) && !digest.startsWith('sha512:')
   return allowed ? request : { ...request, mount: undefined }
 }
 

@@ -1,14 +1,15 @@
+import type { RegistryRequest } from '@registry-manager/oci'
 import type { Caller } from '@registry-manager/service-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { IndexClient } from '../adapters/index-client.ts'
+import type { IndexClient, IndexedManifest } from '../adapters/index-client.ts'
 import type { IndexRequest } from '../domain/decide.ts'
 import { refuse } from './refuse.ts'
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 
 /**
- * Answers what the index knows better than the registry: lists that are filtered and page well, referrers, and
- * deletions of manifests and tags.
+ * Answers what the index knows better than the registry: lists that are filtered and page well, referrers,
+ * manifests by their sha512, and deletions.
  * Source: OCI distribution-spec 1.1, "Listing Tags", "Listing Referrers", "Deleting Manifests"; distribution's API for the catalog.
  */
 export async function answerFromIndex(
@@ -41,15 +42,38 @@ export async function answerFromIndex(
       return reply.type(INDEX_TYPE).send(body)
     }
     case 'manifest': {
-      const { repository, reference } = asked
-      const deleted = await index.deleteManifest(
-        repository,
-        'tag' in reference ? reference.tag : reference.digest,
-      )
+      const { repository, reference, method } = asked
+      if (method !== 'DELETE') {
+        const found = await index.findManifest(repository, reference)
+        return found === undefined
+          ? refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
+          : sendManifest(reply, asked, found)
+      }
+      const deleted = await index.deleteManifest(repository, reference)
       if (!deleted) return refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
       return reply.code(202).send()
     }
+    case 'blob': {
+      const deleted = await index.deleteBlob(asked.repository, asked.digest)
+      if (!deleted) return refuse(request, reply, { code: 'BLOB_UNKNOWN' })
+      return reply.code(202).send()
+    }
   }
+}
+
+/** Answers with a manifest that the index holds. Source: OCI distribution-spec 1.1, "Pulling manifests". */
+export function sendManifest(
+  reply: FastifyReply,
+  { reference }: Extract<RegistryRequest, { kind: 'manifest' }>,
+  { mediaType, digest, raw }: IndexedManifest,
+) {
+  const headers = {
+    'content-type': mediaType,
+    'content-length': raw.length,
+    'docker-content-digest': 'digest' in reference ? reference.digest : digest,
+    etag: `"${digest}"`,
+  }
+  return reply.code(200).headers(headers).send(raw)
 }
 
 /** Source: RFC 8288; the parameters in the order in which distribution writes them. */

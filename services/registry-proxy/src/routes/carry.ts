@@ -9,6 +9,7 @@ import type { UpstreamRequest } from '../domain/upstream-request.ts'
 import type { PushManifestPorts } from './push-manifest.ts'
 import { pushManifest } from './push-manifest.ts'
 import { readWhole } from './read-whole.ts'
+import { finishAnswer } from './finish-answer.ts'
 import { refuse } from './refuse.ts'
 
 export interface CarryOptions extends PushManifestPorts {
@@ -86,7 +87,15 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
         return toRequestHeaders(asked, upstream, headers as IncomingHttpHeaders, token)
       },
       rewriteHeaders: (headers, request) =>
-        toResponseHeaders(headers as never, registry, carriageOf(request).caller, uploadSecret),
+        toResponseHeaders(headers as never, {
+          ...carriageOf(request),
+          registryUrl: registry,
+          uploadSecret,
+        }),
+      onResponse: (request, reply, answer) => {
+        const order = { index: options.index, asked: carriageOf(request).asked }
+        void finishAnswer(order, request as never, reply as never, answer as never)
+      },
       queryString: (_search, _url, request) => carriageOf(request).upstream.query,
       onError: (reply, { error }) => answerFailure(reply as unknown as FastifyReply, error),
     },

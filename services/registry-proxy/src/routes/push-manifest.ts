@@ -3,6 +3,7 @@ import type { IndexClient } from '../adapters/index-client.ts'
 import type { SendManifest } from '../adapters/manifest-sender.ts'
 import { toRequestHeaders } from '../domain/request-headers.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
+import { toUpstreamRequest } from '../domain/upstream-request.ts'
 import type { Carriage } from './carry.ts'
 import { refuse } from './refuse.ts'
 
@@ -16,24 +17,32 @@ export interface PushManifestPorts {
 /**
  * Pushes a manifest: image-manager admits it, the registry takes it, image-manager writes down what the
  * registry has then. So lists are right the moment a push returns. Where it cannot be written down the answer
- * is 503: the push may be repeated, and what is pending is settled later.
+ * is 503: the push may be repeated, and what is pending is settled later. What the registry cannot take is kept by
+ * image-manager, and never goes there; what is pushed by its sha512 goes there by its sha256.
  * Source: OCI distribution-spec 1.1, "Pushing Manifests", `OCI-Subject`.
  */
 export async function pushManifest(
   ports: PushManifestPorts,
-  { asked, upstream, caller, token }: Carriage,
+  { asked, caller, token }: Carriage,
   manifest: Buffer,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
   if (asked.kind !== 'manifest') throw new Error(`a ${asked.kind} is no manifest`)
   const { index, sendManifest, registryUrl, uploadSecret } = ports
-  const { repository } = asked
-  const reference = 'tag' in asked.reference ? asked.reference.tag : asked.reference.digest
+  const { repository, reference } = asked
   const type = request.headers['content-type'] ?? 'application/octet-stream'
   const admitted = await index.admit(repository, reference, type, manifest)
-  if ('refused' in admitted) return refuse(request, reply, admitted.refused)
+  if (admitted.outcome === 'refused') return refuse(request, reply, admitted)
+  if (admitted.outcome === 'kept') {
+    const digest = 'digest' in reference ? reference.digest : admitted.digest
+    if (admitted.subject !== null) reply.header('oci-subject', admitted.subject)
+    reply.header('docker-content-digest', digest).header('location', `/v2/${repository}/manifests/${digest}`)
+    return reply.code(201).send()
+  }
 
+  const known = 'digest' in reference ? { digest: admitted.digest } : reference
+  const upstream = toUpstreamRequest({ ...asked, reference: known })
   const headers = toRequestHeaders(asked, upstream, request.headers, token)
   // Those are the connection's, and this is another one.
   delete headers['host']
@@ -48,7 +57,8 @@ export async function pushManifest(
       .discard(admitted.id)
       .catch((err: unknown) => request.log.warn({ err }, 'an admission is left over'))
   }
-  const passed = toResponseHeaders(answer.headers, new URL(registryUrl), caller, uploadSecret)
+  const context = { registryUrl: new URL(registryUrl), asked, caller, uploadSecret }
+  const passed = toResponseHeaders(answer.headers, context)
   delete passed['content-length']
   return reply.code(answer.status).headers(passed).send(answer.body)
 }

@@ -1,5 +1,5 @@
-import type { RegistryRequest } from '@registry-manager/oci'
-import { formatBearerChallenge, parseRegistryRequest } from '@registry-manager/oci'
+import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
+import { formatBearerChallenge, parseRegistryRequest, repositoryAccess } from '@registry-manager/oci'
 import {
   ServiceCallError,
   credentialsOf,
@@ -9,7 +9,10 @@ import {
 } from '@registry-manager/service-kit'
 import type { TokenGate } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FindUploaded } from '../adapters/upload-status.ts'
+import { faultOfChunk } from '../domain/chunk.ts'
 import { challengeAccess, decide, usableAccess } from '../domain/decide.ts'
+import { toUpstreamRequest } from '../domain/upstream-request.ts'
 import { answerFromIndex } from './answer-from-index.ts'
 import type { CarryOptions } from './carry.ts'
 import { MANIFEST_TOO_LONG, announcesTooLong, carry, orderCarriage } from './carry.ts'
@@ -21,6 +24,7 @@ export interface V2Options extends CarryOptions {
   readonly realm: string
   readonly service: string
   readonly gate: TokenGate
+  readonly findUploaded: FindUploaded
 }
 
 /**
@@ -87,6 +91,8 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
     case 'forward': {
       const { upstream, serviceAccess } = decision
       if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
+      const fault = await findChunkFault(options, asked, request)
+      if (fault !== undefined) return refuse(request, reply, fault)
       const carried = serviceAccess === undefined ? token : await options.gate.serviceToken(serviceAccess)
       orderCarriage(request, { asked, upstream, caller, token: carried })
       // A client that waits for leave to send its body has it now, and not before.
@@ -97,6 +103,25 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
       }
     }
   }
+}
+
+/** Why a chunk that says where it belongs cannot be taken; the registry is asked how far the upload is. */
+async function findChunkFault(
+  { gate, findUploaded }: V2Options,
+  asked: RegistryRequest,
+  { headers }: FastifyRequest,
+): Promise<RegistryError | undefined> {
+  const contentRange = headers['content-range']
+  if (asked.kind !== 'upload' || contentRange === undefined) return undefined
+  if (asked.method !== 'PATCH' && asked.method !== 'PUT') return undefined
+  const status = { ...asked, method: 'GET', digest: undefined } as const
+  const { path, query } = toUpstreamRequest(status)
+  const token = await gate.serviceToken([repositoryAccess(asked.repository, 'pull')])
+  const uploaded = await findUploaded(`${path}?${query}`, token)
+  // An upload that the registry does not know: it says so itself.
+  if (uploaded === undefined) return undefined
+  const message = faultOfChunk({ contentRange, contentLength: headers['content-length'], uploaded })
+  return message === undefined ? undefined : { code: 'BLOB_UPLOAD_INVALID', status: 416, message }
 }
 
 function challenge(

@@ -3,7 +3,7 @@ import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { decide, usableAccess } from '../../src/domain/decide.ts'
 import { bindUpload } from '../../src/domain/upload-binding.ts'
-import { DIGEST, requests } from '../fixtures/requests.ts'
+import { DIGEST, SHA512, requests } from '../fixtures/requests.ts'
 
 const SECRET = 'secret'
 const app = (...actions: ('pull' | 'push' | 'delete')[]) => repositoryAccess('team/app', ...actions)
@@ -28,7 +28,6 @@ const FORWARDED: readonly [string, RegistryRequest, readonly Access[], readonly 
   ['push, with rights in two entries', requests.manifest('PUT'), [app('pull'), app('push')], undefined],
   ['push, with push alone', requests.manifest('PUT'), push, pullPush],
   ['upload start, with push alone', requests.uploadStart(), push, pullPush],
-  ['delete of a blob, with delete alone', requests.blob('DELETE'), [app('delete')], undefined],
   ['own upload, with push alone', requests.upload('PATCH', bound), push, pullPush],
   ['status of own upload, with pull', requests.upload('GET', bound), pull, undefined],
   ['cancel own upload, with push', requests.upload('DELETE', bound), pullPush, [app('delete')]],
@@ -89,12 +88,15 @@ for (const method of ['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE'] as const) {
   })
 }
 
-t.test('lists and deletions of manifests are the index’s to answer', async (t) => {
+t.test('lists, deletions and manifests by sha512 are the index’s to answer', async (t) => {
   const cases: [RegistryRequest, Access[]][] = [
     [requests.catalog(), [CATALOG]],
     [requests.tags(), pull],
     [requests.referrers(), pull],
     [requests.manifest('DELETE'), [app('delete')]],
+    [requests.blob('DELETE'), [app('delete')]],
+    [{ ...requests.manifest('GET'), reference: { digest: SHA512 } }, pull],
+    [{ ...requests.manifest('HEAD'), reference: { digest: SHA512 } }, pull],
   ]
   for (const [asked, access] of cases) t.same(decideFor(asked, access), { outcome: 'index', asked })
 })
@@ -130,6 +132,12 @@ t.test('push on the other repository includes the pull that a mount takes', asyn
     upstream: { path: uploads, query: mountQuery, body: 'none' },
     serviceAccess: [into, repositoryAccess('other/app', 'pull')],
   })
+})
+
+t.test('a mount by sha512 becomes an ordinary upload', async (t) => {
+  const asked = { ...requests.uploadStart('other/app'), mount: { from: 'other/app', digest: SHA512 } }
+  const access = [into, repositoryAccess('other/app', 'pull')]
+  t.match(decide(asked, { uid: 'me', access }, SECRET), { upstream: { path: uploads, query: '' } })
 })
 
 const ORDINARY: readonly [string, readonly Access[]][] = [

@@ -1,12 +1,17 @@
 import t from 'tap'
 import { toResponseHeaders } from '../../src/domain/response-headers.ts'
 import { bindUpload } from '../../src/domain/upload-binding.ts'
-import { DIGEST } from '../fixtures/requests.ts'
+import { DIGEST, requests } from '../fixtures/requests.ts'
 
 const SECRET = 'secret'
 const REGISTRY = new URL('http://registry:5000')
 const toHeaders = (headers: Record<string, string | string[]>) =>
-  toResponseHeaders(headers, REGISTRY, { uid: 'uid-alice', access: [] }, SECRET)
+  toResponseHeaders(headers, {
+    registryUrl: REGISTRY,
+    asked: requests.blob(),
+    caller: { uid: 'uid-alice', access: [] },
+    uploadSecret: SECRET,
+  })
 const toLocation = (location: string) => toHeaders({ location })['location']
 
 const PASSED_ON = {

@@ -1,0 +1,49 @@
+import type { Manifest } from './manifest.ts'
+import { isIndex } from './manifest.ts'
+import { knowManifest } from './record.ts'
+import type { RemovePorts } from './remove.ts'
+import { freeTag } from './remove.ts'
+
+/** How often a tag is taken again when others take it at the same time. */
+const MAX_TRIES = 20
+
+/**
+ * Whether the registry cannot take a manifest: distribution knows no manifest by its sha512, and refuses an index
+ * that names one so. Tried on 2.8.2 and 3.1.1.
+ */
+export function mustBeKept({ mediaType, references }: Manifest): boolean {
+  return (
+    isIndex(mediaType) &&
+    references.some(({ kind, digest }) => kind === 'manifest' && digest.startsWith('sha512:'))
+  )
+}
+
+/**
+ * Pushes a manifest into the index alone. The registry loses the tag, where it has it: what the registry has goes
+ * before what is kept, so the later push of either kind wins. Answers the digest of a manifest that the index names
+ * and that is not there; then nothing was done.
+ */
+export async function keepManifest(
+  ports: RemovePorts,
+  repository: string,
+  manifest: Manifest,
+  tag: string | undefined,
+): Promise<string | undefined> {
+  const { index, registry } = ports
+  for (const { digest, kind } of manifest.references) {
+    if (kind === 'manifest' && !(await isThere(ports, repository, digest))) return digest
+  }
+  await index.putManifest(repository, manifest, true)
+  if (tag === undefined) return undefined
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const { revision } = await index.findTag(repository, tag)
+    await freeTag(registry, repository, tag)
+    if (await index.setTag(repository, tag, manifest.digest, revision)) return undefined
+  }
+  throw new Error(`the tag ${tag} of ${repository} changes faster than it can be written down`)
+}
+
+async function isThere(ports: RemovePorts, repository: string, digest: string): Promise<boolean> {
+  if (digest.startsWith('sha512:')) return ports.index.hasManifest(repository, digest)
+  return knowManifest(ports, repository, digest)
+}
