@@ -18,6 +18,32 @@ t.test('a part of a blob', async (t) => {
   t.equal(upstream.requests.at(-1)?.headers.range, 'bytes=2-4')
 })
 
+t.test('a range that a blob has not: distribution announces the whole blob', async (t) => {
+  const headers = {
+    'content-length': '2048',
+    'content-range': 'bytes */2048',
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'max-age=31536000',
+    'docker-content-digest': digestOf('0123456789'),
+  }
+  upstream.answer = async (request, response) => {
+    response.writeHead(416, { ...headers, connection: 'close' })
+    if (request.method === 'HEAD') return response.end()
+    response.write('invalid range: failed to overlap\n', () => response.socket?.end())
+  }
+  const range = 'bytes=5000-'
+  const answer = await ask(port, blob, { authorization, headers: { range } })
+  t.equal(answer.status, 416)
+  t.equal(answer.code, 'SIZE_INVALID')
+  t.equal(answer.headers['content-length'], String(answer.body.length))
+  const head = await ask(port, blob, { method: 'HEAD', authorization, headers: { range } })
+  t.equal(head.status, 416)
+  for (const { headers } of [answer, head]) {
+    t.equal(headers['content-range'], 'bytes */2048')
+    t.notOk('cache-control' in headers || 'docker-content-digest' in headers)
+  }
+})
+
 t.test('a blob that the client has already', async (t) => {
   const etag = '"sha256:x"'
   upstream.answer = answerWith(304, { etag })

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexClient } from '../adapters/index-client.ts'
 import { sendManifest } from './answer-from-index.ts'
 import { refuse } from './refuse.ts'
+import { refuseRange } from './refuse-range.ts'
 
 /** The registry's answer: its head has come, its body not. */
 export interface UpstreamAnswer {
@@ -13,8 +14,8 @@ export interface UpstreamAnswer {
 }
 
 /**
- * Sends the registry's answer on, once what it lacks is added: a manifest that it has not may be one that the index
- * keeps, and a blob that was pushed by its sha512 is to be known by that and by its sha256.
+ * Sends the registry's answer on, once it is put right: a manifest that it has not may be one that the index keeps, a
+ * range that a blob has not is answered whole, and a blob pushed by its sha512 is to be known by that and its sha256.
  */
 export async function finishAnswer(
   { index, asked }: { readonly index: IndexClient; readonly asked: RegistryRequest },
@@ -30,6 +31,7 @@ export async function finishAnswer(
         return void sendManifest(reply, asked, found)
       }
     }
+    if (asked.kind === 'blob' && statusCode === 416) return void refuseRange(request, reply, stream)
     const sha256 = headers['docker-content-digest']
     if (isUploadBySha512(asked) && statusCode === 201 && typeof sha256 === 'string') {
       await index.aliasBlob({ repository: asked.repository, sha512: asked.digest, sha256 })
