@@ -11,6 +11,7 @@ import {
   health,
   requireServiceCredential,
 } from '@registry-manager/service-kit'
+import { withDeletionsInTurn } from './adapters/deletions-in-turn.ts'
 import { createIndexChanges } from './adapters/index-changes.ts'
 import { createIndexQueries } from './adapters/index-queries.ts'
 import { createRegistryClient } from './adapters/registry-client.ts'
@@ -35,7 +36,8 @@ export async function createImageManager(
   const authService = createServiceClient(config.authServiceUrl, serviceCredential)
   const gate = createTokenGate({ authService, name: 'image-manager', issuer, audience: service, now })
   const findAccount = createAccountsClient(authService, gate.feed, now)
-  const registry = createRegistryClient({ registryUrl, serviceToken: gate.serviceToken })
+  const registryClient = createRegistryClient({ registryUrl, serviceToken: gate.serviceToken })
+  const registry = withDeletionsInTurn(registryClient)
   const ports = { registry, index: createIndexChanges(db), queries: createIndexQueries(db), findAccount }
 
   const metrics = createMetrics('image-manager')

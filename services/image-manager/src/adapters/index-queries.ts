@@ -150,6 +150,19 @@ export function createIndexQueries(db: Database) {
         .execute()
     },
 
+    /** Those of the digests, of either kind, that are a manifest's. */
+    async filterKnown(repositoryId: string, digests: readonly string[]): Promise<Set<string>> {
+      if (digests.length === 0) return new Set()
+      const rows = await db
+        .selectFrom('manifests')
+        .select(['digest', 'sha512'])
+        .where('repository_id', '=', repositoryId)
+        .where((eb) => eb.or([eb('digest', 'in', [...digests]), eb('sha512', 'in', [...digests])]))
+        .execute()
+      const known = new Set(rows.flatMap(({ digest, sha512 }) => [digest, sha512]))
+      return new Set(digests.filter((digest) => known.has(digest)))
+    },
+
     /** What a tag or a digest names, as it was pushed. */
     async findManifest(repository: string, reference: Reference): Promise<ManifestRow | undefined> {
       const manifests = db

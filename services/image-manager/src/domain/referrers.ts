@@ -15,7 +15,7 @@ export interface ReferrerDescriptor {
  * Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
  */
 export async function findReferrers(
-  queries: Pick<IndexQueries, 'findRepository' | 'listReferrers' | 'findManifest'>,
+  queries: Pick<IndexQueries, 'findRepository' | 'listReferrers' | 'findManifest' | 'filterKnown'>,
   repository: string,
   digest: string,
   artifactType: string | undefined,
@@ -24,7 +24,13 @@ export async function findReferrers(
   if (found === undefined) return []
   const rows = await queries.listReferrers(found.id, digest)
   const fallback = await queries.findManifest(repository, { tag: fallbackTag(digest) })
-  const all = [...(fallback === undefined ? [] : descriptorsOf(fallback.raw)), ...rows.map(toDescriptor)]
+  const named = fallback === undefined ? [] : descriptorsOf(fallback.raw)
+  // Clients keep the tag; nobody tells them that a manifest is deleted.
+  const known = await queries.filterKnown(
+    found.id,
+    named.map(({ digest }) => digest),
+  )
+  const all = [...named.filter(({ digest }) => known.has(digest)), ...rows.map(toDescriptor)]
   const unique = new Map(all.map((descriptor) => [descriptor.digest, descriptor]))
   return [...unique.values()].filter((one) => artifactType === undefined || one.artifactType === artifactType)
 }

@@ -35,5 +35,7 @@ void onBothDatabases(t, async (t, db) => {
       tagged.map(({ name, raw }) => [name, Buffer.from(raw).toString()]),
       sorted.map((name) => [name, '{"a": 1}']),
     )
+    t.same(await queries.filterKnown(id, [digest, 'sha256:1']), new Set([digest]))
+    t.same(await queries.filterKnown(id, []), new Set())
   })
 })
