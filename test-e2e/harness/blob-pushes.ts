@@ -1,0 +1,98 @@
+import { digestOf } from './manifests.ts'
+import type { Answer, RegistryClient } from './registry-client.ts'
+import { locationOf } from './registry-client.ts'
+
+/** Pushes a blob of 1 byte and more as one digest; answers the last request's answer. */
+export type BlobPush = (
+  client: RegistryClient,
+  repository: string,
+  blob: Buffer,
+  digest: string,
+) => Promise<Answer>
+
+/** Every way to push a blob. Source: OCI distribution-spec 1.1, "Pushing blobs" and below. */
+export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
+  'POST then PUT': async (client, repository, blob, digest) =>
+    client.closeUpload(await client.beginUpload(repository), digest, blob),
+
+  'Single POST': async (client, repository, blob, digest) => {
+    const path = `/v2/${repository}/blobs/uploads/?digest=${digest}`
+    const headers = { 'content-type': 'application/octet-stream' }
+    const answer = await client.send('POST', path, { headers, body: blob })
+    // A registry that does not support it begins an upload.
+    return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
+  },
+
+  'a streamed PATCH': async (client, repository, blob, digest) => {
+    const sent = await client.sendChunk(await client.beginUpload(repository), blob)
+    return sent.status === 202 ? client.closeUpload(locationOf(sent), digest) : sent
+  },
+
+  'one chunk': async (client, repository, blob, digest) =>
+    inChunks(client, repository, blob, digest, 1, false),
+
+  'three chunks': async (client, repository, blob, digest) =>
+    inChunks(client, repository, blob, digest, 3, false),
+
+  'three chunks, the last with the closing PUT': async (client, repository, blob, digest) =>
+    inChunks(client, repository, blob, digest, 3, true),
+
+  'a mount of what is not there': async (client, repository, blob, digest) => {
+    const from = repository.replace(/[^/]+$/, 'has-nothing')
+    const path = `/v2/${repository}/blobs/uploads/?mount=${digest}&from=${from}`
+    const answer = await client.send('POST', path)
+    return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
+  },
+}
+
+/** Ways that take a blob over from another repository, where it is first; the digest must be right. */
+export const BLOB_MOUNTS: Readonly<Record<string, BlobPush>> = {
+  'a mount': async (client, repository, blob, digest) => mount(client, repository, blob, digest, true),
+
+  'a mount that does not say from where': async (client, repository, blob, digest) =>
+    mount(client, repository, blob, digest, false),
+}
+
+async function mount(
+  client: RegistryClient,
+  repository: string,
+  blob: Buffer,
+  digest: string,
+  saysFrom: boolean,
+): Promise<Answer> {
+  const from = `${repository}-source`
+  await client.pushBlob(from, blob, digest.startsWith('sha512') ? 'sha512' : 'sha256')
+  const query = new URLSearchParams({ mount: digest, ...(saysFrom && { from }) })
+  const answer = await client.send('POST', `/v2/${repository}/blobs/uploads/?${query}`)
+  return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
+}
+
+async function inChunks(
+  client: RegistryClient,
+  repository: string,
+  blob: Buffer,
+  digest: string,
+  count: number,
+  lastCloses: boolean,
+): Promise<Answer> {
+  let location = await client.beginUpload(repository)
+  const size = Math.ceil(blob.length / count)
+  for (let start = 0; start < blob.length; start += size) {
+    const chunk = blob.subarray(start, start + size)
+    const end = start + chunk.length - 1
+    if (lastCloses && end === blob.length - 1) {
+      return client.closeUpload(location, digest, chunk, `${start}-${end}`)
+    }
+    const sent = await client.sendChunk(location, chunk, `${start}-${end}`)
+    if (sent.status !== 202 || sent.headers['range'] !== `0-${end}`) {
+      throw new Error(`a chunk up to ${end}: ${sent.status}, ${sent.headers['range']} ${sent.body}`)
+    }
+    location = locationOf(sent)
+  }
+  return client.closeUpload(location, digest)
+}
+
+/** A digest that content has not. */
+export function wrongDigestOf(content: Buffer, algorithm: 'sha256' | 'sha512' = 'sha256'): string {
+  return digestOf(Buffer.concat([content, Buffer.from('oh no')]), algorithm)
+}
