@@ -27,7 +27,7 @@ export interface System {
   /** Everything that was printed. */
   output(): string
   /** Makes a user over the API. */
-  createUser(username: string, namespaces: string[]): Promise<Credentials>
+  createUser(username: string, namespaces: string[], role?: string): Promise<Credentials>
   /** Its exit code, once it ended. */
   readonly ended: Promise<number | null>
   /** Stops it, and answers the exit code. */
@@ -89,12 +89,12 @@ export async function startSystem(t: Test, options: SystemOptions = {}): Promise
     output: () => output,
     ended: exit,
     stop,
-    async createUser(username, namespaces) {
+    async createUser(username, namespaces, role = 'user') {
       const password = `pass-of-${username}-${port}`
       const response = await fetch(`${url}/user`, {
         method: 'POST',
         headers: { authorization: basic(admin), 'content-type': 'application/json' },
-        body: JSON.stringify({ username, password, namespaces }),
+        body: JSON.stringify({ username, password, namespaces, role }),
       })
       if (response.status !== 201) throw new Error(`POST /user: ${response.status} ${await response.text()}`)
       return { username, password }

@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { ensureCommands, findCommand } from './harness/debian-packages.ts'
+import { createImage, readImageFolder } from './harness/images.ts'
+import { createOras } from './harness/oras.ts'
+import { runCommand } from './harness/run-command.ts'
+import { basic, startSystem } from './harness/system.ts'
+
+/*
+ * Signatures and lists of what is in an image, attached and found as oras does it. oras is no Debian package: its
+ * requests are made by hand; the image comes and goes by skopeo.
+ */
+
+const SIGNATURE = 'application/vnd.cncf.notary.signature'
+const SBOM = 'application/spdx+json'
+const REPORT = 'application/vnd.example.report+json'
+
+test('oras', { skip: await ensureCommands({ skopeo: 'skopeo' }) }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'oras-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const system = await startSystem(t)
+  const alice = await system.createUser('alice', ['team'])
+  const bob = await system.createUser('bob', ['other'])
+  const oras = createOras(system, alice, 'team/app')
+
+  const skopeo = (...args: string[]) => {
+    const env = { REGISTRY_AUTH_FILE: join(folder, 'auth.json') }
+    return runCommand(findCommand('skopeo')!, ['--insecure-policy', ...args], { env, input: alice.password })
+  }
+  const remote = (tag: string) => `docker://${system.host}/team/app:${tag}`
+  const image = await createImage(join(folder, 'made'), { seed: 'oras', layers: 2, layerBytes: 1000 })
+  await skopeo('login', '--tls-verify=false', '-u', 'alice', '--password-stdin', system.host)
+  await skopeo('copy', '--dest-tls-verify=false', `oci:${join(folder, 'made')}:latest`, remote('v1'))
+  const { digest } = image.descriptor
+
+  await t.test('attach, and discover the tree', async (t) => {
+    t.strictSame(await oras.discover('v1'), { digest, referrers: [] }, 'nothing yet')
+    const signature = await oras.attach('v1', SIGNATURE, 'signature', Buffer.from('signed'))
+    const sbom = await oras.attach(digest, SBOM, 'sbom.json', Buffer.from('{"spdx":1}'))
+    const signedSbom = await oras.attach(sbom, SIGNATURE, 'sbom.sig', Buffer.from('signed too'))
+    const report = await oras.attach(signedSbom, REPORT, 'report.json', Buffer.from('{}'))
+
+    const leaf = (digest: string, artifactType: string, ...referrers: object[]) => ({
+      digest,
+      artifactType,
+      referrers,
+    })
+    const ofSbom = leaf(sbom, SBOM, leaf(signedSbom, SIGNATURE, leaf(report, REPORT)))
+    t.strictSame(await oras.discover('v1'), { digest, referrers: [leaf(signature, SIGNATURE), ofSbom] })
+    t.strictSame(await oras.discover(digest, SBOM), { digest, referrers: [ofSbom] }, 'of one type')
+    t.strictSame(await oras.discover('v1', REPORT), { digest, referrers: [] }, 'of another')
+    t.strictSame(
+      await oras.discover(sbom),
+      { digest: sbom, referrers: ofSbom.referrers },
+      'of what was attached',
+    )
+
+    t.strictSame(await oras.pull(sbom), { 'sbom.json': '{"spdx":1}' })
+    t.strictSame(await oras.pull(signedSbom), { 'sbom.sig': 'signed too' })
+  })
+
+  await t.test('attaching leaves the image and its tags as they were', async (t) => {
+    const { stdout } = await skopeo('list-tags', '--tls-verify=false', `docker://${system.host}/team/app`)
+    t.strictSame(JSON.parse(stdout).Tags, ['v1'], 'and no fallback tag')
+    await skopeo('copy', '--src-tls-verify=false', remote('v1'), `dir:${join(folder, 'pulled')}`)
+    t.equal((await readImageFolder(join(folder, 'pulled'))).digest, digest)
+  })
+
+  await t.test('what is deleted is discovered no more', async (t) => {
+    const before = await oras.discover('v1', SBOM)
+    const [sbom] = before.referrers
+    t.equal((await oras.delete(sbom?.digest ?? '')).status, 202)
+    t.strictSame(await oras.discover('v1', SBOM), { digest, referrers: [] })
+    t.equal((await oras.discover('v1')).referrers.length, 1, 'the signature is')
+    t.equal(
+      (await oras.discover(sbom?.referrers[0]?.digest ?? '')).referrers.length,
+      1,
+      'and so is what it had',
+    )
+  })
+
+  await t.test('others discover what is global, and attach nothing', async (t) => {
+    const stranger = createOras(system, bob, 'team/app')
+    await t.rejects(stranger.discover('v1'), { message: 'HEAD v1: 401' })
+    const put = await fetch(`${system.url}/image-manager/api/v1/repositories/team/app`, {
+      method: 'PUT',
+      headers: { authorization: basic(alice) },
+      body: '{"scope":"global"}',
+    })
+    t.equal(put.status, 200)
+    t.strictSame(await stranger.discover('v1'), await oras.discover('v1'))
+    const forging = stranger.attach('v1', SIGNATURE, 'forged', Buffer.from('x'))
+    await t.rejects(forging, { message: /^401 instead of 202/ })
+    t.equal((await oras.discover('v1')).referrers.length, 1)
+  })
+})
