@@ -39,7 +39,8 @@ export function createAuthClient(authService: ServiceClient, service: string, no
       if (known !== undefined) return { outcome: 'issued', token: known }
       const body = { ...credentials, access }
       const answer = await authService.post('/internal/token-exchanges', body, ExchangeAnswer)
-      if (answer.outcome === 'issued') {
+      // Not what is less than it would be otherwise: when the database is back it is to be more at once.
+      if (answer.outcome === 'issued' && answer.offline !== true) {
         cache.set(cacheKey, answer.token, Math.min(answer.expiresIn - MARGIN_SECONDS, MAX_EXCHANGED_SECONDS))
       }
       return answer

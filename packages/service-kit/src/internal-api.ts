@@ -34,7 +34,13 @@ export const ExchangeRequest = Type.Object(
 )
 
 export const ExchangeAnswer = Type.Union([
-  Type.Object({ outcome: Type.Literal('issued'), token: Type.String(), expiresIn: Type.Integer() }),
+  Type.Object({
+    outcome: Type.Literal('issued'),
+    token: Type.String(),
+    expiresIn: Type.Integer(),
+    /** Issued from memory while the database is away: it only pulls. */
+    offline: Type.Optional(Type.Boolean()),
+  }),
   Type.Object({ outcome: Type.Literal('refused') }),
   Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
 ])

@@ -4,6 +4,8 @@ import type { Authenticated } from './authenticate.ts'
 import { authenticate } from './authenticate.ts'
 import type { Credentials } from './credentials.ts'
 import type { ServiceClient } from './http-client.ts'
+import { ServiceCallError } from './http-client.ts'
+import { AccountAnswer } from './internal-api.ts'
 import { createJwksClient } from './jwks-client.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import { createRevocationFeed } from './revocation-feed.ts'
@@ -29,6 +31,8 @@ export interface TokenGate {
   ): Promise<Authenticated>
   /** A token that the service itself works with. */
   serviceToken(access: readonly Access[]): Promise<string>
+  /** Throws ServiceCallError while nobody can say what an account may do: its tokens only pull then. */
+  confirmAccount(uid: string): Promise<void>
   readonly feed: RevocationFeed
 }
 
@@ -41,6 +45,13 @@ export function createTokenGate({ authService, name, issuer, audience, now }: To
   return {
     authenticate: (credentials, address, access) => authenticate(ports, credentials, address, access),
     serviceToken,
+    async confirmAccount(uid) {
+      try {
+        await authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountAnswer)
+      } catch (error) {
+        if (!(error instanceof ServiceCallError) || error.status !== 404) throw error
+      }
+    },
     feed,
   }
 }

@@ -52,6 +52,13 @@ t.test('what was exchanged serves the same credentials for the same access, for 
   t.equal(posts.length, 5)
 })
 
+t.test('nor is what was issued while the database is away, which is less than it could be', async (t) => {
+  const { client } = createFakeClient([{ ...issued('pull-only'), offline: true }, issued('one')])
+  const { exchange } = createAuthClient(client, 'registry-proxy', () => 0)
+  t.match(await exchange(alice, pull), { token: 'pull-only' })
+  t.match(await exchange(alice, pull), { token: 'one' })
+})
+
 t.test('a refusal is not remembered', async (t) => {
   const throttled = { outcome: 'throttled', retryAfterSeconds: 3 }
   const { client } = createFakeClient([{ outcome: 'refused' }, throttled, issued('one')])

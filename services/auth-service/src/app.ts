@@ -75,7 +75,7 @@ export async function createAuthService(
     audience: service,
     lifeSeconds: tokenLifeSeconds,
     sign: keys.sign,
-    findGlobal: createGlobalRepositories(imageManager, now),
+    findGlobal: createGlobalRepositories(imageManager, offlineGraceSeconds * 1000, now),
     now,
   })
   const findKey = async (kid: string) => keys.findKey(kid)

@@ -36,17 +36,28 @@ for (const behaviour of ['down', 'refusing', 'silent'] as const) {
       t.equal(upstream.requests.splice(0).length, 1)
       const revoked = bearer(access, { uid: 'uid-revoked', gen: 1 })
       t.equal((await ask(port, path, { authorization: revoked })).status, 401)
+      const other = await ask(port, '/v2/other/app/manifests/v1', { authorization: bearer(access) })
+      t.equal(other.status, 401, 'another token may pull this')
     })
 
     const unknownKey = `Bearer ${signToken(createSigningKey('next'), claims(access))}`
     const pushOnly = bearer([repositoryAccess('team/app', 'push')])
     // At once, for each waits for its deadline where there is silence.
+    const pullOnly = bearer([repositoryAccess('team/app', 'pull')])
     const undecided = await Promise.all([
       ask(port, path, { authorization: unknownKey }),
       ask(port, path, { authorization: basic('alice', 'pw') }),
       ask(port, path, { authorization: pushOnly, method: 'PUT', body: '{}' }),
+      ask(port, path, { authorization: pullOnly, method: 'DELETE' }),
+      ask(port, '/v2/team/app/blobs/uploads/', { authorization: pullOnly, method: 'POST' }),
+      ask(port, '/v2/_catalog', { authorization: pullOnly }),
     ])
-    const names = ['a token of an unknown key', 'a password', 'what takes a token of our own']
+    const names = [
+      'a token of an unknown key',
+      'a password',
+      'what takes a token of our own',
+      ...['a deletion', 'an upload', 'the catalog'].map((what) => `${what}, by a token that only pulls,`),
+    ]
     for (const [index, answer] of undecided.entries()) {
       t.test(`${names[index]} is answered with 503`, async (t) => {
         t.equal(answer.status, 503)

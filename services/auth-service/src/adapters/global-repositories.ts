@@ -8,23 +8,29 @@ const REMEMBER_MS = 5000
 const MAX_NAMES = 10_000
 
 /**
- * Asks image-manager which repositories are global: those that every signed-in account may pull. While it
- * does not answer none is, but for what is remembered.
+ * Asks image-manager which repositories are global: those that every signed-in account may pull. While it does
+ * not answer, nobody can change that either: those that were global within the grace still are, no others.
  */
-export function createGlobalRepositories(imageManager: ServiceClient, now: () => number): FindGlobal {
-  const globalUntil = new Map<string, number>()
-  const isKnown = (name: string) => (globalUntil.get(name) ?? 0) > now()
+export function createGlobalRepositories(
+  imageManager: ServiceClient,
+  graceMs: number,
+  now: () => number,
+): FindGlobal {
+  const seenAt = new Map<string, number>()
+  const seenWithin = (ms: number) => (name: string) => now() - (seenAt.get(name) ?? -Infinity) < ms
   return async (names) => {
+    const isKnown = seenWithin(REMEMBER_MS)
     const unknown = names.filter((name) => !isKnown(name))
-    if (unknown.length > 0) {
-      try {
-        const { global } = await imageManager.post('/internal/scopes', { names: unknown }, ScopesAnswer)
-        if (globalUntil.size > MAX_NAMES) globalUntil.clear()
-        for (const name of global) globalUntil.set(name, now() + REMEMBER_MS)
-      } catch (error) {
-        if (!(error instanceof ServiceCallError)) throw error
-      }
+    if (unknown.length === 0) return new Set(names)
+    try {
+      const { global } = await imageManager.post('/internal/scopes', { names: unknown }, ScopesAnswer)
+      if (seenAt.size > MAX_NAMES) seenAt.clear()
+      for (const name of unknown) seenAt.delete(name)
+      for (const name of global) seenAt.set(name, now())
+      return new Set(names.filter(isKnown))
+    } catch (error) {
+      if (error instanceof ServiceCallError) return new Set(names.filter(seenWithin(graceMs)))
+      throw error
     }
-    return new Set(names.filter(isKnown))
   }
 }

@@ -18,16 +18,19 @@ export interface SignInPorts {
   verifyPassword(password: string, hash: string | null): Promise<boolean>
   /** Whether the last known revocations end this generation of an account. */
   isRevoked(account: Account): boolean
-  readonly memory: VerifiedMemory<StoredAccount>
+  readonly memory: VerifiedMemory<Account & { readonly passwordHash?: string | null }>
   readonly throttle: Throttle
 }
 
 export interface SignInService {
   withPassword(username: string, password: string, address: string): Promise<SignIn>
   withRefreshToken(token: string, service: string): Promise<SignIn>
+  /** Remembers a refresh token that was made just now: it is as good as one that was shown. */
+  rememberRefreshToken(token: string, service: string, account: Account): void
 }
 
 const REFUSED: SignIn = { outcome: 'refused' }
+const refreshSecret = (token: string, service: string) => ['refresh-token', token, service]
 
 /**
  * Finds out who holds some credentials. While the database is away, those that were good within the memory's
@@ -72,8 +75,11 @@ export function createSignIn(ports: SignInPorts): SignInService {
       }
     },
 
+    rememberRefreshToken: (token, service, account) =>
+      memory.remember(refreshSecret(token, service), account),
+
     async withRefreshToken(token, service) {
-      const secret = ['refresh-token', token, service]
+      const secret = refreshSecret(token, service)
       try {
         const account = await ports.findByRefreshToken(token, service)
         if (account === undefined) return REFUSED

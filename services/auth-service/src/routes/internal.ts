@@ -40,7 +40,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       if (result.outcome === 'unavailable') throw unavailable('the database is not answering')
       if (result.outcome !== 'account') return result
       const { token, expiresIn } = await issuer.forAccount({ ...result, scopes: body.access })
-      return { outcome: 'issued' as const, token, expiresIn }
+      return { outcome: 'issued' as const, token, expiresIn, offline: result.offline }
     },
   )
 

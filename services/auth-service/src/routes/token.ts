@@ -91,6 +91,12 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
   }
 
+  const issueRefreshToken = async (account: Account, clientId: string) => {
+    const refreshToken = await refreshTokens.issue(account, service, clientId)
+    signIn.rememberRefreshToken(refreshToken, service, account)
+    return refreshToken
+  }
+
   const answer = async (reply: FastifyReply, wanted: TokenRequest, caller: Caller) => {
     const { account, offline, notAfter } = caller
     const { token, expiresIn, issuedAt, access } = await issuer.forAccount({
@@ -102,7 +108,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     // Not for an identity token's bearer: what it yields must not outlive it.
     const lasting = wanted.offline && !offline && notAfter === undefined
     const refreshToken = lasting
-      ? (caller.refreshToken ?? (await refreshTokens.issue(account, service, wanted.clientId)))
+      ? (caller.refreshToken ?? (await issueRefreshToken(account, wanted.clientId)))
       : undefined
     return reply.header('cache-control', 'no-store').send({
       token,

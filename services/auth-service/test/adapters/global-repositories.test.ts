@@ -18,7 +18,7 @@ function createFake() {
       },
     } as unknown as ServiceClient,
   }
-  const findGlobal = createGlobalRepositories(fake.client, () => fake.now)
+  const findGlobal = createGlobalRepositories(fake.client, 900_000, () => fake.now)
   const find = async (...names: string[]) => [...(await findGlobal(names))]
   return { fake, find }
 }
@@ -42,15 +42,27 @@ t.test('a global one is asked for again after five seconds, another one each tim
   t.equal(fake.asked.length, 4)
 })
 
-t.test('while image-manager is away, none is but what is remembered', async (t) => {
+t.test('while image-manager is away, those are that were within the grace, and no others', async (t) => {
   const { fake, find } = createFake()
   await find('shared/app')
   fake.failure = new ServiceCallError('it did not answer')
   t.strictSame(await find('shared/app', 'shared/b'), ['shared/app'])
-  fake.now += 5000
+  fake.now += 899_999
+  t.strictSame(await find('shared/app', 'shared/b'), ['shared/app'])
+  fake.now += 1
   t.strictSame(await find('shared/app', 'shared/b'), [])
   fake.failure = undefined
   t.strictSame(await find('shared/app', 'shared/b'), ['shared/app', 'shared/b'])
+})
+
+t.test('one that was seen to be global no more is not, while image-manager is away either', async (t) => {
+  const { fake, find } = createFake()
+  await find('shared/app')
+  fake.now += 5000
+  fake.global = []
+  t.strictSame(await find('shared/app'), [])
+  fake.failure = new ServiceCallError('it did not answer')
+  t.strictSame(await find('shared/app'), [])
 })
 
 t.test('a fault of ours is not taken for that', async (t) => {

@@ -45,7 +45,7 @@ function build() {
     signIn.withPassword(username, password, address)
   const withRefreshToken = (token: string, service = 'registry.example') =>
     signIn.withRefreshToken(token, service)
-  return { world, withPassword, withRefreshToken }
+  return { world, withPassword, withRefreshToken, remember: signIn.rememberRefreshToken }
 }
 
 const found = (account: StoredAccount | undefined, offline = false) => ({
@@ -157,6 +157,18 @@ t.test('while the database is away', async (t) => {
   t.strictSame(await withRefreshToken('r-alice'), UNAVAILABLE)
   world.away = undefined
   t.strictSame(await withPassword('alice', PASSWORD), found(alice), 'until it is back')
+})
+
+t.test('a refresh token that was made just now is known without having been shown', async (t) => {
+  const { world, remember, withRefreshToken } = build()
+  const account = makeAccount()
+  remember('r-new', 'registry.example', account)
+  t.strictSame(await withRefreshToken('r-new'), REFUSED, 'while the database is there, it decides')
+  world.away = new Away()
+  t.strictSame(await withRefreshToken('r-new'), found(account, true))
+  t.strictSame(await withRefreshToken('r-new', 'another-service'), UNAVAILABLE)
+  world.revoked.push(account.id)
+  t.strictSame(await withRefreshToken('r-new'), REFUSED)
 })
 
 t.test('signing in while it is away does not lengthen the time', async (t) => {

@@ -44,7 +44,6 @@ t.test('pulls go on while the database is away', async (t) => {
 
   await users.create(planUser('bob', { namespaces: ['team'], password: passwordOf('bob') }))
   const { refresh_token } = await tokenOf(byPassword('alice'))
-  await tokenOf(byRefreshToken(refresh_token))
   const identity: string = (await tokenOf({ url: '/auth/v2/token', as: 'alice' })).token
   await tokenOf({ ...GET, as: 'root' })
   const { refresh_token: bobs } = await tokenOf(byPassword('bob'))
@@ -68,6 +67,7 @@ t.test('pulls go on while the database is away', async (t) => {
     t.strictSame(await accessOf(byRefreshToken(refresh_token)), PULL)
     const exchanged = (await askInternal(exchangeOf('alice'))).json()
     t.strictSame(claimsOf(exchanged.token).access, PULL, "for the proxy's callers too")
+    t.equal(exchanged.offline, true, 'who are told why')
   })
 
   await t.test('of others nobody knows: 503, and when to come back', async (t) => {

@@ -52,11 +52,13 @@ t.test('nobody is asked about what is in reach', async (t) => {
   t.same(questions, [])
 })
 
-t.test('without image-manager a token is answered all the same, with less', async (t) => {
+t.test('without image-manager a token is answered all the same, with what was known last', async (t) => {
+  const scope = 'repository:shared/app:pull repository:shared/new:pull repository:team/app:pull'
+  const pull = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
   clock.ahead += 10_000
   imageManager.closeAllConnections()
   imageManager.close()
-  t.strictSame(await accessOf('repository:shared/app:pull repository:team/app:pull', 'alice'), [
-    { type: 'repository', name: 'team/app', actions: ['pull'] },
-  ])
+  t.strictSame(await accessOf(scope, 'alice'), [pull('shared/app'), pull('team/app')])
+  clock.ahead += 900_000
+  t.strictSame(await accessOf(scope, 'alice'), [pull('team/app')], 'for as long as the grace is')
 })

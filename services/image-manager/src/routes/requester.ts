@@ -14,9 +14,13 @@ export interface RequesterOptions {
 /** Finds out who asks: by any live token of ours, or by Basic credentials. Throws the problem that it meets. */
 export async function findRequester(options: RequesterOptions, request: FastifyRequest): Promise<Requester> {
   const { gate, realm, service, findAccount } = options
-  const found = await gate.authenticate(credentialsOf(request), request.ip, null)
+  const credentials = credentialsOf(request)
+  const found = await gate.authenticate(credentials, request.ip, null)
   switch (found.outcome) {
     case 'caller': {
+      // A password makes an identity token, but for while the database is away.
+      if (credentials.kind === 'basic' && found.caller.access !== null)
+        throw unavailable('the database is not answering')
       const account = await findAccount(found.caller.uid)
       if (account !== undefined) return { account, access: found.caller.access }
       break

@@ -1,4 +1,7 @@
+import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
+import { createIndexChanges } from '../../src/adapters/index-changes.ts'
+import { createIndexQueries } from '../../src/adapters/index-queries.ts'
 import { recordAdmission } from '../../src/domain/record.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../../src/domain/remove.ts'
 import {
@@ -53,6 +56,20 @@ t.test('the last tag of an image may go: the image stays', async (t) => {
   t.same(await tags(), { again: one, one })
   t.ok(registry.manifests.has(both))
   t.ok((await manifests()).includes(both))
+})
+
+t.test('while the database is away nothing is taken from the registry', async (t) => {
+  const { registry } = await startFilled()
+  const away = connectPostgres('postgres://x@127.0.0.1:1/x')
+  t.teardown(() => away.destroy())
+  const ports = { registry, index: createIndexChanges(away), queries: createIndexQueries(away) }
+  await t.rejects(deleteTag(ports, REPOSITORY, 'one'), { code: 'ECONNREFUSED' })
+  await t.rejects(deleteManifest(ports, REPOSITORY, one), { code: 'ECONNREFUSED' })
+  await t.rejects(deleteRepository(ports, REPOSITORY), { code: 'ECONNREFUSED' })
+  t.same(
+    registry.calls.filter((call) => !call.startsWith('HEAD')),
+    [],
+  )
 })
 
 t.test('a tag that the registry has lost is taken from the index', async (t) => {

@@ -24,6 +24,16 @@ t.test('503 while the database is away', async (t) => {
   }
 })
 
+t.test('503 while the database of accounts is away, for those whom auth-service remembers too', async (t) => {
+  const other = await startImageManager(t)
+  t.equal((await other.ask('', { as: 'alice' })).statusCode, 200)
+  other.auth.offline = true
+  // Not alice: what she got a moment ago serves for some seconds.
+  const answer = await other.ask('', { as: 'olga' })
+  t.equal(answer.statusCode, 503)
+  t.ok(answer.headers['retry-after'])
+})
+
 t.test('the endpoints are told to anyone', async (t) => {
   for (const url of ['/', BASE, `${BASE}/`]) {
     const { statusCode, headers, body } = await askFor(url)

@@ -1,4 +1,4 @@
-import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
+import type { Access, RegistryError, RegistryRequest } from '@registry-manager/oci'
 import { formatBearerChallenge, parseRegistryRequest, repositoryAccess } from '@registry-manager/oci'
 import {
   ServiceCallError,
@@ -80,6 +80,8 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
   const decision = decide(asked, caller, options.uploadSecret)
   switch (decision.outcome) {
     case 'insufficient':
+      // While the database is away tokens only pull, whatever their account may do: that is no refusal.
+      if (decision.required.some(isMoreThanPull)) await options.gate.confirmAccount(caller.uid)
       // A password will not get more by asking again; another token might.
       if (credentialsOf(request).kind === 'basic') return refuse(request, reply, { code: 'DENIED' })
       challenge(options, reply, asked, 'insufficient_scope')
@@ -122,6 +124,10 @@ async function findChunkFault(
   if (uploaded === undefined) return undefined
   const message = faultOfChunk({ contentRange, contentLength: headers['content-length'], uploaded })
   return message === undefined ? undefined : { code: 'BLOB_UPLOAD_INVALID', status: 416, message }
+}
+
+function isMoreThanPull({ actions }: Access): boolean {
+  return actions.some((action) => action !== 'pull')
 }
 
 function challenge(
