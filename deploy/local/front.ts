@@ -3,10 +3,13 @@ import { createServer } from 'node:http'
 import { HTTP_LIMITS, IDLE_MS } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
 
+/** Whatever takes a request and answers it. */
+export type FrontService = Pick<FastifyInstance, 'routing'>
+
 export interface FrontServices {
-  readonly authService: FastifyInstance
-  readonly imageManager: FastifyInstance
-  readonly registryProxy: FastifyInstance
+  readonly authService: FrontService
+  readonly imageManager: FrontService
+  readonly registryProxy: FrontService
 }
 
 /** What is not built yet, and says so. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { MEDIA_TYPES, digestOf, makeImage } from './manifests.ts'
 import { createRegistryClient } from './registry-client.ts'
-import type { Credentials, System } from './system.ts'
+import type { Credentials, Reachable } from './system.ts'
 import { basic } from './system.ts'
 
 export { digestOf }
@@ -19,7 +19,7 @@ export const MANIFEST_TYPE = MEDIA_TYPES.manifest
 
 /** Pushes an image of a few bytes over plain HTTP requests, with Basic credentials. */
 export async function pushSmallImage(
-  system: System,
+  system: Reachable,
   who: Credentials,
   repository: string,
   tag: string,
@@ -34,7 +34,12 @@ export async function pushSmallImage(
   return { repository, manifest: bytes.toString(), digest: descriptor.digest, layer: digestOf(layer) }
 }
 
+/** Another manifest of the same layers. */
+export function annotated({ manifest }: SmallImage, note: string): string {
+  return JSON.stringify({ ...JSON.parse(manifest), annotations: { note } })
+}
+
 /** Pushes a blob; answers its digest. */
-export async function pushBlob(system: System, who: Credentials, repository: string, blob: Buffer) {
+export async function pushBlob(system: Reachable, who: Credentials, repository: string, blob: Buffer) {
   return createRegistryClient(system.url, basic(who)).pushBlob(repository, blob)
 }

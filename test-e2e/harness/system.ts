@@ -16,12 +16,16 @@ export interface Credentials {
   readonly password: string
 }
 
-/** registry-manager as `npm start` runs it, on a port and in a folder of its own. */
-export interface System {
+/** Where a system is reached. */
+export interface Reachable {
   /** Public URL, such as `http://localhost:18500`. */
   readonly url: string
   /** `host:port`, as clients write it. */
   readonly host: string
+}
+
+/** registry-manager as `npm start` runs it, on a port and in a folder of its own. */
+export interface System extends Reachable {
   readonly admin: Credentials
   readonly dataDir: string
   /** Everything that was printed. */
@@ -89,17 +93,26 @@ export async function startSystem(t: Test, options: SystemOptions = {}): Promise
     output: () => output,
     ended: exit,
     stop,
-    async createUser(username, namespaces, role = 'user') {
-      const password = `pass-of-${username}-${port}`
-      const response = await fetch(`${url}/user`, {
-        method: 'POST',
-        headers: { authorization: basic(admin), 'content-type': 'application/json' },
-        body: JSON.stringify({ username, password, namespaces, role }),
-      })
-      if (response.status !== 201) throw new Error(`POST /user: ${response.status} ${await response.text()}`)
-      return { username, password }
-    },
+    createUser: (username, namespaces, role) => createUser({ url, host }, admin, username, namespaces, role),
   }
+}
+
+/** Makes a user over the API. */
+export async function createUser(
+  { url, host }: Reachable,
+  admin: Credentials,
+  username: string,
+  namespaces: readonly string[],
+  role = 'user',
+): Promise<Credentials> {
+  const password = `pass-of-${username}-at-${host}`
+  const response = await fetch(`${url}/user`, {
+    method: 'POST',
+    headers: { authorization: basic(admin), 'content-type': 'application/json' },
+    body: JSON.stringify({ username, password, namespaces, role }),
+  })
+  if (response.status !== 201) throw new Error(`POST /user: ${response.status} ${await response.text()}`)
+  return { username, password }
 }
 
 /** An Authorization header for Basic credentials. */
@@ -108,7 +121,7 @@ export function basic({ username, password }: Credentials): string {
 }
 
 /** A token of this scope, had as clients have it. */
-export async function tokenFor(system: System, who: Credentials, scope?: string): Promise<string> {
+export async function tokenFor(system: Reachable, who: Credentials, scope?: string): Promise<string> {
   const query = new URLSearchParams({ service: system.host, ...(scope !== undefined && { scope }) })
   const response = await fetch(`${system.url}/auth/v2/token?${query}`, {
     headers: { authorization: basic(who) },

@@ -1,0 +1,42 @@
+import type { Credentials, Reachable } from './system.ts'
+import { basic } from './system.ts'
+
+export interface Question {
+  readonly method?: string
+  /** Whose Basic credentials are shown. */
+  readonly as?: Credentials
+  readonly bearer?: string
+  readonly body?: string | Buffer
+  /** The body's content type. */
+  readonly type?: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The body, parsed where it is JSON. */
+  readonly json: unknown
+}
+
+/** One plain HTTP request, its answer read whole. */
+export async function ask(
+  at: Pick<Reachable, 'url'>,
+  path: string,
+  question: Question = {},
+): Promise<Answer> {
+  const { method = 'GET', as, bearer, body, type = 'application/json' } = question
+  const headers: Record<string, string> = {}
+  if (as !== undefined) headers['authorization'] = basic(as)
+  if (bearer !== undefined) headers['authorization'] = `Bearer ${bearer}`
+  if (body !== undefined) headers['content-type'] = type
+  const response = await fetch(new URL(path, at.url), { method, headers, body: body as never })
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.includes('json') ?? false
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson && text !== '' ? JSON.parse(text) : undefined,
+  }
+}

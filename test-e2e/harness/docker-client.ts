@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import type { DockerEngine } from './docker-engine.ts'
+import { createDockerConfig } from './docker-engine.ts'
+import type { Image } from './images.ts'
+import { createImage } from './images.ts'
+import type { CommandOutput } from './run-command.ts'
+import { runCommand } from './run-command.ts'
+import type { Credentials, Reachable } from './system.ts'
+
+/** The docker CLI with the logins of one user, or of nobody. Images are named without their host. */
+export interface DockerClient {
+  login(who: Credentials): Promise<CommandOutput>
+  push(image: string): Promise<CommandOutput>
+  /** Empties the engine's store, pulls an image and answers its id. */
+  pull(image: string): Promise<string>
+}
+
+/** `folder` keeps the logins, in a folder of this name. */
+export async function createDockerClient(
+  engine: DockerEngine,
+  { host }: Reachable,
+  folder: string,
+  name: string,
+): Promise<DockerClient> {
+  const env = { DOCKER_CONFIG: await createDockerConfig(join(folder, name)) }
+  const docker = (...args: string[]) => engine.docker(args, { env })
+  return {
+    login: ({ username, password }) =>
+      engine.docker(['login', '--username', username, '--password-stdin', host], { env, input: password }),
+    push: (image) => docker('push', `${host}/${image}`),
+    async pull(image) {
+      await docker('image', 'prune', '--all', '--force')
+      const { stdout } = await docker('images', '--all', '--quiet')
+      if (stdout !== '') throw new Error(`the store is not empty: ${stdout}`)
+      await docker('pull', `${host}/${image}`)
+      const [pulled] = JSON.parse((await docker('inspect', `${host}/${image}`)).stdout)
+      return pulled.Id
+    },
+  }
+}
+
+/** Makes an image and loads it into an engine, under a name that can be pushed. */
+export async function loadImage(
+  engine: DockerEngine,
+  { host }: Reachable,
+  folder: string,
+  image: string,
+): Promise<Image> {
+  const layout = join(folder, image.replaceAll(/\W/g, '-'))
+  const made = await createImage(layout, { seed: image, layers: 2, layerBytes: 1 << 20 })
+  await runCommand('tar', ['-cf', `${layout}.tar`, '-C', layout, '.'])
+  await engine.docker(['load', '--input', `${layout}.tar`])
+  await engine.docker(['tag', 'made-here:latest', `${host}/${image}`])
+  return made
+}

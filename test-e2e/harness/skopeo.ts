@@ -1,0 +1,30 @@
+import { join } from 'node:path'
+import { ensureCommands, findCommand } from './debian-packages.ts'
+import type { CommandOutput } from './run-command.ts'
+import { runCommand } from './run-command.ts'
+import type { Credentials, Reachable } from './system.ts'
+
+/** Skopeo with the logins of one user, or of nobody. */
+export interface Skopeo {
+  login(who: Credentials): Promise<CommandOutput>
+  /** Copies an image; sources and targets in skopeo's spelling, such as `dir:/tmp/image`. */
+  copy(source: string, target: string, ...flags: string[]): Promise<CommandOutput>
+}
+
+/** Why there is no skopeo here, or false when there is. */
+export const skopeoIsMissing = () => ensureCommands({ skopeo: 'skopeo' })
+
+/** `folder` keeps the logins, in a file of this name. */
+export function createSkopeo({ host }: Reachable, folder: string, name: string): Skopeo {
+  const run = (args: string[], input?: string) =>
+    runCommand(findCommand('skopeo')!, ['--insecure-policy', ...args], {
+      env: { REGISTRY_AUTH_FILE: join(folder, `${name}.json`) },
+      input,
+    })
+  return {
+    login: ({ username, password }) =>
+      run(['login', '--tls-verify=false', '-u', username, '--password-stdin', host], password),
+    copy: (source, target, ...flags) =>
+      run(['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...flags, source, target]),
+  }
+}
