@@ -62,6 +62,13 @@ t.test('what cannot be written down is answered 503: push it again', async (t) =
   t.equal((await put()).status, 201)
 })
 
+t.test('so is what was deleted before it could be', async (t) => {
+  images.answers.set(RECORD, { body: { digest: null, subject: null } })
+  const answer = await put()
+  t.same([answer.status, answer.code], [503, 'UNAVAILABLE'])
+  t.ok(answer.headers['retry-after'])
+})
+
 for (const status of [400, 404, 413, 500]) {
   t.test(`the registry's ${status} is passed on, the admission discarded`, async (t) => {
     const body = '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}'

@@ -8,12 +8,16 @@ export interface Admission {
   readonly tag: string | null
   readonly mediaType: string
   readonly raw: Buffer
+  readonly admittedAt: Date
 }
 
 /** Manifests that were admitted and not yet written down. */
 export function createAdmissions(db: Database) {
   return {
-    async admit({ id, ...admission }: Omit<Admission, 'id'> & { id?: string }): Promise<string> {
+    async admit({
+      id,
+      ...admission
+    }: Omit<Admission, 'id' | 'admittedAt'> & { id?: string }): Promise<string> {
       const { repository, digest, tag, mediaType, raw } = admission
       const row = await db
         .insertInto('admissions')
@@ -27,6 +31,7 @@ export function createAdmissions(db: Database) {
       return db
         .selectFrom('admissions')
         .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'raw'])
+        .select('admitted_at as admittedAt')
         .where('id', '=', id)
         .executeTakeFirst()
     },
@@ -43,6 +48,17 @@ export function createAdmissions(db: Database) {
         .where('digest', '=', digest)
         .limit(1)
         .executeTakeFirst()
+    },
+
+    /** Whether a repository came into being after a time: another one of its name may have been deleted since. */
+    async isNewSince(repository: string, time: Date): Promise<boolean> {
+      const row = await db
+        .selectFrom('repositories')
+        .select('id')
+        .where('name', '=', repository)
+        .where('created_at', '>', time)
+        .executeTakeFirst()
+      return row !== undefined
     },
 
     async settleAdmission(id: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import { ServiceCallError } from '@registry-manager/service-kit'
+import { fetchAgain } from './fetch-again.ts'
 
 export interface RegistryManifest {
   readonly mediaType: string
@@ -46,7 +47,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   ) => {
     const what = `${method} ${path} at the registry`
     const token = await serviceToken([access])
-    const response = await fetch(new URL(path, registryUrl), {
+    const response = await fetchAgain(new URL(path, registryUrl), {
       method,
       headers: {
         authorization: `Bearer ${token}`,

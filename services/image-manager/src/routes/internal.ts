@@ -18,7 +18,7 @@ import {
 import { Type } from 'typebox'
 import type { IndexQueries } from '../adapters/index-queries.ts'
 import { admitManifest } from '../domain/admit.ts'
-import { recordAdmission } from '../domain/record.ts'
+import { recordPush } from '../domain/record-push.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
 import { deleteBlob, deleteManifest, deleteTag } from '../domain/remove.ts'
@@ -60,7 +60,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     async ({ params }) => {
       const admission = await index.findAdmission(params.id)
       if (admission === undefined) throw new ProblemError({ status: 404, detail: 'it was settled already' })
-      const manifest = await recordAdmission(options, admission)
+      const manifest = await recordPush(options, admission)
       return { digest: manifest?.digest ?? null, subject: manifest?.subject ?? null }
     },
   )

@@ -49,7 +49,14 @@ export async function pushManifest(
   delete headers['content-length']
   const answer = await sendManifest(upstream.path, { ...headers, 'content-type': type }, manifest)
   if (answer.status === 201) {
-    const { subject } = await index.record(admitted.id)
+    const { digest, subject } = await index.record(admitted.id)
+    if (digest === null) {
+      reply.header('retry-after', 1)
+      return refuse(request, reply, {
+        code: 'UNAVAILABLE',
+        message: 'it was deleted meanwhile: push it again',
+      })
+    }
     if (subject !== null) reply.header('oci-subject', subject)
   } else {
     // Not waited for: what is left over is settled later, and the client's answer does not depend on it.

@@ -1,0 +1,80 @@
+import t from 'tap'
+import { recordPush } from '../../src/domain/record-push.ts'
+import { deleteRepository } from '../../src/domain/remove.ts'
+import {
+  INDEX,
+  MANIFEST,
+  REPOSITORY,
+  blobsOf,
+  databaseForTest,
+  image,
+  indexOf,
+  startIndex,
+} from '../fixtures/index-and-registry.ts'
+import { digestOf } from '../fixtures/memory-registry.ts'
+
+const db = await databaseForTest(t)
+const [OLD, NEW] = [image('old'), image('new')]
+
+/** A repository with one image, whose layer `shared` the next one names as well. */
+async function startFilled() {
+  const started = await startIndex(db)
+  const { ports, registry, admit } = started
+  const admission = await admit(OLD, 'old')
+  for (const digest of [OLD, NEW].flatMap(blobsOf)) registry.blobs.add(digest)
+  registry.push(OLD, MANIFEST, 'old')
+  t.ok(await recordPush(ports, admission), 'the first push of a repository is whole')
+  return started
+}
+
+t.test('a push whose repository is deleted before it is written down goes with its blobs', async (t) => {
+  const { ports, registry, queries, admit, manifests, admissions } = await startFilled()
+  const admission = await admit(NEW, 'new')
+  registry.push(NEW, MANIFEST, 'new')
+  await deleteRepository(ports, REPOSITORY)
+  t.equal(await recordPush(ports, admission), undefined)
+  t.same([await manifests(), await admissions()], [[], 0])
+  t.same([...registry.manifests, ...registry.tags], [], 'from the registry as well')
+  t.equal(await queries.findRepository(REPOSITORY), undefined)
+})
+
+t.test('one that is whole all the same stays', async (t) => {
+  const { ports, registry, admit, tags } = await startFilled()
+  const admission = await admit(NEW, 'new')
+  registry.push(NEW, MANIFEST, 'new')
+  await deleteRepository(ports, REPOSITORY)
+  for (const digest of blobsOf(NEW)) registry.blobs.add(digest)
+  t.equal((await recordPush(ports, admission))?.digest, digestOf(NEW))
+  t.same(await tags(), { new: digestOf(NEW) })
+})
+
+t.test('so does one that only names layers which are had elsewhere', async (t) => {
+  const { ports, registry, admit, manifests } = await startFilled()
+  const layers = [{ mediaType: 'x/foreign', digest: digestOf(OLD), size: 1, urls: ['https://layers.test/1'] }]
+  const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, layers }))
+  const admission = await admit(raw, 'foreign')
+  registry.push(raw, MANIFEST, 'foreign')
+  await deleteRepository(ports, REPOSITORY)
+  t.equal((await recordPush(ports, admission))?.digest, digestOf(raw))
+  t.same(await manifests(), [digestOf(raw)])
+})
+
+t.test('an index goes with the images that it names', async (t) => {
+  const { ports, registry, admit, manifests } = await startFilled()
+  const both = indexOf(OLD)
+  const admission = await admit(both, 'index', INDEX)
+  registry.push(both, INDEX, 'index')
+  await deleteRepository(ports, REPOSITORY)
+  t.equal(await recordPush(ports, admission), undefined)
+  t.same([...registry.manifests], [])
+  t.same(await manifests(), [])
+})
+
+t.test('the blobs of a push into a repository that stays are not looked for', async (t) => {
+  const { ports, registry, admit } = await startFilled()
+  const admission = await admit(NEW, 'new')
+  registry.push(NEW, MANIFEST, 'new')
+  registry.calls.splice(0)
+  t.ok(await recordPush(ports, admission))
+  t.notOk(registry.calls.some((call) => call.includes('blob')))
+})
