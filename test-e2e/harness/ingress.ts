@@ -40,7 +40,10 @@ export function deal(t: Test, ports: readonly number[]): FrontService {
     pipeline(request, upstream, (error) => {
       if (error) response.destroy()
     })
-    response.on('close', () => upstream.destroy())
+    response.on('close', () => {
+      // A client that has its answer leaves the connection to the next one.
+      if (!response.writableFinished) upstream.destroy()
+    })
   }
   return { routing }
 }
