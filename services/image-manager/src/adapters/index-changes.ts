@@ -1,8 +1,11 @@
 import type { Database } from '@registry-manager/database'
+import { isForeignKeyViolation } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { Manifest } from '../domain/manifest.ts'
 import type { RepositoryScope } from '../domain/visibility.ts'
 import { createAdmissions } from './admissions.ts'
+import { createDeletions } from './deletions.ts'
+import { createManifestRevisions } from './manifest-revisions.ts'
 
 export type IndexChanges = ReturnType<typeof createIndexChanges>
 
@@ -13,6 +16,8 @@ export function createIndexChanges(db: Database) {
 
   return {
     ...createAdmissions(db),
+    ...createDeletions(db),
+    ...createManifestRevisions(db),
 
     /** Writes down a manifest, and its repository where it is the first. Answers the repository's id. */
     async putManifest(repository: string, manifest: Manifest): Promise<string> {
@@ -24,7 +29,7 @@ export function createIndexChanges(db: Database) {
           .returning('id')
           .executeTakeFirstOrThrow()
         const { digest, mediaType, artifactType, subject, annotations, references, raw } = manifest
-        const written = await tx
+        await tx
           .insertInto('manifests')
           .values({
             repository_id: id,
@@ -35,11 +40,19 @@ export function createIndexChanges(db: Database) {
             annotations: annotations === undefined ? null : JSON.stringify(annotations),
             raw,
           })
-          .onConflict((conflict) => conflict.columns(['repository_id', 'digest']).doNothing())
-          .executeTakeFirst()
-        if (written.numInsertedOrUpdatedRows === 1n && references.length > 0) {
+          .onConflict((conflict) =>
+            conflict
+              .columns(['repository_id', 'digest'])
+              .doUpdateSet({ revision: sql`nextval('tag_revisions')` }),
+          )
+          .execute()
+        if (references.length > 0) {
           const rows = references.map((one) => ({ repository_id: id, manifest_digest: digest, ...one }))
-          await tx.insertInto('manifest_references').values(rows).execute()
+          await tx
+            .insertInto('manifest_references')
+            .values(rows)
+            .onConflict((conflict) => conflict.doNothing())
+            .execute()
         }
         return id
       })
@@ -56,21 +69,24 @@ export function createIndexChanges(db: Database) {
       return row !== undefined
     },
 
-    /** The revision of a tag; 0 where there is none. To be read before the registry is asked. */
-    async tagRevision(repository: string, tag: string): Promise<number> {
+    /** What a tag names, and its revision; 0 where there is none. To be read before the registry is asked. */
+    async findTag(
+      repository: string,
+      tag: string,
+    ): Promise<{ digest: string | undefined; revision: number }> {
       const row = await db
         .selectFrom('tags')
         .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
-        .select('revision')
+        .select(['digest', 'revision'])
         .where('repositories.name', '=', repository)
         .where('tags.name', '=', tag)
         .executeTakeFirst()
-      return row?.revision ?? 0
+      return row ?? { digest: undefined, revision: 0 }
     },
 
     /**
-     * Points a tag at a digest, or takes it away, if nobody changed it since it was at that revision. Answers
-     * whether it did.
+     * Points a tag at a digest, or takes it away, if nobody changed it since it was at that revision, and the
+     * manifest is there still. Answers whether it did.
      */
     async setTag(
       repository: string,
@@ -87,6 +103,7 @@ export function createIndexChanges(db: Database) {
           .values({ repository_id: repositoryId, name: tag, digest })
           .onConflict((conflict) => conflict.columns(['repository_id', 'name']).doNothing())
           .executeTakeFirstOrThrow()
+          .catch(unlessGone({ numInsertedOrUpdatedRows: 0n }))
         return numInsertedOrUpdatedRows === 1n
       }
       if (digest === undefined) {
@@ -105,12 +122,16 @@ export function createIndexChanges(db: Database) {
         .where('name', '=', tag)
         .where('revision', '=', revision)
         .executeTakeFirstOrThrow()
+        .catch(unlessGone({ numUpdatedRows: 0n }))
       return numUpdatedRows === 1n
     },
 
-    /** Takes a manifest away with its tags, and the repository where it was the last. */
-    async removeManifest(repository: string, digest: string): Promise<void> {
-      await db.transaction().execute(async (tx) => {
+    /**
+     * Takes a manifest away with its tags, and the repository where it was the last, if nobody wrote it down since
+     * it was at that revision. Answers whether it did.
+     */
+    async removeManifest(repository: string, digest: string, revision: number): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
         // Locked first: a push that is being written down just now must be seen by the last statement.
         const row = await tx
           .selectFrom('repositories')
@@ -119,12 +140,14 @@ export function createIndexChanges(db: Database) {
           .where('deleting_since', 'is', null)
           .forUpdate()
           .executeTakeFirst()
-        if (row === undefined) return
-        await tx
+        if (row === undefined) return false
+        const { numDeletedRows } = await tx
           .deleteFrom('manifests')
           .where('repository_id', '=', row.id)
           .where('digest', '=', digest)
-          .execute()
+          .where('revision', '=', revision)
+          .executeTakeFirstOrThrow()
+        if (numDeletedRows === 0n) return false
         await tx
           .deleteFrom('repositories')
           .where('id', '=', row.id)
@@ -134,6 +157,7 @@ export function createIndexChanges(db: Database) {
             ),
           )
           .execute()
+        return true
       })
     },
 
@@ -145,31 +169,12 @@ export function createIndexChanges(db: Database) {
         .execute()
     },
 
-    /** Marks a repository as being deleted; from then on it is gone for everybody. */
-    async beginDeletion(name: string): Promise<void> {
-      await db
-        .updateTable('repositories')
-        .set({ deleting_since: new Date() })
-        .where('name', '=', name)
-        .execute()
-    },
-
-    async isBeingDeleted(name: string): Promise<boolean> {
-      const row = await db
-        .selectFrom('repositories')
-        .select('id')
-        .where('name', '=', name)
-        .where('deleting_since', 'is not', null)
-        .executeTakeFirst()
-      return row !== undefined
-    },
-
     /** Everything of a repository that the registry holds, as far as the index knows. */
     async listContents(name: string) {
       const manifests = await db
         .selectFrom('manifests')
         .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
-        .select(['digest', 'media_type as mediaType'])
+        .select(['digest', 'media_type as mediaType', 'revision'])
         .where('repositories.name', '=', name)
         .execute()
       const blobs = await db
@@ -184,11 +189,11 @@ export function createIndexChanges(db: Database) {
     },
 
     /**
-     * Takes a repository away at its deletion's end, if nothing is in it but what was deleted: a push may have
-     * been written down meanwhile. Not one that was pushed anew since another call ended it. False when there is
-     * more to delete.
+     * Takes a repository away at its deletion's end, if nothing is in it but what was deleted, at the revisions that
+     * it had: a push may have been written down meanwhile. Not one that was pushed anew since another call ended it.
+     * False when there is more to delete.
      */
-    async removeRepository(name: string, deleted: ReadonlySet<string>): Promise<boolean> {
+    async removeRepository(name: string, deleted: ReadonlyMap<string, number>): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         const row = await tx
           .selectFrom('repositories')
@@ -200,13 +205,20 @@ export function createIndexChanges(db: Database) {
         if (row === undefined) return true
         const left = await tx
           .selectFrom('manifests')
-          .select('digest')
+          .select(['digest', 'revision'])
           .where('repository_id', '=', row.id)
           .execute()
-        if (left.some(({ digest }) => !deleted.has(digest))) return false
+        if (left.some(({ digest, revision }) => deleted.get(digest) !== revision)) return false
         await tx.deleteFrom('repositories').where('id', '=', row.id).execute()
         return true
       })
     },
+  }
+}
+
+function unlessGone<Value>(value: Value): (error: unknown) => Value {
+  return (error) => {
+    if (isForeignKeyViolation(error)) return value
+    throw error
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IndexChanges } from '../adapters/index-changes.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
+import { confirmManifest } from './confirm-manifest.ts'
 import { isIndex, parseManifest } from './manifest.ts'
 import type { RecordPorts } from './record.ts'
 import { followTag } from './record.ts'
@@ -11,11 +12,12 @@ export interface RemovePorts extends RecordPorts {
 }
 
 /** Deletes a manifest by digest, with the tags that name it. Answers whether there was one. */
-export async function deleteManifest({ registry, index }: RemovePorts, repository: string, digest: string) {
+export async function deleteManifest(ports: RemovePorts, repository: string, digest: string) {
+  const { registry, index } = ports
   const was = await registry.deleteManifest(repository, digest)
-  // Pushed again in the meantime: then it stays.
-  if ((await registry.headManifest(repository, digest)) === undefined)
-    await index.removeManifest(repository, digest)
+  await confirmManifest(ports, repository, digest)
+  // Pushed again in the meantime, and so still here: but the registry took away the tags that it had before.
+  for (const tag of await index.listTagsOf(repository, digest)) await followTag(ports, repository, tag)
   return was
 }
 
@@ -45,16 +47,28 @@ export async function deleteTag(ports: RemovePorts, repository: string, tag: str
  * (they could be pulled by digest otherwise, by the name's next owner too), then the index. Taken up again where
  * it was left, whenever it is called again; a push that comes between is deleted as well.
  */
-export async function deleteRepository({ registry, index }: RemovePorts, name: string): Promise<void> {
-  await index.beginDeletion(name)
-  const deleted = new Set<string>()
+export async function deleteRepository(ports: RemovePorts, name: string): Promise<void> {
+  const id = await ports.index.beginDeletion(name)
+  if (id !== undefined) await finishDeletion(ports, { id, name })
+}
+
+/** Goes on with a deletion that began, unless it is over: then what is pushed under that name is another's. */
+export async function finishDeletion(
+  { registry, index }: RemovePorts,
+  { id, name }: { readonly id: string; readonly name: string },
+): Promise<void> {
+  const deleted = new Map<string, number>()
   do {
     const { manifests, blobs } = await index.listContents(name)
     const ordered = manifests.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
-    for (const { digest } of ordered) {
+    for (const { digest, revision } of ordered) {
+      if (!(await index.goOnDeleting(id))) return
       await registry.deleteManifest(name, digest)
-      deleted.add(digest)
+      deleted.set(digest, revision)
     }
-    for (const digest of blobs) await registry.deleteBlob(name, digest)
+    for (const digest of blobs) {
+      if (!(await index.goOnDeleting(id))) return
+      await registry.deleteBlob(name, digest)
+    }
   } while (!(await index.removeRepository(name, deleted)))
 }
