@@ -37,7 +37,8 @@ export async function createImageManager(
   const authService = createServiceClient(config.authServiceUrl, serviceCredential)
   const gate = createTokenGate({ authService, name: 'image-manager', issuer, audience: service, now })
   const findAccount = createAccountsClient(authService, gate.feed, now)
-  const registry = createRegistryClient({ registryUrl, serviceToken: gate.serviceToken })
+  const behind = { registryUrl, serviceToken: gate.serviceToken }
+  const registry = createRegistryClient(behind)
   const ports = { registry, index: createIndexChanges(db), queries: createIndexQueries(db), findAccount }
 
   const metrics = createMetrics('image-manager')
@@ -55,10 +56,14 @@ export async function createImageManager(
   internalApp.addHook('onReady', async () => gate.feed.start())
   internalApp.addHook('onClose', async () => gate.feed.stop())
   if (reconcileIntervalSeconds !== undefined) {
-    const { serviceToken } = gate
-    const intervalSeconds = reconcileIntervalSeconds
-    const parts = { db, registryUrl, serviceToken, now, log: internalApp.log, metrics }
-    const schedule = createReconcileSchedule({ ...parts, intervalSeconds })
+    const schedule = createReconcileSchedule({
+      db,
+      createRegistry: (signal) => createRegistryClient({ ...behind, signal }),
+      intervalSeconds: reconcileIntervalSeconds,
+      log: internalApp.log,
+      metrics,
+      now,
+    })
     internalApp.addHook('onReady', async () => schedule.start())
     // Before anything is closed: it says where it was, and the database must be there still.
     internalApp.addHook('preClose', async () => schedule.stop())

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { connectPostgres } from '@registry-manager/database'
 import { createAuthClient, createServiceClient, explainStartFailure } from '@registry-manager/service-kit'
 import { LEASE_SECONDS } from './adapters/reconciliations.ts'
+import { createRegistryClient } from './adapters/registry-client.ts'
 import { readConfig } from './config.ts'
 import { describeCounts } from './domain/reconcile-counts.ts'
 import { createReconciler } from './reconciler.ts'
@@ -20,13 +21,14 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, ()
 async function run(): Promise<boolean> {
   const { values } = parseArgs({ options: { 'believe-empty': { type: 'boolean', default: false } } })
   const [config, { databaseUrl }] = readConfig(process.env)
-  const authService = createServiceClient(config.authServiceUrl, config.serviceCredential)
+  const { registryUrl, authServiceUrl, serviceCredential } = config
+  const authService = createServiceClient(authServiceUrl, serviceCredential)
+  const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
   const db = connectPostgres(databaseUrl, 2)
   let toldAt = Date.now()
   const reconciler = createReconciler({
     db,
-    registryUrl: config.registryUrl,
-    serviceToken: createAuthClient(authService, 'image-manager', Date.now).serviceToken,
+    createRegistry: (signal) => createRegistryClient({ registryUrl, serviceToken, signal }),
     listener: {
       taken({ startedAt, counts }) {
         const isNew = counts.registryRequests === 0

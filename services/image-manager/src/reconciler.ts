@@ -3,8 +3,7 @@ import { createIndexChanges } from './adapters/index-changes.ts'
 import type { Run } from './adapters/reconciliations.ts'
 import { LEASE_SECONDS, createReconciliations } from './adapters/reconciliations.ts'
 import { createReconcileQueries } from './adapters/reconcile-queries.ts'
-import { createRegistryClient } from './adapters/registry-client.ts'
-import type { RegistryRequestOptions } from './adapters/registry-request.ts'
+import type { RegistryClient } from './adapters/registry-client.ts'
 import { isRegistryRefusal } from './adapters/registry-request.ts'
 import type { ReconcileCounts } from './domain/reconcile-counts.ts'
 import { countChanges, countRequests, readCounts } from './domain/reconcile-counts.ts'
@@ -21,8 +20,10 @@ export interface ReconcileListener {
   unreadable(repository: string, reference: string, reason: string): void
 }
 
-export interface ReconcilerOptions extends Pick<RegistryRequestOptions, 'registryUrl' | 'serviceToken'> {
+export interface ReconcilerOptions {
   readonly db: Database
+  /** A client whose requests the signal breaks off. */
+  readonly createRegistry: (signal: AbortSignal) => RegistryClient
   readonly listener: ReconcileListener
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -42,13 +43,13 @@ export const SETTLE_MS = 60_000
 const RENEW_MS = (LEASE_SECONDS * 1000) / 4
 
 /** Does runs of reconcile, and the short work in between. Never more than one request at a time at the registry. */
-export function createReconciler({ db, listener, now = Date.now, ...registryOptions }: ReconcilerOptions) {
+export function createReconciler({ db, createRegistry, listener, now = Date.now }: ReconcilerOptions) {
   const reconciliations = createReconciliations(db)
   const index = createIndexChanges(db)
   const queries = createReconcileQueries(db)
 
   const settlePorts = (counts: ReconcileCounts, signal: AbortSignal): SettlePorts => ({
-    registry: countRequests(createRegistryClient({ ...registryOptions, signal }), counts),
+    registry: countRequests(createRegistry(signal), counts),
     index,
     queries,
     counts,

@@ -1,5 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
+import { DELETED_TAG } from '../domain/remove.ts'
 
 export type ReconcileQueries = ReturnType<typeof createReconcileQueries>
 
@@ -84,6 +85,28 @@ export function createReconcileQueries(db: Database) {
         )
         .orderBy('digest')
         .limit(PAGE)
+        .execute()
+      return rows.map(({ digest }) => digest)
+    },
+
+    /** Manifests that stood in for tags while those were deleted, and are here still: the deletions broke off. */
+    async listStandIns(repository: string): Promise<string[]> {
+      const rows = await db
+        .selectFrom('manifests')
+        .select('digest')
+        .where('repository_id', '=', idOf(repository))
+        .where(sql<boolean>`annotations ->> ${DELETED_TAG} is not null`)
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom('manifest_references as reference')
+                .select('reference.digest')
+                .whereRef('reference.repository_id', '=', 'manifests.repository_id')
+                .whereRef('reference.manifest_digest', '=', 'manifests.digest'),
+            ),
+          ),
+        )
         .execute()
       return rows.map(({ digest }) => digest)
     },

@@ -2,6 +2,7 @@ import { isTag } from '@registry-manager/oci'
 import { confirmManifest } from './confirm-manifest.ts'
 import { inPages } from './in-pages.ts'
 import { followTag, knowManifest } from './record.ts'
+import { deleteManifest } from './remove.ts'
 import type { SettlePorts } from './settle.ts'
 import { tolerate } from './settle.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
@@ -21,7 +22,7 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
 
   const step = async (reference: string, work: () => Promise<unknown>) => {
     await ports.between()
-    await tolerate(ports, repository, reference, work)
+    return tolerate(ports, repository, reference, work)
   }
   const follow = async (tag: string) => {
     counts.tags += 1
@@ -32,6 +33,11 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
     if (!isTag(tag)) await step(tag, () => refuse('the registry names a tag that is none'))
   for await (const tag of inPages((after) => queries.listTagNames(repository, after))) {
     if (!listed.has(tag)) await follow(tag)
+  }
+
+  for (const digest of await queries.listStandIns(repository)) {
+    const fault = await step(digest, () => deleteManifest(ports, repository, digest))
+    if (fault === undefined) counts.deletionsFinished += 1
   }
 
   const asked = new Set<string>()

@@ -40,7 +40,7 @@ export async function recordAdmission(
     throw new UnrecordableError(`an admitted manifest is malformed: ${parsed.malformed}`)
   // First written, then looked for: a deletion before the look shows in it, one after it finds what to take away.
   await index.putManifest(repository, parsed.manifest)
-  const named = tag === null ? undefined : await followTag(ports, repository, tag)
+  const named = tag === null ? undefined : await followTag(ports, repository, tag, true)
   const there = named === digest || (await confirmManifest(ports, repository, digest))
   await index.settleAdmission(id)
   return there ? parsed.manifest : undefined
@@ -48,19 +48,21 @@ export async function recordAdmission(
 
 /**
  * Brings a tag of the index to what the registry says: compare and set, until nobody came between. Answers the
- * digest that the registry says.
+ * digest that the registry says. Whoever pushed it vouches for it: it is written down even where it is what was
+ * there, so that somebody who looked before the push takes nothing away after it.
  */
 export async function followTag(
   ports: RecordPorts,
   repository: string,
   tag: string,
+  vouches = false,
 ): Promise<string | undefined> {
   const { registry, index } = ports
   const learned = new Set<string>()
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const known = await index.findTag(repository, tag)
     const digest = await registry.headManifest(repository, tag)
-    if (digest !== known.digest) {
+    if (digest !== known.digest || (vouches && digest !== undefined)) {
       const isNew = digest !== undefined && !(await index.hasManifest(repository, digest))
       if (isNew && !(await knowManifest(ports, repository, digest))) continue
       if (isNew) learned.add(digest)

@@ -11,6 +11,9 @@ export interface RemovePorts extends RecordPorts {
   readonly index: IndexChanges
 }
 
+/** The annotation of a manifest that stands in for a tag which is being deleted, and that nothing else names. */
+export const DELETED_TAG = 'registry-manager.deleted-tag'
+
 /** Deletes a manifest by digest, with the tags that name it. Answers whether there was one. */
 export async function deleteManifest(ports: RemovePorts, repository: string, digest: string) {
   const { registry, index } = ports
@@ -26,19 +29,22 @@ export async function deleteManifest(ports: RemovePorts, repository: string, dig
  * nothing else names, which is deleted by its digest. Answers whether there was such a tag.
  */
 export async function deleteTag(ports: RemovePorts, repository: string, tag: string): Promise<boolean> {
-  const { registry } = ports
+  const { registry, index } = ports
   if ((await registry.headManifest(repository, tag)) === undefined) {
     await followTag(ports, repository, tag)
     return false
   }
   const mediaType = 'application/vnd.oci.image.index.v1+json'
-  const annotations = { 'registry-manager.deleted-tag': randomUUID() }
+  const annotations = { [DELETED_TAG]: randomUUID() }
   const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [], annotations }))
   const parsed = parseManifest(raw, mediaType)
   if ('malformed' in parsed) throw new Error(parsed.malformed)
   await registry.putManifest(repository, tag, { mediaType, raw })
   await registry.deleteManifest(repository, parsed.manifest.digest)
   await followTag(ports, repository, tag)
+  // Somebody may have followed the tag to it.
+  if (await index.hasManifest(repository, parsed.manifest.digest))
+    await confirmManifest(ports, repository, parsed.manifest.digest)
   return true
 }
 
