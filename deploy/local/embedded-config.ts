@@ -20,6 +20,7 @@ const schema = Type.Object({
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
+  RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
@@ -43,6 +44,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     serviceCredential: values.SERVICE_CREDENTIAL,
     uploadSecret: values.UPLOAD_SECRET,
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
     logLevel: values.LOG_LEVEL,
   }
 }

@@ -89,7 +89,8 @@ async function start(): Promise<string> {
   const authService = await createAuthService({ ...config, imageManagerUrl, serviceCredential }, { db, keys })
   const authServiceUrl = await listenInside(authService.internalApp)
   const shared = { issuer, service, realm, authServiceUrl, registryUrl, serviceCredential, logLevel }
-  const imageManager = await createImageManager(shared, { db })
+  const { reconcileIntervalSeconds } = config
+  const imageManager = await createImageManager({ ...shared, reconcileIntervalSeconds }, { db })
   await listenInside(imageManager.internalApp, imageManagerPort)
   const registryProxy = await createRegistryProxy({
     ...shared,

@@ -44,8 +44,10 @@ export interface RepositoriesTable {
   id: Generated<string>
   name: string
   scope: Generated<'namespace' | 'global'>
-  /** Set while it is being deleted. */
+  /** Set while it is being deleted: when somebody last worked on that. */
   deleting_since: ColumnType<Date | null, Date | null | undefined, Date | null>
+  /** When it was last compared with the registry. */
+  reconciled_at: ColumnType<Date | null, Date | null | undefined, Date | null>
   created_at: Timestamp
   updated_at: Timestamp
 }
@@ -63,6 +65,8 @@ export interface ManifestsTable {
   sha512: GeneratedAlways<string>
   /** Whether it is here alone: an index that the registry cannot take. */
   kept: Generated<boolean>
+  /** Raised whenever it is written down. */
+  revision: Generated<number>
   pushed_at: Timestamp
 }
 
@@ -101,6 +105,21 @@ export interface AdmissionsTable {
   admitted_at: Timestamp
 }
 
+/** A comparison of the whole index with the registry. */
+export interface ReconciliationsTable {
+  id: Generated<string>
+  started_at: Timestamp
+  finished_at: ColumnType<Date | null, Date | null | undefined, Date | null>
+  /** Which of the two lists of repositories it walks. */
+  step: ColumnType<'registry' | 'index', 'registry' | 'index' | undefined, 'registry' | 'index'>
+  /** The repository after which the registry's list goes on. */
+  last_name: string | null
+  counts: ColumnType<Record<string, number>, string | undefined, string>
+  /** The process that works on it, until `leased_until` the only one. */
+  holder: string
+  leased_until: Timestamp
+}
+
 export interface Schema {
   accounts: AccountsTable
   revocations: RevocationsTable
@@ -111,4 +130,5 @@ export interface Schema {
   manifest_references: ManifestReferencesTable
   admissions: AdmissionsTable
   blob_aliases: BlobAliasesTable
+  reconciliations: ReconciliationsTable
 }

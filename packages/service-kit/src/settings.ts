@@ -31,6 +31,12 @@ export const settings = {
     minLength: 32,
     description: 'secret that the services show each other, 32 characters or more',
   }),
+  reconcileInterval: Type.Integer({
+    default: 86_400,
+    minimum: 0,
+    maximum: 31_536_000,
+    description: 'seconds between two comparisons of the index with the registry; 0 for none',
+  }),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'least level that is logged: fatal, error, warn, info, debug, trace or silent',

@@ -16,6 +16,7 @@ import { createIndexChanges } from './adapters/index-changes.ts'
 import { createIndexQueries } from './adapters/index-queries.ts'
 import { createRegistryClient } from './adapters/registry-client.ts'
 import type { ImageManagerConfig } from './config.ts'
+import { createReconcileSchedule } from './reconcile-schedule.ts'
 import { greeting } from './routes/greeting.ts'
 import { internal } from './routes/internal.ts'
 import { repositories } from './routes/repositories.ts'
@@ -32,12 +33,13 @@ export async function createImageManager(
   config: ImageManagerConfig,
   { db, now = Date.now, logStream }: ImageManagerDeps,
 ): Promise<RunnableService> {
-  const { issuer, service, realm, registryUrl, serviceCredential, logLevel } = config
+  const { issuer, service, realm, registryUrl, serviceCredential, logLevel, reconcileIntervalSeconds } =
+    config
   const authService = createServiceClient(config.authServiceUrl, serviceCredential)
   const gate = createTokenGate({ authService, name: 'image-manager', issuer, audience: service, now })
   const findAccount = createAccountsClient(authService, gate.feed, now)
-  const registryClient = createRegistryClient({ registryUrl, serviceToken: gate.serviceToken })
-  const registry = withDeletionsInTurn(registryClient)
+  const behind = { registryUrl, serviceToken: gate.serviceToken }
+  const registry = withDeletionsInTurn(createRegistryClient(behind))
   const ports = { registry, index: createIndexChanges(db), queries: createIndexQueries(db), findAccount }
 
   const metrics = createMetrics('image-manager')
@@ -54,6 +56,19 @@ export async function createImageManager(
   })
   internalApp.addHook('onReady', async () => gate.feed.start())
   internalApp.addHook('onClose', async () => gate.feed.stop())
+  if (reconcileIntervalSeconds !== undefined) {
+    const schedule = createReconcileSchedule({
+      db,
+      createRegistry: (signal) => createRegistryClient({ ...behind, signal }),
+      intervalSeconds: reconcileIntervalSeconds,
+      log: internalApp.log,
+      metrics,
+      now,
+    })
+    internalApp.addHook('onReady', async () => schedule.start())
+    // Before anything is closed: it says where it was, and the database must be there still.
+    internalApp.addHook('preClose', async () => schedule.stop())
+  }
   return { publicApp, internalApp }
 }
 

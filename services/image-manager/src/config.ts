@@ -11,6 +11,7 @@ const schema = Type.Object({
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
   REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
   SERVICE_CREDENTIAL: settings.serviceCredential,
+  RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -22,6 +23,8 @@ export interface ImageManagerConfig {
   readonly authServiceUrl: string
   readonly registryUrl: string
   readonly serviceCredential: string
+  /** Seconds between two runs of reconcile, 0 for none; undefined when nothing at all is done by itself. */
+  readonly reconcileIntervalSeconds?: number
   readonly logLevel: string
 }
 
@@ -45,6 +48,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageMa
       authServiceUrl: values.AUTH_SERVICE_URL,
       registryUrl: values.REGISTRY_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
+      reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
       logLevel: values.LOG_LEVEL,
     },
     {

@@ -1,7 +1,8 @@
-import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
-import { ServiceCallError } from '@registry-manager/service-kit'
-import { fetchAgain } from './fetch-again.ts'
+import type { RegistryLists } from './registry-lists.ts'
+import { createRegistryLists } from './registry-lists.ts'
+import type { RegistryRequestOptions } from './registry-request.ts'
+import { createRegistryRequest, registryFault } from './registry-request.ts'
 
 export interface RegistryManifest {
   readonly mediaType: string
@@ -9,7 +10,7 @@ export interface RegistryManifest {
 }
 
 /** The registry behind, as image-manager works on it. Throws ServiceCallError when it does not answer as agreed. */
-export interface RegistryClient {
+export interface RegistryClient extends RegistryLists {
   /** Digest of what a tag or digest names now; undefined when it names nothing. */
   headManifest(repository: string, reference: string): Promise<string | undefined>
   getManifest(repository: string, reference: string): Promise<RegistryManifest | undefined>
@@ -21,59 +22,23 @@ export interface RegistryClient {
   deleteBlob(repository: string, digest: string): Promise<boolean>
 }
 
-export interface RegistryClientOptions {
-  readonly registryUrl: string
-  readonly serviceToken: (access: readonly Access[]) => Promise<string>
-  readonly timeoutMs?: number
-}
-
-/** Every type of manifest: what was pushed is what comes back. */
-const ACCEPT = [
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-].join(', ')
-
-export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { registryUrl, serviceToken, timeoutMs = 15_000 } = options
-
-  const send = async (
-    method: string,
-    path: string,
-    access: Access,
-    expected: number,
-    body?: RegistryManifest,
-  ) => {
-    const what = `${method} ${path} at the registry`
-    const token = await serviceToken([access])
-    const response = await fetchAgain(new URL(path, registryUrl), {
-      method,
-      headers: {
-        authorization: `Bearer ${token}`,
-        accept: ACCEPT,
-        ...(body !== undefined && { 'content-type': body.mediaType }),
-      },
-      body: body && new Uint8Array(body.raw),
-      redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
-    }).catch((cause: unknown) => {
-      throw new ServiceCallError(`${what} was not answered`, undefined, { cause })
-    })
-    const raw = Buffer.from(await response.arrayBuffer())
-    if (response.status === 404) return undefined
-    if (response.status !== expected) {
-      throw new ServiceCallError(`${what} was answered ${response.status}`, response.status)
-    }
-    return { headers: response.headers, raw }
-  }
+export function createRegistryClient(options: RegistryRequestOptions): RegistryClient {
+  const send = createRegistryRequest(options)
   const manifestPath = (repository: string, reference: string) => `/v2/${repository}/manifests/${reference}`
 
   return {
+    ...createRegistryLists(send),
+
     async headManifest(repository, reference) {
       const access = repositoryAccess(repository, 'pull')
-      const answer = await send('HEAD', manifestPath(repository, reference), access, 200)
-      return answer?.headers.get('docker-content-digest') ?? undefined
+      const path = manifestPath(repository, reference)
+      const answer = await send('HEAD', path, access, 200)
+      if (answer === undefined) return undefined
+      const digest = answer.headers.get('docker-content-digest')
+      // Taken for nothing there, it would be deleted from the index.
+      if (digest === null)
+        throw registryFault(`HEAD ${path} at the registry was answered without a digest`, 200)
+      return digest
     },
     async getManifest(repository, reference) {
       const access = repositoryAccess(repository, 'pull')
@@ -82,7 +47,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     },
     async putManifest(repository, reference, manifest) {
       const access = repositoryAccess(repository, 'pull', 'push')
-      await send('PUT', manifestPath(repository, reference), access, 201, manifest)
+      await send('PUT', manifestPath(repository, reference), access, 201, { body: manifest })
     },
     async deleteManifest(repository, digest) {
       const access = repositoryAccess(repository, 'delete')

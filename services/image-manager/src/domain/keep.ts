@@ -2,7 +2,8 @@ import type { Manifest } from './manifest.ts'
 import { isIndex } from './manifest.ts'
 import { knowManifest } from './record.ts'
 import type { RemovePorts } from './remove.ts'
-import { freeTag } from './remove.ts'
+import { UnrecordableError } from './unrecordable-error.ts'
+import { dropStandIn, freeTag } from './free-tag.ts'
 
 /** How often a tag is taken again when others take it at the same time. */
 const MAX_TRIES = 20
@@ -37,10 +38,12 @@ export async function keepManifest(
   if (tag === undefined) return undefined
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const { revision } = await index.findTag(repository, tag)
-    await freeTag(registry, repository, tag)
-    if (await index.setTag(repository, tag, manifest.digest, revision)) return undefined
+    const standIn = await freeTag(registry, repository, tag)
+    const isSet = await index.setTag(repository, tag, manifest.digest, revision)
+    if (standIn !== undefined) await dropStandIn(ports, repository, standIn)
+    if (isSet) return undefined
   }
-  throw new Error(`the tag ${tag} of ${repository} changes faster than it can be written down`)
+  throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
 }
 
 async function isThere(ports: RemovePorts, repository: string, digest: string): Promise<boolean> {

@@ -1,8 +1,10 @@
 import type { Admission } from '../adapters/admissions.ts'
 import type { IndexChanges } from '../adapters/index-changes.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
+import { confirmManifest } from './confirm-manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { parseManifest } from './manifest.ts'
+import { UnrecordableError } from './unrecordable-error.ts'
 
 export interface RecordPorts {
   readonly registry: Pick<RegistryClient, 'headManifest' | 'getManifest'>
@@ -14,6 +16,7 @@ export interface RecordPorts {
     | 'findTag'
     | 'setTag'
     | 'settleAdmission'
+    | 'manifestRevision'
     | 'removeManifest'
   >
 }
@@ -30,31 +33,50 @@ export async function recordAdmission(
   ports: RecordPorts,
   admission: Admission,
 ): Promise<Manifest | undefined> {
-  const { registry, index } = ports
+  const { index } = ports
   const { id, repository, digest, tag, raw, mediaType } = admission
   const parsed = parseManifest(raw, mediaType)
-  if ('malformed' in parsed) throw new Error(`an admitted manifest is malformed: ${parsed.malformed}`)
-  const there = (await registry.headManifest(repository, digest)) !== undefined
-  if (there) await index.putManifest(repository, parsed.manifest)
-  if (tag !== null) await followTag(ports, repository, tag)
+  if ('malformed' in parsed)
+    throw new UnrecordableError(`an admitted manifest is malformed: ${parsed.malformed}`)
+  // First written, then looked for: a deletion before the look shows in it, one after it finds what to take away.
+  await index.putManifest(repository, parsed.manifest)
+  const named = tag === null ? undefined : await followTag(ports, repository, tag, true)
+  const there = named === digest || (await confirmManifest(ports, repository, digest))
   await index.settleAdmission(id)
   return there ? parsed.manifest : undefined
 }
 
 /**
- * Brings a tag of the index to what the registry says: compare and set, until nobody came between. A tag of a
- * manifest that is kept here stays until the registry has one of that name.
+ * Brings a tag of the index to what the registry says: compare and set, until nobody came between. Answers the
+ * digest that the registry says. Whoever pushed it vouches for it: it is written down even where it is what was
+ * there, so that somebody who looked before the push takes nothing away after it. A tag of a manifest that is kept
+ * here stays until the registry has one of that name.
  */
-export async function followTag(ports: RecordPorts, repository: string, tag: string): Promise<void> {
+export async function followTag(
+  ports: RecordPorts,
+  repository: string,
+  tag: string,
+  vouches = false,
+): Promise<string | undefined> {
   const { registry, index } = ports
+  const learned = new Set<string>()
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const { revision, kept } = await index.findTag(repository, tag)
+    const known = await index.findTag(repository, tag)
     const digest = await registry.headManifest(repository, tag)
-    if (digest === undefined && kept) return
-    if (digest !== undefined && !(await knowManifest(ports, repository, digest))) continue
-    if (await index.setTag(repository, tag, digest, revision)) return
+    const isOurs = digest === undefined && known.kept
+    if (!isOurs && (digest !== known.digest || (vouches && digest !== undefined))) {
+      const isNew = digest !== undefined && !(await index.hasManifest(repository, digest))
+      if (isNew && !(await knowManifest(ports, repository, digest))) continue
+      if (isNew) learned.add(digest)
+      const isSet = await index.setTag(repository, tag, digest, known.revision)
+      // Whoever deletes what was here before the look takes it away, or changes its revision. What was not here
+      // they did not find, so it is looked at again.
+      if (!isSet || isNew || known.revision === 0) continue
+    }
+    for (const other of learned) if (other !== digest) await confirmManifest(ports, repository, other)
+    return digest
   }
-  throw new Error(`the tag ${tag} of ${repository} changes faster than it can be written down`)
+  throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
 }
 
 /** Sees to it that the index has a manifest which the registry named. False when it went away meanwhile. */
@@ -70,7 +92,10 @@ export async function knowManifest(
   if (found === undefined) return false
   const parsed = parseManifest(found.raw, found.mediaType)
   if ('malformed' in parsed)
-    throw new Error(`the registry's manifest ${digest} is malformed: ${parsed.malformed}`)
+    throw new UnrecordableError(`the registry's manifest ${digest} is malformed: ${parsed.malformed}`)
+  // Schema 1: its digest is not that of its bytes. Source: distribution, "Image Manifest Version 2, Schema 1".
+  if (parsed.manifest.digest !== digest)
+    throw new UnrecordableError(`the registry's manifest ${digest} has another digest than its name`)
   await index.putManifest(repository, parsed.manifest)
   return true
 }

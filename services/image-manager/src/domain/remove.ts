@@ -1,85 +1,46 @@
-import { randomUUID } from 'node:crypto'
 import type { IndexChanges } from '../adapters/index-changes.ts'
-import type { IndexQueries } from '../adapters/index-queries.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
-import { isIndex, parseManifest } from './manifest.ts'
+import { confirmManifest } from './confirm-manifest.ts'
+import { dropStandIn, freeTag } from './free-tag.ts'
+import { isIndex } from './manifest.ts'
 import type { RecordPorts } from './record.ts'
 import { followTag } from './record.ts'
+import { deleteBlob } from './remove-blob.ts'
 
 export interface RemovePorts extends RecordPorts {
   readonly registry: RegistryClient
   readonly index: IndexChanges
-  readonly queries: Pick<IndexQueries, 'findManifest'>
 }
 
 /**
  * Deletes a manifest by digest, sha512 or sha256, with the tags that name it. Answers whether there was one.
  */
 export async function deleteManifest(
-  { registry, index, queries }: RemovePorts,
+  ports: RemovePorts,
   repository: string,
   asked: string,
 ): Promise<boolean> {
-  const known = await queries.findManifest(repository, { digest: asked })
+  const { registry, index } = ports
+  const known = await index.resolveDigest(repository, asked)
   const digest = known?.digest ?? asked
   // The registry knows no manifest by its sha512.
   if (digest.startsWith('sha512:')) return false
   const was = (await registry.deleteManifest(repository, digest)) || known?.kept === true
-  // Pushed again in the meantime: then it stays.
-  if ((await registry.headManifest(repository, digest)) === undefined)
-    await index.removeManifest(repository, digest)
+  await confirmManifest(ports, repository, digest)
+  // Pushed again in the meantime, and so still here: but the registry took away the tags that it had before.
+  for (const tag of await index.listTagsOf(repository, digest)) await followTag(ports, repository, tag)
   return was
 }
 
 /** Deletes a tag and nothing else. Answers whether there was such a tag. */
 export async function deleteTag(ports: RemovePorts, repository: string, tag: string): Promise<boolean> {
-  const { revision, kept } = await ports.index.findTag(repository, tag)
-  const dropped = kept && (await ports.index.setTag(repository, tag, undefined, revision))
-  const freed = await freeTag(ports.registry, repository, tag)
+  const { registry, index } = ports
+  const { revision, kept } = await index.findTag(repository, tag)
+  const dropped = kept && (await index.setTag(repository, tag, undefined, revision))
+  const standIn = await freeTag(registry, repository, tag)
   await followTag(ports, repository, tag)
-  return dropped || freed
-}
-
-/**
- * Takes a tag away from the registry, where distribution 2.8 knows no such thing: it is given a manifest for the
- * tag that nothing else names, which is deleted by its digest. Answers whether there was such a tag.
- */
-export async function freeTag(registry: RegistryClient, repository: string, tag: string): Promise<boolean> {
-  if ((await registry.headManifest(repository, tag)) === undefined) return false
-  const mediaType = 'application/vnd.oci.image.index.v1+json'
-  const annotations = { 'registry-manager.deleted-tag': randomUUID() }
-  const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [], annotations }))
-  const parsed = parseManifest(raw, mediaType)
-  if ('malformed' in parsed) throw new Error(parsed.malformed)
-  await registry.putManifest(repository, tag, { mediaType, raw })
-  await registry.deleteManifest(repository, parsed.manifest.digest)
-  return true
-}
-
-/**
- * Deletes a blob under all of its names: the registry stores one that was pushed by a sha512 digest under that and
- * under its sha256, and forgets each by itself. Answers whether there was one.
- */
-export async function deleteBlob(
-  { registry, index }: Pick<RemovePorts, 'registry' | 'index'>,
-  repository: string,
-  digest: string,
-): Promise<boolean> {
-  const aliases = await index.blobAliases(repository, digest)
-  // Never written down, for the database was away: the registry knows it still.
-  const canonical = aliases.length > 0 ? undefined : await canonicalName(registry, repository, digest)
-  const names = new Set([digest, ...aliases, ...(canonical === undefined ? [] : [canonical])])
-  let was = false
-  // The sha256 last: the registry finds the blob of a sha512 by it, and answers 500 where it is not there.
-  for (const name of [...names].toSorted().toReversed()) {
-    was = (await registry.deleteBlob(repository, name)) || was
-  }
-  await index.forgetBlob(repository, digest)
-  return was
-}
-
-async function canonicalName(registry: RegistryClient, repository: string, digest: string) {
-  return digest.startsWith('sha512:') ? registry.headBlob(repository, digest) : undefined
+  if (standIn !== undefined) await dropStandIn(ports, repository, standIn)
+  return dropped || standIn !== undefined
 }
 
 /**
@@ -88,16 +49,28 @@ async function canonicalName(registry: RegistryClient, repository: string, diges
  * it was left, whenever it is called again; a push that comes between is deleted as well.
  */
 export async function deleteRepository(ports: RemovePorts, name: string): Promise<void> {
+  const id = await ports.index.beginDeletion(name)
+  if (id !== undefined) await finishDeletion(ports, { id, name })
+}
+
+/** Goes on with a deletion that began, unless it is over: then what is pushed under that name is another's. */
+export async function finishDeletion(
+  ports: RemovePorts,
+  { id, name }: { readonly id: string; readonly name: string },
+): Promise<void> {
   const { registry, index } = ports
-  await index.beginDeletion(name)
-  const deleted = new Set<string>()
+  const deleted = new Map<string, number>()
   do {
     const { manifests, blobs } = await index.listContents(name)
     const ordered = manifests.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
-    for (const { digest } of ordered) {
+    for (const { digest, revision } of ordered) {
+      if (!(await index.goOnDeleting(id))) return
       await registry.deleteManifest(name, digest)
-      deleted.add(digest)
+      deleted.set(digest, revision)
     }
-    for (const digest of blobs) await deleteBlob(ports, name, digest)
+    for (const digest of blobs) {
+      if (!(await index.goOnDeleting(id))) return
+      await deleteBlob(ports, name, digest)
+    }
   } while (!(await index.removeRepository(name, deleted)))
 }

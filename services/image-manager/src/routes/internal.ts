@@ -21,7 +21,8 @@ import { admitManifest } from '../domain/admit.ts'
 import { recordPush } from '../domain/record-push.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
-import { deleteBlob, deleteManifest, deleteTag } from '../domain/remove.ts'
+import { deleteBlob } from '../domain/remove-blob.ts'
+import { deleteManifest, deleteTag } from '../domain/remove.ts'
 import { catalogVisibility } from '../domain/visibility.ts'
 
 export interface InternalRoutesOptions extends RemovePorts {

@@ -5,16 +5,22 @@ import { createMemoryRegistry } from '../fixtures/memory-registry.ts'
 
 const TYPE = 'application/vnd.oci.image.index.v1+json'
 
-function registryOf(count: number) {
+/** Manifests one after another in each of the repositories in turn. */
+function registryOf(count: number, repositories = ['a/b']) {
   const registry = createMemoryRegistry()
   const digests = [...Array(count).keys()].map((number) =>
-    registry.push(Buffer.from(`{"${number}":1}`), TYPE),
+    registry.push(
+      Buffer.from(`{"${number}":1}`),
+      TYPE,
+      undefined,
+      repositories[number % repositories.length],
+    ),
   )
   return { registry, digests }
 }
 
 t.test('one at a time for a repository, side by side for two', async (t) => {
-  const { registry, digests } = registryOf(6)
+  const { registry, digests } = registryOf(6, ['a/b', 'c/d'])
   const under: string[] = []
   let most = 0
   const inTurn = withDeletionsInTurn({

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { admitManifest } from '../../src/domain/admit.ts'
 import { followTag, recordAdmission } from '../../src/domain/record.ts'
-import { deleteBlob, deleteManifest, deleteRepository, deleteTag } from '../../src/domain/remove.ts'
+import { deleteBlob } from '../../src/domain/remove-blob.ts'
+import { deleteManifest, deleteRepository, deleteTag } from '../../src/domain/remove.ts'
 import {
   INDEX,
   MANIFEST,

@@ -42,6 +42,6 @@ t.test('a deletion that broke off is not to be seen by those who may not go on w
 
 t.test('a repository that was pushed anew outlives the end of an older deletion', async (t) => {
   await fill({ 'team/app': 'namespace' })
-  await createIndexChanges(db).removeRepository('team/app', new Set())
+  await createIndexChanges(db).removeRepository('team/app', new Map())
   t.equal((await ask('/team/app', { as: 'alice' })).statusCode, 200)
 })

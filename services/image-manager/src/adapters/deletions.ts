@@ -1,0 +1,60 @@
+import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
+
+/** How long nobody may have worked on a deletion until somebody else goes on with it, in seconds. */
+const DELETION_SECONDS = 120
+
+/** Repositories on their way out: marked, and worked on by somebody, or by nobody any more. */
+export function createDeletions(db: Database) {
+  return {
+    /** Marks a repository as being deleted; from then on it is gone for everybody. Answers its id, if there is one. */
+    async beginDeletion(name: string): Promise<string | undefined> {
+      const row = await db
+        .updateTable('repositories')
+        .set({ deleting_since: sql`now()` })
+        .where('name', '=', name)
+        .returning('id')
+        .executeTakeFirst()
+      return row?.id
+    },
+
+    /** Whether a repository is being deleted still; and that somebody is at it. */
+    async goOnDeleting(id: string): Promise<boolean> {
+      const { numUpdatedRows } = await db
+        .updateTable('repositories')
+        .set({ deleting_since: sql`now()` })
+        .where('id', '=', id)
+        .where('deleting_since', 'is not', null)
+        .executeTakeFirstOrThrow()
+      return numUpdatedRows === 1n
+    },
+
+    async isBeingDeleted(name: string): Promise<boolean> {
+      const row = await db
+        .selectFrom('repositories')
+        .select('id')
+        .where('name', '=', name)
+        .where('deleting_since', 'is not', null)
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
+    /** Takes over a deletion that nobody works on any more. */
+    async takeDeletion(): Promise<{ id: string; name: string } | undefined> {
+      const oldest = db
+        .selectFrom('repositories')
+        .select('id')
+        .where('deleting_since', '<', sql<Date>`now() - make_interval(secs => ${sql.lit(DELETION_SECONDS)})`)
+        .orderBy('deleting_since')
+        .limit(1)
+        .forUpdate()
+        .skipLocked()
+      return db
+        .updateTable('repositories')
+        .set({ deleting_since: sql`now()` })
+        .where('id', '=', oldest)
+        .returning(['id', 'name'])
+        .executeTakeFirst()
+    },
+  }
+}

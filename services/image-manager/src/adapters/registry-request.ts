@@ -1,0 +1,96 @@
+import type { Access } from '@registry-manager/oci'
+import { ServiceCallError } from '@registry-manager/service-kit'
+import { fetchAgain } from './fetch-again.ts'
+
+export interface RegistryRequestOptions {
+  readonly registryUrl: string
+  readonly serviceToken: (access: readonly Access[]) => Promise<string>
+  readonly timeoutMs?: number
+  /** Breaks off what is under way. */
+  readonly signal?: AbortSignal
+}
+
+export interface RegistryAnswer {
+  readonly headers: Headers
+  readonly raw: Buffer
+}
+
+/** Answers undefined when there is no such thing (404). Throws ServiceCallError for every other surprise. */
+export type RegistryRequest = (
+  method: string,
+  path: string,
+  access: Access,
+  expected: number,
+  more?: {
+    readonly body?: { readonly mediaType: string; readonly raw: Buffer }
+    readonly timeoutMs?: number
+  },
+) => Promise<RegistryAnswer | undefined>
+
+/** Every type of manifest: what was pushed is what comes back. */
+const ACCEPT = [
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+].join(', ')
+
+const PART = 'the registry'
+
+/** Requests to the registry behind, each with a token of our own for just that. */
+export function createRegistryRequest(options: RegistryRequestOptions): RegistryRequest {
+  const { registryUrl, serviceToken, signal } = options
+  return async (method, path, access, expected, { body, timeoutMs = options.timeoutMs ?? 15_000 } = {}) => {
+    const what = `${method} ${path} at the registry`
+    const token = await serviceToken([access])
+    const deadline = AbortSignal.timeout(timeoutMs)
+    const response = await fetchAgain(new URL(path, registryUrl), {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: ACCEPT,
+        ...(body !== undefined && { 'content-type': body.mediaType }),
+      },
+      body: body && new Uint8Array(body.raw),
+      redirect: 'error',
+      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+    }).catch((cause: unknown) => {
+      throw registryFault(`${what} was not answered`, undefined, cause)
+    })
+    const raw = Buffer.from(
+      await response.arrayBuffer().catch((cause: unknown) => {
+        throw registryFault(`the answer to ${what} broke off`, undefined, cause)
+      }),
+    )
+    if (response.status === 404) {
+      // What is not there goes from the index: so some other server's 404, in the registry's place, is none.
+      if (response.headers.get('docker-distribution-api-version') === 'registry/2.0') return undefined
+      throw registryFault(`${what} was answered 404, and not by a registry`)
+    }
+    if (response.status !== expected) {
+      throw registryFault(`${what} was answered ${response.status}`, response.status)
+    }
+    return { headers: response.headers, raw }
+  }
+}
+
+/** The error of a registry that did not answer as agreed. */
+export function registryFault(message: string, status?: number, cause?: unknown): ServiceCallError {
+  return new ServiceCallError(message, status, { cause, part: PART })
+}
+
+/** What the registry answers where it is the whole of it that does not serve, and not one thing in it. */
+const AWAY = new Set([401, 403, 429, 502, 503, 504])
+
+/**
+ * Whether the registry answered, and could not serve this one thing: distribution says 500 for a manifest that it
+ * cannot parse, and for a broken link.
+ */
+export function isRegistryRefusal(error: unknown): boolean {
+  return (
+    error instanceof ServiceCallError &&
+    error.part === PART &&
+    error.status !== undefined &&
+    !AWAY.has(error.status)
+  )
+}

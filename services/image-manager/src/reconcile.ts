@@ -1,0 +1,72 @@
+/**
+ * The command that brings the index to what the registry has: adopts what came past us, takes away what is gone,
+ * settles what broke off. Reads the environment that main.ts reads. Exit code 0 when it is done, else 1.
+ */
+import { parseArgs } from 'node:util'
+import { connectPostgres } from '@registry-manager/database'
+import { createAuthClient, createServiceClient, explainStartFailure } from '@registry-manager/service-kit'
+import { LEASE_SECONDS } from './adapters/reconciliations.ts'
+import { createRegistryClient } from './adapters/registry-client.ts'
+import { readConfig } from './config.ts'
+import { describeCounts } from './domain/reconcile-counts.ts'
+import { createReconciler } from './reconciler.ts'
+
+/** How often it tells how far it is, in milliseconds. */
+const TELL_MS = 2000
+
+const say = (line: string) => process.stdout.write(`${line}\n`)
+const stopping = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
+
+async function run(): Promise<boolean> {
+  const { values } = parseArgs({ options: { 'believe-empty': { type: 'boolean', default: false } } })
+  const [config, { databaseUrl }] = readConfig(process.env)
+  const { registryUrl, authServiceUrl, serviceCredential } = config
+  const authService = createServiceClient(authServiceUrl, serviceCredential)
+  const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
+  const db = connectPostgres(databaseUrl, 2)
+  let toldAt = Date.now()
+  const reconciler = createReconciler({
+    db,
+    createRegistry: (signal) => createRegistryClient({ registryUrl, serviceToken, signal }),
+    listener: {
+      taken({ startedAt, counts }) {
+        const isNew = counts.registryRequests === 0
+        say(
+          isNew ? 'begins' : `goes on with the run of ${startedAt.toISOString()}: ${describeCounts(counts)}`,
+        )
+      },
+      progress(counts) {
+        if (Date.now() - toldAt < TELL_MS) return
+        toldAt = Date.now()
+        say(describeCounts(counts))
+      },
+      unreadable: (repository, reference, reason) =>
+        say(`cannot be read: ${repository} ${reference}: ${reason}`),
+    },
+  })
+  try {
+    const done = await reconciler.run({ signal: stopping.signal, believeEmpty: values['believe-empty'] })
+    if (done === undefined) {
+      const hint = `one that was killed is free ${LEASE_SECONDS} seconds later`
+      process.stderr.write(`another process is at it already (${hint})\n`)
+      return false
+    }
+    say(`done: ${describeCounts(done.counts)}`)
+    return true
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error
+    say('stopped: the next run goes on there')
+    return false
+  } finally {
+    await db.destroy()
+  }
+}
+
+run().then(
+  (done) => process.exit(done ? 0 : 1),
+  (error: unknown) => {
+    process.stderr.write(`${explainStartFailure(error)}\n`)
+    process.exit(1)
+  },
+)

@@ -1,0 +1,124 @@
+import type { Database } from '@registry-manager/database'
+import { createIndexChanges } from './adapters/index-changes.ts'
+import type { Run } from './adapters/reconciliations.ts'
+import { LEASE_SECONDS, createReconciliations } from './adapters/reconciliations.ts'
+import { createReconcileQueries } from './adapters/reconcile-queries.ts'
+import type { RegistryClient } from './adapters/registry-client.ts'
+import { isRegistryRefusal } from './adapters/registry-request.ts'
+import type { ReconcileCounts } from './domain/reconcile-counts.ts'
+import { countChanges, countRequests, readCounts } from './domain/reconcile-counts.ts'
+import { reconcile } from './domain/reconcile.ts'
+import type { SettlePorts } from './domain/settle.ts'
+import { settle } from './domain/settle.ts'
+
+/** Hears how the work goes. */
+export interface ReconcileListener {
+  /** A run was taken up, or begun. */
+  taken(run: Run): void
+  /** Called often; the same object every time. */
+  progress(counts: ReconcileCounts): void
+  unreadable(repository: string, reference: string, reason: string): void
+}
+
+export interface ReconcilerOptions {
+  readonly db: Database
+  /** A client whose requests the signal breaks off. */
+  readonly createRegistry: (signal: AbortSignal) => RegistryClient
+  readonly listener: ReconcileListener
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+export interface RunOptions {
+  readonly signal: AbortSignal
+  /** Only if no run ended within so many seconds. */
+  readonly dueAfterSeconds?: number
+  readonly believeEmpty?: boolean
+}
+
+export type Reconciler = ReturnType<typeof createReconciler>
+
+/** How often, in a long run, pending pushes and broken deletions are seen to, in milliseconds. */
+export const SETTLE_MS = 60_000
+const RENEW_MS = (LEASE_SECONDS * 1000) / 4
+
+/** Does runs of reconcile, and the short work in between. Never more than one request at a time at the registry. */
+export function createReconciler({ db, createRegistry, listener, now = Date.now }: ReconcilerOptions) {
+  const reconciliations = createReconciliations(db)
+  const index = createIndexChanges(db)
+  const queries = createReconcileQueries(db)
+
+  const settlePorts = (counts: ReconcileCounts, signal: AbortSignal): SettlePorts => ({
+    registry: countRequests(createRegistry(signal), counts),
+    index,
+    queries,
+    counts,
+    isRefusal: isRegistryRefusal,
+    onUnreadable: (repository, reference, error) =>
+      listener.unreadable(repository, reference, (error as Error).message),
+    between: async () => signal.throwIfAborted(),
+  })
+
+  const work = async (run: Run, signal: AbortSignal, believeEmpty: boolean) => {
+    const { id, counts } = run
+    const settling = settlePorts(counts, signal)
+    await settle(settling)
+    let settledAt = now()
+    const between = async () => {
+      signal.throwIfAborted()
+      if (now() - settledAt < SETTLE_MS) return
+      settledAt = now()
+      await settle(settling)
+    }
+    const save = async (position: Pick<Run, 'step' | 'lastName'>) => {
+      if (!(await reconciliations.save(id, position, counts))) throw takenOver()
+      listener.progress(counts)
+    }
+    const walking = { ...settling, index: countChanges(index, counts), between }
+    await reconcile(walking, { runId: id, position: run, save, believeEmpty })
+    await reconciliations.finish(id, counts)
+    listener.progress(counts)
+  }
+
+  return {
+    /** Settles what others left in the middle, and nothing else. */
+    async settle(signal: AbortSignal): Promise<ReconcileCounts> {
+      const counts = readCounts()
+      await settle(settlePorts(counts, signal))
+      return counts
+    },
+
+    /**
+     * Takes up the run that somebody left, or begins one, and brings it to its end. Undefined when another process is
+     * at it, or none is due. Throws the signal's reason when it is told to stop, and what the registry or the
+     * database throw when they are away: the next call goes on there.
+     */
+    async run({ signal, dueAfterSeconds, believeEmpty = false }: RunOptions): Promise<Run | undefined> {
+      const run = await reconciliations.take(dueAfterSeconds)
+      if (run === undefined) return undefined
+      listener.taken(run)
+      const lost = new AbortController()
+      const stop = AbortSignal.any([signal, lost.signal])
+      const renewing = setInterval(async () => {
+        // A database that is away is noticed by the work itself.
+        const isOurs = await reconciliations.renew(run.id).catch(() => true)
+        if (!isOurs) lost.abort(takenOver())
+      }, RENEW_MS)
+      try {
+        await work(run, stop, believeEmpty)
+        return run
+      } catch (error) {
+        // A request that was broken off says no more than that.
+        stop.throwIfAborted()
+        throw error
+      } finally {
+        clearInterval(renewing)
+        await reconciliations.release(run.id).catch(() => {})
+      }
+    },
+  }
+}
+
+function takenOver(): Error {
+  return new Error('another process took the run over')
+}
