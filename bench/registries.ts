@@ -1,13 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { freePort } from '../deploy/local/free-port.ts'
 import type { RegistryChildOptions } from '../deploy/local/registry-child.ts'
 import { startRegistry } from '../deploy/local/registry-child.ts'
+import { bareRegistryConfig } from '../test-e2e/harness/bare-registry.ts'
 import { answers, startChild } from './child.ts'
 import { atEnd } from './cleanup.ts'
-
-const CONFIG = fileURLToPath(new URL('../deploy/registry/config.yml', import.meta.url))
 
 export type RegistryOptions = Omit<RegistryChildOptions, 'binary' | 'image' | 'httpSecret' | 'onDeath'>
 
@@ -35,7 +33,7 @@ export async function startRegistries(folder: string, options: RegistryOptions) 
 
   const port = await freePort()
   const config = join(folder, 'bare-registry.yml')
-  writeFileSync(config, withoutSignIn(readFileSync(CONFIG, 'utf8')))
+  writeFileSync(config, bareRegistryConfig())
   const bareUrl = `http://127.0.0.1:${port}`
   await startChild({
     name: 'the bare registry',
@@ -50,11 +48,4 @@ export async function startRegistries(folder: string, options: RegistryOptions) 
     isReady: () => answers(`${bareUrl}/v2/`),
   })
   return { registryUrl: registry.url, bareUrl }
-}
-
-/** The configuration without its `auth` section. */
-function withoutSignIn(config: string): string {
-  const stripped = config.replace(/^auth:\n(?:[ \t#].*\n)*/m, '')
-  if (/^auth:/m.test(stripped) || stripped === config) throw new Error(`${CONFIG}: no auth section was found`)
-  return stripped
 }

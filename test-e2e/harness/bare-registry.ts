@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { freePort } from '../../deploy/local/free-port.ts'
+import { findRegistry } from '../../deploy/local/registry-binary.js'
+import type { System } from './system.ts'
+
+const CONFIG = fileURLToPath(new URL('../../deploy/registry/config.yml', import.meta.url))
+const START_MS = 20_000
+
+/** The registry's configuration, without its `auth` section. */
+export function bareRegistryConfig(): string {
+  const config = readFileSync(CONFIG, 'utf8')
+  const stripped = config.replace(/^auth:\n(?:[ \t#].*\n)*/m, '')
+  if (/^auth:/m.test(stripped) || stripped === config) throw new Error(`${CONFIG}: no auth section was found`)
+  return stripped
+}
+
+/**
+ * Runs the registry on a folder with nothing before it: whoever reaches it may do anything, past registry-manager.
+ * It is stopped when the test ends, if not before. `asSystem` is for the harness's functions that push.
+ */
+export async function startBareRegistry(t: Test, folder: string) {
+  const binary = findRegistry(process.env, t.comment).REGISTRY_BINARY ?? process.env['REGISTRY_BINARY']
+  if (binary === undefined) throw new Error('this test needs a registry binary: set REGISTRY_BINARY')
+  const own = await mkdtemp(join(tmpdir(), 'bare-registry-'))
+  const config = join(own, 'config.yml')
+  await writeFile(config, bareRegistryConfig())
+  const port = await freePort()
+  const child = spawn(binary, ['serve', config], {
+    stdio: 'ignore',
+    env: {
+      ...process.env,
+      REGISTRY_HTTP_ADDR: `127.0.0.1:${port}`,
+      REGISTRY_HTTP_SECRET: 'a secret that uploads are signed with',
+      REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: folder,
+    },
+  })
+  const exit = once(child, 'exit')
+  const stop = async () => {
+    child.kill('SIGTERM')
+    await exit
+  }
+  t.teardown(async () => {
+    await stop()
+    await rm(own, { recursive: true })
+  })
+  const url = `http://127.0.0.1:${port}`
+  for (const deadline = Date.now() + START_MS; ; await sleep(20)) {
+    const response = await fetch(`${url}/v2/`).catch(() => undefined)
+    if (response?.status === 200) return { url, asSystem: { url } as System, stop }
+    if (Date.now() > deadline || child.exitCode !== null) throw new Error('the bare registry does not serve')
+  }
+}
