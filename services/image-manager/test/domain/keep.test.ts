@@ -4,15 +4,9 @@ import { admitManifest } from '../../src/domain/admit.ts'
 import { followTag, recordAdmission } from '../../src/domain/record.ts'
 import { deleteBlob } from '../../src/domain/remove-blob.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../../src/domain/remove.ts'
-import {
-  INDEX,
-  MANIFEST,
-  REPOSITORY,
-  databaseForTest,
-  image,
-  startIndex,
-} from '../fixtures/index-and-registry.ts'
+import { INDEX, MANIFEST, REPOSITORY, databaseForTest, image } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
+import { startReconcile } from '../fixtures/reconcile.ts'
 
 const db = await databaseForTest(t)
 const sha512 = (raw: Buffer) => `sha512:${createHash('sha512').update(raw).digest('hex')}`
@@ -31,7 +25,7 @@ const kept = digestOf(KEPT)
 
 /** The registry and the index with one image, by its digest. */
 async function start() {
-  const started = await startIndex(db)
+  const started = await startReconcile(db)
   const { ports, registry, admit } = started
   const push = async (raw: Buffer, tag: string | null) => {
     const admission = await admit(raw, tag)
@@ -111,6 +105,22 @@ for (const first of ['kept', 'ordinary'] as const) {
     },
   )
 }
+
+t.test(
+  'reconcile leaves what is kept alone, with its tag, until the registry has one of that name',
+  async (t) => {
+    const { keep, registry, run, manifests, tags } = await start()
+    const other = Buffer.from(`${KEPT.toString()} `)
+    await keep(KEPT, { tag: 'latest' })
+    await keep(other, { digest: sha512(other) })
+    t.match((await run())?.counts, { manifestsRemoved: 0, tagsRemoved: 0, unreadable: 0 })
+    t.same(await manifests(), [one, kept, digestOf(other)].toSorted())
+    t.same(await tags(), { latest: kept })
+    registry.push(TWO, MANIFEST, 'latest')
+    t.match((await run())?.counts, { manifestsAdopted: 1, tagsChanged: 1, manifestsRemoved: 0 })
+    t.same(await tags(), { latest: two })
+  },
+)
 
 t.test('deleting what is kept: by tag, by either digest, with the repository', async (t) => {
   const { keep, ports, manifests, tags, queries } = await start()
