@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { atEnd } from './cleanup.ts'
 import type { Load, LoadResult } from './client/load.ts'
+import type { Jobs } from './client/main.ts'
+import type { Read, ReadResult } from './client/read.ts'
 import type { Upload, UploadResult } from './client/upload.ts'
 
 const CLIENT = fileURLToPath(new URL('client/main.ts', import.meta.url))
@@ -12,12 +14,17 @@ export async function load(job: Load): Promise<LoadResult> {
   return (await runClient({ load: job })) as LoadResult
 }
 
+/** Reads answers from a process of its own, and tells how long each took. Throws with the first that fails. */
+export async function read(job: Read): Promise<ReadResult> {
+  return (await runClient({ read: job })) as ReadResult
+}
+
 /** Pushes a random blob from a process of its own. Throws when that fails. */
 export async function upload(job: Upload): Promise<UploadResult> {
   return (await runClient({ upload: job })) as UploadResult
 }
 
-async function runClient(job: { load: Load } | { upload: Upload }): Promise<unknown> {
+async function runClient(job: Jobs): Promise<unknown> {
   const child = fork(CLIENT, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   atEnd(() => child.kill('SIGKILL'))
   const exit = once(child, 'exit').then(([code]) => {

@@ -6,9 +6,10 @@ import { temporaryFolder } from './cleanup.ts'
 import type { LoadRequest } from './client/load.ts'
 import { load } from './clients.ts'
 import type { Stack } from './stack.ts'
-import { basicOf, startStack } from './stack.ts'
+import { startStack } from './stack.ts'
 import type { Table } from './table.ts'
 import { formatPerSecond, formatRatio, median } from './table.ts'
+import { createUser } from './users.ts'
 
 const CONNECTIONS = 8
 const USERS = 160
@@ -58,16 +59,10 @@ function lanes(count: number, requestsOf: (lane: number) => LoadRequest[]): Load
 }
 
 /** Makes users who never signed in; answers the request with which each will. */
-async function createUsers({ authUrl, basic }: Stack): Promise<LoadRequest[]> {
+async function createUsers(stack: Stack): Promise<LoadRequest[]> {
   const create = async (username: string) => {
-    const password = `password-of-${username}`
-    const response = await fetch(`${authUrl}/user`, {
-      method: 'POST',
-      headers: { authorization: basic, 'content-type': 'application/json' },
-      body: JSON.stringify({ username, password, namespaces: ['bench'] }),
-    })
-    if (response.status !== 201) throw new Error(`POST /user: ${response.status} ${await response.text()}`)
-    return { path: PATH, headers: { authorization: basicOf(username, password) } }
+    const authorization = await createUser(stack, username, ['bench'])
+    return { path: PATH, headers: { authorization } }
   }
   return Promise.all(Array.from({ length: USERS }, (_, user) => create(`user-${user}`)))
 }

@@ -20,12 +20,20 @@ export interface Stack {
   readonly proxyPid: number
   /** auth-service, as clients reach it. */
   readonly authUrl: string
+  /** image-manager, as clients reach it. */
+  readonly imageManagerUrl: string
+  readonly imageManagerPid: number
+  readonly databaseUrl: string
   /** The registry without sign-in, on the same storage. */
   readonly bareUrl: string
+  /** Folder of that storage. */
+  readonly images: string
   /** Authorization header of the administrator. */
   readonly basic: string
-  /** An Authorization header with a new token for a repository. */
+  /** An Authorization header with a new token of the administrator for a repository. */
   bearer(repository: string, actions: string): Promise<string>
+  /** An Authorization header with a new token of whom an Authorization header names; an identity token without a scope. */
+  token(authorization: string, scope?: string): Promise<string>
 }
 
 /** Starts everything anew, each part in a process of its own, as in production. */
@@ -46,8 +54,9 @@ export async function startStack(): Promise<Stack> {
   const proxyUrl = `http://127.0.0.1:${ports.proxy.public}`
   const authUrl = `http://127.0.0.1:${ports.auth.public}`
   const { host } = new URL(proxyUrl)
+  const images = join(folder, 'images')
   const { registryUrl, bareUrl } = await startRegistries(folder, {
-    folder: join(folder, 'images'),
+    folder: images,
     authority: join(keys, 'ca.pem'),
     realm: `${proxyUrl}/auth/v2/token`,
     service: host,
@@ -76,22 +85,28 @@ export async function startStack(): Promise<Stack> {
     ADMIN_PASSWORD: ADMIN.password,
     SIGNING_KEYS_DIR: keys,
   })
-  await startService('image-manager', ports.image)
+  const imageManager = await startService('image-manager', ports.image)
   const proxy = await startService('registry-proxy', ports.proxy, { UPLOAD_SECRET })
 
   const basic = basicOf(ADMIN.username, ADMIN.password)
+  const token = async (authorization: string, scope?: string) => {
+    const query = new URLSearchParams({ service: host, ...(scope !== undefined && { scope }) })
+    const response = await fetch(`${authUrl}/auth/v2/token?${query}`, { headers: { authorization } })
+    if (!response.ok) throw new Error(`the token endpoint: ${response.status} ${await response.text()}`)
+    return `Bearer ${((await response.json()) as { token: string }).token}`
+  }
   return {
     proxyUrl,
     proxyPid: proxy.pid,
     authUrl,
+    imageManagerUrl: `http://127.0.0.1:${ports.image.public}`,
+    imageManagerPid: imageManager.pid,
+    databaseUrl,
     bareUrl,
+    images,
     basic,
-    async bearer(repository, actions) {
-      const query = new URLSearchParams({ service: host, scope: `repository:${repository}:${actions}` })
-      const response = await fetch(`${authUrl}/auth/v2/token?${query}`, { headers: { authorization: basic } })
-      if (!response.ok) throw new Error(`the token endpoint: ${response.status} ${await response.text()}`)
-      return `Bearer ${((await response.json()) as { token: string }).token}`
-    },
+    bearer: (repository, actions) => token(basic, `repository:${repository}:${actions}`),
+    token,
   }
 }
 

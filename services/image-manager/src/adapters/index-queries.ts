@@ -2,6 +2,8 @@ import type { Database } from '@registry-manager/database'
 import type { Reference } from '@registry-manager/oci'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
+import { outermost } from '../domain/visibility.ts'
+import { createTaggedManifests } from './tagged-manifests.ts'
 
 export interface RepositoryRow {
   readonly id: string
@@ -41,30 +43,43 @@ export type IndexQueries = ReturnType<typeof createIndexQueries>
 /** Reads of the index. Lists come in keyset pages in byte order, each a query of its own. */
 export function createIndexQueries(db: Database) {
   return {
+    ...createTaggedManifests(db),
+
     /** One page of the repositories that somebody may see. */
     async listRepositories(visibility: Visibility, page: PageOptions): Promise<RepositoryRow[]> {
-      const { limit, after, search = '', namespace } = page
-      const like = `%${search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
-      const below =
-        namespace === undefined ? sql`true` : sql`name > ${`${namespace}/`} and name < ${`${namespace}0`}`
-      const filter = sql`deleting_since is null and name like ${like} and ${below}`
+      const { limit, after, search, namespace } = page
+      const like = search && `%${search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+      const filter = sql.join(
+        [
+          sql`deleting_since is null`,
+          ...(like ? [sql`name like ${like}`] : []),
+          ...(namespace === undefined ? [] : [sql`name > ${`${namespace}/`} and name < ${`${namespace}0`}`]),
+        ],
+        sql` and `,
+      )
       if (visibility.kind === 'all') {
         const { rows } = await sql<RepositoryRow>`
           select id, name, scope from repositories
           where name > ${after} and ${filter} order by name limit ${limit}`.execute(db)
         return rows
       }
-      // Each namespace is a range of the index on names ('0' comes after '/'), read no further than the page.
+      // Each namespace is a range of the index on names ('0' comes after '/'). The ranges follow each other, so
+      // that the order is by range and then by name, and no range behind the end of the page is read.
       const { rows } = await sql<RepositoryRow>`
-        select distinct id, name, scope from (
-          select found.* from unnest(${sql.val([...visibility.namespaces])}::text[]) as namespace
-          cross join lateral (
-            select id, name, scope from repositories
-            where name > greatest(${after} collate "C", namespace || '/')
-              and name < (namespace || '0') collate "C" and ${filter}
-            order by name limit ${limit}
-          ) found
-          union all (
+        select id, name, scope from (
+          (
+            select found.* from unnest(${sql.val(outermost(visibility.namespaces))}::text[])
+              with ordinality as own (namespace, position)
+            cross join lateral (
+              select id, name, scope from repositories
+              where name > greatest(${after} collate "C", namespace || '/')
+                and name < (namespace || '0') collate "C" and ${filter}
+              order by name limit ${limit}
+            ) found
+            order by own.position, found.name limit ${limit}
+          )
+          union
+          (
             select id, name, scope from repositories
             where scope = 'global' and name > ${after} and ${filter} order by name limit ${limit}
           )
@@ -114,22 +129,6 @@ export function createIndexQueries(db: Database) {
         .limit(limit)
         .execute()
       return rows.map(({ name }) => name)
-    },
-
-    /** The tags of some repositories with their manifests as they were pushed, by repository and name. */
-    async listTaggedManifests(repositoryIds: readonly string[]) {
-      return db
-        .selectFrom('tags')
-        .innerJoin('manifests', (join) =>
-          join
-            .onRef('manifests.repository_id', '=', 'tags.repository_id')
-            .onRef('manifests.digest', '=', 'tags.digest'),
-        )
-        .select(['tags.repository_id as repositoryId', 'tags.name', 'manifests.raw'])
-        .where('tags.repository_id', 'in', [...repositoryIds])
-        .orderBy('tags.repository_id')
-        .orderBy('tags.name')
-        .execute()
     },
 
     /** Manifests whose subject is a digest. */

@@ -24,6 +24,20 @@ export function managementVisibility({ role, namespaces }: Account): Visibility 
   return role === 'user' ? { kind: 'namespaces', namespaces } : { kind: 'all' }
 }
 
+/**
+ * Namespaces without those that lie within another, in such an order that all names in one of them come before
+ * all names in the next. Byte order: namespaces are ASCII.
+ */
+export function outermost(namespaces: readonly string[]): string[] {
+  const prefixes = namespaces.map((namespace) => `${namespace}/`).toSorted()
+  const kept: string[] = []
+  for (const prefix of prefixes) {
+    // What lies within a namespace follows right after it.
+    if (kept.length === 0 || !prefix.startsWith(kept.at(-1) ?? '')) kept.push(prefix)
+  }
+  return kept.map((prefix) => prefix.slice(0, -1))
+}
+
 export type Action = 'list' | 'get' | 'set-scope' | 'delete'
 
 export interface Requester {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { isRepositoryName } from '@registry-manager/oci'
 import { ProblemError, problemJson, readCredentials, setErrorFormat } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
 import type { RemovePorts } from '../domain/remove.ts'
 import { deleteRepository } from '../domain/remove.ts'
@@ -38,14 +38,14 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
     if (page.limit !== undefined) {
       const { body, next } = await list.page(page.limit)
       if (next !== undefined) reply.header('link', `<${nextPage(page, next)}>; rel="next"`)
-      return reply.type('application/json').send(body)
+      return sendJson(reply, body)
     }
-    return reply.type('application/json').send(Readable.from(list.stream()))
+    return sendJson(reply, list.whole())
   })
 
   app.get(`${BASE}/repositories/*`, async (request, reply) => {
     const repository = await permitted(request, 'get')
-    return reply.type('application/json').send(await writeRepository(queries, repository))
+    return sendJson(reply, writeRepository(queries, repository))
   })
 
   app.put(`${BASE}/repositories/*`, async (request, reply) => {
@@ -88,6 +88,11 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
         throw forbidden(`${name} is not yours to change`)
     }
   }
+}
+
+/** As fast as the client reads: what is not sent yet is not read from the index. */
+function sendJson(reply: FastifyReply, pieces: AsyncIterable<string>) {
+  return reply.type('application/json').send(Readable.from(pieces, { objectMode: false }))
 }
 
 function forbidden(detail: string): ProblemError {

@@ -1,8 +1,8 @@
 import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
 import type { Visibility } from '../domain/visibility.ts'
 
-/** How many repositories are read at once: what is in memory of a list, however long it is. */
-const BATCH = 50
+/** How many repositories are read at once, where a list has no end of its own. */
+const BATCH = 100
 
 export interface ListFilter {
   /** Only what is below a namespace. */
@@ -13,66 +13,77 @@ export interface ListFilter {
 }
 
 /**
- * The list of repositories as JSON, in one page or as a stream. Manifests are written as they were pushed,
- * without being parsed: they are JSON already.
+ * The list of repositories as JSON, in one page or whole. Manifests are written as they were pushed, without
+ * being parsed: they are JSON already. What is written is read while it is written, a bounded piece at a time.
  */
 export function listRepositories(queries: IndexQueries, visibility: Visibility, filter: ListFilter) {
-  const batches = async function* (atMost: number) {
-    let after = filter.last
-    for (let left = atMost; left > 0;) {
-      const rows = await queries.listRepositories(visibility, {
-        ...filter,
-        limit: Math.min(BATCH, left),
-        after,
-      })
-      if (rows.length === 0) return
-      yield { rows, texts: await writeAll(queries, rows) }
-      after = rows.at(-1)?.name ?? after
-      left -= rows.length
+  const batches = async function* () {
+    for (let after: string | undefined = filter.last; after !== undefined;) {
+      const page = { ...filter, limit: BATCH, after }
+      const rows: RepositoryRow[] = await queries.listRepositories(visibility, page)
+      if (rows.length > 0) yield rows
+      after = rows.length < BATCH ? undefined : rows.at(-1)?.name
     }
   }
   return {
-    async page(limit: number): Promise<{ body: string; next: string | undefined }> {
-      const texts: string[] = []
-      let last: string | undefined
-      for await (const batch of batches(limit)) {
-        texts.push(...batch.texts)
-        last = batch.rows.at(-1)?.name
-      }
-      const full = texts.length === limit && last !== undefined
-      const after = full
-        ? await queries.listRepositories(visibility, { ...filter, limit: 1, after: last ?? '' })
-        : []
-      return { body: `{"repositories":[${texts.join(',')}]}`, next: after.length > 0 ? last : undefined }
+    /** `next` is the name after which the next page begins, where there is one. */
+    async page(limit: number): Promise<{ body: AsyncGenerator<string>; next: string | undefined }> {
+      const page = { ...filter, limit: limit + 1, after: filter.last }
+      const rows = await queries.listRepositories(visibility, page)
+      const next = rows.length > limit ? rows[limit - 1]?.name : undefined
+      return { body: writeList(queries, [rows.slice(0, limit)]), next }
     },
 
-    async *stream(): AsyncGenerator<string> {
-      let separator = '{"repositories":['
-      for await (const { texts } of batches(Infinity)) {
-        yield separator + texts.join(',')
-        separator = ','
-      }
-      yield separator === ',' ? ']}' : `${separator}]}`
-    },
+    whole: () => writeList(queries, batches()),
   }
 }
 
 /** One repository as JSON. */
-export async function writeRepository(queries: IndexQueries, repository: RepositoryRow): Promise<string> {
-  const [text = ''] = await writeAll(queries, [repository])
-  return text
+export function writeRepository(queries: IndexQueries, repository: RepositoryRow): AsyncGenerator<string> {
+  return writeAll(queries, [repository], '')
 }
 
-async function writeAll(queries: IndexQueries, rows: readonly RepositoryRow[]): Promise<string[]> {
-  const tags = new Map<string, string[]>(rows.map(({ id }) => [id, []]))
-  for (const { repositoryId, name, raw } of await queries.listTaggedManifests(rows.map(({ id }) => id))) {
-    tags
-      .get(repositoryId)
-      ?.push(`{"name":${JSON.stringify(name)},"manifest":${Buffer.from(raw).toString('utf8')}}`)
+async function* writeList(
+  queries: IndexQueries,
+  batches: Iterable<RepositoryRow[]> | AsyncIterable<RepositoryRow[]>,
+): AsyncGenerator<string> {
+  let before = '{"repositories":['
+  for await (const rows of batches) {
+    if (rows.length === 0) continue
+    yield* writeAll(queries, rows, before)
+    before = ','
   }
-  return rows.map(({ id, name, scope }) => {
-    const [owner] = name.split('/')
-    const head = JSON.stringify({ name, owner, scope }).slice(0, -1)
-    return `${head},"tags":[${tags.get(id)?.join(',')}]}`
-  })
+  yield before === ',' ? ']}' : `${before}]}`
+}
+
+/** Repositories (one or more) as JSON, separated by commas, behind some text. */
+async function* writeAll(
+  queries: IndexQueries,
+  rows: readonly RepositoryRow[],
+  before: string,
+): AsyncGenerator<string> {
+  let text = before
+  const opened = rows.map(openRepository)
+  let at = -1
+  const goOn = () => {
+    if (at >= 0) text += ']},'
+    at += 1
+    text += opened[at]
+  }
+  for await (const tags of queries.readTaggedManifests(rows.map(({ id }) => id))) {
+    for (const { repositoryId, name, manifest } of tags) {
+      const separator = rows[at]?.id === repositoryId ? ',' : ''
+      while (rows[at]?.id !== repositoryId) goOn()
+      text += `${separator}{"name":${JSON.stringify(name)},"manifest":${manifest}}`
+    }
+    yield text
+    text = ''
+  }
+  while (at < rows.length - 1) goOn()
+  yield `${text}]}`
+}
+
+function openRepository({ name, scope }: RepositoryRow): string {
+  const [owner] = name.split('/')
+  return `${JSON.stringify({ name, owner, scope }).slice(0, -1)},"tags":[`
 }

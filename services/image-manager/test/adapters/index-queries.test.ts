@@ -93,6 +93,44 @@ void onBothDatabases(t, async (t, db) => {
     }
   })
 
+  await t.test('namespaces in any order, within each other, named twice: all they hold, once', async (t) => {
+    const components = ['a', 'a-b', 'a.b', 'a0', 'ab', 'b']
+    const names = [
+      ...components,
+      ...components.flatMap((one) => components.map((other) => `${one}/${other}`)),
+      ...components.flatMap((one) => components.map((other) => `${one}/b/${other}`)),
+    ]
+    const isGlobal = (name: string) => name.endsWith('0')
+    await fill(
+      db,
+      names.filter((name) => !isGlobal(name)),
+      names.filter(isGlobal),
+    )
+    const sets = [
+      ['b', 'a'],
+      ['a', 'a/b', 'a/b', 'a'],
+      ['a/b', 'ab', 'a/b/a', 'a-b'],
+      ['a0', 'a.b', 'a-b', 'a'],
+      ['b/b', 'a-b/b', 'a/b', 'ab/b', 'a.b/b'],
+      components.toReversed(),
+    ]
+    for (const namespaces of sets) {
+      const sees = (name: string) =>
+        isGlobal(name) || namespaces.some((namespace) => name.startsWith(`${namespace}/`))
+      const expected = byteOrder(names.filter(sees))
+      for (const after of ['', 'a', 'a-b/b', 'a/b', 'a/b/ab', 'ab/zzz', 'z']) {
+        for (const limit of [1, 5, 100]) {
+          const page = expected.filter((name) => name > after).slice(0, limit)
+          t.same(
+            await list(seenBy(...namespaces), { after, limit }),
+            page,
+            `${namespaces}: ${limit} after ${after}`,
+          )
+        }
+      }
+    }
+  })
+
   await t.test('a search is for the text as it is', async (t) => {
     const names = ['team/a_b', 'team/axb', 'team/a.b', 'other/a_b', 'team/back']
     await fill(db, names)

@@ -30,9 +30,9 @@ void onBothDatabases(t, async (t, db) => {
     t.same(await queries.listTags(id, { limit: 100, after: '' }), sorted)
     t.same(await queries.listTags(id, { limit: 3, after: 'Latest' }), ['Z', '_x', 'a'])
     t.same(await queries.listTags(id, { limit: 3, after: 'latest' }), [])
-    const tagged = await queries.listTaggedManifests([id])
+    const tagged = (await Array.fromAsync(queries.readTaggedManifests([id]))).flat()
     t.same(
-      tagged.map(({ name, raw }) => [name, Buffer.from(raw).toString()]),
+      tagged.map(({ name, manifest }) => [name, manifest]),
       sorted.map((name) => [name, '{"a": 1}']),
     )
     t.same(await queries.filterKnown(id, [digest, 'sha256:1']), new Set([digest]))

@@ -2,7 +2,13 @@ import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import type { Account, RepositoryScope, Verdict } from '../../src/domain/visibility.ts'
-import { catalogVisibility, judge, managementVisibility, mayList } from '../../src/domain/visibility.ts'
+import {
+  catalogVisibility,
+  judge,
+  managementVisibility,
+  mayList,
+  outermost,
+} from '../../src/domain/visibility.ts'
 
 /*
  * The rights of design.md, "Who may do what", as a table: what may be done by whom, with what in hand,
@@ -133,3 +139,28 @@ t.test(
     t.same(catalogVisibility(account('cluster-administrator')), all)
   },
 )
+
+for (const [namespaces, expected] of [
+  [[], []],
+  [['team'], ['team']],
+  [
+    ['b', 'a'],
+    ['a', 'b'],
+  ],
+  [['a', 'a/b', 'a', 'a/b/c'], ['a']],
+  [
+    ['a/b/c', 'a/b', 'x', 'a'],
+    ['a', 'x'],
+  ],
+  [
+    ['a/b', 'a/bc', 'a/b/d', 'a/c'],
+    ['a/b', 'a/bc', 'a/c'],
+  ],
+  // All of `a-b/…` comes before all of `a/…`, though `a` comes before `a-b`.
+  [
+    ['a', 'a-b', 'a.b', 'a0', 'a_b', 'a/b', 'ab'],
+    ['a-b', 'a.b', 'a', 'a0', 'a_b', 'ab'],
+  ],
+] as const) {
+  t.same(outermost(namespaces), expected, `outermost of ${namespaces.join(', ') || 'none'}`)
+}

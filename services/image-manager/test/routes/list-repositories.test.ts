@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import t from 'tap'
 import { createIndexChanges } from '../../src/adapters/index-changes.ts'
 import { parseManifest } from '../../src/domain/manifest.ts'
@@ -11,7 +12,7 @@ const fillWith = (names: readonly string[]) =>
   fill(Object.fromEntries(names.map((name) => [name, 'namespace' as const])))
 const namesIn = (json: { repositories: { name: string }[] }) => json.repositories.map(({ name }) => name)
 
-for (const count of [0, 1, 49, 50, 51, 100, 120]) {
+for (const count of [0, 1, 99, 100, 101, 200, 250]) {
   t.test(`a list of ${count} is JSON, whole and in order`, async (t) => {
     const names = numbered(count)
     await fillWith(names)
@@ -23,7 +24,7 @@ for (const count of [0, 1, 49, 50, 51, 100, 120]) {
   })
 }
 
-for (const limit of [1, 7, 50, 60]) {
+for (const limit of [1, 7, 60, 120]) {
   t.test(`pages of ${limit}, by following Link`, async (t) => {
     const names = numbered(limit === 1 ? 5 : 120)
     await fillWith(names)
@@ -71,6 +72,44 @@ t.test('a repository tells its tags, each with its manifest as it was pushed', a
   t.same(answer.json(), expected)
   t.ok(answer.body.includes(raw.toString()), 'to the byte')
   t.same((await ask('', { as: 'alice' })).json(), { repositories: [expected] })
+})
+
+t.test('repositories without tags stand among those with tags', async (t) => {
+  await fillWith(['team/a', 'team/c', 'team/e', 'team/f'])
+  const parsed = parseManifest(Buffer.from('{"layers":[]}'), MANIFEST)
+  if ('malformed' in parsed) throw new Error(parsed.malformed)
+  const index = createIndexChanges(db)
+  for (const name of ['team/b', 'team/d']) {
+    await index.putManifest(name, parsed.manifest)
+    for (const tag of ['1', '2']) await index.setTag(name, tag, parsed.manifest.digest, 0)
+  }
+  const { repositories } = (await ask('', { as: 'alice' })).json()
+  const shape = repositories.map(({ name, tags }: { name: string; tags: { name: string }[] }) => [
+    name,
+    ...tags.map((tag) => tag.name),
+  ])
+  const expected = [
+    ['team/a'],
+    ['team/b', '1', '2'],
+    ['team/c'],
+    ['team/d', '1', '2'],
+    ['team/e'],
+    ['team/f'],
+  ]
+  t.same(shape, expected)
+  t.same((await ask('/team/a', { as: 'alice' })).json().tags, [])
+})
+
+t.test('a fault before the first repository is told as one', async (t) => {
+  await fillWith(['team/a'])
+  await sql`alter table tags rename to elsewhere`.execute(db)
+  t.teardown(() => sql`alter table elsewhere rename to tags`.execute(db))
+  for (const path of ['', '?limit=1', '/team/a']) {
+    const answer = await ask(path, { as: 'alice' })
+    t.equal(answer.statusCode, 500, path)
+    t.match(answer.headers['content-type'], 'application/problem+json')
+    t.equal(answer.json().status, 500)
+  }
 })
 
 for (const query of [

@@ -1,0 +1,107 @@
+import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
+
+interface TagRow {
+  readonly repositoryId: string
+  readonly name: string
+  readonly digest: string
+  /** Of the manifest, in bytes. */
+  readonly size: number
+}
+
+interface ManifestRow {
+  readonly repositoryId: string
+  readonly digest: string
+  readonly text: string | null
+  readonly bytes: Buffer | null
+}
+
+/** A tag with its manifest as it was pushed, read as UTF-8. */
+export interface TaggedManifest {
+  readonly repositoryId: string
+  readonly name: string
+  readonly manifest: string
+}
+
+/** How much is read at once, so that what is in memory does not grow with the list. */
+const [REPOSITORIES, TAGS, BYTES] = [100, 2000, 256 * 1024]
+
+export function createTaggedManifests(db: Database) {
+  /** From behind a tag of the first repository. Each repository's tags are a range of their key. */
+  const listTags = async (repositoryIds: readonly string[], after: string): Promise<TagRow[]> => {
+    const { rows } = await sql<TagRow>`
+      select wanted.id as "repositoryId", tag.name, tag.digest, length(manifests.raw) as size
+      from unnest(${sql.val([...repositoryIds])}::uuid[]) with ordinality as wanted (id, position)
+      cross join lateral (
+        select name, digest from tags
+        where repository_id = wanted.id and name > case wanted.position when 1 then ${after} else '' end
+        order by name limit ${TAGS}
+      ) tag
+      join manifests on manifests.repository_id = wanted.id and manifests.digest = tag.digest
+      order by wanted.position, tag.name limit ${TAGS}`.execute(db)
+    return rows
+  }
+
+  /** What is gone by now is left out. */
+  const readManifests = async (tags: readonly TagRow[]): Promise<TaggedManifest[]> => {
+    const wanted = [...new Map(tags.map((tag) => [keyOf(tag), tag])).values()]
+    // Bytes come in hex, twice as many. What is plain ASCII and has nothing to escape comes as the text that it is,
+    // escaped once to find out ("offset 0").
+    const { rows } = await sql<ManifestRow>`
+      select repository_id as "repositoryId", manifests.digest,
+        case when length(escaped) = length(raw) then escaped end as text,
+        case when length(escaped) > length(raw) then raw end as bytes
+      from unnest(
+        ${sql.val(wanted.map(({ repositoryId }) => repositoryId))}::uuid[],
+        ${sql.val(wanted.map(({ digest }) => digest))}::text[]
+      ) as wanted (id, digest)
+      join manifests on manifests.repository_id = wanted.id and manifests.digest = wanted.digest
+      cross join lateral (select encode(raw, 'escape') as escaped offset 0) once`.execute(db)
+    const manifests = new Map(
+      rows.map((row) => [keyOf(row), row.text ?? Buffer.from(row.bytes ?? []).toString('utf8')]),
+    )
+    return tags.flatMap((tag) => {
+      const manifest = manifests.get(keyOf(tag))
+      return manifest === undefined ? [] : [{ repositoryId: tag.repositoryId, name: tag.name, manifest }]
+    })
+  }
+
+  return {
+    /**
+     * The tags of some repositories with their manifests, in the order of the repositories and by name; a few at
+     * a time, each few read when they are asked for.
+     */
+    async *readTaggedManifests(repositoryIds: readonly string[]): AsyncGenerator<TaggedManifest[]> {
+      let [at, after, width] = [0, '', REPOSITORIES]
+      while (at < repositoryIds.length) {
+        const ids = repositoryIds.slice(at, at + width)
+        const tags = await listTags(ids, after)
+        for (const some of portion(tags)) yield await readManifests(some)
+        const last = tags.length === TAGS ? tags.at(-1) : undefined
+        const done = last === undefined ? ids.length : ids.indexOf(last.repositoryId)
+        // Where tags are many, few repositories: what is behind the limit was looked up in vain.
+        width = last === undefined ? Math.min(2 * width, REPOSITORIES) : done + 1
+        at += done
+        after = last?.name ?? ''
+      }
+    },
+  }
+}
+
+/** Cuts a list of tags so that no portion's manifests are longer together than they may be, unless one alone is. */
+function* portion(tags: readonly TagRow[]): Generator<TagRow[]> {
+  let [some, bytes]: [TagRow[], number] = [[], 0]
+  for (const tag of tags) {
+    if (some.length > 0 && bytes + tag.size > BYTES) {
+      yield some
+      ;[some, bytes] = [[], 0]
+    }
+    some.push(tag)
+    bytes += tag.size
+  }
+  if (some.length > 0) yield some
+}
+
+function keyOf({ repositoryId, digest }: Pick<TagRow, 'repositoryId' | 'digest'>): string {
+  return `${repositoryId} ${digest}`
+}
