@@ -1,4 +1,5 @@
 import type { Static } from 'typebox'
+import { ANONYMOUS_UID } from './anonymous.ts'
 import type { ServiceClient } from './http-client.ts'
 import { ServiceCallError } from './http-client.ts'
 import { AccountAnswer } from './internal-api.ts'
@@ -21,6 +22,7 @@ export function createAccountsClient(
 ): (uid: string) => Promise<AccountFacts | undefined> {
   const known = new Map<string, { account: AccountFacts; until: number }>()
   return async (uid) => {
+    if (uid === ANONYMOUS_UID) return undefined
     const remembered = known.get(uid)
     if (remembered !== undefined && remembered.until > now()) {
       const { account } = remembered

@@ -1,3 +1,4 @@
+export * from './anonymous.ts'
 export * from './config.ts'
 export * from './credentials.ts'
 export * from './error-handler.ts'

@@ -23,6 +23,10 @@ export const settings = {
       description: 'the name that tokens are made for; the host[:port] of PUBLIC_URL when absent',
     }),
   ),
+  anonymousPull: Type.Boolean({
+    default: false,
+    description: 'whether anybody may pull global repositories: true or false',
+  }),
   databaseUrl: Type.String({
     pattern: '^postgres(ql)?://',
     description: 'such as postgres://user@host/database',

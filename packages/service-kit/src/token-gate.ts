@@ -1,4 +1,5 @@
 import type { Access } from '@registry-manager/oci'
+import { ANONYMOUS_UID } from './anonymous.ts'
 import { createAuthClient } from './auth-client.ts'
 import type { Authenticated } from './authenticate.ts'
 import { authenticate } from './authenticate.ts'
@@ -46,6 +47,7 @@ export function createTokenGate({ authService, name, issuer, audience, now }: To
     authenticate: (credentials, address, access) => authenticate(ports, credentials, address, access),
     serviceToken,
     async confirmAccount(uid) {
+      if (uid === ANONYMOUS_UID) return
       try {
         await authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountAnswer)
       } catch (error) {

@@ -3,9 +3,9 @@ import { TokenError, createVerifier } from 'fast-jwt'
 
 /** The claims of a token that we issued. */
 export interface TokenClaims {
-  /** Username, or `service:NAME` for a token that one of our services works with. */
+  /** Username, or `service:NAME` for a token that one of our services works with; empty for anybody's. */
   readonly sub: string
-  /** The account's id; absent for services. */
+  /** The account's id, or ANONYMOUS_UID; absent for services. */
   readonly uid?: string
   /** The account's generation when the token was issued; absent for services. */
   readonly gen?: number

@@ -36,6 +36,12 @@ t.test('an account is asked for once, and remembered', async (t) => {
   t.same(fake.asked, [`/internal/accounts/${UID}`])
 })
 
+t.test('nobody in particular is no account, and nobody is asked', async (t) => {
+  const { fake, find } = createFake()
+  t.equal(await find('anonymous'), undefined)
+  t.same(fake.asked, [])
+})
+
 t.test('until the revocations name it', async (t) => {
   const { fake, find } = createFake()
   await find(UID)

@@ -68,7 +68,7 @@ export async function createAuthService(
     }),
     throttle: createThrottle({ now, maxFailures: 20, windowMs: 60_000, maxKeys: 50_000 }),
   })
-  const { imageManagerUrl, serviceCredential } = config
+  const { imageManagerUrl, serviceCredential, anonymousPull } = config
   const imageManager = createServiceClient(imageManagerUrl, serviceCredential, 1000, 'image-manager')
   const issuer = createTokenIssuer({
     issuer: iss,
@@ -89,7 +89,7 @@ export async function createAuthService(
   const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
   const publicApp = createServer(server)
   await publicApp.register(jwks, { keys })
-  await publicApp.register(token, { ...shared, service, aliases, issuer, refreshTokens })
+  await publicApp.register(token, { ...shared, service, aliases, anonymousPull, issuer, refreshTokens })
   await publicApp.register(users, { ...shared, users: usersStore })
 
   const internalApp = createServer(server)

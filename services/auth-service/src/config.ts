@@ -36,6 +36,7 @@ const schema = Type.Object({
       description: 'password of the first cluster administrator; required while there is none',
     }),
   ),
+  ANONYMOUS_PULL: settings.anonymousPull,
   DATABASE_URL: settings.databaseUrl,
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
@@ -53,6 +54,8 @@ export interface AuthServiceConfig {
   readonly tokenLifeSeconds: number
   readonly offlineGraceSeconds: number
   readonly administrator: { readonly username: string; readonly password: string | undefined }
+  /** Whether anybody may pull global repositories, without an account. */
+  readonly anonymousPull: boolean
   readonly imageManagerUrl: string
   readonly serviceCredential: string
   readonly logLevel: string
@@ -77,6 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
       offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
       administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
+      anonymousPull: values.ANONYMOUS_PULL,
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       logLevel: values.LOG_LEVEL,

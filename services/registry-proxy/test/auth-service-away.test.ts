@@ -40,6 +40,19 @@ for (const behaviour of ['down', 'refusing', 'silent'] as const) {
       t.equal(other.status, 401, 'another token may pull this')
     })
 
+    t.test('nobody in particular is told what to ask for, as ever', async (t) => {
+      const anybody = { sub: '', uid: 'anonymous', gen: 0 }
+      const authorization = bearer([repositoryAccess('team/app', 'pull')], anybody)
+      t.equal((await ask(port, path, { authorization })).status, 200)
+      t.equal(upstream.requests.splice(0).length, 1)
+      const refused = await ask(port, path, { authorization, method: 'PUT', body: '{}' })
+      t.equal(refused.status, 401)
+      t.match(
+        refused.headers['www-authenticate'],
+        /scope="repository:team\/app:pull,push",error="insufficient_scope"/,
+      )
+    })
+
     const unknownKey = `Bearer ${signToken(createSigningKey('next'), claims(access))}`
     const pushOnly = bearer([repositoryAccess('team/app', 'push')])
     // At once, for each waits for its deadline where there is silence.

@@ -1,5 +1,6 @@
 import { formatScope } from '@registry-manager/oci'
 import {
+  ANONYMOUS_UID,
   ProblemError,
   credentialsOf,
   readCredentials,
@@ -24,6 +25,8 @@ export interface TokenRoutesOptions extends IdentityTokenPorts {
   readonly service: string
   readonly aliases: readonly string[]
   readonly realm: string
+  /** Whether who shows no credentials at all gets a token, too. */
+  readonly anonymousPull: boolean
   readonly signIn: SignInService
   readonly issuer: TokenIssuer
   readonly refreshTokens: RefreshTokensRepository
@@ -40,6 +43,21 @@ interface Caller {
   readonly notAfter?: number
   /** The refresh token that they showed. */
   readonly refreshToken?: string
+}
+
+/** Whoever shows no credentials: as known people do while the database is away, they pull, and nothing else. */
+const ANYBODY: Caller = {
+  account: {
+    id: ANONYMOUS_UID,
+    username: '',
+    directory: false,
+    role: 'user',
+    enabled: true,
+    namespaces: [],
+    generation: 0,
+    createdAt: new Date(0),
+  },
+  offline: true,
 }
 
 /**
@@ -69,6 +87,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
       const { username, password } = credentials
       return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
     }
+    if (credentials.kind === 'none' && options.anonymousPull) return ANYBODY
     if (credentials.kind !== 'bearer') throw unauthorized(realm)
     const identity = await findIdentity(options, credentials.token)
     if (identity === undefined) throw unauthorized(realm, 'the identity token is not valid here')

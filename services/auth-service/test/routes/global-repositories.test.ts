@@ -1,27 +1,13 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { pgliteForTest } from '../../../../packages/database/test/fixtures/pglite.ts'
 import { SERVICE_CREDENTIAL, claimsOf, startAuthService } from '../fixtures/auth-service.ts'
+import { startFakeImageManager } from '../fixtures/fake-image-manager.ts'
 
-/** An image-manager whose `shared/…` repositories are global. */
-const questions: { authorization: string | undefined; url: string | undefined; names: string[] }[] = []
-const imageManager = createServer(async (request, response) => {
-  let body = ''
-  for await (const chunk of request) body += chunk
-  const { names } = JSON.parse(body) as { names: string[] }
-  questions.push({ authorization: request.headers.authorization, url: request.url, names })
-  response.end(JSON.stringify({ global: names.filter((name) => name.startsWith('shared/')) }))
-}).listen(0, '127.0.0.1')
-await once(imageManager, 'listening')
-t.teardown(() => {
-  imageManager.closeAllConnections()
-  imageManager.close()
+const imageManager = await startFakeImageManager(t)
+const { questions } = imageManager
+const { ask, clock } = await startAuthService(t, await pgliteForTest(t), {
+  imageManagerUrl: imageManager.url,
 })
-
-const imageManagerUrl = `http://127.0.0.1:${(imageManager.address() as AddressInfo).port}`
-const { ask, clock } = await startAuthService(t, await pgliteForTest(t), { imageManagerUrl })
 const accessOf = async (scope: string, as: string) => {
   const response = await ask({ url: `/auth/v2/token?${new URLSearchParams({ scope })}`, as })
   return claimsOf(response.json().token).access
@@ -56,7 +42,6 @@ t.test('without image-manager a token is answered all the same, with what was kn
   const scope = 'repository:shared/app:pull repository:shared/new:pull repository:team/app:pull'
   const pull = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
   clock.ahead += 10_000
-  imageManager.closeAllConnections()
   imageManager.close()
   t.strictSame(await accessOf(scope, 'alice'), [pull('shared/app'), pull('team/app')])
   clock.ahead += 900_000

@@ -58,6 +58,15 @@ t.test('a token does what it carries: a pull token reads, and deletes nothing', 
   t.equal((await ask('', { bearer: pull })).statusCode, 403)
   t.equal((await ask('', { bearer: token('alice', null) })).statusCode, 200)
   t.equal((await ask('/team/app', { bearer: auth.token(undefined, null, 'service:x') })).statusCode, 401)
+  for (const access of [[repositoryAccess('team/app', 'pull')], null]) {
+    const anybody = auth.token('anonymous', access, '')
+    t.equal(
+      (await ask('/team/app', { bearer: anybody })).statusCode,
+      401,
+      'nobody in particular manages images',
+    )
+    t.equal((await ask('', { bearer: anybody })).statusCode, 401)
+  }
 })
 
 t.test('without credentials, or with bad ones: 401 and a challenge', async (t) => {
