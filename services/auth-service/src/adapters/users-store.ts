@@ -3,6 +3,7 @@ import { isUniqueViolation } from '@registry-manager/database'
 import type { Account } from '../domain/account.ts'
 import type { UserChange, UserPlan } from '../domain/plan-user.ts'
 import { isAdministrator, raisesGeneration } from '../domain/plan-user.ts'
+import type { AccountsRepository } from './accounts-repository.ts'
 import { createAccountsRepository } from './accounts-repository.ts'
 import type { PasswordHasher } from './password-hasher.ts'
 import { createRefreshTokensRepository } from './refresh-tokens-repository.ts'
@@ -10,6 +11,12 @@ import { createRefreshTokensRepository } from './refresh-tokens-repository.ts'
 export type Changed =
   | { readonly user: Account }
   | { readonly refused: 'absent' | 'last-administrator' | 'taken' }
+
+/**
+ * Whom a change is about: whoever has a username, or that one account. Between looking at an account and changing it
+ * (a password is hashed meanwhile) another one may have got its name.
+ */
+export type Whom = string | Pick<Account, 'id'>
 
 export type UsersStore = ReturnType<typeof createUsersStore>
 
@@ -23,16 +30,19 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
 
   const inTransaction = <Result>(work: (tx: Database) => Promise<Result>) => db.transaction().execute(work)
 
+  const find = (accounts: AccountsRepository, whom: Whom) =>
+    typeof whom === 'string' ? accounts.findByUsername(whom) : accounts.findById(whom.id)
+
   /** Runs a change of an account that it locks, unless it would leave nobody to administrate. */
   const changing = (
-    username: string,
+    whom: Whom,
     leavesAdministrator: (current: Account) => boolean,
     work: (current: Account, tx: Database) => Promise<Account>,
   ): Promise<Changed> =>
     inTransaction(async (tx) => {
       const accounts = createAccountsRepository(tx)
       const administrators = await accounts.lockAdministrators()
-      const current = await accounts.findByUsername(username)
+      const current = await find(accounts, whom)
       if (current === undefined) return { refused: 'absent' as const }
       const last = isAdministrator(current) && administrators.every((id) => id === current.id)
       if (last && !leavesAdministrator(current)) return { refused: 'last-administrator' as const }
@@ -47,6 +57,7 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
   return {
     ...createAccountsRepository(db),
     verifyPassword: hasher.verify,
+    find: (whom: Whom) => find(createAccountsRepository(db), whom),
 
     async create({ password, ...plan }: UserPlan): Promise<Changed> {
       const passwordHash = (await hashed(password)).passwordHash ?? null
@@ -58,10 +69,10 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
       }
     },
 
-    async change(username: string, { password, ...fields }: UserChange): Promise<Changed> {
+    async change(whom: Whom, { password, ...fields }: UserChange): Promise<Changed> {
       const secret = await hashed(password)
       return changing(
-        username,
+        whom,
         (current) => isAdministrator({ ...current, ...fields }),
         async (current, tx) => {
           const raised = raisesGeneration(current, { ...fields, password })
@@ -72,9 +83,9 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
       )
     },
 
-    async delete(username: string): Promise<Changed> {
+    async delete(whom: Whom): Promise<Changed> {
       return changing(
-        username,
+        whom,
         () => false,
         async (current, tx) => {
           await revoke(tx, current.id, current.generation + 1)
@@ -85,9 +96,9 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
     },
 
     /** Ends an account's sign-ins, the account stays as it is. */
-    async endSessions(username: string): Promise<Changed> {
+    async endSessions(whom: Whom): Promise<Changed> {
       return changing(
-        username,
+        whom,
         () => true,
         async (current, tx) => {
           await revoke(tx, current.id, current.generation + 1)

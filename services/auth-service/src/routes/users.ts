@@ -1,7 +1,7 @@
 import { ProblemError, problemJson, setErrorFormat } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Changed, UsersStore } from '../adapters/users-store.ts'
+import type { Changed, UsersStore, Whom } from '../adapters/users-store.ts'
 import type { Account } from '../domain/account.ts'
 import { planNewUser, planUserChange } from '../domain/plan-user.ts'
 import type { FieldFault, UserField } from '../domain/user-input.ts'
@@ -33,16 +33,17 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
   await requireCaller(app, options)
   parseForms(app)
 
-  /** Whom a request is about: somebody else only where an administrator asks. */
-  const target = (request: FastifyRequest, username: string | undefined): string => {
+  /** Whom a request is about: the caller's own account, or whoever has a name where an administrator asks. */
+  const target = (request: FastifyRequest, username: string | undefined): Whom => {
     const caller = callerOf(request)
-    if (username !== undefined && username !== caller.username) onlyAdministrators(request)
-    return username ?? caller.username
+    if (username === undefined || username === caller.username) return caller
+    onlyAdministrators(request)
+    return username
   }
 
   app.get('/user', async (request) => {
     const { username } = inputOf(request, ['username'])
-    return userOrProblem(await store.findByUsername(target(request, username)))
+    return userOrProblem(await store.find(target(request, username)))
   })
 
   app.post('/user', async (request, reply) => {
@@ -59,10 +60,10 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
   app.patch('/user', async (request) => {
     onlyAdministrators(request)
     const input = inputOf(request, USER_FIELDS)
-    const current = await existing(input.username)
+    const current = await existing(input.username ?? missing('username'))
     const planned = planUserChange(current, input)
     if ('fault' in planned) throw badField(planned.fault)
-    return changedOrProblem(await store.change(current.username, planned.change))
+    return changedOrProblem(await store.change(current, planned.change))
   })
 
   app.delete('/user', async (request, reply) => {
@@ -90,7 +91,7 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
       throw conflict(`${current.username}'s password is the directory's: change it there`)
     const planned = planUserChange(current, { password })
     if ('fault' in planned) throw badField(planned.fault)
-    changedOrProblem(await store.change(current.username, planned.change))
+    changedOrProblem(await store.change(current, planned.change))
     return reply.code(204).send()
   })
 
@@ -107,10 +108,7 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     return reply.code(204).send()
   })
 
-  const existing = async (username: string | undefined): Promise<Account> => {
-    const account = await store.findByUsername(username ?? missing('username'))
-    return account ?? notThere()
-  }
+  const existing = async (whom: Whom): Promise<Account> => (await store.find(whom)) ?? notThere()
 }
 
 /** A user as the API shows it: field by field, so that nothing else ever gets out. */

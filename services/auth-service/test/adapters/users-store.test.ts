@@ -77,6 +77,32 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await users.findByUsername('carol'), { role: 'user', generation: 3 })
   })
 
+  t.test('what is done to an account is not done to the next one of its name', async (t) => {
+    const old = await create('heidi')
+    let next = old
+    const slow = createUsersStore(
+      db,
+      {
+        ...fakeHasher,
+        // While this takes its time, the account is deleted and made again.
+        hash: async (password) => {
+          await users.delete('heidi')
+          next = await create('heidi')
+          return fakeHasher.hash(password)
+        },
+      },
+      Date.now,
+    )
+    const absent = { refused: 'absent' }
+    t.strictSame(await slow.change(old, { password: 'another-password' }), absent)
+    t.strictSame(await users.endSessions(old), absent)
+    t.strictSame(await users.delete(old), absent)
+    t.equal(await users.find(old), undefined)
+    t.not(next.id, old.id)
+    t.match(await users.find(next), { id: next.id, passwordHash: 'hash of a-good-password', generation: 1 })
+    t.match(await users.find('heidi'), { id: next.id })
+  })
+
   t.test('a deleted user', async (t) => {
     const { id } = await create('dave')
     t.match(await users.delete('dave'), { user: { id } })
