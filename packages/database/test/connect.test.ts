@@ -4,7 +4,13 @@ import { createServer } from 'node:net'
 import { sql } from 'kysely'
 import t from 'tap'
 import type { Database } from '../src/connect.ts'
-import { connectPostgres, isDatabaseUnavailable, isUniqueViolation, openPglite } from '../src/connect.ts'
+import {
+  connectPostgres,
+  isDatabaseUnavailable,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  openPglite,
+} from '../src/connect.ts'
 import { startPostgres } from './fixtures/real-postgres.ts'
 
 const coded = (code: string, message = 'x') => Object.assign(new Error(message), { code })
@@ -46,6 +52,13 @@ t.test('which mean that a name is taken', async (t) => {
   t.equal(isUniqueViolation(coded('23505')), true)
   for (const other of [coded('23503'), new Error('23505'), undefined, null, '23505']) {
     t.equal(isUniqueViolation(other), false)
+  }
+})
+
+t.test('and that what a row names is not there', async (t) => {
+  t.equal(isForeignKeyViolation(coded('23503')), true)
+  for (const other of [coded('23505'), new Error('23503'), undefined, null, '23503']) {
+    t.equal(isForeignKeyViolation(other), false)
   }
 })
 
