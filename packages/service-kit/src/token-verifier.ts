@@ -40,6 +40,8 @@ export function createTokenVerifier({ issuer, audience, findKey }: TokenVerifier
     allowedAud: audience,
     requiredClaims: ['iss', 'sub', 'aud', 'exp', 'jti'],
     cache: 10_000,
+    // Beyond this a token is verified anew: its key may have been withdrawn.
+    cacheTTL: 60_000,
     errorCacheTTL: -1,
     key: async ({ header }: { header: { kid?: unknown } }) => {
       const key = typeof header.kid === 'string' ? await findKey(header.kid) : undefined

@@ -38,7 +38,7 @@ t.test('a known key is asked for once, as PEM', async (t) => {
   const findKey = createJwksClient(fake.client, () => fake.now)
   t.equal(fake.asked, 0, 'and not before it is wanted')
   t.equal(await findKey('AAAA:BBBB'), first.pem)
-  fake.now += 86_400_000
+  fake.now += 299_999
   t.equal(await findKey('AAAA:BBBB'), first.pem)
   t.equal(createPublicKey(first.pem).asymmetricKeyType, 'ec')
   t.equal(fake.asked, 1)
@@ -92,4 +92,33 @@ t.test('while auth-service is away', async (t) => {
   fake.now += 60_000
   await t.rejects(findKey('CCCC:DDDD'), { message: 'auth-service is away' })
   t.equal(await findKey('AAAA:BBBB'), first.pem, 'what is known stays known')
+})
+
+t.test('a key that was withdrawn is not trusted for longer than five minutes', async (t) => {
+  const fake = createFake()
+  const findKey = createJwksClient(fake.client, () => fake.now)
+  t.equal(await findKey('AAAA:BBBB'), first.pem)
+  fake.published = [second.jwk]
+  fake.now += 300_000
+  const found = await Promise.all(['AAAA:BBBB', 'AAAA:BBBB', 'CCCC:DDDD'].map((kid) => findKey(kid)))
+  t.same(found, [undefined, undefined, second.pem], 'nor by those who ask at the same time')
+  t.equal(fake.asked, 2)
+})
+
+t.test('while auth-service is away the last known keys hold, and it is not asked all the time', async (t) => {
+  const fake = createFake()
+  const findKey = createJwksClient(fake.client, () => fake.now)
+  t.equal(await findKey('AAAA:BBBB'), first.pem)
+  fake.away = true
+  fake.now += 86_400_000
+  for (const _ of [1, 2, 3]) t.equal(await findKey('AAAA:BBBB'), first.pem)
+  t.equal(fake.asked, 2)
+  fake.now += 9999
+  t.equal(await findKey('AAAA:BBBB'), first.pem)
+  t.equal(fake.asked, 2)
+  fake.away = false
+  fake.published = [second.jwk]
+  fake.now += 1
+  t.equal(await findKey('AAAA:BBBB'), undefined, 'until it is back')
+  t.equal(fake.asked, 3)
 })

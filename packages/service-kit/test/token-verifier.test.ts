@@ -180,3 +180,20 @@ t.test('a key that cannot be had is no verdict on the token', async (t) => {
   await t.rejects(verify(make(HEADER, claims())), away)
   t.equal(await verify('a.b.c'), undefined, 'but what is no token needs no key')
 })
+
+t.test('a key that is withdrawn ends its tokens, seen before or not, within a minute', async (t) => {
+  let keys = [KID]
+  let ahead = 0
+  const { now: real } = Date
+  t.intercept(Date, 'now', { value: () => real() + ahead })
+  const verifyToken = createTokenVerifier({
+    issuer: 'registry.example',
+    audience: 'registry.example',
+    findKey: async (kid) => (keys.includes(kid) ? PEM : undefined),
+  })
+  const token = make(HEADER, claims())
+  t.match(await verifyToken(token), { sub: 'alice' })
+  keys = []
+  ahead = 60_001
+  t.equal(await verifyToken(token), undefined)
+})
