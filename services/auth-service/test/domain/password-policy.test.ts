@@ -11,8 +11,11 @@ const CASES: readonly (readonly [password: string, fault: RegExp | undefined, wh
   ['x'.repeat(1024), undefined, '1024 bytes'],
   ['x'.repeat(1025), LENGTH, '1025 bytes'],
   ['ü'.repeat(513), LENGTH, '513 letters of 1026 bytes'],
-  ['        ', undefined, 'spaces: any characters will do'],
-  ['\0\x01\n\t\r\x7f\0\0', undefined, 'control characters'],
+  ['        ', undefined, 'spaces'],
+  ...['\0', '\x01', '\t', '\n', '\r', '\x1f', '\x7f'].map(
+    (control) => [`good${control}password`, /control characters/, JSON.stringify(control)] as const,
+  ),
+  ['~\x80\x9f\u00a0\u2028', undefined, 'what is no control character of ASCII'],
   ['a:b:c:d:e', undefined, 'colons'],
   ['somebody', /username/, 'the username'],
   ['SomeBody', /username/, 'the username in capitals'],

@@ -8,7 +8,16 @@ const { ask, users } = await startAuthService(t, await pgliteForTest(t))
 const good = { username: 'someone', password: 'a-good-password' }
 const BAD: Readonly<Record<string, readonly unknown[]>> = {
   username: ['', 'a b', '-a', 'a/b', 'a:b', 'ü', 'a\0', 'x'.repeat(256)],
-  password: ['', 'short', 'päßä', 'x'.repeat(1025), 'ü'.repeat(513), 'SomeOne1'],
+  password: [
+    '',
+    'short',
+    'päßä',
+    'x'.repeat(1025),
+    'ü'.repeat(513),
+    'SomeOne1',
+    'a\tgood-password',
+    'a-good-password\0',
+  ],
   ad: ['', 'yes', '2', 'true'],
   admin: ['', 'yes', '2', ' true'],
   enabled: ['', 'no', 'null'],
