@@ -9,6 +9,8 @@ import {
 } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import { Type } from 'typebox'
 import type { RefreshTokensRepository } from '../adapters/refresh-tokens-repository.ts'
 import type { Account } from '../domain/account.ts'
 import type { IdentityTokenPorts } from '../domain/identity-token.ts'
@@ -35,6 +37,17 @@ export interface TokenRoutesOptions extends IdentityTokenPorts {
 
 /** Where the dialects of the seeds look for the token endpoint; a trailing slash is the router's to ignore. */
 const PATHS = ['/auth/v2/token', '/image-manager/api/v1/auth/token']
+
+/** Source: distribution, "Requesting a Token", "Token Response Fields"; RFC 6749 §5.1. */
+const TokenAnswer = Type.Object({
+  token: Type.String(),
+  access_token: Type.String(),
+  expires_in: Type.Integer(),
+  issued_at: Type.String(),
+  refresh_token: Type.Optional(Type.String()),
+  scope: Type.Optional(Type.String()),
+})
+const answered = { schema: { response: { 200: TokenAnswer } } }
 
 /** Whoever proved who they are, and how. */
 interface Caller {
@@ -129,22 +142,23 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     const refreshToken = lasting
       ? (caller.refreshToken ?? (await issueRefreshToken(account, wanted.clientId)))
       : undefined
-    return reply.header('cache-control', 'no-store').send({
+    const body: Static<typeof TokenAnswer> = {
       token,
       access_token: token,
       expires_in: expiresIn,
       issued_at: issuedAt,
       refresh_token: refreshToken,
       scope: wanted.grant && formatScope(access ?? []),
-    })
+    }
+    return reply.header('cache-control', 'no-store').send(body)
   }
 
   for (const path of PATHS) {
-    app.get(path, async (request, reply) => {
+    app.get(path, answered, async (request, reply) => {
       const wanted = parse(parseTokenQuery(queryOf(request.url)))
       return answer(reply, wanted, await byHeader(request, wanted))
     })
-    app.post(path, async (request, reply) => {
+    app.post(path, answered, async (request, reply) => {
       const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
       const wanted = parse(parseTokenForm(form))
       return answer(reply, wanted, await byGrant(request, wanted.grant))

@@ -1,8 +1,11 @@
 import { ProblemError, problemJson, setErrorFormat } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import { Type } from 'typebox'
 import type { Changed, UsersStore, Whom } from '../adapters/users-store.ts'
 import type { Account } from '../domain/account.ts'
+import { ROLES } from '../domain/account.ts'
 import { planNewUser, planUserChange } from '../domain/plan-user.ts'
 import type { FieldFault, UserField } from '../domain/user-input.ts'
 import { parseUserInput } from '../domain/user-input.ts'
@@ -26,6 +29,21 @@ const USER_FIELDS: readonly UserField[] = [
   'namespaces',
 ]
 
+/** A user as the API shows it. What is not named here never gets out. */
+export const User = Type.Object({
+  id: Type.String(),
+  username: Type.String(),
+  ad: Type.Boolean(),
+  admin: Type.Boolean(),
+  role: Type.Enum([...ROLES]),
+  enabled: Type.Boolean(),
+  namespaces: Type.Array(Type.String()),
+  created_at: Type.Unsafe<Date>({ type: 'string', format: 'date-time' }),
+})
+const shown = { schema: { response: { 200: User } } }
+const created = { schema: { response: { 201: User } } }
+const listed = { schema: { response: { 200: Type.Array(User) } } }
+
 /** The users API of seed 002. Fields come by query, form or JSON alike. */
 export async function users(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
   const { users: store } = options
@@ -41,12 +59,12 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     return username
   }
 
-  app.get('/user', async (request) => {
+  app.get('/user', shown, async (request) => {
     const { username } = inputOf(request, ['username'])
     return userOrProblem(await store.find(target(request, username)))
   })
 
-  app.post('/user', async (request, reply) => {
+  app.post('/user', created, async (request, reply) => {
     onlyAdministrators(request)
     const planned = planNewUser(inputOf(request, USER_FIELDS))
     if ('fault' in planned) throw badField(planned.fault)
@@ -57,7 +75,7 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
       .send(user)
   })
 
-  app.patch('/user', async (request) => {
+  app.patch('/user', shown, async (request) => {
     onlyAdministrators(request)
     const input = inputOf(request, USER_FIELDS)
     const current = await existing(input.username ?? missing('username'))
@@ -73,7 +91,7 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     return reply.code(204).send()
   })
 
-  app.get('/users', async (request, reply) => {
+  app.get('/users', listed, async (request, reply) => {
     onlyAdministrators(request)
     const { offset = 0, limit: asked = MAX_PAGE } = inputOf(request, ['offset', 'limit'])
     const limit = Math.min(asked, MAX_PAGE)
@@ -95,7 +113,7 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     return reply.code(204).send()
   })
 
-  app.post('/user/namespaces', async (request) => {
+  app.post('/user/namespaces', shown, async (request) => {
     onlyAdministrators(request)
     const { username, namespaces } = inputOf(request, ['username', 'namespaces'])
     const change = { namespaces: namespaces ?? missing('namespaces') }
@@ -111,10 +129,19 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
   const existing = async (whom: Whom): Promise<Account> => (await store.find(whom)) ?? notThere()
 }
 
-/** A user as the API shows it: field by field, so that nothing else ever gets out. */
-function toBody({ id, username, directory, role, enabled, namespaces, createdAt }: Account) {
+function toBody(account: Account): Static<typeof User> {
+  const { id, username, directory, role, enabled, namespaces, createdAt } = account
   const admin = role === 'cluster-administrator'
-  return { id, username, ad: directory, admin, role, enabled, namespaces, created_at: createdAt }
+  return {
+    id,
+    username,
+    ad: directory,
+    admin,
+    role,
+    enabled,
+    namespaces: [...namespaces],
+    created_at: createdAt,
+  }
 }
 
 function userOrProblem(account: Account | undefined) {
