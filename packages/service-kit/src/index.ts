@@ -1,4 +1,5 @@
 export * from './config.ts'
+export * from './contents-api.ts'
 export * from './credentials.ts'
 export * from './error-handler.ts'
 export * from './http-client.ts'

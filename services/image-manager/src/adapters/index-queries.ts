@@ -1,6 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
+import { listByPatterns } from './pattern-queries.ts'
 
 export interface RepositoryRow {
   readonly id: string
@@ -45,6 +46,7 @@ export function createIndexQueries(db: Database) {
           where name > ${after} and ${filter} order by name limit ${limit}`.execute(db)
         return rows
       }
+      if (visibility.kind === 'patterns') return listByPatterns(db, visibility.patterns, page, filter)
       // Each namespace is a range of the index on names ('0' comes after '/'), read no further than the page.
       const { rows } = await sql<RepositoryRow>`
         select distinct id, name, scope from (
