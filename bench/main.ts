@@ -7,6 +7,7 @@ import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
 import { formatTable } from './table.ts'
+import { measureTokenSignIn } from './token-sign-in.ts'
 import { measureThroughput } from './throughput.ts'
 
 const MEASUREMENTS = new Map<string, () => Promise<Table>>([
@@ -15,6 +16,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['throughput', measureThroughput],
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
+  ['token-sign-in', measureTokenSignIn],
 ])
 
 let stopping = false
