@@ -8,6 +8,7 @@ import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
 import { formatTable } from './table.ts'
+import { measureTokenSignIn } from './token-sign-in.ts'
 import { measureThroughput } from './throughput.ts'
 
 const MEASUREMENTS = new Map<string, () => Promise<Table>>([
@@ -17,6 +18,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],
+  ['token-sign-in', measureTokenSignIn],
 ])
 
 let stopping = false

@@ -1,8 +1,4 @@
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { freePort } from '../deploy/local/free-port.ts'
-import { answers, startChild } from './child.ts'
-import { temporaryFolder } from './cleanup.ts'
+import { startBareFastify } from './bare.ts'
 import type { LoadRequest } from './client/load.ts'
 import { load } from './clients.ts'
 import type { Stack } from './stack.ts'
@@ -21,7 +17,7 @@ export async function measureSignIn(): Promise<Table> {
   const stack = await startStack()
   const answer = await fetch(stack.authUrl + PATH, { headers: { authorization: stack.basic } })
   const bytes = (await answer.bytes()).length
-  const bareUrl = await startBareFastify(bytes)
+  const bareUrl = await startBareFastify(PATH, bytes)
   const faults: string[] = []
   const rate = async (origin: string, lanes: LoadRequest[][], seconds?: number) => {
     const result = await load({ origin, lanes, seconds })
@@ -65,18 +61,4 @@ async function createUsers(stack: Stack): Promise<LoadRequest[]> {
     return { path: PATH, headers: { authorization } }
   }
   return Promise.all(Array.from({ length: USERS }, (_, user) => create(`user-${user}`)))
-}
-
-async function startBareFastify(bytes: number): Promise<string> {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  await startChild({
-    name: 'a bare Fastify',
-    command: process.execPath,
-    args: [fileURLToPath(new URL('bare-fastify.ts', import.meta.url))],
-    env: { PORT: String(port), BYTES: String(bytes) },
-    log: join(await temporaryFolder(), 'log'),
-    isReady: () => answers(url + PATH),
-  })
-  return url
 }

@@ -12,8 +12,6 @@ export interface FrontServices {
   readonly registryProxy: FrontService
 }
 
-/** What is not built yet, and says so. */
-const NOT_BUILT = /^\/containerregistries(?:\/|$)/
 const IMAGE_MANAGER = /^\/(?:image-manager(?:\/.*)?)?$/
 const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
 
@@ -27,7 +25,6 @@ export function createFront({ authService, imageManager, registryProxy }: FrontS
     const url = request.url ?? '/'
     if (isRegistry(url)) return registryProxy.routing(request, response)
     const [path = ''] = url.split('?', 1)
-    if (NOT_BUILT.test(path)) return notBuilt(response, path)
     if (IMAGE_MANAGER.test(path) && !TOKEN_ENDPOINT.test(path)) return imageManager.routing(request, response)
     return authService.routing(request, response)
   }
@@ -39,10 +36,4 @@ export function createFront({ authService, imageManager, registryProxy }: FrontS
     route(request, response)
   })
   return server
-}
-
-function notBuilt(response: ServerResponse, path: string): void {
-  const detail = `${path} is not served yet: this release has no registry tokens`
-  const problem = { type: 'about:blank', title: 'Not Implemented', status: 501, detail }
-  response.writeHead(501, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem))
 }

@@ -4,12 +4,14 @@ import * as accounts from './migrations/2026-11-21-accounts.ts'
 import * as index from './migrations/2026-11-21-index.ts'
 import * as reconcile from './migrations/2026-11-21-reconcile.ts'
 import * as sha512 from './migrations/2026-11-21-sha512.ts'
+import * as tokens from './migrations/2026-11-21-tokens.ts'
 
 const MIGRATIONS = {
   '2026-11-21-accounts': accounts,
   '2026-11-21-index': index,
   '2026-11-21-reconcile': reconcile,
   '2026-11-21-sha512': sha512,
+  '2026-11-21-tokens': tokens,
 }
 
 /**

@@ -1,10 +1,12 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 
 type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
+type NullableTimestamp = ColumnType<Date | null, Date | null | undefined, Date | null>
 
-/** A person's account. Registry tokens will share the table, so that one name is one account. */
+/** A person's account, or a registry token's: they share the table, so that one name is one account. */
 export interface AccountsTable {
   id: Generated<string>
+  kind: Generated<'user' | 'token'>
   /** Lower-cased; unique. */
   username: string
   /** Whether the password is the directory's: then there is none here. */
@@ -18,6 +20,34 @@ export interface AccountsTable {
   generation: Generated<number>
   created_at: Timestamp
   updated_at: Timestamp
+}
+
+/** What a registry token is beyond its account. */
+export interface RegistryTokensTable {
+  account_id: string
+  /** As it was given; the account's username is its lower case. */
+  name: string
+  /** Scopes whose names are patterns of repositories. */
+  scopes: JSONColumnType<{ type: 'repository'; name: string; actions: string[] }[]>
+  expires_at: NullableTimestamp
+  /** SHA-256 of the password: it is random, so a fast hash is enough. */
+  secret_hash: Buffer
+  /** The password before the last rotation, while both work. */
+  previous_secret_hash: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>
+  previous_secret_until: NullableTimestamp
+  created_by: string
+  created_by_id: string
+  modified_by: ColumnType<string | null, string | null | undefined, string>
+  modified_by_id: ColumnType<string | null, string | null | undefined, string>
+  modified_at: NullableTimestamp
+  last_used_at: NullableTimestamp
+  last_used_address: ColumnType<string | null, string | null | undefined, string>
+}
+
+/** This installation: one row. */
+export interface InstallationTable {
+  id: Generated<string>
+  created_at: Timestamp
 }
 
 /** The least generation that an account's tokens must have; outlives the account. */
@@ -122,6 +152,8 @@ export interface ReconciliationsTable {
 
 export interface Schema {
   accounts: AccountsTable
+  registry_tokens: RegistryTokensTable
+  installation: InstallationTable
   revocations: RevocationsTable
   refresh_tokens: RefreshTokensTable
   repositories: RepositoriesTable

@@ -1,5 +1,6 @@
 export * from './anonymous.ts'
 export * from './config.ts'
+export * from './contents-api.ts'
 export * from './credentials.ts'
 export * from './error-handler.ts'
 export * from './http-client.ts'

@@ -45,13 +45,16 @@ export const ExchangeAnswer = Type.Union([
   Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
 ])
 
-/** `GET /internal/accounts/{uid}`: who an account is. */
-export const AccountAnswer = Type.Object({
-  kind: Type.Literal('user'),
-  role: Type.Enum(['cluster-administrator', 'administrator', 'user']),
-  namespaces: Type.Array(Type.String()),
-  generation: Type.Integer(),
-})
+/** `GET /internal/accounts/{uid}`: who an account is, or what a registry token may do. */
+export const AccountAnswer = Type.Union([
+  Type.Object({
+    kind: Type.Literal('user'),
+    role: Type.Enum(['cluster-administrator', 'administrator', 'user']),
+    namespaces: Type.Array(Type.String()),
+    generation: Type.Integer(),
+  }),
+  Type.Object({ kind: Type.Literal('token'), scopes: AccessList, generation: Type.Integer() }),
+])
 
 /** `POST /internal/scopes` of image-manager: those of the names that are global. */
 export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)

@@ -3,6 +3,7 @@ import type { Database } from '@registry-manager/database'
 import { isDatabaseUnavailable } from '@registry-manager/database'
 import type { RunnableService } from '@registry-manager/service-kit'
 import {
+  ServiceCallError,
   createMetrics,
   createServer,
   createServiceClient,
@@ -15,6 +16,7 @@ import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
 import { createRevocationSnapshot } from './adapters/revocation-snapshot.ts'
 import type { SigningKeys } from './adapters/signing-keys.ts'
+import { observeTokens } from './adapters/token-metrics.ts'
 import { watchSigningKeys } from './adapters/watch-signing-keys.ts'
 import { createUsersStore } from './adapters/users-store.ts'
 import type { AuthServiceConfig } from './config.ts'
@@ -22,6 +24,8 @@ import { createTokenIssuer } from './domain/issue-token.ts'
 import { createSignIn } from './domain/sign-in.ts'
 import { createThrottle } from './domain/throttle.ts'
 import { createVerifiedMemory } from './domain/verified-memory.ts'
+import { createRegistryTokens } from './registry-tokens.ts'
+import { containerRegistries } from './routes/container-registries.ts'
 import { internal } from './routes/internal.ts'
 import { jwks } from './routes/jwks.ts'
 import { token } from './routes/token.ts'
@@ -44,13 +48,10 @@ export async function createAuthService(
   const whoIsAway = (error: unknown) => (isDatabaseUnavailable(error) ? 'the database' : undefined)
   const usersStore = createUsersStore(db, createPasswordHasher(), now)
   const refreshTokens = createRefreshTokensRepository(db, now)
-  const revocations = createRevocationSnapshot({
-    load: usersStore.revocationsSince,
-    now,
-    // A token may be issued from memory as late as the grace allows, and lives its life then.
-    windowMs: (tokenLifeSeconds + offlineGraceSeconds + 60) * 1000,
-  })
-  const signIn = createSignIn({
+  // A token may be issued from memory as late as the grace allows, and lives its life then.
+  const windowMs = (tokenLifeSeconds + offlineGraceSeconds + 60) * 1000
+  const revocations = createRevocationSnapshot({ load: usersStore.revocationsSince, now, windowMs })
+  const people = createSignIn({
     findAccount: usersStore.findByUsername,
     findByRefreshToken: async (secret) => {
       const id = await refreshTokens.findAccountId(secret, service)
@@ -68,6 +69,16 @@ export async function createAuthService(
     }),
     throttle: createThrottle({ now, maxFailures: 20, windowMs: 60_000, maxKeys: 50_000 }),
   })
+  const registryTokens = createRegistryTokens(config, {
+    db,
+    now,
+    revocations,
+    issuedLastsMs: windowMs,
+    onError: (err) => internalApp.log.warn({ err }, 'when registry tokens were used is not written down yet'),
+  })
+  const signIn = registryTokens.beside(people)
+  const findHolderById = async (id: string) =>
+    (await usersStore.findById(id)) ?? registryTokens.tokens.findById(id)
   const { imageManagerUrl, serviceCredential, anonymousPull } = config
   const imageManager = createServiceClient(imageManagerUrl, serviceCredential, 1000, 'image-manager')
   const issuer = createTokenIssuer({
@@ -81,7 +92,7 @@ export async function createAuthService(
   const findKey = async (kid: string) => keys.findKey(kid)
   const identities = {
     verifyToken: createTokenVerifier({ issuer: iss, audience: service, findKey }),
-    findAccountById: usersStore.findById,
+    findHolderById,
   }
   const shared = { ...identities, signIn, whoIsAway, realm: service }
 
@@ -91,6 +102,12 @@ export async function createAuthService(
   await publicApp.register(jwks, { keys })
   await publicApp.register(token, { ...shared, service, aliases, anonymousPull, issuer, refreshTokens })
   await publicApp.register(users, { ...shared, users: usersStore })
+  await publicApp.register(containerRegistries, {
+    ...shared,
+    ...registryTokens.routes,
+    whoIsAway: (error) => whoIsAway(error) ?? (error instanceof ServiceCallError ? error.part : undefined),
+  })
+  observeTokens(metrics, registryTokens.tokens, now)
 
   const internalApp = createServer(server)
   const watch = watchSigningKeys(keys, (err) =>
@@ -101,9 +118,12 @@ export async function createAuthService(
   await internalApp.register(jwks, { keys })
   await internalApp.register(async (app) => {
     requireServiceCredential(app, serviceCredential)
-    await app.register(internal, { signIn, issuer, revocations, findAccountById: usersStore.findById })
+    await app.register(internal, { signIn, issuer, revocations, findHolderById, now })
   })
   internalApp.addHook('onReady', revocations.start)
+  internalApp.addHook('onReady', async () => registryTokens.uses.start())
+  // Before anything is closed: the database is still there.
+  internalApp.addHook('preClose', registryTokens.uses.stop)
   internalApp.addHook('onClose', async () => {
     revocations.stop()
     watch.stop()

@@ -12,11 +12,13 @@ import {
   requireServiceCredential,
 } from '@registry-manager/service-kit'
 import { withDeletionsInTurn } from './adapters/deletions-in-turn.ts'
+import { createContentsQueries } from './adapters/contents-queries.ts'
 import { createIndexChanges } from './adapters/index-changes.ts'
 import { createIndexQueries } from './adapters/index-queries.ts'
 import { createRegistryClient } from './adapters/registry-client.ts'
 import type { ImageManagerConfig } from './config.ts'
 import { createReconcileSchedule } from './reconcile-schedule.ts'
+import { contents } from './routes/contents.ts'
 import { greeting } from './routes/greeting.ts'
 import { internal } from './routes/internal.ts'
 import { repositories } from './routes/repositories.ts'
@@ -53,6 +55,7 @@ export async function createImageManager(
   await internalApp.register(async (app) => {
     requireServiceCredential(app, serviceCredential)
     await app.register(internal, ports)
+    await app.register(contents, { queries: createContentsQueries(db), now })
   })
   internalApp.addHook('onReady', async () => gate.feed.start())
   internalApp.addHook('onClose', async () => gate.feed.stop())

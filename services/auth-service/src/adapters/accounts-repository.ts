@@ -15,9 +15,9 @@ export type AccountChange = Partial<Omit<NewAccount, 'username'>> & { readonly g
 
 export type AccountsRepository = ReturnType<typeof createAccountsRepository>
 
-/** Accounts and their revocations in Postgres, a query a method. Usernames come in lower case. */
+/** People's accounts, and everybody's revocations, in Postgres, a query a method. Usernames come in lower case. */
 export function createAccountsRepository(db: Database) {
-  const accounts = () => db.selectFrom('accounts').selectAll()
+  const accounts = () => db.selectFrom('accounts').selectAll().where('kind', '=', 'user')
   return {
     async findByUsername(username: string): Promise<StoredAccount | undefined> {
       const row = await accounts().where('username', '=', username).executeTakeFirst()
@@ -38,6 +38,7 @@ export function createAccountsRepository(db: Database) {
       const row = await db
         .selectFrom('accounts')
         .select((eb) => eb.fn.countAll().as('count'))
+        .where('kind', '=', 'user')
         .executeTakeFirstOrThrow()
       return Number(row.count)
     },

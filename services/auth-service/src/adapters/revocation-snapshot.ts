@@ -4,7 +4,7 @@ import type { Account } from '../domain/account.ts'
 export interface RevocationSnapshot {
   /** Least living generations by account id; undefined before the first time that they were had. */
   current(): ReadonlyMap<string, number> | undefined
-  isRevoked(account: Account): boolean
+  isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
   readonly check: HealthCheck
   start(): Promise<void>
   stop(): void

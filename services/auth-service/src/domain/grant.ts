@@ -1,12 +1,20 @@
 import type { Access } from '@registry-manager/oci'
-import { REPOSITORY_ACTIONS, isRepositoryName, namespaceCovers } from '@registry-manager/oci'
+import {
+  REPOSITORY_ACTIONS,
+  isRepositoryName,
+  namespaceCovers,
+  permittedByScopes,
+} from '@registry-manager/oci'
 import type { Account } from './account.ts'
+import type { RegistryToken } from './registry-token.ts'
 
-type Grantee = Pick<Account, 'role' | 'namespaces'>
+type Person = Pick<Account, 'role' | 'namespaces'>
+type Grantee = Person | Pick<RegistryToken, 'scopes'>
 
 /**
- * What of the requested access an account gets: requested ∩ permitted, entries with nothing left dropped.
- * `globals` are those of the requested repositories that every signed-in account may pull.
+ * What of the requested access an account or a registry token gets: requested ∩ permitted, entries with nothing left dropped.
+ * `globals` are those of the requested repositories that every signed-in person may pull; a token pulls only
+ * what its scopes say.
  * Asking for too much is no error. A requested `*` means all that is permitted; `push` includes `pull`.
  * Source: distribution, "Docker Registry v2 authentication via central service", "Requesting a Token".
  */
@@ -29,13 +37,16 @@ export function onlyPull(access: readonly Access[]): Access[] {
 
 function granted(account: Grantee, { type, name, actions }: Access, globals: ReadonlySet<string>): string[] {
   if (type === 'registry') return name === 'catalog' && actions.includes('*') ? ['*'] : []
+  if (type !== 'repository') return []
   const asked = (action: string) => actions.includes(action) || actions.includes('*')
+  if ('scopes' in account) return permittedByScopes(account.scopes, name).filter(asked)
   if (canReach(account, { type, name })) return REPOSITORY_ACTIONS.filter(asked)
-  return type === 'repository' && globals.has(name) && asked('pull') ? ['pull'] : []
+  return globals.has(name) && asked('pull') ? ['pull'] : []
 }
 
-/** The repositories of a request that are outside of the account's reach: only a global one is granted. */
+/** The repositories of a request that are outside of a person's reach: only a global one is granted. */
 export function outOfReach(account: Grantee, requested: readonly Access[]): string[] {
+  if ('scopes' in account) return []
   return requested
     .filter(
       (scope) => scope.type === 'repository' && isRepositoryName(scope.name) && !canReach(account, scope),
@@ -43,11 +54,11 @@ export function outOfReach(account: Grantee, requested: readonly Access[]): stri
     .map(({ name }) => name)
 }
 
-function canReach(account: Grantee, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
+function canReach(account: Person, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
   return type === 'repository' && isRepositoryName(name) && reaches(account, name)
 }
 
-function reaches({ role, namespaces }: Grantee, repository: string): boolean {
+function reaches({ role, namespaces }: Person, repository: string): boolean {
   return (
     role === 'cluster-administrator' || namespaces.some((namespace) => namespaceCovers(namespace, repository))
   )

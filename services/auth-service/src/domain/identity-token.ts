@@ -1,22 +1,22 @@
 import type { TokenClaims, VerifyToken } from '@registry-manager/service-kit'
-import type { Account } from './account.ts'
+import type { Holder } from './registry-token.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken
-  readonly findAccountById: (id: string) => Promise<Account | undefined>
+  readonly findHolderById: (id: string) => Promise<Holder | undefined>
 }
 
 /**
- * The account that a live identity token speaks for, and when the token ends (seconds since the epoch).
+ * The account or registry token that a live identity token speaks for, and when the token ends (seconds since the epoch).
  * Undefined for any other token, and for one that its account's generation has ended.
  */
 export async function findIdentity(
-  { verifyToken, findAccountById }: IdentityTokenPorts,
+  { verifyToken, findHolderById }: IdentityTokenPorts,
   token: string,
-): Promise<{ account: Account; expiresAt: number } | undefined> {
+): Promise<{ account: Holder; expiresAt: number } | undefined> {
   const claims = await verifyToken(token)
   if (claims === undefined || !isIdentity(claims)) return undefined
-  const account = await findAccountById(claims.uid)
+  const account = await findHolderById(claims.uid)
   if (account === undefined || !account.enabled || account.generation !== claims.gen) return undefined
   return { account, expiresAt: claims.exp }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Access } from '@registry-manager/oci'
-import type { Account } from './account.ts'
 import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
+import type { Holder } from './registry-token.ts'
 
 export interface IssuedToken {
   readonly token: string
@@ -15,7 +15,7 @@ export interface IssuedToken {
 }
 
 export interface AccountTokenRequest {
-  readonly account: Account
+  readonly account: Holder
   /** Null asks for an identity token. */
   readonly scopes: readonly Access[] | null
   /** Issued from memory, while nobody can say whether the account was revoked: then it only pulls. */

@@ -1,3 +1,5 @@
+import { isTokenSecret } from './token-secret.ts'
+
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
 
 /**
@@ -9,6 +11,8 @@ export function passwordFault(password: string, username: string): string | unde
   if (bytes < MIN_BYTES || bytes > MAX_BYTES) return `must be ${MIN_BYTES} to ${MAX_BYTES} bytes long`
   if (password.toLowerCase() === username) return 'must not be the username'
   if ([...password].some(isControl)) return 'must not hold control characters, such as tabs and line ends'
+  // What looks like one signs in registry tokens, and nobody else.
+  if (isTokenSecret(password)) return 'must not be the password of a registry token'
   return undefined
 }
 

@@ -1,10 +1,18 @@
 import type { Account, StoredAccount } from './account.ts'
+import type { RegistryToken } from './registry-token.ts'
 import type { Throttle } from './throttle.ts'
 import type { VerifiedMemory } from './verified-memory.ts'
 
 export type SignIn =
   /** `offline`: the database is away, and the account is as it was when it last signed in. */
   | { readonly outcome: 'account'; readonly account: Account; readonly offline: boolean }
+  /** `notAfter`: when the token or its password ends, in seconds since the epoch; `offline` as above. */
+  | {
+      readonly outcome: 'token'
+      readonly token: RegistryToken
+      readonly notAfter: number | undefined
+      readonly offline: boolean
+    }
   | { readonly outcome: 'refused' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   | { readonly outcome: 'unavailable' }
@@ -17,7 +25,7 @@ export interface SignInPorts {
   isUnavailable(error: unknown): boolean
   verifyPassword(password: string, hash: string | null): Promise<boolean>
   /** Whether the last known revocations end this generation of an account. */
-  isRevoked(account: Account): boolean
+  isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
   readonly memory: VerifiedMemory<Account & { readonly passwordHash?: string | null }>
   readonly throttle: Throttle
 }

@@ -3,8 +3,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../domain/account.ts'
 import type { IdentityTokenPorts } from '../domain/identity-token.ts'
 import { findIdentity } from '../domain/identity-token.ts'
+import { isRegistryToken } from '../domain/registry-token.ts'
 import type { SignInService } from '../domain/sign-in.ts'
-import { accountOrProblem, unauthorized } from './sign-in-problem.ts'
+import { accountOrProblem, forPeopleOnly, unauthorized } from './sign-in-problem.ts'
 
 export interface CallerOptions extends IdentityTokenPorts {
   readonly realm: string
@@ -13,7 +14,7 @@ export interface CallerOptions extends IdentityTokenPorts {
 
 const CALLER = 'caller'
 
-/** Lets only signed-in accounts at a plugin's routes: by Basic credentials, or by an identity token. */
+/** Lets only signed-in people at a plugin's routes: by Basic credentials, or by an identity token. */
 export async function requireCaller(app: FastifyInstance, options: CallerOptions): Promise<void> {
   const { realm, signIn } = options
   await readCredentials(app)
@@ -23,11 +24,12 @@ export async function requireCaller(app: FastifyInstance, options: CallerOptions
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
-      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm).account
+      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
     }
     const identity =
       credentials.kind === 'bearer' ? await findIdentity(options, credentials.token) : undefined
     if (identity === undefined) throw unauthorized(realm)
+    if (isRegistryToken(identity.account)) throw forPeopleOnly()
     return identity.account
   }
   app.addHook('onRequest', async (request) => {

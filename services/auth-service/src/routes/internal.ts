@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Access } from '@registry-manager/oci'
 import {
   AccountAnswer,
   ExchangeAnswer,
@@ -11,20 +12,22 @@ import {
 } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 import type { RevocationSnapshot } from '../adapters/revocation-snapshot.ts'
-import type { Account } from '../domain/account.ts'
 import type { TokenIssuer } from '../domain/issue-token.ts'
+import type { Holder } from '../domain/registry-token.ts'
+import { isPast, isRegistryToken } from '../domain/registry-token.ts'
 import type { SignInService } from '../domain/sign-in.ts'
 
 export interface InternalRoutesOptions {
   readonly signIn: SignInService
   readonly issuer: TokenIssuer
   readonly revocations: RevocationSnapshot
-  readonly findAccountById: (id: string) => Promise<Account | undefined>
+  readonly findHolderById: (id: string) => Promise<Holder | undefined>
+  readonly now: () => number
 }
 
 /** What the other services ask: tokens to work with, who an account is, and whose tokens are dead. */
 export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
-  const { signIn, issuer, revocations, findAccountById } = options
+  const { signIn, issuer, revocations, findHolderById, now } = options
 
   app.post(
     '/internal/service-tokens',
@@ -38,8 +41,9 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     async ({ body }) => {
       const result = await signIn.withPassword(body.username, body.password, body.address)
       if (result.outcome === 'unavailable') throw unavailable('the database is not answering')
-      if (result.outcome !== 'account') return result
-      const { token, expiresIn } = await issuer.forAccount({ ...result, scopes: body.access })
+      if (result.outcome !== 'account' && result.outcome !== 'token') return result
+      const who = result.outcome === 'token' ? { ...result, account: result.token } : result
+      const { token, expiresIn } = await issuer.forAccount({ ...who, scopes: body.access })
       return { outcome: 'issued' as const, token, expiresIn, offline: result.offline }
     },
   )
@@ -53,11 +57,14 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       },
     },
     async ({ params }) => {
-      const account = await findAccountById(params.uid)
-      if (account === undefined || !account.enabled) {
-        throw new ProblemError({ status: 404, detail: 'there is no such account' })
+      const account = await findHolderById(params.uid)
+      if (account === undefined || !account.enabled) throw notThere()
+      const { generation } = account
+      if (isRegistryToken(account)) {
+        if (isPast(account.expiresAt, now())) throw notThere()
+        return { kind: 'token' as const, scopes: account.scopes.map(toAccess), generation }
       }
-      const { role, namespaces, generation } = account
+      const { role, namespaces } = account
       return { kind: 'user' as const, role, namespaces: [...namespaces], generation }
     },
   )
@@ -67,4 +74,12 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     if (accounts === undefined) throw unavailable('the revocations were not read yet', 1)
     return { accounts: Object.fromEntries(accounts) }
   })
+}
+
+function notThere(): ProblemError {
+  return new ProblemError({ status: 404, detail: 'there is no such account' })
+}
+
+function toAccess({ type, name, actions }: Access) {
+  return { type, name, actions: [...actions] }
 }

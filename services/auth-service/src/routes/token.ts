@@ -16,11 +16,13 @@ import type { Account } from '../domain/account.ts'
 import type { IdentityTokenPorts } from '../domain/identity-token.ts'
 import { findIdentity } from '../domain/identity-token.ts'
 import type { TokenIssuer } from '../domain/issue-token.ts'
+import { isRegistryToken } from '../domain/registry-token.ts'
 import type { SignInService } from '../domain/sign-in.ts'
 import type { ParsedTokenRequest, TokenRequest } from '../domain/token-request.ts'
 import { isAcceptedService, parseTokenForm, parseTokenQuery } from '../domain/token-request.ts'
 import { parseForms, queryOf } from './form.ts'
-import { accountOrProblem, unauthorized } from './sign-in-problem.ts'
+import type { FoundHolder } from './sign-in-problem.ts'
+import { holderOrProblem, unauthorized } from './sign-in-problem.ts'
 
 export interface TokenRoutesOptions extends IdentityTokenPorts {
   /** The service that tokens are made for, and the names under which clients may ask for it. */
@@ -50,10 +52,7 @@ const TokenAnswer = Type.Object({
 const answered = { schema: { response: { 200: TokenAnswer } } }
 
 /** Whoever proved who they are, and how. */
-interface Caller {
-  readonly account: Account
-  readonly offline: boolean
-  readonly notAfter?: number
+interface Caller extends FoundHolder {
   /** The refresh token that they showed. */
   readonly refreshToken?: string
 }
@@ -98,7 +97,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
-      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+      return holderOrProblem(await signIn.withPassword(username, password, request.ip), realm)
     }
     if (credentials.kind === 'none' && options.anonymousPull) return ANYBODY
     if (credentials.kind !== 'bearer') throw unauthorized(realm)
@@ -115,12 +114,12 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     if (grant?.type === 'refresh_token') {
       const { refreshToken } = grant
       return {
-        ...accountOrProblem(await signIn.withRefreshToken(refreshToken, service), realm),
+        ...holderOrProblem(await signIn.withRefreshToken(refreshToken, service), realm),
         refreshToken,
       }
     }
     const { username, password } = grant ?? { username: '', password: '' }
-    return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+    return holderOrProblem(await signIn.withPassword(username, password, request.ip), realm)
   }
 
   const issueRefreshToken = async (account: Account, clientId: string) => {
@@ -137,8 +136,9 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
       notAfter,
       scopes: wanted.scopes,
     })
-    // Not for an identity token's bearer: what it yields must not outlive it.
-    const lasting = wanted.offline && !offline && notAfter === undefined
+    // Not for an identity token's bearer: what it yields must not outlive it. Nor for a registry token, which is
+    // one itself: it can be replaced, and what lives beside it would outlast that.
+    const lasting = wanted.offline && !offline && notAfter === undefined && !isRegistryToken(account)
     const refreshToken = lasting
       ? (caller.refreshToken ?? (await issueRefreshToken(account, wanted.clientId)))
       : undefined

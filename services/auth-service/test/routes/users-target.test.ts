@@ -22,7 +22,7 @@ async function startRoutes(caller: Account) {
     realm: 'registry.test',
     signIn: { withPassword: async () => ({ outcome: 'account', account: caller, offline: false }) } as never,
     verifyToken: async () => undefined,
-    findAccountById: async () => undefined,
+    findHolderById: async () => undefined,
     whoIsAway: () => undefined,
     users: Object.fromEntries(
       ['find', 'change', 'delete', 'endSessions'].map((what) => [what, note(what)]),

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
 import { outermost } from '../domain/visibility.ts'
 import { createTaggedManifests } from './tagged-manifests.ts'
+import { listByPatterns } from './pattern-queries.ts'
 
 export interface RepositoryRow {
   readonly id: string
@@ -63,6 +64,7 @@ export function createIndexQueries(db: Database) {
           where name > ${after} and ${filter} order by name limit ${limit}`.execute(db)
         return rows
       }
+      if (visibility.kind === 'patterns') return listByPatterns(db, visibility.patterns, page, filter)
       // Each namespace is a range of the index on names ('0' comes after '/'). The ranges follow each other, so
       // that the order is by range and then by name, and no range behind the end of the page is read.
       const { rows } = await sql<RepositoryRow>`

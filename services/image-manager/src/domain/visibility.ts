@@ -1,11 +1,18 @@
 import type { Access } from '@registry-manager/oci'
-import { namespaceCovers, permits, repositoryAccess } from '@registry-manager/oci'
+import { namespaceCovers, permits, permittedByScopes, repositoryAccess } from '@registry-manager/oci'
 
-/** An account, as auth-service tells of it. */
+/** Somebody's account, as auth-service tells of it. */
 export interface Account {
   readonly role: 'cluster-administrator' | 'administrator' | 'user'
   readonly namespaces: readonly string[]
 }
+
+/** A registry token: it may do what its scopes say, whose names are patterns of repositories. */
+export interface RegistryToken {
+  readonly scopes: readonly Access[]
+}
+
+export type Holder = Account | RegistryToken
 
 export type RepositoryScope = 'namespace' | 'global'
 
@@ -13,14 +20,23 @@ export type RepositoryScope = 'namespace' | 'global'
 export type Visibility =
   | { readonly kind: 'all' }
   | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] }
+  /** What patterns cover, and no global ones besides. */
+  | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
 
-/** What is listed for an account through the registry API: its own and global ones; all for cluster administrators. */
-export function catalogVisibility({ role, namespaces }: Account): Visibility {
+/**
+ * What is listed through the registry API: for an account its own and global ones, for cluster administrators all,
+ * for a registry token what it may pull.
+ */
+export function catalogVisibility(holder: Holder): Visibility {
+  if ('scopes' in holder) return tokenVisibility(holder)
+  const { role, namespaces } = holder
   return role === 'cluster-administrator' ? { kind: 'all' } : { kind: 'namespaces', namespaces }
 }
 
 /** What an account sees through image management: administrators see everything there (seed 001). */
-export function managementVisibility({ role, namespaces }: Account): Visibility {
+export function managementVisibility(holder: Holder): Visibility {
+  if ('scopes' in holder) return tokenVisibility(holder)
+  const { role, namespaces } = holder
   return role === 'user' ? { kind: 'namespaces', namespaces } : { kind: 'all' }
 }
 
@@ -38,10 +54,15 @@ export function outermost(namespaces: readonly string[]): string[] {
   return kept.map((prefix) => prefix.slice(0, -1))
 }
 
+function tokenVisibility({ scopes }: RegistryToken): Visibility {
+  const pulling = scopes.filter(({ actions }) => actions.includes('pull') || actions.includes('push'))
+  return { kind: 'patterns', patterns: pulling.map(({ name }) => name) }
+}
+
 export type Action = 'list' | 'get' | 'set-scope' | 'delete'
 
 export interface Requester {
-  readonly account: Account
+  readonly account: Holder
   /** What the token carries; null for an identity token or a password, which act as the account. */
   readonly access: readonly Access[] | null
 }
@@ -55,6 +76,7 @@ export function judge(
   repository: string,
   scope: RepositoryScope | undefined,
 ): Verdict {
+  if ('scopes' in account) return judgeToken({ account, access }, action, repository, scope)
   const own = account.namespaces.some((namespace) => namespaceCovers(namespace, repository))
   const manages = account.role !== 'user'
   const sees = scope !== undefined && (manages || own || scope === 'global')
@@ -63,6 +85,18 @@ export function judge(
   if (!manages && !own) return 'forbidden'
   if (action === 'delete') return carries(access, repository, 'delete') ? 'allowed' : 'forbidden'
   return access === null ? 'allowed' : 'forbidden'
+}
+
+/** A registry token sees what it may pull; it changes images through the registry API alone. */
+function judgeToken(
+  { account, access }: { account: RegistryToken; access: readonly Access[] | null },
+  action: Exclude<Action, 'list'>,
+  repository: string,
+  scope: RepositoryScope | undefined,
+): Verdict {
+  const sees = scope !== undefined && permittedByScopes(account.scopes, repository).includes('pull')
+  if (!sees || !carries(access, repository, 'pull', 'delete')) return 'not-visible'
+  return action === 'get' && carries(access, repository, 'pull') ? 'allowed' : 'forbidden'
 }
 
 /** Whether a requester may list at all: a token that carries access must carry the catalog's. */

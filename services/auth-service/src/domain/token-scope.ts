@@ -1,0 +1,42 @@
+import type { Access } from '@registry-manager/oci'
+import { REPOSITORY_ACTIONS, parseRepositoryPattern } from '@registry-manager/oci'
+import type { FieldFault } from './user-input.ts'
+
+/** A scope as it comes in. */
+export interface GivenScope {
+  readonly type: string
+  readonly name: string
+  readonly actions: readonly string[] | null
+}
+
+const MAX_SCOPES = 100
+
+/**
+ * Reads the scopes of a registry token: at least one, each of the type `repository`, with a pattern for its name
+ * and with at least one of the actions pull, push and delete. Actions come out in that order, each once.
+ */
+export function parseTokenScopes(
+  given: readonly GivenScope[] | null | undefined,
+): { scopes: Access[] } | { fault: FieldFault } {
+  if (!given || given.length === 0) return fault('', 'needs at least one scope')
+  if (given.length > MAX_SCOPES) return fault('', `has room for ${MAX_SCOPES} scopes`)
+  const scopes: Access[] = []
+  for (const [index, { type, name, actions }] of given.entries()) {
+    if (type !== 'repository') return fault(`.${index}.type`, 'must be repository')
+    if (parseRepositoryPattern(name) === undefined) {
+      const right = 'must be a repository name, prefix/* for all that is below a prefix, or * for every one'
+      return fault(`.${index}.name`, `${right}; ${JSON.stringify(name)} is not`)
+    }
+    const known = REPOSITORY_ACTIONS.filter((action) => actions?.includes(action))
+    const unknown = actions?.find((action) => !known.some((one) => one === action))
+    if (known.length === 0 || unknown !== undefined) {
+      return fault(`.${index}.actions`, `must be one or more of ${REPOSITORY_ACTIONS.join(', ')}`)
+    }
+    scopes.push({ type, name, actions: known })
+  }
+  return { scopes }
+}
+
+function fault(where: string, detail: string): { fault: FieldFault } {
+  return { fault: { field: `scopes${where}`, detail } }
+}

@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto'
+import type { Database } from '@registry-manager/database'
+import { isDatabaseUnavailable } from '@registry-manager/database'
+import { createServiceClient } from '@registry-manager/service-kit'
+import { createInstallation } from './adapters/installation.ts'
+import { createRegistryContents } from './adapters/registry-contents.ts'
+import { createRegistryTokensStore } from './adapters/registry-tokens-store.ts'
+import type { RevocationSnapshot } from './adapters/revocation-snapshot.ts'
+import { createTokenUseLog } from './adapters/token-use.ts'
+import type { AuthServiceConfig } from './config.ts'
+import type { SignInService } from './domain/sign-in.ts'
+import { FRESH_MS, withRegistryTokens } from './domain/token-sign-in.ts'
+import { createVerifiedMemory } from './domain/verified-memory.ts'
+
+export interface RegistryTokenDeps {
+  readonly db: Database
+  readonly now: () => number
+  readonly revocations: RevocationSnapshot
+  /** How long what was issued before a change could still be used. */
+  readonly issuedLastsMs: number
+  /** Hears what keeps the last uses from being written down. */
+  readonly onError: (error: unknown) => void
+}
+
+/** Joins what registry tokens need: who they are, how they sign in, and what their API tells. */
+export function createRegistryTokens(config: AuthServiceConfig, deps: RegistryTokenDeps) {
+  const { db, now, revocations } = deps
+  const { imageManagerUrl, serviceCredential, offlineGraceSeconds } = config
+  const tokens = createRegistryTokensStore(db, now, deps.issuedLastsMs)
+  const uses = createTokenUseLog(tokens.writeUses, now, deps.onError)
+  // Lists take longer than what a sign-in waits for.
+  const imageManager = createServiceClient(imageManagerUrl, serviceCredential, 5000, 'image-manager')
+  return {
+    tokens,
+    uses,
+    beside: (people: SignInService): SignInService =>
+      withRegistryTokens(people, {
+        findToken: tokens.findForSignIn,
+        isUnavailable: isDatabaseUnavailable,
+        isRevoked: revocations.isRevoked,
+        memory: createVerifiedMemory({
+          key: randomBytes(32),
+          now,
+          maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),
+          maxEntries: 50_000,
+        }),
+        noteUse: uses.note,
+        now,
+      }),
+    routes: {
+      tokens,
+      contents: createRegistryContents(imageManager),
+      findInstallation: createInstallation(db),
+      hostname: config.issuer,
+      now,
+    },
+  }
+}

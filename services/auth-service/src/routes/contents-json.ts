@@ -1,0 +1,74 @@
+import type { ArtifactContents, RepositoryContents, UsageAnswer } from '@registry-manager/service-kit'
+import type { Static } from 'typebox'
+import type { Installation } from '../adapters/installation.ts'
+import { BASE, formatTime } from './provider-format.ts'
+
+/*
+ * This installation as a registry, and what is in it.
+ * Source: the provider's public SDKs, `RegistryResponse`, `RepositoryRead`, `ArtifactRead`. Pulls and pushes are
+ * not counted: their figures, which the models require, are 0.
+ */
+
+const UNCOUNTED = { pullCount: 0, pushCount: 0 }
+/** The provider's registries have a name and a place; there is one here. */
+const [NAME, LOCATION] = ['registry-manager', 'local']
+/** Nobody made it: it is there from the first start on. */
+const NOBODY = { createdBy: NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
+
+export function registryBody(
+  { id, createdAt }: Installation,
+  hostname: string,
+  { bytes, updatedAt }: Static<typeof UsageAnswer>,
+) {
+  return {
+    id,
+    type: 'registry',
+    href: registryPath(id),
+    metadata: { ...NOBODY, createdDate: formatTime(createdAt), state: 'Running' },
+    properties: {
+      name: NAME,
+      location: LOCATION,
+      hostname,
+      garbageCollectionSchedule: null,
+      storageUsage: { bytes, updatedAt: updatedAt && formatTime(new Date(updatedAt)) },
+      features: { vulnerabilityScanning: { enabled: false } },
+    },
+  }
+}
+
+export function repositoryBody(registryId: string, repository: Static<typeof RepositoryContents>) {
+  const { name, createdAt, pushedAt, artifacts } = repository
+  return {
+    id: name,
+    type: 'repository',
+    href: repositoryPath(registryId, name),
+    metadata: {
+      createdDate: formatTime(new Date(createdAt)),
+      lastPushedAt: formatTime(new Date(pushedAt)),
+      artifactCount: artifacts,
+      ...UNCOUNTED,
+    },
+    properties: { name },
+  }
+}
+
+export function artifactBody(registryId: string, artifact: Static<typeof ArtifactContents>) {
+  const { repository, digest, mediaType, tags } = artifact
+  const pushedAt = formatTime(new Date(artifact.pushedAt))
+  return {
+    id: digest,
+    type: 'artifact',
+    href: `${repositoryPath(registryId, repository)}/artifacts/${digest}`,
+    metadata: { createdDate: pushedAt, lastPushedAt: pushedAt, ...UNCOUNTED },
+    properties: { repositoryName: repository, digest, tags, mediaType },
+  }
+}
+
+export function registryPath(id: string): string {
+  return `${BASE}/registries/${id}`
+}
+
+/** A repository's name is one segment here, whatever its number of components. */
+export function repositoryPath(registryId: string, name: string): string {
+  return `${registryPath(registryId)}/repositories/${encodeURIComponent(name)}`
+}

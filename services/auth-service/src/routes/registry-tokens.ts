@@ -1,0 +1,149 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ProblemError } from '@registry-manager/service-kit'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { MadeToken, RegistryTokensStore } from '../adapters/registry-tokens-store.ts'
+import { planNewToken, planTokenChange } from '../domain/plan-token.ts'
+import type { Actor, ManagedToken } from '../domain/registry-token.ts'
+import type { FieldFault } from '../domain/user-input.ts'
+import { callerOf } from './caller.ts'
+import { queryOf } from './form.ts'
+import { BASE, idOf, notFound, pageLinks, parsePage, wholeNumber } from './provider-format.ts'
+import {
+  ChangeTokenBody,
+  NewTokenBody,
+  ReplaceTokenBody,
+  TokenBody,
+  TokensBody,
+  tokenBody,
+} from './token-json.ts'
+
+export interface RegistryTokensOptions {
+  readonly tokens: RegistryTokensStore
+  /** The id of this registry, when it is the one that a request names; throws 404 otherwise. */
+  readonly registryOf: (request: FastifyRequest) => Promise<string>
+  readonly now: () => number
+}
+
+const TOKENS = '/registries/:registryId/tokens'
+const MAX_OVERLAP_SECONDS = 30 * 86_400
+const MAX_SOON_SECONDS = 10 * 365 * 86_400
+
+/** Registry tokens (seed 004): to be registered where only cluster administrators come. */
+export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = async (app, options) => {
+  const { tokens, registryOf, now } = options
+  const pathOf = (registryId: string) => `${BASE}/registries/${registryId}/tokens`
+
+  app.get(TOKENS, { schema: { response: { 200: TokensBody } } }, async (request) => {
+    const registryId = await registryOf(request)
+    const query = queryOf(request.url)
+    const page = parsePage(query)
+    const soon = wholeNumber(query, 'filter.expiresWithin', 1, MAX_SOON_SECONDS)
+    const expiring = soon === undefined ? undefined : { after: new Date(now()), until: after(now(), soon) }
+    const asked = { ...page, expiring }
+    const [found, total] = [await tokens.list(asked), await tokens.count(asked)]
+    const href = pathOf(registryId)
+    const { self, next = '', previous = '' } = pageLinks(href, query, page, total)
+    const items = found.map((token) => tokenBody(token, now(), { href: `${href}/${token.id}` }))
+    const links = { next, previous, self }
+    return {
+      id: registryId,
+      type: 'collection',
+      href,
+      items,
+      count: items.length,
+      total,
+      ...page,
+      _links: links,
+    }
+  })
+
+  app.post(
+    TOKENS,
+    { schema: { body: NewTokenBody, response: { 200: TokenBody } } },
+    async (request, reply) => {
+      const registryId = await registryOf(request)
+      const planned = planNewToken(request.body.properties)
+      if ('fault' in planned) throw badField(planned.fault)
+      const made = await tokens.create(planned.plan, actorOf(request))
+      if (made === undefined) {
+        const detail = 'already exists: name is not available'
+        throw new ProblemError({ status: 409, detail, field: 'name' })
+      }
+      return sendMade(reply.header('location', `${pathOf(registryId)}/${made.token.id}`), made)
+    },
+  )
+
+  app.get(`${TOKENS}/:tokenId`, { schema: { response: { 200: TokenBody } } }, async (request) => {
+    const { href, id } = await named(request)
+    return tokenBody((await tokens.findById(id)) ?? notThere(), now(), { href })
+  })
+
+  app.put(
+    `${TOKENS}/:tokenId`,
+    { schema: { body: ReplaceTokenBody, response: { 200: TokenBody } } },
+    async (request, reply) => {
+      const { id } = await named(request)
+      const current = (await tokens.findById(id)) ?? notThere()
+      const change = request.body ? replacement(current, request.body.properties) : undefined
+      const overlap = wholeNumber(queryOf(request.url), 'overlap', 0, MAX_OVERLAP_SECONDS) ?? 0
+      const rotation = { change, overlapMs: overlap * 1000 }
+      return sendMade(reply, (await tokens.rotate(id, rotation, actorOf(request))) ?? notThere())
+    },
+  )
+
+  app.patch(
+    `${TOKENS}/:tokenId`,
+    { schema: { body: ChangeTokenBody, response: { 200: TokenBody } } },
+    async (request) => {
+      const { href, id } = await named(request)
+      const planned = planTokenChange(request.body)
+      if ('fault' in planned) throw badField(planned.fault)
+      const changed = await tokens.change(id, planned.change, actorOf(request))
+      return tokenBody(changed ?? notThere(), now(), { href })
+    },
+  )
+
+  app.delete(`${TOKENS}/:tokenId`, async (request, reply) => {
+    const { id } = await named(request)
+    if (!(await tokens.delete(id))) notThere()
+    return reply.code(204).send()
+  })
+
+  /** The id that a request names, and its token's address. */
+  const named = async (request: FastifyRequest) => {
+    const registryId = await registryOf(request)
+    const id = idOf((request.params as { tokenId: string }).tokenId) ?? notThere()
+    return { id, href: `${pathOf(registryId)}/${id}` }
+  }
+
+  /** The one answer that has the password. Its `href` is empty, as the provider's is. */
+  const sendMade = (reply: FastifyReply, { token, password }: MadeToken) => {
+    reply.header('cache-control', 'no-store')
+    return tokenBody(token, now(), { password })
+  }
+}
+
+function replacement(current: ManagedToken, given: Parameters<typeof planNewToken>[0]) {
+  const planned = planNewToken(given)
+  if ('fault' in planned) throw badField(planned.fault)
+  const { name, ...change } = planned.plan
+  if (name === current.username) return change
+  throw badField({ field: 'name', detail: `cannot be changed: it is ${current.username}` })
+}
+
+function actorOf(request: FastifyRequest): Actor {
+  const { id, username } = callerOf(request)
+  return { id, username }
+}
+
+function after(nowMs: number, seconds: number): Date {
+  return new Date(nowMs + seconds * 1000)
+}
+
+function badField({ field, detail }: FieldFault): ProblemError {
+  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
+}
+
+function notThere(): never {
+  throw notFound('token')
+}
