@@ -3,6 +3,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { cleanUp, endWith } from './cleanup.ts'
 import { measureManyClients } from './many-clients.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
+import { measureReconcile } from './reconcile.ts'
 import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
@@ -15,6 +16,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['throughput', measureThroughput],
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
+  ['reconcile', measureReconcile],
 ])
 
 let stopping = false

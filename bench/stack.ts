@@ -22,6 +22,10 @@ export interface Stack {
   readonly authUrl: string
   /** The registry without sign-in, on the same storage. */
   readonly bareUrl: string
+  /** Folder of that storage. */
+  readonly images: string
+  /** What a command of ours finds in its environment. */
+  readonly environment: Readonly<Record<string, string>>
   /** Authorization header of the administrator. */
   readonly basic: string
   /** An Authorization header with a new token for a repository. */
@@ -46,8 +50,9 @@ export async function startStack(): Promise<Stack> {
   const proxyUrl = `http://127.0.0.1:${ports.proxy.public}`
   const authUrl = `http://127.0.0.1:${ports.auth.public}`
   const { host } = new URL(proxyUrl)
+  const images = join(folder, 'images')
   const { registryUrl, bareUrl } = await startRegistries(folder, {
-    folder: join(folder, 'images'),
+    folder: images,
     authority: join(keys, 'ca.pem'),
     realm: `${proxyUrl}/auth/v2/token`,
     service: host,
@@ -61,6 +66,8 @@ export async function startStack(): Promise<Stack> {
     AUTH_SERVICE_URL: `http://127.0.0.1:${ports.auth.internal}`,
     IMAGE_MANAGER_URL: `http://127.0.0.1:${ports.image.internal}`,
     REGISTRY_URL: registryUrl,
+    // Nothing goes on beside what is measured.
+    RECONCILE_INTERVAL_SECONDS: '0',
   }
   const startService = (name: string, port: typeof ports.auth, env: NodeJS.ProcessEnv = {}) =>
     startChild({
@@ -85,6 +92,8 @@ export async function startStack(): Promise<Stack> {
     proxyPid: proxy.pid,
     authUrl,
     bareUrl,
+    images,
+    environment: shared,
     basic,
     async bearer(repository, actions) {
       const query = new URLSearchParams({ service: host, scope: `repository:${repository}:${actions}` })
@@ -99,12 +108,12 @@ async function publicAndInternal() {
   return { public: await freePort(), internal: await freePort() }
 }
 
-/** The flags of Node with which a service's own `start` script runs its main.ts; none where it has no such script. */
-function nodeFlags(name: string): string[] {
+/** The flags of Node with which a service's own script runs its program; none where it has no such script. */
+export function nodeFlags(name: string, script = 'start'): string[] {
   const { scripts } = JSON.parse(readFileSync(program(`services/${name}/package.json`), 'utf8')) as {
-    scripts?: { start?: string }
+    scripts?: Record<string, string>
   }
-  return scripts?.start?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
+  return scripts?.[script]?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
 }
 
 /** An Authorization header for Basic credentials. */
