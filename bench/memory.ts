@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { atEnd } from './cleanup.ts'
 
 const SAMPLE_MS = 50
@@ -20,8 +20,11 @@ export function watchMemory(pid: number, { isToEnd = false } = {}): () => Memory
   const before = readMiB(pid, 'VmRSS')
   let peak = before
   const sampling = setInterval(() => {
-    // It may have ended; whoever asks for the result will be told.
-    if (existsSync(`/proc/${pid}/status`)) peak = Math.max(peak, readMiB(pid, 'VmHWM'))
+    try {
+      peak = Math.max(peak, readMiB(pid, 'VmHWM'))
+    } catch {
+      // It has ended; whoever asks for the result will be told.
+    }
   }, SAMPLE_MS)
   atEnd(() => clearInterval(sampling))
   return () => {
