@@ -4,6 +4,7 @@ import { cleanUp, endWith } from './cleanup.ts'
 import { measureIndexScale } from './index-scale.ts'
 import { measureManyClients } from './many-clients.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
+import { measureReconcile } from './reconcile.ts'
 import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
@@ -17,6 +18,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],
+  ['reconcile', measureReconcile],
 ])
 
 let stopping = false
