@@ -1,6 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import { ServiceCallError } from '@registry-manager/service-kit'
-import { fetchAgain } from './fetch-again.ts'
+import { ServiceCallError, fetchAgain } from '@registry-manager/service-kit'
 
 export interface RegistryRequestOptions {
   readonly registryUrl: string
