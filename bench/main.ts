@@ -4,6 +4,7 @@ import { cleanUp, endWith } from './cleanup.ts'
 import { measureIndexScale } from './index-scale.ts'
 import { measureManyClients } from './many-clients.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
+import { measureReconcile } from './reconcile.ts'
 import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
@@ -19,6 +20,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],
   ['token-sign-in', measureTokenSignIn],
+  ['reconcile', measureReconcile],
 ])
 
 let stopping = false

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { atEnd } from './cleanup.ts'
 
 const SAMPLE_MS = 50
@@ -10,20 +10,26 @@ export interface MemoryUse {
   readonly peak: number
 }
 
-/** Watches a process's resident memory until what it answers is called. Source: proc(5), `/proc/pid/status`. */
-export function watchMemory(pid: number): () => MemoryUse {
+/**
+ * Watches a process's resident memory until what it answers is called; that throws when the process has ended, unless
+ * it was meant to. Source: proc(5), `/proc/pid/status`.
+ */
+export function watchMemory(pid: number, { isToEnd = false } = {}): () => MemoryUse {
   // Sets the high-water mark back to what is resident now. Source: proc(5), `/proc/pid/clear_refs`.
   writeFileSync(`/proc/${pid}/clear_refs`, '5')
   const before = readMiB(pid, 'VmRSS')
   let peak = before
   const sampling = setInterval(() => {
-    // It may have ended; whoever asks for the result will be told.
-    if (existsSync(`/proc/${pid}`)) peak = Math.max(peak, readMiB(pid, 'VmRSS'))
+    try {
+      peak = Math.max(peak, readMiB(pid, 'VmHWM'))
+    } catch {
+      // It has ended; whoever asks for the result will be told.
+    }
   }, SAMPLE_MS)
   atEnd(() => clearInterval(sampling))
   return () => {
     clearInterval(sampling)
-    // The kernel sees what falls between two samples.
+    if (isToEnd) return { before, peak }
     return { before, peak: Math.max(peak, readMiB(pid, 'VmHWM')) }
   }
 }

@@ -28,6 +28,8 @@ export interface Stack {
   readonly bareUrl: string
   /** Folder of that storage. */
   readonly images: string
+  /** What a command of ours finds in its environment. */
+  readonly environment: Readonly<Record<string, string>>
   /** Authorization header of the administrator. */
   readonly basic: string
   /** An Authorization header with a new token of the administrator for a repository. */
@@ -70,6 +72,8 @@ export async function startStack(): Promise<Stack> {
     AUTH_SERVICE_URL: `http://127.0.0.1:${ports.auth.internal}`,
     IMAGE_MANAGER_URL: `http://127.0.0.1:${ports.image.internal}`,
     REGISTRY_URL: registryUrl,
+    // Nothing goes on beside what is measured.
+    RECONCILE_INTERVAL_SECONDS: '0',
   }
   const startService = (name: string, port: typeof ports.auth, env: NodeJS.ProcessEnv = {}) =>
     startChild({
@@ -104,6 +108,7 @@ export async function startStack(): Promise<Stack> {
     databaseUrl,
     bareUrl,
     images,
+    environment: shared,
     basic,
     bearer: (repository, actions) => token(basic, `repository:${repository}:${actions}`),
     token,
@@ -114,12 +119,12 @@ async function publicAndInternal() {
   return { public: await freePort(), internal: await freePort() }
 }
 
-/** The flags of Node with which a service's own `start` script runs its main.ts; none where it has no such script. */
-function nodeFlags(name: string): string[] {
+/** The flags of Node with which a service's own script runs its program; none where it has no such script. */
+export function nodeFlags(name: string, script = 'start'): string[] {
   const { scripts } = JSON.parse(readFileSync(program(`services/${name}/package.json`), 'utf8')) as {
-    scripts?: { start?: string }
+    scripts?: Record<string, string>
   }
-  return scripts?.start?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
+  return scripts?.[script]?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
 }
 
 /** An Authorization header for Basic credentials. */

@@ -81,6 +81,18 @@ for (const status of [400, 404, 413, 500]) {
   })
 }
 
+t.test('a registry that fails for a moment is asked again, and the client does not see it', async (t) => {
+  let failures = 2
+  upstream.answer = (incoming, response, recorded) =>
+    failures-- > 0 ? answerWith(500)(incoming, response, recorded) : created(incoming, response, recorded)
+  t.equal((await put()).status, 201)
+  t.same(
+    upstream.requests.map(({ body }) => body.toString()),
+    [manifest, manifest, manifest],
+  )
+  t.same(images.asked, [ADMIT, RECORD], 'admitted and recorded once')
+})
+
 for (const code of ['MANIFEST_INVALID', 'DIGEST_INVALID'] as const) {
   t.test(`a manifest that image-manager refuses as ${code} does not reach the registry`, async (t) => {
     const body = { outcome: 'refused', code, message: 'what was wrong' }

@@ -1,6 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import { ServiceCallError } from '@registry-manager/service-kit'
-import { fetchAgain } from './fetch-again.ts'
+import { ServiceCallError, fetchAgain } from '@registry-manager/service-kit'
 
 export interface RegistryRequestOptions {
   readonly registryUrl: string
@@ -39,29 +38,30 @@ const PART = 'the registry'
 
 /** Requests to the registry behind, each with a token of our own for just that. */
 export function createRegistryRequest(options: RegistryRequestOptions): RegistryRequest {
-  const { registryUrl, serviceToken, signal } = options
+  const { registryUrl, serviceToken } = options
   return async (method, path, access, expected, { body, timeoutMs = options.timeoutMs ?? 15_000 } = {}) => {
     const what = `${method} ${path} at the registry`
     const token = await serviceToken([access])
-    const deadline = AbortSignal.timeout(timeoutMs)
-    const response = await fetchAgain(new URL(path, registryUrl), {
-      method,
-      headers: {
-        authorization: `Bearer ${token}`,
-        accept: ACCEPT,
-        ...(body !== undefined && { 'content-type': body.mediaType }),
-      },
-      body: body && new Uint8Array(body.raw),
-      redirect: 'error',
-      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-    }).catch((cause: unknown) => {
-      throw registryFault(`${what} was not answered`, undefined, cause)
-    })
-    const raw = Buffer.from(
-      await response.arrayBuffer().catch((cause: unknown) => {
-        throw registryFault(`the answer to ${what} broke off`, undefined, cause)
-      }),
-    )
+    const { signal, forget } = breakOffAfter(timeoutMs, options.signal)
+    const exchange = async () => {
+      const response = await fetchAgain(new URL(path, registryUrl), {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: ACCEPT,
+          ...(body !== undefined && { 'content-type': body.mediaType }),
+        },
+        body: body && new Uint8Array(body.raw),
+        redirect: 'error',
+        signal,
+      })
+      return { response, raw: Buffer.from(await response.arrayBuffer()) }
+    }
+    const { response, raw } = await exchange()
+      .catch((cause: unknown) => {
+        throw registryFault(`${what} was not answered`, undefined, cause)
+      })
+      .finally(forget)
     if (response.status === 404) {
       // What is not there goes from the index: so some other server's 404, in the registry's place, is none.
       if (response.headers.get('docker-distribution-api-version') === 'registry/2.0') return undefined
@@ -72,6 +72,23 @@ export function createRegistryRequest(options: RegistryRequestOptions): Registry
     }
     return { headers: response.headers, raw }
   }
+}
+
+/**
+ * A signal that comes after so long, or with another. `AbortSignal.timeout` would keep every request in memory until
+ * then, thousands of them in a run of reconcile.
+ */
+function breakOffAfter(timeoutMs: number, stop: AbortSignal | undefined) {
+  const breaking = new AbortController()
+  const breakOff = () => breaking.abort()
+  const timer = setTimeout(breakOff, timeoutMs)
+  stop?.addEventListener('abort', breakOff)
+  if (stop?.aborted) breakOff()
+  const forget = () => {
+    clearTimeout(timer)
+    stop?.removeEventListener('abort', breakOff)
+  }
+  return { signal: breaking.signal, forget }
 }
 
 /** The error of a registry that did not answer as agreed. */

@@ -5,6 +5,9 @@ import { recordAdmission } from './record.ts'
 import type { RemovePorts } from './remove.ts'
 import { deleteManifest } from './remove.ts'
 
+/** How many blobs are looked for at once. */
+const AT_ONCE = 8
+
 /**
  * Writes down what became of an admitted manifest, as `recordAdmission` does. Where its repository was deleted
  * between the registry's taking it and now, the blobs that it names may be gone with the rest: then it goes, too.
@@ -22,10 +25,12 @@ export async function recordPush(ports: RemovePorts, admission: Admission): Prom
 /** Whether the registry has all that a manifest names, as it had when it took it. */
 async function isWhole(registry: RegistryClient, repository: string, manifest: Manifest): Promise<boolean> {
   const elsewhere = layersElsewhere(manifest)
-  for (const { digest, kind } of manifest.references) {
-    if (elsewhere.has(digest)) continue
-    const look = kind === 'manifest' ? registry.headManifest : registry.headBlob
-    if ((await look(repository, digest)) === undefined) return false
+  const named = manifest.references.filter(({ digest }) => !elsewhere.has(digest))
+  const look = ({ digest, kind }: (typeof named)[number]) =>
+    kind === 'manifest' ? registry.headManifest(repository, digest) : registry.headBlob(repository, digest)
+  for (let at = 0; at < named.length; at += AT_ONCE) {
+    const found = await Promise.all(named.slice(at, at + AT_ONCE).map(look))
+    if (found.includes(undefined)) return false
   }
   return true
 }

@@ -1,4 +1,4 @@
-import { ServiceCallError } from '@registry-manager/service-kit'
+import { ServiceCallError, fetchAgain } from '@registry-manager/service-kit'
 
 export interface ManifestAnswer {
   readonly status: number
@@ -22,7 +22,7 @@ const TIMEOUT_MS = 60_000
 export function createManifestSender(registryUrl: string): SendManifest {
   return async (path, headers, manifest) => {
     try {
-      const response = await fetch(new URL(path, registryUrl), {
+      const response = await fetchAgain(new URL(path, registryUrl), {
         method: 'PUT',
         headers,
         body: new Uint8Array(manifest),

@@ -5,7 +5,8 @@ const PAUSE_MS = 20
 
 /**
  * Fetches once more where the registry answers 500: distribution on a file system does, for a moment, to whoever
- * looks at a tag that is being written (it empties the file first). Only for requests that may be repeated.
+ * looks at a tag that is being written (it empties the file first), or writes one that is being deleted. Only for
+ * requests that may be repeated.
  */
 export async function fetchAgain(url: URL, init: RequestInit): Promise<Response> {
   for (let tries = 1; ; tries++) {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { fetchAgain } from '../../src/adapters/fetch-again.ts'
+import { fetchAgain } from '../src/fetch-again.ts'
 
 /** Answers in turn; notes what came. */
 const statuses: number[] = []
