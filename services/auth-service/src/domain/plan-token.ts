@@ -1,5 +1,7 @@
 import type { Access } from '@registry-manager/oci'
+import { formatScope } from '@registry-manager/oci'
 import type { RegistryToken } from './registry-token.ts'
+import { isTokenName } from './registry-token.ts'
 import type { GivenScope } from './token-scope.ts'
 import { parseTokenScopes } from './token-scope.ts'
 import type { FieldFault } from './user-input.ts'
@@ -27,13 +29,10 @@ export interface TokenPlan {
 /** What changes of a token. Absent stays as it is. */
 export type TokenChange = Partial<Omit<TokenPlan, 'name'>>
 
-/** Source: the provider's public SDKs, `PostTokenProperties`. */
-const NAME = /^[A-Za-z][-A-Za-z0-9]{0,61}[A-Za-z0-9]$/
-
 /** Plans a token that is made, or replaced as a whole. */
 export function planNewToken(given: GivenToken): { plan: TokenPlan } | { fault: FieldFault } {
   const { name, expiryDate = null, status = 'enabled' } = given
-  if (!NAME.test(name)) {
+  if (!isTokenName(name)) {
     const detail = 'must be 2 to 63 letters, digits or -, begin with a letter, and not end with -'
     return { fault: { field: 'name', detail } }
   }
@@ -64,7 +63,7 @@ export function endsIssuedTokens(current: RegistryToken, change: TokenChange): b
   return (
     enabled !== current.enabled ||
     expiresAt?.getTime() !== current.expiresAt?.getTime() ||
-    JSON.stringify(scopes) !== JSON.stringify(current.scopes)
+    formatScope(scopes) !== formatScope(current.scopes)
   )
 }
 

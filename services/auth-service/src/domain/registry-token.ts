@@ -42,6 +42,13 @@ export interface ManagedToken extends RegistryToken {
   readonly lastUsed: { readonly at: Date; readonly address: string } | undefined
 }
 
+/** Source: the provider's public SDKs, `PostTokenProperties`. */
+const NAME = /^[A-Za-z][-A-Za-z0-9]{0,61}[A-Za-z0-9]$/
+
+export function isTokenName(text: string): boolean {
+  return NAME.test(text)
+}
+
 /** Whoever can sign in. */
 export type Holder = Account | RegistryToken
 

@@ -1,5 +1,5 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
-import { isPast } from './registry-token.ts'
+import { isPast, isTokenName } from './registry-token.ts'
 import type { SignIn, SignInPorts, SignInService } from './sign-in.ts'
 import { hasRightChecksum, hashTokenSecret, isSameHash, isTokenSecret } from './token-secret.ts'
 import type { VerifiedMemory } from './verified-memory.ts'
@@ -54,7 +54,7 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
   }
 
   const withToken = async (givenName: string, password: string, address: string): Promise<SignIn> => {
-    if (!hasRightChecksum(password) || givenName.length > 63) return REFUSED
+    if (!isTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
     const username = givenName.toLowerCase()
     const credentials = ['registry-token', username, password]
     const remembered = memory.recall(credentials)

@@ -1,0 +1,78 @@
+import t from 'tap'
+import { parseRepositoryPattern, patternCovers, permittedByScopes } from '../src/repository-pattern.ts'
+
+const PATTERNS: readonly (readonly [
+  text: string,
+  kind: 'every' | 'below' | 'one' | undefined,
+  why: string,
+])[] = [
+  ['*', 'every', 'every one'],
+  ['team/*', 'below', 'all below a component'],
+  ['team/a/b/*', 'below', 'all below several'],
+  ['a.b_c--d/*', 'below', 'any component'],
+  ['team/app', 'one', 'a name'],
+  ['app', 'one', 'a name of one component'],
+  [`${'a'.repeat(255)}`, 'one', 'the longest name'],
+  [`${'a'.repeat(255)}/*`, 'below', 'below the longest prefix, where nothing can be'],
+  ['', undefined, 'nothing'],
+  ['**', undefined, 'two stars'],
+  ['/*', undefined, 'below nothing'],
+  ['*/', undefined, 'a slash after the star'],
+  ['*/app', undefined, 'a star first'],
+  ['team*', undefined, 'a part of a component'],
+  ['te*m/app', undefined, 'a star inside'],
+  ['team/a*', undefined, 'a part of the last component'],
+  ['team/**', undefined, 'two stars below'],
+  ['team/*/app', undefined, 'a star between'],
+  ['team/*/', undefined, 'a slash at the end'],
+  ['team//*', undefined, 'an empty component'],
+  ['Team/*', undefined, 'a capital'],
+  ['team/App', undefined, 'a capital in a name'],
+  ['../*', undefined, 'dots'],
+  ['team/../*', undefined, 'dots between'],
+  [' *', undefined, 'a blank'],
+  ['*\n', undefined, 'a line end'],
+  ['team/*\n', undefined, 'a line end after'],
+  ['team/app:tag', undefined, 'a tag'],
+  ['host:5000/*', undefined, 'a host'],
+  ['team/?', undefined, 'a question mark'],
+  ['team/[a]', undefined, 'brackets'],
+  ['%2a', undefined, 'a star in disguise'],
+  ['＊', undefined, 'a wide star'],
+  [`${'a'.repeat(256)}`, undefined, 'a name that is too long'],
+]
+
+t.test('what stands for repositories', async (t) => {
+  for (const [text, kind, why] of PATTERNS) t.equal(parseRepositoryPattern(text)?.kind, kind, why)
+  t.strictSame(parseRepositoryPattern('team/sub/*'), { kind: 'below', prefix: 'team/sub' })
+})
+
+t.test('what is no pattern covers nothing, not even itself', async (t) => {
+  for (const [text, kind] of PATTERNS) if (kind === undefined) t.notOk(patternCovers(text, text), text)
+})
+
+t.test('what scopes permit', async (t) => {
+  const scope = (name: string, ...actions: string[]) => ({ type: 'repository', name, actions })
+  const cases = [
+    [[scope('a/x', 'pull')], 'a/x', ['pull']],
+    [[scope('a/x', 'push')], 'a/x', ['pull', 'push']],
+    [[scope('a/x', 'delete')], 'a/x', ['delete']],
+    [[scope('a/x', 'delete', 'push')], 'a/x', ['pull', 'push', 'delete']],
+    [[scope('a/*', 'pull'), scope('a/x', 'delete')], 'a/x', ['pull', 'delete']],
+    [[scope('a/*', 'pull'), scope('b/*', 'push')], 'a/x', ['pull']],
+    [[scope('*', 'pull'), scope('b/*', 'push')], 'b/x', ['pull', 'push']],
+    [[{ type: 'registry', name: '*', actions: ['pull'] }], 'a/x', []],
+    [[scope('*', 'pull', 'push', 'delete')], 'a//x', []],
+    [[scope('*', 'pull', 'push', 'delete')], '*', []],
+    [[scope('a/*', 'pull')], 'a/*', []],
+    [[scope('*', '*')], 'a/x', []],
+    [[], 'a/x', []],
+  ] as const
+  for (const [scopes, repository, permitted] of cases) {
+    t.strictSame(
+      permittedByScopes(scopes, repository),
+      permitted,
+      `${JSON.stringify(scopes)} on ${repository}`,
+    )
+  }
+})
