@@ -33,6 +33,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
       return { outcome: 'refused' as const }
     },
     withRefreshToken: async () => ({ outcome: 'unavailable' as const }),
+    rememberRefreshToken: () => undefined,
   }
   const signIn = withRegistryTokens(people, {
     findToken: async (username) => {

@@ -30,7 +30,7 @@ void onBothDatabases(t, async (t, db) => {
     if ('malformed' in parsed) throw new Error(parsed.malformed)
     await index.putManifest(repository, parsed.manifest)
     for (const tag of tags) {
-      const revision = await index.tagRevision(repository, tag)
+      const { revision } = await index.findTag(repository, tag)
       await index.setTag(repository, tag, parsed.manifest.digest, revision)
     }
     return parsed.manifest.digest
