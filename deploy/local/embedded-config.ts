@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { directorySettings, readDirectory } from '@registry-manager/auth-service/embedding'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
@@ -20,6 +21,7 @@ const schema = Type.Object({
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
+  ...directorySettings,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
@@ -28,6 +30,7 @@ export type EmbeddedConfig = ReturnType<typeof readConfig>
 /** Reads the settings of the embedded mode; throws ConfigError naming every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(schema, env)
+  const directory = readDirectory(values)
   const publicUrl = values.PUBLIC_URL ?? `http://localhost:${values.PORT}`
   return {
     ...tokenNaming(publicUrl, values.TOKEN_SERVICE, values.TOKEN_SERVICE_ALIASES),
@@ -43,6 +46,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     serviceCredential: values.SERVICE_CREDENTIAL,
     uploadSecret: values.UPLOAD_SECRET,
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    ...(directory && { directory }),
     logLevel: values.LOG_LEVEL,
   }
 }

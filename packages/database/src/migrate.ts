@@ -2,8 +2,13 @@ import { Migrator } from 'kysely/migration'
 import type { Database } from './connect.ts'
 import * as accounts from './migrations/2026-11-21-accounts.ts'
 import * as index from './migrations/2026-11-21-index.ts'
+import * as directory from './migrations/2026-11-22-directory.ts'
 
-const MIGRATIONS = { '2026-11-21-accounts': accounts, '2026-11-21-index': index }
+const MIGRATIONS = {
+  '2026-11-21-accounts': accounts,
+  '2026-11-21-index': index,
+  '2026-11-22-directory': directory,
+}
 
 /**
  * Brings the schema to this version. Safe to call from several processes at once: one works, the others wait.

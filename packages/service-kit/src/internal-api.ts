@@ -37,6 +37,7 @@ export const ExchangeAnswer = Type.Union([
   Type.Object({ outcome: Type.Literal('issued'), token: Type.String(), expiresIn: Type.Integer() }),
   Type.Object({ outcome: Type.Literal('refused') }),
   Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
+  Type.Object({ outcome: Type.Literal('unavailable'), part: Type.String() }),
 ])
 
 /** `GET /internal/accounts/{uid}`: who an account is. */

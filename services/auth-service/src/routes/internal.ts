@@ -37,7 +37,10 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     { schema: { body: ExchangeRequest, response: { 200: ExchangeAnswer } } },
     async ({ body }) => {
       const result = await signIn.withPassword(body.username, body.password, body.address)
-      if (result.outcome === 'unavailable') throw unavailable('the database is not answering')
+      // Without the database nothing is known; without the directory only these credentials are not judged.
+      if (result.outcome === 'unavailable' && result.part === 'the database') {
+        throw unavailable('the database is not answering')
+      }
       if (result.outcome !== 'account') return result
       const { token, expiresIn } = await issuer.forAccount({ ...result, scopes: body.access })
       return { outcome: 'issued' as const, token, expiresIn }

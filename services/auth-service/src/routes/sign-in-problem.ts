@@ -20,6 +20,6 @@ export function accountOrProblem(signIn: SignIn, realm: string): { account: Acco
       throw new ProblemError({ status: 429, detail: 'too many failed sign-ins: try again later', headers })
     }
     case 'unavailable':
-      throw unavailable('the database is not answering')
+      throw unavailable(`${signIn.part} is not answering`)
   }
 }

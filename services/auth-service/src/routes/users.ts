@@ -3,6 +3,8 @@ import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Changed, UsersStore } from '../adapters/users-store.ts'
 import type { Account } from '../domain/account.ts'
+import type { Enrol } from '../domain/directory-enrolment.ts'
+import type { UserChange } from '../domain/plan-user.ts'
 import { planNewUser, planUserChange } from '../domain/plan-user.ts'
 import type { FieldFault, UserField } from '../domain/user-input.ts'
 import { parseUserInput } from '../domain/user-input.ts'
@@ -12,6 +14,7 @@ import { parseForms, queryOf } from './form.ts'
 
 export interface UsersRoutesOptions extends CallerOptions {
   readonly users: UsersStore
+  readonly enrol: Enrol
   readonly whoIsAway: WhoIsAway
 }
 
@@ -49,7 +52,8 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     onlyAdministrators(request)
     const planned = planNewUser(inputOf(request, USER_FIELDS))
     if ('fault' in planned) throw badField(planned.fault)
-    const user = changedOrProblem(await store.create(planned.plan))
+    const { plan } = planned
+    const user = changedOrProblem(await store.create({ ...plan, ...(await enrolled(plan.username, plan)) }))
     return reply
       .code(201)
       .header('location', `/user?username=${encodeURIComponent(user.username)}`)
@@ -62,7 +66,8 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     const current = await existing(input.username)
     const planned = planUserChange(current, input)
     if ('fault' in planned) throw badField(planned.fault)
-    return changedOrProblem(await store.change(current.username, planned.change))
+    const standing = await enrolled(current.username, planned.change)
+    return changedOrProblem(await store.change(current.username, { ...planned.change, ...standing }))
   })
 
   app.delete('/user', async (request, reply) => {
@@ -106,6 +111,14 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     changedOrProblem(await store.endSessions(target(request, username)))
     return reply.code(204).send()
   })
+
+  /** What the directory says of somebody who is to be a directory user from now on. */
+  const enrolled = async (username: string, { directory }: UserChange) => {
+    if (!directory) return {}
+    const found = await options.enrol(username)
+    if ('fault' in found) throw badField(found.fault)
+    return found
+  }
 
   const existing = async (username: string | undefined): Promise<Account> => {
     const account = await store.findByUsername(username ?? missing('username'))

@@ -1,0 +1,69 @@
+import { lookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import type { DirectoryConfig } from '../directory-config.ts'
+import type { Directory } from '../domain/directory.ts'
+import { createDirectoryAuthenticator } from './directory-authenticator.ts'
+import { createDirectoryConnections } from './directory-connections.ts'
+import type { DirectoryMetrics } from './directory-metrics.ts'
+import { createDirectorySearch } from './directory-search.ts'
+import type { DirectoryLog } from './directory-servers.ts'
+import { createDirectoryServers } from './directory-servers.ts'
+import { createSharedLookup } from './directory-socket.ts'
+
+export interface ConnectedDirectory {
+  readonly directory: Directory
+  /** Why no server is asked at present; undefined while one is. */
+  failure(): string | undefined
+  /** Finds out now, and not at the first sign-in, whether the directory answers; then looks after its servers. */
+  start(): void
+  stop(): void
+}
+
+export interface ConnectDirectoryDeps {
+  readonly metrics: DirectoryMetrics
+  readonly log: DirectoryLog
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+const TRIAL_EVERY_MS = 500
+const MAX_GREETINGS = 3
+
+/** The directory, by what the settings say. Nothing is connected to before it is needed, or `start`ed. */
+export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectoryDeps): ConnectedDirectory {
+  const { metrics, log } = deps
+  const { service, startTls, ca, bindTemplate } = config
+  const transport = { startTls, ca, lookup: createSharedLookup(lookup as LookupFunction) }
+  const servers = createDirectoryServers({ ...deps, servers: config.servers, transport })
+  const search = createDirectorySearch({ ...config, ...deps })
+  const connections = createDirectoryConnections(servers, async (client) => {
+    if (service === undefined) return
+    await client.bind(service.dn, service.password)
+    metrics.operation('service_bind', 'ok')
+    await search.learnKind(client)
+  })
+  const directory = createDirectoryAuthenticator({
+    connections,
+    search,
+    hasService: service !== undefined,
+    bindTemplate,
+    log,
+    metrics,
+  })
+  const greet = async () => {
+    for (let attempt = 0; attempt < MAX_GREETINGS && !(await connections.greet()); attempt += 1);
+  }
+  let trials: NodeJS.Timeout | undefined
+  return {
+    directory,
+    failure: servers.failure,
+    start: () => {
+      void greet()
+      trials = setInterval(() => void connections.tryAgain(), TRIAL_EVERY_MS)
+    },
+    stop: () => {
+      clearInterval(trials)
+      connections.close()
+    },
+  }
+}
