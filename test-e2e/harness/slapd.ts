@@ -128,7 +128,7 @@ rootpw ${MANAGER.password}
 directory ${join(folder, 'database')}
 index objectClass,uid eq
 access to attrs=userPassword by anonymous auth by * none
-access to * by dn.exact="${SERVICE.dn}" read by self read by * none
+access to * by dn.exact="${SERVICE.dn}" read by self read by users search by * none
 overlay memberof
 overlay ppolicy
 ppolicy_default "cn=policy,${BASE}"

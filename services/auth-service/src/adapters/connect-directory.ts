@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
+import { ResultCodeError } from 'ldapts'
 import type { DirectoryConfig } from '../directory-config.ts'
 import type { Directory } from '../domain/directory.ts'
 import { createDirectoryAuthenticator } from './directory-authenticator.ts'
@@ -38,7 +39,10 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
   const search = createDirectorySearch({ ...config, ...deps })
   const connections = createDirectoryConnections(servers, async (client) => {
     if (service === undefined) return
-    await client.bind(service.dn, service.password)
+    await client.bind(service.dn, service.password).catch((error: unknown) => {
+      metrics.operation('service_bind', error instanceof ResultCodeError ? 'refused' : 'failed')
+      throw error
+    })
     metrics.operation('service_bind', 'ok')
     await search.learnKind(client)
   })

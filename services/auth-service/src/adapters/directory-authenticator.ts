@@ -54,7 +54,7 @@ export function createDirectoryAuthenticator(options: DirectoryAuthenticatorOpti
       return await question
     } catch (error) {
       if (!(error instanceof ResultCodeError)) throw error
-      log('error', { err: error }, 'the directory refused what it was asked')
+      log('error', { reason: error.message }, 'the directory refused what it was asked')
       throw new DirectoryAway('the directory refused what it was asked', { cause: error })
     }
   }
@@ -100,12 +100,22 @@ export function createDirectoryAuthenticator(options: DirectoryAuthenticatorOpti
   }
 
   const verify = bindTemplate === undefined ? searchThenBind : bindThenSearch(bindTemplate)
+  const find = async (username: string, knownDn?: string): Promise<Looked> =>
+    isNobodys(username)
+      ? { outcome: 'gone' }
+      : answered(lookAsService(performance.now() + QUESTION_MS, username, knownDn))
   return {
-    find: options.hasService
-      ? (username, knownDn) => answered(lookAsService(performance.now() + QUESTION_MS, username, knownDn))
-      : undefined,
-    verify: (username, password, knownDn) => answered(verify(username, password, knownDn)),
+    find: options.hasService ? find : undefined,
+    verify: async (username, password, knownDn) =>
+      isNobodys(username)
+        ? { outcome: 'barred', looked: { outcome: 'gone' } }
+        : answered(verify(username, password, knownDn)),
   }
+}
+
+/** Samba ends a value at the first NUL: it would find `alice` for `alice` and a NUL. */
+function isNobodys(username: string): boolean {
+  return username === '' || username.includes('\0')
 }
 
 /** Whether somebody is not let in whatever their password. A lock may have ended: the bind will tell. */

@@ -58,14 +58,16 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
   const failed = (state: State, error: unknown, isTrial = false) => {
     // What was under way when a server was given up says nothing new.
     if (!isClosed(state.circuit) && !isTrial) return
-    state.reason = `${state.server.url}: ${(error as Error).message}`
+    const { url } = state.server
+    // The message alone: an error of TLS has whole certificates about it.
+    const reason = (error as Error).message
+    state.reason = `${url}: ${reason}`
     const before = state.circuit
     const refused = error instanceof ResultCodeError
     state.circuit = refused ? afterRefusal(before, now()) : afterFailure(before, now())
     if (before.failures > 0 && !(isClosed(before) && !isClosed(state.circuit))) return
-    const { url } = state.server
-    if (refused) log('error', { url, err: error }, 'the directory refuses its service account')
-    else log('warn', { url, err: error }, 'a server of the directory is not answering')
+    if (refused) log('error', { url, reason }, 'the directory refuses its service account')
+    else log('warn', { url, reason }, 'a server of the directory is not answering')
   }
 
   const succeeded = (state: State) => {
