@@ -1,5 +1,6 @@
 import { connectDirectory } from '../../services/auth-service/src/adapters/connect-directory.ts'
 import { readConfig } from '../../services/auth-service/src/config.ts'
+import type { DirectoryConfig } from '../../services/auth-service/src/directory-config.ts'
 import type { Directory } from '../../services/auth-service/src/domain/directory.ts'
 import type { Ending } from './beside.ts'
 
@@ -20,10 +21,16 @@ const OTHER_SETTINGS = {
   SERVICE_CREDENTIAL: 'x'.repeat(32),
 }
 
+/** The directory's part of auth-service's configuration. */
+export function configFor(settings: Readonly<Record<string, string>>): DirectoryConfig {
+  const [{ directory }] = readConfig({ ...OTHER_SETTINGS, ...settings })
+  if (directory === undefined) throw new Error('the settings name no directory')
+  return directory
+}
+
 /** The directory as auth-service asks it, by settings as they stand in its environment. */
 export function connectForTest(ending: Ending, settings: Readonly<Record<string, string>>): ConnectedForTest {
-  const [{ directory: config }] = readConfig({ ...OTHER_SETTINGS, ...settings })
-  if (config === undefined) throw new Error('the settings name no directory')
+  const config = configFor(settings)
   const counts = new Map<string, number>()
   const add = (name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
   const lines: string[] = []

@@ -45,7 +45,7 @@ export async function startSamba(
   ending.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
   const authority = given.authority ?? (await createAuthority(folder))
   const [host, port] = [loopbackAddress(), 636]
-  const certificate = await authority.issue('dc1', ['DNS:dc1.example.com', `IP:${host}`])
+  const certificate = await authority.issue('dc1', ['DNS:dc1.example.com', `IP:${host}`, 'IP:127.0.0.1'])
   const settings = {
     interfaces: `${host}/8`,
     'bind interfaces only': 'yes',

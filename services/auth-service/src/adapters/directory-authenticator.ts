@@ -21,7 +21,7 @@ export interface DirectoryAuthenticatorOptions {
 }
 
 /** For all that one question takes, in milliseconds: whoever asks is to be answered within three seconds. */
-const QUESTION_MS = 2500
+const QUESTION_MS = 2300
 
 /**
  * Results of a bind that speak of the credentials. Source: RFC 4511 §A.1: constraintViolation, noSuchObject,
@@ -95,7 +95,8 @@ export function createDirectoryAuthenticator(options: DirectoryAuthenticatorOpti
   const tell = (username: string, barred: Extract<Verification, { outcome: 'barred' }>): Verification => {
     const { looked } = barred
     const state = looked.outcome === 'found' ? looked.person.state : looked.outcome
-    log('info', { username, state }, 'the directory bars a user')
+    // What is no name may be a password, typed in the wrong place.
+    if (state !== 'gone') log('info', { username, state }, 'the directory bars a user')
     return barred
   }
 

@@ -31,6 +31,8 @@ export interface DirectoryRefresh {
 
 /** Accounts that are taken at once, and how many of them are asked about at a time. */
 const [PAGE, LANES] = [50, 4]
+/** Revocations are read each second, and asked for each second. */
+const HEARD_MS = 2500
 
 /**
  * Asks the directory about its accounts again and again: who was disabled, locked or lost a group loses what that
@@ -44,8 +46,8 @@ export function createDirectoryRefresh(options: DirectoryRefreshOptions): Direct
   let failure: string | undefined
 
   const claim = () => {
-    // Early enough that what is left of the time suffices for the asking.
-    const before = now() - refreshMs * 0.75
+    // So early that what is left of the time suffices for the asking, and for the proxies to hear of it.
+    const before = now() - refreshMs + Math.max(refreshMs * 0.25, HEARD_MS)
     const lease = Math.min(30_000, refreshMs * 0.1)
     return accounts.claim(new Date(before), new Date(before + lease), PAGE)
   }
