@@ -1,6 +1,7 @@
 /** Runs all measurements, or those that are named, one after another. Fails on errors and memory, never on time. */
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { cleanUp, endWith } from './cleanup.ts'
+import { measureDirectorySignIn } from './directory-sign-in.ts'
 import { measureManyClients } from './many-clients.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
 import { measureSignIn } from './sign-in.ts'
@@ -15,6 +16,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['throughput', measureThroughput],
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
+  ['directory-sign-in', measureDirectorySignIn],
 ])
 
 let stopping = false

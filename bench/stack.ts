@@ -20,6 +20,8 @@ export interface Stack {
   readonly proxyPid: number
   /** auth-service, as clients reach it. */
   readonly authUrl: string
+  /** auth-service's internal port: its metrics. */
+  readonly authInternalUrl: string
   /** The registry without sign-in, on the same storage. */
   readonly bareUrl: string
   /** Authorization header of the administrator. */
@@ -28,8 +30,8 @@ export interface Stack {
   bearer(repository: string, actions: string): Promise<string>
 }
 
-/** Starts everything anew, each part in a process of its own, as in production. */
-export async function startStack(): Promise<Stack> {
+/** Starts everything anew, each part in a process of its own, as in production. More settings are auth-service's. */
+export async function startStack(authSettings: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const databaseUrl = await startPostgres()
   await runToEnd(process.execPath, [program('packages/database/src/main.ts')], {
     env: { DATABASE_URL: databaseUrl },
@@ -75,6 +77,7 @@ export async function startStack(): Promise<Stack> {
     ADMIN_USERNAME: ADMIN.username,
     ADMIN_PASSWORD: ADMIN.password,
     SIGNING_KEYS_DIR: keys,
+    ...authSettings,
   })
   await startService('image-manager', ports.image)
   const proxy = await startService('registry-proxy', ports.proxy, { UPLOAD_SECRET })
@@ -84,6 +87,7 @@ export async function startStack(): Promise<Stack> {
     proxyUrl,
     proxyPid: proxy.pid,
     authUrl,
+    authInternalUrl: shared.AUTH_SERVICE_URL,
     bareUrl,
     basic,
     async bearer(repository, actions) {

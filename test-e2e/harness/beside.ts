@@ -14,7 +14,7 @@ export interface Beside {
   stop(): Promise<void>
 }
 
-const START_MS = 30_000
+const START_MS = 60_000
 
 /** Runs a server beside a test until the test ends. What it prints goes to a file. Throws when it does not listen. */
 export async function runBeside(

@@ -71,7 +71,7 @@ export async function startSamba(
     ...options,
   ])
   const config = join(folder, 'domain', 'etc', 'smb.conf')
-  const command = [findCommand('samba')!, '-i', '-M', 'single', '-s', config] as const
+  const command = [findCommand('samba')!, '-i', '-M', 'prefork', '-s', config] as const
   const { stop } = await runBeside(ending, [...command], { host, port, log: join(folder, 'output') })
 
   const apply = (ldif: string) => applyLdif(`ldaps://${host}:${port}`, ADMINISTRATOR, ldif)

@@ -4,10 +4,10 @@ import { ResultCodeError } from 'ldapts'
 import type { DirectoryConfig } from '../directory-config.ts'
 import type { Directory } from '../domain/directory.ts'
 import { createDirectoryAuthenticator } from './directory-authenticator.ts'
-import { createDirectoryConnections } from './directory-connections.ts'
 import type { DirectoryMetrics } from './directory-metrics.ts'
+import { createDirectoryPool } from './directory-pool.ts'
 import { createDirectorySearch } from './directory-search.ts'
-import type { DirectoryLog } from './directory-servers.ts'
+import type { DirectoryLog, Prepare } from './directory-servers.ts'
 import { createDirectoryServers } from './directory-servers.ts'
 import { createSharedLookup } from './directory-socket.ts'
 
@@ -37,7 +37,7 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
   const transport = { startTls, ca, lookup: createSharedLookup(lookup as LookupFunction) }
   const servers = createDirectoryServers({ ...deps, servers: config.servers, transport })
   const search = createDirectorySearch({ ...config, ...deps })
-  const connections = createDirectoryConnections(servers, async (client) => {
+  const bindService: Prepare = async (client) => {
     if (service === undefined) return
     await client.bind(service.dn, service.password).catch((error: unknown) => {
       metrics.operation('service_bind', error instanceof ResultCodeError ? 'refused' : 'failed')
@@ -45,17 +45,23 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
     })
     metrics.operation('service_bind', 'ok')
     await search.learnKind(client)
-  })
+  }
+  const servicePool = createDirectoryPool(servers, bindService)
+  const userPool = createDirectoryPool(servers, async () => {})
   const directory = createDirectoryAuthenticator({
-    connections,
+    service: service === undefined ? undefined : servicePool,
+    users: userPool,
     search,
-    hasService: service !== undefined,
     bindTemplate,
     log,
     metrics,
   })
+  const mainPool = service === undefined ? userPool : servicePool
   const greet = async () => {
-    for (let attempt = 0; attempt < MAX_GREETINGS && !(await connections.greet()); attempt += 1);
+    for (let attempt = 0; attempt < MAX_GREETINGS && !(await mainPool.greet()); attempt += 1);
+  }
+  const tryAgain = async () => {
+    for (const connection of await servers.tryAgain(bindService)) mainPool.add(connection)
   }
   let trials: NodeJS.Timeout | undefined
   return {
@@ -63,11 +69,12 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
     failure: servers.failure,
     start: () => {
       void greet()
-      trials = setInterval(() => void connections.tryAgain(), TRIAL_EVERY_MS)
+      trials = setInterval(() => void tryAgain(), TRIAL_EVERY_MS)
     },
     stop: () => {
       clearInterval(trials)
-      connections.close()
+      servicePool.close()
+      userPool.close()
     },
   }
 }

@@ -43,6 +43,7 @@ export interface DirectoryServers {
 
 /** The longest that connecting may take, in milliseconds. */
 const CONNECT_MS = 2000
+const MOMENT_MS = 500
 
 /** The directory's servers in their order. One that fails is left alone until a trial shows that it is back. */
 export function createDirectoryServers(options: DirectoryServersOptions): DirectoryServers {
@@ -81,6 +82,7 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
     prepare: Prepare,
     isTrial = false,
   ): Promise<DirectoryConnection | undefined> => {
+    const begun = performance.now()
     try {
       const timeoutMs = Math.max(1, Math.min(CONNECT_MS, endsAt - performance.now()))
       const socket = await openDirectorySocket(state.server, transport, Math.round(timeoutMs))
@@ -102,7 +104,7 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
       }
     } catch (error) {
       if (!(error instanceof ResultCodeError)) metrics.operation('connect', 'failed')
-      failed(state, error, isTrial)
+      if (hadTime(begun, endsAt)) failed(state, error, isTrial)
       return undefined
     }
   }
@@ -138,6 +140,11 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
       return connections.filter((connection) => connection !== undefined)
     },
   }
+}
+
+/** Whether what failed by now had time to succeed: a server that was given less than a moment has not failed. */
+export function hadTime(begun: number, endsAt: number): boolean {
+  return performance.now() < endsAt || endsAt - begun >= MOMENT_MS
 }
 
 /** Waits for work until `endsAt` (of `performance.now`); what is not done then is cut off, so that it fails. */

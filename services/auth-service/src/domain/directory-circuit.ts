@@ -11,7 +11,7 @@ export const CLOSED: Circuit = { failures: 0 }
 /** So many failures in a row are no accident. */
 const MAX_FAILURES = 3
 /** The first trial comes soon; while they fail, the next ones take longer. */
-const [FIRST_TRIAL_MS, LAST_TRIAL_MS] = [1000, 15_000]
+const [FIRST_TRIAL_MS, LAST_TRIAL_MS] = [1000, 5000]
 /** A server that refuses our own password is not asked often: it might lock the account that others use too. */
 const REFUSED_TRIAL_MS = 60_000
 
