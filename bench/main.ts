@@ -2,6 +2,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { cleanUp, endWith } from './cleanup.ts'
 import { measureIndexScale } from './index-scale.ts'
+import { measureDirectorySignIn } from './directory-sign-in.ts'
 import { measureManyClients } from './many-clients.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
 import { measureReconcile } from './reconcile.ts'
@@ -21,6 +22,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['index-scale', measureIndexScale],
   ['token-sign-in', measureTokenSignIn],
   ['reconcile', measureReconcile],
+  ['directory-sign-in', measureDirectorySignIn],
 ])
 
 let stopping = false

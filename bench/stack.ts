@@ -24,6 +24,8 @@ export interface Stack {
   readonly imageManagerUrl: string
   readonly imageManagerPid: number
   readonly databaseUrl: string
+  /** auth-service's internal port: its metrics. */
+  readonly authInternalUrl: string
   /** The registry without sign-in, on the same storage. */
   readonly bareUrl: string
   /** Folder of that storage. */
@@ -38,8 +40,8 @@ export interface Stack {
   token(authorization: string, scope?: string): Promise<string>
 }
 
-/** Starts everything anew, each part in a process of its own, as in production. */
-export async function startStack(): Promise<Stack> {
+/** Starts everything anew, each part in a process of its own, as in production. More settings are auth-service's. */
+export async function startStack(authSettings: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const databaseUrl = await startPostgres()
   await runToEnd(process.execPath, [program('packages/database/src/main.ts')], {
     env: { DATABASE_URL: databaseUrl },
@@ -88,6 +90,7 @@ export async function startStack(): Promise<Stack> {
     ADMIN_USERNAME: ADMIN.username,
     ADMIN_PASSWORD: ADMIN.password,
     SIGNING_KEYS_DIR: keys,
+    ...authSettings,
   })
   const imageManager = await startService('image-manager', ports.image)
   const proxy = await startService('registry-proxy', ports.proxy, { UPLOAD_SECRET })
@@ -106,6 +109,7 @@ export async function startStack(): Promise<Stack> {
     imageManagerUrl: `http://127.0.0.1:${ports.image.public}`,
     imageManagerPid: imageManager.pid,
     databaseUrl,
+    authInternalUrl: shared.AUTH_SERVICE_URL,
     bareUrl,
     images,
     environment: shared,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { directorySettings, readDirectory } from '@registry-manager/auth-service/embedding'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
@@ -22,6 +23,7 @@ const schema = Type.Object({
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
+  ...directorySettings,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
@@ -30,6 +32,7 @@ export type EmbeddedConfig = ReturnType<typeof readConfig>
 /** Reads the settings of the embedded mode; throws ConfigError naming every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(schema, env)
+  const directory = readDirectory(values)
   const publicUrl = values.PUBLIC_URL ?? `http://localhost:${values.PORT}`
   return {
     ...tokenNaming(publicUrl, values.TOKEN_SERVICE, values.TOKEN_SERVICE_ALIASES),
@@ -47,6 +50,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     uploadSecret: values.UPLOAD_SECRET,
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
     reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
+    ...(directory && { directory }),
     logLevel: values.LOG_LEVEL,
   }
 }

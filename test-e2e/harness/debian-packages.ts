@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { runCommand } from './run-command.ts'
 
@@ -22,11 +22,14 @@ export function findCommand(name: string): string | undefined {
 }
 
 /**
- * Sees to it that commands are there, installing the Debian packages of those that are not (command → package).
+ * Sees to it that commands are there, installing the Debian packages of those that are not (command → package; a
+ * path instead of a command is a file of the package).
  * Answers false, or why the tests that need them must be skipped.
  */
 export async function ensureCommands(packages: Record<string, string>): Promise<string | false> {
-  const missing = () => Object.keys(packages).filter((command) => !findCommand(command))
+  const isThere = (name: string) =>
+    name.startsWith('/') ? existsSync(name) : findCommand(name) !== undefined
+  const missing = () => Object.keys(packages).filter((name) => !isThere(name))
   if (missing().length === 0) return false
   if (process.getuid?.() !== 0 || !findCommand('apt-get')) {
     return `not installed, and only root on Debian can install it: ${missing().join(', ')}`

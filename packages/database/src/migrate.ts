@@ -5,6 +5,7 @@ import * as index from './migrations/2026-11-21-index.ts'
 import * as reconcile from './migrations/2026-11-21-reconcile.ts'
 import * as sha512 from './migrations/2026-11-21-sha512.ts'
 import * as tokens from './migrations/2026-11-21-tokens.ts'
+import * as directory from './migrations/2026-11-22-directory.ts'
 
 const MIGRATIONS = {
   '2026-11-21-accounts': accounts,
@@ -12,6 +13,7 @@ const MIGRATIONS = {
   '2026-11-21-reconcile': reconcile,
   '2026-11-21-sha512': sha512,
   '2026-11-21-tokens': tokens,
+  '2026-11-22-directory': directory,
 }
 
 /**

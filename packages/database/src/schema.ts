@@ -3,6 +3,9 @@ import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kys
 type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
 type NullableTimestamp = ColumnType<Date | null, Date | null | undefined, Date | null>
 
+type Role = 'cluster-administrator' | 'administrator' | 'user'
+type DirectoryState = 'active' | 'disabled' | 'expired' | 'locked' | 'gone' | 'ambiguous'
+
 /** A person's account, or a registry token's: they share the table, so that one name is one account. */
 export interface AccountsTable {
   id: Generated<string>
@@ -11,13 +14,20 @@ export interface AccountsTable {
   username: string
   /** Whether the password is the directory's: then there is none here. */
   directory: boolean
-  role: 'cluster-administrator' | 'administrator' | 'user'
+  role: Role
   enabled: Generated<boolean>
   namespaces: ColumnType<string[], string[], string[]>
   /** argon2id, PHC string format. */
   password_hash: string | null
   /** Raised by every change that must end what was issued before it. */
   generation: Generated<number>
+  /** What the directory said of a directory account; null for others, and where it was not asked. */
+  directory_dn: ColumnType<string | null, string | null | undefined, string | null>
+  directory_state: ColumnType<DirectoryState | null, DirectoryState | null | undefined, DirectoryState | null>
+  /** What its groups give, on top of the account's own. */
+  directory_role: ColumnType<Role | null, Role | null | undefined, Role | null>
+  directory_namespaces: ColumnType<string[], string[] | undefined, string[]>
+  directory_checked_at: ColumnType<Date | null, Date | null | undefined, Date | null>
   created_at: Timestamp
   updated_at: Timestamp
 }

@@ -14,6 +14,8 @@ export type Authenticated =
   /** `error` tells a client that showed a token why another one is needed. */
   | { readonly outcome: 'refused'; readonly error?: 'invalid_token' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
+  /** The part that judges passwords, such as `the directory`, is not answering. */
+  | { readonly outcome: 'unavailable'; readonly part: string }
   /** Nobody knows which tokens are dead. */
   | { readonly outcome: 'unknown' }
 
@@ -21,6 +23,7 @@ export type Exchanged =
   | { readonly outcome: 'issued'; readonly token: string }
   | { readonly outcome: 'refused' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
+  | { readonly outcome: 'unavailable'; readonly part: string }
 
 export interface AuthenticatePorts {
   readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>

@@ -43,6 +43,7 @@ export const ExchangeAnswer = Type.Union([
   }),
   Type.Object({ outcome: Type.Literal('refused') }),
   Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
+  Type.Object({ outcome: Type.Literal('unavailable'), part: Type.String() }),
 ])
 
 /** `GET /internal/accounts/{uid}`: who an account is, or what a registry token may do. */

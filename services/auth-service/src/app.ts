@@ -11,6 +11,7 @@ import {
   health,
   requireServiceCredential,
 } from '@registry-manager/service-kit'
+import { createDirectory } from './adapters/create-directory.ts'
 import { createGlobalRepositories } from './adapters/global-repositories.ts'
 import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
@@ -20,6 +21,8 @@ import { observeTokens } from './adapters/token-metrics.ts'
 import { watchSigningKeys } from './adapters/watch-signing-keys.ts'
 import { createUsersStore } from './adapters/users-store.ts'
 import type { AuthServiceConfig } from './config.ts'
+import { createEnrolment } from './domain/directory-enrolment.ts'
+import { DirectoryAway } from './domain/directory.ts'
 import { createTokenIssuer } from './domain/issue-token.ts'
 import { createSignIn } from './domain/sign-in.ts'
 import { createThrottle } from './domain/throttle.ts'
@@ -45,13 +48,23 @@ export async function createAuthService(
   { db, keys, now = Date.now, logStream }: AuthServiceDeps,
 ): Promise<RunnableService> {
   const { issuer: iss, service, aliases, tokenLifeSeconds, offlineGraceSeconds, logLevel } = config
-  const whoIsAway = (error: unknown) => (isDatabaseUnavailable(error) ? 'the database' : undefined)
+  const metrics = createMetrics('auth-service')
   const usersStore = createUsersStore(db, createPasswordHasher(), now)
   const refreshTokens = createRefreshTokensRepository(db, now)
   // A token may be issued from memory as late as the grace allows, and lives its life then.
   const windowMs = (tokenLifeSeconds + offlineGraceSeconds + 60) * 1000
   const revocations = createRevocationSnapshot({ load: usersStore.revocationsSince, now, windowMs })
+  const directory =
+    config.directory &&
+    createDirectory(config.directory, {
+      db,
+      users: usersStore,
+      metrics,
+      now,
+      log: (level, details, message) => internalApp.log[level](details, message),
+    })
   const people = createSignIn({
+    directory: directory?.signIn,
     findAccount: usersStore.findByUsername,
     findByRefreshToken: async (secret) => {
       const id = await refreshTokens.findAccountId(secret, service)
@@ -96,12 +109,15 @@ export async function createAuthService(
   }
   const shared = { ...identities, signIn, whoIsAway, realm: service }
 
-  const metrics = createMetrics('auth-service')
   const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
   const publicApp = createServer(server)
   await publicApp.register(jwks, { keys })
   await publicApp.register(token, { ...shared, service, aliases, anonymousPull, issuer, refreshTokens })
-  await publicApp.register(users, { ...shared, users: usersStore })
+  await publicApp.register(users, {
+    ...shared,
+    users: usersStore,
+    enrol: directory?.enrol ?? createEnrolment(undefined),
+  })
   await publicApp.register(containerRegistries, {
     ...shared,
     ...registryTokens.routes,
@@ -113,7 +129,11 @@ export async function createAuthService(
   const watch = watchSigningKeys(keys, (err) =>
     internalApp.log.error({ err }, 'the signing keys cannot be read'),
   )
-  const checks = { revocations: revocations.check, 'signing-keys': watch.check }
+  const checks = {
+    revocations: revocations.check,
+    'signing-keys': watch.check,
+    ...(directory && { directory: directory.check }),
+  }
   await internalApp.register(health, { metrics, checks })
   await internalApp.register(jwks, { keys })
   await internalApp.register(async (app) => {
@@ -122,11 +142,18 @@ export async function createAuthService(
   })
   internalApp.addHook('onReady', revocations.start)
   internalApp.addHook('onReady', async () => registryTokens.uses.start())
+  internalApp.addHook('onReady', async () => directory?.start())
   // Before anything is closed: the database is still there.
   internalApp.addHook('preClose', registryTokens.uses.stop)
   internalApp.addHook('onClose', async () => {
+    directory?.stop()
     revocations.stop()
     watch.stop()
   })
   return { publicApp, internalApp }
+}
+
+function whoIsAway(error: unknown): string | undefined {
+  if (error instanceof DirectoryAway) return 'the directory'
+  return isDatabaseUnavailable(error) ? 'the database' : undefined
 }

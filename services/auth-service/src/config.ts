@@ -1,5 +1,7 @@
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
+import type { DirectoryConfig } from './directory-config.ts'
+import { directorySettings, readDirectory } from './directory-config.ts'
 
 const schema = Type.Object({
   HOST: settings.host,
@@ -41,6 +43,7 @@ const schema = Type.Object({
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
+  ...directorySettings,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -58,6 +61,8 @@ export interface AuthServiceConfig {
   readonly anonymousPull: boolean
   readonly imageManagerUrl: string
   readonly serviceCredential: string
+  /** Absent where there is none. */
+  readonly directory?: DirectoryConfig
   readonly logLevel: string
 }
 
@@ -74,6 +79,7 @@ export interface AuthServiceSurroundings {
 export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServiceSurroundings] {
   const values = readEnvironment(schema, env)
   const { PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES } = values
+  const directory = readDirectory(values)
   return [
     {
       ...tokenNaming(PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES),
@@ -83,6 +89,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       anonymousPull: values.ANONYMOUS_PULL,
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
+      ...(directory && { directory }),
       logLevel: values.LOG_LEVEL,
     },
     {

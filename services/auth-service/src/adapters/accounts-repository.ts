@@ -1,6 +1,8 @@
 import type { AccountsTable, Database } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
 import type { Account, Role, StoredAccount } from '../domain/account.ts'
+import type { DirectoryStanding } from '../domain/directory-standing.ts'
+import { standingColumns, standingFields } from './standing-columns.ts'
 
 export interface NewAccount {
   readonly username: string
@@ -9,6 +11,7 @@ export interface NewAccount {
   readonly enabled: boolean
   readonly namespaces: readonly string[]
   readonly passwordHash: string | null
+  readonly standing?: DirectoryStanding
 }
 
 export type AccountChange = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
@@ -67,6 +70,7 @@ export function createAccountsRepository(db: Database) {
           enabled: account.enabled,
           namespaces: [...account.namespaces],
           password_hash: account.passwordHash,
+          ...standingColumns(account.standing),
         })
         .returningAll()
         .executeTakeFirstOrThrow()
@@ -76,7 +80,7 @@ export function createAccountsRepository(db: Database) {
     async update(id: string, change: AccountChange): Promise<Account> {
       const row = await db
         .updateTable('accounts')
-        .set({ ...toColumns(change), updated_at: new Date() })
+        .set({ ...toColumns(change, 'standing' in change), updated_at: new Date() })
         .where('id', '=', id)
         .returningAll()
         .executeTakeFirstOrThrow()
@@ -113,16 +117,17 @@ export function createAccountsRepository(db: Database) {
   }
 }
 
-function toAccount(row: Selectable<AccountsTable>): StoredAccount {
-  const { id, username, directory, role, enabled, namespaces, generation } = row
+export function toAccount(row: Selectable<AccountsTable>): StoredAccount {
+  const { id, username, directory, generation } = row
   const { password_hash: passwordHash, created_at: createdAt } = row
-  return { id, username, directory, role, enabled, namespaces, generation, passwordHash, createdAt }
+  return { id, username, directory, ...standingFields(row), generation, passwordHash, createdAt }
 }
 
-function toColumns({ namespaces, passwordHash, ...same }: AccountChange) {
+function toColumns({ namespaces, passwordHash, standing, ...same }: AccountChange, hasStanding: boolean) {
   return {
     ...same,
     ...(namespaces !== undefined && { namespaces: [...namespaces] }),
     ...(passwordHash !== undefined && { password_hash: passwordHash }),
+    ...(hasStanding && standingColumns(standing)),
   }
 }

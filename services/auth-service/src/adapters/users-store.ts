@@ -1,6 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { isUniqueViolation } from '@registry-manager/database'
 import type { Account } from '../domain/account.ts'
+import { ownPowersOf } from '../domain/directory-standing.ts'
 import type { UserChange, UserPlan } from '../domain/plan-user.ts'
 import { isAdministrator, raisesGeneration } from '../domain/plan-user.ts'
 import type { AccountsRepository } from './accounts-repository.ts'
@@ -26,7 +27,7 @@ export type UsersStore = ReturnType<typeof createUsersStore>
  */
 export function createUsersStore(db: Database, hasher: PasswordHasher, now: () => number) {
   const hashed = async (password: string | null | undefined) =>
-    password ? { passwordHash: await hasher.hash(password) } : {}
+    password === undefined ? {} : { passwordHash: password === null ? null : await hasher.hash(password) }
 
   const inTransaction = <Result>(work: (tx: Database) => Promise<Result>) => db.transaction().execute(work)
 
@@ -44,7 +45,7 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
       const administrators = await accounts.lockAdministrators()
       const current = await find(accounts, whom)
       if (current === undefined) return { refused: 'absent' as const }
-      const last = isAdministrator(current) && administrators.every((id) => id === current.id)
+      const last = isAdministrator(ownPowersOf(current)) && administrators.every((id) => id === current.id)
       if (last && !leavesAdministrator(current)) return { refused: 'last-administrator' as const }
       return { user: await work(current, tx) }
     })
@@ -73,7 +74,7 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
       const secret = await hashed(password)
       return changing(
         whom,
-        (current) => isAdministrator({ ...current, ...fields }),
+        (current) => isAdministrator({ ...ownPowersOf(current), ...fields }),
         async (current, tx) => {
           const raised = raisesGeneration(current, { ...fields, password })
           const generation = current.generation + (raised ? 1 : 0)

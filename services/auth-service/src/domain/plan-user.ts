@@ -1,4 +1,6 @@
 import type { Account, Role } from './account.ts'
+import type { DirectoryStanding } from './directory-standing.ts'
+import { ownPowersOf, powersOf } from './directory-standing.ts'
 import { passwordFault } from './password-policy.ts'
 import type { FieldFault, UserInput } from './user-input.ts'
 
@@ -11,20 +13,22 @@ export interface UserPlan {
   readonly namespaces: readonly string[]
   /** Null for a directory user. */
   readonly password: string | null
+  /** What the directory says of a directory user. */
+  readonly standing?: DirectoryStanding
 }
 
 /** What changes of a user. Absent stays as it is. */
 export type UserChange = Partial<Omit<UserPlan, 'username'>>
 
-const NO_DIRECTORY: FieldFault = { field: 'ad', detail: 'no directory is configured' }
-
-/** Plans `POST /user`. */
+/** Plans `POST /user`. A directory user's standing has to be found out. */
 export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: FieldFault } {
   const { username, password, namespaces = [], enabled = true } = input
   if (username === undefined) return required('username')
   const role = roleOf(input, 'user')
   if (typeof role === 'object') return role
-  if (input.ad === true) return { fault: NO_DIRECTORY }
+  if (input.ad === true) {
+    return { plan: { username, directory: true, role, enabled, namespaces, password: null } }
+  }
   if (password === undefined) return required('password')
   const fault = passwordFault(password, username)
   if (fault !== undefined) return { fault: { field: 'password', detail: fault } }
@@ -37,33 +41,42 @@ export function planUserChange(
   input: UserInput,
 ): { change: UserChange } | { fault: FieldFault } {
   const { enabled, namespaces } = input
-  const role = roleOf(input, current.role)
+  const own = ownPowersOf(current)
+  const role = roleOf(input, own.role)
   if (typeof role === 'object') return role
-  if (input.ad === true) return { fault: NO_DIRECTORY }
   const directory = input.ad ?? current.directory
   const common = {
     // A role that nobody asked to change is left out: somebody else may be changing it just now.
-    ...((input.role !== undefined || role !== current.role) && { role }),
+    ...((input.role !== undefined || role !== own.role) && { role }),
     ...(enabled !== undefined && { enabled }),
     ...(namespaces && { namespaces }),
   }
-  if (input.password === undefined) {
-    if (current.directory && !directory) return required('password')
-    return { change: common }
+  if (directory) {
+    return { change: current.directory ? common : { ...common, directory, password: null } }
   }
-  if (directory) return { change: common }
+  if (input.password === undefined) return current.directory ? required('password') : { change: common }
   const fault = passwordFault(input.password, current.username)
   if (fault !== undefined) return { fault: { field: 'password', detail: fault } }
-  return { change: { ...common, directory, password: input.password } }
+  const forget = current.directory && { standing: undefined }
+  return { change: { ...common, directory, password: input.password, ...forget } }
 }
 
 /** Whether a change ends what was issued before it: all do that touch what a token says or proves. */
 export function raisesGeneration(current: Account, change: UserChange): boolean {
+  const own = ownPowersOf(current)
+  const powers = powersOf(
+    {
+      role: change.role ?? own.role,
+      enabled: change.enabled ?? own.enabled,
+      namespaces: change.namespaces ?? own.namespaces,
+    },
+    'standing' in change ? change.standing : current.standing,
+  )
   return (
     change.password !== undefined ||
-    (change.role ?? current.role) !== current.role ||
-    (change.enabled ?? current.enabled) !== current.enabled ||
-    (change.namespaces ?? current.namespaces).join() !== current.namespaces.join()
+    powers.role !== current.role ||
+    powers.enabled !== current.enabled ||
+    powers.namespaces.join() !== current.namespaces.join()
   )
 }
 

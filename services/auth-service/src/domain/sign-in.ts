@@ -1,5 +1,7 @@
 import type { Account, StoredAccount } from './account.ts'
 import type { RegistryToken } from './registry-token.ts'
+import { DirectoryAway } from './directory.ts'
+import type { DirectorySignIn } from './directory-sign-in.ts'
 import type { Throttle } from './throttle.ts'
 import type { VerifiedMemory } from './verified-memory.ts'
 
@@ -15,7 +17,7 @@ export type SignIn =
     }
   | { readonly outcome: 'refused' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
-  | { readonly outcome: 'unavailable' }
+  | { readonly outcome: 'unavailable'; readonly part: 'the database' | 'the directory' }
 
 export interface SignInPorts {
   /** Undefined when there is no such account; throws what `isUnavailable` knows while the database is away. */
@@ -24,6 +26,8 @@ export interface SignInPorts {
   findByRefreshToken(token: string, service: string): Promise<StoredAccount | undefined>
   isUnavailable(error: unknown): boolean
   verifyPassword(password: string, hash: string | null): Promise<boolean>
+  /** Where a directory is configured. */
+  readonly directory?: DirectorySignIn
   /** Whether the last known revocations end this generation of an account. */
   isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
   readonly memory: VerifiedMemory<Account & { readonly passwordHash?: string | null }>
@@ -39,6 +43,7 @@ export interface SignInService {
 
 const REFUSED: SignIn = { outcome: 'refused' }
 const refreshSecret = (token: string, service: string) => ['refresh-token', token, service]
+const AWAY: SignIn = { outcome: 'unavailable', part: 'the database' }
 
 /**
  * Finds out who holds some credentials. While the database is away, those that were good within the memory's
@@ -49,8 +54,18 @@ export function createSignIn(ports: SignInPorts): SignInService {
 
   const whileAway = (secret: readonly string[]): SignIn => {
     const account = memory.recall(secret)
-    if (account === undefined) return { outcome: 'unavailable' }
+    if (account === undefined) return AWAY
     return ports.isRevoked(account) ? REFUSED : { outcome: 'account', account, offline: true }
+  }
+
+  /** The account whose password it is. */
+  const prove = async (username: string, password: string): Promise<StoredAccount | undefined> => {
+    const account = await ports.findAccount(username)
+    if (ports.directory?.takes(username, account)) return ports.directory.prove(username, password, account)
+    const hash = account?.passwordHash ?? null
+    // The slow hash is computed once for each password, not once for each request.
+    const known = hash !== null && memory.recall(secretOf(username, password))?.passwordHash === hash
+    return known || (await ports.verifyPassword(password, hash)) ? account : undefined
   }
 
   return {
@@ -63,21 +78,19 @@ export function createSignIn(ports: SignInPorts): SignInService {
       const retryAfterSeconds = throttle.waitSeconds(attempts)
       if (retryAfterSeconds > 0) return { outcome: 'throttled', retryAfterSeconds }
 
-      const secret = ['password', username, password]
+      const secret = secretOf(username, password)
       try {
-        const account = await ports.findAccount(username)
-        const hash = account?.passwordHash ?? null
-        // The slow hash is computed once for each password, not once for each request.
-        const known = hash !== null && memory.recall(secret)?.passwordHash === hash
-        if (!known && !(await ports.verifyPassword(password, hash))) {
+        const account = await prove(username, password)
+        if (account === undefined) {
           throttle.fail(attempts)
           return REFUSED
         }
-        if (account === undefined || !account.enabled) return REFUSED
+        if (!account.enabled) return REFUSED
         memory.remember(secret, account)
         throttle.succeed(attempts)
         return { outcome: 'account', account, offline: false }
       } catch (error) {
+        if (error instanceof DirectoryAway) return { outcome: 'unavailable', part: 'the directory' }
         if (ports.isUnavailable(error)) return whileAway(secret)
         throw error
       }
@@ -99,4 +112,8 @@ export function createSignIn(ports: SignInPorts): SignInService {
       }
     },
   }
+}
+
+function secretOf(username: string, password: string): readonly string[] {
+  return ['password', username, password]
 }

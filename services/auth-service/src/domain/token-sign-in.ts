@@ -68,7 +68,7 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
       return signIn
     } catch (error) {
       if (!ports.isUnavailable(error)) throw error
-      if (remembered === undefined) return { outcome: 'unavailable' }
+      if (remembered === undefined) return { outcome: 'unavailable', part: 'the database' }
       return living === undefined ? REFUSED : accept(living, address, true)
     }
   }

@@ -33,10 +33,15 @@ const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ...[false, 0, 'false', '0'].map((text) => [text, false] as const),
 ])
 
+/** Whether it is a name that an account can have; capitals must have been lowered. */
+export function isUsername(name: string): boolean {
+  return USERNAME.test(name)
+}
+
 const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<UserInput[Field]> } = {
   username: (given) => {
     const username = typeof given === 'string' ? given.toLowerCase() : ''
-    return USERNAME.test(username)
+    return isUsername(username)
       ? { value: username }
       : { detail: 'must be 1 to 255 letters, digits or . _ @ -, and begin with a letter or digit' }
   },

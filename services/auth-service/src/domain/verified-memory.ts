@@ -2,6 +2,8 @@ import { createHmac } from 'node:crypto'
 
 /** Remembers what was found out about secrets, without remembering the secrets. */
 export interface VerifiedMemory<Value> {
+  /** What a secret is known by here. */
+  keyOf(secret: readonly string[]): string
   remember(secret: readonly string[], value: Value): void
   recall(secret: readonly string[]): Value | undefined
 }
@@ -21,6 +23,7 @@ export function createVerifiedMemory<Value>(options: VerifiedMemoryOptions): Ver
   const keyOf = (secret: readonly string[]) =>
     createHmac('sha256', key).update(JSON.stringify(secret)).digest('base64')
   return {
+    keyOf,
     remember(secret, value) {
       const entry = keyOf(secret)
       // Deleted first, so that the map's order is the order of last use.

@@ -40,7 +40,10 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     { schema: { body: ExchangeRequest, response: { 200: ExchangeAnswer } } },
     async ({ body }) => {
       const result = await signIn.withPassword(body.username, body.password, body.address)
-      if (result.outcome === 'unavailable') throw unavailable('the database is not answering')
+      // Without the database nothing is known; without the directory only these credentials are not judged.
+      if (result.outcome === 'unavailable' && result.part === 'the database') {
+        throw unavailable('the database is not answering')
+      }
       if (result.outcome !== 'account' && result.outcome !== 'token') return result
       const who = result.outcome === 'token' ? { ...result, account: result.token } : result
       const { token, expiresIn } = await issuer.forAccount({ ...who, scopes: body.access })

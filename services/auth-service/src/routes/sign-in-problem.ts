@@ -47,6 +47,6 @@ function signInProblem(
       return new ProblemError({ status: 429, detail: 'too many failed sign-ins: try again later', headers })
     }
     case 'unavailable':
-      return unavailable('the database is not answering')
+      return unavailable(`${signIn.part} is not answering`)
   }
 }

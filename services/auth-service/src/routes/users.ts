@@ -6,6 +6,8 @@ import { Type } from 'typebox'
 import type { Changed, UsersStore, Whom } from '../adapters/users-store.ts'
 import type { Account } from '../domain/account.ts'
 import { ROLES } from '../domain/account.ts'
+import type { Enrol } from '../domain/directory-enrolment.ts'
+import type { UserChange } from '../domain/plan-user.ts'
 import { planNewUser, planUserChange } from '../domain/plan-user.ts'
 import type { FieldFault, UserField } from '../domain/user-input.ts'
 import { parseUserInput } from '../domain/user-input.ts'
@@ -15,6 +17,7 @@ import { parseForms, queryOf } from './form.ts'
 
 export interface UsersRoutesOptions extends CallerOptions {
   readonly users: UsersStore
+  readonly enrol: Enrol
   readonly whoIsAway: WhoIsAway
 }
 
@@ -68,7 +71,8 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     onlyAdministrators(request)
     const planned = planNewUser(inputOf(request, USER_FIELDS))
     if ('fault' in planned) throw badField(planned.fault)
-    const user = changedOrProblem(await store.create(planned.plan))
+    const { plan } = planned
+    const user = changedOrProblem(await store.create({ ...plan, ...(await enrolled(plan.username, plan)) }))
     return reply
       .code(201)
       .header('location', `/user?username=${encodeURIComponent(user.username)}`)
@@ -81,7 +85,8 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     const current = await existing(input.username ?? missing('username'))
     const planned = planUserChange(current, input)
     if ('fault' in planned) throw badField(planned.fault)
-    return changedOrProblem(await store.change(current, planned.change))
+    const standing = await enrolled(current.username, planned.change)
+    return changedOrProblem(await store.change(current, { ...planned.change, ...standing }))
   })
 
   app.delete('/user', async (request, reply) => {
@@ -125,6 +130,14 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     changedOrProblem(await store.endSessions(target(request, username)))
     return reply.code(204).send()
   })
+
+  /** What the directory says of somebody who is to be a directory user from now on. */
+  const enrolled = async (username: string, { directory }: UserChange) => {
+    if (!directory) return {}
+    const found = await options.enrol(username)
+    if ('fault' in found) throw badField(found.fault)
+    return found
+  }
 
   const existing = async (whom: Whom): Promise<Account> => (await store.find(whom)) ?? notThere()
 }

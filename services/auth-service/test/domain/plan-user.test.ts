@@ -45,7 +45,11 @@ const NEW: readonly (readonly [why: string, input: UserInput, expected: object])
     { username: 'alice-alice', password: 'Alice-Alice' },
     { fault: { field: 'password' } },
   ],
-  ['ad, where there is no directory', { username: 'alice', ad: true }, { fault: { field: 'ad' } }],
+  [
+    'a directory user, whose password is ignored',
+    { username: 'alice', ad: true, password: 'short' },
+    { plan: { ...plan, directory: true, password: null } },
+  ],
   [
     'role and admin that disagree',
     { username: 'alice', password, role: 'user', admin: true },
@@ -109,7 +113,6 @@ t.test('what PATCH /user refuses', async (t) => {
   const cases: readonly (readonly [UserInput, string])[] = [
     [{ password: 'short' }, 'password'],
     [{ password: 'alice-alice' }, 'password'],
-    [{ ad: true }, 'ad'],
     [{ role: 'user', admin: true }, 'role'],
   ]
   for (const [input, field] of cases) {
@@ -122,7 +125,39 @@ t.test("a directory user's password is the directory's", async (t) => {
   const ignored = planUserChange(current, { password: 'whatever' })
   t.ok('change' in ignored && ignored.change.password === undefined, 'a password given is ignored')
   t.match(planUserChange(current, { ad: false }), { fault: { field: 'password' } }, 'leaving it needs one')
-  t.match(planUserChange(current, { ad: false, password }), { change: { directory: false, password } })
+  const leaving = planUserChange(current, { ad: false, password })
+  t.strictSame(leaving, { change: { directory: false, password, standing: undefined } }, 'which is forgotten')
+  const entering = planUserChange(makeAccount(), { ad: true, password, namespaces: ['a'] })
+  t.strictSame(
+    entering,
+    { change: { directory: true, password: null, namespaces: ['a'] } },
+    'whoever becomes one has no password of ours',
+  )
+})
+
+t.test("what the groups give is not the administrators' to take", async (t) => {
+  const own = { role: 'user', enabled: true, namespaces: ['a'] } as const
+  const standing = {
+    dn: 'CN=alice',
+    state: 'active',
+    role: 'cluster-administrator',
+    namespaces: ['b'],
+  } as const
+  const role = 'cluster-administrator'
+  const current = makeAccount({ directory: true, role, namespaces: ['a', 'b'], own, standing })
+  t.strictSame(planUserChange(current, { admin: false }), { change: {} }, 'admin=false takes nothing')
+  t.strictSame(planUserChange(current, { role: 'user' }), { change: { role: 'user' } })
+  const cases = [
+    [{ role: 'user' }, false, 'it stays a cluster administrator'],
+    [{ namespaces: ['a', 'b'] }, false, 'given twice is given once'],
+    [{ namespaces: [] }, true, 'its own are taken'],
+    [{ standing: { ...standing, dn: 'CN=alice,OU=moved' } }, false, 'it was moved'],
+    [{ standing: { ...standing, role: null } }, true, 'a group less'],
+    [{ standing: { ...standing, namespaces: ['b', 'c'] } }, true, 'a group more'],
+    [{ standing: { ...standing, state: 'locked' } }, true, 'it was locked'],
+    [{ standing: undefined }, true, 'it leaves the directory'],
+  ] as const
+  for (const [change, raises, why] of cases) t.equal(raisesGeneration(current, change), raises, why)
 })
 
 t.test('what ends the tokens that were made before', async (t) => {

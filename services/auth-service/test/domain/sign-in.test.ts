@@ -1,5 +1,7 @@
 import t from 'tap'
 import type { StoredAccount } from '../../src/domain/account.ts'
+import type { DirectorySignIn } from '../../src/domain/directory-sign-in.ts'
+import { DirectoryAway } from '../../src/domain/directory.ts'
 import { createSignIn } from '../../src/domain/sign-in.ts'
 import { createThrottle } from '../../src/domain/throttle.ts'
 import { createVerifiedMemory } from '../../src/domain/verified-memory.ts'
@@ -8,11 +10,11 @@ import { makeAccount } from '../fixtures/accounts.ts'
 class Away extends Error {}
 
 const REFUSED = { outcome: 'refused' }
-const UNAVAILABLE = { outcome: 'unavailable' }
+const UNAVAILABLE = { outcome: 'unavailable', part: 'the database' }
 const PASSWORD = 'the-password'
 
 /** Accounts in a list, and passwords that "hash" to `hash of …`. */
-function build() {
+function build(directory?: DirectorySignIn) {
   const world = {
     now: 1_000_000,
     accounts: [makeAccount()] as StoredAccount[],
@@ -27,6 +29,7 @@ function build() {
     return world.accounts.find((account) => account.username === username)
   }
   const signIn = createSignIn({
+    directory,
     findAccount: async (username) => find(username),
     findByRefreshToken: async (token, service) => {
       const account = find(world.refreshTokens.get(token))
@@ -206,4 +209,47 @@ t.test('a fault is a fault, and no reason to let anybody in', async (t) => {
   world.away = new TypeError('a programming fault')
   await t.rejects(withPassword('alice', PASSWORD), TypeError)
   await t.rejects(withRefreshToken('r-alice'), TypeError)
+})
+
+t.test('with a directory', async (t) => {
+  const dora = makeAccount({ id: 'id-of-dora', username: 'dora', directory: true, passwordHash: null })
+  const asked: string[] = []
+  const directory: DirectorySignIn = {
+    takes: (username, account) => (account === undefined ? username === 'newcomer' : account.directory),
+    async prove(username, password, account) {
+      asked.push(username)
+      if (password === 'away') throw new DirectoryAway('no server answers')
+      if (password !== PASSWORD) return undefined
+      return account ?? makeAccount({ username, directory: true, passwordHash: null })
+    },
+  }
+  const { world, withPassword } = build(directory)
+  world.accounts.push(dora, { ...dora, username: 'eve', enabled: false })
+
+  t.strictSame(await withPassword('DORA', PASSWORD), found(dora))
+  t.match(await withPassword('newcomer', PASSWORD), { outcome: 'account', account: { username: 'newcomer' } })
+  t.strictSame(await withPassword('dora', 'another-password'), REFUSED)
+  t.strictSame(await withPassword('eve', PASSWORD), REFUSED, 'disabled by an administrator')
+  asked.length = 0
+  for (const name of ['alice', 'nobody']) await withPassword(name, PASSWORD)
+  t.strictSame(asked, [], 'neither a local account nor an unknown name is asked about')
+  for (const password of ['', 'x'.repeat(1025)]) {
+    t.strictSame(await withPassword('dora', password), REFUSED)
+    t.strictSame(asked, [], 'nor is what cannot be a password')
+  }
+
+  t.test('which is away: that is no failure of whoever signs in', async (t) => {
+    const away = { outcome: 'unavailable', part: 'the directory' }
+    for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword('dora', 'away'), away)
+    t.strictSame(await withPassword('dora', PASSWORD), found(dora), 'no attempt was counted')
+    t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
+  })
+
+  t.test('while the database is away, known credentials are good without it', async (t) => {
+    world.away = new Away()
+    asked.length = 0
+    t.strictSame(await withPassword('dora', PASSWORD), found(dora, true))
+    t.strictSame(await withPassword('dora', 'another-password'), UNAVAILABLE)
+    t.strictSame(asked, [])
+  })
 })

@@ -32,7 +32,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
       world.people.push(username)
       return { outcome: 'refused' as const }
     },
-    withRefreshToken: async () => ({ outcome: 'unavailable' as const }),
+    withRefreshToken: async () => ({ outcome: 'unavailable' as const, part: 'the database' as const }),
     rememberRefreshToken: () => undefined,
   }
   const signIn = withRegistryTokens(people, {
@@ -94,7 +94,7 @@ t.test('everything else is for people', async (t) => {
   await signIn.withPassword('ci', 'a-password', ADDRESS)
   await signIn.withPassword('alice', 'rmt_short', ADDRESS)
   t.strictSame([world.people, world.lookups], [['ci', 'alice'], []])
-  t.strictSame(await signIn.withRefreshToken('r', 's'), { outcome: 'unavailable' })
+  t.strictSame(await signIn.withRefreshToken('r', 's'), { outcome: 'unavailable', part: 'the database' })
 })
 
 t.test('stale passwords lock nobody out', async (t) => {

@@ -29,6 +29,8 @@ export async function findRequester(options: RequesterOptions, request: FastifyR
       const headers = { 'retry-after': String(found.retryAfterSeconds) }
       throw new ProblemError({ status: 429, detail: 'too many failed sign-ins: try again later', headers })
     }
+    case 'unavailable':
+      throw unavailable(`${found.part} is not answering`)
     case 'unknown':
       throw unavailable('it is not known which tokens are revoked', 1)
     case 'refused':

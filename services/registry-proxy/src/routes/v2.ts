@@ -67,6 +67,9 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
     case 'throttled':
       reply.header('retry-after', found.retryAfterSeconds)
       return refuse(request, reply, { code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins' })
+    case 'unavailable':
+      reply.header('retry-after', 5)
+      return refuse(request, reply, { code: 'UNAVAILABLE', message: `${found.part} is not answering` })
     case 'unknown':
       reply.header('retry-after', 1)
       return refuse(request, reply, {

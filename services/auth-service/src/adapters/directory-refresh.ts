@@ -1,0 +1,116 @@
+import type { Account, StoredAccount } from '../domain/account.ts'
+import type { Directory } from '../domain/directory.ts'
+import { DirectoryAway } from '../domain/directory.ts'
+import { isSameStanding, standingOf } from '../domain/directory-standing.ts'
+import type { GroupMap } from '../domain/group-map.ts'
+import type { DirectoryAccountsStore } from './directory-accounts.ts'
+import type { DirectoryMetrics } from './directory-metrics.ts'
+import type { DirectoryLog } from './directory-servers.ts'
+
+export interface DirectoryRefreshOptions {
+  readonly accounts: DirectoryAccountsStore
+  /** Finds somebody again; undefined where there is no service account. */
+  readonly find: Directory['find']
+  readonly groups: GroupMap | undefined
+  /** Ends what was issued to an account. */
+  readonly endSessions: (account: Account) => Promise<unknown>
+  /** A change in the directory has its effect within this. */
+  readonly refreshSeconds: number
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly log: DirectoryLog
+  readonly metrics: DirectoryMetrics
+}
+
+export interface DirectoryRefresh {
+  /** Asks about every account that is due. Whoever could not be asked about is as before, and due again soon. */
+  run(): Promise<void>
+  start(): void
+  stop(): void
+}
+
+/** Accounts that are taken at once, and how many of them are asked about at a time. */
+const [PAGE, LANES] = [50, 4]
+/** Revocations are read each second, and asked for each second. */
+const HEARD_MS = 2500
+
+/**
+ * Asks the directory about its accounts again and again: who was disabled, locked or lost a group loses what that
+ * gave. Without a service account nobody can be asked about, and their sign-ins end instead, so that they must show
+ * their password again. Several replicas share the work.
+ */
+export function createDirectoryRefresh(options: DirectoryRefreshOptions): DirectoryRefresh {
+  const { accounts, find, groups, now, log, metrics } = options
+  const refreshMs = options.refreshSeconds * 1000
+  let timer: NodeJS.Timeout | undefined
+  let failure: string | undefined
+
+  const claim = () => {
+    // So early that what is left of the time suffices for the asking, and for the proxies to hear of it.
+    const before = now() - refreshMs + Math.max(refreshMs * 0.25, HEARD_MS)
+    const lease = Math.min(30_000, refreshMs * 0.1)
+    return accounts.claim(new Date(before), new Date(before + lease), PAGE)
+  }
+
+  const ask = async (account: StoredAccount, look: NonNullable<Directory['find']>) => {
+    const looked = await look(account.username, account.standing?.dn ?? undefined)
+    const standing = standingOf(looked, groups)
+    const same = isSameStanding(account.standing, standing)
+    if (!same) await accounts.settle(account, standing)
+    metrics.rechecked(same ? 'same' : 'changed')
+    return same
+  }
+
+  const askAll = async (page: StoredAccount[], look: NonNullable<Directory['find']>) => {
+    const [left, unchanged] = [[...page], [] as StoredAccount[]]
+    const runLane = async () => {
+      for (let account = left.shift(); account !== undefined; account = left.shift()) {
+        if (await ask(account, look)) unchanged.push(account)
+      }
+    }
+    const lanes = await Promise.allSettled(Array.from({ length: LANES }, runLane))
+    await accounts.release(unchanged, new Date(now()))
+    for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason
+  }
+
+  const lapse = async (page: StoredAccount[]) => {
+    for (const account of page) await options.endSessions(account)
+    await accounts.release(page, null)
+  }
+
+  const run = async () => {
+    for (let page = await claim(); page.length > 0; page = await claim()) {
+      await (find === undefined ? lapse(page) : askAll(page, find))
+    }
+  }
+
+  const repeat = async () => {
+    try {
+      await run()
+      failure = undefined
+    } catch (error) {
+      // Told once. That the directory is away its servers tell.
+      const { message } = error as Error
+      if (failure !== message && !(error instanceof DirectoryAway)) {
+        log('error', { err: error }, 'directory accounts could not be asked about')
+      }
+      failure = message
+    }
+    schedule()
+  }
+
+  const schedule = () => {
+    if (timer !== undefined) timer = setTimeout(repeat, Math.min(5000, refreshMs * 0.05))
+  }
+
+  return {
+    run,
+    start: () => {
+      timer = setTimeout(repeat, 0)
+    },
+    stop: () => {
+      clearTimeout(timer)
+      timer = undefined
+    },
+  }
+}

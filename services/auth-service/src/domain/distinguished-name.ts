@@ -1,0 +1,67 @@
+/** Escapes a value for a distinguished name. Source: RFC 4514 §2.4. */
+export function escapeDnValue(value: string): string {
+  const escaped = value.replaceAll(/["+,;<>\\=]/g, String.raw`\$&`).replaceAll('\0', String.raw`\00`)
+  const closed = value.length > 1 && value.endsWith(' ') ? String.raw`${escaped.slice(0, -1)}\ ` : escaped
+  return /^[ #]/.test(value) ? `\\${closed}` : closed
+}
+
+/**
+ * A distinguished name as it is compared: case, blanks around its parts and the way of escaping make no difference.
+ * Undefined for what is none. Source: RFC 4514 §3; RFC 4518 §2.6.1 (blanks).
+ */
+export function normaliseDn(text: string): string | undefined {
+  const names = splitUnescaped(text, ',;').map(normaliseRelativeName)
+  return names.includes(undefined) ? undefined : names.join(',')
+}
+
+export function isSameDn(one: string, other: string): boolean {
+  const normalised = normaliseDn(one)
+  return normalised !== undefined && normalised === normaliseDn(other)
+}
+
+/** Whether a name, already normalised, is the base or lies beneath it. */
+export function isBeneath(name: string, base: string): boolean {
+  return name === base || name.endsWith(`,${base}`)
+}
+
+function normaliseRelativeName(text: string): string | undefined {
+  const pairs = splitUnescaped(text, '+').map((pair) => {
+    const [, type, value] = /^\s*([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)\s*=(.*)$/s.exec(pair) ?? []
+    return type === undefined || value === undefined ? undefined : `${type}=${plainValue(value)}`
+  })
+  if (pairs.some((pair) => pair === undefined || pair.endsWith('='))) return undefined
+  return pairs
+    .map((pair = '') => {
+      const at = pair.indexOf('=')
+      const value = pair
+        .slice(at + 1)
+        .normalize('NFC')
+        .toLowerCase()
+        .replaceAll(/ +/g, ' ')
+      return `${pair.slice(0, at).toLowerCase()}=${escapeDnValue(value)}`
+    })
+    .toSorted()
+    .join('+')
+}
+
+/** A value without its escapes, and without the blanks around it that are not escaped. */
+function plainValue(text: string): string {
+  const [trimmed = ''] = /^(?:\\.|[^\\])*?(?= *$)/s.exec(text.replace(/^ +/, '')) ?? []
+  return trimmed.replaceAll(/((?:\\[\dA-Fa-f]{2})+)|\\(.)/gs, (_match, hex?: string, character?: string) =>
+    hex === undefined ? (character ?? '') : Buffer.from(hex.replaceAll('\\', ''), 'hex').toString(),
+  )
+}
+
+function splitUnescaped(text: string, separators: string): string[] {
+  const parts = ['']
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text.charAt(at)
+    if (separators.includes(character)) parts.push('')
+    else parts[parts.length - 1] += character
+    if (character === '\\') {
+      at += 1
+      parts[parts.length - 1] += text.charAt(at)
+    }
+  }
+  return parts
+}

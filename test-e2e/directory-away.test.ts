@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Fault } from './harness/faulty-proxy.ts'
+import { startFaultyProxy } from './harness/faulty-proxy.ts'
+import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
+import { pushSmallImage } from './harness/small-image.ts'
+import type { Credentials, System } from './harness/system.ts'
+import { basic, startSystem, tokenFor } from './harness/system.ts'
+import { settingsFor } from './harness/test-directory.ts'
+
+/** Whoever asks is to be answered within this. */
+const MAX_MS = 3000
+const FAULTS: readonly (readonly [name: string, fault: Fault | 'down', mayWork: boolean])[] = [
+  ['slow (20 ms each way)', { lateMs: 20 }, true],
+  ['very slow (2 s each way)', { lateMs: 2000 }, false],
+  ['black-holed', 'black-hole', false],
+  ['reset', 'reset', false],
+  ['down', 'down', false],
+]
+
+const passwordOf = (username: string) => `Password-of-${username}-1`
+
+interface Answered {
+  readonly status: number
+  readonly ms: number
+  readonly retryAfter: string | null
+  readonly text: string
+}
+
+/** What a request is answered, and when. */
+async function timed(url: string, init: RequestInit): Promise<Answered> {
+  const begun = performance.now()
+  const response = await fetch(url, init)
+  const text = await response.text()
+  const retryAfter = response.headers.get('retry-after')
+  return { status: response.status, ms: performance.now() - begun, retryAfter, text }
+}
+
+/** Every way to come with a password, each by somebody else. */
+function ways(system: System, admin: Credentials, next: () => Credentials): (() => Promise<Answered>)[] {
+  const shown = () => ({ headers: { authorization: basic(next()) } })
+  const posted = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) })
+  const grant = { grant_type: 'password', service: system.host, client_id: 'test' }
+  const byAdmin = { headers: { authorization: basic(admin) } }
+  return [
+    () => timed(`${system.url}/auth/v2/token?scope=repository:team/app:pull`, shown()),
+    () => timed(`${system.url}/auth/v2/token`, posted({ ...grant, ...next() })),
+    () => timed(`${system.url}/v2/team/app/manifests/v1`, shown()),
+    () => timed(`${system.url}/image-manager/api/v1/repositories`, shown()),
+    () => timed(`${system.url}/user`, shown()),
+    () => timed(`${system.url}/user`, { ...posted({ username: 'newcomer', ad: 'true' }), ...byAdmin }),
+  ]
+}
+
+function describe(answers: readonly Answered[]): string {
+  const times = answers.map(({ ms }) => ms).toSorted((one, other) => one - other)
+  const at = (part: number) => Math.round(times[Math.floor((times.length - 1) * part)] ?? 0)
+  const statuses = [...new Set(answers.map(({ status }) => status))].toSorted().join(', ')
+  return `${answers.length} answers (${statuses}): p50 ${at(0.5)} ms, longest ${at(1)} ms`
+}
+
+t.test('while the directory is away', { skip: await slapdIsMissing() }, async (t) => {
+  const slapd = await startSlapd(t)
+  const proxy = await startFaultyProxy(t, slapd)
+  // Nobody signs in twice: what is measured are passwords that nobody remembers.
+  const rounds = FAULTS.map((_, round) => Array.from({ length: 40 }, (_, at) => `user-${round}-${at}`))
+  const everybody = ['alice', 'spare', ...rounds.flat()]
+  await slapd.addUsers(Object.fromEntries(everybody.map((name) => [name, passwordOf(name)])))
+  const env = {
+    ...settingsFor(slapd),
+    DIRECTORY_URL: `ldaps://127.0.0.1:${proxy.port}`,
+    DIRECTORY_REFRESH_SECONDS: '5',
+  }
+  const system = await startSystem(t, { env })
+  const { admin } = system
+  const bob = await system.createUser('bob', ['team'])
+  const who = (username: string): Credentials => ({ username, password: passwordOf(username) })
+  for (const username of everybody) {
+    const body = new URLSearchParams({ username, ad: 'true', namespaces: 'team' })
+    const made = await fetch(`${system.url}/user`, {
+      method: 'POST',
+      headers: { authorization: basic(admin) },
+      body,
+    })
+    if (made.status !== 201) throw new Error(`POST /user: ${made.status} ${await made.text()}`)
+  }
+  await pushSmallImage(system, bob, 'team/app', 'v1')
+  const live = `Bearer ${await tokenFor(system, who('alice'), 'repository:team/app:pull')}`
+  const refresh = await offlineToken(system, who('alice'))
+
+  const signIn = (username: string) =>
+    timed(`${system.url}/auth/v2/token?scope=repository:team/app:pull`, {
+      headers: { authorization: basic(who(username)) },
+    })
+  const local = () =>
+    timed(`${system.url}/auth/v2/token?scope=repository:team/app:pull`, {
+      headers: { authorization: basic(bob) },
+    })
+  const pull = () => timed(`${system.url}/v2/team/app/manifests/v1`, { headers: { authorization: live } })
+  const refreshed = () => timed(`${system.url}/auth/v2/token`, { method: 'POST', body: refresh })
+
+  const isAway = (t: Test, { status, ms, retryAfter, text }: Answered, what: string) => {
+    t.equal(status, 503, `${what}: ${text}`)
+    t.match(text, 'the directory is not answering', what)
+    t.match(retryAfter, /^[1-9]\d*$/, what)
+    t.ok(ms < MAX_MS, `${what}: ${Math.round(ms)} ms`)
+  }
+
+  for (const [round, [name, fault, mayWork]] of FAULTS.entries()) {
+    await t.test(name, async (t) => {
+      const users = [...(rounds[round] ?? [])]
+      const next = () => users.shift() ?? 'spare'
+      const before = [await signIn(next()), await signIn(next()), await signIn(next())]
+      t.comment(`directory accounts before: ${describe(before)}`)
+      t.ok(before.every(({ status }) => status === 200))
+      if (fault === 'down') await slapd.stop()
+      else proxy.fault = fault
+
+      const all = await Promise.all(ways(system, admin, () => who(next())).map((ask) => ask()))
+      for (const [at, answer] of all.entries()) {
+        if (!mayWork) isAway(t, answer, `way ${at}`)
+        else t.ok(answer.ms < MAX_MS, `way ${at}: ${answer.status} in ${Math.round(answer.ms)} ms`)
+      }
+      const meanwhile = Promise.all(Array.from({ length: 20 }, () => signIn(next())))
+      const locals: Answered[] = []
+      const pulls: Answered[] = []
+      const refreshes: Answered[] = []
+      for (let count = 0; count < 20; count += 1) {
+        locals.push(await local())
+        pulls.push(await pull())
+        refreshes.push(await refreshed())
+      }
+      const away = await meanwhile
+      for (const answer of away) {
+        if (!mayWork) isAway(t, answer, 'one of many')
+        else t.equal(answer.status, 200)
+      }
+      t.comment(`directory accounts, 20 at once: ${describe(away)}`)
+      const again = [await signIn(next()), await signIn(next()), await signIn(next())]
+      t.comment(`directory accounts after those: ${describe(again)}`)
+      t.comment(`local accounts: ${describe(locals)}`)
+      t.comment(`pulls by a live token of a directory account: ${describe(pulls)}`)
+      t.comment(`refresh tokens of a directory account: ${describe(refreshes)}`)
+      for (const answer of [...locals, ...pulls, ...refreshes]) t.equal(answer.status, 200)
+      if (mayWork || fault === 'down') {
+        proxy.fault = 'none'
+        return
+      }
+
+      const one = next()
+      for (let count = 0; count < 25; count += 1) isAway(t, await signIn(one), 'one and the same')
+      // Longer than accounts go without being asked about.
+      await sleep(fault === 'reset' ? 7000 : 0)
+      t.equal((await pull()).status, 200, 'nothing is revoked by silence')
+      t.equal((await refreshed()).status, 200)
+      proxy.fault = 'none'
+      const begun = Date.now()
+      let back = await signIn(one)
+      while (back.status === 503 && Date.now() - begun < 40_000) {
+        await sleep(100)
+        back = await signIn(one)
+      }
+      t.equal(back.status, 200, 'no attempt was counted as a wrong password')
+      t.comment(`back ${((Date.now() - begun) / 1000).toFixed(1)} s after the directory`)
+    })
+  }
+})
+
+/** The form that asks for tokens by a refresh token. */
+async function offlineToken(system: System, { username, password }: Credentials): Promise<URLSearchParams> {
+  const form = { service: system.host, client_id: 'test' }
+  const body = new URLSearchParams({
+    ...form,
+    grant_type: 'password',
+    access_type: 'offline',
+    username,
+    password,
+  })
+  const response = await fetch(`${system.url}/auth/v2/token`, { method: 'POST', body })
+  const { refresh_token } = (await response.json()) as { refresh_token: string }
+  return new URLSearchParams({
+    ...form,
+    grant_type: 'refresh_token',
+    refresh_token,
+    scope: 'repository:team/app:pull',
+  })
+}

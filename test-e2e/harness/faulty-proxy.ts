@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Ending } from './beside.ts'
+
+/**
+ * What becomes of the bytes, both ways: they pass; each piece comes late by so many milliseconds; they go nowhere;
+ * connections are reset.
+ */
+export type Fault = 'none' | { readonly lateMs: number } | 'black-hole' | 'reset'
+
+export interface FaultyProxy {
+  readonly host: string
+  readonly port: number
+  /** Holds from now on, for connections that are open too. */
+  fault: Fault
+  /** Connections that were opened to it so far. */
+  readonly opened: number
+  /** All that clients have sent. */
+  readonly heard: Buffer
+  /** Ends the connections that are open, without a word. */
+  cut(): void
+}
+
+/** A TCP proxy before a server, on a loopback port of its own. */
+export async function startFaultyProxy(
+  ending: Ending,
+  target: { readonly host: string; readonly port: number },
+  host = '127.0.0.1',
+): Promise<FaultyProxy> {
+  const open = new Set<Socket>()
+  const heard: Buffer[] = []
+  let fault: Fault = 'none'
+  let opened = 0
+  const cut = () => {
+    for (const socket of open) socket.resetAndDestroy()
+  }
+  const keep = (socket: Socket) => {
+    open.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => open.delete(socket))
+    socket.setNoDelay(true)
+  }
+  const carry = (from: Socket, to: Socket) => {
+    from.on('data', async (bytes) => {
+      if (fault === 'black-hole') return
+      if (typeof fault === 'object') await sleep(fault.lateMs)
+      if (!to.destroyed) to.write(bytes)
+    })
+    from.on('close', () => {
+      if (fault !== 'black-hole') to.destroy()
+    })
+  }
+  const server = createServer((client) => {
+    opened += 1
+    keep(client)
+    if (fault === 'reset') return client.resetAndDestroy()
+    const upstream = connect(target)
+    keep(upstream)
+    client.on('data', (bytes: Buffer) => heard.push(bytes))
+    carry(client, upstream)
+    return carry(upstream, client)
+  })
+  await once(server.listen(0, host), 'listening')
+  ending.teardown(async () => {
+    server.close()
+    cut()
+    await once(server, 'close')
+  })
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    get fault() {
+      return fault
+    },
+    set fault(next) {
+      fault = next
+      if (fault === 'reset') cut()
+    },
+    get opened() {
+      return opened
+    },
+    get heard() {
+      return Buffer.concat(heard)
+    },
+    cut,
+  }
+}

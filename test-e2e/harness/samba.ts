@@ -1,0 +1,141 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Ending } from './beside.ts'
+import { runBeside } from './beside.ts'
+import type { Authority } from './certificates.ts'
+import { createAuthority } from './certificates.ts'
+import { ensureCommands, findCommand } from './debian-packages.ts'
+import { runCommand } from './run-command.ts'
+import type { TestDirectory } from './test-directory.ts'
+import { applyLdif, changeMember, line, record, replace } from './test-directory.ts'
+
+const BASE = 'DC=example,DC=com'
+const USERS = `CN=Users,${BASE}`
+const ADMINISTRATOR = { dn: `CN=Administrator,${USERS}`, password: 'Password-of-the-administrator-1' }
+const SERVICE = { dn: `CN=registry-manager,${USERS}`, password: 'Password-of-the-service-1' }
+const LOCKED_AFTER = 3
+/** What a domain controller is made of in Debian; a package's documentation folder tells that it is there. */
+const PACKAGES = [
+  'samba',
+  'samba-ad-provision',
+  'samba-dsdb-modules',
+  'samba-vfs-modules',
+  'python3-samba',
+  'winbind',
+]
+
+/** Why no domain controller can run here, or false when one can. */
+export async function sambaIsMissing(): Promise<string | false> {
+  const packages = Object.fromEntries(PACKAGES.map((name) => [`/usr/share/doc/${name}`, name]))
+  const others = { ldapmodify: 'ldap-utils', openssl: 'openssl', setpriv: 'util-linux' }
+  const missing = await ensureCommands({ ...packages, ...others })
+  return missing || (process.getuid?.() !== 0 && 'a domain controller needs root')
+}
+
+/**
+ * Starts an Active Directory domain controller (Samba) for the domain example.com, on its own ports of a loopback
+ * address that nobody else has.
+ */
+export async function startSamba(
+  ending: Ending,
+  given: { authority?: Authority } = {},
+): Promise<TestDirectory> {
+  const folder = await mkdtemp(join(tmpdir(), 'samba-'))
+  ending.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  const authority = given.authority ?? (await createAuthority(folder))
+  const [host, port] = [loopbackAddress(), 636]
+  const certificate = await authority.issue('dc1', ['DNS:dc1.example.com', `IP:${host}`, 'IP:127.0.0.1'])
+  const settings = {
+    interfaces: `${host}/8`,
+    'bind interfaces only': 'yes',
+    'server services': 'ldap, cldap, kdc, rpc, winbindd, ntp_signd',
+    'log file': join(folder, 'log'),
+    'pid directory': folder,
+    'ncalrpc dir': join(folder, 'ncalrpc'),
+    'winbindd socket directory': join(folder, 'winbindd'),
+    'ntp signd socket directory': join(folder, 'ntp'),
+    'tls keyfile': certificate.keyFile,
+    'tls certfile': certificate.certificateFile,
+    'tls cafile': authority.file,
+  }
+  const domain = ['--realm=EXAMPLE.COM', '--domain=EXAMPLE', '--host-name=dc1', '--server-role=dc']
+  const options = Object.entries(settings).map(([name, value]) => `--option=${name}=${value}`)
+  await runCommand(findCommand('samba-tool')!, [
+    'domain',
+    'provision',
+    ...domain,
+    '--dns-backend=NONE',
+    `--targetdir=${join(folder, 'domain')}`,
+    `--adminpass=${ADMINISTRATOR.password}`,
+    ...options,
+  ])
+  const config = join(folder, 'domain', 'etc', 'smb.conf')
+  const command = [findCommand('samba')!, '-i', '-M', 'prefork', '-s', config] as const
+  const { stop } = await runBeside(ending, [...command], { host, port, log: join(folder, 'output') })
+
+  const apply = (ldif: string) => applyLdif(`ldaps://${host}:${port}`, ADMINISTRATOR, ldif)
+  const personDn = (username: string) => `CN=${username},${USERS}`
+  const groupDn = (name: string) => `CN=${name},${USERS}`
+  const addUsers = (users: Readonly<Record<string, string>>) =>
+    apply(
+      Object.entries(users)
+        .map(([username, password]) => person(personDn(username), username, password))
+        .join(''),
+    )
+  await apply(replace(BASE, 'lockoutThreshold', String(LOCKED_AFTER)))
+  await addUsers({ 'registry-manager': SERVICE.password })
+  return {
+    host,
+    port,
+    url: `ldaps://${host}`,
+    caFile: authority.file,
+    baseDn: BASE,
+    service: SERVICE,
+    lockedAfter: LOCKED_AFTER,
+    personDn,
+    groupDn,
+    apply,
+    stop,
+    addUsers,
+    addGroup: (name, members) =>
+      apply(
+        record(groupDn(name), [
+          'changetype: add',
+          'objectClass: group',
+          `sAMAccountName: ${name}`,
+          ...members.map((member) => line('member', member)),
+        ]),
+      ),
+    addMember: (group, member) => apply(changeMember(groupDn(group), 'add', member)),
+    removeMember: (group, member) => apply(changeMember(groupDn(group), 'delete', member)),
+    setPassword: (username, password) => apply(replace(personDn(username), 'unicodePwd', quoted(password))),
+    // 512, a normal account, and 2, disabled. Source: MS-ADTS §2.2.16.
+    disable: (username) => apply(replace(personDn(username), 'userAccountControl', '514')),
+    // Some time of 2020. Source: MS-DTYP §2.3.3 (FILETIME).
+    expire: (username) => apply(replace(personDn(username), 'accountExpires', '132223104000000000')),
+    remove: (username) => apply(record(personDn(username), ['changetype: delete'])),
+  }
+}
+
+/** A person's record. */
+export function person(dn: string, username: string, password: string): string {
+  return record(dn, [
+    'changetype: add',
+    'objectClass: user',
+    line('sAMAccountName', username),
+    line('userPrincipalName', `${username}@example.com`),
+    'userAccountControl: 512',
+    line('unicodePwd', quoted(password)),
+  ])
+}
+
+/** A password as Active Directory takes it. Source: MS-ADTS §3.1.1.3.1.5.1. */
+function quoted(password: string): Buffer {
+  return Buffer.from(`"${password}"`, 'utf16le')
+}
+
+/** Test files that run side by side have other processes, and so other addresses; all of 127.0.0.0/8 is ours. */
+function loopbackAddress(): string {
+  return `127.${100 + (process.pid >> 16)}.${(process.pid >> 8) & 255}.${1 + ((process.pid & 255) % 254)}`
+}

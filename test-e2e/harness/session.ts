@@ -1,0 +1,47 @@
+import type { Test } from 'tap'
+import { runCommand } from './run-command.ts'
+import type { System } from './system.ts'
+
+interface Step {
+  readonly command: string
+  /** What is printed; `…` stands for anything. */
+  readonly output: string[]
+}
+
+/** The content of the first block of a kind, such as `console`, in a Markdown text. */
+export function blockOf(text: string, kind: string): string {
+  return new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\`$`, 'ms').exec(text)?.[1] ?? ''
+}
+
+/**
+ * Runs the session that a document shows, and compares what is printed. Its address is the system's. Answers how
+ * many commands there were.
+ */
+export async function runSession(
+  t: Test,
+  document: string,
+  { host }: System,
+  variables: Record<string, string>,
+): Promise<number> {
+  const steps = sessionOf(document)
+  for (const { command, output } of steps) {
+    const script = `${command.replaceAll('localhost:8500', host)} 2>&1 || true`
+    const { stdout } = await runCommand('sh', ['-c', script], { env: variables })
+    for (const line of output) t.match(stdout, toPattern(line.replaceAll('localhost:8500', host)), command)
+    if (output.length === 0) t.equal(stdout, '', command)
+  }
+  return steps.length
+}
+
+/** The session that a document shows, as commands with their output. */
+function sessionOf(document: string): Step[] {
+  return blockOf(document, 'console')
+    .split(/^\$ /m)
+    .slice(1)
+    .map((step) => step.trimEnd().split('\n'))
+    .map(([command = '', ...output]) => ({ command, output }))
+}
+
+function toPattern(line: string): RegExp {
+  return new RegExp(line.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('…', '.*'))
+}
