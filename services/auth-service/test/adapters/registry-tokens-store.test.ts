@@ -43,7 +43,12 @@ void onBothDatabases(t, async (t, db) => {
     t.strictSame(await tokens.findById(token.id), token)
     const { id, username, generation, enabled } = token
     t.strictSame(await tokens.findForSignIn('deploy-bot'), {
-      ...{ id, username, scopes, enabled, generation, expiresAt },
+      id,
+      username,
+      scopes,
+      enabled,
+      generation,
+      expiresAt,
       secrets: [{ hash: hashTokenSecret(password), until: null }],
     })
     t.equal(await tokens.findForSignIn('Deploy-Bot'), undefined, 'found in lower case')

@@ -111,12 +111,12 @@ t.test('repositories', async (t) => {
     metadata: { createdDate: TIME, lastPushedAt: TIME, artifactCount: 3, pullCount: 0, pushCount: 0 },
     properties: { name: 'team/app' },
   })
-  t.strictSame(body._links, { self: `${base}/repositories?offset=0&limit=100` })
+  t.strictSame(body['_links'], { self: `${base}/repositories?offset=0&limit=100` })
   t.strictSame(lastAsked(), { offset: '0', limit: '100', orderBy: '-lastPush' })
   const page = await get(`${registry}/repositories?offset=1&limit=1&orderBy=name&filter.name=a`)
   t.strictSame(lastAsked(), { offset: '1', limit: '1', orderBy: 'name', search: 'a' })
   const query = (offset: number) => `${base}/repositories?offset=${offset}&limit=1&orderBy=name&filter.name=a`
-  t.strictSame(page.body._links, { prev: query(0), self: query(1), next: query(2) })
+  t.strictSame(page.body['_links'], { prev: query(0), self: query(1), next: query(2) })
 })
 
 t.test('a repository by its name, percent-encoded into one segment', async (t) => {

@@ -224,7 +224,7 @@ t.test('pages', async (t) => {
   for (let page = 0; next !== '' && page < total; page += 1) {
     const body = (await ask({ url: next, as: 'root' })).json()
     seen.push(...body.items.map((item: { properties: { name: string } }) => item.properties.name))
-    next = body._links.next
+    next = body['_links'].next
   }
   t.equal(seen.length, total)
   t.strictSame(
@@ -232,7 +232,7 @@ t.test('pages', async (t) => {
     seen.toSorted((one, other) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1)),
   )
   const middle = (await api.list('?limit=2&offset=3')).json()
-  t.strictSame(middle._links, {
+  t.strictSame(middle['_links'], {
     next: `${api.base}?limit=2&offset=5`,
     previous: `${api.base}?limit=2&offset=1`,
     self: `${api.base}?limit=2&offset=3`,
@@ -262,7 +262,7 @@ t.test('what expires soon, the first to expire first', async (t) => {
   await api.make({ name: 'not-soon', expiryDate: inDays(9) })
   const soon = (await api.list('?filter.expiresWithin=604800&limit=1')).json()
   t.match(soon, { count: 1, total: 2, items: [{ properties: { name: 'soon-2' } }] })
-  const next = (await ask({ url: soon._links.next, as: 'root' })).json()
+  const next = (await ask({ url: soon['_links'].next, as: 'root' })).json()
   t.match(next, { count: 1, total: 2, items: [{ properties: { name: 'soon-5' } }] })
 })
 

@@ -1,0 +1,52 @@
+import type { Credentials, System } from './system.ts'
+import { basic } from './system.ts'
+
+export interface RegistryToken extends Credentials {
+  readonly id: string
+}
+
+export interface GivenScope {
+  readonly type: 'repository'
+  readonly name: string
+  readonly actions: readonly string[]
+}
+
+/** A scope, as the API takes it. */
+export function scope(name: string, ...actions: string[]): GivenScope {
+  return { type: 'repository', name, actions }
+}
+
+/** What the administrator does with registry tokens, over the API. */
+export async function registryTokens(system: System) {
+  const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
+  const call = async (method: string, path: string, body?: unknown) => {
+    const url = `${system.url}/containerregistries${path}`
+    const response = await fetch(url, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return text === '' ? undefined : JSON.parse(text)
+  }
+  const { items } = await call('GET', '/registries')
+  const registryId: string = items[0].id
+  const base = `/registries/${registryId}/tokens`
+  const credentialsIn = (answer: {
+    id: string
+    properties: { credentials: Credentials }
+  }): RegistryToken => ({
+    id: answer.id,
+    ...answer.properties.credentials,
+  })
+  return {
+    registryId,
+    make: async (name: string, scopes: readonly GivenScope[], more: object = {}) =>
+      credentialsIn(await call('POST', base, { properties: { name, scopes, ...more } })),
+    rotate: async (id: string, query = '') => credentialsIn(await call('PUT', `${base}/${id}${query}`)),
+    change: (id: string, fields: object) => call('PATCH', `${base}/${id}`, fields),
+    delete: (id: string) => call('DELETE', `${base}/${id}`),
+    get: (id: string) => call('GET', `${base}/${id}`),
+  }
+}

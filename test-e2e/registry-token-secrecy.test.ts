@@ -1,0 +1,71 @@
+import { readFile, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { registryTokens, scope } from './harness/registry-tokens.ts'
+import { pushSmallImage } from './harness/small-image.ts'
+import { basic, startSystem, tokenFor } from './harness/system.ts'
+
+/** The files below a folder in which a text stands; and how many were looked at. */
+async function search(folder: string, texts: readonly string[]) {
+  const [found, looked] = [[] as string[], [] as string[]]
+  for (const name of await readdir(folder, { recursive: true })) {
+    const path = join(folder, name)
+    if (!(await stat(path)).isFile()) continue
+    looked.push(name)
+    const content = await readFile(path)
+    if (texts.some((text) => content.includes(text))) found.push(name)
+  }
+  return { found, looked }
+}
+
+t.test("a registry token's password is in no log of any service, and in no file", async (t) => {
+  const system = await startSystem(t, { env: { LOG_LEVEL: 'trace' } })
+  const tokens = await registryTokens(system)
+  const token = await tokens.make('Quiet-One', [scope('*', 'pull', 'push', 'delete')])
+  const next = await tokens.rotate(token.id, '?overlap=3600')
+  for (const who of [token, next]) {
+    await pushSmallImage(system, who, 'team/app', 'v1')
+    const jwt = await tokenFor(system, who, 'repository:team/app:pull')
+    const doors = [
+      '/v2/_catalog',
+      '/v2/team/app/manifests/v1',
+      '/image-manager/api/v1/repositories',
+      '/user',
+      '/containerregistries/registries',
+    ]
+    for (const door of doors) {
+      for (const authorization of [basic(who), `Bearer ${jwt}`, `Bearer ${who.password}`]) {
+        const response = await fetch(system.url + door, { headers: { authorization } })
+        t.notOk((await response.text()).includes(who.password), `${door}: not in the answer`)
+      }
+    }
+  }
+  // Until it is written down that it was used, and then by a regular stop, which leaves nothing unwritten.
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if ('lastUsedDate' in (await tokens.get(token.id)).metadata) break
+    await sleep(200)
+  }
+  await system.stop()
+  const texts = [token, next].flatMap((who) => {
+    const auth = basic(who).slice('Basic '.length)
+    return [who.password, who.password.slice(4, 34), auth, Buffer.from(who.password).toString('hex')]
+  })
+  const output = system.output()
+  t.match(output, /"path":"\/v2\/team\/app\/manifests\/v1"/, 'there is a log')
+  t.strictSame(
+    texts.filter((text) => output.includes(text)),
+    [],
+    'the log',
+  )
+  const named = await search(system.dataDir, ['Quiet-One'])
+  t.ok(
+    named.found.some((name) => name.startsWith('database')),
+    'the token is in the database',
+  )
+  t.strictSame(
+    (await search(system.dataDir, texts)).found,
+    [],
+    `none of ${named.looked.length} files, the database among them`,
+  )
+})

@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { RegistryToken } from './harness/registry-tokens.ts'
+import { registryTokens, scope } from './harness/registry-tokens.ts'
+import { pushSmallImage } from './harness/small-image.ts'
+import type { System } from './harness/system.ts'
+import { basic, startSystem, tokenFor } from './harness/system.ts'
+
+/** How long anything may live on that should be dead. */
+const DEADLINE_MS = 5000
+const PULL = 'repository:team/app:pull'
+
+const statusOf = async (url: string, authorization: string) => {
+  const response = await fetch(url, { headers: { authorization } })
+  await response.arrayBuffer()
+  return response.status
+}
+
+/** The doors of the system, each asked with the same credentials over and over. */
+function doors(system: System, token: RegistryToken, jwt: string, identity: string) {
+  const manifest = `${system.url}/v2/team/app/manifests/v1`
+  const endpoint = `${system.url}/auth/v2/token?${new URLSearchParams({ scope: PULL })}`
+  const management = `${system.url}/image-manager/api/v1/repositories/team/app`
+  return {
+    'a live JWT at the proxy': () => statusOf(manifest, `Bearer ${jwt}`),
+    'Basic at the proxy': () => statusOf(manifest, basic(token)),
+    'Basic at the token endpoint': () => statusOf(endpoint, basic(token)),
+    'its identity token at the token endpoint': () => statusOf(endpoint, `Bearer ${identity}`),
+    'Basic at image management': () => statusOf(management, basic(token)),
+    'its identity token at image management': () => statusOf(management, `Bearer ${identity}`),
+  }
+}
+
+t.test('an ended registry token is dead within 5 seconds, everywhere', async (t) => {
+  const system = await startSystem(t)
+  const tokens = await registryTokens(system)
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const endings: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
+    disabled: (id) => tokens.change(id, { status: 'disabled' }),
+    deleted: (id) => tokens.delete(id),
+    expired: (id) => tokens.change(id, { expiryDate: new Date(Date.now() - 1000).toISOString() }),
+    rotated: (id) => tokens.rotate(id),
+    'rotated with an overlap that ends': (id) => tokens.rotate(id, '?overlap=1'),
+    'given other scopes': (id) => tokens.change(id, { scopes: [scope('lab/*', 'pull')] }),
+  }
+  for (const [what, end] of Object.entries(endings)) {
+    await t.test(what, async (t) => {
+      const token = await tokens.make(`is-${what.replaceAll(' ', '-')}`, [scope('team/*', 'pull')])
+      const [jwt, identity] = [await tokenFor(system, token, PULL), await tokenFor(system, token)]
+      const all = Object.entries(doors(system, token, jwt, identity))
+      for (const [door, ask] of all) t.equal(await ask(), 200, `${door} works before`)
+      await end(token.id)
+      const deadline = Date.now() + DEADLINE_MS + (what.includes('overlap') ? 1000 : 0)
+      const rescoped = what === 'given other scopes'
+      for (const [door, ask] of all) {
+        // With other scopes the password still signs in: it just permits nothing here.
+        const dead =
+          rescoped && door.startsWith('Basic')
+            ? door.includes('endpoint')
+              ? 200
+              : door.includes('proxy')
+                ? 403
+                : 404
+            : 401
+        let status = await ask()
+        while (status !== dead && Date.now() < deadline) {
+          await sleep(100)
+          status = await ask()
+        }
+        t.equal(status, dead, `${door} is dead`)
+      }
+    })
+  }
+})
+
+t.test('it expires by itself in that second, and so does every JWT of it', async (t) => {
+  const system = await startSystem(t)
+  const tokens = await registryTokens(system)
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const expires = Math.ceil(Date.now() / 1000) + 6
+  const token = await tokens.make('short', [scope('team/*', 'pull')], {
+    expiryDate: new Date(expires * 1000).toISOString(),
+  })
+  const [jwt, identity] = [await tokenFor(system, token, PULL), await tokenFor(system, token)]
+  const all = Object.entries(doors(system, token, jwt, identity))
+  for (const [door, ask] of all) t.equal(await ask(), 200, `${door} works before`)
+  await sleep(expires * 1000 - Date.now())
+  const deadline = Date.now() + DEADLINE_MS
+  for (const [door, ask] of all) {
+    let status = await ask()
+    while (status !== 401 && Date.now() < deadline) status = await ask()
+    t.equal(status, 401, `${door} is dead`)
+  }
+  t.match(await tokens.get(token.id), { metadata: { state: 'expired' } })
+})
