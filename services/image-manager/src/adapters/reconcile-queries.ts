@@ -1,11 +1,9 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { DELETED_TAG } from '../domain/free-tag.ts'
+import { PAGE_SIZE } from '../domain/in-pages.ts'
 
 export type ReconcileQueries = ReturnType<typeof createReconcileQueries>
-
-/** How many names are read at once. */
-const PAGE = 500
 
 /** How long a push may take until what became of it is asked, in seconds: the proxy waits 60 for the registry. */
 const ADMISSION_SECONDS = 90
@@ -33,7 +31,7 @@ export function createReconcileQueries(db: Database) {
         .where('repository_id', '=', idOf(repository))
         .where('name', '>', after)
         .orderBy('name')
-        .limit(PAGE)
+        .limit(PAGE_SIZE)
         .execute()
       return rows.map(({ name }) => name)
     },
@@ -60,7 +58,7 @@ export function createReconcileQueries(db: Database) {
           ),
         )
         .orderBy('digest')
-        .limit(PAGE)
+        .limit(PAGE_SIZE)
         .execute()
       return rows.map(({ digest }) => digest)
     },
@@ -85,7 +83,7 @@ export function createReconcileQueries(db: Database) {
           ),
         )
         .orderBy('digest')
-        .limit(PAGE)
+        .limit(PAGE_SIZE)
         .execute()
       return rows.map(({ digest }) => digest)
     },
@@ -131,7 +129,7 @@ export function createReconcileQueries(db: Database) {
         .where('created_at', '<', startedAt)
         .where((eb) => eb.or([eb('reconciled_at', 'is', null), eb('reconciled_at', '<', startedAt)]))
         .orderBy('name')
-        .limit(PAGE)
+        .limit(PAGE_SIZE)
         .execute()
       return rows.map(({ name }) => name)
     },
@@ -144,7 +142,7 @@ export function createReconcileQueries(db: Database) {
         .where('admitted_at', '<', ago(ADMISSION_SECONDS))
         .$if(after !== '', (query) => query.where('id', '>', after))
         .orderBy('id')
-        .limit(PAGE)
+        .limit(PAGE_SIZE)
         .execute()
       return rows.map(({ id }) => id)
     },

@@ -115,7 +115,6 @@ const CASES: readonly [string, keyof typeof STATES, Actor, Actor][] = [
   ['reconcile, and the deletion of a tag past the index', PAST, reconciles, untags],
   ['reconcile, and the deletion of the repository', KNOWN, reconciles, deletesAll],
   ['two of reconcile', PAST, reconciles, reconciles],
-  ['two of reconcile, and nothing there', LOST, reconciles, reconciles],
   ['a first push, and the deletion of its image', 'an empty repository', pushes(ONE, 'v1'), deletes],
   ['a push once more, and the deletion of its image', KNOWN, pushes(ONE, 'v1'), deletes],
   ['a push by another tag, and the deletion of its image', KNOWN, pushes(ONE, 'v2'), deletes],
