@@ -33,16 +33,33 @@ const NOT_NAMES = [
   '',
 ]
 
+/** What is answered of a user, or a problem instead. */
+interface User {
+  readonly namespaces: readonly string[]
+}
+
 function usersApi(system: System) {
-  return async (as: Credentials, method: string, path: string, parameters: Record<string, string> = {}) => {
+  const ask = async (
+    as: Credentials,
+    method: string,
+    path: string,
+    parameters: Record<string, string> = {},
+    left = 10,
+  ): Promise<{ status: number; body: User }> => {
     const response = await fetch(`${system.url}${path}`, {
       method,
       headers: { authorization: basic(as), 'content-type': 'application/x-www-form-urlencoded' },
       ...(method === 'GET' ? {} : { body: new URLSearchParams(parameters).toString() }),
     })
     const text = await response.text()
-    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+    if (response.status !== 503 || left === 0) {
+      return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as User }
+    }
+    // The directory is there, but the machine may be very busy.
+    await sleep(1000)
+    return ask(as, method, path, parameters, left - 1)
   }
+  return ask
 }
 
 /** Status of a pull, of an image that may not even be there: 401 is a refusal, whatever the image. */

@@ -1,11 +1,12 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { connectForTest } from './harness/connected-directory.ts'
+import { connectForTest, patient } from './harness/connected-directory.ts'
 import { directoryKinds } from './harness/directories.ts'
+import { startFaultyProxy } from './harness/faulty-proxy.ts'
 import * as samba from './harness/samba.ts'
 import * as slapd from './harness/slapd.ts'
 import type { TestDirectory } from './harness/test-directory.ts'
-import { replace, settingsFor } from './harness/test-directory.ts'
+import { record, replace, settingsFor } from './harness/test-directory.ts'
 
 const PASSWORDS = { alice: 'Password-of-alice-1', bob: 'Password-of-bob-1', carol: 'Password-of-carol-1' }
 const WRONG = 'Wrong-password-1'
@@ -16,6 +17,10 @@ const NOBODY = [
   ['alice,ou=people', 'alice+cn=x', '#alice', 'älice', 'alicé', '✱', '{username}', '$&', ''],
 ].flat()
 
+function connectPatiently(t: Test, settings: Record<string, string>) {
+  return patient(connectForTest(t, settings))
+}
+
 /** What both kinds do alike. */
 async function testPeople(t: Test, directory: TestDirectory) {
   const { personDn } = directory
@@ -24,7 +29,7 @@ async function testPeople(t: Test, directory: TestDirectory) {
   const settings = settingsFor(directory)
   const DIRECTORY_GROUP_MAP = JSON.stringify({ [directory.groupDn('developers')]: { namespaces: ['team'] } })
   const connect = (t: Test, change: Record<string, string> = {}) =>
-    connectForTest(t, { ...settings, DIRECTORY_GROUP_MAP, ...change })
+    connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP, ...change })
 
   await t.test('found, and verified by one search and one bind', async (t) => {
     const { find, verify, count } = connect(t)
@@ -107,7 +112,7 @@ async function testOpenLdap(t: Test, directory: TestDirectory) {
         )
         .join(''),
     )
-    const { find, verify } = connectForTest(t, settings)
+    const { find, verify } = connectPatiently(t, settings)
     for (const [at, name] of names.entries()) {
       t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
       t.match(await verify(name, `Password-${at}`), { outcome: 'verified' }, name)
@@ -115,10 +120,26 @@ async function testOpenLdap(t: Test, directory: TestDirectory) {
     }
   })
 
+  await t.test('referrals are not followed', async (t) => {
+    const elsewhere = await startFaultyProxy(t, directory)
+    await directory.apply(
+      record(`ou=elsewhere,${directory.baseDn}`, [
+        'changetype: add',
+        'objectClass: referral',
+        'objectClass: extensibleObject',
+        `ref: ldap://${elsewhere.host}:${elsewhere.port}/${directory.baseDn}`,
+      ]),
+    )
+    const { find } = connectPatiently(t, settings)
+    t.match(await find('carol'), { outcome: 'found' })
+    t.strictSame(await find('nobody'), { outcome: 'gone' })
+    t.equal(elsewhere.opened, 0)
+  })
+
   await t.test('two of one name: neither', async (t) => {
     const twin = `uid=carol,ou=groups,${directory.baseDn}`
     await directory.apply(slapd.person(twin, 'carol', PASSWORDS.carol))
-    const { find, verify } = connectForTest(t, settings)
+    const { find, verify } = connectPatiently(t, settings)
     t.strictSame(await find('carol'), { outcome: 'ambiguous' })
     t.match(await verify('carol', PASSWORDS.carol), { outcome: 'barred', looked: { outcome: 'ambiguous' } })
   })
@@ -126,7 +147,7 @@ async function testOpenLdap(t: Test, directory: TestDirectory) {
   await t.test('bound by a template', async (t) => {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settings
     const direct = { ...others, DIRECTORY_BIND_TEMPLATE: `uid={username},ou=people,${directory.baseDn}` }
-    const { verify, count } = connectForTest(t, direct)
+    const { verify, count } = connectPatiently(t, direct)
     t.match(await verify('alice', PASSWORDS.alice), {
       outcome: 'verified',
       person: { dn: directory.personDn('alice') },
@@ -138,7 +159,7 @@ async function testOpenLdap(t: Test, directory: TestDirectory) {
       t.not((await verify(name, PASSWORDS.alice)).outcome, 'verified', JSON.stringify(name))
 
     await directory.apply(replace(directory.personDn('alice'), 'mail', 'carol'))
-    const { verify: byMail } = connectForTest(t, { ...direct, DIRECTORY_USER_FILTER: '(sn={username})' })
+    const { verify: byMail } = connectPatiently(t, { ...direct, DIRECTORY_USER_FILTER: '(sn={username})' })
     t.match(await byMail('alice', PASSWORDS.alice), { outcome: 'verified' })
     await directory.apply(replace(directory.personDn('alice'), 'sn', 'mallory'))
     const mallory = slapd.person(directory.personDn('mallory'), 'mallory', 'Password-of-mallory')
@@ -156,7 +177,7 @@ async function testActiveDirectory(t: Test, directory: TestDirectory) {
     const names = ['p(a)r', 'am&p', 'ünï', 'c!d~e', 'do.t-$']
     const dnOf = (at: number) => String.raw`CN=Person\, ${at} (${at}),CN=Users,${directory.baseDn}`
     await directory.apply(names.map((name, at) => samba.person(dnOf(at), name, `Password-of-${at}`)).join(''))
-    const { find, verify } = connectForTest(t, settings)
+    const { find, verify } = connectPatiently(t, settings)
     for (const [at, name] of names.entries()) {
       t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
       t.match(await verify(name, `Password-of-${at}`), { outcome: 'verified' }, name)
@@ -168,7 +189,7 @@ async function testActiveDirectory(t: Test, directory: TestDirectory) {
     for (const name of ['alice', 'carol'])
       await directory.apply(replace(personDn(name), 'mail', 'us@example.com'))
     const byMail = { ...settings, DIRECTORY_USER_FILTER: '(&(objectClass=user)(mail={username}))' }
-    const { find, verify } = connectForTest(t, byMail)
+    const { find, verify } = connectPatiently(t, byMail)
     t.strictSame(await find('us@example.com'), { outcome: 'ambiguous' })
     for (const password of [PASSWORDS.alice, PASSWORDS.carol])
       t.match(await verify('us@example.com', password), {
@@ -187,7 +208,7 @@ async function testActiveDirectory(t: Test, directory: TestDirectory) {
       [groupDn('OUTER (all)')]: { namespaces: ['team'] },
       [groupDn('developers')]: { namespaces: ['other'] },
     })
-    const { verify, count } = connectForTest(t, { ...settings, DIRECTORY_GROUP_MAP })
+    const { verify, count } = connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP })
     const groups = [groupDn('outer (all)').toLowerCase()]
     t.match(await verify('carol', PASSWORDS.carol), { person: { groups } }, 'by two searches for a newcomer')
     t.equal(count('search ok'), 2)
@@ -203,7 +224,7 @@ async function testActiveDirectory(t: Test, directory: TestDirectory) {
 
   await t.test('bound by a principal name', async (t) => {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settings
-    const { verify, count } = connectForTest(t, {
+    const { verify, count } = connectPatiently(t, {
       ...others,
       DIRECTORY_BIND_TEMPLATE: '{username}@example.com',
     })
@@ -224,7 +245,7 @@ async function testActiveDirectory(t: Test, directory: TestDirectory) {
     ] as const) {
       await directory.apply(replace(personDn(name), 'userPrincipalName', `${principal}@corp.example`))
     }
-    const corp = connectForTest(t, { ...others, DIRECTORY_BIND_TEMPLATE: '{username}@corp.example' })
+    const corp = connectPatiently(t, { ...others, DIRECTORY_BIND_TEMPLATE: '{username}@corp.example' })
     for (const password of ['Password-of-dave-1', 'Password-of-erin-1'])
       t.not((await corp.verify('dave', password)).outcome, 'verified')
     t.equal(corp.count('bind ok'), 1, 'although the directory took the one password')

@@ -53,6 +53,8 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
     t.notOk(proxy.heard.includes(slapd.service.password))
 
     const readable = connectForTest(t, { ...plain, DIRECTORY_ALLOW_PLAINTEXT: 'true' })
+    readable.start()
+    t.match(readable.lines, [/^warn passwords travel readable/])
     t.match(await readable.verify('alice', PASSWORD), { outcome: 'verified' })
     t.ok(proxy.heard.includes(PASSWORD), 'without it they travel readable: only where that is allowed')
   })

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connectDirectory } from '../../services/auth-service/src/adapters/connect-directory.ts'
 import { readConfig } from '../../services/auth-service/src/config.ts'
 import type { DirectoryConfig } from '../../services/auth-service/src/directory-config.ts'
 import type { Directory } from '../../services/auth-service/src/domain/directory.ts'
+import { DirectoryAway } from '../../services/auth-service/src/domain/directory.ts'
 import type { Ending } from './beside.ts'
 
 export interface ConnectedForTest extends Pick<Directory, 'verify'> {
@@ -50,5 +52,23 @@ export function connectForTest(ending: Ending, settings: Readonly<Record<string,
     count: (operation) => counts.get(operation) ?? 0,
     lines,
     start,
+  }
+}
+
+/** The same, for tests in which the directory is there: on a machine that is very busy it may be too slow at first. */
+export function patient({ find, verify, ...others }: ConnectedForTest): ConnectedForTest {
+  const repeat = async <Result>(ask: () => Promise<Result>, left = 10): Promise<Result> => {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof DirectoryAway) || left === 0) throw error
+      await sleep(1000)
+      return repeat(ask, left - 1)
+    }
+  }
+  return {
+    ...others,
+    find: (...asked) => repeat(() => find(...asked)),
+    verify: (...asked) => repeat(() => verify(...asked)),
   }
 }

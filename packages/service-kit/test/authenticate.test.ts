@@ -56,6 +56,8 @@ t.test('a password is exchanged for a token', async (t) => {
   t.same(await withBasic(createPorts()), { outcome: 'refused' })
   const throttled = { outcome: 'throttled', retryAfterSeconds: 7 } as const
   t.same(await withBasic(createPorts({}, [throttled])), throttled)
+  const away = { outcome: 'unavailable', part: 'the directory' } as const
+  t.same(await withBasic(createPorts({}, [away])), away, 'nobody can judge it for now')
 })
 
 t.test('a remembered token that died is forgotten, and another one asked for', async (t) => {

@@ -1,6 +1,7 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { ask } from './fixtures/ask.ts'
+import { DIRECTORY_USER } from './fixtures/fake-auth-service.ts'
 import { basic, startProxy, until } from './fixtures/proxy.ts'
 
 const { port, auth, upstream, bearer, log } = await startProxy(t)
@@ -76,4 +77,21 @@ t.test('the log holds no password, no token and no query', async (t) => {
   ]) {
     t.notOk(lines.includes(secret), secret)
   }
+})
+
+t.test('one that a directory has, which is away: 503, and no word of a wrong password', async (t) => {
+  upstream.requests.length = 0
+  for (const [method, path] of [
+    ['GET', '/v2/'],
+    ['GET', '/v2/team/app/manifests/latest'],
+    ['POST', '/v2/team/app/blobs/uploads/'],
+  ] as const) {
+    const answer = await ask(port, path, { method, authorization: basic(DIRECTORY_USER, 'a-password') })
+    t.equal(answer.status, 503, path)
+    t.equal(answer.code, 'UNAVAILABLE')
+    t.match(String(answer.body), 'the directory is not answering')
+    t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
+    t.equal(answer.headers['www-authenticate'], undefined)
+  }
+  t.same(upstream.requests, [], 'nothing reaches the registry')
 })

@@ -68,6 +68,9 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
     directory,
     failure: servers.failure,
     start: () => {
+      if (!startTls && config.servers.some(({ tls }) => !tls)) {
+        log('warn', {}, 'passwords travel readable to the directory: DIRECTORY_ALLOW_PLAINTEXT is set')
+      }
       void greet()
       trials = setInterval(() => void tryAgain(), TRIAL_EVERY_MS)
     },

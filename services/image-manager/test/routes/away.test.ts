@@ -1,5 +1,6 @@
 import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
+import { DIRECTORY_USER } from '../fixtures/fake-auth-service.ts'
 import { BASE, startImageManager } from '../fixtures/image-manager.ts'
 
 const { ask, askFor, auth } = await startImageManager(t)
@@ -11,6 +12,17 @@ t.test('503 while auth-service is away', async (t) => {
   auth.down = false
   t.equal(answer.statusCode, 503)
   t.ok(answer.headers['retry-after'])
+})
+
+t.test('503 while the directory is away that has the password', async (t) => {
+  const authorization = `Basic ${btoa(`${DIRECTORY_USER}:a-password`)}`
+  for (const path of ['', '/team/app']) {
+    const answer = await ask(path, { headers: { authorization } })
+    t.equal(answer.statusCode, 503, path)
+    t.match(answer.json(), { detail: 'the directory is not answering' })
+    t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
+    t.equal(answer.headers['www-authenticate'], undefined, 'that is no wrong password')
+  }
 })
 
 t.test('503 while the database is away', async (t) => {

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
+import { pushSmallImage } from './harness/small-image.ts'
+import { basic, startSystem, tokenFor } from './harness/system.ts'
+import { settingsFor } from './harness/test-directory.ts'
+
+const ALICE = { username: 'alice', password: 'Password-of-alice-1' }
+
+t.test('without a service account', { skip: await slapdIsMissing() }, async (t) => {
+  const slapd = await startSlapd(t)
+  await slapd.addUsers({ alice: ALICE.password, bob: 'Password-of-bob-1' })
+  await slapd.addGroup('developers', [slapd.personDn('alice')])
+  const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settingsFor(slapd)
+  const env = {
+    ...others,
+    DIRECTORY_BIND_TEMPLATE: slapd.personDn('{username}'),
+    DIRECTORY_GROUP_MAP: JSON.stringify({ [slapd.groupDn('developers')]: { namespaces: ['team'] } }),
+    DIRECTORY_AUTO_CREATE: 'true',
+    DIRECTORY_REFRESH_SECONDS: '10',
+  }
+  const system = await startSystem(t, { env })
+  const form = new URLSearchParams({ username: 'bob', ad: 'true' })
+  const headers = { authorization: basic(system.admin) }
+  const made = await fetch(`${system.url}/user`, { method: 'POST', headers, body: form })
+  t.equal(made.status, 400, 'nobody can be looked up')
+  t.match(await made.json(), { field: 'ad', detail: /DIRECTORY_BIND_DN/ })
+
+  await pushSmallImage(system, ALICE, 'team/app', 'v1')
+  t.pass('an account of its own at the first sign-in')
+  const token = await tokenFor(system, ALICE, 'repository:team/app:pull')
+  const pull = async () => {
+    const response = await fetch(`${system.url}/v2/team/app/manifests/v1`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    await response.body?.cancel()
+    return response.status
+  }
+  t.equal(await pull(), 200)
+  const deadline = Date.now() + 20_000
+  while ((await pull()) === 200 && Date.now() < deadline) await sleep(100)
+  t.equal(await pull(), 401, 'nobody can be asked about: the sign-in ends by itself')
+  await tokenFor(system, ALICE, 'repository:team/app:pull')
+  t.pass('and the password opens another')
+})
