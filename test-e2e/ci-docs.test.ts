@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { ensureCommands } from './harness/debian-packages.ts'
+import { createDockerConfig, dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
+import { runCommand } from './harness/run-command.ts'
+import { basic, startSystem } from './harness/system.ts'
+
+/*
+ * docs/ci.md, command by command: the shell blocks as they stand, and of the two pipelines every command, with the
+ * variables that they are run with. Read as printed but for https and the host.
+ */
+const missing = (await dockerIsMissing()) || (await ensureCommands({ curl: 'curl', jq: 'jq' }))
+const page = readFileSync(new URL('../docs/ci.md', import.meta.url), 'utf8')
+
+/** The fenced blocks below a heading. */
+function blocksOf(heading: string, language: string): string[] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? ''
+  return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, name]) => name === language)
+    .map(([, , text]) => text ?? '')
+}
+
+/** What a pipeline runs: the value of `run:`, or the items of a list of commands. */
+function commandsOf(yaml: string): string[] {
+  const lines = yaml.split('\n').map((line) => line.trim())
+  const github = lines.flatMap((line) => /^- run: (.*)$/.exec(line)?.slice(1) ?? [])
+  const gitlab = lines.flatMap((line) => /^- ((?:echo|docker) .*)$/.exec(line)?.slice(1) ?? [])
+  return [...github, ...gitlab]
+}
+
+t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ci-docs-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const system = await startSystem(t)
+  const { env: engine, docker } = await startDockerEngine(t)
+  const { username, password } = system.admin
+  const sh = async (script: string, env: Record<string, string> = {}) => {
+    const here = script
+      .replaceAll('https://registry.example.com', system.url)
+      .replaceAll('registry.example.com', system.host)
+    const options = { cwd: folder, env: { ...engine, ADMIN: `${username}:${password}`, ...env } }
+    return (await runCommand('sh', ['-euc', here], options)).stdout
+  }
+  const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'))
+  const credentialsIn = async (name: string) =>
+    (await read(name)).properties.credentials as { username: string; password: string }
+  const statusOf = async (who: { username: string; password: string }) => {
+    const url = `${system.url}/auth/v2/token?scope=repository:team/app:pull`
+    return (await fetch(url, { headers: { authorization: basic(who) } })).status
+  }
+  await writeFile(join(folder, 'Dockerfile'), 'FROM scratch\nCOPY hello /\n')
+  await writeFile(join(folder, 'hello'), 'hello')
+
+  const [makeCi = '', makeCluster = ''] = blocksOf('Make the tokens', 'sh')
+  await t.test('make the tokens', async (t) => {
+    const printed = await sh(`${makeCi}\n${makeCluster}`)
+    const ci = await credentialsIn('team-ci.json')
+    t.equal(printed, `${ci.username}\n${ci.password}\n`)
+    t.match(ci, { username: 'team-ci', password: /^rmt_/ })
+    t.match(await read('cluster.json'), { properties: { name: 'cluster', scopes: [{ actions: ['pull'] }] } })
+  })
+  // The variables of the first block, for those that go on with them.
+  const variables = makeCi.split('\n\n')[0] ?? ''
+
+  const pipelines = [
+    { name: 'GitHub Actions', tag: 'abc123', count: 4 },
+    { name: 'GitLab CI', tag: 'def456', count: 4 },
+  ]
+  for (const { name, tag, count } of pipelines) {
+    await t.test(name, async (t) => {
+      const [yaml = ''] = blocksOf(name, 'yaml')
+      const commands = commandsOf(yaml)
+      t.equal(commands.length, count, 'all of its commands')
+      const image = /^ *IMAGE: (.*)$/m
+        .exec(yaml)?.[1]
+        ?.replace(/\$\{\{ github\.sha \}\}|\$CI_COMMIT_SHORT_SHA/, tag)
+      const ci = await credentialsIn('team-ci.json')
+      const env = {
+        DOCKER_CONFIG: await createDockerConfig(join(folder, tag)),
+        REGISTRY: system.host,
+        IMAGE: (image ?? '').replace('registry.example.com', system.host),
+        REGISTRY_USERNAME: ci.username,
+        REGISTRY_PASSWORD: ci.password,
+      }
+      for (const command of commands) await sh(command, env)
+      const tags = await fetch(`${system.url}/v2/team/app/tags/list`, {
+        headers: { authorization: basic(system.admin) },
+      })
+      t.ok(((await tags.json()) as { tags: string[] }).tags.includes(tag), 'the image is there')
+      t.notMatch(
+        await readFile(join(env.DOCKER_CONFIG, 'config.json'), 'utf8'),
+        system.host,
+        'and it logged out',
+      )
+    })
+  }
+
+  /** Whether docker pulls with a configuration, as a kubelet and a GitLab runner do. */
+  const pulls = async (configuration: string, name: string) => {
+    const config = await createDockerConfig(join(folder, name))
+    await writeFile(join(config, 'config.json'), configuration)
+    await docker(['pull', `${system.host}/team/app:abc123`], { env: { DOCKER_CONFIG: config } })
+  }
+  await t.test("GitLab's DOCKER_AUTH_CONFIG", async () => {
+    const [command = ''] = blocksOf('GitLab CI', 'sh')
+    await pulls(await sh(command), 'runner')
+  })
+
+  await t.test('Kubernetes', async (t) => {
+    const [command = ''] = blocksOf('Kubernetes', 'sh')
+    await sh(command)
+    const secret = await read('pull-secret.json')
+    t.match(secret, { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/dockerconfigjson' })
+    t.match(page, `imagePullSecrets: [{name: ${secret.metadata.name.replaceAll('.', '-')}}]`)
+    await pulls(Buffer.from(secret.data['.dockerconfigjson'], 'base64').toString(), 'kubelet')
+  })
+
+  await t.test('rotate, and what expires soon', async (t) => {
+    const [rotate = '', soon = ''] = blocksOf('Rotate', 'sh')
+    const before = await credentialsIn('team-ci.json')
+    t.equal(await statusOf(before), 200)
+    await sh(`${variables}\n${rotate}`)
+    const after = await credentialsIn('team-ci.json')
+    t.not(after.password, before.password)
+    t.strictSame([await statusOf(before), await statusOf(after)], [200, 200], 'both work')
+    t.equal(await sh(`${variables}\n${soon}`), '', 'nothing expires within two weeks')
+    const soonest = soon.replace('1209600', String(200 * 86_400))
+    t.match(await sh(`${variables}\n${soonest}`), /^cluster\t\d{4}-\d\d-\d\dT/, 'but in half a year')
+  })
+
+  await t.test('a password got out', async (t) => {
+    const [replace = '', find = ''] = blocksOf('A password got out', 'sh')
+    const before = await credentialsIn('team-ci.json')
+    const found = (await sh(find)).split('\n')
+    t.ok(found.includes('./team-ci.json') && found.includes('./cluster.json'), 'the search finds passwords')
+    t.notOk(found.includes('./hello'))
+    const id = (await read('team-ci.json')).id as string
+    await sh(`${variables}\nID=${id}\n${replace}`)
+    const after = await credentialsIn('team-ci.json')
+    const deadline = Date.now() + 5000
+    while ((await statusOf(before)) !== 401 && Date.now() < deadline) await sleep(100)
+    t.strictSame([await statusOf(before), await statusOf(after)], [401, 200])
+  })
+
+  t.strictSame(
+    [...page.matchAll(/^```(\w*)/gm)].map(([, language]) => language).filter((language) => language !== ''),
+    ['sh', 'sh', 'yaml', 'yaml', 'sh', 'sh', 'sh', 'sh', 'sh', 'sh'],
+    'no block of the page was left out',
+  )
+})
