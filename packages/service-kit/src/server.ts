@@ -18,8 +18,16 @@ export interface ServerOptions {
   readonly logStream?: { write(line: string): void }
 }
 
-/** Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. */
-export const HTTP_LIMITS = { headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }
+/**
+ * Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. And a head in bytes:
+ * more than the ingress takes, which refuses longer ones in the words of the API that was asked.
+ */
+export const HTTP_LIMITS = {
+  headersTimeout: 30_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 75_000,
+  maxHeaderSize: 40 * 1024,
+}
 /** A connection on which nothing moved for so long is given up. Closing a large upload is quiet for a while. */
 export const IDLE_MS = 900_000
 
