@@ -1,5 +1,6 @@
 export * from './config.ts'
 export * from './credentials.ts'
+export * from './drain.ts'
 export * from './error-handler.ts'
 export * from './http-client.ts'
 export * from './internal-api.ts'

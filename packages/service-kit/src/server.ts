@@ -13,6 +13,8 @@ export interface ServerOptions {
   /** How errors outside of any route are told. */
   readonly format?: ProblemFormat
   readonly whoIsAway?: WhoIsAway
+  /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For is believed; nobody's when left out. */
+  readonly trustedProxies?: string
   readonly metrics: Metrics
   /** Where log lines go; standard output when left out. */
   readonly logStream?: { write(line: string): void }
@@ -40,6 +42,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: logger(name, options),
     bodyLimit: options.bodyLimit ?? 64 * 1024,
+    trustProxy: options.trustedProxies ?? false,
     http: HTTP_LIMITS,
     requestTimeout: HTTP_LIMITS.requestTimeout,
     keepAliveTimeout: HTTP_LIMITS.keepAliveTimeout,

@@ -87,7 +87,7 @@ export async function createAuthService(
 
   const metrics = createMetrics('auth-service')
   const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
-  const publicApp = createServer(server)
+  const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   await publicApp.register(jwks, { keys })
   await publicApp.register(token, { ...shared, service, aliases, issuer, refreshTokens })
   await publicApp.register(users, { ...shared, users: usersStore })

@@ -1,3 +1,4 @@
+import type { ListenOptions } from '@registry-manager/service-kit'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
@@ -40,6 +41,9 @@ const schema = Type.Object({
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
+  TRUSTED_PROXIES: settings.trustedProxies,
+  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
+  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -55,14 +59,12 @@ export interface AuthServiceConfig {
   readonly administrator: { readonly username: string; readonly password: string | undefined }
   readonly imageManagerUrl: string
   readonly serviceCredential: string
+  readonly trustedProxies?: string
   readonly logLevel: string
 }
 
 /** What only `main.ts` needs: where to listen and what to open. */
-export interface AuthServiceSurroundings {
-  readonly host: string
-  readonly port: number
-  readonly internalPort: number
+export interface AuthServiceSurroundings extends ListenOptions {
   readonly databaseUrl: string
   readonly signingKeysDir: string
 }
@@ -79,12 +81,15 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
+      trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },
     {
       host: values.HOST,
       port: values.PORT,
       internalPort: values.INTERNAL_PORT,
+      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
+      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
       databaseUrl: values.DATABASE_URL,
       signingKeysDir: values.SIGNING_KEYS_DIR,
     },

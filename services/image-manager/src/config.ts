@@ -1,3 +1,4 @@
+import type { ListenOptions } from '@registry-manager/service-kit'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
@@ -11,6 +12,9 @@ const schema = Type.Object({
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
   REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
   SERVICE_CREDENTIAL: settings.serviceCredential,
+  TRUSTED_PROXIES: settings.trustedProxies,
+  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
+  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -22,14 +26,12 @@ export interface ImageManagerConfig {
   readonly authServiceUrl: string
   readonly registryUrl: string
   readonly serviceCredential: string
+  readonly trustedProxies?: string
   readonly logLevel: string
 }
 
 /** What only `main.ts` needs: where to listen and what to open. */
-export interface ImageManagerSurroundings {
-  readonly host: string
-  readonly port: number
-  readonly internalPort: number
+export interface ImageManagerSurroundings extends ListenOptions {
   readonly databaseUrl: string
 }
 
@@ -45,12 +47,15 @@ export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageMa
       authServiceUrl: values.AUTH_SERVICE_URL,
       registryUrl: values.REGISTRY_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
+      trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },
     {
       host: values.HOST,
       port: values.PORT,
       internalPort: values.INTERNAL_PORT,
+      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
+      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
       databaseUrl: values.DATABASE_URL,
     },
   ]
