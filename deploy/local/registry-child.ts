@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Running } from './child.ts'
 import { freePort } from './free-port.ts'
 
 const CONFIG = join(dirname(dirname(fileURLToPath(import.meta.url))), 'registry', 'config.yml')
@@ -21,6 +22,8 @@ export interface RegistryChildOptions {
   /** Folder of the images. */
   readonly folder: string
   readonly httpSecret: string
+  /** Loopback port; a free one when left out. */
+  readonly port?: number
   readonly realm: string
   readonly service: string
   readonly issuer: string
@@ -30,16 +33,14 @@ export interface RegistryChildOptions {
   readonly onDeath: (reason: string) => void
 }
 
-export interface RegistryChild {
+export interface RegistryChild extends Running {
   readonly url: string
-  readonly pid: number
-  stop(): Promise<void>
 }
 
 /** Runs the registry beside this process, on a loopback port of its own. Throws when it does not serve. */
 export async function startRegistry(options: RegistryChildOptions): Promise<RegistryChild> {
   mkdirSync(options.folder, { recursive: true })
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const child = spawnRegistry(options, port)
   let words = ''
   child.stderr?.on('data', (chunk: Buffer) => (words = (words + chunk.toString()).slice(-4000)))

@@ -2,7 +2,7 @@ import type { ListenOptions } from '@registry-manager/service-kit'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
-const schema = Type.Object({
+export const schema = Type.Object({
   HOST: settings.host,
   PORT: settings.port(8002),
   INTERNAL_PORT: settings.internalPort(9002),
