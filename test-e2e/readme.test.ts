@@ -35,12 +35,14 @@ t.test("the README's session, as printed", { skip: missing }, async (t) => {
 
   const steps = sessionOf(readFileSync(new URL('../README.md', import.meta.url), 'utf8'))
   t.ok(steps.length >= 8, 'the README shows a session')
+  /** Read as said of this system. */
+  const here = (text: string) =>
+    text.replaceAll('http://localhost:8500', system.url).replaceAll('localhost:8500', system.host)
   const variables = { ...env, PASSWORD: system.admin.password, JANES: 'a-password-of-janes' }
   for (const { command, output } of steps) {
-    const script = `${command.replaceAll('localhost:8500', system.host)} 2>&1 || true`
+    const script = `${here(command)} 2>&1 || true`
     const { stdout } = await runCommand('sh', ['-c', script], { env: variables })
-    for (const line of output)
-      t.match(stdout, toPattern(line.replaceAll('localhost:8500', system.host)), command)
+    for (const line of output) t.match(stdout, toPattern(here(line)), command)
     if (output.length === 0) t.equal(stdout, '', command)
   }
 })

@@ -48,7 +48,7 @@ export async function startChild(
       resolve()
     }
     child.on('error', (error) => end(error.message))
-    child.on('exit', (code, signal) => end(`exit ${code ?? signal}`))
+    child.on('exit', (code, signal) => end(signal ?? `exit ${code}`))
   })
   let stopping = false
   const stop = async () => {

@@ -55,7 +55,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
       realm,
       service,
       issuer,
-      onDeath: (reason) => void endWith(reason),
+      onDeath: (how) => void endWith(`the registry beside us ended (${how})`),
     })
     atEnd(registry.stop)
     return registry.url

@@ -7,14 +7,18 @@ export async function freePort(): Promise<number> {
   return takePort(0)
 }
 
+const given = new Set<number>()
+
 /**
- * A loopback port that nobody listens on, and that no outgoing connection will be given either: it can be listened
+ * A loopback port that nobody listens on, that was not answered before, and that no outgoing connection will be given either: it can be listened
  * on again after a restart. Source: Linux' ip_local_port_range, from 32768; IANA's, from 49152.
  */
 export async function lastingPort(): Promise<number> {
   for (;;) {
-    const port = await takePort(randomInt(20_000, 32_000)).catch(() => undefined)
-    if (port !== undefined) return port
+    const port = randomInt(10_000, 32_000)
+    const isTaken = given.has(port) || (await takePort(port).catch(() => undefined)) === undefined
+    given.add(port)
+    if (!isTaken) return port
   }
 }
 

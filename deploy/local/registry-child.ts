@@ -29,7 +29,7 @@ export interface RegistryChildOptions {
   readonly issuer: string
   /** The authority's certificate, a file. */
   readonly authority: string
-  /** Called when it ends without having been told to. */
+  /** Called with how it ended, when it ends without having been told to. */
   readonly onDeath: (reason: string) => void
 }
 
@@ -47,7 +47,7 @@ export async function startRegistry(options: RegistryChildOptions): Promise<Regi
   let stopping = false
   let ended: string | undefined
   child.on('error', (error) => (ended ??= error.message))
-  child.on('exit', (code, signal) => (ended ??= `exit ${code ?? signal}: ${lastLine(words)}`))
+  child.on('exit', (code, signal) => (ended ??= signal ?? `exit ${code}: ${lastLine(words)}`))
 
   const url = `http://127.0.0.1:${port}`
   const deadline = Date.now() + START_MS
@@ -60,7 +60,7 @@ export async function startRegistry(options: RegistryChildOptions): Promise<Regi
     await sleep(25)
   }
   child.on('exit', () => {
-    if (!stopping) options.onDeath(`the registry beside us ended (${ended})`)
+    if (!stopping) options.onDeath(ended ?? '')
   })
   return {
     url,
