@@ -12,11 +12,22 @@ const MIGRATIONS = {
 
 /**
  * Brings the schema to this version. Safe to call from several processes at once: one works, the others wait.
- * Answers the names of the migrations that it ran; throws the first one's error, with all of it undone.
+ * A schema of a later version is left as it is. Answers the names of the migrations that it ran; throws the
+ * first one's error, with all of it undone.
  */
 export async function migrateToLatest(db: Database): Promise<readonly string[]> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
-  const { error, results = [] } = await migrator.migrateToLatest()
+  if ((await pendingMigrations(db)).length === 0) return []
+  const { error, results = [] } = await migratorOf(db).migrateToLatest()
   if (error !== undefined) throw error
   return results.map(({ migrationName }) => migrationName)
+}
+
+/** The names of this version's migrations that the database has not seen. */
+export async function pendingMigrations(db: Database): Promise<readonly string[]> {
+  const known = await migratorOf(db).getMigrations()
+  return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
+}
+
+function migratorOf(db: Database): Migrator {
+  return new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
 }
