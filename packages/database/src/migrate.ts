@@ -1,10 +1,12 @@
-import { Migrator } from 'kysely/migration'
+import { sql } from 'kysely'
+import type { Migration, MigrationResultSet } from 'kysely/migration'
+import { Migrator, NO_MIGRATIONS } from 'kysely/migration'
 import type { Database } from './connect.ts'
 import * as accounts from './migrations/2026-11-21-accounts.ts'
 import * as index from './migrations/2026-11-21-index.ts'
 import * as sha512 from './migrations/2026-11-21-sha512.ts'
 
-const MIGRATIONS = {
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
   '2026-11-21-index': index,
   '2026-11-21-sha512': sha512,
@@ -17,9 +19,30 @@ const MIGRATIONS = {
  */
 export async function migrateToLatest(db: Database): Promise<readonly string[]> {
   if ((await pendingMigrations(db)).length === 0) return []
-  const { error, results = [] } = await migratorOf(db).migrateToLatest()
-  if (error !== undefined) throw error
-  return results.map(({ migrationName }) => migrationName)
+  return namesOf(await migratorOf(db).migrateToLatest())
+}
+
+/** Brings an empty database to the schema that exactly these migrations make. */
+export async function migrateThrough(db: Database, migrations: readonly string[]): Promise<void> {
+  const last = migrations.toSorted().at(-1)
+  if (last !== undefined) namesOf(await migratorOf(db).migrateTo(last))
+}
+
+/** Takes the whole schema away, and all that it holds. */
+export async function migrateDown(db: Database): Promise<void> {
+  namesOf(await migratorOf(db).migrateTo(NO_MIGRATIONS))
+}
+
+export function isKnownMigration(name: string): boolean {
+  return Object.hasOwn(MIGRATIONS, name)
+}
+
+/** The names of all migrations that the database has seen, a later version's among them. */
+export async function finishedMigrations(db: Database): Promise<readonly string[]> {
+  const there = await sql`select from pg_class where oid = to_regclass('kysely_migration')`.execute(db)
+  if (there.rows.length === 0) return []
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)
+  return rows.map(({ name }) => name)
 }
 
 /** The names of this version's migrations that the database has not seen. */
@@ -30,4 +53,9 @@ export async function pendingMigrations(db: Database): Promise<readonly string[]
 
 function migratorOf(db: Database): Migrator {
   return new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
+}
+
+function namesOf({ error, results = [] }: MigrationResultSet): readonly string[] {
+  if (error !== undefined) throw error
+  return results.map(({ migrationName }) => migrationName)
 }
