@@ -1,5 +1,5 @@
 import { webcrypto } from 'node:crypto'
-import { rename, writeFile } from 'node:fs/promises'
+import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it, and before itself.
 import 'reflect-metadata'
@@ -74,10 +74,16 @@ export async function issueLeaf(
   return { certificate: leaf.toString('pem'), key: await privatePem(keys) }
 }
 
-/** Writes a file whole: a reader sees the old one or the new one. Only its owner can read it. */
-export async function replaceFile(folder: string, name: string, content: string): Promise<void> {
+/** Writes a file whole: a reader sees the old one or the new one. Only its owner can read it, unless told otherwise. */
+export async function replaceFile(
+  folder: string,
+  name: string,
+  content: string,
+  mode = 0o600,
+): Promise<void> {
   const temporary = join(folder, `.${name}.${process.pid}`)
   await writeFile(temporary, content, { mode: 0o600 })
+  await chmod(temporary, mode)
   await rename(temporary, join(folder, name))
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createAuthority, issueLeaf, replaceFile } from './certificates.ts'
 
@@ -37,15 +37,17 @@ export async function createSigningKeys(folder: string): Promise<boolean> {
 /**
  * Moves every key on by one: current becomes retired, next becomes current, a new one next. Running services
  * notice by themselves; wait for a token's life between two rotations, or the first one's tokens end early.
+ * Who could read the current key can read the new ones.
  */
 export async function rotateSigningKeys(folder: string): Promise<void> {
   const [current, next] = await Promise.all(
     [KEY_FILES.current, KEY_FILES.next].map((name) => readFile(join(folder, name), 'utf8')),
   )
   const coming = await issueSigner(folder)
-  await replaceFile(folder, KEY_FILES.retired, current ?? '')
-  await replaceFile(folder, KEY_FILES.current, next ?? '')
-  await replaceFile(folder, KEY_FILES.next, coming)
+  const mode = (await stat(join(folder, KEY_FILES.current))).mode & 0o777
+  await replaceFile(folder, KEY_FILES.retired, current ?? '', mode)
+  await replaceFile(folder, KEY_FILES.current, next ?? '', mode)
+  await replaceFile(folder, KEY_FILES.next, coming, mode)
 }
 
 async function issueSigner(folder: string): Promise<string> {
