@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import t from 'tap'
+import { ensureTls } from '../deploy/local/stack/tls.ts'
 import { COMPOSE_COMMANDS, type ComposeSystem, startCompose } from './harness/compose.ts'
 import { IMAGE_COMMANDS, buildImage, buildStandIns, makeBaseImages } from './harness/container-images.ts'
 import { ensureCommands } from './harness/debian-packages.ts'
@@ -30,6 +31,7 @@ t.test('the image, and all of it by compose', { skip: missing }, async (t) => {
   await t.test('containers are shut in', (t) => areShutIn(t, system, engine))
   await t.test('docker pushes and pulls', (t) => pushAndPull(t, system, engine))
   await t.test('keys rotate while it runs', (t) => keysRotate(t, system))
+  await t.test('a renewed certificate is served', (t) => certificateIsRenewed(t, system))
   await t.test('the database is backed up and restored', (t) => backUpAndRestore(t, system))
   await t.test('services stop when they are told to', (t) => stopWhenTold(t, system, engine))
 })
@@ -138,6 +140,25 @@ async function keysRotate(t: Test, system: ComposeSystem) {
   t.not(await signingKey(system), before)
   const manifest = await system.curl('/v2/team/app/manifests/1', '-u', 'jane:a-password-of-janes')
   t.match(JSON.parse(manifest), { layers: [{}, {}] }, 'and the registry takes it')
+}
+
+async function certificateIsRenewed(t: Test, { secrets, host }: ComposeSystem) {
+  const served = async () => {
+    const script = `echo | openssl s_client -connect ${host} 2>/dev/null | openssl x509 -noout -serial`
+    return (await runCommand('sh', ['-c', script])).stdout
+  }
+  const before = await served()
+  const renewed = await mkdtemp(join(tmpdir(), 'renewed-'))
+  t.teardown(() => rm(renewed, { recursive: true, force: true }))
+  await ensureTls(renewed, ['localhost'])
+  // In place: a file that is mounted by itself stays what it was when another takes its place.
+  for (const name of ['server.crt', 'server.key']) {
+    await writeFile(join(secrets, 'tls', name), await readFile(join(renewed, name)))
+  }
+  const deadline = Date.now() + 60_000
+  while ((await served()) === before && Date.now() < deadline) await sleep(500)
+  t.match(await served(), /^serial=/)
+  t.not(await served(), before)
 }
 
 async function backUpAndRestore(t: Test, { containers }: ComposeSystem) {

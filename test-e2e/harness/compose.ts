@@ -49,8 +49,10 @@ export async function startCompose(
   const host = `localhost:${httpsPort}`
   await runCommand(process.execPath, [MAKE_SECRETS, secrets], { env: { PUBLIC_HOST: host } })
 
-  // It looks for the engine in this process's environment, and would start a helper of its own, which cannot be had.
-  Object.assign(process.env, engine.env, { TESTCONTAINERS_RYUK_DISABLED: 'true' })
+  // It looks for the engine in this process's environment, would start a helper of its own, which cannot be had, and
+  // ask for a network that the engine is run without.
+  const settings = { TESTCONTAINERS_RYUK_DISABLED: 'true', TESTCONTAINERS_HOST_OVERRIDE: 'localhost' }
+  Object.assign(process.env, engine.env, settings)
   const { DockerComposeEnvironment, Wait } = await import('testcontainers')
   const executable = { executablePath: findCommand('docker-compose'), standalone: true } as const
   const environment = await new DockerComposeEnvironment(folder, 'compose.yaml')
