@@ -1,4 +1,4 @@
-import { READERS } from './schemas.ts'
+import { READERS, SERVICES } from './schemas.ts'
 import { replaceBetween, settingsTable } from './table.ts'
 
 /** Where the settings are documented. */
@@ -7,5 +7,10 @@ export const SETTINGS_DOCUMENT = new URL('../../docs/settings.md', import.meta.u
 /** That document with the table that the schemas make now. */
 export function withTable(document: string): string {
   const [begin, end] = ['<!-- made by npm run docs:settings -->', '<!-- made until here -->']
-  return replaceBetween(document, begin, end, settingsTable(READERS))
+  return replaceBetween(
+    document,
+    begin,
+    end,
+    settingsTable(READERS, { name: 'services', readers: Object.keys(SERVICES) }),
+  )
 }

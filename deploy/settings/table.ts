@@ -12,15 +12,27 @@ interface Setting {
 }
 
 /**
- * The table of all settings, in Markdown: a line for each variable, in the order in which the schemas name them.
- * Of several descriptions the first is taken.
+ * The table of all settings, in Markdown: a line for each variable, in the order in which the schemas name them. Of
+ * several descriptions the first is taken; what has none is no setting for people. Readers that make up `group` are
+ * called by its name.
  */
-export function settingsTable(readers: Readonly<Record<string, SettingsSchema>>): string {
-  const lines = [...settingsByName(readers)].map(([name, settings]) => {
-    const description = settings.find((setting) => setting.description !== undefined)?.description ?? ''
-    const who = settings.length === Object.keys(readers).length ? 'all' : namesOf(settings).join(', ')
-    return `| \`${name}\` | ${defaultsOf(settings)} | ${who} | ${escape(description)} |`
-  })
+export function settingsTable(
+  readers: Readonly<Record<string, SettingsSchema>>,
+  group: { readonly name: string; readonly readers: readonly string[] } = { name: '', readers: [] },
+): string {
+  const namesOf = (settings: readonly Setting[]) => {
+    const names = new Set(settings.map(({ reader }) => reader))
+    const all = group.readers.length > 0 && group.readers.every((reader) => names.has(reader))
+    const own = [...names].filter((name) => !all || !group.readers.includes(name))
+    return [...(all ? [group.name] : []), ...own].join(', ')
+  }
+  const lines: string[] = []
+  for (const [name, settings] of settingsByName(readers)) {
+    const description = settings.find((setting) => setting.description !== undefined)?.description
+    if (description === undefined) continue
+    const defaults = defaultsOf(settings, namesOf)
+    lines.push(`| \`${name}\` | ${defaults} | ${namesOf(settings)} | ${escape(description)} |`)
+  }
   return ['| name | default | who | |', '|---|---|---|---|', ...lines].join('\n')
 }
 
@@ -44,17 +56,13 @@ function settingsByName(readers: Readonly<Record<string, SettingsSchema>>): Map<
 }
 
 /** `8001`, or `8001` auth-service, `8002` image-manager where they differ. */
-function defaultsOf(settings: readonly Setting[]): string {
+function defaultsOf(settings: readonly Setting[], namesOf: (settings: readonly Setting[]) => string): string {
   const readersOf = Map.groupBy(settings, ({ required, default: value }) => {
     if (required) return 'required'
     return value === undefined || value === '' ? '–' : `\`${value}\``
   })
   if (readersOf.size === 1) return [...readersOf.keys()].join('')
-  return [...readersOf].map(([value, own]) => `${value} ${namesOf(own).join(', ')}`).join('; ')
-}
-
-function namesOf(settings: readonly Setting[]): string[] {
-  return settings.map(({ reader }) => (reader.includes(' ') ? `\`${reader}\`` : reader))
+  return [...readersOf].map(([value, own]) => `${value} ${namesOf(own)}`).join('; ')
 }
 
 function escape(text: string): string {

@@ -28,7 +28,7 @@ export const schema = Type.Object({
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
-  NGINX_BINARY: Type.String(),
+  NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
   NGINX_LIBRARIES: Type.Optional(Type.String()),
   POSTGRES_BINARIES: Type.Optional(Type.String()),
   POSTGRES_LIBRARIES: Type.Optional(Type.String()),
