@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { pushSmallImage } from './harness/small-image.ts'
-import { START, basic, startSystem } from './harness/system.ts'
+import { pushSmallImage } from '../harness/small-image.ts'
+import { START, basic, startEmbedded } from '../harness/system.ts'
 
 /** Runs `npm start`'s program until it ends by itself. */
 async function startAndEnd(env: Record<string, string>) {
@@ -31,7 +31,7 @@ async function processesOf(folder: string): Promise<number[]> {
 t.test('a restart finds everything again, and shows no password', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
-  const first = await startSystem(t, { dataDir })
+  const first = await startEmbedded(t, { dataDir })
   t.match(first.output(), /password .*shown this once/)
   t.match(first.output(), /docker login .*docker tag .*docker push .*curl .*\/user/s, 'four commands to copy')
   const jane = await first.createUser('jane', ['team'])
@@ -39,7 +39,7 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
   t.equal(await first.stop(), 0)
   t.strictSame(await processesOf(dataDir), [], 'the registry beside it ended too')
 
-  const again = await startSystem(t, { dataDir, admin: first.admin })
+  const again = await startEmbedded(t, { dataDir, admin: first.admin })
   t.notMatch(again.output(), /shown this once/)
   const headers = { authorization: basic(jane) }
   const pull = await fetch(`${again.url}/v2/team/app/manifests/v1`, { headers })
@@ -47,7 +47,7 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
 })
 
 t.test('it stops within 5 s while a client is in the middle of an upload', async (t) => {
-  const system = await startSystem(t)
+  const system = await startEmbedded(t)
   const headers = { authorization: basic(system.admin) }
   const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
   let stopped = false
@@ -74,7 +74,7 @@ t.test('it stops within 5 s while a client is in the middle of an upload', async
 })
 
 t.test('what keeps it from starting is told in one line', async (t) => {
-  const system = await startSystem(t)
+  const system = await startEmbedded(t)
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
   const file = join(dataDir, 'a-file')
@@ -112,7 +112,7 @@ t.test('what keeps it from starting is told in one line', async (t) => {
 })
 
 t.test('a registry that dies ends it, with one line', async (t) => {
-  const system = await startSystem(t)
+  const system = await startEmbedded(t)
   const [registry] = await processesOf(system.dataDir)
   if (registry === undefined) throw new Error('there is no registry process')
   process.kill(registry, 'SIGKILL')
