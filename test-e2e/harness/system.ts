@@ -99,7 +99,8 @@ export async function startStack(t: Test, options: SystemOptions = {}): Promise<
   const system = await run(t, STACK, where, { ...options, env })
   const authority = join(system.dataDir, 'tls', 'ca.crt')
   setDefaultCACertificates([...getCACertificates(), await readFile(authority, 'utf8')])
-  process.env['SSL_CERT_FILE'] = authority
+  // Go's and OpenSSL's programs, and curl.
+  for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE']) process.env[name] = authority
   return { ...system, authority }
 }
 
