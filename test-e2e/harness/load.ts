@@ -28,10 +28,10 @@ const LAYERS = { layers: 2, layerBytes: 1 << 20 }
 export function startLoad(kinds: Readonly<Record<string, Work>>): Load {
   const done = new Map(Object.keys(kinds).map((kind) => [kind, 0]))
   const failures: string[] = []
-  let stopping = false
+  const stopping = new AbortController()
   const heard = new Set<() => void>()
   const repeat = async (kind: string, work: Work) => {
-    for (let number = 0; !stopping; number += 1) {
+    for (let number = 0; !stopping.signal.aborted; number += 1) {
       await work(number).then(
         () => done.set(kind, (done.get(kind) ?? 0) + 1),
         (error: unknown) =>
@@ -51,7 +51,7 @@ export function startLoad(kinds: Readonly<Record<string, Work>>): Load {
       while (!isThere()) await new Promise<void>((resolve) => heard.add(resolve))
     },
     async stop() {
-      stopping = true
+      stopping.abort()
       await all
     },
   }

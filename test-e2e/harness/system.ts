@@ -12,7 +12,7 @@ import { ensureFree, freePort } from '../../deploy/local/free-port.ts'
 export const START = fileURLToPath(new URL('../../deploy/local/start.js', import.meta.url))
 /** What `npm run stack` runs. */
 export const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.url))
-const START_MS = 120_000
+const START_MS = 240_000
 
 export interface Credentials {
   readonly username: string
