@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const START_MS = 60_000
+const START_MS = 120_000
 
 /** Where Linux can, it ends a child whose parent was killed and had no chance to. */
 const SETPRIV = '/usr/bin/setpriv'
@@ -48,7 +48,10 @@ export async function startChild(
       resolve()
     }
     child.on('error', (error) => end(error.message))
-    child.on('exit', (code, signal) => end(signal ?? `exit ${code}`))
+    child.on('exit', (code, signal) => {
+      endGroup(child.pid)
+      end(signal ?? `exit ${code}`)
+    })
   })
   let stopping = false
   const stop = async () => {
@@ -95,6 +98,15 @@ function spawnChild({ command, args, cwd, env, user, stopBy, log }: ChildOptions
   })
   closeSync(output)
   return child
+}
+
+/** Ends what a program has left behind: nginx's workers live on without their master, and keep its ports. */
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing is left, as usual.
+  }
 }
 
 /** The folders of the one who starts us may be shut to everybody else: of all rights, the way through them stays. */

@@ -12,7 +12,7 @@ import { ensureFree, freePort } from '../../deploy/local/free-port.ts'
 export const START = fileURLToPath(new URL('../../deploy/local/start.js', import.meta.url))
 /** What `npm run stack` runs. */
 export const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.url))
-const START_MS = 120_000
+const START_MS = 240_000
 
 export interface Credentials {
   readonly username: string
@@ -103,7 +103,8 @@ export async function startStack(t: Test, options: SystemOptions = {}): Promise<
   const system = await run(t, STACK, where, { ...options, env })
   const authority = join(system.dataDir, 'tls', 'ca.crt')
   setDefaultCACertificates([...getCACertificates(), await readFile(authority, 'utf8')])
-  process.env['SSL_CERT_FILE'] = authority
+  // Go's and OpenSSL's programs, and curl.
+  for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE']) process.env[name] = authority
   return { ...system, authority }
 }
 

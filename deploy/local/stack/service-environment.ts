@@ -5,7 +5,7 @@ import { keepSecret, madeSecret } from '../data-folder.ts'
 import type { StackConfig } from './config.ts'
 import type { Replica } from './services.ts'
 
-const CONFIGS = {
+export const CONFIGS = {
   'auth-service': authService,
   'image-manager': imageManager,
   'registry-proxy': registryProxy,
