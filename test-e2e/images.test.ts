@@ -24,10 +24,10 @@ const missing =
 t.test('the image, and all of it by compose', { skip: missing }, async (t) => {
   const engine = await startDockerEngine(t)
   await makeBaseImages(engine)
-  await buildImage(engine, IMAGE)
+  const [standIns] = await Promise.all([buildStandIns(engine), buildImage(engine, IMAGE)])
 
   await t.test('the image holds what it needs', (t) => holdsWhatItNeeds(t, engine))
-  const system = await startCompose(t, engine, { ...(await buildStandIns(engine)), IMAGE })
+  const system = await startCompose(t, engine, { ...standIns, IMAGE })
   await t.test('containers are shut in', (t) => areShutIn(t, system, engine))
   await t.test('docker pushes and pulls', (t) => pushAndPull(t, system, engine))
   await t.test('keys rotate while it runs', (t) => keysRotate(t, system))
@@ -174,12 +174,12 @@ async function backUpAndRestore(t: Test, { containers }: ComposeSystem) {
 }
 
 async function stopWhenTold(t: Test, { containers }: ComposeSystem, { docker }: DockerEngine) {
-  for (const name of OURS) {
-    const id = containers[name]!.getId()
-    await docker(['stop', '--time=45', id])
-    const [{ State }] = JSON.parse((await docker(['inspect', id])).stdout)
-    t.equal(State.ExitCode, 0, `${name} ends by itself`)
-  }
+  const ids = OURS.map((name) => containers[name]!.getId())
+  await docker(['stop', '--time=45', ...ids])
+  const stopped: { Name: string; State: { ExitCode: number } }[] = JSON.parse(
+    (await docker(['inspect', ...ids])).stdout,
+  )
+  for (const { Name, State } of stopped) t.equal(State.ExitCode, 0, `${Name} ends by itself`)
 }
 
 function mebibytes(bytes: number): number {

@@ -12,6 +12,7 @@ import type { Credentials } from './system.ts'
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url))
 const MAKE_SECRETS = join(DEPLOY, 'local/make-secrets.ts')
+const PROJECT = 'under-test'
 /** For the slowest of them to be healthy. */
 const START_MS = 240_000
 
@@ -41,6 +42,7 @@ export async function startCompose(
   images: Readonly<Record<string, string>>,
 ): Promise<ComposeSystem> {
   const folder = await mkdtemp(join(tmpdir(), 'compose-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
   const secrets = join(folder, 'secrets')
   for (const name of ['compose.yaml', 'nginx', 'registry']) {
     await cp(join(DEPLOY, name), join(folder, name), { recursive: true })
@@ -55,22 +57,29 @@ export async function startCompose(
   Object.assign(process.env, engine.env, settings)
   const { DockerComposeEnvironment, Wait } = await import('testcontainers')
   const executable = { executablePath: findCommand('docker-compose'), standalone: true } as const
+  // COMPOSE_COMPATIBILITY has every version of compose name containers as the first did.
   const environment = await new DockerComposeEnvironment(folder, 'compose.yaml')
+    .withProjectName(PROJECT)
     .withClientOptions({ executable })
-    .withEnvironment({ ...images, PUBLIC_HOST: host, HTTPS_PORT: httpsPort, REGISTRY_PORT: registryPort })
+    .withEnvironment({
+      ...images,
+      COMPOSE_COMPATIBILITY: 'true',
+      PUBLIC_HOST: host,
+      HTTPS_PORT: httpsPort,
+      REGISTRY_PORT: registryPort,
+    })
     .withDefaultWaitStrategy(Wait.forHealthCheck())
     .withStartupTimeout(START_MS)
     .up()
-  t.teardown(async () => {
-    await environment.down({ removeVolumes: true })
-    await rm(folder, { recursive: true, force: true })
-  })
+  t.teardown(() => environment.down({ removeVolumes: true }))
   const names = ['postgres', 'auth-service', 'image-manager', 'registry-proxy', 'registry', 'nginx']
   return {
     host,
     admin: { username: 'admin', password: await readFile(join(secrets, 'admin-password'), 'utf8') },
     secrets,
-    containers: Object.fromEntries(names.map((name) => [name, environment.getContainer(`${name}-1`)])),
+    containers: Object.fromEntries(
+      names.map((name) => [name, environment.getContainer(`${PROJECT}_${name}_1`)]),
+    ),
     async curl(path, ...args) {
       const authority = join(secrets, 'tls', 'ca.crt')
       const all = ['--silent', '--show-error', '--cacert', authority, ...args, `https://${host}${path}`]

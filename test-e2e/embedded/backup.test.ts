@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runCommand } from './harness/run-command.ts'
-import { pushSmallImage } from './harness/small-image.ts'
-import { basic, startSystem } from './harness/system.ts'
+import { runCommand } from '../harness/run-command.ts'
+import { pushSmallImage } from '../harness/small-image.ts'
+import { basic, startEmbedded } from '../harness/system.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 const npm = (command: string, file: string, dataDir: string) =>
   runCommand('npm', ['run', '--silent', command, '--', file], { cwd: ROOT, env: { DATA_DIR: dataDir } })
@@ -20,7 +20,7 @@ t.test('accounts and index from a backup, images from a copy of their storage', 
     string,
     string,
   ]
-  const first = await startSystem(t, { dataDir: before })
+  const first = await startEmbedded(t, { dataDir: before })
   const jane = await first.createUser('jane', ['team'])
   const image = await pushSmallImage(first, jane, 'team/app', 'v1')
   const headers = { authorization: basic(jane), accept: '*/*' }
@@ -37,7 +37,7 @@ t.test('accounts and index from a backup, images from a copy of their storage', 
   await t.rejects(npm('restore', file, after), /holds accounts already/)
   await cp(join(before, 'images'), join(after, 'images'), { recursive: true })
 
-  const second = await startSystem(t, { dataDir: after, admin: first.admin })
+  const second = await startEmbedded(t, { dataDir: after, admin: first.admin })
   t.notMatch(second.output(), 'shown this once', 'the administrator is there')
   t.same(await listOf(second.url), listed)
   const pulled = await fetch(`${second.url}/v2/team/app/manifests/v1`, { headers })
