@@ -75,7 +75,7 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
       t.match(await ask(admin, 'GET', `/user?username=${name}`), { body: { enabled: false } })
     }
     t.match(
-      await ask(admin, 'GET', '/user?username=alice'),
+      await ask(admin, 'GET', '/user?username=dave'),
       { body: { enabled: true } },
       'of others nothing changes',
     )
