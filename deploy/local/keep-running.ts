@@ -15,6 +15,13 @@ export interface Kept {
   stop(): Promise<void>
 }
 
+export interface KeepOptions {
+  readonly say: (line: string) => void
+  readonly onPid: (pid: number) => void
+  /** How often it may fail to start before that is a fault. */
+  readonly tries?: number
+}
+
 /**
  * Starts a part, and starts it again whenever it ends by itself: at once the first time, ever later while it goes on
  * ending. Throws when it does not start the first time.
@@ -22,7 +29,7 @@ export interface Kept {
 export async function keepRunning(
   name: string,
   start: Start,
-  { say, onPid }: { readonly say: (line: string) => void; readonly onPid: (pid: number) => void },
+  { say, onPid, tries = 1 }: KeepOptions,
 ): Promise<Kept> {
   let failures = 0
   let startedAt = 0
@@ -56,7 +63,15 @@ export async function keepRunning(
     }
   }
 
-  await run()
+  for (let left = tries - 1; ; left -= 1) {
+    try {
+      await run()
+      break
+    } catch (error) {
+      if (left <= 0) throw error
+      say(`${(error as Error).message}: trying again`)
+    }
+  }
   return {
     async stop() {
       stopped = true

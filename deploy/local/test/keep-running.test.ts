@@ -64,6 +64,15 @@ t.test('one that never starts is a fault', async (t) => {
   await t.rejects(keepRunning('a part', start, listener()), { message: 'it cannot start' })
 })
 
+t.test('unless it may try more than once', async (t) => {
+  const { start } = part([1, 2])
+  const heard = listener()
+  const kept = await keepRunning('a part', start, { ...heard, tries: 3 })
+  t.strictSame(heard.lines, ['it cannot start: trying again', 'it cannot start: trying again'])
+  t.strictSame(heard.pids, [3])
+  await kept.stop()
+})
+
 t.test('once all is to end, nothing is started again', async (t) => {
   const { state, start } = part()
   const heard = listener()
