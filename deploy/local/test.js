@@ -12,7 +12,15 @@ const STEPS = [
   {
     name: 'unit and integration tests',
     tests: true,
-    command: ['tap', 'run', '--reporter=tap', '--jobs=2', 'packages/*/test', 'services/*/test'],
+    command: [
+      'tap',
+      'run',
+      '--reporter=tap',
+      '--jobs=2',
+      'packages/*/test',
+      'services/*/test',
+      'deploy/*/test',
+    ],
   },
   {
     name: 'end-to-end tests',

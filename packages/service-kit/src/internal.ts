@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { isLeaving } from './drain.ts'
 import type { Metrics } from './metrics.ts'
 import { ProblemError } from './problem.ts'
 
@@ -16,6 +17,7 @@ export const health: FastifyPluginAsync<InternalOptions> = async (app, { metrics
   app.get('/livez', async () => ({ status: 'ok' }))
 
   app.get('/readyz', async (_request, reply) => {
+    if (isLeaving(app.server)) return reply.code(503).send({ status: 'stopping' })
     const results = await Promise.all(Object.entries(checks).map(runCheck))
     const ready = results.every(({ status }) => status !== 'failed')
     const parts = Object.fromEntries(results.map(({ name, ...result }) => [name, result]))

@@ -13,13 +13,23 @@ export interface ServerOptions {
   /** How errors outside of any route are told. */
   readonly format?: ProblemFormat
   readonly whoIsAway?: WhoIsAway
+  /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For is believed; nobody's when left out. */
+  readonly trustedProxies?: string
   readonly metrics: Metrics
   /** Where log lines go; standard output when left out. */
   readonly logStream?: { write(line: string): void }
 }
 
-/** Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. */
-export const HTTP_LIMITS = { headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }
+/**
+ * Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. And a head in bytes:
+ * more than the ingress takes, which refuses longer ones in the words of the API that was asked.
+ */
+export const HTTP_LIMITS = {
+  headersTimeout: 30_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 75_000,
+  maxHeaderSize: 40 * 1024,
+}
 /** A connection on which nothing moved for so long is given up. Closing a large upload is quiet for a while. */
 export const IDLE_MS = 900_000
 
@@ -32,6 +42,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: logger(name, options),
     bodyLimit: options.bodyLimit ?? 64 * 1024,
+    trustProxy: options.trustedProxies ?? false,
     http: HTTP_LIMITS,
     requestTimeout: HTTP_LIMITS.requestTimeout,
     keepAliveTimeout: HTTP_LIMITS.keepAliveTimeout,

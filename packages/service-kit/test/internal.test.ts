@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import t from 'tap'
+import { stopBeingReady } from '../src/drain.ts'
 import type { HealthCheck } from '../src/internal.ts'
 import { health, requireServiceCredential } from '../src/internal.ts'
 import { createMetrics } from '../src/metrics.ts'
@@ -91,4 +92,11 @@ t.test('requests are counted by route, never by URL', async (t) => {
     /http_request_duration_seconds_count\{service="test",method="GET",route="none",status="404"\} 1$/m,
   )
   t.notMatch(response.body, /some-image|some-other-image|password/)
+})
+
+t.test('what is about to stop is not ready, and lives', async (t) => {
+  const app = await build(t)
+  stopBeingReady(app.server)
+  t.match(await app.inject('/readyz'), { statusCode: 503, body: '{"status":"stopping"}' })
+  t.equal((await app.inject('/livez')).statusCode, 200)
 })

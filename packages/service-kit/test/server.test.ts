@@ -107,3 +107,23 @@ t.test('a body of more than 64 KiB is refused before it is all there', async (t)
   t.equal((await post(64 * 1024)).statusCode, 200)
   t.equal((await post(64 * 1024 + 1)).statusCode, 413)
 })
+
+t.test('a client’s address is its connection’s, unless a trusted proxy names another', async (t) => {
+  const cases = [
+    [undefined, '203.0.113.7', '127.0.0.1'],
+    ['10.0.0.0/8', '203.0.113.7', '127.0.0.1'],
+    ['127.0.0.1', '203.0.113.7', '203.0.113.7'],
+    ['127.0.0.0/8, ::1', '203.0.113.7', '203.0.113.7'],
+    ['127.0.0.1', '198.51.100.1, 203.0.113.7', '203.0.113.7'],
+    ['127.0.0.1', undefined, '127.0.0.1'],
+  ] as const
+  for (const [trustedProxies, forwardedFor, expected] of cases) {
+    const metrics = createMetrics('test')
+    const app = createServer({ name: 'test', logLevel: 'silent', trustedProxies, metrics })
+    app.get('/address', async (request) => request.ip)
+    t.teardown(() => app.close())
+    const headers = { 'x-real-ip': '192.0.2.1', ...(forwardedFor && { 'x-forwarded-for': forwardedFor }) }
+    const { body } = await app.inject({ url: '/address', headers })
+    t.equal(body, expected, `${trustedProxies ?? 'nobody'} is trusted, and ${forwardedFor} named`)
+  }
+})

@@ -3,7 +3,7 @@
  * settles what broke off. Reads the environment that main.ts reads. Exit code 0 when it is done, else 1.
  */
 import { parseArgs } from 'node:util'
-import { connectPostgres } from '@registry-manager/database'
+import { SERVING, connectPostgres } from '@registry-manager/database'
 import { createAuthClient, createServiceClient, explainStartFailure } from '@registry-manager/service-kit'
 import { LEASE_SECONDS } from './adapters/reconciliations.ts'
 import { createRegistryClient } from './adapters/registry-client.ts'
@@ -24,7 +24,7 @@ async function run(): Promise<boolean> {
   const { registryUrl, authServiceUrl, serviceCredential } = config
   const authService = createServiceClient(authServiceUrl, serviceCredential)
   const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
-  const db = connectPostgres(databaseUrl, 2)
+  const db = connectPostgres(databaseUrl, SERVING, 2)
   let toldAt = Date.now()
   const reconciler = createReconciler({
     db,

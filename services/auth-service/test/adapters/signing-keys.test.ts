@@ -1,5 +1,5 @@
 import { X509Certificate, createPublicKey, verify } from 'node:crypto'
-import { copyFile, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -115,6 +115,16 @@ t.test('rotation', async (t) => {
     'next.pem',
     'retired.pem',
   ])
+})
+
+t.test('who may read the current key may read the new ones', async (t) => {
+  const { folder } = await build(t)
+  await chmod(join(folder, 'current.pem'), 0o644)
+  await rotateSigningKeys(folder)
+  for (const name of ['retired.pem', 'current.pem', 'next.pem']) {
+    t.equal((await stat(join(folder, name))).mode & 0o777, 0o644, name)
+  }
+  t.equal((await stat(join(folder, 'ca-key.pem'))).mode & 0o777, 0o600, "the authority's stays as it is")
 })
 
 t.test('a rotation that stopped half way is a good set, and goes on from there', async (t) => {

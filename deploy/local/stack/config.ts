@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { ConfigError, readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import { Type } from 'typebox'
+
+export const schema = Type.Object({
+  HTTPS_PORT: Type.Integer({ default: 8443, minimum: 1, maximum: 65535, description: 'HTTPS port' }),
+  REGISTRY_PORT: Type.Integer({
+    default: 8500,
+    minimum: 1,
+    maximum: 65535,
+    description: 'second HTTPS port, with the same routes',
+  }),
+  HTTP_PORT: Type.Integer({
+    default: 8080,
+    minimum: 1,
+    maximum: 65535,
+    description: 'plain HTTP port, on loopback only',
+  }),
+  REPLICAS: Type.Integer({ default: 1, minimum: 1, maximum: 8, description: 'processes of each service' }),
+  PUBLIC_URL: Type.Optional(settings.publicUrl),
+  TOKEN_SERVICE: settings.tokenService,
+  ADMIN_USERNAME: Type.String({ default: 'admin', pattern: '^[a-z0-9][a-z0-9._@-]{0,254}$' }),
+  ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
+  DATABASE_URL: Type.Optional(settings.databaseUrl),
+  DATA_DIR: Type.String({ default: './data-stack', description: 'folder of everything that is kept' }),
+  SIGNING_KEYS_DIR: Type.Optional(Type.String()),
+  REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  REGISTRY_BINARY: Type.Optional(Type.String()),
+  REGISTRY_IMAGE: Type.Optional(Type.String()),
+  NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
+  NGINX_LIBRARIES: Type.Optional(Type.String()),
+  POSTGRES_BINARIES: Type.Optional(Type.String()),
+  POSTGRES_LIBRARIES: Type.Optional(Type.String()),
+  LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
+})
+
+export type StackConfig = ReturnType<typeof readConfig>
+
+/** Reads the settings of the stack's own; throws ConfigError naming every bad variable. */
+export function readConfig(env: NodeJS.ProcessEnv) {
+  const values = readEnvironment(schema, env)
+  const ports = { https: values.HTTPS_PORT, registry: values.REGISTRY_PORT, http: values.HTTP_PORT }
+  if (new Set(Object.values(ports)).size < 3) {
+    throw new ConfigError(['HTTPS_PORT, REGISTRY_PORT and HTTP_PORT must be three different ports'])
+  }
+  const dataDir = resolve(values.DATA_DIR)
+  if (existsSync(join(dataDir, 'database'))) {
+    throw new ConfigError([`DATA_DIR ${dataDir} holds what npm start keeps: the stack needs one of its own`])
+  }
+  const publicUrl = values.PUBLIC_URL ?? `https://localhost:${ports.https}`
+  return {
+    ...tokenNaming(publicUrl, values.TOKEN_SERVICE),
+    publicUrl,
+    ports,
+    replicas: values.REPLICAS,
+    administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
+    dataDir,
+    databaseUrl: values.DATABASE_URL,
+    signingKeysDir: resolve(values.SIGNING_KEYS_DIR ?? join(dataDir, 'signing-keys')),
+    registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    nginx: { binary: values.NGINX_BINARY, libraries: values.NGINX_LIBRARIES },
+    postgres: { folder: values.POSTGRES_BINARIES ?? '', libraries: values.POSTGRES_LIBRARIES },
+    logLevel: values.LOG_LEVEL,
+  }
+}

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createPasswordHasher, ensureAdministrator } from '@registry-manager/auth-service/embedding'
+import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { keepSecret, madeSecret, secretFile } from '../data-folder.ts'
+import { lastingPort } from '../free-port.ts'
+import type { StackConfig } from './config.ts'
+import type { Parts, Planned } from './parts.ts'
+import { createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
+
+/** The first administrator's password, from when it was made until it was shown. */
+export const FIRST_PASSWORD = 'first-password'
+
+/** Connections of one service process, at most, and some to look at the database with. */
+const [CONNECTIONS_OF_A_SERVICE, SPARE_CONNECTIONS] = [10, 20]
+
+/** A Postgres of the stack's own, unless there is one elsewhere. */
+export async function planDatabase(config: StackConfig, parts: Parts): Promise<Planned> {
+  const { dataDir, databaseUrl, replicas, postgres } = config
+  if (databaseUrl !== undefined) return { url: databaseUrl, start: async () => {} }
+  const options = {
+    binaries: postgres,
+    folder: join(dataDir, 'postgres'),
+    port: await lastingPort(),
+    passwordFile: madeSecret(dataDir, 'database-password').file,
+    maxConnections: replicas * 2 * CONNECTIONS_OF_A_SERVICE + SPARE_CONNECTIONS,
+    log: parts.logOf('postgres'),
+  }
+  return {
+    url: databaseUrlOf(options),
+    async start() {
+      createCluster(options)
+      await parts.group()('postgres', (onDeath) => startPostgres(options, onDeath))
+    },
+  }
+}
+
+/**
+ * Brings the database to this version's schema, and makes the first administrator. Answers the password that was
+ * made, if one was made that has not been shown yet.
+ */
+export async function prepareDatabase(
+  databaseUrl: string,
+  { dataDir, administrator: { username, password } }: StackConfig,
+  say: (line: string) => void,
+): Promise<string | undefined> {
+  const db = connectPostgres(databaseUrl)
+  try {
+    await migrateToLatest(db)
+    const make = () =>
+      password ?? keepSecret(dataDir, FIRST_PASSWORD, randomBytes(12).toString('base64url')).value
+    const first = await ensureAdministrator(db, createPasswordHasher(), username, make)
+    if (first.outcome === 'impossible') throw new Error(first.reason)
+    if (first.outcome === 'exists' && password) say('ADMIN_PASSWORD is ignored: there is an administrator')
+  } finally {
+    await db.destroy()
+  }
+  const made = secretFile(dataDir, FIRST_PASSWORD)
+  return existsSync(made) ? readFileSync(made, 'utf8') : undefined
+}
