@@ -99,7 +99,6 @@ t.test('failed sign-ins count for the address that they come from, whatever it s
         as,
         claim === undefined ? {} : { 'x-forwarded-for': claim, forwarded: `for=${claim}` },
       )
-    t.equal(await from('127.0.0.1', who), 200, `${path}: signed in`)
     for (let number = 1; number <= 20; number += 1) {
       t.equal(await from('127.0.0.2', wrong, `203.0.113.${number}`), 401, `${path}: wrong`)
     }
