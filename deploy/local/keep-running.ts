@@ -17,7 +17,8 @@ export interface Kept {
 
 export interface KeepOptions {
   readonly say: (line: string) => void
-  readonly onPid: (pid: number) => void
+  /** Gets the process id once the part serves, and undefined once it does no more. */
+  readonly onPid: (pid: number | undefined) => void
   /** How often it may fail to start before that is a fault. */
   readonly tries?: number
 }
@@ -44,6 +45,7 @@ export async function keepRunning(
     if (stopped) await running.stop()
   }
   const restart = async (reason: string) => {
+    onPid(undefined)
     if (stopped) return
     let why = reason
     if (Date.now() - startedAt > STEADY_MS) failures = 0
@@ -76,6 +78,7 @@ export async function keepRunning(
     async stop() {
       stopped = true
       await running?.stop()
+      onPid(undefined)
       await Promise.race([restarting, sleep(STOP_MS)])
     },
   }

@@ -31,12 +31,11 @@ export function createParts(dataDir: string, { say, atEnd }: Launch): Parts {
       atEnd(() => Promise.all(stops.map((stop) => stop())))
       return async (name, start, tries) => {
         const pidFile = join(pids, `${name}.pid`)
-        const onPid = (pid: number) => writeFileSync(pidFile, `${pid}\n`)
+        // Nobody is to find the id of a process that is no more: it may be another's by then.
+        const onPid = (pid: number | undefined) =>
+          pid === undefined ? rmSync(pidFile, { force: true }) : writeFileSync(pidFile, `${pid}\n`)
         const kept = await keepRunning(name, start, { say, onPid, tries })
-        stops.push(async () => {
-          await kept.stop()
-          rmSync(pidFile, { force: true })
-        })
+        stops.push(kept.stop)
       }
     },
   }
