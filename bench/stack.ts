@@ -1,7 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../deploy/local/free-port.ts'
-import { commandOf } from '../deploy/local/stack/services.ts'
 import { createSigningKeys } from '../services/auth-service/src/embedding.ts'
 import { answers, runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
@@ -66,7 +66,7 @@ export async function startStack(): Promise<Stack> {
     startChild({
       name,
       command: process.execPath,
-      args: commandOf(name),
+      args: [...nodeFlags(name), program(`services/${name}/src/main.ts`)],
       env: { ...shared, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
       log: join(folder, `${name}.log`),
       isReady: () => answers(`http://127.0.0.1:${port.internal}/readyz`),
@@ -97,6 +97,14 @@ export async function startStack(): Promise<Stack> {
 
 async function publicAndInternal() {
   return { public: await freePort(), internal: await freePort() }
+}
+
+/** The flags of Node with which a service's own `start` script runs its main.ts; none where it has no such script. */
+function nodeFlags(name: string): string[] {
+  const { scripts } = JSON.parse(readFileSync(program(`services/${name}/package.json`), 'utf8')) as {
+    scripts?: { start?: string }
+  }
+  return scripts?.start?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
 }
 
 /** An Authorization header for Basic credentials. */

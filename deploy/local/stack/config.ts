@@ -28,17 +28,10 @@ export const schema = Type.Object({
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
-  NGINX_BINARY: Type.String({
-    default: 'nginx',
-    description: 'path of nginx, where it is not found by itself',
-  }),
-  NGINX_LIBRARIES: Type.Optional(Type.String({ description: 'folders of libraries that came with nginx' })),
-  POSTGRES_BINARIES: Type.Optional(
-    Type.String({ description: 'folder of initdb and postgres, where they are not found by themselves' }),
-  ),
-  POSTGRES_LIBRARIES: Type.Optional(
-    Type.String({ description: 'folders of libraries that came with Postgres' }),
-  ),
+  NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
+  NGINX_LIBRARIES: Type.Optional(Type.String()),
+  POSTGRES_BINARIES: Type.Optional(Type.String()),
+  POSTGRES_LIBRARIES: Type.Optional(Type.String()),
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
