@@ -15,6 +15,14 @@ export interface Kept {
   stop(): Promise<void>
 }
 
+export interface KeepOptions {
+  readonly say: (line: string) => void
+  /** Gets the process id once the part serves, and undefined once it does no more. */
+  readonly onPid: (pid: number | undefined) => void
+  /** How often it may fail to start before that is a fault. */
+  readonly tries?: number
+}
+
 /**
  * Starts a part, and starts it again whenever it ends by itself: at once the first time, ever later while it goes on
  * ending. Throws when it does not start the first time.
@@ -22,7 +30,7 @@ export interface Kept {
 export async function keepRunning(
   name: string,
   start: Start,
-  { say, onPid }: { readonly say: (line: string) => void; readonly onPid: (pid: number) => void },
+  { say, onPid, tries = 1 }: KeepOptions,
 ): Promise<Kept> {
   let failures = 0
   let startedAt = 0
@@ -37,6 +45,7 @@ export async function keepRunning(
     if (stopped) await running.stop()
   }
   const restart = async (reason: string) => {
+    onPid(undefined)
     if (stopped) return
     let why = reason
     if (Date.now() - startedAt > STEADY_MS) failures = 0
@@ -56,11 +65,20 @@ export async function keepRunning(
     }
   }
 
-  await run()
+  for (let left = tries - 1; ; left -= 1) {
+    try {
+      await run()
+      break
+    } catch (error) {
+      if (left <= 0) throw error
+      say(`${(error as Error).message}: trying again`)
+    }
+  }
   return {
     async stop() {
       stopped = true
       await running?.stop()
+      onPid(undefined)
       await Promise.race([restarting, sleep(STOP_MS)])
     },
   }

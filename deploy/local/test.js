@@ -4,7 +4,7 @@ import { ROOT, installWorkspace, workspaceEnv } from './workspace.js'
 
 const say = (line) => process.stdout.write(`\n· ${line}\n`)
 
-/** What is run, in order. A step with `tests` prints TAP, whose counts are added up. */
+/** What is run, in order. A step with `tests` prints TAP, whose counts are added up. `env` adds to the environment. */
 const STEPS = [
   { name: 'types', command: ['tsc', '--noEmit'] },
   { name: 'lint', command: ['oxlint', '--deny-warnings'] },
@@ -25,7 +25,29 @@ const STEPS = [
   {
     name: 'end-to-end tests',
     tests: true,
-    command: ['tap', 'run', '--reporter=tap', '--jobs=1', '--timeout=600', 'test-e2e/*.test.ts'],
+    command: [
+      'tap',
+      'run',
+      '--reporter=tap',
+      '--jobs=1',
+      '--timeout=600',
+      'test-e2e/*.test.ts',
+      'test-e2e/embedded/*.test.ts',
+    ],
+  },
+  {
+    name: 'the same on the stack, and what is only there',
+    tests: true,
+    env: { E2E_TARGET: 'stack' },
+    command: [
+      'tap',
+      'run',
+      '--reporter=tap',
+      '--jobs=1',
+      '--timeout=900',
+      'test-e2e/*.test.ts',
+      'test-e2e/stack/*.test.ts',
+    ],
   },
 ]
 
@@ -34,7 +56,7 @@ const counts = { passed: 0, failed: 0, skipped: 0 }
 installWorkspace(say)
 for (const step of STEPS) {
   say(step.name)
-  const { code, output } = await run(step.command)
+  const { code, output } = await run(step)
   if (step.tests) addUp(output, code)
   else counts[code === 0 ? 'passed' : 'failed'] += 1
 }
@@ -42,11 +64,11 @@ const { passed, failed, skipped } = counts
 process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
 process.exit(failed === 0 ? 0 : 1)
 
-function run([command, ...args]) {
+function run({ command: [command, ...args], env }) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      env: workspaceEnv(),
+      env: { ...workspaceEnv(), ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''

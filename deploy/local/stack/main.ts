@@ -17,6 +17,9 @@ import { environmentOf, madeSettings } from './service-environment.ts'
 import { planBetween, planReplicas, startReplica } from './services.ts'
 import { ensureTls } from './tls.ts'
 
+/** A machine that has much to do at its own start may be too slow for the deadlines that a service has. */
+const SERVICE_TRIES = 3
+
 async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   const config = readConfig(process.env)
   const { dataDir, ports, publicUrl, signingKeysDir, administrator } = config
@@ -54,7 +57,11 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   await between.start(keep)
   await Promise.all(
     services.map(([replica, env]) =>
-      keep(replica.name, (onDeath) => startReplica(replica, env, parts.logOf(replica.name), onDeath)),
+      keep(
+        replica.name,
+        (onDeath) => startReplica(replica, env, parts.logOf(replica.name), onDeath),
+        SERVICE_TRIES,
+      ),
     ),
   )
 

@@ -4,8 +4,8 @@ import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
 import type { Launch } from '../launch.ts'
 
-/** Keeps a part running from now on to the end. Throws when it does not start. */
-export type Keep = (name: string, start: Start) => Promise<void>
+/** Keeps a part running from now on to the end. Throws when it does not start, however often that is tried. */
+export type Keep = (name: string, start: Start, tries?: number) => Promise<void>
 
 /** A part that others have to know the address of before it runs. */
 export interface Planned {
@@ -29,14 +29,13 @@ export function createParts(dataDir: string, { say, atEnd }: Launch): Parts {
     group() {
       const stops: (() => Promise<void>)[] = []
       atEnd(() => Promise.all(stops.map((stop) => stop())))
-      return async (name, start) => {
+      return async (name, start, tries) => {
         const pidFile = join(pids, `${name}.pid`)
-        const onPid = (pid: number) => writeFileSync(pidFile, `${pid}\n`)
-        const kept = await keepRunning(name, start, { say, onPid })
-        stops.push(async () => {
-          await kept.stop()
-          rmSync(pidFile, { force: true })
-        })
+        // Nobody is to find the id of a process that is no more: it may be another's by then.
+        const onPid = (pid: number | undefined) =>
+          pid === undefined ? rmSync(pidFile, { force: true }) : writeFileSync(pidFile, `${pid}\n`)
+        const kept = await keepRunning(name, start, { say, onPid, tries })
+        stops.push(kept.stop)
       }
     },
   }

@@ -17,13 +17,13 @@ function part(fails: readonly number[] = []) {
 /** What a kept part says and tells, and a way to wait for it. */
 function listener() {
   const lines: string[] = []
-  const pids: number[] = []
+  const pids: (number | undefined)[] = []
   const heard = new Set<() => void>()
   return {
     lines,
     pids,
     say: (line: string) => void lines.push(line),
-    onPid(pid: number) {
+    onPid(pid: number | undefined) {
       pids.push(pid)
       for (const hear of heard) hear()
     },
@@ -40,9 +40,11 @@ t.test('a part that ends is started again, at once the first time', async (t) =>
   t.strictSame(heard.pids, [1])
   state.end('SIGKILL')
   await heard.untilPid(2)
+  t.strictSame(heard.pids, [1, undefined, 2])
   t.strictSame(heard.lines, ['a part ended (SIGKILL): starting it again'])
   await kept.stop()
   t.equal(state.stops, 1)
+  t.equal(heard.pids.at(-1), undefined)
 })
 
 t.test('one that goes on ending is given more time, and told of', async (t) => {
@@ -62,6 +64,15 @@ t.test('one that goes on ending is given more time, and told of', async (t) => {
 t.test('one that never starts is a fault', async (t) => {
   const { start } = part([1])
   await t.rejects(keepRunning('a part', start, listener()), { message: 'it cannot start' })
+})
+
+t.test('unless it may try more than once', async (t) => {
+  const { start } = part([1, 2])
+  const heard = listener()
+  const kept = await keepRunning('a part', start, { ...heard, tries: 3 })
+  t.strictSame(heard.lines, ['it cannot start: trying again', 'it cannot start: trying again'])
+  t.strictSame(heard.pids, [3])
+  await kept.stop()
 })
 
 t.test('once all is to end, nothing is started again', async (t) => {
