@@ -1,4 +1,5 @@
-import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, readFile, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +8,7 @@ import type { DockerEngine } from './docker-engine.ts'
 import { runCommand } from './run-command.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const CACHE = join(ROOT, '.cache')
 const STAND_INS = fileURLToPath(new URL('stand-ins', import.meta.url))
 const NODE_LIBRARIES = ['libatomic.so.1']
 const BUILD_SECONDS = 500
@@ -21,23 +23,26 @@ export const IMAGE_COMMANDS = { debootstrap: 'debootstrap' }
 export async function makeBaseImages({ docker }: DockerEngine): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'base-images-'))
   try {
-    const debian = join(folder, 'debian')
-    await runCommand('debootstrap', ['--variant=minbase', 'bookworm', debian], { timeoutSeconds: 400 })
-    const archive = join(folder, 'debian.tar')
-    const left = [
-      'var/cache/*',
-      'var/lib/apt/lists/*',
-      'usr/share/doc/*',
-      'usr/share/locale/*',
-      'usr/share/man/*',
-    ]
-    const excluded = left.map((pattern) => `--exclude=./${pattern}`)
-    await runCommand('tar', ['-C', debian, ...excluded, '-cf', archive, '.'])
-    await docker(['import', archive, 'debian:bookworm-slim'])
+    await docker(['import', await debianArchive(folder), 'debian:bookworm-slim'])
     await makeNodeImage(join(folder, 'node'), docker)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** A file system of Debian's least packages, which is made once: it takes a while. */
+async function debianArchive(folder: string): Promise<string> {
+  const archive = join(CACHE, 'debian-bookworm.tar')
+  if (existsSync(archive)) return archive
+  const [root, unfinished] = [join(folder, 'debian'), join(folder, 'debian.tar')]
+  await runCommand('debootstrap', ['--variant=minbase', 'bookworm', root], { timeoutSeconds: BUILD_SECONDS })
+  const left = ['var/cache', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/locale', 'usr/share/man']
+  const excluded = left.map((path) => `--exclude=./${path}/*`)
+  await runCommand('tar', ['-C', root, ...excluded, '-cf', unfinished, '.'])
+  await mkdir(CACHE, { recursive: true })
+  await cp(unfinished, `${archive}.${process.pid}`)
+  await rename(`${archive}.${process.pid}`, archive)
+  return archive
 }
 
 async function makeNodeImage(context: string, docker: DockerEngine['docker']): Promise<void> {

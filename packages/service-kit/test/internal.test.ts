@@ -71,6 +71,11 @@ t.test('readiness is told part by part', async (t) => {
     t.equal(response.statusCode, status)
     t.strictSame(response.json(), body)
     t.equal((await app.inject('/livez')).statusCode, 200, 'a service that is not ready is alive')
+    const metrics = (await app.inject('/metrics')).body
+    for (const [part, { status: is }] of Object.entries(body.parts)) {
+      const value = ['ok', 'degraded', 'failed'].indexOf(is)
+      t.match(metrics, `health_check_status{part="${part}",service="test"} ${value}\n`)
+    }
   }
 })
 
