@@ -12,7 +12,7 @@ import { describeCounts } from './domain/reconcile-counts.ts'
 import { createReconciler } from './reconciler.ts'
 
 /** How often it tells how far it is, in milliseconds. */
-const TELL_MS = 2000
+const TELL_MS = 10_000
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
 const stopping = new AbortController()
@@ -55,12 +55,18 @@ async function run(): Promise<boolean> {
     say(`done: ${describeCounts(done.counts)}`)
     return true
   } catch (error) {
-    if (!stopping.signal.aborted) throw error
-    say('stopped: the next run goes on there')
+    if (stopping.signal.aborted) say('stopped: the next run goes on there')
+    else process.stderr.write(`${explain(error)}\nbroke off: the next run goes on there\n`)
     return false
   } finally {
     await db.destroy()
   }
+}
+
+/** A refused connection to a host of several addresses has no message of its own. */
+function explain(error: unknown): string {
+  const { message, code } = error as Error & { code?: string }
+  return message || (code ?? 'it is not known why')
 }
 
 run().then(
