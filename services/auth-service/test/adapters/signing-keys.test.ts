@@ -71,7 +71,7 @@ t.test('a folder of new keys', async (t) => {
 
 t.test('a token names its key, and its leaf chains to our authority', async (t) => {
   const { keys } = await build(t)
-  const token = keys.sign(claims as SignedClaims)
+  const token = await keys.sign(claims as SignedClaims)
   const { x5c, kid, ...header } = headerOf(token)
   t.strictSame(header, { alg: 'ES256', typ: 'JWT' })
   t.equal(verifies(keys, token), true)
@@ -92,12 +92,12 @@ t.test('a token names its key, and its leaf chains to our authority', async (t) 
 
 t.test('rotation', async (t) => {
   const { folder, keys } = await build(t)
-  const [before, authority] = [keys.sign(claims as SignedClaims), keys.authority()]
+  const [before, authority] = [await keys.sign(claims as SignedClaims), keys.authority()]
   const [, next] = keys.publicKeys()
   await rotateSigningKeys(folder)
-  t.equal(headerOf(keys.sign(claims as SignedClaims)).kid, headerOf(before).kid, 'nothing changes unread')
+  t.equal(headerOf(await keys.sign(claims as SignedClaims)).kid, headerOf(before).kid, 'nothing changes unread')
   await keys.reload()
-  const after = keys.sign(claims as SignedClaims)
+  const after = await keys.sign(claims as SignedClaims)
   t.equal(headerOf(after).kid, next?.kid, 'the next key signs now: everybody knew it already')
   t.equal(keys.publicKeys().length, 3)
   t.equal(verifies(keys, before), true, 'what the one before signed is good still')
@@ -129,7 +129,7 @@ t.test('who may read the current key may read the new ones', async (t) => {
 
 t.test('a rotation that stopped half way is a good set, and goes on from there', async (t) => {
   const { folder, keys } = await build(t)
-  const before = keys.sign(claims as SignedClaims)
+  const before = await keys.sign(claims as SignedClaims)
   const [path, pathOfNext] = [join(folder, 'current.pem'), join(folder, 'next.pem')]
   await copyFile(path, join(folder, 'retired.pem'))
   await keys.reload()
@@ -137,10 +137,10 @@ t.test('a rotation that stopped half way is a good set, and goes on from there',
   await copyFile(pathOfNext, path)
   await keys.reload()
   t.equal(verifies(keys, before), true, 'after its second step')
-  t.equal(verifies(keys, keys.sign(claims as SignedClaims)), true)
+  t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
   await rotateSigningKeys(folder)
   await keys.reload()
-  t.equal(verifies(keys, keys.sign(claims as SignedClaims)), true)
+  t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
 })
 
 t.test('a file that is missing is named', async (t) => {
@@ -156,7 +156,7 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   const { folder, keys } = await build(t)
   const path = join(folder, 'current.pem')
   const good = await readFile(path, 'utf8')
-  const { kid } = headerOf(keys.sign(claims as SignedClaims))
+  const { kid } = headerOf(await keys.sign(claims as SignedClaims))
   const other = await readFile(join(folder, 'next.pem'), 'utf8')
   const BAD: readonly (readonly [why: string, pem: string])[] = [
     ['an empty file', ''],
@@ -173,7 +173,7 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   for (const [why, pem] of BAD) {
     await writeFile(path, pem)
     await t.rejects(keys.reload(), { message: 'current.pem' }, why)
-    t.equal(headerOf(keys.sign(claims as SignedClaims)).kid, kid, 'the last key goes on')
+    t.equal(headerOf(await keys.sign(claims as SignedClaims)).kid, kid, 'the last key goes on')
     t.equal(keys.publicKeys().length, 2)
   }
   await rm(path)
@@ -182,5 +182,5 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   await keys.reload()
   await writeFile(join(folder, 'retired.pem'), 'hello')
   await t.rejects(keys.reload(), { message: 'retired.pem' }, 'a retired key that is none')
-  t.equal(verifies(keys, keys.sign(claims as SignedClaims)), true)
+  t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
 })
