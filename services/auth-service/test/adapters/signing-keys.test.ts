@@ -95,7 +95,11 @@ t.test('rotation', async (t) => {
   const [before, authority] = [await keys.sign(claims as SignedClaims), keys.authority()]
   const [, next] = keys.publicKeys()
   await rotateSigningKeys(folder)
-  t.equal(headerOf(await keys.sign(claims as SignedClaims)).kid, headerOf(before).kid, 'nothing changes unread')
+  t.equal(
+    headerOf(await keys.sign(claims as SignedClaims)).kid,
+    headerOf(before).kid,
+    'nothing changes unread',
+  )
   await keys.reload()
   const after = await keys.sign(claims as SignedClaims)
   t.equal(headerOf(after).kid, next?.kid, 'the next key signs now: everybody knew it already')
