@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { answerEverywhere } from './everywhere.ts'
 import type { Credentials, System } from './system.ts'
 import { basic, startSystem, tokenFor } from './system.ts'
 import type { TestDirectory } from './test-directory.ts'
@@ -76,12 +77,9 @@ export async function startDirectorySystem(t: Test, directory: TestDirectory, ne
 /** Waits for what the directory's news must bring about; fails when it takes longer than it may. */
 export async function until(t: Test, what: string, isSo: () => Promise<boolean>): Promise<void> {
   const begun = Date.now()
-  while (!(await isSo())) {
-    // All that is beyond the time is for a machine that is busy.
-    if (Date.now() - begun > (REFRESH_SECONDS + 10) * 1000) return void t.fail(what)
-    await sleep(100)
-  }
-  t.pass(`${what}: after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
+  // All that is beyond the time is for a machine that is busy.
+  const is = await answerEverywhere(isSo, true, (REFRESH_SECONDS + 10) * 1000)
+  t.ok(is, `${what}: after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
 }
 
 function usersApi(system: System) {
