@@ -50,6 +50,38 @@ t.test('one that reached a service is repeated only where that changes nothing',
   }
 })
 
+t.test('an auth-service that cannot tell who somebody is does not have the last word', async (t) => {
+  let [told, waitMs] = [0, 0]
+  const cannotTell: RequestListener = (request, response) => {
+    request.resume()
+    told += 1
+    const answer = () => response.writeHead(503, { 'retry-after': '5' }).end('{"errors":[]}')
+    setTimeout(answer, waitMs)
+  }
+  const [both, one] = await Promise.all(
+    [
+      [cannotTell, cannotTell],
+      [cannotTell, tell('auth-service')],
+    ].map((replicas) => startIngress(t, { services: { 'auth-service': replicas } })),
+  )
+  const body = Buffer.from('grant_type=password&username=jane')
+  for (const path of ['/auth/v2/token', '/auth/v2/token/?service=x', '/image-manager/api/v1/auth/token']) {
+    for (const request of [{ path }, { path, method: 'POST', body }]) {
+      for (let number = 0; number < 4; number += 1) t.match(await ask(one!, request), { status: 200 }, path)
+      told = 0
+      const answer = await ask(both!, request)
+      t.match(answer, { status: 503, headers: { 'retry-after': '5' }, text: '{"errors":[]}' })
+      t.equal(told, 2, 'all are asked, once')
+    }
+  }
+  told = 0
+  t.equal((await ask(both!, { path: '/user' })).status, 503)
+  t.equal(told, 1, 'elsewhere a service says for itself when to come again')
+  ;[told, waitMs] = [0, 1500]
+  t.equal((await ask(both!, { path: '/auth/v2/token' })).status, 503)
+  t.equal(told, 1, 'who takes long to say so is not followed by another')
+})
+
 t.test('connections to the services are kept', async (t) => {
   const ports = new Set<number | undefined>()
   const note: RequestListener = (request, response) => {
