@@ -4,6 +4,8 @@ import { ROOT, installWorkspace, workspaceEnv } from './workspace.js'
 
 const say = (line) => process.stdout.write(`\n· ${line}\n`)
 
+const tap = (jobs, ...files) => ['tap', 'run', '--reporter=tap', `--jobs=${jobs}`, '--timeout=900', ...files]
+
 /** What is run, in order. A step with `tests` prints TAP, whose counts are added up. `env` adds to the environment. */
 const STEPS = [
   { name: 'types', command: ['tsc', '--noEmit'] },
@@ -12,42 +14,23 @@ const STEPS = [
   {
     name: 'unit and integration tests',
     tests: true,
-    command: [
-      'tap',
-      'run',
-      '--reporter=tap',
-      '--jobs=2',
-      'packages/*/test',
-      'services/*/test',
-      'deploy/*/test',
-    ],
+    command: tap(2, 'packages/*/test', 'services/*/test', 'deploy/*/test'),
   },
   {
-    name: 'end-to-end tests',
-    tests: true,
-    command: [
-      'tap',
-      'run',
-      '--reporter=tap',
-      '--jobs=1',
-      '--timeout=600',
-      'test-e2e/*.test.ts',
-      'test-e2e/embedded/*.test.ts',
-    ],
-  },
-  {
-    name: 'the same on the stack, and what is only there',
+    name: 'end-to-end tests, on the stack',
     tests: true,
     env: { E2E_TARGET: 'stack' },
-    command: [
-      'tap',
-      'run',
-      '--reporter=tap',
-      '--jobs=1',
-      '--timeout=900',
-      'test-e2e/*.test.ts',
-      'test-e2e/stack/*.test.ts',
-    ],
+    command: tap(2, 'test-e2e/*.test.ts'),
+  },
+  {
+    name: 'end-to-end tests that need the machine for themselves',
+    tests: true,
+    command: tap(1, 'test-e2e/stack/*.test.ts'),
+  },
+  {
+    name: 'end-to-end tests, on what npm start runs',
+    tests: true,
+    command: tap(2, 'test-e2e/embedded/*.test.ts', 'test-e2e/{readme,docker,seed-*}.test.ts'),
   },
 ]
 
