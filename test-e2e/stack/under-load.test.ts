@@ -101,25 +101,29 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     isFaultless(t, running)
   })
 
-  /** Kills parts one after the other. */
-  const kill = async (t: Test, parts: readonly string[], running: Load) => {
-    for (const part of parts) {
-      const milliseconds = await restartPart(system, part, 'SIGKILL')
-      t.ok(milliseconds < 5000, `${part} was back after ${milliseconds} ms`)
+  const patient = async (name: string) => skopeoWork(system, alice, await inFolder(name), ['--retry-times=3'])
+  const kill = async (t: Test, part: string) => {
+    const milliseconds = await restartPart(system, part, 'SIGKILL')
+    t.ok(milliseconds < 5000, `${part} was back after ${milliseconds} ms`)
+  }
+
+  await t.test('any process of a service is killed, and clients finish by trying again', async (t) => {
+    const running = await load(t, { ...(await patient('kill-')), ...docker })
+    for (const replica of REPLICAS) {
+      await kill(t, replica)
       await running.goOn(1)
     }
     await running.stop()
     isFaultless(t, running)
-  }
-  const patient = (name: string) =>
-    inFolder(name).then((folder) => skopeoWork(system, alice, folder, ['--retry-times=3']))
-
-  await t.test('any process of a service is killed, and clients finish by trying again', async (t) => {
-    await kill(t, REPLICAS, await load(t, { ...(await patient('kill-')), ...docker }))
   })
 
-  // There is one of each here, and docker does not try again when nobody takes its connection.
-  await t.test('so is anything around them, for clients that try again', async (t) => {
-    await kill(t, ['registry', 'postgres', 'between', 'nginx'], await load(t, await patient('around-')))
+  // There is one of each, and clients do not try all again: what they do meanwhile fails, and nothing afterwards.
+  await t.test('whatever is around them is killed, and is back for everybody', async (t) => {
+    const meanwhile = await load(t, await patient('around-'))
+    for (const part of ['registry', 'postgres', 'between', 'nginx']) await kill(t, part)
+    await meanwhile.stop()
+    const after = await load(t, { ...(await patient('after-')), ...docker })
+    await after.stop()
+    isFaultless(t, after)
   })
 })
