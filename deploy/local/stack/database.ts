@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { createPasswordHasher, ensureAdministrator } from '@registry-manager/auth-service/embedding'
+import type { Database } from '@registry-manager/database'
 import {
   MIGRATING,
   connectPostgres,
@@ -60,13 +61,8 @@ export async function prepareDatabase(
   say: (line: string) => void,
 ): Promise<string | undefined> {
   const db = connectPostgres(databaseUrl, MIGRATING)
-  const backup = join(dataDir, BACKUP)
   try {
-    if (existsSync(backup)) {
-      say(`${await runBackupCommand(db, 'restore', backup)} of ${backup}`)
-      // It is done once; what follows is not undone by the next start.
-      renameSync(backup, `${backup}.restored`)
-    }
+    await restoreWhatIsThere(db, join(dataDir, BACKUP), say)
     await migrateToLatest(db)
     const make = () =>
       password ?? keepSecret(dataDir, FIRST_PASSWORD, randomBytes(12).toString('base64url')).value
@@ -78,4 +74,15 @@ export async function prepareDatabase(
   }
   const made = secretFile(dataDir, FIRST_PASSWORD)
   return existsSync(made) ? readFileSync(made, 'utf8') : undefined
+}
+
+/** Once: what comes after it is not undone by the next start. */
+async function restoreWhatIsThere(db: Database, backup: string, say: (line: string) => void): Promise<void> {
+  if (!existsSync(backup)) return
+  try {
+    say(`${await runBackupCommand(db, 'restore', backup)} of ${backup}`)
+  } catch (error) {
+    throw new Error(`${backup} cannot be restored: ${(error as Error).message}`, { cause: error })
+  }
+  renameSync(backup, `${backup}.restored`)
 }
