@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, createReadStream, existsSync, openSync, statSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const START_MS = 120_000
@@ -65,14 +66,15 @@ export async function startChild(
     await exit
   }
 
-  const printed = () => readFileSync(log).subarray(logged).toString()
-  const lastLine = () => printed().trim().split('\n').at(-1) ?? ''
+  // What earlier starts have logged may be large.
+  const printed = () => text(createReadStream(log, { start: logged }))
+  const lastLine = async () => (await printed()).trim().split('\n').at(-1) ?? ''
   const deadline = Date.now() + START_MS
-  while (!(await isReady(printed()))) {
-    if (ended !== undefined) throw new Error(`${name} does not start (${ended}): ${lastLine()}`)
+  while (!(await isReady(await printed()))) {
+    if (ended !== undefined) throw new Error(`${name} does not start (${ended}): ${await lastLine()}`)
     if (stopping || Date.now() > deadline) {
       await stop()
-      throw new Error(`${name} does not serve in time: ${lastLine()}`)
+      throw new Error(`${name} does not serve in time: ${await lastLine()}`)
     }
     await sleep(25)
   }
@@ -109,9 +111,12 @@ function endGroup(pid: number | undefined): void {
   }
 }
 
-/** The folders of the one who starts us may be shut to everybody else: of all rights, the way through them stays. */
+/**
+ * The folders of the one who starts us may be shut to everybody else: of all rights, the way through them stays. It
+ * comes with reading what is in them, and not with writing.
+ */
 export function asUser({ uid, gid }: { readonly uid: number; readonly gid: number }): string[] {
-  const capability = '-all,+dac_override'
+  const capability = '-all,+dac_read_search'
   const ids = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
   return [...ids, `--inh-caps=${capability}`, `--ambient-caps=${capability}`]
 }

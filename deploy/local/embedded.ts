@@ -9,7 +9,8 @@ import {
   ensureAdministrator,
   loadSigningKeys,
 } from '@registry-manager/auth-service/embedding'
-import { connectPostgres, migrateToLatest, openPglite } from '@registry-manager/database'
+import type { Database } from '@registry-manager/database'
+import { MIGRATING, connectPostgres, migrateToLatest, openPglite } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
 import type { FastifyInstance } from 'fastify'
@@ -37,12 +38,8 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   const keys = await loadSigningKeys(keysFolder)
 
   say('opening the database')
-  const db =
-    config.databaseUrl === undefined
-      ? await openPglite(join(dataDir, 'database'))
-      : connectPostgres(config.databaseUrl)
+  const db = await openDatabase(config)
   atEnd(() => db.destroy())
-  await migrateToLatest(db)
 
   const registryUrl = config.registry.url ?? (await startOwnRegistry())
   async function startOwnRegistry(): Promise<string> {
@@ -112,6 +109,23 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
     say(`warning: ${publicUrl} is plain http and ${config.host} is not loopback: passwords travel readable`)
   }
   return banner({ publicUrl, username, password: made, dataDir })
+}
+
+/** The database, with this version's schema. */
+async function openDatabase({ dataDir, databaseUrl }: ReturnType<typeof readConfig>): Promise<Database> {
+  const db =
+    databaseUrl === undefined
+      ? await openPglite(join(dataDir, 'database'))
+      : connectPostgres(databaseUrl, MIGRATING)
+  try {
+    await migrateToLatest(db)
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
+  if (databaseUrl === undefined) return db
+  await db.destroy()
+  return connectPostgres(databaseUrl)
 }
 
 launch(start)

@@ -1,16 +1,26 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { createPasswordHasher, ensureAdministrator } from '@registry-manager/auth-service/embedding'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import type { Database } from '@registry-manager/database'
+import {
+  MIGRATING,
+  connectPostgres,
+  giveDatabase,
+  migrateToLatest,
+  runBackupCommand,
+} from '@registry-manager/database'
 import { keepSecret, madeSecret, secretFile } from '../data-folder.ts'
 import { lastingPort } from '../free-port.ts'
 import type { StackConfig } from './config.ts'
 import type { Parts, Planned } from './parts.ts'
-import { createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
+import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
 
 /** The first administrator's password, from when it was made until it was shown. */
 export const FIRST_PASSWORD = 'first-password'
+
+/** A backup that is restored into an empty database before anything else. */
+const BACKUP = 'restore.gz'
 
 /** Connections of one service process, at most, and some to look at the database with. */
 const [CONNECTIONS_OF_A_SERVICE, SPARE_CONNECTIONS] = [10, 20]
@@ -27,17 +37,22 @@ export async function planDatabase(config: StackConfig, parts: Parts): Promise<P
     maxConnections: replicas * 2 * CONNECTIONS_OF_A_SERVICE + SPARE_CONNECTIONS,
     log: parts.logOf('postgres'),
   }
+  const owner = madeSecret(dataDir, 'database-owner-password')
   return {
-    url: databaseUrlOf(options),
+    url: databaseUrlOf({ ...options, passwordFile: owner.file }, OWNER),
     async start() {
       createCluster(options)
       await parts.group()('postgres', (onDeath) => startPostgres(options, onDeath))
+      const db = connectPostgres(databaseUrlOf(options), MIGRATING)
+      // Every time: a start that was killed may have made the one and not the other.
+      await giveDatabase(db, { role: OWNER, password: owner.value }).finally(() => db.destroy())
     },
   }
 }
 
 /**
- * Brings the database to this version's schema, and makes the first administrator. Answers the password that was
+ * Brings the database to this version's schema, of a backup's content where one was put into the data folder, and
+ * makes the first administrator. Answers the password that was
  * made, if one was made that has not been shown yet.
  */
 export async function prepareDatabase(
@@ -45,8 +60,9 @@ export async function prepareDatabase(
   { dataDir, administrator: { username, password } }: StackConfig,
   say: (line: string) => void,
 ): Promise<string | undefined> {
-  const db = connectPostgres(databaseUrl)
+  const db = connectPostgres(databaseUrl, MIGRATING)
   try {
+    await restoreWhatIsThere(db, join(dataDir, BACKUP), say)
     await migrateToLatest(db)
     const make = () =>
       password ?? keepSecret(dataDir, FIRST_PASSWORD, randomBytes(12).toString('base64url')).value
@@ -58,4 +74,15 @@ export async function prepareDatabase(
   }
   const made = secretFile(dataDir, FIRST_PASSWORD)
   return existsSync(made) ? readFileSync(made, 'utf8') : undefined
+}
+
+/** Once: what comes after it is not undone by the next start. */
+async function restoreWhatIsThere(db: Database, backup: string, say: (line: string) => void): Promise<void> {
+  if (!existsSync(backup)) return
+  try {
+    say(`${await runBackupCommand(db, 'restore', backup)} of ${backup}`)
+  } catch (error) {
+    throw new Error(`${backup} cannot be restored: ${(error as Error).message}`, { cause: error })
+  }
+  renameSync(backup, `${backup}.restored`)
 }

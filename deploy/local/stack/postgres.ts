@@ -10,13 +10,16 @@ export interface PostgresOptions {
   /** Folder of the data. */
   readonly folder: string
   readonly port: number
-  /** A file that holds the password. */
+  /** A file that holds the superuser's password. */
   readonly passwordFile: string
   readonly maxConnections: number
   readonly log: string
 }
 
+/** The superuser. */
 const USER = 'registry'
+/** Whose the database is. */
+export const OWNER = 'registry_manager'
 
 /** Makes the database, unless it is there. Throws with what initdb said when it cannot be made. */
 export function createCluster({ binaries, folder, passwordFile }: PostgresOptions): void {
@@ -42,9 +45,12 @@ export function createCluster({ binaries, folder, passwordFile }: PostgresOption
   renameSync(unfinished, folder)
 }
 
-/** The URL of the database that `startPostgres` runs. */
-export function databaseUrlOf({ port, passwordFile }: PostgresOptions): string {
-  return `postgres://${USER}:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres`
+/** The URL of the database that `startPostgres` runs, for its owner or for the superuser. */
+export function databaseUrlOf(
+  { port, passwordFile }: Pick<PostgresOptions, 'port' | 'passwordFile'>,
+  user: typeof OWNER | typeof USER = USER,
+): string {
+  return `postgres://${user}:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres`
 }
 
 /** Runs Postgres on a loopback port. */

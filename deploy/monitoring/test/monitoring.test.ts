@@ -66,6 +66,24 @@ t.test('what is asked for is measured', async (t) => {
   }
 })
 
+/** Routes that nobody but Prometheus, a probe or a service of ours asks for. */
+const OURS = 'route!~"/internal/.*|/livez|/readyz|/metrics"'
+
+t.test('rates of requests are of those that clients send', async (t) => {
+  const all = [
+    ...queries,
+    ...alerts.filter(({ alert }) => alert === 'RegistryManagerErrors').map(({ expr }) => expr),
+  ]
+  const rates = all.flatMap((expr) => [...expr.matchAll(/http_request_duration_seconds_\w+\{([^}]*)\}/g)])
+  const ofClients = rates.map(([, labels = '']) => labels).filter((labels) => !labels.includes('/token"'))
+  t.equal(ofClients.filter((labels) => labels.includes(OURS)).length, 8)
+  t.same(
+    ofClients.filter((labels) => !labels.includes(OURS)),
+    ['service=~".*", status=~"401|403|429"', 'service=~".*", status=~"5.."'],
+    'but for what is refused, and for errors by route',
+  )
+})
+
 t.test('panels have numbers and places of their own', async (t) => {
   const panels: { id: number; title: string; gridPos: { x: number; y: number; w: number; h: number } }[] =
     dashboard.panels

@@ -4,6 +4,7 @@ import type { ProblemFormat, WhoIsAway } from './error-handler.ts'
 import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
+import { behindProxies } from './trusted-proxies.ts'
 
 export interface ServerOptions {
   readonly name: string
@@ -13,7 +14,7 @@ export interface ServerOptions {
   /** How errors outside of any route are told. */
   readonly format?: ProblemFormat
   readonly whoIsAway?: WhoIsAway
-  /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For is believed; nobody's when left out. */
+  /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For and X-Request-Id are believed; nobody's when left out. */
   readonly trustedProxies?: string
   readonly metrics: Metrics
   /** Where log lines go; standard output when left out. */
@@ -42,7 +43,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: logger(name, options),
     bodyLimit: options.bodyLimit ?? 64 * 1024,
-    trustProxy: options.trustedProxies ?? false,
+    ...behindProxies(options.trustedProxies),
     http: HTTP_LIMITS,
     requestTimeout: HTTP_LIMITS.requestTimeout,
     keepAliveTimeout: HTTP_LIMITS.keepAliveTimeout,

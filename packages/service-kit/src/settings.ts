@@ -45,7 +45,8 @@ export const settings = {
   trustedProxies: Type.Optional(
     Type.Refine(
       Type.String({
-        description: 'addresses and networks of the proxies whose X-Forwarded-For is believed, by commas',
+        description:
+          'addresses and networks, by commas, of the proxies in front of us: of X-Forwarded-For from there the last address is the client’s',
       }),
       (text) => text.split(',').every((entry) => isNetwork(entry.trim())),
       () => 'must be addresses or networks such as 10.0.0.0/8, separated by commas',

@@ -51,9 +51,13 @@ export async function* splitLines(pieces: AsyncIterable<Uint8Array>): AsyncGener
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let rest = ''
   for await (const piece of pieces) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
+    // Only what is new is searched: a line of megabytes comes in hundreds of pieces.
+    const [first = '', ...others] = decoder.decode(piece, { stream: true }).split('\n')
+    rest += first
+    for (const next of others) {
+      yield rest
+      rest = next
+    }
   }
   if (rest !== '') yield rest
 }

@@ -6,14 +6,18 @@ export interface Table {
   readonly name: string
   /** Columns that can be written. */
   readonly columns: readonly string[]
+  /** Whether a column holds bytes, and so a row may be megabytes. */
+  readonly heavy: boolean
 }
 
 /** Our tables, each after those that its rows refer to. Kysely's own, about migrations, are not among them. */
 export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> {
-  const { rows: tables } = await sql<{ name: string; columns: string[]; needs: string[] }>`
+  const { rows: tables } = await sql<Table & { needs: string[] }>`
     select relname as name,
       (select array_agg(attname::text order by attnum) from pg_attribute
         where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attgenerated = '') as columns,
+      exists(select from pg_attribute
+        where attrelid = pg_class.oid and attnum > 0 and not attisdropped and atttypid = 'bytea'::regtype) as heavy,
       array(select distinct confrelid::regclass::text from pg_constraint
         where conrelid = pg_class.oid and contype = 'f' and confrelid <> conrelid) as needs
     from pg_class
@@ -27,7 +31,7 @@ export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> 
     )
     if (next === undefined) throw new Error('tables refer to each other in a circle')
     placed.add(next.name)
-    ordered.push({ name: next.name, columns: next.columns })
+    ordered.push(next)
   }
   return ordered
 }

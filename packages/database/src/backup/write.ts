@@ -10,8 +10,8 @@ import type { Schema } from '../schema.ts'
 import { formatHeader, formatLine } from './format.ts'
 import { readSequences, readTables } from './tables.ts'
 
-/** Rows that are in memory at once. Manifests may be megabytes. */
-const ROWS = 50
+/** Rows that are in memory at once. A manifest may have 4 MiB, which are 8 MiB of hexadecimal digits. */
+const [ROWS, HEAVY_ROWS] = [200, 5]
 
 /**
  * Writes everything that the database holds, as it is at one moment; others go on reading and writing. Ends the
@@ -32,14 +32,15 @@ async function* linesOf(tx: Transaction<Schema>, counted: { rows: number }): Asy
   if (migrations.length === 0)
     throw new Error('there is nothing to back up: the database has no schema of ours')
   yield `${formatHeader(migrations)}\n`
-  for (const { name } of await readTables(tx)) {
+  for (const { name, heavy } of await readTables(tx)) {
+    const atOnce = heavy ? HEAVY_ROWS : ROWS
     const all = sql`select row_to_json(t)::text as json from ${sql.table(name)} t`
     await sql`declare backup no scroll cursor for ${all}`.execute(tx)
     for (;;) {
-      const { rows } = await sql<{ json: string }>`fetch ${sql.lit(ROWS)} from backup`.execute(tx)
+      const { rows } = await sql<{ json: string }>`fetch ${sql.lit(atOnce)} from backup`.execute(tx)
       for (const { json } of rows) yield `${formatLine({ kind: 'row', table: name, json })}\n`
       counted.rows += rows.length
-      if (rows.length < ROWS) break
+      if (rows.length < atOnce) break
     }
     await sql`close backup`.execute(tx)
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import type { KyselyPlugin } from 'kysely'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -15,6 +16,7 @@ import { pgliteForTest } from '../fixtures/pglite.ts'
 import { startPostgres } from '../fixtures/real-postgres.ts'
 
 const MANIFESTS = 130
+const MIB = 1 << 20
 const DIGEST = `sha256:${'a'.repeat(64)}`
 
 /** Puts something into every kind of column that there is. */
@@ -186,6 +188,38 @@ t.test('a backup is of one moment', async (t) => {
   const text = gunzipSync(Buffer.concat([first, rest])).toString()
   t.equal(text.match(/^row manifests /gm)?.length, MANIFESTS, 'what was deleted meanwhile is in it')
   t.match(text, /^row repositories /m)
+})
+
+t.test('large manifests are never many in memory at once', async (t) => {
+  const db = await pgliteForTest(t)
+  const { id } = await db
+    .insertInto('repositories')
+    .values({ name: 'team/large' })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  // Made where they are kept: they would be long on their way.
+  await sql`
+    insert into manifests (repository_id, digest, media_type, raw)
+    select ${id}, ${DIGEST.slice(0, -2)} || 10 + number, 'application/vnd.oci.image.index.v1+json',
+      decode(repeat(md5(number::text), (4 << 16) - number), 'hex')
+    from generate_series(0, 7) number`.execute(db)
+  const answered: number[] = []
+  const noting: KyselyPlugin = {
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      answered.push(JSON.stringify(result.rows).length)
+      return result
+    },
+  }
+  const backup = await backupOf(db.withPlugin(noting))
+  // Hexadecimal digits, and what is around them.
+  t.ok(Math.max(...answered) < 5 * 2 * 4 * MIB + MIB, `at most ${Math.max(...answered)} characters at once`)
+  const target = await pgliteForTest(t)
+  await restoreBackup(target, Readable.from([backup]))
+  const look = sql<{ hash: string }>`select sha512 as hash from manifests order by digest`
+  const { rows } = await look.execute(target)
+  t.equal(rows.length, 8)
+  t.same(rows, (await look.execute(db)).rows)
 })
 
 t.test('a database without a schema of ours is not backed up', async (t) => {

@@ -1,4 +1,4 @@
-import { webcrypto } from 'node:crypto'
+import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto'
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it, and before itself.
@@ -22,6 +22,8 @@ export interface LeafOptions {
   readonly years: number
   /** Host names and IP addresses of a TLS server; a certificate without any is for signatures alone. */
   readonly hosts?: readonly { readonly type: 'dns' | 'ip'; readonly value: string }[]
+  /** The key that it is for, PEM; a new one when left out. */
+  readonly key?: string
 }
 
 /** Makes an authority: it signs certificates, and none that sign others. */
@@ -42,15 +44,15 @@ export async function createAuthority(commonName: string, years: number): Promis
   return { certificate: authority.toString('pem'), key: await privatePem(keys) }
 }
 
-/** Makes a key, and a certificate for it that the authority signs. */
+/** Makes a key, unless one is given, and a certificate for it that the authority signs. */
 export async function issueLeaf(
   by: Certified,
-  { commonName, years, hosts }: LeafOptions,
+  { commonName, years, hosts, key }: LeafOptions,
 ): Promise<Certified> {
   const authority = new x509.X509Certificate(by.certificate)
   const der = x509.PemConverter.decodeFirst(by.key)
   const signingKey = await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign'])
-  const keys = await generateKeys()
+  const keys = key === undefined ? await generateKeys() : await importKeys(key)
   const leaf = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: `CN=${commonName}`,
@@ -89,6 +91,14 @@ export async function replaceFile(
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+}
+
+async function importKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {
+  const key = createPrivateKey(pem)
+  return {
+    privateKey: key.toCryptoKey(ALGORITHM, true, ['sign']),
+    publicKey: createPublicKey(key).toCryptoKey(ALGORITHM, true, ['verify']),
+  }
 }
 
 async function privatePem(keys: webcrypto.CryptoKeyPair): Promise<string> {

@@ -43,14 +43,34 @@ export async function rotateSigningKeys(folder: string): Promise<void> {
   const [current, next] = await Promise.all(
     [KEY_FILES.current, KEY_FILES.next].map((name) => readFile(join(folder, name), 'utf8')),
   )
+  const mode = await modeOfCurrent(folder)
   const coming = await issueSigner(folder)
-  const mode = (await stat(join(folder, KEY_FILES.current))).mode & 0o777
+  // Its certificate was made at the rotation before this one, and may be near its end; the key is known to everybody.
+  const promoted = await issueSigner(folder, next)
   await replaceFile(folder, KEY_FILES.retired, current ?? '', mode)
-  await replaceFile(folder, KEY_FILES.current, next ?? '', mode)
+  await replaceFile(folder, KEY_FILES.current, promoted, mode)
   await replaceFile(folder, KEY_FILES.next, coming, mode)
 }
 
-async function issueSigner(folder: string): Promise<string> {
+/**
+ * Puts new keys in the place of all, for when one was stolen: whoever read one could read the others. What the old
+ * ones signed is good no more.
+ */
+export async function replaceSigningKeys(folder: string): Promise<void> {
+  const mode = await modeOfCurrent(folder)
+  const [current, next] = [await issueSigner(folder), await issueSigner(folder)]
+  // Retired is the same: no key from before, and a file where mounts and secrets expect one.
+  await replaceFile(folder, KEY_FILES.retired, current, mode)
+  await replaceFile(folder, KEY_FILES.current, current, mode)
+  await replaceFile(folder, KEY_FILES.next, next, mode)
+}
+
+async function modeOfCurrent(folder: string): Promise<number> {
+  return (await stat(join(folder, KEY_FILES.current))).mode & 0o777
+}
+
+/** A key, new unless one is given, and a certificate for it that begins now. */
+async function issueSigner(folder: string, key?: string): Promise<string> {
   const authority = {
     certificate: await readFile(join(folder, KEY_FILES.authority), 'utf8'),
     key: await readFile(join(folder, KEY_FILES.authorityKey), 'utf8'),
@@ -58,6 +78,7 @@ async function issueSigner(folder: string): Promise<string> {
   const leaf = await issueLeaf(authority, {
     commonName: 'registry-manager token signer',
     years: LEAF_YEARS,
+    ...(key !== undefined && { key }),
   })
   return `${leaf.key}\n${leaf.certificate}\n`
 }

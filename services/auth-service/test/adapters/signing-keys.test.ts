@@ -3,7 +3,12 @@ import { chmod, copyFile, readFile, readdir, rm, stat, writeFile } from 'node:fs
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
-import { createSigningKeys, rotateSigningKeys } from '../../src/adapters/signing-key-files.ts'
+import { issueLeaf } from '../../src/adapters/certificates.ts'
+import {
+  createSigningKeys,
+  replaceSigningKeys,
+  rotateSigningKeys,
+} from '../../src/adapters/signing-key-files.ts'
 import type { SigningKeys } from '../../src/adapters/signing-keys.ts'
 import { libtrustKeyId, loadSigningKeys } from '../../src/adapters/signing-keys.ts'
 import type { SignedClaims } from '../../src/domain/claims.ts'
@@ -121,12 +126,57 @@ t.test('rotation', async (t) => {
   ])
 })
 
+t.test('a rotation makes a new certificate for the key that it promotes', async (t) => {
+  const { folder, keys } = await build(t)
+  const authority = {
+    certificate: await readFile(join(folder, 'ca.pem'), 'utf8'),
+    key: await readFile(join(folder, 'ca-key.pem'), 'utf8'),
+  }
+  const ended = await issueLeaf(authority, { commonName: 'a signer', years: 0 })
+  await writeFile(join(folder, 'next.pem'), `${ended.key}\n${ended.certificate}\n`)
+  await keys.reload()
+  const [, next] = keys.publicKeys()
+  await rotateSigningKeys(folder)
+  await keys.reload()
+  const token = await keys.sign(claims as SignedClaims)
+  t.equal(headerOf(token).kid, next?.kid, 'the key is the one that everybody knew')
+  t.equal(verifies(keys, token), true)
+  t.ok(keys.currentEndsAt().getTime() > Date.now() + 364 * 86_400_000)
+  const leaf = new X509Certificate(Buffer.from(headerOf(token).x5c[0], 'base64'))
+  t.equal(leaf.verify(new X509Certificate(keys.authority()).publicKey), true)
+})
+
+t.test('nothing is left of stolen keys', async (t) => {
+  const { folder, keys } = await build(t)
+  await rotateSigningKeys(folder)
+  await keys.reload()
+  const [stolen, before, authority] = [
+    keys.publicKeys(),
+    await keys.sign(claims as SignedClaims),
+    keys.authority(),
+  ]
+  t.equal(stolen.length, 3)
+  await replaceSigningKeys(folder)
+  await keys.reload()
+  for (const { kid } of stolen) t.equal(keys.findKey(kid), undefined)
+  t.equal(verifies(keys, before), false)
+  const after = await keys.sign(claims as SignedClaims)
+  t.equal(verifies(keys, after), true)
+  t.equal(keys.publicKeys().length, 2, 'a current and a next')
+  t.equal(keys.authority(), authority)
+  await rotateSigningKeys(folder)
+  await keys.reload()
+  t.equal(verifies(keys, after), true, 'and they are rotated like any others')
+})
+
 t.test('who may read the current key may read the new ones', async (t) => {
   const { folder } = await build(t)
   await chmod(join(folder, 'current.pem'), 0o644)
-  await rotateSigningKeys(folder)
-  for (const name of ['retired.pem', 'current.pem', 'next.pem']) {
-    t.equal((await stat(join(folder, name))).mode & 0o777, 0o644, name)
+  for (const change of [rotateSigningKeys, replaceSigningKeys]) {
+    await change(folder)
+    for (const name of ['retired.pem', 'current.pem', 'next.pem']) {
+      t.equal((await stat(join(folder, name))).mode & 0o777, 0o644, name)
+    }
   }
   t.equal((await stat(join(folder, 'ca-key.pem'))).mode & 0o777, 0o600, "the authority's stays as it is")
 })
