@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import t from 'tap'
 import { containersOf, selects, workloadsOf } from './fixtures/pods.ts'
@@ -5,6 +6,7 @@ import type { Manifest } from './fixtures/render.ts'
 import { kustomizeIsMissing, ofKind, renderOverlays } from './fixtures/render.ts'
 
 const SERVICES = ['auth-service', 'image-manager', 'registry-proxy']
+const GUIDE = new URL('../../../docs/kubernetes.md', import.meta.url)
 const TLS_KEYS = ['tls.crt', 'tls.key']
 
 /** The Secrets and keys of theirs that pods use. */
@@ -40,6 +42,11 @@ t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
     { envFrom: [{ configMapRef: { name: 'directory' } }, { secretRef: {} }] },
   ])
 
+  const [, folder = ''] = /sslrootcert=(\S+)\/database-ca\.pem/.exec(readFileSync(GUIDE, 'utf8')) ?? []
+  t.test('an authority for Postgres is where the guide says', async (t) =>
+    authorityOfPostgresIsSeen(t, overlays.production, folder),
+  )
+
   t.test('secrets are referred to, and only the quickstart makes them, of files', async (t) => {
     t.same(ofKind(overlays.production, 'Secret'), [])
     t.same(ofKind(overlays['ingress-controller'], 'Secret'), [])
@@ -53,6 +60,16 @@ t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
     t.same(Object.keys(made.get('tls')?.['data']), TLS_KEYS)
   })
 })
+
+function authorityOfPostgresIsSeen(t: Test, manifests: readonly Manifest[], folder: string) {
+  const containers = workloadsOf(manifests).flatMap(containersOf)
+  const speaking = containers.filter(({ env }) =>
+    env?.some(({ name }: { name: string }) => name === 'DATABASE_URL_FILE'),
+  )
+  t.equal(speaking.length, 5)
+  for (const { name, volumeMounts } of speaking)
+    t.match(volumeMounts, [{}, { name: 'database-authority', mountPath: folder }], name)
+}
 
 function podsAreShutIn(t: Test, manifests: readonly Manifest[]) {
   const accounts = ofKind(manifests, 'ServiceAccount')
