@@ -7,7 +7,7 @@ names=$(printf '%s' "$AUTH_SERVICE_SERVERS $IMAGE_MANAGER_SERVERS $REGISTRY_PROX
   tr ';' '\n' | sed -n 's/^ *server \([^: ]*\).*/\1/p' | sort -u)
 
 certificate() {
-  cat "$TLS_CERTIFICATE" "$TLS_CERTIFICATE_KEY" 2>/dev/null | cksum
+  cat "$TLS_CERTIFICATE" "$TLS_CERTIFICATE_KEY" 2>/dev/null | sha256sum
 }
 
 # Fails where a name is not known.

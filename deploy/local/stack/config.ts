@@ -4,7 +4,8 @@ import { ConfigError, readEnvironment, settings, tokenNaming } from '@registry-m
 import { Type } from 'typebox'
 
 const count = (fallback: number, description: string) =>
-  Type.Integer({ default: fallback, minimum: 1, maximum: 1_000_000, description })
+  // What nginx takes for connections, and more than enough for the others.
+  Type.Integer({ default: fallback, minimum: 1, maximum: 65_535, description })
 const duration = (fallback: string, description: string) =>
   Type.String({ default: fallback, pattern: '^[1-9][0-9]*[sm]$', description })
 const optional = (description: string) => Type.Optional(Type.String({ description }))
