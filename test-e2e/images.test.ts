@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,6 +32,7 @@ t.test('the image, and all of it by compose', { skip: missing }, async (t) => {
   await t.test('docker pushes and pulls', (t) => pushAndPull(t, system, engine))
   await t.test('keys rotate while it runs', (t) => keysRotate(t, system))
   await t.test('a renewed certificate is served', (t) => certificateIsRenewed(t, system))
+  await t.test('services with other addresses are found', (t) => addressesChange(t, system, engine))
   await t.test('the database is backed up and restored', (t) => backUpAndRestore(t, system))
   await t.test('services stop when they are told to', (t) => stopWhenTold(t, system, engine))
 })
@@ -46,7 +47,8 @@ async function holdsWhatItNeeds(t: Test, { docker }: DockerEngine) {
     docker(['run', '--rm', '--read-only', '--network=none', '--entrypoint=sh', IMAGE, '-c', script])
 
   const tools = ['gcc', 'cc', 'g++', 'make', 'python3', 'git', 'npm', 'npx', 'pnpm', 'yarn', 'corepack']
-  t.equal((await run(`command -v ${tools.join(' ')} || true`)).stdout, '', 'no tools to build with')
+  const look = `for tool in ${tools.join(' ')}; do command -v $tool; done; true`
+  t.equal((await run(look)).stdout, '', 'no tools to build with')
   const caches = ['/root/.npm', '/root/.cache', '/root/.local', '/var/lib/apt/lists/*', '/var/cache/apt/*']
   t.equal((await run(`ls -d ${caches.join(' ')} 2>/dev/null || true`)).stdout, '', 'no caches')
   const owned = 'find / -xdev ! -type l -writable ! -path "/proc/*" ! -path "/dev/*" 2>/dev/null || true'
@@ -151,14 +153,45 @@ async function certificateIsRenewed(t: Test, { secrets, host }: ComposeSystem) {
   const renewed = await mkdtemp(join(tmpdir(), 'renewed-'))
   t.teardown(() => rm(renewed, { recursive: true, force: true }))
   await ensureTls(renewed, ['localhost'])
-  // In place: a file that is mounted by itself stays what it was when another takes its place.
-  for (const name of ['server.crt', 'server.key']) {
-    await writeFile(join(secrets, 'tls', name), await readFile(join(renewed, name)))
+  // As whoever renews certificates does: a whole file takes the place of the one before.
+  for (const name of ['ca.crt', 'server.key', 'server.crt']) {
+    await writeFile(join(secrets, 'tls', `${name}.new`), await readFile(join(renewed, name)))
+    await rename(join(secrets, 'tls', `${name}.new`), join(secrets, 'tls', name))
   }
   const deadline = Date.now() + 60_000
   while ((await served()) === before && Date.now() < deadline) await sleep(500)
   t.match(await served(), /^serial=/)
   t.not(await served(), before)
+}
+
+/** As after an upgrade, which makes containers anew: nginx is left alone. */
+async function addressesChange(
+  t: Test,
+  { containers, curl, admin }: ComposeSystem,
+  { docker }: DockerEngine,
+) {
+  const moved = ['auth-service', 'image-manager'] as const
+  const networks = (await docker(['network', 'ls', '--format={{.Name}}'])).stdout.split('\n')
+  const network = networks.find((name) => name.endsWith('_ingress')) ?? ''
+  const addressOf = async (name: string) => {
+    const [state] = JSON.parse((await docker(['inspect', containers[name]!.getId()])).stdout)
+    return state.NetworkSettings.Networks[network].IPAddress as string
+  }
+  const before = await Promise.all(moved.map(addressOf))
+  for (const name of moved) await docker(['network', 'disconnect', network, containers[name]!.getId()])
+  // The other way round: what the first had, at the least, is not its own any more.
+  for (const name of moved.toReversed())
+    await docker(['network', 'connect', `--alias=${name}`, network, containers[name]!.getId()])
+  const after = await Promise.all(moved.map(addressOf))
+  for (const [index, name] of moved.entries()) t.not(after[index], before[index], `${name} is elsewhere`)
+  const login = `${admin.username}:${admin.password}`
+  const answers = async () => {
+    const status = ['-o', '/dev/null', '-w', '%{http_code} ', '-u', login, '--max-time', '10']
+    return (await curl('/user', ...status)) + (await curl('/image-manager/api/v1/repositories', ...status))
+  }
+  const deadline = Date.now() + 60_000
+  while ((await answers()) !== '200 200 ' && Date.now() < deadline) await sleep(500)
+  t.equal(await answers(), '200 200 ')
 }
 
 async function backUpAndRestore(t: Test, { containers }: ComposeSystem) {
@@ -174,8 +207,8 @@ async function backUpAndRestore(t: Test, { containers }: ComposeSystem) {
 }
 
 async function stopWhenTold(t: Test, { containers }: ComposeSystem, { docker }: DockerEngine) {
-  const ids = OURS.map((name) => containers[name]!.getId())
-  await docker(['stop', '--time=45', ...ids])
+  const ids = [...OURS, 'registry'].map((name) => containers[name]!.getId())
+  await docker(['stop', '--time=55', ...ids])
   const stopped: { Name: string; State: { ExitCode: number } }[] = JSON.parse(
     (await docker(['inspect', ...ids])).stdout,
   )

@@ -1,7 +1,7 @@
 /**
  * `npm run secrets -- FOLDER`: makes, once, every secret that deploy/compose.yaml and the Kubernetes overlays take from
- * files. What is there stays as it is; what must change is removed before. PUBLIC_HOST is the host[:port] under which
- * clients will come.
+ * files. What is there stays as it is, but for who may read it; what must change is removed before. PUBLIC_HOST is the
+ * host[:port] under which clients will come.
  */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -15,13 +15,11 @@ const OURS_ALONE = new Set(['ca-key.pem', 'ca.key'])
 /** Nobody else gets past the folder itself; but a container that has a file of it mounted reads that as somebody else. */
 const FOR_CONTAINERS = 0o644
 
-/** Writes a secret that is not there, and answers what it is. */
+/** Writes a secret that is not there, lets containers read it, and answers what it is. */
 function secret(folder: string, name: string, make: () => string): string {
   const file = join(folder, name)
-  if (!existsSync(file)) {
-    writeFileSync(file, make())
-    chmodSync(file, FOR_CONTAINERS)
-  }
+  if (!existsSync(file)) writeFileSync(file, make())
+  chmodSync(file, FOR_CONTAINERS)
   return readFileSync(file, 'utf8')
 }
 
@@ -32,8 +30,24 @@ function openToContainers(folder: string): void {
   }
 }
 
+/**
+ * What is wrong with a PUBLIC_HOST. The services read it as a part of a URL, the registry takes it letter by letter as
+ * the issuer of tokens: so it must be written as URLs have it, in small letters and without HTTPS' own port.
+ */
+function faultOf(publicHost: string): string | undefined {
+  const url = `https://${publicHost}/`
+  if (/[/?#@\\\s]/.test(publicHost) || !URL.canParse(url))
+    return `PUBLIC_HOST is ${publicHost}: it must be host[:port], such as registry.example.com`
+  const { host } = new URL(url)
+  return host === publicHost
+    ? undefined
+    : `PUBLIC_HOST is ${publicHost}: write it as ${host}, here and everywhere`
+}
+
 async function makeSecrets(folder: string, publicHost: string): Promise<void> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  mkdirSync(folder, { recursive: true })
+  // It may have been there.
+  chmodSync(folder, 0o700)
   const random = () => randomBytes(32).toString('base64url')
   for (const name of ['service-credential', 'upload-secret', 'registry-http-secret'])
     secret(folder, name, random)
@@ -58,7 +72,13 @@ if (folder === undefined) {
   process.stderr.write('npm run secrets -- FOLDER: which folder?\n')
   process.exit(2)
 }
-const { PUBLIC_HOST = 'localhost:8443' } = process.env
+// An empty one is none, as compose has it.
+const PUBLIC_HOST = process.env['PUBLIC_HOST'] || 'localhost:8443'
+const fault = faultOf(PUBLIC_HOST)
+if (fault !== undefined) {
+  process.stderr.write(`${fault}\n`)
+  process.exit(2)
+}
 await makeSecrets(resolve(folder), PUBLIC_HOST)
 process.stdout.write(`${folder} holds the secrets for ${PUBLIC_HOST}: keep it, and keep it to yourself
   the first administrator's password   ${join(folder, 'admin-password')}

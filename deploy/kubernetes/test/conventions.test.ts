@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import t from 'tap'
 import { containersOf, selects, workloadsOf } from './fixtures/pods.ts'
@@ -5,6 +6,7 @@ import type { Manifest } from './fixtures/render.ts'
 import { kustomizeIsMissing, ofKind, renderOverlays } from './fixtures/render.ts'
 
 const SERVICES = ['auth-service', 'image-manager', 'registry-proxy']
+const GUIDE = new URL('../../../docs/kubernetes.md', import.meta.url)
 const TLS_KEYS = ['tls.crt', 'tls.key']
 
 /** The Secrets and keys of theirs that pods use. */
@@ -14,7 +16,7 @@ function secretsUsedBy(manifests: readonly Manifest[]): Map<string, Set<string>>
     used.set(name, new Set([...(used.get(name) ?? []), ...keys]))
   for (const workload of workloadsOf(manifests)) {
     for (const { secret } of workload.spec.volumes ?? []) {
-      if (secret)
+      if (secret && !secret.optional)
         use(
           secret.secretName,
           (secret.items ?? []).map(({ key }: { key: string }) => key),
@@ -33,7 +35,17 @@ t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
     await t.test(`${name}: pods are shut in`, async (t) => podsAreShutIn(t, manifests))
     await t.test(`${name}: services outlive a node and a rollout`, async (t) => servicesGoOn(t, manifests))
     await t.test(`${name}: what is referred to is there`, async (t) => referencesHold(t, manifests))
+    await t.test(`${name}: who stops is given time`, async (t) => haveTimeToEnd(t, manifests))
   }
+  const authService = workloadsOf(overlays['with-directory']).find(({ name }) => name === 'auth-service')
+  t.match(authService?.spec.containers, [
+    { envFrom: [{ configMapRef: { name: 'directory' } }, { secretRef: {} }] },
+  ])
+
+  const [, folder = ''] = /sslrootcert=(\S+)\/database-ca\.pem/.exec(readFileSync(GUIDE, 'utf8')) ?? []
+  t.test('an authority for Postgres is where the guide says', async (t) =>
+    authorityOfPostgresIsSeen(t, overlays.production, folder),
+  )
 
   t.test('secrets are referred to, and only the quickstart makes them, of files', async (t) => {
     t.same(ofKind(overlays.production, 'Secret'), [])
@@ -48,6 +60,16 @@ t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
     t.same(Object.keys(made.get('tls')?.['data']), TLS_KEYS)
   })
 })
+
+function authorityOfPostgresIsSeen(t: Test, manifests: readonly Manifest[], folder: string) {
+  const containers = workloadsOf(manifests).flatMap(containersOf)
+  const speaking = containers.filter(({ env }) =>
+    env?.some(({ name }: { name: string }) => name === 'DATABASE_URL_FILE'),
+  )
+  t.equal(speaking.length, 5)
+  for (const { name, volumeMounts } of speaking)
+    t.match(volumeMounts, [{}, { name: 'database-authority', mountPath: folder }], name)
+}
 
 function podsAreShutIn(t: Test, manifests: readonly Manifest[]) {
   const accounts = ofKind(manifests, 'ServiceAccount')
@@ -101,6 +123,21 @@ function servicesGoOn(t: Test, manifests: readonly Manifest[]) {
   }
 }
 
+/** nginx and the registry wait before they are told, and then let end what is under way. */
+function haveTimeToEnd(t: Test, manifests: readonly Manifest[]) {
+  const workloads = workloadsOf(manifests).filter(({ name }) => ['nginx', 'registry'].includes(name))
+  t.ok(workloads.some(({ name }) => name === 'registry'))
+  for (const { name, spec } of workloads) {
+    const [{ lifecycle, env }] = spec.containers
+    const [command, seconds] = lifecycle.preStop.exec.command
+    t.equal(command, 'sleep')
+    const drain = env.find((entry: { name: string }) => entry.name === 'REGISTRY_HTTP_DRAINTIMEOUT')?.value
+    const ending = name === 'nginx' ? 120 : Number(/^(\d+)s$/.exec(drain)?.[1])
+    t.ok(Number(seconds) >= 5 && ending >= 30, name)
+    t.ok(spec.terminationGracePeriodSeconds >= Number(seconds) + ending + 5, `${name}: and that in time`)
+  }
+}
+
 function referencesHold(t: Test, manifests: readonly Manifest[]) {
   const workloads = workloadsOf(manifests)
   const config = new Map(ofKind(manifests, 'ConfigMap').map((map) => [map.metadata.name, map]))
@@ -116,7 +153,9 @@ function referencesHold(t: Test, manifests: readonly Manifest[]) {
       const claim = volume.persistentVolumeClaim?.claimName
       if (claim) t.ok(claims.has(claim), `${name}: ${claim}`)
     }
-    for (const { volumeMounts = [], env = [] } of containersOf(workload)) {
+    for (const { volumeMounts = [], env = [], envFrom = [] } of containersOf(workload)) {
+      for (const { configMapRef } of envFrom)
+        t.ok(!configMapRef || configMapRef.optional || config.has(configMapRef.name), configMapRef?.name)
       for (const { name: volume } of volumeMounts)
         t.ok(volumes.delete(volume) || isMountedBefore(volume, spec))
       const before = new Set<string>()

@@ -47,13 +47,22 @@ interface Rule {
   readonly backend: { readonly service: { readonly name: string } }
 }
 
-/** Where Ingress rules lead a path: the longest that matches, an exact one first. Source: Kubernetes, "Ingress". */
-function ingressRoute(ingresses: readonly Manifest[], path: string): string | undefined {
+/** What a prefix is: one of path elements to Kubernetes ("Ingress"), one of letters to the controller's nginx (`location`). */
+const PREFIXES: Readonly<Record<string, (own: string, path: string) => boolean>> = {
+  'by Kubernetes': (own, path) => `${path}/`.startsWith(own.replace(/\/?$/, '/')),
+  'by the controller': (own, path) => path.startsWith(own),
+}
+
+/** Where Ingress rules lead a path: the longest that matches, an exact one first. */
+function ingressRoute(
+  ingresses: readonly Manifest[],
+  path: string,
+  isPrefix: (own: string, path: string) => boolean,
+): string | undefined {
   const rules: Rule[] = ingresses.flatMap(({ spec }) => spec.rules).flatMap(({ http }) => http?.paths ?? [])
-  const matches = rules.filter(({ path: own, pathType }) => {
-    const elements = own.replace(/\/$/, '')
-    return pathType === 'Exact' ? path === own : path === elements || path.startsWith(`${elements}/`)
-  })
+  const matches = rules.filter(({ path: own, pathType }) =>
+    pathType === 'Exact' ? path === own : isPrefix(own, path),
+  )
   const rank = ({ path: own, pathType }: Rule) => own.length * 2 + (pathType === 'Exact' ? 1 : 0)
   return matches.toSorted((one, other) => rank(other) - rank(one))[0]?.backend.service.name
 }
@@ -70,7 +79,8 @@ t.test('Ingress objects lead where our own nginx does', { skip: await kustomizeI
   const seen = new Set<string | undefined>()
   for (const path of PATHS) {
     seen.add(nginxRoute(template, path))
-    t.equal(ingressRoute(ingresses, path), nginxRoute(template, path), path)
+    for (const [whose, isPrefix] of Object.entries(PREFIXES))
+      t.equal(ingressRoute(ingresses, path, isPrefix), nginxRoute(template, path), `${path} ${whose}`)
   }
   t.same(seen, new Set(['registry-proxy', 'auth-service', 'image-manager']))
   for (const { metadata, spec } of ingresses) {

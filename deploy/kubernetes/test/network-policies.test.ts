@@ -5,7 +5,7 @@ import { mayReach } from './fixtures/reachable.ts'
 import type { Manifest } from './fixtures/render.ts'
 import { kustomizeIsMissing, renderOverlays } from './fixtures/render.ts'
 
-const PORTS = [53, 443, 5000, 5432, 8000, 8443, 8500, 9000]
+const PORTS = [53, 389, 443, 636, 5000, 5432, 8000, 8443, 8500, 9000]
 
 /** Everything that is let through, as `from → to:port`. Asking for names (port 53) is left out: everybody may. */
 function everythingAllowed(manifests: readonly Manifest[]): string[] {
@@ -61,10 +61,12 @@ const THEIR_NGINX = ['auth-service', 'image-manager', 'registry-proxy'].map(
 
 t.test('who reaches whom, and nobody else does', { skip: await kustomizeIsMissing() }, async (t) => {
   const { overlays } = await renderOverlays(t)
+  const production = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)]
   const expected = {
     quickstart: [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...POSTGRES_INSIDE],
-    production: [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)],
+    production,
     'ingress-controller': [...INSIDE, ...THEIR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)],
+    'with-directory': [...production, ...[389, 636].flatMap((port) => anywhere('auth-service', port))],
   }
   for (const [name, allowed] of Object.entries(expected)) {
     const manifests = overlays[name as keyof typeof overlays]

@@ -3,6 +3,22 @@ import { join, resolve } from 'node:path'
 import { ConfigError, readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
+const count = (fallback: number, description: string) =>
+  // What nginx takes for connections, and more than enough for the others.
+  Type.Integer({ default: fallback, minimum: 1, maximum: 65_535, description })
+const duration = (fallback: string, description: string) =>
+  Type.String({ default: fallback, pattern: '^[1-9][0-9]*[sm]$', description })
+const optional = (description: string) => Type.Optional(Type.String({ description }))
+
+/** What one client may do, by the names that deploy/nginx has for it. */
+const clientLimits = {
+  CLIENT_CONNECTIONS: count(512, "nginx's limit of requests at a time from one address"),
+  CLIENT_REQUESTS_PER_SECOND: count(500, "nginx's limit of requests a second from one address"),
+  CLIENT_REQUEST_BURST: count(1000, 'how many requests beyond that may come at once'),
+  CLIENT_HEADER_TIMEOUT: duration('15s', "within how long a request's head must be there"),
+  CLIENT_BODY_TIMEOUT: duration('60s', "how long a request's body may stand still"),
+}
+
 export const schema = Type.Object({
   HTTPS_PORT: Type.Integer({ default: 8443, minimum: 1, maximum: 65535, description: 'HTTPS port' }),
   REGISTRY_PORT: Type.Integer({
@@ -29,9 +45,10 @@ export const schema = Type.Object({
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
   NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
-  NGINX_LIBRARIES: Type.Optional(Type.String()),
-  POSTGRES_BINARIES: Type.Optional(Type.String()),
-  POSTGRES_LIBRARIES: Type.Optional(Type.String()),
+  NGINX_LIBRARIES: optional('LD_LIBRARY_PATH for NGINX_BINARY, where it came with libraries'),
+  POSTGRES_BINARIES: optional("folder of Postgres' commands, initdb and postgres among them"),
+  POSTGRES_LIBRARIES: optional('LD_LIBRARY_PATH for POSTGRES_BINARIES, where they came with libraries'),
+  ...clientLimits,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
@@ -48,6 +65,10 @@ export function readConfig(env: NodeJS.ProcessEnv) {
   if (existsSync(join(dataDir, 'database'))) {
     throw new ConfigError([`DATA_DIR ${dataDir} holds what npm start keeps: the stack needs one of its own`])
   }
+  const limits = Object.keys(clientLimits).map((name) => [
+    name,
+    String(values[name as keyof typeof clientLimits]),
+  ])
   const publicUrl = values.PUBLIC_URL ?? `https://localhost:${ports.https}`
   return {
     ...tokenNaming(publicUrl, values.TOKEN_SERVICE),
@@ -60,6 +81,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     signingKeysDir: resolve(values.SIGNING_KEYS_DIR ?? join(dataDir, 'signing-keys')),
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
     nginx: { binary: values.NGINX_BINARY, libraries: values.NGINX_LIBRARIES },
+    clientLimits: Object.fromEntries(limits) as Readonly<Record<string, string>>,
     postgres: { folder: values.POSTGRES_BINARIES ?? '', libraries: values.POSTGRES_LIBRARIES },
     logLevel: values.LOG_LEVEL,
   }

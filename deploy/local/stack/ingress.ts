@@ -12,7 +12,7 @@ const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
 
 /** Runs nginx before the services, with the configuration that compose and Kubernetes have too. */
 export async function startIngress(
-  { dataDir, ports, nginx }: StackConfig,
+  { dataDir, ports, nginx, clientLimits }: StackConfig,
   parts: Parts,
   replicas: readonly Replica[],
   tls: TlsFiles,
@@ -33,11 +33,8 @@ export async function startIngress(
     NGINX_ERROR_LOG: 'stderr',
     NGINX_PID_FILE: join(folder, 'pid'),
     NGINX_TEMP_DIR: join(folder, 'tmp'),
-    CLIENT_CONNECTIONS: '512',
-    CLIENT_REQUESTS_PER_SECOND: '500',
-    CLIENT_REQUEST_BURST: '1000',
-    CLIENT_HEADER_TIMEOUT: '15s',
-    CLIENT_BODY_TIMEOUT: '60s',
+    WORKER_PROCESSES: 'auto',
+    ...clientLimits,
   })
   const options = { ...nginx, name: 'nginx', folder, config, log: parts.logOf('nginx') }
   const isReady = async () => (await statusOf(`http://127.0.0.1:${ports.http}/`)) !== undefined

@@ -1,5 +1,14 @@
 import { X509Certificate } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -68,6 +77,40 @@ t.test('secrets are made once, and a container can read those that it needs', as
   )
   t.equal(readFileSync(join(folder, 'tls', 'server.crt'), 'utf8'), "somebody else's")
   t.notOk(existsSync(join(folder, 'tls', 'ca.crt')))
+})
+
+t.test('who may read what is mended, where it was there before', async (t) => {
+  const folder = join(t.testdir(), 'secrets')
+  mkdirSync(folder)
+  chmodSync(folder, 0o755)
+  await run(folder)
+  t.equal(statSync(folder).mode & 0o777, 0o700)
+  const made = filesOf(folder)
+  for (const name of Object.keys(made)) chmodSync(join(folder, name), name.includes('ca') ? 0o644 : 0o600)
+  for (const name of ['', 'tls', 'signing-keys']) chmodSync(join(folder, name), 0o777)
+  await run(folder)
+  t.same(filesOf(folder), made)
+  t.equal(statSync(folder).mode & 0o777, 0o700)
+  for (const name of ['tls', 'signing-keys']) t.equal(statSync(join(folder, name)).mode & 0o777, 0o755)
+})
+
+t.test('a host that the services and the registry would read differently is refused', async (t) => {
+  const folder = join(t.testdir(), 'secrets')
+  for (const [host, told] of [
+    ['registry.example:443', /write it as registry\.example,/],
+    ['Registry.Example:8443', /write it as registry\.example:8443,/],
+    ['bücher.example', /write it as xn--bcher-kva\.example,/],
+    ['https://registry.example', /must be host\[:port\]/],
+    ['registry.example/', /must be host\[:port\]/],
+    ['registry.example:x', /must be host\[:port\]/],
+  ] as const) {
+    await t.rejects(run(folder, { PUBLIC_HOST: host }), { code: 2, stderr: told }, host)
+  }
+  t.notOk(existsSync(folder), 'and nothing is made')
+  for (const host of ['registry.example', '10.0.0.1:8443', '[::1]:8443']) {
+    await run(folder, { PUBLIC_HOST: host })
+    t.match(readFileSync(join(folder, 'tls', 'server.crt'), 'utf8'), /BEGIN CERTIFICATE/, host)
+  }
 })
 
 t.test('without a folder it says so', async (t) => {

@@ -83,13 +83,17 @@ t.test("the stack's own settings", async (t) => {
     service: 'localhost:8443',
     ports: { https: 8443, registry: 8500, http: 8080 },
     replicas: 1,
+    clientLimits: { CLIENT_CONNECTIONS: '512', CLIENT_BODY_TIMEOUT: '60s' },
   })
+  const limits = { CLIENT_CONNECTIONS: '7', CLIENT_BODY_TIMEOUT: '5m' }
+  t.match(readConfig({ ...env, ...limits }).clientLimits, { ...limits, CLIENT_REQUEST_BURST: '1000' })
   t.match(readConfig({ ...env, HTTPS_PORT: '9443' }), { publicUrl: 'https://localhost:9443' })
   t.match(readConfig({ ...env, PUBLIC_URL: 'https://registry.example' }), { service: 'registry.example' })
   for (const [bad, told] of [
     [{ HTTPS_PORT: '8500' }, /three different ports/],
     [{ REPLICAS: '0' }, /REPLICAS/],
     [{ HTTP_PORT: 'x' }, /HTTP_PORT/],
+    [{ CLIENT_BODY_TIMEOUT: '60s; }' }, /CLIENT_BODY_TIMEOUT/],
   ] as const) {
     t.throws(() => readConfig({ ...env, ...bad }), { message: told })
   }
