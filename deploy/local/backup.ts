@@ -4,10 +4,11 @@
  */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { MIGRATING, connectPostgres, openPglite, runBackupCommand } from '@registry-manager/database'
+import { MIGRATING, connectPostgres, runBackupCommand } from '@registry-manager/database'
 import { explainStartFailure, readEnvironment, settings } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 import { takeDataFolder } from './data-folder.ts'
+import { openPglite } from './pglite.ts'
 
 const schema = Type.Object({
   DATABASE_URL: Type.Optional(settings.databaseUrl),

@@ -10,7 +10,7 @@ import {
   loadSigningKeys,
 } from '@registry-manager/auth-service/embedding'
 import type { Database } from '@registry-manager/database'
-import { MIGRATING, connectPostgres, migrateToLatest, openPglite } from '@registry-manager/database'
+import { MIGRATING, connectPostgres, migrateToLatest } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
 import type { FastifyInstance } from 'fastify'
@@ -21,6 +21,7 @@ import { freePort } from './free-port.ts'
 import { createFront } from './front.ts'
 import type { Launch } from './launch.ts'
 import { launch } from './launch.ts'
+import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
 
 /** How long requests under way may go on once it is told to stop. */

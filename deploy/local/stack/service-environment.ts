@@ -5,6 +5,7 @@ import { keepSecret, madeSecret } from '../data-folder.ts'
 import type { StackConfig } from './config.ts'
 import type { Replica } from './services.ts'
 
+/** How each service reads its settings, by the name that the service has everywhere. */
 export const CONFIGS = {
   'auth-service': authService,
   'image-manager': imageManager,

@@ -1,5 +1,4 @@
-import { PGlite, types } from '@electric-sql/pglite'
-import { Kysely, PGliteDialect, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import type { Schema } from './schema.ts'
 
@@ -41,17 +40,6 @@ export function connectPostgres(
   // And so would one that breaks between two queries of a transaction: its next query says so.
   pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
-}
-
-/** Opens (or makes) a Postgres inside this process, with its data in a folder. One connection, no more. */
-export async function openPglite(folder: string): Promise<Database> {
-  const pglite = await PGlite.create(folder, { parsers: { [types.BYTEA]: parseBytea } })
-  return new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) })
-}
-
-/** Bytes as pg answers them: a Buffer, from Postgres' hex format. */
-function parseBytea(text: string): Buffer {
-  return Buffer.from(text.slice(String.raw`\x`.length), 'hex')
 }
 
 /** SQLSTATE classes and codes, and errors of the network, that mean "not now" rather than "not so". */
