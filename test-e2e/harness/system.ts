@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
@@ -74,9 +76,28 @@ export async function startAtPorts(t: Test): Promise<System> {
       () => true,
       () => false,
     )
-  if (process.env['E2E_TARGET'] !== 'stack' || !(await isFree(8443)) || !(await isFree(8500)))
-    return startSystem(t)
-  return startSystem(t, { port: 8443, env: { REGISTRY_PORT: '8500' } })
+  if (process.env['E2E_TARGET'] !== 'stack') return startSystem(t)
+  const release = await takeTurn('default-ports')
+  const system =
+    (await isFree(8443)) && (await isFree(8500))
+      ? await startSystem(t, { port: 8443, env: { REGISTRY_PORT: '8500' } })
+      : await startSystem(t)
+  // Teardowns run last to first: the system would be stopped after this one.
+  t.teardown(() => system.stop().then(release))
+  return system
+}
+
+/**
+ * Waits until no other test file holds what there is only one of, and holds it. Answers what gives it back; a process
+ * that ends gives it back, too. (An abstract socket, unix(7): it is a name, and no file that could be left behind.)
+ */
+async function takeTurn(name: string): Promise<() => void> {
+  for (;;) {
+    const server = createServer()
+    const taken = once(server.listen(`\0registry-manager-tests/${name}`), 'listening')
+    if (await taken.then(() => true).catch(() => false)) return () => void server.close()
+    await sleep(200)
+  }
 }
 
 /** Starts what `npm start` runs. */
