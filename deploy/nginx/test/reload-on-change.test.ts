@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -24,8 +25,9 @@ function linesOf(file: string): number {
 
 /** The script beside what stands for nginx, looking every 50 ms, with names that are files here. */
 async function startScript(t: Test) {
-  const folder = t.testdir({ bin: {}, names: {} })
+  const folder = mkdtempSync(join(tmpdir(), 'reload-on-change-'))
   const file = (...path: string[]) => join(folder, ...path)
+  for (const name of ['bin', 'names']) mkdirSync(file(name))
   put(file('bin', 'sleep'), '#!/bin/sh\nexec /bin/sleep 0.05\n', 0o755)
   put(
     file('bin', 'getent'),
@@ -61,6 +63,8 @@ async function startScript(t: Test) {
   t.teardown(() => {
     process.kill(-script.pid!, 'SIGKILL')
     nginx.kill('SIGKILL')
+    // Not before: the script goes on writing there.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
   t.same(await once(script, 'exit'), [0, null], 'it goes on in the background')
   const reloads = () => said.split('reload').length - 1
