@@ -11,7 +11,7 @@ import {
   runBackupCommand,
 } from '@registry-manager/database'
 import { keepSecret, madeSecret, secretFile } from '../data-folder.ts'
-import { lastingPort } from '../free-port.ts'
+import { freePort } from '../free-port.ts'
 import type { StackConfig } from './config.ts'
 import type { Parts, Planned } from './parts.ts'
 import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
@@ -32,7 +32,7 @@ export async function planDatabase(config: StackConfig, parts: Parts): Promise<P
   const options = {
     binaries: postgres,
     folder: join(dataDir, 'postgres'),
-    port: await lastingPort(),
+    port: await freePort(),
     passwordFile: madeSecret(dataDir, 'database-password').file,
     maxConnections: replicas * 2 * CONNECTIONS_OF_A_SERVICE + SPARE_CONNECTIONS,
     log: parts.logOf('postgres'),

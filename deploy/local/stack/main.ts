@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createSigningKeys } from '@registry-manager/auth-service/embedding'
 import { banner } from '../banner.ts'
 import { madeSecret, secretFile, takeDataFolder } from '../data-folder.ts'
-import { ensureFree, lastingPort } from '../free-port.ts'
+import { ensureFree, freePort } from '../free-port.ts'
 import type { Launch } from '../launch.ts'
 import { launch } from '../launch.ts'
 import { startRegistry } from '../registry-child.ts'
@@ -77,7 +77,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
 async function planRegistry(config: StackConfig, parts: Parts): Promise<Planned> {
   const { dataDir, registry, signingKeysDir, realm, service, issuer } = config
   if (registry.url !== undefined) return { url: registry.url, start: async () => {} }
-  const port = await lastingPort()
+  const port = await freePort()
   const options = {
     ...registry,
     folder: join(dataDir, 'images'),

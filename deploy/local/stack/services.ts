@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startChild } from '../child.ts'
 import type { Running } from '../child.ts'
-import { lastingPort } from '../free-port.ts'
+import { freePort } from '../free-port.ts'
 import type { StackConfig } from './config.ts'
 import { betweenConfig } from './between.ts'
 import { servers, startNginx } from './nginx.ts'
@@ -25,7 +25,7 @@ export async function planReplicas(count: number): Promise<readonly Replica[]> {
   const replicas: Replica[] = []
   for (const service of SERVICE_NAMES) {
     for (let number = 1; number <= count; number += 1) {
-      const [port, internalPort] = [await lastingPort(), await lastingPort()]
+      const [port, internalPort] = [await freePort(), await freePort()]
       replicas.push({ service, name: `${service}-${number}`, port, internalPort })
     }
   }
@@ -40,7 +40,7 @@ export async function planBetween(
 ): Promise<{ urlOf(service: ServiceName): string; start(keep: Keep): Promise<void> }> {
   const folder = join(dataDir, 'nginx')
   const ports = new Map<ServiceName, number>()
-  for (const name of SERVICE_NAMES) ports.set(name, await lastingPort())
+  for (const name of SERVICE_NAMES) ports.set(name, await freePort())
   const urlOf = (service: ServiceName) => `http://127.0.0.1:${ports.get(service)}`
   const config = betweenConfig({
     pidFile: join(folder, 'between.pid'),
