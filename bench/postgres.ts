@@ -24,7 +24,7 @@ export async function startPostgres(): Promise<string> {
     args: ['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', folder],
     user,
     // Ends connections and writes everything down.
-    stopBy: 'SIGINT',
+    stopBy: [['SIGINT', 8000]],
     log: join(folder, 'log'),
     isReady: (printed) => printed.includes('database system is ready to accept connections'),
   })

@@ -23,7 +23,7 @@ export async function startRegistries(folder: string, options: RegistryOptions) 
     binary,
     httpSecret,
     onDeath: (reason) => {
-      if (!over) process.stderr.write(`${reason}\n`)
+      if (!over) process.stderr.write(`the registry ended (${reason})\n`)
     },
   })
   atEnd(() => {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { answerEverywhere } from './harness/everywhere.ts'
 import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { pushSmallImage } from './harness/small-image.ts'
+import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 import { settingsFor } from './harness/test-directory.ts'
 
@@ -26,9 +28,9 @@ t.test('without a service account', { skip: await slapdIsMissing() }, async (t) 
   t.equal(made.status, 400, 'nobody can be looked up')
   t.match(await made.json(), { field: 'ad', detail: /DIRECTORY_BIND_DN/ })
 
-  await pushSmallImage(system, ALICE, 'team/app', 'v1')
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const token = await tokenOfAlice(system)
   t.pass('an account of its own at the first sign-in')
-  const token = await tokenFor(system, ALICE, 'repository:team/app:pull')
   const pull = async () => {
     const response = await fetch(`${system.url}/v2/team/app/manifests/v1`, {
       headers: { authorization: `Bearer ${token}` },
@@ -37,9 +39,22 @@ t.test('without a service account', { skip: await slapdIsMissing() }, async (t) 
     return response.status
   }
   t.equal(await pull(), 200)
-  const deadline = Date.now() + 20_000
-  while ((await pull()) === 200 && Date.now() < deadline) await sleep(100)
-  t.equal(await pull(), 401, 'nobody can be asked about: the sign-in ends by itself')
-  await tokenFor(system, ALICE, 'repository:team/app:pull')
+  t.equal(
+    await answerEverywhere(pull, 401, 20_000),
+    401,
+    'nobody can be asked about: the sign-in ends by itself',
+  )
+  await tokenOfAlice(system)
   t.pass('and the password opens another')
 })
+
+/** A token, for which it is asked again while the machine is too busy. */
+async function tokenOfAlice(system: System, left = 10): Promise<string> {
+  try {
+    return await tokenFor(system, ALICE, 'repository:team/app:pull')
+  } catch (error) {
+    if (left === 0 || !(error as Error).message.includes('503')) throw error
+    await sleep(1000)
+    return tokenOfAlice(system, left - 1)
+  }
+}

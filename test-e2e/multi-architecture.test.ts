@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { ensureCommands, findCommand } from './harness/debian-packages.ts'
 import { createIndex, readImageFolder } from './harness/images.ts'
 import { runCommand } from './harness/run-command.ts'
-import { startSystem } from './harness/system.ts'
+import { startSystem, tlsVerify } from './harness/system.ts'
 
 const missing = await ensureCommands({ skopeo: 'skopeo' })
 
@@ -13,6 +13,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'multi-architecture-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
+  const verify = tlsVerify(system)
   const alice = await system.createUser('alice', ['team'])
   const remote = (image: string) => `docker://${system.host}/${image}`
   const skopeo = (args: string[], input?: string) =>
@@ -21,7 +22,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
       input,
     })
   const copy = (source: string, target: string, ...flags: string[]) =>
-    skopeo(['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...flags, source, target])
+    skopeo(['copy', `--src-tls-verify=${verify}`, `--dest-tls-verify=${verify}`, ...flags, source, target])
 
   const index = await createIndex(join(folder, 'made'), ['amd64', 'arm64'], {
     seed: 'multi-architecture',
@@ -31,7 +32,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
   const made = `oci:${join(folder, 'made')}:latest`
   const blobs = index.images.flatMap(({ manifest }) => [manifest.config, ...manifest.layers])
   await skopeo(
-    ['login', '--tls-verify=false', '-u', 'alice', '--password-stdin', system.host],
+    ['login', `--tls-verify=${verify}`, '-u', 'alice', '--password-stdin', system.host],
     alice.password,
   )
 
@@ -53,7 +54,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
       await skopeo([
         `--override-arch=${architecture}`,
         'copy',
-        '--src-tls-verify=false',
+        `--src-tls-verify=${verify}`,
         source,
         `dir:${target}`,
       ])

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { ensureCommands, findCommand } from './harness/debian-packages.ts'
 import { createImage, dockerManifest, fetchManifest, ociManifest } from './harness/images.ts'
 import { runCommand } from './harness/run-command.ts'
-import { type Credentials, startSystem } from './harness/system.ts'
+import { type Credentials, startSystem, tlsVerify } from './harness/system.ts'
 
 const refused = { code: 125, stderr: /denied|unauthorized|authentication required/i }
 const missing = await ensureCommands({ podman: 'podman' })
@@ -14,6 +14,7 @@ test('podman', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'podman-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
+  const verify = `--tls-verify=${tlsVerify(system)}`
   const alice = await system.createUser('alice', ['team'])
   const bob = await system.createUser('bob', ['other'])
   // podman refuses to start when the file that REGISTRY_AUTH_FILE names is not there
@@ -40,16 +41,11 @@ test('podman', { skip: missing }, async (t) => {
     return stdout.trim()
   }
   const login = ({ username, password }: Credentials) =>
-    podman(
-      'first',
-      username,
-      ['login', '--tls-verify=false', '-u', username, '--password-stdin', system.host],
-      password,
-    )
+    podman('first', username, ['login', verify, '-u', username, '--password-stdin', system.host], password)
   const push = (username: string, image: string, target: string, ...flags: string[]) =>
-    podman('first', username, ['push', '--tls-verify=false', ...flags, image, remote(target)])
+    podman('first', username, ['push', verify, ...flags, image, remote(target)])
   const pull = (store: string, username: string, image: string) =>
-    podman(store, username, ['pull', '--tls-verify=false', remote(image)])
+    podman(store, username, ['pull', verify, remote(image)])
 
   const large = await createImage(join(folder, 'large'), {
     seed: 'podman',

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { answerEverywhere } from './harness/everywhere.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
@@ -13,15 +13,8 @@ async function statusWith(system: System, authorization: string): Promise<number
   return response.status
 }
 
-/** Asks until the answer is the expected one, or the deadline is past; answers the last status. */
-async function statusWithin(system: System, authorization: string, expected: number): Promise<number> {
-  const end = Date.now() + DEADLINE_MS
-  let status = await statusWith(system, authorization)
-  while (status !== expected && Date.now() < end) {
-    await sleep(100)
-    status = await statusWith(system, authorization)
-  }
-  return status
+function statusWithin(system: System, authorization: string, expected: number): Promise<number> {
+  return answerEverywhere(() => statusWith(system, authorization), expected, DEADLINE_MS)
 }
 
 t.test('live tokens and remembered passwords die within 5 seconds', async (t) => {

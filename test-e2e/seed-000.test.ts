@@ -2,27 +2,31 @@ import t from 'tap'
 import { ensureCommands } from './harness/debian-packages.ts'
 import { runCommand } from './harness/run-command.ts'
 import { fillIn, readSeed } from './harness/seed.ts'
-import { startSystem } from './harness/system.ts'
+import { startAtPorts } from './harness/system.ts'
 
 /*
- * Docker Registry V2 API, as printed: a token by Basic, then a request by Bearer. Read as printed but for
- * `https` (http here), the certificate that goes with it, and Python 2's print.
+ * Docker Registry V2 API, as printed: a token by Basic, then a request by Bearer. Read as printed but for Python 2's
+ * print; and where there is no TLS, for `https` and the certificate that goes with it.
  */
 t.test(
   'seed 000: token and catalog commands',
   { skip: await ensureCommands({ curl: 'curl', python3: 'python3' }) },
   async (t) => {
-    const system = await startSystem(t)
+    const system = await startAtPorts(t)
     const { username, password } = system.admin
     const seed = readSeed('000_f7028b0c59a6e68c')
     const blocks = [...seed.matchAll(/^```\n(.*?)^```$/gms)].map(([, block]) => block ?? '')
     const [tokenCommand, idToken, echo, catalog, output] = blocks
     t.equal(output?.trim(), '{"repositories":[]}', 'the seed ends with the output')
 
-    const common: [string, string][] = [
-      ['--cacert /<certificate_path>/ca.crt ', ''],
-      ['https://<Cluster Master Host>:', 'http://<Cluster Master Host>:'],
-    ]
+    const { authority } = system
+    const common: [string, string][] =
+      authority === undefined
+        ? [
+            ['--cacert /<certificate_path>/ca.crt ', ''],
+            ['https://<Cluster Master Host>:', 'http://<Cluster Master Host>:'],
+          ]
+        : [['/<certificate_path>/ca.crt', authority]]
     const script = [
       fillIn(tokenCommand ?? '', [
         ...common,
@@ -34,7 +38,7 @@ t.test(
         ['print json.load(sys.stdin)["token"]', 'print(json.load(sys.stdin)["token"])'],
       ]),
       echo,
-      fillIn(catalog ?? '', [...common, ['<Cluster Master Host>:8500', system.host]]),
+      fillIn(catalog ?? '', [...common, ['<Cluster Master Host>:8500', system.registryHost]]),
     ]
     const { stdout } = await runCommand('sh', ['-c', script.join('\n')])
     const [token = '', answer = ''] = stdout.split('\n').filter((line) => line !== '')

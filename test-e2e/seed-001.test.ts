@@ -3,14 +3,15 @@ import { ensureCommands } from './harness/debian-packages.ts'
 import { runCommand } from './harness/run-command.ts'
 import { fillIn, readSeed } from './harness/seed.ts'
 import { pushSmallImage } from './harness/small-image.ts'
-import { startSystem, tokenFor } from './harness/system.ts'
+import { startAtPorts, tokenFor } from './harness/system.ts'
 
 /*
- * Image management API: both commands as printed (with and without the certificate), read as http; then what
- * each page does that the seed links.
+ * Image management API: both commands as printed (with and without the certificate), read as http where there is no
+ * TLS; then what each page does that the seed links.
  */
 t.test('seed 001: the image management API', { skip: await ensureCommands({ curl: 'curl' }) }, async (t) => {
-  const system = await startSystem(t)
+  const system = await startAtPorts(t)
+  const { authority } = system
   const jane = await system.createUser('jane', ['default'])
   const image = await pushSmallImage(system, jane, 'default/alpine', '3.6')
   const seed = readSeed('001_c9d1e4c8b696ca25')
@@ -21,7 +22,9 @@ t.test('seed 001: the image management API', { skip: await ensureCommands({ curl
   const curl = async (suffix: string, ...options: string[]) => {
     const [first = ''] = commands
     const filled = fillIn(first, [
-      ['--cacert /<certificate_path>/ca.crt ', ''],
+      authority === undefined
+        ? ['--cacert /<certificate_path>/ca.crt ', '']
+        : ['/<certificate_path>/ca.crt', authority],
       ['https://<Cluster Master Host>:<Cluster Master API Port>', system.url],
     ])
     const command = `${filled}${suffix} ${options.join(' ')} -w '\\n%{http_code} %{content_type}'`

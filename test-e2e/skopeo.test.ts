@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { ensureCommands, findCommand } from './harness/debian-packages.ts'
 import { createImage, dockerManifest, ociManifest, readImageFolder } from './harness/images.ts'
 import { runCommand } from './harness/run-command.ts'
-import { type Credentials, startSystem } from './harness/system.ts'
+import { type Credentials, startSystem, tlsVerify } from './harness/system.ts'
 
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const missing = await ensureCommands({ skopeo: 'skopeo' })
@@ -14,6 +14,7 @@ test('skopeo', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'skopeo-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
+  const verify = tlsVerify(system)
   const alice = await system.createUser('alice', ['team'])
   const bob = await system.createUser('bob', ['other'])
   const remote = (image: string) => `docker://${system.host}/${image}`
@@ -25,11 +26,18 @@ test('skopeo', { skip: missing }, async (t) => {
       input,
     })
   const copy = (username: string, source: string, target: string, ...flags: string[]) =>
-    skopeo(username, ['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...flags, source, target])
+    skopeo(username, [
+      'copy',
+      `--src-tls-verify=${verify}`,
+      `--dest-tls-verify=${verify}`,
+      ...flags,
+      source,
+      target,
+    ])
   const login = ({ username, password }: Credentials) =>
     skopeo(
       username,
-      ['login', '--tls-verify=false', '-u', username, '--password-stdin', system.host],
+      ['login', `--tls-verify=${verify}`, '-u', username, '--password-stdin', system.host],
       password,
     )
 
@@ -83,7 +91,7 @@ test('skopeo', { skip: missing }, async (t) => {
   })
 
   await t.test('who has logged out is refused', async (t) => {
-    await skopeo('bob', ['logout', '--tls-verify=false', system.host])
+    await skopeo('bob', ['logout', `--tls-verify=${verify}`, system.host])
     await t.rejects(copy('bob', remote('other/app:1'), `dir:${join(folder, 'late')}`), refused)
     await t.rejects(copy('bob', small, remote('other/app:2')), refused)
   })

@@ -28,22 +28,34 @@ export function takeDataFolder(folder: string): () => void {
 
 /** The secrets that are made once and kept. */
 export function madeSecrets(folder: string): MadeSecrets {
-  const secret = (name: string) => {
-    const file = join(folder, 'secrets', name)
-    try {
-      return readFileSync(file, 'utf8')
-    } catch {
-      const made = randomBytes(32).toString('base64url')
-      mkdirSync(join(folder, 'secrets'), { recursive: true, mode: 0o700 })
-      writeFileSync(file, made, { mode: 0o600 })
-      return made
-    }
-  }
+  const secret = (name: string) => madeSecret(folder, name).value
   return {
     serviceCredential: secret('service-credential'),
     uploadSecret: secret('upload-secret'),
     registryHttpSecret: secret('registry-http-secret'),
   }
+}
+
+/** A secret that is made once and kept in a file: the file, and what it holds. */
+export function madeSecret(folder: string, name: string): { readonly file: string; readonly value: string } {
+  const file = secretFile(folder, name)
+  try {
+    return { file, value: readFileSync(file, 'utf8') }
+  } catch {
+    return keepSecret(folder, name, randomBytes(32).toString('base64url'))
+  }
+}
+
+/** Writes a secret into its file, which only the owner can read. */
+export function keepSecret(folder: string, name: string, value: string) {
+  const file = secretFile(folder, name)
+  mkdirSync(join(folder, 'secrets'), { recursive: true, mode: 0o700 })
+  writeFileSync(file, value, { mode: 0o600 })
+  return { file, value }
+}
+
+export function secretFile(folder: string, name: string): string {
+  return join(folder, 'secrets', name)
 }
 
 function holderOf(lock: string): number | undefined {

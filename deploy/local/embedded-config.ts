@@ -3,7 +3,7 @@ import { directorySettings, readDirectory } from '@registry-manager/auth-service
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
-const schema = Type.Object({
+export const schema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'address to listen on' }),
   PORT: settings.port(8500),
   PUBLIC_URL: Type.Optional(settings.publicUrl),
@@ -20,8 +20,10 @@ const schema = Type.Object({
   SERVICE_CREDENTIAL: Type.Optional(settings.serviceCredential),
   UPLOAD_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
-  REGISTRY_BINARY: Type.Optional(Type.String()),
-  REGISTRY_IMAGE: Type.Optional(Type.String()),
+  REGISTRY_BINARY: Type.Optional(Type.String({ description: "path of distribution's binary" })),
+  REGISTRY_IMAGE: Type.Optional(
+    Type.String({ description: 'image of the registry, for a Docker engine, where there is no binary' }),
+  ),
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   ...directorySettings,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },

@@ -9,47 +9,28 @@ import {
   ensureAdministrator,
   loadSigningKeys,
 } from '@registry-manager/auth-service/embedding'
-import { connectPostgres, migrateToLatest, openPglite } from '@registry-manager/database'
+import type { Database } from '@registry-manager/database'
+import { MIGRATING, connectPostgres, migrateToLatest } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
-import { explainStartFailure } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
 import { banner } from './banner.ts'
 import { madeSecrets, takeDataFolder } from './data-folder.ts'
 import { readConfig } from './embedded-config.ts'
 import { freePort } from './free-port.ts'
 import { createFront } from './front.ts'
+import type { Launch } from './launch.ts'
+import { launch } from './launch.ts'
+import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
 
 /** How long requests under way may go on once it is told to stop. */
 const GRACE_MS = 1500
-/** Then it ends, whatever is left. */
-const STOP_MS = 4500
 
-const say = (line: string) => process.stdout.write(`· ${line}\n`)
-/** What has to be given back at the end, the last taken first. */
-const closing: (() => unknown)[] = []
-
-async function close(): Promise<void> {
-  for (const give of closing.splice(0).toReversed()) {
-    try {
-      await give()
-    } catch (error) {
-      process.stderr.write(`while stopping: ${(error as Error).message}\n`)
-    }
-  }
-}
-
-async function endWith(line: string): Promise<never> {
-  process.stderr.write(`${line}\n`)
-  await close()
-  process.exit(1)
-}
-
-async function start(): Promise<string> {
+async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   const config = readConfig(process.env)
   const { dataDir, publicUrl, issuer, service, realm, logLevel } = config
-  closing.push(takeDataFolder(dataDir))
+  atEnd(takeDataFolder(dataDir))
   const secrets = madeSecrets(dataDir)
   const serviceCredential = config.serviceCredential ?? secrets.serviceCredential
 
@@ -58,12 +39,8 @@ async function start(): Promise<string> {
   const keys = await loadSigningKeys(keysFolder)
 
   say('opening the database')
-  const db =
-    config.databaseUrl === undefined
-      ? await openPglite(join(dataDir, 'database'))
-      : connectPostgres(config.databaseUrl)
-  closing.push(() => db.destroy())
-  await migrateToLatest(db)
+  const db = await openDatabase(config)
+  atEnd(() => db.destroy())
 
   const registryUrl = config.registry.url ?? (await startOwnRegistry())
   async function startOwnRegistry(): Promise<string> {
@@ -76,9 +53,9 @@ async function start(): Promise<string> {
       realm,
       service,
       issuer,
-      onDeath: (reason) => void endWith(reason),
+      onDeath: (how) => void endWith(`the registry beside us ended (${how})`),
     })
-    closing.push(registry.stop)
+    atEnd(registry.stop)
     return registry.url
   }
 
@@ -86,6 +63,11 @@ async function start(): Promise<string> {
   // auth-service and image-manager know each other: one port has to be known before both listen.
   const imageManagerPort = await freePort()
   const imageManagerUrl = `http://127.0.0.1:${imageManagerPort}`
+  const listenInside = async (app: FastifyInstance, port = 0): Promise<string> => {
+    atEnd(() => app.close())
+    await app.listen({ host: '127.0.0.1', port })
+    return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  }
   const authService = await createAuthService({ ...config, imageManagerUrl, serviceCredential }, { db, keys })
   const authServiceUrl = await listenInside(authService.internalApp)
   const shared = { issuer, service, realm, authServiceUrl, registryUrl, serviceCredential, logLevel }
@@ -104,12 +86,12 @@ async function start(): Promise<string> {
     registryProxy: registryProxy.publicApp,
   }
   await Promise.all(Object.values(services).map((app) => app.ready()))
-  closing.push(...Object.values(services).map((app) => () => app.close()))
+  for (const app of Object.values(services)) atEnd(() => app.close())
 
   const front = createFront(services)
   front.listen({ host: config.host, port: config.port })
   await once(front, 'listening')
-  closing.push(async () => {
+  atEnd(async () => {
     front.close()
     front.closeIdleConnections()
     const force = setTimeout(() => front.closeAllConnections(), GRACE_MS)
@@ -130,25 +112,21 @@ async function start(): Promise<string> {
   return banner({ publicUrl, username, password: made, dataDir })
 }
 
-async function listenInside(app: FastifyInstance, port = 0): Promise<string> {
-  closing.push(() => app.close())
-  await app.listen({ host: '127.0.0.1', port })
-  return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+/** The database, with this version's schema. */
+async function openDatabase({ dataDir, databaseUrl }: ReturnType<typeof readConfig>): Promise<Database> {
+  const db =
+    databaseUrl === undefined
+      ? await openPglite(join(dataDir, 'database'))
+      : connectPostgres(databaseUrl, MIGRATING)
+  try {
+    await migrateToLatest(db)
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
+  if (databaseUrl === undefined) return db
+  await db.destroy()
+  return connectPostgres(databaseUrl)
 }
 
-// A terminal and a supervisor may both tell us, and the launcher passes it on: one telling is enough, and more
-// change nothing.
-let stopping: Promise<void> | undefined
-function stop(): void {
-  if (stopping !== undefined) return
-  say('stopping')
-  setTimeout(() => process.exit(1), STOP_MS).unref()
-  stopping = close().then(() => process.exit(0))
-}
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
-process.on('uncaughtException', (error) => void endWith(`a fault that nobody foresaw: ${error.stack}`))
-
-start().then(
-  (text) => process.stdout.write(text),
-  (error: unknown) => endWith(explainStartFailure(error)),
-)
+launch(start)

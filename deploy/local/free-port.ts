@@ -1,12 +1,31 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** A loopback port that nobody listens on just now. */
+const given = new Set<number>()
+
+/**
+ * A loopback port that nobody listens on, that was not answered before, and that the system gives to nobody by itself:
+ * it can be listened on later, and again after a restart. Source: Linux' ip_local_port_range, from 32768; IANA's, from
+ * 49152.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
+  for (;;) {
+    const port = randomInt(10_000, 32_000)
+    const isFree =
+      !given.has(port) &&
+      (await ensureFree('127.0.0.1', port)
+        .then(() => true)
+        .catch(() => false))
+    given.add(port)
+    if (isFree) return port
+  }
+}
+
+/** Throws the error that listening on an address would end in. */
+export async function ensureFree(host: string, port: number): Promise<void> {
+  const server = createServer().listen(port, host)
   await once(server, 'listening')
-  const { port } = server.address() as { port: number }
   server.close()
   await once(server, 'close')
-  return port
 }

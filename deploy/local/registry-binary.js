@@ -1,8 +1,8 @@
 // Plain JavaScript for the machine's own Node (20 or newer): it finds the registry to put ourselves before.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { forgetPackage, unpackPackage } from './debian-package.js'
 
 const CHOICES = `no registry was found. Choose one of:
   - put distribution's "registry" (or Debian's "docker-registry") on the PATH
@@ -49,40 +49,11 @@ function binaryFault(path) {
 }
 
 function unpacked(env, say) {
-  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'registry-manager')
-  const binary = join(cache, 'docker-registry', 'usr', 'bin', 'docker-registry')
-  if (existsSync(binary)) return binary
-  if (spawnSync('dpkg-deb', ['--version']).error || spawnSync('apt-get', ['--version']).error)
-    return undefined
-  say("fetching Debian's docker-registry package (unpacked into a cache folder, nothing is installed)")
-  mkdirSync(cache, { recursive: true })
-  const work = mkdtempSync(join(cache, 'fetch-'))
-  try {
-    if (!download(work)) return undefined
-    const file = readdirSync(work).find((name) => name.endsWith('.deb'))
-    const folder = join(work, 'unpacked')
-    if (!file || spawnSync('dpkg-deb', ['-x', join(work, file), folder]).status !== 0) return undefined
-    rmSync(join(cache, 'docker-registry'), { recursive: true, force: true })
-    renameSync(folder, join(cache, 'docker-registry'))
-    return existsSync(binary) && !binaryFault(binary) ? binary : undefined
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
-}
-
-/** Downloads with the machine's package lists, or else with lists of our own, which needs no rights. */
-function download(work) {
-  const fetch = (options) => apt([...options, 'download', 'docker-registry'], work)
-  if (fetch([])) return true
-  const own = ['-o', `Dir::State::Lists=${join(work, 'lists')}`, '-o', `Dir::Cache=${join(work, 'cache')}`]
-  const options = [...own, '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User=root']
-  mkdirSync(join(work, 'lists', 'partial'), { recursive: true })
-  mkdirSync(join(work, 'cache', 'archives', 'partial'), { recursive: true })
-  return apt([...options, 'update'], work) && fetch(options)
-}
-
-function apt(args, cwd) {
-  return spawnSync('apt-get', ['-q', ...args], { cwd, timeout: 100_000 }).status === 0
+  const folder = unpackPackage('docker-registry', env, say)
+  const binary = folder && join(folder, 'usr', 'bin', 'docker-registry')
+  if (binary === undefined || !binaryFault(binary)) return binary
+  forgetPackage(folder)
+  return undefined
 }
 
 function dockerImage(say) {

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Running } from './child.ts'
 import { freePort } from './free-port.ts'
 
 const CONFIG = join(dirname(dirname(fileURLToPath(import.meta.url))), 'registry', 'config.yml')
@@ -21,32 +22,32 @@ export interface RegistryChildOptions {
   /** Folder of the images. */
   readonly folder: string
   readonly httpSecret: string
+  /** Loopback port; a free one when left out. */
+  readonly port?: number
   readonly realm: string
   readonly service: string
   readonly issuer: string
   /** The authority's certificate, a file. */
   readonly authority: string
-  /** Called when it ends without having been told to. */
+  /** Called with how it ended, when it ends without having been told to. */
   readonly onDeath: (reason: string) => void
 }
 
-export interface RegistryChild {
+export interface RegistryChild extends Running {
   readonly url: string
-  readonly pid: number
-  stop(): Promise<void>
 }
 
 /** Runs the registry beside this process, on a loopback port of its own. Throws when it does not serve. */
 export async function startRegistry(options: RegistryChildOptions): Promise<RegistryChild> {
   mkdirSync(options.folder, { recursive: true })
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const child = spawnRegistry(options, port)
   let words = ''
   child.stderr?.on('data', (chunk: Buffer) => (words = (words + chunk.toString()).slice(-4000)))
   let stopping = false
   let ended: string | undefined
   child.on('error', (error) => (ended ??= error.message))
-  child.on('exit', (code, signal) => (ended ??= `exit ${code ?? signal}: ${lastLine(words)}`))
+  child.on('exit', (code, signal) => (ended ??= signal ?? `exit ${code}: ${lastLine(words)}`))
 
   const url = `http://127.0.0.1:${port}`
   const deadline = Date.now() + START_MS
@@ -59,7 +60,7 @@ export async function startRegistry(options: RegistryChildOptions): Promise<Regi
     await sleep(25)
   }
   child.on('exit', () => {
-    if (!stopping) options.onDeath(`the registry beside us ended (${ended})`)
+    if (!stopping) options.onDeath(ended ?? '')
   })
   return {
     url,

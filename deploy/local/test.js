@@ -4,7 +4,9 @@ import { ROOT, installWorkspace, workspaceEnv } from './workspace.js'
 
 const say = (line) => process.stdout.write(`\n· ${line}\n`)
 
-/** What is run, in order. A step with `tests` prints TAP, whose counts are added up. */
+const tap = (jobs, ...files) => ['tap', 'run', '--reporter=tap', `--jobs=${jobs}`, '--timeout=900', ...files]
+
+/** What is run, in order. A step with `tests` prints TAP, whose counts are added up. `env` adds to the environment. */
 const STEPS = [
   { name: 'types', command: ['tsc', '--noEmit'] },
   { name: 'lint', command: ['oxlint', '--deny-warnings'] },
@@ -12,12 +14,23 @@ const STEPS = [
   {
     name: 'unit and integration tests',
     tests: true,
-    command: ['tap', 'run', '--reporter=tap', '--jobs=2', 'packages/*/test', 'services/*/test'],
+    command: tap(2, 'packages/*/test', 'services/*/test', 'deploy/*/test'),
   },
   {
-    name: 'end-to-end tests',
+    name: 'end-to-end tests, on the stack',
     tests: true,
-    command: ['tap', 'run', '--reporter=tap', '--jobs=1', '--timeout=600', 'test-e2e/*.test.ts'],
+    env: { E2E_TARGET: 'stack' },
+    command: tap(2, 'test-e2e/*.test.ts'),
+  },
+  {
+    name: 'end-to-end tests that need the machine for themselves',
+    tests: true,
+    command: tap(1, 'test-e2e/stack/*.test.ts'),
+  },
+  {
+    name: 'end-to-end tests, on what npm start runs',
+    tests: true,
+    command: tap(2, 'test-e2e/embedded/*.test.ts', 'test-e2e/{readme,docker,seed-*}.test.ts'),
   },
 ]
 
@@ -26,7 +39,7 @@ const counts = { passed: 0, failed: 0, skipped: 0 }
 installWorkspace(say)
 for (const step of STEPS) {
   say(step.name)
-  const { code, output } = await run(step.command)
+  const { code, output } = await run(step)
   if (step.tests) addUp(output, code)
   else counts[code === 0 ? 'passed' : 'failed'] += 1
 }
@@ -34,11 +47,11 @@ const { passed, failed, skipped } = counts
 process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
 process.exit(failed === 0 ? 0 : 1)
 
-function run([command, ...args]) {
+function run({ command: [command, ...args], env }) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      env: workspaceEnv(),
+      env: { ...workspaceEnv(), ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''

@@ -1,5 +1,5 @@
 // Plain JavaScript for the machine's own Node (20 or newer): it makes the workspace ready for Node 26.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -53,4 +53,18 @@ export function workspaceEnv() {
     // Every start compiles the same files; a quarter of it is saved by remembering what came of it.
     NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modules, '.compile-cache'),
   }
+}
+
+/**
+ * Runs a program of ours until it ends, with signals passed on, and ends as it did. A terminal signals the whole
+ * group; whoever signals this process alone means the program.
+ */
+export function runProgram(path, args, env) {
+  const child = spawn(findNode(), [path, ...args], { stdio: 'inherit', env: { ...workspaceEnv(), ...env } })
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => giveUp(`Node 26 cannot be started: ${error.message}`))
+  child.on('exit', (code, signal) =>
+    process.exit(code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : 1)),
+  )
 }

@@ -61,15 +61,9 @@ export async function startSamba(
   }
   const domain = ['--realm=EXAMPLE.COM', '--domain=EXAMPLE', '--host-name=dc1', '--server-role=dc']
   const options = Object.entries(settings).map(([name, value]) => `--option=${name}=${value}`)
-  await runCommand(findCommand('samba-tool')!, [
-    'domain',
-    'provision',
-    ...domain,
-    '--dns-backend=NONE',
-    `--targetdir=${join(folder, 'domain')}`,
-    `--adminpass=${ADMINISTRATOR.password}`,
-    ...options,
-  ])
+  const provision = ['domain', 'provision', ...domain, '--dns-backend=NONE', ...options]
+  const rest = [`--targetdir=${join(folder, 'domain')}`, `--adminpass=${ADMINISTRATOR.password}`]
+  await runCommand(findCommand('samba-tool')!, [...provision, ...rest], { timeoutSeconds: 500 })
   const config = join(folder, 'domain', 'etc', 'smb.conf')
   const command = [findCommand('samba')!, '-i', '-M', 'prefork', '-s', config] as const
   const { stop } = await runBeside(ending, [...command], { host, port, log: join(folder, 'output') })

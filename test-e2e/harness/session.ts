@@ -20,14 +20,17 @@ export function blockOf(text: string, kind: string): string {
 export async function runSession(
   t: Test,
   document: string,
-  { host }: System,
+  { host, url }: System,
   variables: Record<string, string>,
 ): Promise<number> {
   const steps = sessionOf(document)
+  /** Read as said of this system. */
+  const here = (text: string) =>
+    text.replaceAll('http://localhost:8500', url).replaceAll('localhost:8500', host)
   for (const { command, output } of steps) {
-    const script = `${command.replaceAll('localhost:8500', host)} 2>&1 || true`
+    const script = `${here(command)} 2>&1 || true`
     const { stdout } = await runCommand('sh', ['-c', script], { env: variables })
-    for (const line of output) t.match(stdout, toPattern(line.replaceAll('localhost:8500', host)), command)
+    for (const line of output) t.match(stdout, toPattern(here(line)), command)
     if (output.length === 0) t.equal(stdout, '', command)
   }
   return steps.length

@@ -65,9 +65,10 @@ export async function applyLdif(
   ldif: string,
 ): Promise<void> {
   // The command takes a password from its command line or a file: the file is its own input, before the changes.
-  const script = 'IFS= read -r password; exec ldapmodify -x -H "$1" -D "$2" -w "$password"'
+  const script = 'IFS= read -r password; exec ldapmodify -x -H "$1" -D "$2" -w "$password" >/dev/null'
   await runCommand('sh', ['-c', script, 'ldapmodify', url, who.dn], {
     input: `${who.password}\n${ldif}`,
     env: { LDAPTLS_REQCERT: 'never' },
+    timeoutSeconds: 500,
   })
 }

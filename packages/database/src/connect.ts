@@ -1,21 +1,38 @@
-import { PGlite, types } from '@electric-sql/pglite'
-import { Kysely, PGliteDialect, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import type { Schema } from './schema.ts'
 
 export type Database = Kysely<Schema>
 
+/** Milliseconds that a statement may take, and may wait for a lock; 0 is without end. */
+export interface QueryLimits {
+  readonly statementMs: number
+  readonly lockMs: number
+}
+
+export const SERVING: QueryLimits = { statementMs: 5000, lockMs: 0 }
+/**
+ * For changes of the schema. Who waits for a lock on a table makes all others wait behind him: after a long
+ * transaction (a backup's) it is better to give up and come again.
+ */
+export const MIGRATING: QueryLimits = { statementMs: 0, lockMs: 10_000 }
+
 /**
  * Connects to Postgres. Nothing is opened before the first query; a server that is away makes queries fail
  * within seconds, with errors that `isDatabaseUnavailable` knows.
  */
-export function connectPostgres(databaseUrl: string, maxConnections = 10): Database {
+export function connectPostgres(
+  databaseUrl: string,
+  { statementMs, lockMs } = SERVING,
+  maxConnections = 10,
+): Database {
   const pool = new Pool({
     connectionString: databaseUrl,
     max: maxConnections,
     connectionTimeoutMillis: 2000,
-    query_timeout: 5000,
-    statement_timeout: 5000,
+    query_timeout: statementMs,
+    statement_timeout: statementMs,
+    lock_timeout: lockMs,
     keepAlive: true,
   })
   // An idle connection that breaks is the pool's to replace; unheard, the event would end the process.
@@ -23,17 +40,6 @@ export function connectPostgres(databaseUrl: string, maxConnections = 10): Datab
   // And so would one that breaks between two queries of a transaction: its next query says so.
   pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
-}
-
-/** Opens (or makes) a Postgres inside this process, with its data in a folder. One connection, no more. */
-export async function openPglite(folder: string): Promise<Database> {
-  const pglite = await PGlite.create(folder, { parsers: { [types.BYTEA]: parseBytea } })
-  return new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) })
-}
-
-/** Bytes as pg answers them: a Buffer, from Postgres' hex format. */
-function parseBytea(text: string): Buffer {
-  return Buffer.from(text.slice(String.raw`\x`.length), 'hex')
 }
 
 /** SQLSTATE classes and codes, and errors of the network, that mean "not now" rather than "not so". */

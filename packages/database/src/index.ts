@@ -1,3 +1,5 @@
+export { runBackupCommand } from './backup/command.ts'
 export * from './connect.ts'
+export { giveDatabase } from './give-database.ts'
 export * from './migrate.ts'
 export type * from './schema.ts'

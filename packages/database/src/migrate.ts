@@ -1,4 +1,6 @@
-import { Migrator } from 'kysely/migration'
+import { sql } from 'kysely'
+import type { Migration, MigrationResultSet } from 'kysely/migration'
+import { Migrator, NO_MIGRATIONS } from 'kysely/migration'
 import type { Database } from './connect.ts'
 import * as accounts from './migrations/2026-11-21-accounts.ts'
 import * as index from './migrations/2026-11-21-index.ts'
@@ -7,7 +9,7 @@ import * as sha512 from './migrations/2026-11-21-sha512.ts'
 import * as tokens from './migrations/2026-11-21-tokens.ts'
 import * as directory from './migrations/2026-11-22-directory.ts'
 
-const MIGRATIONS = {
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
   '2026-11-21-index': index,
   '2026-11-21-reconcile': reconcile,
@@ -18,11 +20,48 @@ const MIGRATIONS = {
 
 /**
  * Brings the schema to this version. Safe to call from several processes at once: one works, the others wait.
- * Answers the names of the migrations that it ran; throws the first one's error, with all of it undone.
+ * A schema of a later version is left as it is. Answers the names of the migrations that it ran; throws the
+ * first one's error, with all of it undone.
  */
 export async function migrateToLatest(db: Database): Promise<readonly string[]> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
-  const { error, results = [] } = await migrator.migrateToLatest()
+  if ((await pendingMigrations(db)).length === 0) return []
+  return namesOf(await migratorOf(db).migrateToLatest())
+}
+
+/** Brings an empty database to the schema that exactly these migrations make. */
+export async function migrateThrough(db: Database, migrations: readonly string[]): Promise<void> {
+  const last = migrations.toSorted().at(-1)
+  if (last !== undefined) namesOf(await migratorOf(db).migrateTo(last))
+}
+
+/** Takes the whole schema away, and all that it holds. */
+export async function migrateDown(db: Database): Promise<void> {
+  namesOf(await migratorOf(db).migrateTo(NO_MIGRATIONS))
+}
+
+export function isKnownMigration(name: string): boolean {
+  return Object.hasOwn(MIGRATIONS, name)
+}
+
+/** The names of all migrations that the database has seen, a later version's among them. */
+export async function finishedMigrations(db: Database): Promise<readonly string[]> {
+  const there = await sql`select from pg_class where oid = to_regclass('kysely_migration')`.execute(db)
+  if (there.rows.length === 0) return []
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)
+  return rows.map(({ name }) => name)
+}
+
+/** The names of this version's migrations that the database has not seen. */
+export async function pendingMigrations(db: Database): Promise<readonly string[]> {
+  const known = await migratorOf(db).getMigrations()
+  return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
+}
+
+function migratorOf(db: Database): Migrator {
+  return new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
+}
+
+function namesOf({ error, results = [] }: MigrationResultSet): readonly string[] {
   if (error !== undefined) throw error
   return results.map(({ migrationName }) => migrationName)
 }

@@ -9,7 +9,6 @@ import {
   isDatabaseUnavailable,
   isForeignKeyViolation,
   isUniqueViolation,
-  openPglite,
 } from '../src/connect.ts'
 import { startPostgres } from './fixtures/real-postgres.ts'
 
@@ -119,15 +118,4 @@ t.test('a listener that never answers', async (t) => {
   t.teardown(() => db.destroy())
   t.equal(isDatabaseUnavailable(await failureOf(db)), true, 'is a database that is away')
   t.equal(sockets.length, 1, 'it was asked')
-})
-
-t.test('what PGlite holds is there when it is opened again', async (t) => {
-  const folder = t.testdir()
-  const first = await openPglite(folder)
-  await sql`create table things (name text)`.execute(first)
-  await sql`insert into things values ('one')`.execute(first)
-  await first.destroy()
-  const second = await openPglite(folder)
-  t.teardown(() => second.destroy())
-  t.match(await sql`select * from things`.execute(second), { rows: [{ name: 'one' }] })
 })

@@ -6,8 +6,8 @@ import { startPostgres } from './fixtures/real-postgres.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
-async function run(env: Record<string, string>) {
-  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+async function run(env: Record<string, string>, ...args: string[]) {
+  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
@@ -21,6 +21,19 @@ t.test('without a DATABASE_URL it says so', async (t) => {
   t.match(err, 'DATABASE_URL is required')
 })
 
+t.test('the URL may come from a file, in one way or the other', async (t) => {
+  const DATABASE_URL = 'postgres://registry:hunter2@127.0.0.1:1/postgres'
+  const folder = t.testdir({ url: `${DATABASE_URL}\n` })
+  const fromFile = await run({ DATABASE_URL_FILE: `${folder}/url` })
+  t.match(fromFile, { code: 1, err: 'ECONNREFUSED' })
+  t.notMatch(fromFile.err, 'hunter2')
+  t.match(await run({ DATABASE_URL_FILE: `${folder}/nowhere` }), {
+    code: 1,
+    err: 'DATABASE_URL_FILE cannot be read',
+  })
+  t.match(await run({ DATABASE_URL, DATABASE_URL_FILE: `${folder}/url` }), { code: 1, err: 'both set' })
+})
+
 t.test('a database that is not there is a failure, and its password is not told', async (t) => {
   const { code, out, err } = await run({ DATABASE_URL: 'postgres://registry:hunter2@127.0.0.1:1/postgres' })
   t.equal(code, 1)
@@ -31,8 +44,22 @@ t.test('a database that is not there is a failure, and its password is not told'
 t.test('it brings a database to the schema, and says what it did', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
+  const waiting = run({ DATABASE_URL: postgres.url }, '--wait')
   const first = await run({ DATABASE_URL: postgres.url })
   t.match(first, { code: 0, out: /^ran 2026-11-21-accounts/, err: '' })
   const second = await run({ DATABASE_URL: postgres.url })
   t.strictSame(second, { code: 0, out: 'the schema is up to date\n', err: '' })
+  t.match(await waiting, { code: 0, out: /the schema is there\n$/, err: '' }, 'who waited for it goes on')
+  const late = await run({ DATABASE_URL: postgres.url }, '--wait')
+  t.strictSame(late, { code: 0, out: 'the schema is there\n', err: '' })
+})
+
+t.test('who waits for the schema waits for the database too', async (t) => {
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  await run({ DATABASE_URL: postgres.url })
+  await postgres.stop()
+  const waiting = run({ DATABASE_URL: postgres.url }, '--wait')
+  await postgres.start()
+  t.match(await waiting, { code: 0, out: /the schema is there\n$/ })
 })

@@ -71,3 +71,13 @@ t.test('processes that migrate at once', async (t) => {
   const ran = await Promise.all(connections.map(migrateToLatest))
   t.same(ran.flat(), Object.keys(await readMigrations()), 'each migration was run by one of them')
 })
+
+t.test('a schema of a later version is left as it is', async (t) => {
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  const db = connectPostgres(postgres.url)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  await sql`insert into kysely_migration values ('9999-12-31-later', now()::text)`.execute(db)
+  t.same(await migrateToLatest(db), [], 'so that the version before it can be put back')
+})

@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import type { Metrics } from './metrics.ts'
+import { isLeaving } from './drain.ts'
+import type { Metrics, PartStatus } from './metrics.ts'
+import { measureParts } from './metrics.ts'
 import { ProblemError } from './problem.ts'
 
 /** Answers whether a part works: `ok`, or why it works less well than it should. Throws when it does not. */
@@ -13,10 +15,14 @@ export interface InternalOptions {
 
 /** Probes and metrics: `/livez`, `/readyz`, `/metrics`. Internal port only. */
 export const health: FastifyPluginAsync<InternalOptions> = async (app, { metrics, checks }) => {
+  const look = () => Promise.all(Object.entries(checks).map(runCheck))
+  measureParts(metrics, look)
+
   app.get('/livez', async () => ({ status: 'ok' }))
 
   app.get('/readyz', async (_request, reply) => {
-    const results = await Promise.all(Object.entries(checks).map(runCheck))
+    if (isLeaving(app.server)) return reply.code(503).send({ status: 'stopping' })
+    const results = await look()
     const ready = results.every(({ status }) => status !== 'failed')
     const parts = Object.fromEntries(results.map(({ name, ...result }) => [name, result]))
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'failed', parts })
@@ -27,7 +33,7 @@ export const health: FastifyPluginAsync<InternalOptions> = async (app, { metrics
   )
 }
 
-async function runCheck([name, check]: [string, HealthCheck]) {
+async function runCheck([name, check]: [string, HealthCheck]): Promise<PartStatus> {
   try {
     const result = await check()
     return result === 'ok' ? { name, status: 'ok' } : { name, status: 'degraded', reason: result.degraded }

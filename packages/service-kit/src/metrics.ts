@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 /** A service's own metrics registry; nothing is global, so several services fit in one process. */
 export interface Metrics {
@@ -30,5 +30,29 @@ export function countRequests(app: FastifyInstance, { requestSeconds }: Metrics)
       { method: request.method, route, status: reply.statusCode },
       reply.elapsedTime / 1000,
     )
+  })
+}
+
+const STATUSES = ['ok', 'degraded', 'failed'] as const
+
+export interface PartStatus {
+  readonly name: string
+  readonly status: (typeof STATUSES)[number]
+  readonly reason?: string
+}
+
+/** Tells at every scrape how the parts of a service are, as `/readyz` does. */
+export function measureParts(
+  { registry }: Metrics,
+  look: () => Promise<readonly PartStatus[]>,
+): Gauge<'part'> {
+  return new Gauge({
+    name: 'health_check_status',
+    help: 'What a part of the service is: 0 ok, 1 degraded, 2 failed',
+    labelNames: ['part'] as const,
+    registers: [registry],
+    async collect() {
+      for (const { name, status } of await look()) this.set({ part: name }, STATUSES.indexOf(status))
+    },
   })
 }

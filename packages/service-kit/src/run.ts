@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { ConfigError } from './config.ts'
+import { INTERNAL_KEEP_ALIVE_MS, drain, stopBeingReady } from './drain.ts'
 
 export interface RunnableService {
   readonly publicApp: FastifyInstance
@@ -11,29 +13,55 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly internalPort: number
+  /** Between the signal to stop and no more connections. */
+  readonly shutdownDelaySeconds: number
+  /** How long requests may go on from there. */
+  readonly shutdownGraceSeconds: number
 }
 
-/** How long requests may go on after a signal to stop, in milliseconds. */
-const GRACE_MS = 4000
+/** What closing takes once no request is there any more, at most. */
+const CLOSE_MS = 4000
+/** How long a service that is not ready yet keeps its public port shut: then its answers say what is missing. */
+const READY_MS = 10_000
 
 /**
- * The body of a service's `main.ts`: makes the service, listens on both ports, and closes it on SIGINT,
- * SIGTERM or a fault. What stops it from starting is told in one line, with exit code 1.
+ * The body of a service's `main.ts`: makes the service, listens on both ports, the public one once it is ready, and
+ * stops on SIGINT, SIGTERM or a fault: not ready any more, then no more connections, then closed when the requests
+ * have ended. What stops it from starting is told in one line, with exit code 1.
  */
 export async function runService(create: () => Promise<[RunnableService, ListenOptions]>): Promise<void> {
   try {
-    const [service, { host, port, internalPort }] = await create()
-    const apps = [service.internalApp, service.publicApp]
-    closeWithGrace({ delay: GRACE_MS }, async ({ err }) => {
-      if (err) service.publicApp.log.fatal({ err }, 'stopping after a fault')
-      await Promise.all(apps.map((app) => app.close()))
+    const [service, { host, port, internalPort, ...shutdown }] = await create()
+    const { publicApp, internalApp } = service
+    const [delayMs, graceMs] = [shutdown.shutdownDelaySeconds * 1000, shutdown.shutdownGraceSeconds * 1000]
+    closeWithGrace({ delay: delayMs + graceMs + CLOSE_MS }, async ({ err }) => {
+      if (err) publicApp.log.fatal({ err }, 'stopping after a fault')
+      else await finishRequests(service, delayMs, graceMs)
+      await Promise.all([internalApp.close(), publicApp.close()])
     })
-    await service.internalApp.listen({ host, port: internalPort })
-    await service.publicApp.listen({ host, port })
+    internalApp.server.keepAliveTimeout = INTERNAL_KEEP_ALIVE_MS
+    await internalApp.listen({ host, port: internalPort })
+    await untilReady(internalApp)
+    await publicApp.listen({ host, port })
   } catch (error) {
     process.stderr.write(`${explainStartFailure(error)}\n`)
     process.exit(1)
   }
+}
+
+async function finishRequests({ publicApp, internalApp }: RunnableService, delayMs: number, graceMs: number) {
+  stopBeingReady(internalApp.server)
+  await sleep(delayMs)
+  const end = Date.now() + graceMs
+  // The internal port goes last: what is under way may be asked about, and measured, to its end.
+  await drain(publicApp.server, graceMs)
+  await drain(internalApp.server, Math.max(0, end - Date.now()))
+}
+
+/** Waits until a service finds itself ready, or long enough. */
+async function untilReady(internalApp: FastifyInstance): Promise<void> {
+  const end = Date.now() + READY_MS
+  while ((await internalApp.inject('/readyz')).statusCode !== 200 && Date.now() < end) await sleep(20)
 }
 
 /** One sentence for what kept a service from starting. */

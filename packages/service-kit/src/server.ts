@@ -4,6 +4,7 @@ import type { ProblemFormat, WhoIsAway } from './error-handler.ts'
 import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
+import { behindProxies } from './trusted-proxies.ts'
 
 export interface ServerOptions {
   readonly name: string
@@ -13,13 +14,23 @@ export interface ServerOptions {
   /** How errors outside of any route are told. */
   readonly format?: ProblemFormat
   readonly whoIsAway?: WhoIsAway
+  /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For and X-Request-Id are believed; nobody's when left out. */
+  readonly trustedProxies?: string
   readonly metrics: Metrics
   /** Where log lines go; standard output when left out. */
   readonly logStream?: { write(line: string): void }
 }
 
-/** Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. */
-export const HTTP_LIMITS = { headersTimeout: 30_000, requestTimeout: 0, keepAliveTimeout: 75_000 }
+/**
+ * Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. And a head in bytes:
+ * more than the ingress takes, which refuses longer ones in the words of the API that was asked.
+ */
+export const HTTP_LIMITS = {
+  headersTimeout: 30_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 75_000,
+  maxHeaderSize: 40 * 1024,
+}
 /** A connection on which nothing moved for so long is given up. Closing a large upload is quiet for a while. */
 export const IDLE_MS = 900_000
 
@@ -32,6 +43,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: logger(name, options),
     bodyLimit: options.bodyLimit ?? 64 * 1024,
+    ...behindProxies(options.trustedProxies),
     http: HTTP_LIMITS,
     requestTimeout: HTTP_LIMITS.requestTimeout,
     keepAliveTimeout: HTTP_LIMITS.keepAliveTimeout,

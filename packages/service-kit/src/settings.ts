@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { Type } from 'typebox'
 
 /** Settings that several services share: each is written once, here. */
@@ -41,8 +42,38 @@ export const settings = {
     maximum: 31_536_000,
     description: 'seconds between two comparisons of the index with the registry; 0 for none',
   }),
+  trustedProxies: Type.Optional(
+    Type.Refine(
+      Type.String({
+        description:
+          'addresses and networks, by commas, of the proxies in front of us: of X-Forwarded-For from there the last address is the client’s',
+      }),
+      (text) => text.split(',').every((entry) => isNetwork(entry.trim())),
+      () => 'must be addresses or networks such as 10.0.0.0/8, separated by commas',
+    ),
+  ),
+  shutdownDelaySeconds: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 300,
+    description: 'how long a service that is told to stop goes on accepting, so that load balancers notice',
+  }),
+  shutdownGraceSeconds: Type.Integer({
+    default: 30,
+    minimum: 0,
+    maximum: 3600,
+    description: 'how long requests may go on once a service that stops accepts no more',
+  }),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'least level that is logged: fatal, error, warn, info, debug, trace or silent',
   }),
+}
+
+/** Whether a text is an address, or a network in CIDR notation. */
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
 }

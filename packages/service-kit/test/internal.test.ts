@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import t from 'tap'
+import { stopBeingReady } from '../src/drain.ts'
 import type { HealthCheck } from '../src/internal.ts'
 import { health, requireServiceCredential } from '../src/internal.ts'
 import { createMetrics } from '../src/metrics.ts'
@@ -70,6 +71,11 @@ t.test('readiness is told part by part', async (t) => {
     t.equal(response.statusCode, status)
     t.strictSame(response.json(), body)
     t.equal((await app.inject('/livez')).statusCode, 200, 'a service that is not ready is alive')
+    const metrics = (await app.inject('/metrics')).body
+    for (const [part, { status: is }] of Object.entries(body.parts)) {
+      const value = ['ok', 'degraded', 'failed'].indexOf(is)
+      t.match(metrics, `health_check_status{part="${part}",service="test"} ${value}\n`)
+    }
   }
 })
 
@@ -91,4 +97,11 @@ t.test('requests are counted by route, never by URL', async (t) => {
     /http_request_duration_seconds_count\{service="test",method="GET",route="none",status="404"\} 1$/m,
   )
   t.notMatch(response.body, /some-image|some-other-image|password/)
+})
+
+t.test('what is about to stop is not ready, and lives', async (t) => {
+  const app = await build(t)
+  stopBeingReady(app.server)
+  t.match(await app.inject('/readyz'), { statusCode: 503, body: '{"status":"stopping"}' })
+  t.equal((await app.inject('/livez')).statusCode, 200)
 })

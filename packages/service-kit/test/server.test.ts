@@ -107,3 +107,62 @@ t.test('a body of more than 64 KiB is refused before it is all there', async (t)
   t.equal((await post(64 * 1024)).statusCode, 200)
   t.equal((await post(64 * 1024 + 1)).statusCode, 413)
 })
+
+const behind = (t: Test, trustedProxies: string | undefined) => {
+  const metrics = createMetrics('test')
+  const app = createServer({ name: 'test', logLevel: 'silent', trustedProxies, metrics })
+  app.get('/address', async (request) => request.ip)
+  app.get('/id', async (request) => request.id)
+  t.teardown(() => app.close())
+  return app
+}
+
+t.test('a client’s address is its connection’s, unless a trusted proxy names another', async (t) => {
+  const cases = [
+    [undefined, '127.0.0.1', '203.0.113.7', '127.0.0.1'],
+    ['10.0.0.0/8', '127.0.0.1', '203.0.113.7', '127.0.0.1'],
+    ['127.0.0.1', '127.0.0.1', '203.0.113.7', '203.0.113.7'],
+    ['127.0.0.0/8, ::1', '127.0.0.1', '203.0.113.7', '203.0.113.7'],
+    ['127.0.0.0/8, ::1', '::1', '203.0.113.7', '203.0.113.7'],
+    ['10.0.0.0/8', '::ffff:10.1.2.3', '203.0.113.7', '203.0.113.7'],
+    ['fc00::/7', 'fd00::5', '2001:db8::7', '2001:db8::7'],
+    ['fc00::/7', '2001:db8::1', '2001:db8::7', '2001:db8::1'],
+    ['127.0.0.1', '127.0.0.1', '198.51.100.1, 203.0.113.7', '203.0.113.7'],
+    ['127.0.0.1', '127.0.0.1', undefined, '127.0.0.1'],
+    // A client on a private address, whose proxy adds that to what the client wrote.
+    ['10.0.0.0/8,192.168.0.0/16', '10.1.2.3', '203.0.113.9, 192.168.7.7', '192.168.7.7'],
+    ['10.0.0.0/8,192.168.0.0/16', '10.1.2.3', '203.0.113.9, 10.1.2.4, 192.168.7.7', '192.168.7.7'],
+  ] as const
+  for (const [trustedProxies, remoteAddress, forwardedFor, expected] of cases) {
+    const headers = { 'x-real-ip': '192.0.2.1', ...(forwardedFor && { 'x-forwarded-for': forwardedFor }) }
+    const { body } = await behind(t, trustedProxies).inject({ url: '/address', headers, remoteAddress })
+    t.equal(
+      body,
+      expected,
+      `${trustedProxies ?? 'nobody'} is trusted, ${remoteAddress} names ${forwardedFor}`,
+    )
+  }
+})
+
+t.test('a request has the number that a trusted proxy gave it', async (t) => {
+  const id = async (trustedProxies: string | undefined, given: string, remoteAddress = '10.1.2.3') =>
+    (
+      await behind(t, trustedProxies).inject({
+        url: '/id',
+        headers: { 'x-request-id': given },
+        remoteAddress,
+      })
+    ).body
+  const given = '4fd07ba8d1a4a7f1fa4b6dd6d2f1ce44'
+  t.equal(await id('10.0.0.0/8', given), given)
+  t.not(await id(undefined, given), given, 'nobody is trusted')
+  t.not(await id('10.0.0.0/8', given, '203.0.113.7'), given, 'somebody else’s')
+  for (const bad of ['', 'a b', '"},{"level":60', 'ä', 'a'.repeat(65)]) {
+    t.match(await id('10.0.0.0/8', bad), /^[0-9a-f-]{36}$/, `${bad} is no number`)
+  }
+})
+
+t.test('requests that have no number get one each', async (t) => {
+  const app = behind(t, '127.0.0.1')
+  t.not((await app.inject('/id')).body, (await app.inject('/id')).body)
+})

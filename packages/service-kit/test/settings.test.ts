@@ -27,6 +27,22 @@ const TABLE: readonly (readonly [
     ['x'.repeat(32), 'ü'.repeat(40)],
     ['', 'short', 'x'.repeat(31)],
   ],
+  [
+    'a list of trusted proxies',
+    settings.trustedProxies,
+    ['127.0.0.1', '10.0.0.0/8, 192.168.1.7', '::1', 'fd00::/8,127.0.0.1/32'],
+    [
+      '',
+      'localhost',
+      '10.0.0.0/33',
+      '10.0.0.0/',
+      '10.0.0.0/8/8',
+      '999.1.1.1',
+      'fd00::/129',
+      '10.0.0.1,',
+      '*',
+    ],
+  ],
   ['a log level', settings.logLevel, ['info', 'silent', 'trace'], ['INFO', 'loud', '']],
   [
     'a token service',

@@ -110,7 +110,7 @@ export async function createAuthService(
   const shared = { ...identities, signIn, whoIsAway, realm: service }
 
   const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
-  const publicApp = createServer(server)
+  const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   await publicApp.register(jwks, { keys })
   await publicApp.register(token, { ...shared, service, aliases, anonymousPull, issuer, refreshTokens })
   await publicApp.register(users, {

@@ -1,9 +1,10 @@
+import type { ListenOptions } from '@registry-manager/service-kit'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 import type { DirectoryConfig } from './directory-config.ts'
 import { directorySettings, readDirectory } from './directory-config.ts'
 
-const schema = Type.Object({
+export const schema = Type.Object({
   HOST: settings.host,
   PORT: settings.port(8001),
   INTERNAL_PORT: settings.internalPort(9001),
@@ -44,6 +45,9 @@ const schema = Type.Object({
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   ...directorySettings,
+  TRUSTED_PROXIES: settings.trustedProxies,
+  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
+  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -63,14 +67,12 @@ export interface AuthServiceConfig {
   readonly serviceCredential: string
   /** Absent where there is none. */
   readonly directory?: DirectoryConfig
+  readonly trustedProxies?: string
   readonly logLevel: string
 }
 
 /** What only `main.ts` needs: where to listen and what to open. */
-export interface AuthServiceSurroundings {
-  readonly host: string
-  readonly port: number
-  readonly internalPort: number
+export interface AuthServiceSurroundings extends ListenOptions {
   readonly databaseUrl: string
   readonly signingKeysDir: string
 }
@@ -90,12 +92,15 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       ...(directory && { directory }),
+      trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },
     {
       host: values.HOST,
       port: values.PORT,
       internalPort: values.INTERNAL_PORT,
+      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
+      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
       databaseUrl: values.DATABASE_URL,
       signingKeysDir: values.SIGNING_KEYS_DIR,
     },

@@ -1,4 +1,5 @@
 /** What a launcher needs that runs this service inside its own process. */
+export { createAuthority, issueLeaf, replaceFile } from './adapters/certificates.ts'
 export { ensureAdministrator } from './adapters/first-administrator.ts'
 export { createPasswordHasher } from './adapters/password-hasher.ts'
 export { createSigningKeys } from './adapters/signing-key-files.ts'

@@ -37,12 +37,15 @@ t.test('what must be set, and what comes by itself', async (t) => {
     anonymousPull: false,
     imageManagerUrl: 'http://127.0.0.1:9002',
     serviceCredential: 'x'.repeat(32),
+    trustedProxies: undefined,
     logLevel: 'info',
   })
   t.strictSame(surroundings, {
     host: '0.0.0.0',
     port: 8001,
     internalPort: 9001,
+    shutdownDelaySeconds: 0,
+    shutdownGraceSeconds: 30,
     databaseUrl: ENV.DATABASE_URL,
     signingKeysDir: '/keys',
   })

@@ -1,5 +1,6 @@
 import { connectPostgres, migrateToLatest } from '@registry-manager/database'
 import { spawn } from 'node:child_process'
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,8 +12,8 @@ import { createSigningKeys } from '../src/adapters/signing-key-files.ts'
 const path = (name: string) => fileURLToPath(new URL(`../src/${name}`, import.meta.url))
 
 /** Runs a command of ours with this environment and no other. */
-function run(name: string, env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [path(name)], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+function run(name: string, env: Record<string, string> = {}, args: readonly string[] = []) {
+  const child = spawn(process.execPath, [path(name), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
@@ -94,11 +95,26 @@ t.test('it starts, makes the first administrator, and stops when told', async (t
 t.test('keys are rotated by a command', async (t) => {
   const folder = t.testdir()
   await createSigningKeys(folder)
-  const next = await readFile(join(folder, 'next.pem'), 'utf8')
+  const keyOf = async (name: string) => createPrivateKey(await readFile(join(folder, `${name}.pem`), 'utf8'))
+  const [current, next] = [await keyOf('current'), await keyOf('next')]
   const { code, out } = await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }).ended
   t.equal(code, 0)
   t.match(out, 'moved on by one')
-  t.equal(await readFile(join(folder, 'current.pem'), 'utf8'), next)
+  t.ok((await keyOf('current')).equals(next))
+  const stolen = [current, next, await keyOf('next')]
+  t.equal((await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }, ['--al']).ended).code, 2)
+  t.ok((await keyOf('current')).equals(next), 'a word that it does not know changes nothing')
+  t.match(await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }, ['--all']).ended, {
+    code: 0,
+    out: 'are new',
+  })
+  for (const name of ['current', 'next', 'retired']) {
+    const key = await keyOf(name)
+    t.notOk(
+      stolen.some((old) => old.equals(key)),
+      `${name} is new`,
+    )
+  }
   const lost = await run('rotate-keys.ts', { SIGNING_KEYS_DIR: join(folder, 'nowhere') }).ended
   t.equal(lost.code, 1)
   t.match(lost.err, 'SIGNING_KEYS_DIR')

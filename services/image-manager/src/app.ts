@@ -46,7 +46,7 @@ export async function createImageManager(
 
   const metrics = createMetrics('image-manager')
   const server = { name: 'image-manager', logLevel, logStream, metrics, whoIsAway }
-  const publicApp = createServer(server)
+  const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   await publicApp.register(greeting)
   await publicApp.register(repositories, { ...ports, gate, realm, service, whoIsAway })
 

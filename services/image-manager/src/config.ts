@@ -1,7 +1,8 @@
+import type { ListenOptions } from '@registry-manager/service-kit'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
-const schema = Type.Object({
+export const schema = Type.Object({
   HOST: settings.host,
   PORT: settings.port(8002),
   INTERNAL_PORT: settings.internalPort(9002),
@@ -12,6 +13,9 @@ const schema = Type.Object({
   REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
+  TRUSTED_PROXIES: settings.trustedProxies,
+  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
+  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -25,14 +29,12 @@ export interface ImageManagerConfig {
   readonly serviceCredential: string
   /** Seconds between two runs of reconcile, 0 for none; undefined when nothing at all is done by itself. */
   readonly reconcileIntervalSeconds?: number
+  readonly trustedProxies?: string
   readonly logLevel: string
 }
 
 /** What only `main.ts` needs: where to listen and what to open. */
-export interface ImageManagerSurroundings {
-  readonly host: string
-  readonly port: number
-  readonly internalPort: number
+export interface ImageManagerSurroundings extends ListenOptions {
   readonly databaseUrl: string
 }
 
@@ -49,12 +51,15 @@ export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageMa
       registryUrl: values.REGISTRY_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
+      trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },
     {
       host: values.HOST,
       port: values.PORT,
       internalPort: values.INTERNAL_PORT,
+      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
+      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
       databaseUrl: values.DATABASE_URL,
     },
   ]

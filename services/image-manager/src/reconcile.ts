@@ -3,7 +3,7 @@
  * settles what broke off. Reads the environment that main.ts reads. Exit code 0 when it is done, else 1.
  */
 import { parseArgs } from 'node:util'
-import { connectPostgres } from '@registry-manager/database'
+import { SERVING, connectPostgres } from '@registry-manager/database'
 import { createAuthClient, createServiceClient, explainStartFailure } from '@registry-manager/service-kit'
 import { LEASE_SECONDS } from './adapters/reconciliations.ts'
 import { createRegistryClient } from './adapters/registry-client.ts'
@@ -12,7 +12,7 @@ import { describeCounts } from './domain/reconcile-counts.ts'
 import { createReconciler } from './reconciler.ts'
 
 /** How often it tells how far it is, in milliseconds. */
-const TELL_MS = 2000
+const TELL_MS = 10_000
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
 const stopping = new AbortController()
@@ -24,7 +24,7 @@ async function run(): Promise<boolean> {
   const { registryUrl, authServiceUrl, serviceCredential } = config
   const authService = createServiceClient(authServiceUrl, serviceCredential)
   const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
-  const db = connectPostgres(databaseUrl, 2)
+  const db = connectPostgres(databaseUrl, SERVING, 2)
   let toldAt = Date.now()
   const reconciler = createReconciler({
     db,
@@ -55,12 +55,18 @@ async function run(): Promise<boolean> {
     say(`done: ${describeCounts(done.counts)}`)
     return true
   } catch (error) {
-    if (!stopping.signal.aborted) throw error
-    say('stopped: the next run goes on there')
+    if (stopping.signal.aborted) say('stopped: the next run goes on there')
+    else process.stderr.write(`${explain(error)}\nbroke off: the next run goes on there\n`)
     return false
   } finally {
     await db.destroy()
   }
+}
+
+/** A refused connection to a host of several addresses has no message of its own. */
+function explain(error: unknown): string {
+  const { message, code } = error as Error & { code?: string }
+  return message || (code ?? 'it is not known why')
 }
 
 run().then(

@@ -134,8 +134,11 @@ t.test('the command', async (t) => {
     const withoutRegistry = await run(env).ended
     await postgres.stop()
     const withoutDatabase = await run(env).ended
-    t.match(withoutAuth.err, /^POST \/internal\/service-tokens at [\d.:]+ did not answer\n$/)
-    t.match(withoutRegistry.err, /^GET \/v2\/_catalog\?n=1000 at the registry was not answered\n$/)
+    t.match(
+      withoutAuth.err,
+      /^POST \/internal\/service-tokens at [\d.:]+ did not answer\nbroke off: the next run goes on there\n$/,
+    )
+    t.match(withoutRegistry.err, /^GET \/v2\/_catalog\?n=1000 at the registry was not answered\nbroke off: /)
     t.match(withoutDatabase.err, /ECONNREFUSED/)
     for (const { code, out, err } of [withoutAuth, withoutRegistry, withoutDatabase]) {
       t.equal(code, 1)

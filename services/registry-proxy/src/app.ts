@@ -39,7 +39,8 @@ export async function createRegistryProxy(
 
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
-  const publicApp = createServer({ ...server, format: registryErrors })
+  const { trustedProxies } = config
+  const publicApp = createServer({ ...server, trustedProxies, format: registryErrors })
   await publicApp.register(v2, {
     realm,
     service,

@@ -1,7 +1,8 @@
+import type { ListenOptions } from '@registry-manager/service-kit'
 import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
 
-const schema = Type.Object({
+export const schema = Type.Object({
   HOST: settings.host,
   PORT: settings.port(8003),
   INTERNAL_PORT: settings.internalPort(9003),
@@ -16,6 +17,9 @@ const schema = Type.Object({
       'secret that binds uploads to their accounts, 32 characters or more, the same on all replicas',
   }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
+  TRUSTED_PROXIES: settings.trustedProxies,
+  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
+  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -29,13 +33,12 @@ export interface RegistryProxyConfig {
   readonly registryUrl: string
   readonly uploadSecret: string
   readonly serviceCredential: string
+  readonly trustedProxies?: string
   readonly logLevel: string
 }
 
 /** Reads the settings; throws ConfigError naming every bad variable. */
-export function readConfig(
-  env: NodeJS.ProcessEnv,
-): [RegistryProxyConfig, { host: string; port: number; internalPort: number }] {
+export function readConfig(env: NodeJS.ProcessEnv): [RegistryProxyConfig, ListenOptions] {
   const values = readEnvironment(schema, env)
   const { issuer, service, realm } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
   return [
@@ -48,8 +51,15 @@ export function readConfig(
       registryUrl: values.REGISTRY_URL,
       uploadSecret: values.UPLOAD_SECRET,
       serviceCredential: values.SERVICE_CREDENTIAL,
+      trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },
-    { host: values.HOST, port: values.PORT, internalPort: values.INTERNAL_PORT },
+    {
+      host: values.HOST,
+      port: values.PORT,
+      internalPort: values.INTERNAL_PORT,
+      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
+      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
+    },
   ]
 }

@@ -16,7 +16,13 @@ t.test('what is not set follows from the public URL', async (t) => {
   t.equal(config.issuer, 'registry.test:8443')
   t.equal(config.service, 'registry.test:8443')
   t.equal(config.realm, 'https://registry.test:8443/auth/v2/token')
-  t.same(listen, { host: '0.0.0.0', port: 8003, internalPort: 9003 })
+  t.same(listen, {
+    host: '0.0.0.0',
+    port: 8003,
+    internalPort: 9003,
+    shutdownDelaySeconds: 0,
+    shutdownGraceSeconds: 30,
+  })
 })
 
 t.test('the service may have a name of its own', async (t) => {
@@ -33,6 +39,8 @@ const BAD: readonly [string, string][] = [
   ['PUBLIC_URL', 'https://user@registry.test'],
   ['TOKEN_SERVICE', 'with "quotes"'],
   ['PORT', '65536'],
+  ['TRUSTED_PROXIES', 'everybody'],
+  ['SHUTDOWN_GRACE_SECONDS', '9999'],
   ['LOG_LEVEL', 'loud'],
 ]
 

@@ -1,6 +1,3 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/domain/upload-binding.ts'
@@ -9,16 +6,10 @@ import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { answerWith } from './fixtures/recording-upstream.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
-/** The URL of a port on which nobody listens. */
-async function nowhere(): Promise<string> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return `http://127.0.0.1:${port}`
-}
+/** A port that nobody listens on, and that the system gives to nobody either. */
+const NOWHERE = 'http://127.0.0.1:1'
 
-const { port, bearer } = await startProxy(t, { registryUrl: await nowhere() })
+const { port, bearer } = await startProxy(t, { registryUrl: NOWHERE })
 const authorization = bearer([repositoryAccess('team/app', 'pull', 'push', 'delete')])
 const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', uid: 'uid-alice' })
 const upload = `/v2/team/app/blobs/uploads/u1?_binding=${binding}`

@@ -27,14 +27,14 @@ export interface AccountTokenRequest {
 export interface TokenIssuer {
   forAccount(request: AccountTokenRequest): Promise<IssuedToken>
   /** A token that one of our services works with; its subject is `service:NAME`, which no user can be called. */
-  forService(name: string, access: readonly Access[]): IssuedToken
+  forService(name: string, access: readonly Access[]): Promise<IssuedToken>
 }
 
 export interface TokenIssuerOptions {
   readonly issuer: string
   readonly audience: string
   readonly lifeSeconds: number
-  readonly sign: (claims: SignedClaims) => string
+  readonly sign: (claims: SignedClaims) => Promise<string>
   /** Those of some repositories that every signed-in account may pull. */
   readonly findGlobal: (names: readonly string[]) => Promise<ReadonlySet<string>>
   /** Milliseconds since the epoch. */
@@ -43,16 +43,16 @@ export interface TokenIssuerOptions {
 
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   const { issuer, audience, lifeSeconds, sign, findGlobal } = options
-  const issue = (
+  const issue = async (
     subject: { sub: string; uid?: string; gen?: number },
     access: readonly Access[] | null,
     notAfter?: number,
-  ): IssuedToken => {
+  ): Promise<IssuedToken> => {
     const now = Math.floor(options.now() / 1000)
     const jti = randomUUID()
     const claims = makeClaims({ issuer, audience, subject, access, now, lifeSeconds, notAfter, jti })
     const issuedAt = new Date(now * 1000).toISOString()
-    return { token: sign(claims), expiresIn: claims.exp - now, issuedAt, access }
+    return { token: await sign(claims), expiresIn: claims.exp - now, issuedAt, access }
   }
   return {
     async forAccount({ account, scopes, offline = false, notAfter }) {

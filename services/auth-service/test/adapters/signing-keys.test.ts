@@ -1,9 +1,14 @@
 import { X509Certificate, createPublicKey, verify } from 'node:crypto'
-import { copyFile, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
-import { createSigningKeys, rotateSigningKeys } from '../../src/adapters/signing-key-files.ts'
+import { issueLeaf } from '../../src/adapters/certificates.ts'
+import {
+  createSigningKeys,
+  replaceSigningKeys,
+  rotateSigningKeys,
+} from '../../src/adapters/signing-key-files.ts'
 import type { SigningKeys } from '../../src/adapters/signing-keys.ts'
 import { libtrustKeyId, loadSigningKeys } from '../../src/adapters/signing-keys.ts'
 import type { SignedClaims } from '../../src/domain/claims.ts'
@@ -71,7 +76,7 @@ t.test('a folder of new keys', async (t) => {
 
 t.test('a token names its key, and its leaf chains to our authority', async (t) => {
   const { keys } = await build(t)
-  const token = keys.sign(claims as SignedClaims)
+  const token = await keys.sign(claims as SignedClaims)
   const { x5c, kid, ...header } = headerOf(token)
   t.strictSame(header, { alg: 'ES256', typ: 'JWT' })
   t.equal(verifies(keys, token), true)
@@ -92,12 +97,16 @@ t.test('a token names its key, and its leaf chains to our authority', async (t) 
 
 t.test('rotation', async (t) => {
   const { folder, keys } = await build(t)
-  const [before, authority] = [keys.sign(claims as SignedClaims), keys.authority()]
+  const [before, authority] = [await keys.sign(claims as SignedClaims), keys.authority()]
   const [, next] = keys.publicKeys()
   await rotateSigningKeys(folder)
-  t.equal(headerOf(keys.sign(claims as SignedClaims)).kid, headerOf(before).kid, 'nothing changes unread')
+  t.equal(
+    headerOf(await keys.sign(claims as SignedClaims)).kid,
+    headerOf(before).kid,
+    'nothing changes unread',
+  )
   await keys.reload()
-  const after = keys.sign(claims as SignedClaims)
+  const after = await keys.sign(claims as SignedClaims)
   t.equal(headerOf(after).kid, next?.kid, 'the next key signs now: everybody knew it already')
   t.equal(keys.publicKeys().length, 3)
   t.equal(verifies(keys, before), true, 'what the one before signed is good still')
@@ -117,9 +126,64 @@ t.test('rotation', async (t) => {
   ])
 })
 
+t.test('a rotation makes a new certificate for the key that it promotes', async (t) => {
+  const { folder, keys } = await build(t)
+  const authority = {
+    certificate: await readFile(join(folder, 'ca.pem'), 'utf8'),
+    key: await readFile(join(folder, 'ca-key.pem'), 'utf8'),
+  }
+  const ended = await issueLeaf(authority, { commonName: 'a signer', years: 0 })
+  await writeFile(join(folder, 'next.pem'), `${ended.key}\n${ended.certificate}\n`)
+  await keys.reload()
+  const [, next] = keys.publicKeys()
+  await rotateSigningKeys(folder)
+  await keys.reload()
+  const token = await keys.sign(claims as SignedClaims)
+  t.equal(headerOf(token).kid, next?.kid, 'the key is the one that everybody knew')
+  t.equal(verifies(keys, token), true)
+  t.ok(keys.currentEndsAt().getTime() > Date.now() + 364 * 86_400_000)
+  const leaf = new X509Certificate(Buffer.from(headerOf(token).x5c[0], 'base64'))
+  t.equal(leaf.verify(new X509Certificate(keys.authority()).publicKey), true)
+})
+
+t.test('nothing is left of stolen keys', async (t) => {
+  const { folder, keys } = await build(t)
+  await rotateSigningKeys(folder)
+  await keys.reload()
+  const [stolen, before, authority] = [
+    keys.publicKeys(),
+    await keys.sign(claims as SignedClaims),
+    keys.authority(),
+  ]
+  t.equal(stolen.length, 3)
+  await replaceSigningKeys(folder)
+  await keys.reload()
+  for (const { kid } of stolen) t.equal(keys.findKey(kid), undefined)
+  t.equal(verifies(keys, before), false)
+  const after = await keys.sign(claims as SignedClaims)
+  t.equal(verifies(keys, after), true)
+  t.equal(keys.publicKeys().length, 2, 'a current and a next')
+  t.equal(keys.authority(), authority)
+  await rotateSigningKeys(folder)
+  await keys.reload()
+  t.equal(verifies(keys, after), true, 'and they are rotated like any others')
+})
+
+t.test('who may read the current key may read the new ones', async (t) => {
+  const { folder } = await build(t)
+  await chmod(join(folder, 'current.pem'), 0o644)
+  for (const change of [rotateSigningKeys, replaceSigningKeys]) {
+    await change(folder)
+    for (const name of ['retired.pem', 'current.pem', 'next.pem']) {
+      t.equal((await stat(join(folder, name))).mode & 0o777, 0o644, name)
+    }
+  }
+  t.equal((await stat(join(folder, 'ca-key.pem'))).mode & 0o777, 0o600, "the authority's stays as it is")
+})
+
 t.test('a rotation that stopped half way is a good set, and goes on from there', async (t) => {
   const { folder, keys } = await build(t)
-  const before = keys.sign(claims as SignedClaims)
+  const before = await keys.sign(claims as SignedClaims)
   const [path, pathOfNext] = [join(folder, 'current.pem'), join(folder, 'next.pem')]
   await copyFile(path, join(folder, 'retired.pem'))
   await keys.reload()
@@ -127,10 +191,10 @@ t.test('a rotation that stopped half way is a good set, and goes on from there',
   await copyFile(pathOfNext, path)
   await keys.reload()
   t.equal(verifies(keys, before), true, 'after its second step')
-  t.equal(verifies(keys, keys.sign(claims as SignedClaims)), true)
+  t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
   await rotateSigningKeys(folder)
   await keys.reload()
-  t.equal(verifies(keys, keys.sign(claims as SignedClaims)), true)
+  t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
 })
 
 t.test('a file that is missing is named', async (t) => {
@@ -146,7 +210,7 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   const { folder, keys } = await build(t)
   const path = join(folder, 'current.pem')
   const good = await readFile(path, 'utf8')
-  const { kid } = headerOf(keys.sign(claims as SignedClaims))
+  const { kid } = headerOf(await keys.sign(claims as SignedClaims))
   const other = await readFile(join(folder, 'next.pem'), 'utf8')
   const BAD: readonly (readonly [why: string, pem: string])[] = [
     ['an empty file', ''],
@@ -163,7 +227,7 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   for (const [why, pem] of BAD) {
     await writeFile(path, pem)
     await t.rejects(keys.reload(), { message: 'current.pem' }, why)
-    t.equal(headerOf(keys.sign(claims as SignedClaims)).kid, kid, 'the last key goes on')
+    t.equal(headerOf(await keys.sign(claims as SignedClaims)).kid, kid, 'the last key goes on')
     t.equal(keys.publicKeys().length, 2)
   }
   await rm(path)
@@ -172,5 +236,5 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   await keys.reload()
   await writeFile(join(folder, 'retired.pem'), 'hello')
   await t.rejects(keys.reload(), { message: 'retired.pem' }, 'a retired key that is none')
-  t.equal(verifies(keys, keys.sign(claims as SignedClaims)), true)
+  t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
 })

@@ -8,7 +8,7 @@ const issuer = createTokenIssuer({
   issuer: 'registry.example',
   audience: 'registry.example',
   lifeSeconds: 300,
-  sign: (claims) => JSON.stringify(claims),
+  sign: async (claims) => JSON.stringify(claims),
   now: () => 1_700_000_000_900,
   findGlobal: async (names) => new Set(names.filter((name) => name.startsWith('shared/'))),
 })
@@ -72,7 +72,7 @@ t.test(
   "a service's token has a subject that no user can have, and exactly the access asked for",
   async (t) => {
     const access = [scope('any/thing', 'pull', 'delete')]
-    const claims = claimsOf(issuer.forService('image-manager', access))
+    const claims = claimsOf(await issuer.forService('image-manager', access))
     t.match(claims, { sub: 'service:image-manager', uid: undefined, gen: undefined })
     t.strictSame(claims.access, access)
   },

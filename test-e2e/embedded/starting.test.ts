@@ -1,23 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { pushSmallImage } from './harness/small-image.ts'
-import { START, basic, startSystem } from './harness/system.ts'
-
-/** Runs `npm start`'s program until it ends by itself. */
-async function startAndEnd(env: Record<string, string>) {
-  const child = spawn(process.execPath, [START], { env: { ...process.env, ...env }, stdio: 'pipe' })
-  let stderr = ''
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  child.stdout.resume()
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return { code, lines: stderr.trimEnd().split('\n') }
-}
+import { startAndEnd, startEndlessUpload } from '../harness/launcher.ts'
+import { pushSmallImage } from '../harness/small-image.ts'
+import { START, basic, startEmbedded } from '../harness/system.ts'
 
 /** Processes that were given a folder in their environment: the registry of a system, say. */
 async function processesOf(folder: string): Promise<number[]> {
@@ -31,7 +20,7 @@ async function processesOf(folder: string): Promise<number[]> {
 t.test('a restart finds everything again, and shows no password', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
-  const first = await startSystem(t, { dataDir })
+  const first = await startEmbedded(t, { dataDir })
   t.match(first.output(), /password .*shown this once/)
   t.match(first.output(), /docker login .*docker tag .*docker push .*curl .*\/user/s, 'four commands to copy')
   const jane = await first.createUser('jane', ['team'])
@@ -39,7 +28,7 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
   t.equal(await first.stop(), 0)
   t.strictSame(await processesOf(dataDir), [], 'the registry beside it ended too')
 
-  const again = await startSystem(t, { dataDir, admin: first.admin })
+  const again = await startEmbedded(t, { dataDir, admin: first.admin })
   t.notMatch(again.output(), /shown this once/)
   const headers = { authorization: basic(jane) }
   const pull = await fetch(`${again.url}/v2/team/app/manifests/v1`, { headers })
@@ -47,34 +36,17 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
 })
 
 t.test('it stops within 5 s while a client is in the middle of an upload', async (t) => {
-  const system = await startSystem(t)
-  const headers = { authorization: basic(system.admin) }
-  const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
-  let stopped = false
-  const endless = new ReadableStream({
-    pull: async (controller) => {
-      await sleep(5)
-      if (stopped) controller.close()
-      else controller.enqueue(new Uint8Array(64 * 1024))
-    },
-  })
-  const location = new URL(begun.headers.get('location') ?? '', system.url)
-  const patch = { method: 'PATCH', headers, body: endless, duplex: 'half' } as RequestInit
-  const upload = fetch(location, patch).then(
-    () => 'answered',
-    () => 'broken off',
-  )
-  await sleep(200)
+  const system = await startEmbedded(t)
+  const { ended } = await startEndlessUpload(system)
   const begin = Date.now()
   t.equal(await system.stop(), 0)
   t.ok(Date.now() - begin < 5000, 'in time')
-  t.ok(await upload, 'the upload ended as well')
-  stopped = true
+  await ended
   t.strictSame(await processesOf(system.dataDir), [])
 })
 
 t.test('what keeps it from starting is told in one line', async (t) => {
-  const system = await startSystem(t)
+  const system = await startEmbedded(t)
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
   const file = join(dataDir, 'a-file')
@@ -97,11 +69,11 @@ t.test('what keeps it from starting is told in one line', async (t) => {
     ['a registry that fails', { DATA_DIR: dataDir, PORT: '0', SIGNING_KEYS_DIR: '/dev/null' }, /\/dev\/null/],
   ]
   for (const [name, env, line] of cases) {
-    const { code, lines } = await startAndEnd(env)
+    const { code, lines } = await startAndEnd(START, env)
     t.equal(code, 1, name)
     t.match(lines, [line], name)
   }
-  const bad = await startAndEnd({ PORT: 'http', TOKEN_TTL_SECONDS: '5', LOG_LEVEL: 'loud' })
+  const bad = await startAndEnd(START, { PORT: 'http', TOKEN_TTL_SECONDS: '5', LOG_LEVEL: 'loud' })
   t.equal(bad.code, 1)
   for (const name of ['PORT', 'TOKEN_TTL_SECONDS', 'LOG_LEVEL']) {
     t.ok(
@@ -112,7 +84,7 @@ t.test('what keeps it from starting is told in one line', async (t) => {
 })
 
 t.test('a registry that dies ends it, with one line', async (t) => {
-  const system = await startSystem(t)
+  const system = await startEmbedded(t)
   const [registry] = await processesOf(system.dataDir)
   if (registry === undefined) throw new Error('there is no registry process')
   process.kill(registry, 'SIGKILL')

@@ -1,0 +1,43 @@
+import t from 'tap'
+import { readComposeFile } from '../../settings/test/fixtures/compose-file.ts'
+
+interface Service {
+  readonly image: string
+  readonly build?: object
+  readonly stop_grace_period?: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly secrets?: readonly string[]
+  readonly volumes?: readonly string[]
+}
+
+const { services, secrets } = readComposeFile({ IMAGE: 'ours' })
+const all = Object.entries(services) as unknown as readonly [string, Service][]
+
+t.test('the image of all services is built once', async (t) => {
+  const ours = all.filter(([, { image }]) => image === 'ours')
+  t.equal(ours.length, 4)
+  t.same(
+    ours.filter(([, { build }]) => build).map(([name]) => name),
+    ['migrate'],
+  )
+})
+
+t.test('there is each secret that is used, and no other', async (t) => {
+  const used = new Set(all.flatMap(([, service]) => service.secrets ?? []))
+  t.same([...used].toSorted(), Object.keys(secrets).toSorted())
+})
+
+t.test('the certificate is mounted with its folder, so that a renewed one is seen', async (t) => {
+  const { environment, volumes } = services['nginx']!
+  const mount = volumes?.find((volume) => volume.startsWith('./secrets/tls:')) ?? ''
+  const [, place] = mount.split(':')
+  for (const name of ['TLS_CERTIFICATE', 'TLS_CERTIFICATE_KEY'])
+    t.ok(environment[name]?.startsWith(`${place}/server.`), name)
+})
+
+t.test('the registry gets the time to end what is under way', async (t) => {
+  const { environment, stop_grace_period: grace } = services['registry'] as Service
+  t.ok(
+    Number.parseInt(environment?.['REGISTRY_HTTP_DRAINTIMEOUT'] ?? '', 10) < Number.parseInt(grace ?? '', 10),
+  )
+})

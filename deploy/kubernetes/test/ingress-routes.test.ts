@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import type { Manifest } from './fixtures/render.ts'
+import { kustomizeIsMissing, ofKind, renderOverlays } from './fixtures/render.ts'
+
+const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
+
+const PATHS = [
+  '/',
+  '/v2',
+  '/v2/',
+  '/v2/_catalog',
+  '/v2/team/app/blobs/uploads/',
+  '/v2x',
+  '/v20/',
+  '/auth/v2/token',
+  '/auth/v2/token/',
+  '/.well-known/jwks.json',
+  '/user',
+  '/users',
+  '/user/password',
+  '/image-manager',
+  '/image-manager/',
+  '/image-manager/api/v1',
+  '/image-manager/api/v1/repositories',
+  '/image-manager/api/v1/repositories/team/app',
+  '/image-manager/api/v1/auth/token',
+  '/image-manager/api/v1/auth/token/',
+  '/image-managers',
+  '/containerregistries/registries',
+  '/docs/auth',
+  '/nowhere',
+]
+
+/** The table of our own nginx: where a path goes. */
+function nginxRoute(template: string, path: string): string | undefined {
+  const table = /map \$path \$service \{(.*?)\}\n/s.exec(template)?.[1] ?? ''
+  for (const [, pattern = '', service] of table.matchAll(/^\s*(\S+) (\S+);$/gm)) {
+    if (pattern === 'default' || new RegExp(pattern.replace(/^~/, '')).test(path)) return service
+  }
+  return undefined
+}
+
+interface Rule {
+  readonly path: string
+  readonly pathType: 'Exact' | 'Prefix'
+  readonly backend: { readonly service: { readonly name: string } }
+}
+
+/** What a prefix is: one of path elements to Kubernetes ("Ingress"), one of letters to the controller's nginx (`location`). */
+const PREFIXES: Readonly<Record<string, (own: string, path: string) => boolean>> = {
+  'by Kubernetes': (own, path) => `${path}/`.startsWith(own.replace(/\/?$/, '/')),
+  'by the controller': (own, path) => path.startsWith(own),
+}
+
+/** Where Ingress rules lead a path: the longest that matches, an exact one first. */
+function ingressRoute(
+  ingresses: readonly Manifest[],
+  path: string,
+  isPrefix: (own: string, path: string) => boolean,
+): string | undefined {
+  const rules: Rule[] = ingresses.flatMap(({ spec }) => spec.rules).flatMap(({ http }) => http?.paths ?? [])
+  const matches = rules.filter(({ path: own, pathType }) =>
+    pathType === 'Exact' ? path === own : isPrefix(own, path),
+  )
+  const rank = ({ path: own, pathType }: Rule) => own.length * 2 + (pathType === 'Exact' ? 1 : 0)
+  return matches.toSorted((one, other) => rank(other) - rank(one))[0]?.backend.service.name
+}
+
+t.test('Ingress objects lead where our own nginx does', { skip: await kustomizeIsMissing() }, async (t) => {
+  const { overlays } = await renderOverlays(t)
+  const template = readFileSync(TEMPLATE, 'utf8')
+  const ingresses = ofKind(overlays['ingress-controller'], 'Ingress')
+  t.ok(ingresses.length > 0)
+  t.same(
+    ofKind(overlays['ingress-controller'], 'Deployment').filter(({ metadata }) => metadata.name === 'nginx'),
+    [],
+  )
+  const seen = new Set<string | undefined>()
+  for (const path of PATHS) {
+    seen.add(nginxRoute(template, path))
+    for (const [whose, isPrefix] of Object.entries(PREFIXES))
+      t.equal(ingressRoute(ingresses, path, isPrefix), nginxRoute(template, path), `${path} ${whose}`)
+  }
+  t.same(seen, new Set(['registry-proxy', 'auth-service', 'image-manager']))
+  for (const { metadata, spec } of ingresses) {
+    t.equal(spec.ingressClassName, 'nginx')
+    const annotations = Object.keys((metadata as { annotations?: object }).annotations ?? {})
+    t.ok(
+      annotations.every((name) => name.startsWith('nginx.org/')),
+      "no other controller's annotations",
+    )
+  }
+})

@@ -1,0 +1,18 @@
+// `npm run stack`: makes everything ready and runs registry-manager as in production, each part a process.
+import { join } from 'node:path'
+import { findNginx } from './nginx-binary.js'
+import { findPostgres } from './postgres-binaries.js'
+import { findRegistry } from './registry-binary.js'
+import { ROOT, giveUp, installWorkspace, runProgram } from './workspace.js'
+
+const say = (line) => process.stdout.write(`· ${line}\n`)
+
+installWorkspace(say)
+let parts
+try {
+  const { env } = process
+  parts = { ...findNginx(env, say), ...findPostgres(env, say), ...findRegistry(env, say) }
+} catch (error) {
+  giveUp(error.message)
+}
+runProgram(join(ROOT, 'deploy', 'local', 'stack', 'main.ts'), [], parts)

@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { ConfigError, readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import { Type } from 'typebox'
+
+const count = (fallback: number, description: string) =>
+  // What nginx takes for connections, and more than enough for the others.
+  Type.Integer({ default: fallback, minimum: 1, maximum: 65_535, description })
+const duration = (fallback: string, description: string) =>
+  Type.String({ default: fallback, pattern: '^[1-9][0-9]*[sm]$', description })
+const optional = (description: string) => Type.Optional(Type.String({ description }))
+
+/** What one client may do, by the names that deploy/nginx has for it. */
+const clientLimits = {
+  CLIENT_CONNECTIONS: count(512, "nginx's limit of requests at a time from one address"),
+  CLIENT_REQUESTS_PER_SECOND: count(500, "nginx's limit of requests a second from one address"),
+  CLIENT_REQUEST_BURST: count(1000, 'how many requests beyond that may come at once'),
+  CLIENT_HEADER_TIMEOUT: duration('15s', "within how long a request's head must be there"),
+  CLIENT_BODY_TIMEOUT: duration('60s', "how long a request's body may stand still"),
+}
+
+export const schema = Type.Object({
+  HTTPS_PORT: Type.Integer({ default: 8443, minimum: 1, maximum: 65535, description: 'HTTPS port' }),
+  REGISTRY_PORT: Type.Integer({
+    default: 8500,
+    minimum: 1,
+    maximum: 65535,
+    description: 'second HTTPS port, with the same routes',
+  }),
+  HTTP_PORT: Type.Integer({
+    default: 8080,
+    minimum: 1,
+    maximum: 65535,
+    description: 'plain HTTP port, on loopback only',
+  }),
+  REPLICAS: Type.Integer({ default: 1, minimum: 1, maximum: 8, description: 'processes of each service' }),
+  PUBLIC_URL: Type.Optional(settings.publicUrl),
+  TOKEN_SERVICE: settings.tokenService,
+  ADMIN_USERNAME: Type.String({ default: 'admin', pattern: '^[a-z0-9][a-z0-9._@-]{0,254}$' }),
+  ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
+  DATABASE_URL: Type.Optional(settings.databaseUrl),
+  DATA_DIR: Type.String({ default: './data-stack', description: 'folder of everything that is kept' }),
+  SIGNING_KEYS_DIR: Type.Optional(Type.String()),
+  REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  REGISTRY_BINARY: Type.Optional(Type.String()),
+  REGISTRY_IMAGE: Type.Optional(Type.String()),
+  NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
+  NGINX_LIBRARIES: optional('LD_LIBRARY_PATH for NGINX_BINARY, where it came with libraries'),
+  POSTGRES_BINARIES: optional("folder of Postgres' commands, initdb and postgres among them"),
+  POSTGRES_LIBRARIES: optional('LD_LIBRARY_PATH for POSTGRES_BINARIES, where they came with libraries'),
+  ...clientLimits,
+  LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
+})
+
+export type StackConfig = ReturnType<typeof readConfig>
+
+/** Reads the settings of the stack's own; throws ConfigError naming every bad variable. */
+export function readConfig(env: NodeJS.ProcessEnv) {
+  const values = readEnvironment(schema, env)
+  const ports = { https: values.HTTPS_PORT, registry: values.REGISTRY_PORT, http: values.HTTP_PORT }
+  if (new Set(Object.values(ports)).size < 3) {
+    throw new ConfigError(['HTTPS_PORT, REGISTRY_PORT and HTTP_PORT must be three different ports'])
+  }
+  const dataDir = resolve(values.DATA_DIR)
+  if (existsSync(join(dataDir, 'database'))) {
+    throw new ConfigError([`DATA_DIR ${dataDir} holds what npm start keeps: the stack needs one of its own`])
+  }
+  const limits = Object.keys(clientLimits).map((name) => [
+    name,
+    String(values[name as keyof typeof clientLimits]),
+  ])
+  const publicUrl = values.PUBLIC_URL ?? `https://localhost:${ports.https}`
+  return {
+    ...tokenNaming(publicUrl, values.TOKEN_SERVICE),
+    publicUrl,
+    ports,
+    replicas: values.REPLICAS,
+    administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
+    dataDir,
+    databaseUrl: values.DATABASE_URL,
+    signingKeysDir: resolve(values.SIGNING_KEYS_DIR ?? join(dataDir, 'signing-keys')),
+    registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    nginx: { binary: values.NGINX_BINARY, libraries: values.NGINX_LIBRARIES },
+    clientLimits: Object.fromEntries(limits) as Readonly<Record<string, string>>,
+    postgres: { folder: values.POSTGRES_BINARIES ?? '', libraries: values.POSTGRES_LIBRARIES },
+    logLevel: values.LOG_LEVEL,
+  }
+}

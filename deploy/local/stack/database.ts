@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { createPasswordHasher, ensureAdministrator } from '@registry-manager/auth-service/embedding'
+import type { Database } from '@registry-manager/database'
+import {
+  MIGRATING,
+  connectPostgres,
+  giveDatabase,
+  migrateToLatest,
+  runBackupCommand,
+} from '@registry-manager/database'
+import { keepSecret, madeSecret, secretFile } from '../data-folder.ts'
+import { freePort } from '../free-port.ts'
+import type { StackConfig } from './config.ts'
+import type { Parts, Planned } from './parts.ts'
+import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
+
+/** The first administrator's password, from when it was made until it was shown. */
+export const FIRST_PASSWORD = 'first-password'
+
+/** A backup that is restored into an empty database before anything else. */
+const BACKUP = 'restore.gz'
+
+/** Connections of one service process, at most, and some to look at the database with. */
+const [CONNECTIONS_OF_A_SERVICE, SPARE_CONNECTIONS] = [10, 20]
+
+/** A Postgres of the stack's own, unless there is one elsewhere. */
+export async function planDatabase(config: StackConfig, parts: Parts): Promise<Planned> {
+  const { dataDir, databaseUrl, replicas, postgres } = config
+  if (databaseUrl !== undefined) return { url: databaseUrl, start: async () => {} }
+  const options = {
+    binaries: postgres,
+    folder: join(dataDir, 'postgres'),
+    port: await freePort(),
+    passwordFile: madeSecret(dataDir, 'database-password').file,
+    maxConnections: replicas * 2 * CONNECTIONS_OF_A_SERVICE + SPARE_CONNECTIONS,
+    log: parts.logOf('postgres'),
+  }
+  const owner = madeSecret(dataDir, 'database-owner-password')
+  return {
+    url: databaseUrlOf({ ...options, passwordFile: owner.file }, OWNER),
+    async start() {
+      createCluster(options)
+      await parts.group()('postgres', (onDeath) => startPostgres(options, onDeath))
+      const db = connectPostgres(databaseUrlOf(options), MIGRATING)
+      // Every time: a start that was killed may have made the one and not the other.
+      await giveDatabase(db, { role: OWNER, password: owner.value }).finally(() => db.destroy())
+    },
+  }
+}
+
+/**
+ * Brings the database to this version's schema, of a backup's content where one was put into the data folder, and
+ * makes the first administrator. Answers the password that was
+ * made, if one was made that has not been shown yet.
+ */
+export async function prepareDatabase(
+  databaseUrl: string,
+  { dataDir, administrator: { username, password } }: StackConfig,
+  say: (line: string) => void,
+): Promise<string | undefined> {
+  const db = connectPostgres(databaseUrl, MIGRATING)
+  try {
+    await restoreWhatIsThere(db, join(dataDir, BACKUP), say)
+    await migrateToLatest(db)
+    const make = () =>
+      password ?? keepSecret(dataDir, FIRST_PASSWORD, randomBytes(12).toString('base64url')).value
+    const first = await ensureAdministrator(db, createPasswordHasher(), username, make)
+    if (first.outcome === 'impossible') throw new Error(first.reason)
+    if (first.outcome === 'exists' && password) say('ADMIN_PASSWORD is ignored: there is an administrator')
+  } finally {
+    await db.destroy()
+  }
+  const made = secretFile(dataDir, FIRST_PASSWORD)
+  return existsSync(made) ? readFileSync(made, 'utf8') : undefined
+}
+
+/** Once: what comes after it is not undone by the next start. */
+async function restoreWhatIsThere(db: Database, backup: string, say: (line: string) => void): Promise<void> {
+  if (!existsSync(backup)) return
+  try {
+    say(`${await runBackupCommand(db, 'restore', backup)} of ${backup}`)
+  } catch (error) {
+    throw new Error(`${backup} cannot be restored: ${(error as Error).message}`, { cause: error })
+  }
+  renameSync(backup, `${backup}.restored`)
+}

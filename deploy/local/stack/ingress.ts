@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StackConfig } from './config.ts'
+import { renderTemplate, servers, startNginx } from './nginx.ts'
+import type { Parts } from './parts.ts'
+import type { ServiceName } from './service-environment.ts'
+import type { Replica } from './services.ts'
+import { statusOf } from './services.ts'
+import type { TlsFiles } from './tls.ts'
+
+const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
+
+/** Runs nginx before the services, with the configuration that compose and Kubernetes have too. */
+export async function startIngress(
+  { dataDir, ports, nginx, clientLimits }: StackConfig,
+  parts: Parts,
+  replicas: readonly Replica[],
+  tls: TlsFiles,
+): Promise<void> {
+  const folder = join(dataDir, 'nginx')
+  const serversOf = (service: ServiceName) =>
+    servers(replicas.filter((replica) => replica.service === service).map(({ port }) => port))
+  const config = renderTemplate(readFileSync(TEMPLATE, 'utf8'), {
+    AUTH_SERVICE_SERVERS: serversOf('auth-service'),
+    IMAGE_MANAGER_SERVERS: serversOf('image-manager'),
+    REGISTRY_PROXY_SERVERS: serversOf('registry-proxy'),
+    HTTPS_LISTEN: String(ports.https),
+    REGISTRY_LISTEN: String(ports.registry),
+    HTTP_LISTEN: `127.0.0.1:${ports.http}`,
+    TLS_CERTIFICATE: tls.certificate,
+    TLS_CERTIFICATE_KEY: tls.key,
+    NGINX_ACCESS_LOG: parts.logOf('access'),
+    NGINX_ERROR_LOG: 'stderr',
+    NGINX_PID_FILE: join(folder, 'pid'),
+    NGINX_TEMP_DIR: join(folder, 'tmp'),
+    WORKER_PROCESSES: 'auto',
+    ...clientLimits,
+  })
+  const options = { ...nginx, name: 'nginx', folder, config, log: parts.logOf('nginx') }
+  const isReady = async () => (await statusOf(`http://127.0.0.1:${ports.http}/`)) !== undefined
+  await parts.group()('nginx', (onDeath) => startNginx({ ...options, isReady }, onDeath))
+}

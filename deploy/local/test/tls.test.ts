@@ -1,0 +1,70 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
+import t from 'tap'
+import { ensureTls } from '../stack/tls.ts'
+
+const HOSTS = ['registry.example', 'localhost', '127.0.0.1']
+const inDays = (days: number) => new Date(Date.now() + days * 86_400_000)
+const certificate = (file: string) => new X509Certificate(readFileSync(file))
+
+t.test('an authority, and a certificate of its for the hosts that are served', async (t) => {
+  const folder = join(t.testdir(), 'tls')
+  const files = await ensureTls(folder, HOSTS)
+  const [authority, leaf] = [certificate(files.authority), certificate(files.certificate)]
+  t.equal(files.authority, join(folder, 'ca.crt'))
+  t.equal(authority.ca, true)
+  t.equal(leaf.ca, false)
+  t.ok(leaf.verify(authority.publicKey))
+  t.strictSame(leaf.subjectAltName?.split(', '), [
+    'DNS:registry.example',
+    'DNS:localhost',
+    'IP Address:127.0.0.1',
+  ])
+  t.equal(leaf.checkHost('other.example'), undefined)
+  t.match(leaf.keyUsage, ['1.3.6.1.5.5.7.3.1'], 'for servers')
+  // Apple's limit for certificates of private authorities.
+  t.ok(leaf.validToDate < inDays(825))
+  t.ok(
+    createSecureContext({ cert: readFileSync(files.certificate), key: readFileSync(files.key) }),
+    'its key',
+  )
+  for (const name of ['ca.key', 'server.key']) {
+    t.equal(statSync(join(folder, name)).mode & 0o777, 0o600, `${name} is the owner's alone`)
+  }
+})
+
+t.test('what is good stays, what nears its end is made anew by the same authority', async (t) => {
+  const folder = t.testdir()
+  const files = await ensureTls(folder, HOSTS)
+  const read = () => [files.authority, files.certificate, files.key].map((file) => readFileSync(file, 'utf8'))
+  const first = read()
+  await ensureTls(folder, HOSTS)
+  await ensureTls(folder, HOSTS.slice(1), inDays(330))
+  t.strictSame(read(), first)
+
+  await ensureTls(folder, HOSTS, inDays(340))
+  const second = read()
+  t.equal(second[0], first[0], 'clients need not learn of another authority')
+  t.not(second[1], first[1])
+  t.ok(certificate(files.certificate).checkIssued(certificate(files.authority)))
+})
+
+t.test('another host, and what is broken, make another certificate', async (t) => {
+  const folder = t.testdir()
+  const files = await ensureTls(folder, HOSTS)
+  const first = readFileSync(files.certificate, 'utf8')
+  await ensureTls(folder, ['other.example'])
+  t.equal(certificate(files.certificate).checkHost('other.example'), 'other.example')
+  writeFileSync(files.certificate, 'rubbish')
+  await ensureTls(folder, HOSTS)
+  t.not(readFileSync(files.certificate, 'utf8'), first)
+  t.equal(certificate(files.certificate).checkIP('127.0.0.1'), '127.0.0.1')
+})
+
+t.test('an authority that ends is told of, not replaced behind the back of clients', async (t) => {
+  const folder = t.testdir()
+  await ensureTls(folder, HOSTS)
+  await t.rejects(ensureTls(folder, HOSTS, inDays(3640)), { message: /ca\.crt ends on .*: remove / })
+})

@@ -1,0 +1,93 @@
+import type { RequestListener, ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { ask, askHttp2, closeOf } from './fixtures/ask.ts'
+import { startIngress, tell } from './fixtures/ingress.ts'
+
+t.test('one address has so many requests at a time, and no more', async (t) => {
+  const waiting: ServerResponse[] = []
+  const arrived: (() => void)[] = []
+  const hold: RequestListener = (_request, response) => {
+    waiting.push(response)
+    arrived.shift()?.()
+  }
+  const services = { 'registry-proxy': [hold] }
+  const ingress = await startIngress(t, { services, variables: { CLIENT_CONNECTIONS: '3' } })
+  const held: Promise<unknown>[] = []
+  for (const way of [ask, ask, askHttp2]) {
+    const here = new Promise<void>((resolve) => arrived.push(resolve))
+    held.push(way(ingress, { path: '/v2/' }))
+    await here
+  }
+  for (const way of [ask, askHttp2]) {
+    t.match(await way(ingress, { path: '/v2/' }), {
+      status: 429,
+      headers: { 'retry-after': '1' },
+      json: { errors: [{ code: 'TOOMANYREQUESTS' }] },
+    })
+    t.match(await way(ingress, { path: '/user' }), { status: 429, json: { status: 429 } })
+  }
+  t.equal((await ask(ingress, { path: '/user', plain: true })).status, 200, 'without TLS nothing is limited')
+  for (const response of waiting) response.end('done')
+  t.match(await Promise.all(held), [{ status: 200 }, { status: 200 }, { status: 200 }])
+  t.equal((await ask(ingress, { path: '/user' })).status, 200, 'and then there is room again')
+})
+
+t.test('one address has so many requests a second, and some at once', async (t) => {
+  const variables = { CLIENT_REQUESTS_PER_SECOND: '1', CLIENT_REQUEST_BURST: '5' }
+  const ingress = await startIngress(t, { variables })
+  const answers = await Promise.all(Array.from({ length: 40 }, () => ask(ingress, { path: '/v2/' })))
+  const limited = answers.filter(({ status }) => status === 429)
+  t.ok(limited.length > 0, 'more are refused')
+  t.ok(answers.length - limited.length >= 6, 'these are served')
+  t.match(limited[0], { headers: { 'retry-after': '1' }, json: { errors: [{ code: 'TOOMANYREQUESTS' }] } })
+  for (let number = 0; number < 40; number += 1) {
+    t.equal((await ask(ingress, { path: '/v2/', plain: true })).status, 200)
+  }
+})
+
+t.test('a head that comes byte by byte is given up, whatever is sent meanwhile', async (t) => {
+  let reached = 0
+  const count: RequestListener = (request, response) => {
+    reached += 1
+    tell('registry-proxy')(request, response)
+  }
+  const services = { 'registry-proxy': [count] }
+  const ingress = await startIngress(t, { services, variables: { CLIENT_HEADER_TIMEOUT: '1s' } })
+  const slow = connect(ingress.plainPort, '127.0.0.1')
+  slow.on('error', () => {})
+  const closed = closeOf(slow)
+  slow.write('GET /v2/ HTTP/1.1\r\nHost: a\r\n')
+  const trickle = setInterval(() => slow.write('X: y\r\n'), 100)
+  slow.resume()
+  await closed
+  clearInterval(trickle)
+  t.equal(reached, 0)
+  t.equal((await ask(ingress, { path: '/v2/' })).status, 200)
+})
+
+t.test('a body that stands still is given up, one that moves lives for as long as it likes', async (t) => {
+  const ingress = await startIngress(t, {
+    variables: { CLIENT_BODY_TIMEOUT: '1s', CLIENT_HEADER_TIMEOUT: '1s' },
+  })
+  const head = (length: number) =>
+    `PATCH /v2/a/blobs/uploads/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`
+
+  const still = connect(ingress.plainPort, '127.0.0.1')
+  still.on('error', () => {})
+  still.write(`${head(100)}some`)
+  still.resume()
+  await closeOf(still)
+
+  // Several times as long as those limits.
+  const moving = connect(ingress.plainPort, '127.0.0.1')
+  moving.write(head(20))
+  for (let number = 0; number < 20; number += 1) {
+    await sleep(250)
+    moving.write('x')
+  }
+  let answer = ''
+  for await (const chunk of moving) answer += chunk
+  t.match(answer, /^HTTP\/1\.1 200 [^]*"received":20\}$/)
+})

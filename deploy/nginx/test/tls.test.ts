@@ -1,0 +1,47 @@
+import { once } from 'node:events'
+import type { SecureVersion } from 'node:tls'
+import { connect } from 'node:tls'
+import t from 'tap'
+import { ask, askHttp2 } from './fixtures/ask.ts'
+import { startIngress } from './fixtures/ingress.ts'
+
+t.test('TLS 1.2 and 1.3, HTTP/2 and 1.1, on both ports', async (t) => {
+  const ingress = await startIngress(t)
+  const shake = async (version: SecureVersion, protocol: string, port = ingress.httpsPort) => {
+    const versions = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }
+    const options = {
+      port,
+      host: '127.0.0.1',
+      servername: 'localhost',
+      ca: ingress.ca,
+      ALPNProtocols: [protocol],
+    }
+    const socket = connect({ ...options, ...versions })
+    await once(socket, 'secureConnect')
+    const { alpnProtocol } = socket
+    const agreed = [socket.getProtocol(), alpnProtocol]
+    socket.destroy()
+    return agreed
+  }
+  for (const port of [ingress.httpsPort, ingress.registryPort]) {
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      for (const protocol of ['h2', 'http/1.1']) {
+        t.strictSame(await shake(version, protocol, port), [version, protocol])
+      }
+    }
+    for (const version of ['TLSv1', 'TLSv1.1'] as const) {
+      await t.rejects(shake(version, 'http/1.1', port), { code: /ALERT_PROTOCOL_VERSION/ }, version)
+    }
+  }
+})
+
+t.test('the same routes on every port', async (t) => {
+  const ingress = await startIngress(t)
+  const registry = { ...ingress, httpsPort: ingress.registryPort }
+  for (const path of ['/v2/', '/user', '/image-manager']) {
+    const { service } = (await ask(ingress, { path })).json as { service: string }
+    t.match((await ask(registry, { path })).json, { service })
+    t.match((await askHttp2(registry, { path })).json, { service })
+    t.match((await ask(ingress, { path, plain: true })).json, { service })
+  }
+})

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import t from 'tap'
+import { runCommand } from '../../../test-e2e/harness/run-command.ts'
+import { kustomizeIsMissing, renderOverlays } from '../../kubernetes/test/fixtures/render.ts'
+import { readConfig as readStackConfig } from '../../local/stack/config.ts'
+import { environmentOf, madeSettings } from '../../local/stack/service-environment.ts'
+import type { ServiceName } from '../../local/stack/service-environment.ts'
+import { CONFIGS } from '../../local/stack/service-environment.ts'
+import { SERVICES } from '../schemas.ts'
+import { readComposeFile } from './fixtures/compose-file.ts'
+import { environmentInKubernetes, secretFilesInKubernetes } from './fixtures/kubernetes-env.ts'
+
+const NAMES = Object.keys(SERVICES) as ServiceName[]
+/** What Dockerfile sets. */
+const OF_THE_IMAGE = { PORT: '8000', INTERNAL_PORT: '9000' }
+
+/** Fails where a service would not start with these settings, or is given one that it does not know. */
+function isComplete(
+  t: Test,
+  service: ServiceName,
+  environment: Readonly<Record<string, string>>,
+  where: string,
+) {
+  const known = Object.keys(SERVICES[service].properties)
+  const unknown = Object.keys(environment).filter((name) => !known.includes(name.replace(/_FILE$/, '')))
+  t.same(unknown, [], `${where}: ${service} knows all of its settings`)
+  t.doesNotThrow(() => CONFIGS[service].readConfig(environment), `${where}: ${service} starts`)
+}
+
+t.test('a service finds what is missing', async (t) => {
+  for (const service of NAMES) t.throws(() => CONFIGS[service].readConfig({}), /PUBLIC_URL is required/)
+})
+
+t.test("the image's ports are those of its Dockerfile", async (t) => {
+  const dockerfile = readFileSync(new URL('../../docker/Dockerfile', import.meta.url), 'utf8')
+  const ports = Object.entries(OF_THE_IMAGE).map(([name, port]) => `${name}=${port}`)
+  t.match(dockerfile, `ENV ${ports.join(' ')}\n`)
+})
+
+t.test('compose', async (t) => {
+  const secrets = t.testdir()
+  await runCommand(process.execPath, [
+    fileURLToPath(new URL('../../local/make-secrets.ts', import.meta.url)),
+    secrets,
+  ])
+  const file = readComposeFile()
+  for (const service of NAMES) {
+    const { environment, secrets: own = [] } = file.services[service]!
+    const found = Object.entries(environment).map(([name, value]) => {
+      if (!name.endsWith('_FILE')) return [name, value]
+      const secret = value.replace('/run/secrets/', '')
+      t.ok(own.includes(secret), `${service} has ${secret}`)
+      return [name, join(secrets, file.secrets[secret]!.file.replace('./secrets/', ''))]
+    })
+    isComplete(t, service, { ...OF_THE_IMAGE, ...Object.fromEntries(found) }, 'compose')
+  }
+})
+
+t.test('Kubernetes', { skip: await kustomizeIsMissing() }, async (t) => {
+  const { overlays, secrets } = await renderOverlays(t)
+  const readSecret = (key: string) => readFileSync(join(secrets, key), 'utf8')
+  for (const [overlay, manifests] of Object.entries(overlays)) {
+    for (const service of NAMES) {
+      const files = secretFilesInKubernetes(manifests, service)
+      const environment = environmentInKubernetes(manifests, service, readSecret)
+      for (const [name, value] of Object.entries(environment).filter(([name]) => name.endsWith('_FILE'))) {
+        const key = files.get(value)
+        t.ok(key, `${overlay}: ${service} has ${value}`)
+        environment[name] = join(secrets, key ?? '')
+      }
+      isComplete(t, service, { ...OF_THE_IMAGE, ...environment }, overlay)
+    }
+  }
+})
+
+t.test('stack', async (t) => {
+  const config = readStackConfig({ DATA_DIR: t.testdir(), NGINX_BINARY: 'nginx' })
+  const url = 'http://127.0.0.1:1'
+  const addresses = { authServiceUrl: url, imageManagerUrl: url, registryUrl: url }
+  const made = madeSettings(
+    config,
+    { ...addresses, databaseUrl: 'postgres://registry@127.0.0.1/registry' },
+    {},
+  )
+  for (const service of NAMES) {
+    const environment = environmentOf({ service, port: 1, internalPort: 2 }, made, {})
+    isComplete(t, service, environment as Record<string, string>, 'stack')
+  }
+})

@@ -1,0 +1,47 @@
+import type { Kysely } from 'kysely'
+import { sql } from 'kysely'
+import type { Schema } from '../schema.ts'
+
+export interface Table {
+  readonly name: string
+  /** Columns that can be written. */
+  readonly columns: readonly string[]
+  /** Whether a column holds bytes, and so a row may be megabytes. */
+  readonly heavy: boolean
+}
+
+/** Our tables, each after those that its rows refer to. Kysely's own, about migrations, are not among them. */
+export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> {
+  const { rows: tables } = await sql<Table & { needs: string[] }>`
+    select relname as name,
+      (select array_agg(attname::text order by attnum) from pg_attribute
+        where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attgenerated = '') as columns,
+      exists(select from pg_attribute
+        where attrelid = pg_class.oid and attnum > 0 and not attisdropped and atttypid = 'bytea'::regtype) as heavy,
+      array(select distinct confrelid::regclass::text from pg_constraint
+        where conrelid = pg_class.oid and contype = 'f' and confrelid <> conrelid) as needs
+    from pg_class
+    where relkind = 'r' and relnamespace = current_schema()::regnamespace and relname not like 'kysely_%'
+    order by relname`.execute(db)
+  const placed = new Set<string>()
+  const ordered: Table[] = []
+  while (ordered.length < tables.length) {
+    const next = tables.find(
+      ({ name, needs }) => !placed.has(name) && needs.every((need) => placed.has(need)),
+    )
+    if (next === undefined) throw new Error('tables refer to each other in a circle')
+    placed.add(next.name)
+    ordered.push(next)
+  }
+  return ordered
+}
+
+/** Our sequences, and what each gave last; null where it gave nothing yet. */
+export async function readSequences(
+  db: Kysely<Schema>,
+): Promise<readonly { readonly name: string; readonly last: string | null }[]> {
+  const { rows } = await sql<{ name: string; last: string | null }>`
+    select sequencename as name, last_value::text as last from pg_sequences
+    where schemaname = current_schema()`.execute(db)
+  return rows
+}

@@ -1,0 +1,51 @@
+import { Readable } from 'node:stream'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import type { Transaction } from 'kysely'
+import { sql } from 'kysely'
+import type { Database } from '../connect.ts'
+import { finishedMigrations } from '../migrate.ts'
+import type { Schema } from '../schema.ts'
+import { formatHeader, formatLine } from './format.ts'
+import { readSequences, readTables } from './tables.ts'
+
+/** Rows that are in memory at once. A manifest may have 4 MiB, which are 8 MiB of hexadecimal digits. */
+const [ROWS, HEAVY_ROWS] = [200, 5]
+
+/**
+ * Writes everything that the database holds, as it is at one moment; others go on reading and writing. Ends the
+ * stream, and answers the number of rows. Throws where there is no schema of ours.
+ */
+export async function writeBackup(db: Database, out: Writable): Promise<number> {
+  const counted = { rows: 0 }
+  await db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute((tx) => pipeline(Readable.from(linesOf(tx, counted)), createGzip(), out))
+  return counted.rows
+}
+
+async function* linesOf(tx: Transaction<Schema>, counted: { rows: number }): AsyncGenerator<string> {
+  const migrations = await finishedMigrations(tx)
+  if (migrations.length === 0)
+    throw new Error('there is nothing to back up: the database has no schema of ours')
+  yield `${formatHeader(migrations)}\n`
+  for (const { name, heavy } of await readTables(tx)) {
+    const atOnce = heavy ? HEAVY_ROWS : ROWS
+    const all = sql`select row_to_json(t)::text as json from ${sql.table(name)} t`
+    await sql`declare backup no scroll cursor for ${all}`.execute(tx)
+    for (;;) {
+      const { rows } = await sql<{ json: string }>`fetch ${sql.lit(atOnce)} from backup`.execute(tx)
+      for (const { json } of rows) yield `${formatLine({ kind: 'row', table: name, json })}\n`
+      counted.rows += rows.length
+      if (rows.length < atOnce) break
+    }
+    await sql`close backup`.execute(tx)
+  }
+  for (const { name, last } of await readSequences(tx)) {
+    if (last !== null) yield `${formatLine({ kind: 'sequence', name, last })}\n`
+  }
+  yield `${formatLine({ kind: 'end', rows: counted.rows })}\n`
+}

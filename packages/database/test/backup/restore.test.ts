@@ -1,0 +1,230 @@
+import { randomBytes } from 'node:crypto'
+import { PassThrough, Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import type { KyselyPlugin } from 'kysely'
+import { sql } from 'kysely'
+import type { Test } from 'tap'
+import t from 'tap'
+import { restoreBackup } from '../../src/backup/restore.ts'
+import { readSequences, readTables } from '../../src/backup/tables.ts'
+import { writeBackup } from '../../src/backup/write.ts'
+import type { Database } from '../../src/connect.ts'
+import { MIGRATING, connectPostgres } from '../../src/connect.ts'
+import { finishedMigrations, migrateDown, migrateToLatest } from '../../src/migrate.ts'
+import { pgliteForTest } from '../fixtures/pglite.ts'
+import { startPostgres } from '../fixtures/real-postgres.ts'
+
+const MANIFESTS = 130
+const MIB = 1 << 20
+const DIGEST = `sha256:${'a'.repeat(64)}`
+
+/** Puts something into every kind of column that there is. */
+async function fill(db: Database): Promise<void> {
+  const { id } = await db
+    .insertInto('accounts')
+    .values({
+      username: 'ünïcode "quoted" \\ \n',
+      directory: false,
+      role: 'user',
+      namespaces: ['team', 'a/b'],
+      password_hash: '$argon2id$…',
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await db
+    .insertInto('accounts')
+    .values({ username: 'away', directory: true, role: 'administrator', namespaces: [], password_hash: null })
+    .execute()
+  await db
+    .insertInto('refresh_tokens')
+    .values({
+      token_hash: randomBytes(32),
+      account_id: id,
+      generation: 1,
+      service: 's',
+      client_id: 'c',
+      used_at: '2026-11-21T12:00:00.123456+02:00',
+    })
+    .execute()
+  await db.insertInto('revocations').values({ account_id: id, least_generation: 2 }).execute()
+  const repository = await db
+    .insertInto('repositories')
+    .values({ name: 'team/app', scope: 'global' })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  // More than are read at once.
+  const manifests = Array.from({ length: MANIFESTS }, (_, number) => ({
+    repository_id: repository.id,
+    digest: `${DIGEST.slice(0, -4)}${String(number).padStart(4, '0')}`,
+    media_type: 'application/vnd.oci.image.manifest.v1+json',
+    artifact_type: null,
+    subject: null,
+    annotations: number === 0 ? JSON.stringify({ line: 'one\ntwo', ключ: '\u2028' }) : null,
+    raw: number === 1 ? randomBytes(1 << 20) : Buffer.from(`{"number": ${number}}\n`),
+  }))
+  await db.insertInto('manifests').values(manifests).execute()
+  const digest = `${DIGEST.slice(0, -4)}0000`
+  await db.insertInto('tags').values({ repository_id: repository.id, name: 'latest', digest }).execute()
+  await db
+    .insertInto('manifest_references')
+    .values({ repository_id: repository.id, manifest_digest: digest, digest: DIGEST, kind: 'layer' })
+    .execute()
+}
+
+async function backupOf(db: Database): Promise<Buffer> {
+  const out = new PassThrough()
+  const [bytes] = await Promise.all([buffer(out), writeBackup(db, out)])
+  return bytes
+}
+
+/** Everything that a database holds, table by table. */
+async function contentsOf(db: Database): Promise<Record<string, unknown>> {
+  const contents: Record<string, unknown> = { sequences: await readSequences(db) }
+  for (const { name } of await readTables(db)) {
+    const all = sql<{ row: string }>`select row_to_json(t)::text as row from ${sql.table(name)} t order by 1`
+    contents[name] = (await all.execute(db)).rows.map(({ row }) => row)
+  }
+  return contents
+}
+
+/** A Postgres with so many databases, empty; undefined where none can be had. */
+async function postgresDatabases(t: Test, count: number): Promise<Database[] | undefined> {
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return undefined
+  const connect = (url: string) => {
+    const db = connectPostgres(url, MIGRATING)
+    t.teardown(() => db.destroy())
+    return db
+  }
+  const main = connect(postgres.url)
+  const names = Array.from({ length: count }, (_, number) => `db${number}`)
+  for (const name of names) await sql`create database ${sql.table(name)}`.execute(main)
+  return names.map((name) => connect(postgres.url.replace(/[^/]+$/, name)))
+}
+
+async function isRestored(t: Test, source: Database, target: Database): Promise<void> {
+  await migrateToLatest(source)
+  await fill(source)
+  const contents = await contentsOf(source)
+  const backup = await backupOf(source)
+  const rows = await restoreBackup(target, Readable.from([backup]))
+  const restored = await contentsOf(target)
+  t.same(restored, contents)
+  t.equal(rows, Object.values(restored).flat().length - (await readSequences(target)).length)
+  t.same(await finishedMigrations(target), await finishedMigrations(source))
+  for (const table of ['accounts', 'manifests', 'tags', 'refresh_tokens', 'revocations']) {
+    t.ok((contents[table] as unknown[]).length > 0, `with ${table} in it`)
+  }
+  await t.rejects(restoreBackup(target, Readable.from([backup])), /holds accounts already/)
+  t.same(await contentsOf(target), contents, 'and is left alone by who would do it again')
+}
+
+t.test('what was backed up is there again', async (t) => {
+  await t.test('from PGlite into PGlite', async (t) => {
+    await isRestored(t, await pgliteForTest(t), await pgliteForTest(t))
+  })
+  const [one, other, third] = (await postgresDatabases(t, 3)) ?? []
+  if (one === undefined || other === undefined || third === undefined) return
+  await t.test('from PGlite into Postgres', async (t) => isRestored(t, await pgliteForTest(t), one))
+  await migrateDown(one)
+  await t.test('from Postgres into PGlite', async (t) => isRestored(t, other, await pgliteForTest(t)))
+  await migrateDown(other)
+  await t.test('from Postgres into Postgres, whose schema is not there', async (t) =>
+    isRestored(t, one, third),
+  )
+})
+
+t.test('a backup of an earlier version comes to this one', async (t) => {
+  const earlier = await pgliteForTest(t)
+  const migrations = await finishedMigrations(earlier)
+  await restoreBackup(earlier, Readable.from([gzipSync(`${header(['2026-11-21-accounts'])}\nend 0\n`)]))
+  t.same(await finishedMigrations(earlier), migrations)
+})
+
+const header = (migrations: readonly string[]) =>
+  JSON.stringify({ format: 'registry-manager backup 1', at: '', migrations })
+
+t.test('what is no good backup is refused, and nothing is there afterwards', async (t) => {
+  const source = await pgliteForTest(t)
+  await fill(source)
+  const backup = await backupOf(source)
+  const lines = gunzipSync(backup).toString().split('\n')
+  const zip = (text: readonly string[]) => gzipSync(text.join('\n'))
+  const bad: readonly (readonly [string, Buffer, RegExp])[] = [
+    ['nothing', Buffer.alloc(0), /ends too soon|no backup/],
+    ['some text', Buffer.from('some text'), /no backup/],
+    ['some other gzip', gzipSync('{}'), /no backup/],
+    ['half of one', backup.subarray(0, backup.length / 2), /ends too soon/],
+    ['one without its end', zip(lines.slice(0, -2)), /ends too soon/],
+    ['one without a row', zip(lines.toSpliced(2, 1)), /should have \d+ rows/],
+    ['a later one', zip([header(['9999-12-31-later'])]), /later version.*9999/],
+    ['one with a table of another', zip([lines[0]!, 'row pg_authid {}', 'end 1']), /pg_authid.*no table/],
+    ['one that goes on', zip([...lines.slice(0, -1), 'end 0', '']), /goes on after its end/],
+    ['one with something else', zip([lines[0]!, 'drop table accounts']), /line that is none/],
+  ]
+  const target = await pgliteForTest(t)
+  for (const [name, bytes, reason] of bad) {
+    await t.rejects(restoreBackup(target, Readable.from([bytes])), { message: reason }, name)
+    for (const table of ['accounts', 'manifests'] as const) {
+      t.same(await target.selectFrom(table).selectAll().execute(), [], `no ${table} of ${name}`)
+    }
+  }
+  await restoreBackup(target, Readable.from([backup]))
+  t.same(await contentsOf(target), await contentsOf(source), 'and a good one is taken after all')
+})
+
+t.test('a backup is of one moment', async (t) => {
+  const [db] = (await postgresDatabases(t, 1)) ?? []
+  if (db === undefined) return
+  await migrateToLatest(db)
+  await fill(db)
+  const out = new PassThrough({ highWaterMark: 1 })
+  const writing = writeBackup(db, out)
+  const first = await new Promise<Buffer>((resolve) => out.once('data', resolve))
+  await db.deleteFrom('repositories').execute()
+  const rest = await buffer(out)
+  await writing
+  const text = gunzipSync(Buffer.concat([first, rest])).toString()
+  t.equal(text.match(/^row manifests /gm)?.length, MANIFESTS, 'what was deleted meanwhile is in it')
+  t.match(text, /^row repositories /m)
+})
+
+t.test('large manifests are never many in memory at once', async (t) => {
+  const db = await pgliteForTest(t)
+  const { id } = await db
+    .insertInto('repositories')
+    .values({ name: 'team/large' })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  // Made where they are kept: they would be long on their way.
+  await sql`
+    insert into manifests (repository_id, digest, media_type, raw)
+    select ${id}, ${DIGEST.slice(0, -2)} || 10 + number, 'application/vnd.oci.image.index.v1+json',
+      decode(repeat(md5(number::text), (4 << 16) - number), 'hex')
+    from generate_series(0, 7) number`.execute(db)
+  const answered: number[] = []
+  const noting: KyselyPlugin = {
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      answered.push(JSON.stringify(result.rows).length)
+      return result
+    },
+  }
+  const backup = await backupOf(db.withPlugin(noting))
+  // Hexadecimal digits, and what is around them.
+  t.ok(Math.max(...answered) < 5 * 2 * 4 * MIB + MIB, `at most ${Math.max(...answered)} characters at once`)
+  const target = await pgliteForTest(t)
+  await restoreBackup(target, Readable.from([backup]))
+  const look = sql<{ hash: string }>`select sha512 as hash from manifests order by digest`
+  const { rows } = await look.execute(target)
+  t.equal(rows.length, 8)
+  t.same(rows, (await look.execute(db)).rows)
+})
+
+t.test('a database without a schema of ours is not backed up', async (t) => {
+  const db = await pgliteForTest(t)
+  await migrateDown(db)
+  await sql`drop table kysely_migration`.execute(db)
+  await t.rejects(backupOf(db), /nothing to back up/)
+})

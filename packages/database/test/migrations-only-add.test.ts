@@ -1,0 +1,159 @@
+import { readdir } from 'node:fs/promises'
+import { sql } from 'kysely'
+import type { Migration } from 'kysely/migration'
+import { Migrator } from 'kysely/migration'
+import t from 'tap'
+import type { Database } from '../src/connect.ts'
+import { pgliteForTest } from './fixtures/pglite.ts'
+
+/*
+ * While a new version is rolled out, the one before it goes on reading and writing, in the new schema. So what
+ * there was stays: columns keep their names and types, and what comes new must not be asked of who doesn't know it.
+ * What is no longer needed is taken away by a later release, and then named here.
+ */
+const TAKEN_AWAY: ReadonlySet<string> = new Set()
+
+/**
+ * What was there may also refuse what it took before, or have lost what was relied on: constraints, unique indexes and
+ * triggers that are new on a table of before, and indexes and constraints that are gone. Each that there is, with the
+ * reason why it hurts nobody.
+ */
+const CONSIDERED: Readonly<Record<string, string>> = {
+  '2026-11-21-tokens takes accounts.accounts_password': 'accounts_kind says the same of users',
+  '2026-11-21-tokens adds accounts.accounts_kind':
+    'to who knows no kinds all are users, whose rule is as it was',
+  '2026-11-22-directory adds accounts.accounts_directory_role_check': 'of a new column, null by itself',
+  '2026-11-22-directory adds accounts.accounts_directory_state_check': 'of a new column, null by itself',
+}
+
+const FOLDER = new URL('../src/migrations/', import.meta.url)
+
+interface Column {
+  readonly name: string
+  readonly type: string
+  /** Whether an insert that does not know of it is refused. */
+  readonly mandatory: boolean
+}
+
+async function columnsOf(db: Database): Promise<readonly Column[]> {
+  const { rows } = await sql<Column>`
+    select table_name || '.' || column_name as name, data_type as type,
+      is_nullable = 'NO' and column_default is null and is_generated = 'NEVER' as mandatory
+    from information_schema.columns
+    where table_schema = 'public' and table_name not like 'kysely%'`.execute(db)
+  return rows
+}
+
+interface Rule {
+  readonly table: string
+  readonly name: string
+  readonly definition: string
+  /** Whether it may refuse what somebody writes into the table. */
+  readonly refuses: boolean
+}
+
+async function rulesOf(db: Database): Promise<readonly Rule[]> {
+  const { rows } = await sql<Rule>`
+    select * from (
+      select conrelid::regclass::text as table, conname as name, pg_get_constraintdef(oid) as definition, true as refuses
+        from pg_constraint where contype <> 'n' and conrelid <> 0
+      union all
+      -- Rows that somebody refers to can be deleted no more, unless that is taken along.
+      select confrelid::regclass::text, conname || ' (here)', pg_get_constraintdef(oid), confdeltype in ('a', 'r')
+        from pg_constraint where contype = 'f'
+      union all
+      select indrelid::regclass::text, indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisunique
+        from pg_index
+        where not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x'))
+      union all
+      select tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), true from pg_trigger where not tgisinternal
+    ) rules
+    join pg_class on pg_class.oid = rules.table::regclass
+    where relnamespace = 'public'::regnamespace and relname not like 'kysely%'
+    order by 1, 2`.execute(db)
+  return rows
+}
+
+/** What became of the rules of tables that were there, in words. */
+function changesOf(before: readonly Rule[], after: readonly Rule[], tables: ReadonlySet<string>): string[] {
+  const isIn = (rules: readonly Rule[]) => {
+    const known = new Set(rules.map((rule) => JSON.stringify([rule.table, rule.name, rule.definition])))
+    return (rule: Rule) => known.has(JSON.stringify([rule.table, rule.name, rule.definition]))
+  }
+  const [wasThere, isThere] = [isIn(before), isIn(after)]
+  const gone = before.filter((rule) => !isThere(rule))
+  const come = after.filter((rule) => rule.refuses && tables.has(rule.table) && !wasThere(rule))
+  return [
+    ...gone.map(({ table, name }) => `takes ${table}.${name}`),
+    ...come.map(({ table, name }) => `adds ${table}.${name}`),
+  ]
+}
+
+t.test('no migration takes from who runs the version before it', async (t) => {
+  const files = (await readdir(FOLDER)).toSorted()
+  const load = async (file: string) => [file.replace(/\.ts$/, ''), await import(new URL(file, FOLDER).href)]
+  const migrations: Record<string, Migration> = Object.fromEntries(await Promise.all(files.map(load)))
+  const db = await pgliteForTest(t)
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  for (const _ of files) t.equal((await migrator.migrateDown()).error, undefined)
+  t.same(await columnsOf(db), [], 'from nothing')
+
+  const changes: string[] = []
+  for (const name of Object.keys(migrations)) {
+    const [before, rules] = [await columnsOf(db), await rulesOf(db)]
+    t.equal((await migrator.migrateUp()).error, undefined)
+    const after = new Map((await columnsOf(db)).map((column) => [column.name, column]))
+    const tables = new Set(before.map((column) => tableOf(column)))
+    for (const column of before.filter((column) => !TAKEN_AWAY.has(column.name))) {
+      const now = after.get(column.name)
+      t.match(now, { type: column.type }, `${name} leaves ${column.name}`)
+      t.notOk(now?.mandatory && !column.mandatory, `${name} lets ${column.name} be left out as before`)
+      after.delete(column.name)
+    }
+    for (const column of after.values()) {
+      t.notOk(tables.has(tableOf(column)) && column.mandatory, `${name} adds ${column.name}`)
+    }
+    for (const change of changesOf(rules, await rulesOf(db), tables)) changes.push(`${name} ${change}`)
+  }
+  t.same(changes, Object.keys(CONSIDERED), 'what may refuse or be missed was thought about')
+})
+
+t.test('and what would is seen', async (t) => {
+  const db = await pgliteForTest(t)
+  const tables = new Set((await columnsOf(db)).map(tableOf))
+  const SEEN: readonly (readonly [statement: string, ...changes: string[]])[] = [
+    ['alter table tags add constraint short check (length(name) < 9)', 'adds tags.short'],
+    ['alter table tags add constraint once unique (digest)', 'adds tags.once'],
+    ['create unique index one_each on manifests (media_type)', 'adds manifests.one_each'],
+    [
+      'alter table admissions add constraint known foreign key (repository) references repositories (name)',
+      'adds admissions.known',
+      'adds repositories.known (here)',
+    ],
+    [`create function no() returns trigger language plpgsql as 'begin return null; end'`],
+    ['create trigger never before insert on tags for each row execute function no()', 'adds tags.never'],
+    ['drop index tags_by_digest', 'takes tags.tags_by_digest'],
+    ['create index tags_by_digest on tags (digest)'],
+    [
+      'alter table tags drop constraint tags_manifest',
+      'takes manifests.tags_manifest (here)',
+      'takes tags.tags_manifest',
+    ],
+    ['create table other (repository uuid primary key references repositories (id) on delete cascade)'],
+    [
+      'drop table other',
+      'takes other.other_pkey',
+      'takes other.other_repository_fkey',
+      'takes repositories.other_repository_fkey (here)',
+    ],
+  ]
+  for (const [statement, ...changes] of SEEN) {
+    const before = await rulesOf(db)
+    await sql.raw(statement).execute(db)
+    t.same(changesOf(before, await rulesOf(db), tables).toSorted(), changes, statement)
+  }
+})
+
+function tableOf({ name }: Column): string {
+  return name.split('.', 1).join('')
+}

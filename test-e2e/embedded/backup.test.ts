@@ -1,0 +1,49 @@
+import { cp, mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { runCommand } from '../harness/run-command.ts'
+import { pushSmallImage } from '../harness/small-image.ts'
+import { basic, startEmbedded } from '../harness/system.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+const npm = (command: string, file: string, dataDir: string) =>
+  runCommand('npm', ['run', '--silent', command, '--', file], { cwd: ROOT, env: { DATA_DIR: dataDir } })
+
+t.test('accounts and index from a backup, images from a copy of their storage', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'registry-manager-backup-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const [before, after, file] = ['before', 'after', 'backup.gz'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const first = await startEmbedded(t, { dataDir: before })
+  const jane = await first.createUser('jane', ['team'])
+  const image = await pushSmallImage(first, jane, 'team/app', 'v1')
+  const headers = { authorization: basic(jane), accept: '*/*' }
+  const listOf = async (url: string) =>
+    (await fetch(`${url}/image-manager/api/v1/repositories`, { headers })).json()
+  const listed = await listOf(first.url)
+  await t.rejects(npm('backup', file, before), /another registry-manager/, 'not while it runs on PGlite')
+  await first.stop()
+
+  await npm('backup', file, before)
+  t.equal((await stat(file)).mode & 0o777, 0o600, 'a backup holds hashes of passwords')
+  await t.rejects(npm('backup', file, before), /is there already/)
+  await npm('restore', file, after)
+  await t.rejects(npm('restore', file, after), /holds accounts already/)
+  await cp(join(before, 'images'), join(after, 'images'), { recursive: true })
+
+  const second = await startEmbedded(t, { dataDir: after, admin: first.admin })
+  t.notMatch(second.output(), 'shown this once', 'the administrator is there')
+  t.same(await listOf(second.url), listed)
+  const pulled = await fetch(`${second.url}/v2/team/app/manifests/v1`, { headers })
+  t.equal(await pulled.text(), image.manifest)
+  t.equal((await fetch(`${second.url}/v2/team/app/blobs/${image.layer}`, { headers })).status, 200)
+  await pushSmallImage(second, jane, 'team/app', 'v2')
+  const users = await fetch(`${second.url}/users`, { headers: { authorization: basic(first.admin) } })
+  t.match(await users.json(), [{ username: 'admin' }, { username: 'jane', namespaces: ['team'] }])
+})

@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, readFile, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findCommand } from './debian-packages.ts'
+import type { DockerEngine } from './docker-engine.ts'
+import { runCommand } from './run-command.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const CACHE = join(ROOT, '.cache')
+const STAND_INS = fileURLToPath(new URL('stand-ins', import.meta.url))
+const NODE_LIBRARIES = ['libatomic.so.1']
+const BUILD_SECONDS = 500
+
+/** Commands that `makeBaseImages` needs, and their Debian packages. */
+export const IMAGE_COMMANDS = { debootstrap: 'debootstrap' }
+
+/**
+ * Makes, where none can be pulled, what our Dockerfile builds from: `debian:bookworm-slim` from Debian's packages, and
+ * `node:26-slim` with the Node and npm that are here.
+ */
+export async function makeBaseImages({ docker }: DockerEngine): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'base-images-'))
+  try {
+    await docker(['import', await debianArchive(folder), 'debian:bookworm-slim'])
+    await makeNodeImage(join(folder, 'node'), docker)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** A file system of Debian's least packages, which is made once: it takes a while. */
+async function debianArchive(folder: string): Promise<string> {
+  const archive = join(CACHE, 'debian-bookworm.tar')
+  if (existsSync(archive)) return archive
+  const [root, unfinished] = [join(folder, 'debian'), join(folder, 'debian.tar')]
+  await runCommand('debootstrap', ['--variant=minbase', 'bookworm', root], { timeoutSeconds: BUILD_SECONDS })
+  const left = ['var/cache', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/locale', 'usr/share/man']
+  const excluded = left.map((path) => `--exclude=./${path}/*`)
+  await runCommand('tar', ['-C', root, ...excluded, '-cf', unfinished, '.'])
+  await mkdir(CACHE, { recursive: true })
+  await cp(unfinished, `${archive}.${process.pid}`)
+  await rename(`${archive}.${process.pid}`, archive)
+  return archive
+}
+
+async function makeNodeImage(context: string, docker: DockerEngine['docker']): Promise<void> {
+  const bin = join(context, 'usr/local/bin')
+  const modules = join(context, 'usr/local/lib/node_modules')
+  await Promise.all([bin, modules].map((folder) => mkdir(folder, { recursive: true })))
+  await cp(process.execPath, join(bin, 'node'))
+  const npm = dirname(dirname(await realpath(findCommand('npm')!)))
+  await cp(npm, join(modules, 'npm'), { recursive: true })
+  await symlink('../lib/node_modules/npm/bin/npx-cli.js', join(bin, 'npx'))
+  const { stdout } = await runCommand('ldconfig', ['-p'])
+  for (const library of NODE_LIBRARIES) {
+    const entry = stdout.split('\n').find((line) => line.trim().startsWith(library))
+    if (entry === undefined) continue
+    // By its real path: /lib is a link, which a folder would replace.
+    const path = await realpath(entry.split(' => ')[1]!)
+    await cp(path, join(context, dirname(path), library))
+  }
+  // The build trusts whom this machine trusts.
+  const authorities = process.env['NODE_EXTRA_CA_CERTS']
+  await writeFile(join(context, 'authorities.pem'), authorities ? await readFile(authorities) : '')
+  await writeFile(
+    join(context, 'Dockerfile'),
+    'FROM debian:bookworm-slim\nCOPY . /\nENV NODE_EXTRA_CA_CERTS=/authorities.pem\n',
+  )
+  await docker(['build', '--tag', 'node:26-slim', context], { timeoutSeconds: BUILD_SECONDS })
+}
+
+/** Builds our image, on the network of this machine. */
+export async function buildImage({ docker }: DockerEngine, tag: string): Promise<void> {
+  const args = [
+    'build',
+    '--network=host',
+    '--file',
+    join(ROOT, 'deploy/docker/Dockerfile'),
+    '--tag',
+    tag,
+    ROOT,
+  ]
+  await docker(args, { timeoutSeconds: BUILD_SECONDS })
+}
+
+/** Builds what stands in for the official images; answers the settings by which compose takes them. */
+export async function buildStandIns({ docker }: DockerEngine): Promise<Record<string, string>> {
+  const images: Record<string, string> = {}
+  for (const name of ['postgres', 'nginx', 'registry']) {
+    const tag = `stand-in-for-${name}`
+    await docker(['build', '--network=host', '--target', name, '--tag', tag, STAND_INS], {
+      timeoutSeconds: BUILD_SECONDS,
+    })
+    images[`${name.toUpperCase()}_IMAGE`] = tag
+  }
+  return images
+}

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, readdir, readlink } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { System } from './system.ts'
+import { basic } from './system.ts'
+
+/** Runs a launcher until it ends by itself. */
+export async function startAndEnd(program: string, env: Record<string, string>) {
+  const child = spawn(process.execPath, [program], { env: { ...process.env, ...env }, stdio: 'pipe' })
+  let stderr = ''
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  child.stdout.resume()
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return { code, lines: stderr.trimEnd().split('\n') }
+}
+
+/**
+ * Processes that were given something below a folder, in their arguments or their environment, or as the file that
+ * they log to (nginx writes over its arguments). Not this one.
+ */
+export async function processesNaming(folder: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+  const tell = async (pid: string) => {
+    const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8')
+    const told = [read('cmdline'), read('environ'), readlink(`/proc/${pid}/fd/2`)]
+    return (await Promise.all(told.map((text) => text.catch(() => '')))).join(' ')
+  }
+  const texts = await Promise.all(pids.map(tell))
+  return pids.filter((_, index) => texts[index]?.includes(folder)).map(Number)
+}
+
+/** An upload that goes on until it is broken off; it has begun when this answers. */
+export async function startEndlessUpload(system: System): Promise<{ ended: Promise<unknown> }> {
+  const headers = { authorization: basic(system.admin) }
+  const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
+  const over = new AbortController()
+  let flows = () => {}
+  const flowing = new Promise<void>((resolve) => (flows = resolve))
+  let pieces = 0
+  const endless = new ReadableStream({
+    pull: async (controller) => {
+      await sleep(5)
+      pieces += 1
+      if (pieces === 20) flows()
+      if (over.signal.aborted) controller.close()
+      else controller.enqueue(new Uint8Array(64 * 1024))
+    },
+  })
+  const location = new URL(begun.headers.get('location') ?? '', system.url)
+  const patch = { method: 'PATCH', headers, body: endless, duplex: 'half' } as RequestInit
+  const ended = fetch(location, patch)
+    .catch(() => 'broken off')
+    // An answer alone does not end it.
+    .finally(() => over.abort())
+  await flowing
+  return { ended }
+}

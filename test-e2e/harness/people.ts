@@ -1,0 +1,21 @@
+import type { Test } from 'tap'
+import type { ConnectedForTest } from './connected-directory.ts'
+import { connectForTest, patient } from './connected-directory.ts'
+
+export const PASSWORDS = {
+  alice: 'Password-of-alice-1',
+  bob: 'Password-of-bob-1',
+  carol: 'Password-of-carol-1',
+}
+export const WRONG = 'Wrong-password-1'
+/** Names that mean something to a filter, or to a distinguished name, and are nobody's. */
+export const NOBODY = [
+  ['nobody', '*', 'al*', 'a*e', ')(uid=*', 'alice)(uid=*', '*)(uid=alice', 'alice)(objectClass=*))(&(x=y'],
+  ['\\', 'alice\\', String.raw`\2a`, String.raw`alice\00`, 'alice\0', '\0', 'a\0lice', '(', ')', '&', '|'],
+  ['alice,ou=people', 'alice+cn=x', '#alice', 'älice', 'alicé', '✱', '{username}', '$&', ''],
+].flat()
+
+/** The directory as it is asked by settings, however busy the machine is. */
+export function connectPatiently(t: Test, settings: Record<string, string>): ConnectedForTest {
+  return patient(connectForTest(t, settings))
+}

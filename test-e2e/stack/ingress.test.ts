@@ -1,0 +1,109 @@
+import { once } from 'node:events'
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import t from 'tap'
+import { processesNaming } from '../harness/launcher.ts'
+import type { Credentials, System } from '../harness/system.ts'
+import { basic, startStack } from '../harness/system.ts'
+
+const system = await startStack(t, { env: { REPLICAS: '1' } })
+
+/** Addresses that a process listens on, such as `0100007F:1F90`. Source: proc_net_tcp(5); state 0A is LISTEN. */
+function listeningOn(pid: number): string[] {
+  const inodes = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]
+    } catch {
+      return undefined
+    }
+  })
+  const sockets = new Set(inodes)
+  const lines = ['tcp', 'tcp6'].flatMap((family) =>
+    readFileSync(`/proc/${pid}/net/${family}`, 'utf8').split('\n').slice(1),
+  )
+  return lines
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , state, , , , , , inode]) => state === '0A' && sockets.has(inode))
+    .map(([, address = '']) => address)
+}
+
+t.test('only the ports with TLS are open to other machines', async (t) => {
+  const pids = await processesNaming(system.dataDir)
+  const addresses = new Set(pids.flatMap(listeningOn))
+  t.ok(addresses.size > 10, 'every part listens somewhere')
+  const open = [...addresses].filter((address) => !address.startsWith('0100007F:')).toSorted()
+  const ports = [system.host, system.registryHost].map((host) => Number(host.split(':')[1]))
+  const expected = ports.map((port) => `00000000:${port.toString(16).toUpperCase().padStart(4, '0')}`)
+  t.strictSame(open, expected.toSorted())
+})
+
+t.test('what is internal is nowhere to be had', async (t) => {
+  const { plainUrl, url, registryHost } = system
+  const paths = [
+    '/livez',
+    '/readyz',
+    '/metrics',
+    '/internal/revocations',
+    '/internal/accounts/x',
+    '/internal/scopes',
+  ]
+  const headers = {
+    authorization: `Bearer ${readFileSync(`${system.dataDir}/secrets/service-credential`, 'utf8')}`,
+  }
+  for (const base of [url, `https://${registryHost}`, plainUrl]) {
+    for (const path of paths) {
+      for (const spelt of [path, `/v2/..${path}`, `/image-manager/..${path}`, `//${path}`, `/%2e${path}`]) {
+        const { status } = await fetch(base + spelt, { headers })
+        t.ok([400, 401, 404].includes(status), `${status} at ${spelt}`)
+      }
+    }
+  }
+})
+
+/** The status of a GET that comes from an address of this machine. */
+async function statusFrom(
+  { url, authority = '' }: System,
+  localAddress: string,
+  path: string,
+  who: Credentials,
+  headers: Record<string, string> = {},
+): Promise<number> {
+  const asking = request(new URL(path, url), {
+    ca: readFileSync(authority),
+    family: 4,
+    localAddress,
+    agent: false,
+    headers: { authorization: basic(who), ...headers },
+  }).end()
+  const [response] = (await once(asking, 'response')) as [IncomingMessage]
+  response.resume()
+  return response.statusCode ?? 0
+}
+
+t.test('failed sign-ins count for the address that they come from, whatever it says of itself', async (t) => {
+  const ways = {
+    anna: '/auth/v2/token',
+    berta: '/v2/',
+    clara: '/image-manager/api/v1/repositories',
+    dora: '/user',
+  }
+  for (const [username, path] of Object.entries(ways)) {
+    const who = await system.createUser(username, ['team'])
+    const wrong = { username, password: 'not-this-one' }
+    const from = (address: string, as: Credentials, claim?: string) =>
+      statusFrom(
+        system,
+        address,
+        path,
+        as,
+        claim === undefined ? {} : { 'x-forwarded-for': claim, forwarded: `for=${claim}` },
+      )
+    for (let number = 1; number <= 20; number += 1) {
+      t.equal(await from('127.0.0.2', wrong, `203.0.113.${number}`), 401, `${path}: wrong`)
+    }
+    t.equal(await from('127.0.0.2', who), 429, `${path}: enough`)
+    t.equal(await from('127.0.0.2', who, '127.0.0.1'), 429, `${path}: and nothing that it claims helps`)
+    t.equal(await from('127.0.0.3', who), 200, `${path}: others are not kept out`)
+  }
+})

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import type { Test } from 'tap'
+import { ensureCommands } from '../harness/debian-packages.ts'
+import { dockerIsMissing, startDockerEngine } from '../harness/docker-engine.ts'
+import type { Load, Work } from '../harness/load.ts'
+import { dockerWork, skopeoWork, startLoad } from '../harness/load.ts'
+import { REPLICAS, restartPart } from '../harness/stack-parts.ts'
+import { basic, startStack, tokenFor } from '../harness/system.ts'
+
+const ROTATE = fileURLToPath(new URL('../../services/auth-service/src/rotate-keys.ts', import.meta.url))
+const missing = (await dockerIsMissing()) || (await ensureCommands({ skopeo: 'skopeo' }))
+
+function isFaultless(t: Test, { done, failures }: Load) {
+  for (const [kind, count] of done) t.ok(count > 0, `${kind}: ${count} times`)
+  t.strictSame(failures, [], 'nothing failed')
+}
+
+t.test('a stack under load', { skip: missing }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'under-load-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const system = await startStack(t)
+  const alice = await system.createUser('alice', ['team'])
+  const engines = [await startDockerEngine(t), await startDockerEngine(t)] as const
+  const inFolder = (name: string) => mkdtemp(join(folder, name))
+  const docker = await dockerWork(system, alice, await inFolder('docker-'), engines)
+  const load = async (t: Test, kinds: Readonly<Record<string, Work>>) => {
+    const started = startLoad(kinds)
+    t.teardown(started.stop)
+    await started.goOn(1)
+    return started
+  }
+
+  await t.test('every process restarts in turn, and no push or pull fails', async (t) => {
+    const skopeo = await skopeoWork(system, alice, await inFolder('rolling-'))
+    const running = await load(t, { ...skopeo, ...docker, 'slow upload': () => uploadSlowly() })
+    for (const replica of REPLICAS) {
+      t.comment(`${replica} took ${await restartPart(system, replica, 'SIGTERM')} ms`)
+    }
+    await running.goOn(1)
+    await running.stop()
+    isFaultless(t, running)
+  })
+
+  /** An upload of some seconds: it is there when its process is told to stop. */
+  async function uploadSlowly() {
+    const headers = { authorization: basic(alice), 'content-type': 'application/octet-stream' }
+    const begun = await fetch(`${system.url}/v2/team/slow/blobs/uploads/`, { method: 'POST', headers })
+    if (begun.status !== 202) throw new Error(`POST: ${begun.status} ${await begun.text()}`)
+    const slow = async function* () {
+      for (let number = 0; number < 30; number += 1) {
+        yield new Uint8Array(1000)
+        await sleep(100)
+      }
+    }
+    const patch = {
+      method: 'PATCH',
+      headers,
+      body: ReadableStream.from(slow()),
+      duplex: 'half',
+    } as RequestInit
+    const done = await fetch(new URL(begun.headers.get('location') ?? '', system.url), patch)
+    if (done.status !== 202) throw new Error(`PATCH: ${done.status} ${await done.text()}`)
+    if (done.headers.get('range') !== '0-29999') throw new Error(`it has ${done.headers.get('range')}`)
+  }
+
+  await t.test('the signing keys rotate, and no token is refused', async (t) => {
+    const keys = new Set<string>()
+    const held = `Bearer ${await tokenFor(system, alice, 'repository:team/pulled-by-docker:pull')}`
+    const statusWith = async (authorization: string) => {
+      const path = '/v2/team/pulled-by-docker/manifests/1'
+      const response = await fetch(`${system.url}${path}`, { headers: { authorization } })
+      await response.arrayBuffer()
+      if (response.status !== 200) throw new Error(`${response.status} with a token`)
+    }
+    const skopeo = await skopeoWork(system, alice, await inFolder('rotation-'))
+    const running = await load(t, {
+      ...skopeo,
+      ...docker,
+      'a new token': async () => {
+        const token = await tokenFor(system, alice, 'repository:team/pulled-by-docker:pull')
+        keys.add(JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid)
+        await statusWith(`Bearer ${token}`)
+      },
+      'a token from before': () => statusWith(held),
+      'a password': () => statusWith(basic(alice)),
+    })
+    const env = { ...process.env, SIGNING_KEYS_DIR: join(system.dataDir, 'signing-keys') }
+    await promisify(execFile)(process.execPath, [ROTATE], { env })
+    const end = Date.now() + 30_000
+    while (keys.size < 2 && Date.now() < end) await running.goOn(1)
+    await running.goOn(3)
+    await running.stop()
+    t.equal(keys.size, 2, 'both keys signed')
+    isFaultless(t, running)
+  })
+
+  const patient = async (name: string) => skopeoWork(system, alice, await inFolder(name), ['--retry-times=3'])
+  const kill = async (t: Test, part: string) => {
+    const milliseconds = await restartPart(system, part, 'SIGKILL')
+    t.ok(milliseconds < 5000, `${part} was back after ${milliseconds} ms`)
+  }
+
+  await t.test('any process of a service is killed, and clients finish by trying again', async (t) => {
+    const running = await load(t, { ...(await patient('kill-')), ...docker })
+    for (const replica of REPLICAS) {
+      await kill(t, replica)
+      await running.goOn(1)
+    }
+    await running.stop()
+    isFaultless(t, running)
+  })
+
+  // There is one of each, and clients do not try all again: what they do meanwhile fails, and nothing afterwards.
+  await t.test('whatever is around them is killed, and is back for everybody', async (t) => {
+    const meanwhile = await load(t, await patient('around-'))
+    for (const part of ['registry', 'postgres', 'between', 'nginx']) await kill(t, part)
+    await meanwhile.stop()
+    const after = await load(t, { ...(await patient('after-')), ...docker })
+    await after.stop()
+    isFaultless(t, after)
+  })
+})
