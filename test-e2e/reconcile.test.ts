@@ -1,8 +1,4 @@
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { IncomingMessage, RequestOptions } from 'node:http'
-import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +7,7 @@ import t from 'tap'
 import { connectPostgres } from '../packages/database/src/index.ts'
 import { startPostgres } from '../packages/database/test/fixtures/real-postgres.ts'
 import { startBareRegistry } from './harness/bare-registry.ts'
+import { startInterposer } from './harness/interposer.ts'
 import { MANIFEST_TYPE, digestOf, pushBlob, pushSmallImage } from './harness/small-image.ts'
 import type { Credentials, System } from './harness/system.ts'
 import { basic, startSystem } from './harness/system.ts'
@@ -181,38 +178,6 @@ t.test('what is done behind its back is found out', async (t) => {
     )
   }
 })
-
-/** Before a registry: passes everything on, and can break in before a request, or before its answer is seen. */
-async function startInterposer(t: Test, registryUrl: string) {
-  const hooks = {
-    before: async (_method: string, _path: string): Promise<void> => {},
-    after: async (_method: string, _path: string): Promise<void> => {},
-  }
-  const server = createServer(async (asked, answer) => {
-    const [method, path] = [asked.method ?? '', asked.url ?? '']
-    try {
-      await hooks.before(method, path)
-      const options: RequestOptions = {
-        method,
-        headers: { ...asked.headers, host: new URL(registryUrl).host },
-      }
-      const upstream = request(new URL(path, registryUrl), options)
-      asked.pipe(upstream)
-      const [response] = (await once(upstream, 'response')) as [IncomingMessage]
-      await hooks.after(method, path)
-      answer.writeHead(response.statusCode ?? 500, response.headers)
-      response.pipe(answer)
-    } catch {
-      asked.socket.destroy()
-    }
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { hooks, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
-}
 
 t.test('a push that the database did not see, and a deletion that the registry broke off', async (t) => {
   const postgres = await startPostgres(t)
