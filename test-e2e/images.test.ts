@@ -171,17 +171,20 @@ async function addressesChange(
   { docker }: DockerEngine,
 ) {
   const moved = ['auth-service', 'image-manager'] as const
+  // Strangers to that network, who take the addresses that become free.
+  const strangers = ['postgres', 'registry'] as const
   const networks = (await docker(['network', 'ls', '--format={{.Name}}'])).stdout.split('\n')
   const network = networks.find((name) => name.endsWith('_ingress')) ?? ''
+  const idOf = (name: string) => containers[name]!.getId()
   const addressOf = async (name: string) => {
-    const [state] = JSON.parse((await docker(['inspect', containers[name]!.getId()])).stdout)
+    const [state] = JSON.parse((await docker(['inspect', idOf(name)])).stdout)
     return state.NetworkSettings.Networks[network].IPAddress as string
   }
   const before = await Promise.all(moved.map(addressOf))
-  for (const name of moved) await docker(['network', 'disconnect', network, containers[name]!.getId()])
-  // The other way round: what the first had, at the least, is not its own any more.
-  for (const name of moved.toReversed())
-    await docker(['network', 'connect', `--alias=${name}`, network, containers[name]!.getId()])
+  for (const name of moved) await docker(['network', 'disconnect', network, idOf(name)])
+  for (const name of strangers) await docker(['network', 'connect', network, idOf(name)])
+  for (const name of moved) await docker(['network', 'connect', `--alias=${name}`, network, idOf(name)])
+  for (const name of strangers) await docker(['network', 'disconnect', network, idOf(name)])
   const after = await Promise.all(moved.map(addressOf))
   for (const [index, name] of moved.entries()) t.not(after[index], before[index], `${name} is elsewhere`)
   const login = `${admin.username}:${admin.password}`
