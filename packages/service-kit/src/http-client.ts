@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 
@@ -24,9 +25,16 @@ export interface ServiceClient {
   delete<Schema extends TSchema>(path: string, schema: Schema): Promise<Static<Schema>>
 }
 
+/** Before a call that was broken off is made again: at once, for there may be another replica; then a little later. */
+const PAUSES_MS = [0, 50, 150]
+
+/** How it shows that a process died, or was not there: Node's error codes, and undici's. */
+const BROKEN_OFF = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+
 /**
  * A client for another service's internal port: a deadline on every call, answers checked against a schema,
- * one typed error (ServiceCallError) for everything that goes wrong. Retries nothing.
+ * one typed error (ServiceCallError) for everything that goes wrong. A call that was broken off (by its connection, or
+ * by a balancer's 502) is made again: whatever services ask each other may be asked twice. An answer is an answer.
  */
 export function createServiceClient(
   baseUrl: string,
@@ -36,7 +44,7 @@ export function createServiceClient(
 ): ServiceClient {
   const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) => {
     const what = `${method} ${path} at ${new URL(baseUrl).host}`
-    const response = await fetch(new URL(path, baseUrl), {
+    const response = await fetchFromAnother(new URL(path, baseUrl), {
       method,
       headers: {
         authorization: `Bearer ${credential}`,
@@ -66,4 +74,19 @@ export function createServiceClient(
     postBytes: (path, bytes, schema) => call('POST', path, schema, bytes) as never,
     delete: (path, schema) => call('DELETE', path, schema) as never,
   }
+}
+
+async function fetchFromAnother(url: URL, init: RequestInit): Promise<Response> {
+  for (const pause of PAUSES_MS) {
+    const response = await fetch(url, init).catch(undefinedIfBrokenOff)
+    if (response !== undefined && response.status !== 502) return response
+    await response?.body?.cancel()
+    await sleep(pause)
+  }
+  return fetch(url, init)
+}
+
+function undefinedIfBrokenOff(error: unknown): undefined {
+  const { code } = Object((error as Error).cause) as { code?: unknown }
+  if (typeof code !== 'string' || !BROKEN_OFF.has(code)) throw error
 }

@@ -133,12 +133,44 @@ t.test('a redirect is not followed: the credential would go along', async (t) =>
   t.same(reached, [])
 })
 
-t.test('nothing is retried', async (t) => {
+t.test('a call that is broken off is made again, with all that it brought', async (t) => {
+  for (const [what, breakOff] of [
+    ['the connection ends', ({ socket }) => void socket.destroy()],
+    ['the balancer says so', (_request, response) => void response.writeHead(502).end('<html>')],
+  ] as const satisfies readonly (readonly [string, RequestListener])[]) {
+    const bodies: string[] = []
+    const url = await listen(t, async (request, response) => {
+      bodies.push(await bodyOf(request))
+      if (bodies.length < 4) breakOff(request, response)
+      else response.end('{"count":3}')
+    })
+    const client = createServiceClient(url, CREDENTIAL)
+    t.strictSame(await client.postBytes('/x', Buffer.from('bytes'), Answer), { count: 3 }, what)
+    t.strictSame(bodies, ['bytes', 'bytes', 'bytes', 'bytes'])
+  }
+})
+
+t.test('but not for ever, and not past its deadline', async (t) => {
   let calls = 0
   const url = await listen(t, (_request, response) => {
     calls += 1
-    response.writeHead(503, { 'retry-after': '0' }).end()
+    response.writeHead(502).end()
   })
-  await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer))
-  t.equal(calls, 1)
+  t.match(await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer)), { status: 502 })
+  t.equal(calls, 4)
+  calls = 0
+  await failureOf(t, createServiceClient(url, CREDENTIAL, 25).get('/x', Answer))
+  t.ok(calls < 4, `it was asked ${calls} times`)
+})
+
+t.test('an answer is not asked for again, whatever it says', async (t) => {
+  for (const status of [400, 404, 429, 500, 503, 504]) {
+    let calls = 0
+    const url = await listen(t, (_request, response) => {
+      calls += 1
+      response.writeHead(status, { 'retry-after': '0' }).end()
+    })
+    await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer))
+    t.equal(calls, 1, `${status}`)
+  }
 })
