@@ -26,6 +26,8 @@ export interface Stack {
   readonly databaseUrl: string
   /** auth-service's internal port: its metrics. */
   readonly authInternalUrl: string
+  /** The registry that the proxy stands before. */
+  readonly registryUrl: string
   /** The registry without sign-in, on the same storage. */
   readonly bareUrl: string
   /** Folder of that storage. */
@@ -110,6 +112,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
     imageManagerPid: imageManager.pid,
     databaseUrl,
     authInternalUrl: shared.AUTH_SERVICE_URL,
+    registryUrl,
     bareUrl,
     images,
     environment: shared,

@@ -1,5 +1,6 @@
 import type { LoadRequest } from './client/load.ts'
 import { load, upload } from './clients.ts'
+import { startNginxBefore } from './ingress.ts'
 import { startStack } from './stack.ts'
 import type { Table } from './table.ts'
 import { formatPerSecond, formatRate, formatRatio, median } from './table.ts'
@@ -13,12 +14,15 @@ interface Side {
   readonly authorization?: string
 }
 
-/** The proxy beside the bare registry, in turns, so that what else the machine does hits both. */
+/** The proxy, and nginx before it, beside the bare registry, in turns, so that what else the machine does hits all. */
 export async function measureThroughput(): Promise<Table> {
-  const { proxyUrl, bareUrl, bearer } = await startStack()
+  const stack = await startStack()
+  const { proxyUrl, bareUrl, bearer } = stack
   const faults: string[] = []
   const bare: Side = { origin: bareUrl }
-  const proxy: Side = { origin: proxyUrl, authorization: await bearer(REPOSITORY, 'pull,push') }
+  const authorization = await bearer(REPOSITORY, 'pull,push')
+  const proxy: Side = { origin: proxyUrl, authorization }
+  const nginx: Side = { origin: await startNginxBefore(stack), authorization }
 
   const pushBlob = async (bytes: number): Promise<string> => {
     const { digest } = await upload({ ...bare, repository: REPOSITORY, bytes })
@@ -48,13 +52,13 @@ export async function measureThroughput(): Promise<Table> {
     run: (side: Side) => Promise<number>,
     unit = formatRate,
   ) => {
-    const [bareRates, proxyRates]: [number[], number[]] = [[], []]
+    const sides = [bare, proxy, nginx].map((side) => ({ side, rates: [] as number[] }))
     for (let round = 0; round < rounds; round += 1) {
-      bareRates.push(await run(bare))
-      proxyRates.push(await run(proxy))
+      for (const { side, rates } of sides) rates.push(await run(side))
     }
-    const [bareRate, proxyRate] = [median(bareRates), median(proxyRates)]
-    rows.push([what, unit(bareRate, 1), unit(proxyRate, 1), formatRatio(proxyRate / bareRate), `${rounds}`])
+    const [bareRate = 0, ...others] = sides.map(({ rates }) => median(rates))
+    const compared = others.flatMap((rate) => [unit(rate, 1), formatRatio(rate / bareRate)])
+    rows.push([what, unit(bareRate, 1), ...compared, `${rounds}`])
   }
   await compare('8 × 50 MiB blobs in parallel', 3, (side) => pull(side, medium, 'bytes'))
   await compare('one 1 GiB blob', 3, (side) => pull(side, [large], 'bytes'))
@@ -68,8 +72,8 @@ export async function measureThroughput(): Promise<Table> {
   await compare('500 MB upload', 2, push)
   return {
     title:
-      'throughput: registry-proxy before the registry, and a registry alone on the same storage, in turns',
-    columns: ['', 'bare registry', 'proxy', 'ratio to bare', 'median of'],
+      'throughput: registry-proxy before the registry, nginx before both, and a registry alone on the same storage, in turns',
+    columns: ['', 'bare registry', 'proxy', 'ratio to bare', 'nginx', 'ratio to bare', 'median of'],
     rows,
     faults,
   }

@@ -84,8 +84,8 @@ async function areShutIn(t: Test, { containers, curl, host }: ComposeSystem, { d
   const reaches = async (from: string, url: string) =>
     (await containers[from]!.exec(['wget', '--tries=1', '--timeout=3', '-qO-', url])).exitCode !== 4
   t.equal(await reaches('nginx', 'http://auth-service:8000/'), true)
-  t.equal(await reaches('nginx', 'http://registry:5000/'), false, 'nginx does not reach the registry')
-  t.equal(await reaches('nginx', 'http://postgres:5432/'), false, 'nor Postgres')
+  t.equal(await reaches('nginx', 'http://registry:5000/'), true)
+  t.equal(await reaches('nginx', 'http://postgres:5432/'), false, 'nginx does not reach Postgres')
   t.equal(await reaches('registry', 'http://auth-service:9000/livez'), false, 'nor the registry our services')
   for (const path of ['/metrics', '/readyz', '/internal/revocations']) {
     t.equal(await curl(path, '-o', '/dev/null', '-w', '%{http_code}'), '404', `${path} is not for the public`)
@@ -193,7 +193,9 @@ async function addressesChange(
     return (await curl('/user', ...status)) + (await curl('/image-manager/api/v1/repositories', ...status))
   }
   const deadline = Date.now() + 60_000
-  while ((await answers()) !== '200 200 ' && Date.now() < deadline) await sleep(500)
+  // A connection of before may be asked meanwhile, and nobody says that there is no other end any more.
+  const isFound = async () => (await answers().catch(() => '')) === '200 200 '
+  while (!(await isFound()) && Date.now() < deadline) await sleep(500)
   t.equal(await answers(), '200 200 ')
 }
 

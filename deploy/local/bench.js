@@ -1,5 +1,6 @@
 // `npm run bench`: makes everything ready, then measures. `npm run bench -- proxy-memory` measures that alone.
 import { join } from 'node:path'
+import { findNginx } from './nginx-binary.js'
 import { findRegistry } from './registry-binary.js'
 import { ROOT, giveUp, installWorkspace, runProgram } from './workspace.js'
 
@@ -8,10 +9,10 @@ const say = (line) => process.stdout.write(`· ${line}\n`)
 installWorkspace(say)
 // A registry that runs somewhere has its own storage and keys: what is measured is one beside us.
 const env = { ...process.env, REGISTRY_URL: undefined }
-let registry
+let parts
 try {
-  registry = findRegistry(env, say)
+  parts = { ...findRegistry(env, say), ...findNginx(env, say) }
 } catch (error) {
   giveUp(error.message)
 }
-runProgram(join(ROOT, 'bench', 'main.ts'), process.argv.slice(2), { ...env, ...registry })
+runProgram(join(ROOT, 'bench', 'main.ts'), process.argv.slice(2), { ...env, ...parts })

@@ -3,7 +3,7 @@
 # addresses: it does both only when it is told to. The official image runs this before nginx.
 set -eu
 
-names=$(printf '%s' "$AUTH_SERVICE_SERVERS $IMAGE_MANAGER_SERVERS $REGISTRY_PROXY_SERVERS" |
+names=$(printf '%s' "$AUTH_SERVICE_SERVERS $IMAGE_MANAGER_SERVERS $REGISTRY_PROXY_SERVERS $REGISTRY_SERVERS" |
   tr ';' '\n' | sed -n 's/^ *server \([^: ]*\).*/\1/p' | sort -u)
 
 certificate() {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import { ensureCommands } from '../harness/debian-packages.ts'
 import { dockerIsMissing, startDockerEngine } from '../harness/docker-engine.ts'
 import type { Load, Work } from '../harness/load.ts'
 import { dockerWork, skopeoWork, startLoad } from '../harness/load.ts'
+import { createRegistryClient } from '../harness/registry-client.ts'
 import { REPLICAS, restartPart } from '../harness/stack-parts.ts'
 import { basic, startStack, tokenFor } from '../harness/system.ts'
 
@@ -115,6 +117,27 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     }
     await running.stop()
     isFaultless(t, running)
+  })
+
+  await t.test('every registry-proxy is killed, and what is under way goes on', async (t) => {
+    const client = createRegistryClient(system.url, basic(alice))
+    const blob = randomBytes(32 << 20)
+    const digest = await client.pushBlob('team/large', blob)
+    const response = await fetch(`${system.url}/v2/team/large/blobs/${digest}`, {
+      headers: { authorization: basic(alice) },
+    })
+    const received = [Buffer.alloc(0)]
+    const download = async () => {
+      for await (const chunk of response.body ?? []) {
+        received.push(Buffer.from(chunk))
+        if (received.length < 100) await sleep(10)
+      }
+    }
+    const underWay = Promise.all([uploadSlowly(), download()])
+    await sleep(300)
+    await Promise.all(['registry-proxy-1', 'registry-proxy-2'].map((part) => kill(t, part)))
+    await underWay
+    t.ok(Buffer.concat(received).equals(blob), 'the download is whole, and so is the upload')
   })
 
   // There is one of each, and clients do not try all again: what they do meanwhile fails, and nothing afterwards.

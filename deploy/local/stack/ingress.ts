@@ -15,15 +15,19 @@ export async function startIngress(
   { dataDir, ports, nginx, clientLimits }: StackConfig,
   parts: Parts,
   replicas: readonly Replica[],
+  registryUrl: string,
   tls: TlsFiles,
 ): Promise<void> {
   const folder = join(dataDir, 'nginx')
+  const registry = new URL(registryUrl)
   const serversOf = (service: ServiceName) =>
     servers(replicas.filter((replica) => replica.service === service).map(({ port }) => port))
   const config = renderTemplate(readFileSync(TEMPLATE, 'utf8'), {
     AUTH_SERVICE_SERVERS: serversOf('auth-service'),
     IMAGE_MANAGER_SERVERS: serversOf('image-manager'),
     REGISTRY_PROXY_SERVERS: serversOf('registry-proxy'),
+    REGISTRY_SERVERS: `server ${registry.host};`,
+    BLOBS_CARRIED_BY: registry.protocol === 'http:' ? 'nginx' : 'registry-proxy',
     HTTPS_LISTEN: String(ports.https),
     REGISTRY_LISTEN: String(ports.registry),
     HTTP_LISTEN: `127.0.0.1:${ports.http}`,

@@ -66,7 +66,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   )
 
   say('starting nginx')
-  await startIngress(config, parts, replicas, tls)
+  await startIngress(config, parts, replicas, registry.url, tls)
   // From now on it has been shown.
   rmSync(secretFile(dataDir, FIRST_PASSWORD), { force: true })
   const { username } = administrator

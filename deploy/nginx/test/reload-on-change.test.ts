@@ -38,6 +38,7 @@ async function startScript(t: Test) {
     ['auth-service', '10.0.0.2'],
     ['image-manager', '10.0.0.3'],
     ['registry-proxy', '10.0.0.4'],
+    ['registry', '10.0.0.5'],
   ] as const) {
     put(file('names', name), `${address} ${name}\n`)
   }
@@ -55,6 +56,7 @@ async function startScript(t: Test) {
       AUTH_SERVICE_SERVERS: 'server auth-service:8000 max_fails=0; server auth-service:8000 max_fails=0;',
       IMAGE_MANAGER_SERVERS: 'server image-manager:8000 max_fails=0;',
       REGISTRY_PROXY_SERVERS: 'server registry-proxy:8000;',
+      REGISTRY_SERVERS: 'server registry:5000;',
       TLS_CERTIFICATE: file('crt'),
       TLS_CERTIFICATE_KEY: file('key'),
       NGINX_PID_FILE: file('pid'),

@@ -69,6 +69,23 @@ t.test('so is what was deleted before it could be', async (t) => {
   t.ok(answer.headers['retry-after'])
 })
 
+t.test('where it is not known what was written down, it is pushed once more', async (t) => {
+  // As it is when image-manager dies between writing it down and saying so.
+  images.answers.set(RECORD, { status: 404, body: {} })
+  upstream.answer = (incoming, response, recorded) => {
+    if (upstream.requests.length === 2) images.answers.clear()
+    return created(incoming, response, recorded)
+  }
+  t.equal((await put()).status, 201)
+  t.same(images.asked, [ADMIT, RECORD, ADMIT, RECORD])
+
+  images.answers.set(RECORD, { status: 404, body: {} })
+  images.asked.splice(0)
+  const answer = await put()
+  t.same([answer.status, answer.code], [503, 'UNAVAILABLE'], 'and not for ever')
+  t.same(images.asked, [ADMIT, RECORD, ADMIT, RECORD])
+})
+
 for (const status of [400, 404, 413, 500]) {
   t.test(`the registry's ${status} is passed on, the admission discarded`, async (t) => {
     const body = '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}'

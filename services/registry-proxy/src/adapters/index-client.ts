@@ -40,8 +40,11 @@ export interface IndexClient {
     type: string,
     manifest: Buffer,
   ): Promise<Static<typeof AdmissionAnswer>>
-  /** Has written down what the registry has of it. */
-  record(admission: string): Promise<Static<typeof RecordAnswer>>
+  /**
+   * Has written down what the registry has of it. Undefined when that was done already, as it is where the answer to it
+   * was lost: nobody knows then what became of it.
+   */
+  record(admission: string): Promise<Static<typeof RecordAnswer> | undefined>
   discard(admission: string): Promise<void>
 }
 
@@ -93,7 +96,10 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       return imageManager.postBytes(path, manifest, AdmissionAnswer)
     },
 
-    record: (admission) => imageManager.post(`/internal/admissions/${admission}/record`, {}, RecordAnswer),
+    async record(admission) {
+      const path = `/internal/admissions/${admission}/record`
+      return imageManager.post(path, {}, RecordAnswer).catch(unlessStatus(404, undefined))
+    },
 
     async discard(admission) {
       await imageManager.delete(`/internal/admissions/${admission}`, RemovalAnswer)

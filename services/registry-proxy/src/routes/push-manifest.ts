@@ -23,11 +23,13 @@ export interface PushManifestPorts {
  */
 export async function pushManifest(
   ports: PushManifestPorts,
-  { asked, caller, token }: Carriage,
+  carriage: Carriage,
   manifest: Buffer,
   request: FastifyRequest,
   reply: FastifyReply,
+  isAgain = false,
 ) {
+  const { asked, caller, token } = carriage
   if (asked.kind !== 'manifest') throw new Error(`a ${asked.kind} is no manifest`)
   const { index, sendManifest, registryUrl, uploadSecret } = ports
   const { repository, reference } = asked
@@ -49,7 +51,10 @@ export async function pushManifest(
   delete headers['content-length']
   const answer = await sendManifest(upstream.path, { ...headers, 'content-type': type }, manifest)
   if (answer.status === 201) {
-    const { digest, subject } = await index.record(admitted.id)
+    const recorded = await index.record(admitted.id)
+    if (recorded === undefined && !isAgain)
+      return pushManifest(ports, carriage, manifest, request, reply, true)
+    const { digest = null, subject = null } = recorded ?? {}
     if (digest === null) {
       reply.header('retry-after', 1)
       return refuse(request, reply, {

@@ -18,6 +18,7 @@ import type { CarryOptions } from './carry.ts'
 import { MANIFEST_TOO_LONG, announcesTooLong, carry, orderCarriage } from './carry.ts'
 import { refuse } from './refuse.ts'
 import { withFormMount } from './form-mount.ts'
+import { DECIDE_ONLY, tellDecision } from './tell-decision.ts'
 
 export interface V2Options extends CarryOptions {
   /** URL of the token endpoint. */
@@ -98,6 +99,10 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
       if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
       const fault = await findChunkFault(options, asked, request)
       if (fault !== undefined) return refuse(request, reply, fault)
+      if (request.headers[DECIDE_ONLY] !== undefined) {
+        const isCallersToken = serviceAccess === undefined
+        return tellDecision({ asked, upstream, caller, token }, isCallersToken, options.uploadSecret, reply)
+      }
       const carried = serviceAccess === undefined ? token : await options.gate.serviceToken(serviceAccess)
       orderCarriage(request, { asked, upstream, caller, token: carried })
       // A client that waits for leave to send its body has it now, and not before.
