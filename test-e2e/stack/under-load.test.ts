@@ -41,7 +41,7 @@ t.test('a stack under load', { skip: missing }, async (t) => {
 
   await t.test('every process restarts in turn, and no push or pull fails', async (t) => {
     const skopeo = await skopeoWork(system, alice, await inFolder('rolling-'))
-    const running = await load(t, { ...skopeo, ...docker, 'slow upload': () => uploadSlowly() })
+    const running = await load(t, { ...skopeo, ...docker, 'slow upload': () => uploadSlowly(basic(alice)) })
     for (const replica of REPLICAS) {
       t.comment(`${replica} took ${await restartPart(system, replica, 'SIGTERM')} ms`)
     }
@@ -51,12 +51,12 @@ t.test('a stack under load', { skip: missing }, async (t) => {
   })
 
   /** An upload of some seconds: it is there when its process is told to stop. */
-  async function uploadSlowly() {
-    const headers = { authorization: basic(alice), 'content-type': 'application/octet-stream' }
+  async function uploadSlowly(authorization: string, parts = 30) {
+    const headers = { authorization, 'content-type': 'application/octet-stream' }
     const begun = await fetch(`${system.url}/v2/team/slow/blobs/uploads/`, { method: 'POST', headers })
     if (begun.status !== 202) throw new Error(`POST: ${begun.status} ${await begun.text()}`)
     const slow = async function* () {
-      for (let number = 0; number < 30; number += 1) {
+      for (let number = 0; number < parts; number += 1) {
         yield new Uint8Array(1000)
         await sleep(100)
       }
@@ -69,7 +69,8 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     } as RequestInit
     const done = await fetch(new URL(begun.headers.get('location') ?? '', system.url), patch)
     if (done.status !== 202) throw new Error(`PATCH: ${done.status} ${await done.text()}`)
-    if (done.headers.get('range') !== '0-29999') throw new Error(`it has ${done.headers.get('range')}`)
+    const range = done.headers.get('range')
+    if (range !== `0-${parts * 1000 - 1}`) throw new Error(`it has ${range}`)
   }
 
   await t.test('the signing keys rotate, and no token is refused', async (t) => {
@@ -120,23 +121,24 @@ t.test('a stack under load', { skip: missing }, async (t) => {
   })
 
   await t.test('every registry-proxy is killed, and what is under way goes on', async (t) => {
-    const client = createRegistryClient(system.url, basic(alice))
+    const scope = 'repository:team/large:pull,push repository:team/slow:pull,push'
+    const authorization = `Bearer ${await tokenFor(system, alice, scope)}`
     const blob = randomBytes(32 << 20)
-    const digest = await client.pushBlob('team/large', blob)
-    const response = await fetch(`${system.url}/v2/team/large/blobs/${digest}`, {
-      headers: { authorization: basic(alice) },
-    })
+    const digest = await createRegistryClient(system.url, authorization).pushBlob('team/large', blob)
+    const url = `${system.url}/v2/team/large/blobs/${digest}`
+    const response = await fetch(url, { headers: { authorization } })
     const received = [Buffer.alloc(0)]
     const download = async () => {
       for await (const chunk of response.body ?? []) {
         received.push(Buffer.from(chunk))
-        if (received.length < 100) await sleep(10)
+        if (received.length < 200) await sleep(20)
       }
     }
-    const underWay = Promise.all([uploadSlowly(), download()])
-    await sleep(300)
-    await Promise.all(['registry-proxy-1', 'registry-proxy-2'].map((part) => kill(t, part)))
-    await underWay
+    const killAll = async () => {
+      await sleep(1000)
+      await Promise.all(['registry-proxy-1', 'registry-proxy-2'].map((part) => kill(t, part)))
+    }
+    await Promise.all([uploadSlowly(authorization, 60), download(), killAll()])
     t.ok(Buffer.concat(received).equals(blob), 'the download is whole, and so is the upload')
   })
 

@@ -8,6 +8,7 @@ import { startIngress, tell } from './fixtures/ingress.ts'
 const DIGEST = `sha256:${'a'.repeat(64)}`
 const BLOB = `/v2/team/app/blobs/${DIGEST}`
 const UPLOAD = '/v2/team/app/blobs/uploads/u1?_state=s&_binding=b'
+const TOKEN = { authorization: 'Bearer x' }
 
 const DOWN = { 'x-decided-uri': '/v2/decided/blobs/x', 'x-decided-authorization': 'Bearer decided' }
 const UP = {
@@ -25,7 +26,7 @@ function permitting(asked: (string | undefined)[] = []): RequestListener {
       return tell('registry-proxy')(request, response)
     }
     asked.push(`decide ${method} ${url}`)
-    response.writeHead(200, method === 'PATCH' ? UP : DOWN).end()
+    response.writeHead(200, method === 'GET' ? DOWN : UP).end()
   }
 }
 
@@ -36,7 +37,7 @@ t.test('a blob comes from the registry itself, as registry-proxy decided it', as
   const asked: string[] = []
   const ingress = await started(permitting(asked))
   const headers = {
-    authorization: 'Basic c2VjcmV0',
+    authorization: 'Bearer c2VjcmV0',
     accept: 'application/octet-stream',
     'if-none-match': '"x"',
     'user-agent': 'docker',
@@ -73,7 +74,7 @@ t.test('a part of a blob goes there, and where it goes on is told with whose it 
     tell('registry')(request, response)
   }
   const ingress = await started(permitting(asked), registry)
-  const headers = { authorization: 'Basic c2VjcmV0', 'content-type': 'application/x-www-form-urlencoded' }
+  const headers = { authorization: 'Bearer c2VjcmV0', 'content-type': 'application/x-www-form-urlencoded' }
   for (const way of [ask, askHttp2]) {
     for (const length of [0, 10, 5 << 20]) {
       const answer = await way(ingress, {
@@ -98,7 +99,7 @@ t.test('a part of a blob goes there, and where it goes on is told with whose it 
   t.same(new Set(asked), new Set([`decide PATCH ${UPLOAD}`]))
 })
 
-t.test('nothing of a body is read before it is decided, and none of it is kept', async (t) => {
+t.test('nothing of a body is read before it is decided', async (t) => {
   const decided = Promise.withResolvers<void>()
   const arrived = Promise.withResolvers<number>()
   const proxy: RequestListener = (_request, response) =>
@@ -109,7 +110,7 @@ t.test('nothing of a body is read before it is decided, and none of it is kept',
   }
   const { httpsPort, ca } = await started(proxy, registry)
   const options = { host: '127.0.0.1', port: httpsPort, ca, servername: 'localhost', agent: false as const }
-  const headers = { expect: '100-continue', 'content-length': 2000 }
+  const headers = { authorization: 'Bearer x', expect: '100-continue', 'content-length': 2000 }
   const upload = requestTls({ ...options, method: 'PATCH', path: UPLOAD, headers })
   upload.flushHeaders()
   let isTold = false
@@ -139,16 +140,28 @@ t.test('what registry-proxy does not permit it refuses itself', async (t) => {
       response.end(status === 204 ? undefined : 'refused')
     }
     const ingress = await started(refuse)
-    for (const question of [{ path: BLOB }, { method: 'PATCH', path: UPLOAD, body: Buffer.alloc(300_000) }]) {
-      refusals = 0
-      const answer = await ask(ingress, question)
-      t.match(answer, { status, headers: { 'www-authenticate': 'Bearer realm="x"' } }, `${status}`)
-      if (status !== 204) t.equal(answer.text, 'refused')
-      t.equal(refusals, 2, 'asked, and then told')
+    const body = Buffer.alloc(2 << 20)
+    const upload = {
+      method: 'PATCH',
+      path: UPLOAD,
+      body,
+      headers: { ...TOKEN, 'content-length': body.length },
+    }
+    for (const question of [{ path: BLOB, headers: TOKEN }, upload]) {
+      for (const way of [ask, askHttp2]) {
+        refusals = 0
+        const answer = await way(ingress, question)
+        t.match(answer, { status, headers: { 'www-authenticate': 'Bearer realm="x"' } }, `${status}`)
+        if (status !== 204) t.equal(answer.text, 'refused')
+        t.equal(refusals, 2, 'asked, and then told')
+      }
     }
   }
   const away = await started(undefined)
-  t.match(await ask(away, { path: BLOB }), { status: 502, json: { errors: [{ code: 'UNAVAILABLE' }] } })
+  t.match(await ask(away, { path: BLOB, headers: TOKEN }), {
+    status: 502,
+    json: { errors: [{ code: 'UNAVAILABLE' }] },
+  })
 })
 
 t.test('all else it carries, and is not asked', async (t) => {
@@ -162,20 +175,26 @@ t.test('all else it carries, and is not asked', async (t) => {
     ['GET', '/v2/team/app/blobs/uploads/u1', {}],
     ['GET', '/v2/team/app/manifests/latest', {}],
     ['PATCH', UPLOAD, { 'content-range': '0-9' }],
-    ['PUT', `${UPLOAD}&digest=${DIGEST}`, { 'content-type': 'application/octet-stream' }],
+    ['PUT', `${UPLOAD}&digest=${DIGEST}`, { 'content-range': '0-9' }],
+    ['GET', BLOB, { 'content-length': '0' }],
+    ['GET', BLOB, { authorization: 'Basic eA==' }],
+    ['PATCH', UPLOAD, { authorization: 'Basic eA==' }],
     ['POST', '/v2/team/app/blobs/uploads/', { 'content-type': 'text/plain' }],
     ['DELETE', BLOB, {}],
   ] as const) {
     asked.length = 0
-    const answer = await ask(ingress, { method, path, headers: { authorization: 'Basic eA==', ...headers } })
+    const answer = await ask(ingress, { method, path, headers: { authorization: 'Bearer eA==', ...headers } })
     t.same(asked, [`carry ${method} ${path}`])
     if (method === 'HEAD') continue
-    const told = { authorization: 'Basic eA==', ...headers }
+    const told = { authorization: 'Bearer eA==', ...headers }
     t.match(answer.json, { service: 'registry-proxy', method, url: path, headers: told })
   }
   asked.length = 0
   await sendRaw(ingress, `GET ${BLOB} HTTP/1.1\r\nHost: x\r\nX-Decide-Only: 1\r\nConnection: close\r\n\r\n`)
-  t.same(asked, [`decide GET ${BLOB}`], 'a client that asks it is not heard')
+  t.same(asked, [`carry GET ${BLOB}`], 'a client that asks it is not heard')
+  asked.length = 0
+  for (const path of ['/.decide', '/.undecided']) await ask(ingress, { path, headers: TOKEN })
+  t.same(asked, [], 'and neither does it reach the question itself')
 })
 
 t.test('the registry answers for itself', async (t) => {
@@ -185,7 +204,7 @@ t.test('the registry answers for itself', async (t) => {
     response.writeHead(307, { location, 'docker-content-digest': DIGEST }).end()
   }
   const redirecting = await started(permitting(), registry)
-  t.match(await ask(redirecting, { path: BLOB }), {
+  t.match(await ask(redirecting, { path: BLOB, headers: TOKEN }), {
     status: 307,
     headers: { location: 'https://storage.example/blob?signature=x', 'docker-content-digest': DIGEST },
   })
@@ -193,7 +212,10 @@ t.test('the registry answers for itself', async (t) => {
     decides: true,
     services: { 'registry-proxy': [permitting()], registry: [undefined] },
   })
-  t.match(await ask(away, { path: BLOB }), { status: 502, json: { errors: [{ code: 'UNAVAILABLE' }] } })
+  t.match(await ask(away, { path: BLOB, headers: TOKEN }), {
+    status: 502,
+    json: { errors: [{ code: 'UNAVAILABLE' }] },
+  })
 })
 
 t.test('registry-proxy carries all of it where nginx is not to', async (t) => {
@@ -201,12 +223,30 @@ t.test('registry-proxy carries all of it where nginx is not to', async (t) => {
   const variables = { BLOBS_CARRIED_BY: 'registry-proxy' }
   const services = { 'registry-proxy': [permitting(asked)] }
   const ingress = await startIngress(t, { decides: true, services, variables })
-  t.match((await ask(ingress, { path: BLOB })).json, { service: 'registry-proxy', url: BLOB })
+  t.match((await ask(ingress, { path: BLOB, headers: TOKEN })).json, { service: 'registry-proxy', url: BLOB })
   t.same(asked, [`carry GET ${BLOB}`])
 })
 
-t.test('an upload that was to begin does so at another registry-proxy when one dies', async (t) => {
-  const die: RequestListener = (request) => request.socket.destroy()
+t.test('only what begins an upload is sent again when a process dies', async (t) => {
+  const reached: (string | undefined)[] = []
+  const die: RequestListener = (request) => {
+    reached.push(request.method)
+    request.on('end', () => request.socket.destroy()).resume()
+  }
+  for (const decides of [true, false]) {
+    const ingress = await startIngress(t, {
+      decides,
+      services: { 'registry-proxy': decides ? [permitting()] : [die, die], registry: [die, die] },
+    })
+    for (const length of [0, 1, 1 << 20]) {
+      for (const way of [ask, askHttp2]) {
+        reached.length = 0
+        const body = Buffer.alloc(length)
+        t.equal((await way(ingress, { method: 'PATCH', path: UPLOAD, headers: TOKEN, body })).status, 502)
+        t.same(reached, ['PATCH'], `PATCH with ${length} bytes`)
+      }
+    }
+  }
   const services = { 'registry-proxy': [die, tell('registry-proxy')] }
   const ingress = await startIngress(t, { services })
   for (let number = 0; number < 4; number += 1) {

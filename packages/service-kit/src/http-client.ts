@@ -34,7 +34,8 @@ const BROKEN_OFF = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCK
 /**
  * A client for another service's internal port: a deadline on every call, answers checked against a schema,
  * one typed error (ServiceCallError) for everything that goes wrong. A call that was broken off (by its connection, or
- * by a balancer's 502) is made again: whatever services ask each other may be asked twice. An answer is an answer.
+ * by a balancer's 502) is made again, for what services ask each other may be asked twice; but not a DELETE, which would
+ * find nothing the second time and say so. An answer is an answer.
  */
 export function createServiceClient(
   baseUrl: string,
@@ -44,7 +45,8 @@ export function createServiceClient(
 ): ServiceClient {
   const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) => {
     const what = `${method} ${path} at ${new URL(baseUrl).host}`
-    const response = await fetchFromAnother(new URL(path, baseUrl), {
+    const fetchIt = method === 'DELETE' ? fetch : fetchFromAnother
+    const response = await fetchIt(new URL(path, baseUrl), {
       method,
       headers: {
         authorization: `Bearer ${credential}`,

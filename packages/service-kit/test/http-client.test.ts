@@ -150,7 +150,17 @@ t.test('a call that is broken off is made again, with all that it brought', asyn
   }
 })
 
-t.test('but not for ever, and not past its deadline', async (t) => {
+t.test('but not a deletion, which finds nothing the second time', async (t) => {
+  let calls = 0
+  const url = await listen(t, ({ socket }) => {
+    calls += 1
+    socket.destroy()
+  })
+  await failureOf(t, createServiceClient(url, CREDENTIAL).delete('/x', Answer))
+  t.equal(calls, 1)
+})
+
+t.test('not for ever, and not past its deadline', async (t) => {
   let calls = 0
   const url = await listen(t, (_request, response) => {
     calls += 1

@@ -3,7 +3,7 @@ import t from 'tap'
 import { bindUpload } from '../src/domain/upload-binding.ts'
 import { ask } from './fixtures/ask.ts'
 import { UPLOAD_SECRET, basic, startProxy } from './fixtures/proxy.ts'
-import { DIGEST } from './fixtures/requests.ts'
+import { DIGEST, SHA512 } from './fixtures/requests.ts'
 
 const { port, auth, upstream, bearer, log } = await startProxy(t)
 const authorization = bearer([repositoryAccess('team/app', 'pull', 'push', 'delete')])
@@ -36,6 +36,12 @@ t.test('a part of one on its way up: and whose it is', async (t) => {
   ])
 })
 
+t.test('and its end', async (t) => {
+  const answer = await decide('PUT', `${upload}?digest=${DIGEST}&_state=s&_binding=${binding}`)
+  t.equal(answer.status, 200)
+  t.equal(answer.headers['x-decided-uri'], `${upload}?_state=s&digest=${encodeURIComponent(DIGEST)}`)
+})
+
 t.test('who brings a password is told the token that they got for it', async (t) => {
   const answer = await decide('GET', blob, basic('alice', 'right'))
   t.equal(answer.status, 200)
@@ -47,7 +53,8 @@ t.test('all else is carried here, and nothing is told of it', async (t) => {
     ['HEAD', blob],
     ['GET', '/v2/team/app/manifests/latest'],
     ['GET', `${upload}?_binding=${binding}`],
-    ['PUT', `${upload}?_binding=${binding}&digest=${DIGEST}`],
+    ['PUT', `${upload}?_binding=${binding}&digest=${SHA512}`],
+    ['GET', `/v2/team/app/manifests/${DIGEST}`],
     ['DELETE', `${upload}?_binding=${binding}`],
     ['POST', '/v2/team/app/blobs/uploads/'],
     ['PUT', '/v2/team/app/manifests/latest'],
