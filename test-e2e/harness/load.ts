@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DockerEngine } from './docker-engine.ts'
 import { findCommand } from './debian-packages.ts'
 import { createImage } from './images.ts'
@@ -24,8 +25,8 @@ export type Work = (number: number) => Promise<unknown>
 
 const LAYERS = { layers: 2, layerBytes: 1 << 20 }
 
-/** Does all these kinds of work, each over and over, side by side. */
-export function startLoad(kinds: Readonly<Record<string, Work>>): Load {
+/** Does all these kinds of work, each over and over, side by side, with pauses between. */
+export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): Load {
   const done = new Map(Object.keys(kinds).map((kind) => [kind, 0]))
   const failures: string[] = []
   const stopping = new AbortController()
@@ -38,6 +39,7 @@ export function startLoad(kinds: Readonly<Record<string, Work>>): Load {
           failures.push(`${kind} ${number} at ${new Date().toISOString()}: ${String(error)}`),
       )
       for (const hear of heard) hear()
+      await sleep(pauseMs)
     }
   }
   const all = Promise.all(Object.entries(kinds).map(([kind, work]) => repeat(kind, work)))

@@ -32,8 +32,8 @@ t.test('a stack under load', { skip: missing }, async (t) => {
   const engines = [await startDockerEngine(t), await startDockerEngine(t)] as const
   const inFolder = (name: string) => mkdtemp(join(folder, name))
   const docker = await dockerWork(system, alice, await inFolder('docker-'), engines)
-  const load = async (t: Test, kinds: Readonly<Record<string, Work>>) => {
-    const started = startLoad(kinds)
+  const load = async (t: Test, kinds: Readonly<Record<string, Work>>, pauseMs?: number) => {
+    const started = startLoad(kinds, pauseMs)
     t.teardown(started.stop)
     await started.goOn(1)
     return started
@@ -111,7 +111,8 @@ t.test('a stack under load', { skip: missing }, async (t) => {
   }
 
   await t.test('any process of a service is killed, and clients finish by trying again', async (t) => {
-    const running = await load(t, { ...(await patient('kill-')), ...docker })
+    // What is to start again is to find a processor: the clients are on the same machine.
+    const running = await load(t, { ...(await patient('kill-')), ...docker }, 200)
     for (const replica of REPLICAS) {
       await kill(t, replica)
       await running.goOn(1)

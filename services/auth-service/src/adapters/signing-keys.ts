@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { SignedClaims } from '../domain/claims.ts'
-import { KEY_FILES } from './signing-key-files.ts'
+import { KEY_FILES } from './key-files.ts'
 
 /** A public key as the JWKS shows it. Source: RFC 7517 §4; RFC 7518 §6.2. */
 export interface PublicJwk {
