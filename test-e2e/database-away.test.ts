@@ -77,6 +77,9 @@ test('Postgres is away for a minute', { skip }, async (t) => {
 
   await system.postgres.stopAtOnce()
   const until = Date.now() + AWAY_MS
+  // What was taken before it stopped may be on its way to be told so.
+  const refusedBefore = pushing.refused.length
+  while (pushing.refused.length === refusedBefore) await sleep(20)
   const takenBefore = pushing.taken.size
   const pulls: Record<'alice' | 'fresh' | 'skopeo' | 'global', string[]> = {
     alice: [],

@@ -10,7 +10,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { DirectoryAway } from '../services/auth-service/src/domain/directory.ts'
 import { createAuthority } from './harness/certificates.ts'
-import { connectForTest } from './harness/connected-directory.ts'
+import { connectForTest, patient } from './harness/connected-directory.ts'
 import { startFaultyProxy } from './harness/faulty-proxy.ts'
 import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { settingsFor } from './harness/test-directory.ts'
@@ -110,7 +110,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
     t.equal(second.opened, 1, 'then it is')
 
     first.fault = 'black-hole'
-    const connected = connect()
+    const connected = patient(connect())
     connected.start()
     for (const _ of [1, 2, 3]) {
       t.match(await connected.find('alice'), found, 'a first that is silent takes its time')

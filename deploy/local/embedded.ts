@@ -25,7 +25,7 @@ import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
 
 /** How long requests under way may go on once it is told to stop. */
-const GRACE_MS = 1500
+const GRACE_MS = 1000
 
 async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   const config = readConfig(process.env)

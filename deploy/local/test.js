@@ -4,7 +4,7 @@ import { ROOT, installWorkspace, workspaceEnv } from './workspace.js'
 
 const say = (line) => process.stdout.write(`\n· ${line}\n`)
 
-const tap = (jobs, ...files) => ['tap', 'run', '--reporter=tap', `--jobs=${jobs}`, '--timeout=900', ...files]
+const tap = (jobs, ...files) => ['tap', 'run', '--reporter=tap', `--jobs=${jobs}`, '--timeout=1500', ...files]
 
 /** What is run, in order. A step with `tests` prints TAP, whose counts are added up. `env` adds to the environment. */
 const STEPS = [

@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CACHE = join(ROOT, '.cache')
 const STAND_INS = fileURLToPath(new URL('stand-ins', import.meta.url))
 const NODE_LIBRARIES = ['libatomic.so.1']
-const BUILD_SECONDS = 500
+const BUILD_SECONDS = 900
 
 /** Commands that `makeBaseImages` needs, and their Debian packages. */
 export const IMAGE_COMMANDS = { debootstrap: 'debootstrap' }

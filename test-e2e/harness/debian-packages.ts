@@ -40,7 +40,7 @@ export async function ensureCommands(packages: Record<string, string>): Promise<
     // The lock on apt's cache folder makes test files that run side by side wait for each other.
     await runCommand('flock', ['/var/cache/apt', 'sh', '-c', install, 'install', ...wanted], {
       env: { DEBIAN_FRONTEND: 'noninteractive' },
-      timeoutSeconds: 400,
+      timeoutSeconds: 800,
     })
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`)

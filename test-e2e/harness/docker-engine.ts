@@ -55,11 +55,11 @@ export async function startDockerEngine(t: Test): Promise<DockerEngine> {
 
   const stop = async () => {
     engine.kill('SIGTERM')
-    await Promise.race([ended, sleep(15_000, undefined, { ref: false })])
+    await Promise.race([ended, sleep(60_000, undefined, { ref: false })])
     engine.kill('SIGKILL')
     await ended
     await unmountBelow(folder)
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   }
   t.teardown(stop)
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DockerEngine } from './docker-engine.ts'
 import { findCommand } from './debian-packages.ts'
 import { createImage } from './images.ts'
-import { runCommand } from './run-command.ts'
+import { CommandError, runCommand } from './run-command.ts'
 import type { Credentials, System } from './system.ts'
 import { tlsVerify } from './system.ts'
 
@@ -36,7 +36,7 @@ export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): L
       await work(number).then(
         () => done.set(kind, (done.get(kind) ?? 0) + 1),
         (error: unknown) =>
-          failures.push(`${kind} ${number} at ${new Date().toISOString()}: ${String(error)}`),
+          failures.push(`${new Date().toISOString()} ${kind} ${number}: ${lastLine(error)}`),
       )
       for (const hear of heard) hear()
       await sleep(pauseMs)
@@ -57,6 +57,12 @@ export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): L
       await all
     },
   }
+}
+
+/** What a command said last, and the whole of anything else that went wrong. */
+function lastLine(error: unknown): string {
+  if (!(error instanceof CommandError)) return String(error)
+  return (error.stderr || error.message).trim().split('\n').at(-1) ?? ''
 }
 
 /** Pushes and pulls by skopeo, signed in by a password; `flags` such as `--retry-times=3`. */

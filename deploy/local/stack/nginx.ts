@@ -52,7 +52,7 @@ export function startNginx(options: NginxOptions, onDeath: (reason: string) => v
       env: libraries ? { LD_LIBRARY_PATH: libraries } : {},
       // Requests may end, for a moment.
       stopBy: [
-        ['SIGQUIT', 1500],
+        ['SIGQUIT', 750],
         ['SIGTERM', 500],
       ],
       log,

@@ -74,7 +74,7 @@ export function startReplica(
       command: process.execPath,
       args: commandOf(service),
       env: { ...env, NODE_COMPILE_CACHE },
-      stopBy: [['SIGTERM', 1500]],
+      stopBy: [['SIGTERM', 1000]],
       log,
       isReady: async () =>
         (await statusOf(`http://127.0.0.1:${internalPort}/readyz`)) === 200 &&

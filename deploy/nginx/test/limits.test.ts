@@ -54,7 +54,7 @@ t.test('a head that comes byte by byte is given up, whatever is sent meanwhile',
     tell('registry-proxy')(request, response)
   }
   const services = { 'registry-proxy': [count] }
-  const ingress = await startIngress(t, { services, variables: { CLIENT_HEADER_TIMEOUT: '1s' } })
+  const ingress = await startIngress(t, { services, variables: { CLIENT_HEADER_TIMEOUT: '2s' } })
   const slow = connect(ingress.plainPort, '127.0.0.1')
   slow.on('error', () => {})
   const closed = closeOf(slow)
@@ -69,7 +69,7 @@ t.test('a head that comes byte by byte is given up, whatever is sent meanwhile',
 
 t.test('a body that stands still is given up, one that moves lives for as long as it likes', async (t) => {
   const ingress = await startIngress(t, {
-    variables: { CLIENT_BODY_TIMEOUT: '1s', CLIENT_HEADER_TIMEOUT: '1s' },
+    variables: { CLIENT_BODY_TIMEOUT: '2s', CLIENT_HEADER_TIMEOUT: '2s' },
   })
   const head = (length: number) =>
     `PATCH /v2/a/blobs/uploads/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`
@@ -82,12 +82,12 @@ t.test('a body that stands still is given up, one that moves lives for as long a
 
   // Several times as long as those limits.
   const moving = connect(ingress.plainPort, '127.0.0.1')
-  moving.write(head(20))
-  for (let number = 0; number < 20; number += 1) {
+  moving.write(head(30))
+  for (let number = 0; number < 30; number += 1) {
     await sleep(250)
     moving.write('x')
   }
   let answer = ''
   for await (const chunk of moving) answer += chunk
-  t.match(answer, /^HTTP\/1\.1 200 [^]*"received":20\}$/)
+  t.match(answer, /^HTTP\/1\.1 200 [^]*"received":30\}$/)
 })
