@@ -26,7 +26,12 @@ export function unpackPackage(name, env, say) {
     const unpack = (file) =>
       spawnSync('dpkg-deb', ['-x', join(work, 'archives', file), unpacked]).status === 0
     if (files.length === 0 || !files.every(unpack)) return undefined
-    if (!existsSync(folder)) renameSync(unpacked, folder)
+    try {
+      renameSync(unpacked, folder)
+    } catch (error) {
+      // Somebody else was quicker.
+      if (!existsSync(folder)) throw error
+    }
     return folder
   } finally {
     rmSync(work, { recursive: true, force: true })
