@@ -125,14 +125,6 @@ t.test('a request that is none', async (t) => {
   }
 })
 
-t.test('plain HTTP where TLS is spoken', async (t) => {
-  const ingress = await startIngress(t)
-  const wrongPort = { ...ingress, plainPort: ingress.httpsPort }
-  for (const path of ['/v2/', '/user']) {
-    isOwnError(t, path, await ask(wrongPort, { path, plain: true }), 400)
-  }
-})
-
 t.test("the services' own errors pass as they are", async (t) => {
   const statuses = [400, 401, 403, 404, 413, 429, 500, 502, 503, 504]
   const refuse: RequestListener = (request, response) => {
