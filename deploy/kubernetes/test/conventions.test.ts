@@ -7,6 +7,11 @@ import { kustomizeIsMissing, ofKind, renderOverlays } from './fixtures/render.ts
 
 const SERVICES = ['auth-service', 'image-manager', 'registry-proxy']
 const GUIDE = new URL('../../../docs/kubernetes.md', import.meta.url)
+/** Our image by any name and version; others by their full name and patch version: CRI-O refuses short names. */
+const IMAGE =
+  /^(?:(?:images\.example\.com\/)?registry-manager:(?!latest$)[^:]+|docker\.io\/library\/[a-z]+:\d+\.\d+(?:\.\d+)?(?:-alpine)?)$/
+/** A name with the hash that kustomize appends. */
+const HASHED = /^[a-z-]+-[2456789bcdfghkmt]{10}$/
 const TLS_KEYS = ['tls.crt', 'tls.key']
 
 /** The Secrets and keys of theirs that pods use. */
@@ -32,22 +37,40 @@ function secretsUsedBy(manifests: readonly Manifest[]): Map<string, Set<string>>
 t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
   const { overlays } = await renderOverlays(t)
   for (const [name, manifests] of Object.entries(overlays)) {
-    await t.test(`${name}: pods are shut in`, async (t) => podsAreShutIn(t, manifests))
-    await t.test(`${name}: services outlive a node and a rollout`, async (t) => servicesGoOn(t, manifests))
-    await t.test(`${name}: what is referred to is there`, async (t) => referencesHold(t, manifests))
-    await t.test(`${name}: who stops is given time`, async (t) => haveTimeToEnd(t, manifests))
+    await t.test(`${name}: pods have no rights that they do not need`, async (t) =>
+      podsAreShutIn(t, manifests),
+    )
+    await t.test(`${name}: services survive the loss of a node and a rollout`, async (t) =>
+      servicesGoOn(t, manifests),
+    )
+    await t.test(`${name}: every reference names an object of the overlay`, async (t) =>
+      referencesHold(t, manifests),
+    )
+    await t.test(`${name}: pods have enough time to stop`, async (t) => haveTimeToEnd(t, manifests))
+    await t.test(`${name}: replicas are spread within their revision`, async (t) =>
+      spreadByRevision(t, manifests),
+    )
+    await t.test(`${name}: probes begin late enough to cause no warning events`, async (t) =>
+      probesWait(t, manifests),
+    )
   }
   const authService = workloadsOf(overlays['with-directory']).find(({ name }) => name === 'auth-service')
   t.match(authService?.spec.containers, [
     { envFrom: [{ configMapRef: { name: 'directory' } }, { secretRef: {} }] },
   ])
+  for (const account of ofKind(overlays['with-components'], 'ServiceAccount'))
+    t.same(
+      account['imagePullSecrets'],
+      [{ name: 'image-pull' }],
+      `${account.metadata.name} has the pull secret`,
+    )
 
   const [, folder = ''] = /sslrootcert=(\S+)\/database-ca\.pem/.exec(readFileSync(GUIDE, 'utf8')) ?? []
-  t.test('an authority for Postgres is where the guide says', async (t) =>
+  t.test("the CA of a private Postgres is mounted where the guide's sslrootcert names it", async (t) =>
     authorityOfPostgresIsSeen(t, overlays.production, folder),
   )
 
-  t.test('secrets are referred to, and only the quickstart makes them, of files', async (t) => {
+  t.test('only the quickstart makes Secrets, from files, with the keys that its pods use', async (t) => {
     t.same(ofKind(overlays.production, 'Secret'), [])
     t.same(ofKind(overlays['ingress-controller'], 'Secret'), [])
     const made = new Map(
@@ -59,7 +82,30 @@ t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
     }
     t.same(Object.keys(made.get('tls')?.['data']), TLS_KEYS)
   })
+
+  t.test('a changed ConfigMap has a new name in every overlay, so that its pods are replaced', async (t) => {
+    for (const [name, manifests] of Object.entries(overlays)) {
+      const names = ofKind(manifests, 'ConfigMap').map(({ metadata }) => metadata.name)
+      t.equal(names.length, 4)
+      for (const map of names) t.match(map, HASHED, `${name}: ${map}`)
+    }
+  })
 })
+
+/** Every replica is counted only among those of its own ReplicaSet: else a rollout may put all on one node. */
+function spreadByRevision(t: Test, manifests: readonly Manifest[]) {
+  const constraints = workloadsOf(manifests).flatMap(({ spec }) => spec.topologySpreadConstraints ?? [])
+  t.ok(constraints.length >= 6, `${constraints.length} constraints`)
+  for (const constraint of constraints) t.has(constraint, { matchLabelKeys: ['pod-template-hash'] })
+}
+
+/** A startup probe has a delay, and the other probes wait until it has succeeded. */
+function probesWait(t: Test, manifests: readonly Manifest[]) {
+  const probed = workloadsOf(manifests).flatMap(({ spec }) => spec.containers)
+  const serving = probed.filter(({ readinessProbe }) => readinessProbe !== undefined)
+  t.ok(serving.length >= 4)
+  for (const { name, startupProbe } of serving) t.ok(startupProbe.initialDelaySeconds >= 2, name)
+}
 
 function authorityOfPostgresIsSeen(t: Test, manifests: readonly Manifest[], folder: string) {
   const containers = workloadsOf(manifests).flatMap(containersOf)
@@ -89,8 +135,9 @@ function podsAreShutIn(t: Test, manifests: readonly Manifest[]) {
         readOnlyRootFilesystem: true,
         capabilities: { drop: ['ALL'] },
       })
-      t.match(resources, { requests: { cpu: String, memory: String }, limits: { memory: String } })
-      t.match(image, /^[^:]+:(?!latest$)[^:]+$/, 'an image has a version')
+      const requests = { cpu: String, memory: String, 'ephemeral-storage': String }
+      t.match(resources, { requests, limits: { memory: String } })
+      t.match(image, IMAGE, 'an image has a registry, unless it is ours, and an exact version')
     }
   }
   const [namespace] = ofKind(manifests, 'Namespace')
@@ -119,11 +166,14 @@ function servicesGoOn(t: Test, manifests: readonly Manifest[]) {
     const seconds = (variable: string) =>
       Number(container.env.find((entry: { name: string }) => entry.name === variable).value)
     const stopping = seconds('SHUTDOWN_DELAY_SECONDS') + seconds('SHUTDOWN_GRACE_SECONDS')
-    t.ok(spec.terminationGracePeriodSeconds > stopping + 5, 'it gets the time that it takes')
+    t.ok(
+      spec.terminationGracePeriodSeconds >= stopping + lingering(spec) + 5,
+      `${stopping} s and the sidecar`,
+    )
   }
 }
 
-/** nginx and the registry wait before they are told, and then let end what is under way. */
+/** A preStop delay (nginx, registry) or SHUTDOWN_DELAY, then draining, then the sidecar that waits for the last bytes. */
 function haveTimeToEnd(t: Test, manifests: readonly Manifest[]) {
   const workloads = workloadsOf(manifests).filter(({ name }) => ['nginx', 'registry'].includes(name))
   t.ok(workloads.some(({ name }) => name === 'registry'))
@@ -134,8 +184,25 @@ function haveTimeToEnd(t: Test, manifests: readonly Manifest[]) {
     const drain = env.find((entry: { name: string }) => entry.name === 'REGISTRY_HTTP_DRAINTIMEOUT')?.value
     const ending = name === 'nginx' ? 120 : Number(/^(\d+)s$/.exec(drain)?.[1])
     t.ok(Number(seconds) >= 5 && ending >= 30, name)
-    t.ok(spec.terminationGracePeriodSeconds >= Number(seconds) + ending + 5, `${name}: and that in time`)
+    const needed = Number(seconds) + ending + lingering(spec) + 5
+    t.ok(spec.terminationGracePeriodSeconds >= needed, `${name}: ${needed} s are needed`)
   }
+  const withSidecar = workloadsOf(manifests).filter(({ spec }) => lingering(spec) > 0)
+  t.same(
+    withSidecar.map(({ name }) => name).toSorted(),
+    ['registry', 'registry-proxy'],
+    'pods that transfer layers',
+  )
+}
+
+/** The seconds that a sidecar keeps a pod after its containers; 0 without one. */
+function lingering({
+  initContainers = [],
+}: {
+  initContainers?: { restartPolicy?: string; command?: string[] }[]
+}): number {
+  const sidecar = initContainers.find(({ restartPolicy }) => restartPolicy === 'Always')
+  return Number(/sleep (\d+); exit 0/.exec(sidecar?.command?.at(-1) ?? '')?.[1] ?? 0)
 }
 
 function referencesHold(t: Test, manifests: readonly Manifest[]) {
@@ -144,9 +211,7 @@ function referencesHold(t: Test, manifests: readonly Manifest[]) {
   const claims = new Set(ofKind(manifests, 'PersistentVolumeClaim').map(({ metadata }) => metadata.name))
   for (const workload of workloads) {
     const { name, spec } = workload
-    const templates = manifests.find(({ kind, metadata }) => kind === workload.kind && metadata.name === name)
-    const claimed = (templates?.['spec'].volumeClaimTemplates ?? []) as Manifest[]
-    const volumes = new Set<string>(claimed.map(({ metadata }) => metadata.name))
+    const volumes = new Set<string>(workload.claims.map(({ metadata }) => metadata.name))
     for (const volume of spec.volumes ?? []) {
       volumes.add(volume.name)
       if (volume.configMap) t.ok(config.has(volume.configMap.name), `${name}: ${volume.configMap.name}`)

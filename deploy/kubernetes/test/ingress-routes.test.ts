@@ -4,6 +4,7 @@ import type { Manifest } from './fixtures/render.ts'
 import { kustomizeIsMissing, ofKind, renderOverlays } from './fixtures/render.ts'
 
 const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
+const skip = await kustomizeIsMissing()
 
 const PATHS = [
   '/',
@@ -32,7 +33,7 @@ const PATHS = [
   '/nowhere',
 ]
 
-/** The table of our own nginx: where a path goes. */
+/** The service that our nginx routes a path to, by the table in its template. */
 function nginxRoute(template: string, path: string): string | undefined {
   const table = /map \$path \$service \{(.*?)\}\n/s.exec(template)?.[1] ?? ''
   for (const [, pattern = '', service] of table.matchAll(/^\s*(\S+) (\S+);$/gm)) {
@@ -47,13 +48,13 @@ interface Rule {
   readonly backend: { readonly service: { readonly name: string } }
 }
 
-/** What a prefix is: one of path elements to Kubernetes ("Ingress"), one of letters to the controller's nginx (`location`). */
+/** Prefixes are compared by path elements in Kubernetes ("Ingress"), by characters in the controller's nginx (`location`). */
 const PREFIXES: Readonly<Record<string, (own: string, path: string) => boolean>> = {
   'by Kubernetes': (own, path) => `${path}/`.startsWith(own.replace(/\/?$/, '/')),
   'by the controller': (own, path) => path.startsWith(own),
 }
 
-/** Where Ingress rules lead a path: the longest that matches, an exact one first. */
+/** The service that Ingress rules route a path to: the longest match wins, an exact one first. */
 function ingressRoute(
   ingresses: readonly Manifest[],
   path: string,
@@ -67,7 +68,39 @@ function ingressRoute(
   return matches.toSorted((one, other) => rank(other) - rank(one))[0]?.backend.service.name
 }
 
-t.test('Ingress objects lead where our own nginx does', { skip: await kustomizeIsMissing() }, async (t) => {
+interface RouteRule {
+  readonly matches: readonly {
+    readonly path: { readonly type: 'Exact' | 'PathPrefix'; readonly value: string }
+  }[]
+  readonly backendRefs: readonly [{ readonly name: string }]
+}
+
+/** The same for an HTTPRoute: "Exact" before the longest "PathPrefix", by path elements (Gateway API, HTTPRouteRule). */
+function gatewayRoute(rules: readonly RouteRule[], path: string): string | undefined {
+  const flat = rules.flatMap(({ matches, backendRefs: [{ name }] }) =>
+    matches.map(({ path: { type, value } }) => ({ type, value, name })),
+  )
+  const matching = flat.filter(({ type, value }) =>
+    type === 'Exact' ? path === value : PREFIXES['by Kubernetes']!(value, path),
+  )
+  const rank = ({ type, value }: (typeof flat)[number]) => value.length + (type === 'Exact' ? 10_000 : 0)
+  return matching.toSorted((one, other) => rank(other) - rank(one))[0]?.name
+}
+
+t.test('the HTTPRoute routes every path to the service that our nginx does', { skip }, async (t) => {
+  const { overlays } = await renderOverlays(t)
+  const template = readFileSync(TEMPLATE, 'utf8')
+  const [route] = ofKind(overlays['gateway-api'], 'HTTPRoute')
+  t.same(
+    ofKind(overlays['gateway-api'], 'Deployment').filter(({ metadata }) => metadata.name === 'nginx'),
+    [],
+  )
+  for (const path of PATHS)
+    t.equal(gatewayRoute(route?.['spec'].rules, path), nginxRoute(template, path), path)
+  t.match(route?.['spec'].rules, [{ timeouts: { request: '0s' } }], 'a layer may take any time')
+})
+
+t.test('Ingress objects route every path to the service that our nginx does', { skip }, async (t) => {
   const { overlays } = await renderOverlays(t)
   const template = readFileSync(TEMPLATE, 'utf8')
   const ingresses = ofKind(overlays['ingress-controller'], 'Ingress')

@@ -5,14 +5,17 @@ import { mayReach } from './fixtures/reachable.ts'
 import type { Manifest } from './fixtures/render.ts'
 import { kustomizeIsMissing, renderOverlays } from './fixtures/render.ts'
 
-const PORTS = [53, 389, 443, 636, 5000, 5432, 8000, 8443, 8500, 9000]
+const PORTS = [53, 5353, 389, 443, 636, 5000, 5432, 8000, 8443, 8500, 9000]
 
-/** Everything that is let through, as `from → to:port`. Asking for names (port 53) is left out: everybody may. */
+const DNS = new Set([53, 5353])
+
+/** Every allowed connection, as `from → to:port`, without DNS, which every pod may ask. */
 function everythingAllowed(manifests: readonly Manifest[]): string[] {
   const peers = new Map<string, Peer>([
     ['outside', 'outside'],
     ['monitoring', { namespace: 'monitoring' }],
     ['nginx-ingress', { namespace: 'nginx-ingress' }],
+    ['gateway', { namespace: 'gateway' }],
     ['elsewhere', { namespace: 'elsewhere' }],
   ])
   const ours = workloadsOf(manifests).map(({ name, labels }) => [name, { pod: labels }] as const)
@@ -22,14 +25,16 @@ function everythingAllowed(manifests: readonly Manifest[]): string[] {
   for (const [from, source] of peers) {
     for (const [to, target] of peers) {
       if (from === to || (!names.has(from) && !names.has(to))) continue
-      const ports = PORTS.filter((port) => port !== 53 && mayReach(manifests, source, target, port))
+      const ports = PORTS.filter((port) => !DNS.has(port) && mayReach(manifests, source, target, port))
       found.push(...ports.map((port) => `${from} → ${to}:${port}`))
     }
   }
   return found.toSorted()
 }
 
-/** What is to be reached, wherever the way in is. */
+const OTHERS = ['outside', 'monitoring', 'nginx-ingress', 'gateway', 'elsewhere']
+
+/** Connections that every overlay allows. */
 const INSIDE = [
   'auth-service → image-manager:9000',
   'image-manager → auth-service:9000',
@@ -42,38 +47,43 @@ const INSIDE = [
   'monitoring → registry-proxy:9000',
 ]
 const OUR_NGINX = [
-  ...['outside', 'monitoring', 'nginx-ingress', 'elsewhere'].flatMap((who) => [
-    `${who} → nginx:8443`,
-    `${who} → nginx:8500`,
-  ]),
+  ...OTHERS.flatMap((who) => [`${who} → nginx:8443`, `${who} → nginx:8500`]),
   'nginx → auth-service:8000',
   'nginx → image-manager:8000',
   'nginx → registry-proxy:8000',
   'nginx → registry:5000',
 ]
-const anywhere = (from: string, port: number) =>
-  ['outside', 'monitoring', 'nginx-ingress', 'elsewhere'].map((to) => `${from} → ${to}:${port}`)
+const anywhere = (from: string, port: number) => OTHERS.map((to) => `${from} → ${to}:${port}`)
 const POSTGRES_OUTSIDE = ['auth-service', 'image-manager', 'migrate'].flatMap((from) => anywhere(from, 5432))
 const POSTGRES_INSIDE = ['auth-service', 'image-manager', 'migrate'].map((from) => `${from} → postgres:5432`)
-const THEIR_NGINX = ['auth-service', 'image-manager', 'registry-proxy'].map(
-  (to) => `nginx-ingress → ${to}:8000`,
-)
+const servicesFrom = (from: string) =>
+  ['auth-service', 'image-manager', 'registry-proxy'].map((to) => `${from} → ${to}:8000`)
 
-t.test('who reaches whom, and nobody else does', { skip: await kustomizeIsMissing() }, async (t) => {
-  const { overlays } = await renderOverlays(t)
-  const production = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)]
-  const expected = {
-    quickstart: [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...POSTGRES_INSIDE],
-    production,
-    'ingress-controller': [...INSIDE, ...THEIR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)],
-    'with-directory': [...production, ...[389, 636].flatMap((port) => anywhere('auth-service', port))],
-  }
-  for (const [name, allowed] of Object.entries(expected)) {
-    const manifests = overlays[name as keyof typeof overlays]
-    t.same(everythingAllowed(manifests), allowed.toSorted(), name)
-    for (const { name: pod, labels } of workloadsOf(manifests)) {
-      const asks = mayReach(manifests, { pod: labels }, { namespace: 'kube-system' }, 53)
-      t.equal(asks, true, `${name}: ${pod} may ask for names`)
+t.test(
+  'the NetworkPolicies allow the connections that are needed and no others',
+  { skip: await kustomizeIsMissing() },
+  async (t) => {
+    const { overlays } = await renderOverlays(t)
+    const production = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)]
+    const quickstart = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...POSTGRES_INSIDE]
+    const routed = [...INSIDE, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)]
+    const expected = {
+      quickstart,
+      production,
+      'ingress-controller': [...routed, ...servicesFrom('nginx-ingress')],
+      'gateway-api': [...routed, ...servicesFrom('gateway')],
+      'with-components': [...quickstart, ...anywhere('backup', 5432), 'backup → postgres:5432'],
+      'with-directory': [...production, ...[389, 636].flatMap((port) => anywhere('auth-service', port))],
     }
-  }
-})
+    for (const [name, allowed] of Object.entries(expected)) {
+      const manifests = overlays[name as keyof typeof overlays]
+      t.same(everythingAllowed(manifests), allowed.toSorted(), name)
+      for (const { name: pod, labels } of workloadsOf(manifests)) {
+        for (const port of DNS) {
+          const asks = mayReach(manifests, { pod: labels }, { namespace: 'kube-system' }, port)
+          t.equal(asks, true, `${name}: ${pod} may ask the DNS at port ${port}`)
+        }
+      }
+    }
+  },
+)

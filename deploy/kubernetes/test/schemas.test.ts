@@ -9,20 +9,20 @@ const VERSIONS = Object.keys(KUBERNETES) as (keyof typeof KUBERNETES)[]
 
 mkdirSync(fileURLToPath(new URL('../../../.cache/', import.meta.url)), { recursive: true })
 
-t.test('every manifest is good by the schemas of Kubernetes, as it is written', async (t) => {
+t.test('every manifest as it is written is valid for the schemas of Kubernetes', async (t) => {
   const all = await readResources()
   t.ok(all.length > 40, `${all.length} objects`)
   for (const version of VERSIONS) t.same(await faultsOf(all, version), [], `Kubernetes ${version}`)
 })
 
-t.test('and as kustomize makes it for each overlay', { skip: await kustomizeIsMissing() }, async (t) => {
+t.test('every manifest as kustomize renders it is valid for the schemas of Kubernetes', { skip: await kustomizeIsMissing() }, async (t) => {
   const { overlays } = await renderOverlays(t)
   const all = Object.values(overlays).flat()
   t.ok(all.length > 100, 'there are objects')
   for (const version of VERSIONS) t.same(await faultsOf(all, version), [], `Kubernetes ${version}`)
 })
 
-/** What could be wrong with a Service; and one with which nothing is. */
+/** Services with one fault each, and a valid one. */
 const SERVICES: Readonly<Record<string, unknown>> = {
   good: { ports: [{ port: 80 }] },
   'an-unknown-field': { ports: [{ port: 80, prot: 'TCP' }] },
@@ -31,7 +31,7 @@ const SERVICES: Readonly<Record<string, unknown>> = {
   'a-wrong-word': { ports: [{ port: 80 }], type: 'Loadbalancer' },
 }
 
-t.test('and those schemas find what is wrong', async (t) => {
+t.test('the schemas find an unknown field, a missing one, a wrong type and a wrong word', async (t) => {
   const manifests: readonly Manifest[] = Object.entries(SERVICES).map(([name, spec]) => {
     return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec }
   })
