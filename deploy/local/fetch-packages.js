@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cacheFolder } from './debian-package.js'
 
-const PAUSES_MS = [0, 5000, 20_000]
+const PAUSES_MS = [0, 3000, 10_000]
 const APT_MS = 300_000
 /** Debian's merged /usr: packages still ship files under these names, which are links on an installed system. */
 const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32']

@@ -73,7 +73,7 @@ exec unshare --mount /bin/sh "$here/inside" "$here" "\${0##*/}" "$@"
  * The programs have paths compiled in (/usr/lib/ldap, /usr/share/samba, /etc/containers). In a mount namespace of
  * the program's own the packages' files lie over /usr and behind /etc; other processes see no change. What the
  * program writes there is kept in memory and ends with it. Where the machine is a container, three files of /etc are
- * mounts of their own, which the overlay would hide.
+ * mounts of their own, which the overlay would hide. An installation links iptables, which dockerd runs, to a variant.
  */
 const INSIDE = `set -e
 here=$1
@@ -82,7 +82,12 @@ shift 2
 before=$(pwd -P)
 cd "$here"
 mount -t tmpfs tmpfs changes
-mkdir changes/usr changes/usr.work changes/etc changes/etc.work
+(
+  umask 022
+  mkdir -p changes/usr/sbin changes/usr.work changes/etc changes/etc.work
+  ln -s iptables-nft changes/usr/sbin/iptables
+  ln -s ip6tables-nft changes/usr/sbin/ip6tables
+)
 for file in hosts hostname resolv.conf; do
   [ ! -e "/etc/$file" ] || cp -L "/etc/$file" changes/etc/
 done
@@ -96,24 +101,25 @@ exec "$program" "$@"
 `
 
 /** The folder of the unpacked programs' commands; it exists once they are there. */
-export function testProgramsFolder(env) {
-  return join(home(env), 'bin')
+export function testProgramsFolder(env, packages = TEST_PACKAGES) {
+  return join(home(env, packages), 'bin')
 }
 
 /**
  * Downloads and unpacks the packages of the tests, unless that was done. Returns why their programs cannot be run,
  * and an empty string when they can.
  */
-export function prepareTestPrograms(env, say) {
+export function prepareTestPrograms(env, say, packages = TEST_PACKAGES) {
   if (process.getuid?.() !== 0) return 'only root can run programs of Debian packages without installing them'
   if (!canUnpack()) return 'this machine has no apt-get to download Debian packages with'
-  const [folder, failed] = [home(env), join(home(env), 'failed')]
+  const folder = home(env, packages)
+  const failed = join(folder, 'failed')
   mkdirSync(folder, { recursive: true })
   if (!existsSync(join(folder, 'root'))) {
     if (existsSync(failed) && Date.now() - statSync(failed).mtimeMs < FAILURE_MS)
       return readFileSync(failed, 'utf8')
     say('fetching the Debian packages of the tests (unpacked into a cache folder, nothing is installed)')
-    const fault = fetchPackages(join(folder, 'root'), TEST_PACKAGES, env, { isComplete: true })
+    const fault = fetchPackages(join(folder, 'root'), packages, env, { isComplete: true })
     if (fault !== '') {
       writeFileSync(failed, `the Debian packages of the tests cannot be fetched: ${fault}`)
       return readFileSync(failed, 'utf8')
@@ -127,14 +133,14 @@ export function prepareTestPrograms(env, say) {
 
 /** Forgets that a download failed, for a new run of the tests. */
 export function retryTestPrograms(env) {
-  rmSync(join(home(env), 'failed'), { force: true })
+  rmSync(join(home(env, TEST_PACKAGES), 'failed'), { force: true })
 }
 
 /** One for each list of packages, release of Debian, and version of the scripts. */
-function home(env) {
+function home(env, packages) {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
   const [, version = ''] = /^VERSION_ID=(.*)$/m.exec(release) ?? []
-  const parts = JSON.stringify([TEST_PACKAGES, version, process.arch, ENTER, INSIDE])
+  const parts = JSON.stringify([packages, version, process.arch, ENTER, INSIDE])
   const key = createHash('sha256').update(parts).digest('hex').slice(0, 12)
   return join(cacheFolder(env), `test-programs-${key}`)
 }
@@ -150,7 +156,8 @@ function writeCommands(folder) {
   const bin = join(work, 'bin')
   mkdirSync(bin)
   const programs = ['bin', 'sbin'].flatMap((name) => readdirSync(join(folder, 'root', 'usr', name)))
-  for (const name of new Set(programs)) symlinkSync('../enter', join(bin, name))
+  // `true` shows whether programs can be run at all.
+  for (const name of new Set(['true', ...programs])) symlinkSync('../enter', join(bin, name))
   try {
     renameSync(bin, join(folder, 'bin'))
   } catch (error) {
