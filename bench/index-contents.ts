@@ -9,10 +9,11 @@ const PAGE = 100
 
 /** Fills the index anew with so many repositories, directly: what is not measured here is how they got there. */
 export async function fillIndex({ databaseUrl }: Stack, repositories: number): Promise<void> {
-  const found = await findPostgres()
+  const found = findPostgres()
   if ('reason' in found) throw new Error(found.reason)
   const variables = ['-v', `repositories=${repositories}`]
-  await runToEnd(join(found.folder, 'psql'), ['-X', '-q', ...variables, '-f', ROWS, databaseUrl], {})
+  const args = ['-X', '-q', ...variables, '-f', ROWS, databaseUrl]
+  await runToEnd(join(found.folder, 'psql'), args, { env: found.env })
 }
 
 export interface Catalog {

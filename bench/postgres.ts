@@ -1,27 +1,32 @@
 import { chown } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from '../deploy/local/free-port.ts'
-import { findPostgres, postgresUser } from '../packages/database/test/fixtures/postgres-binaries.ts'
+import {
+  asPostgresUser,
+  findPostgres,
+  postgresUser,
+} from '../packages/database/test/fixtures/postgres-binaries.ts'
 import { runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 
 /** Starts a Postgres with its default settings and an empty database. Answers its URL. */
 export async function startPostgres(): Promise<string> {
-  const found = await findPostgres()
+  const found = findPostgres()
   if ('reason' in found) throw new Error(found.reason)
-  const { uid, gid } = postgresUser()
-  const user = uid === undefined || gid === undefined ? undefined : { uid, gid }
+  const user = postgresUser()
   const folder = await temporaryFolder()
   if (user !== undefined) await chown(folder, user.uid, user.gid)
 
   const data = join(folder, 'data')
   const initialise = ['--auth=trust', '--username=bench', '--no-locale', '--no-sync', '--pgdata', data]
-  await runToEnd(join(found.folder, 'initdb'), initialise, { cwd: folder, ...user })
+  const initdb = asPostgresUser(join(found.folder, 'initdb'), initialise)
+  await runToEnd(...initdb, { cwd: folder, env: found.env })
   const port = await freePort()
   await startChild({
     name: 'postgres',
     command: join(found.folder, 'postgres'),
     args: ['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', folder],
+    env: found.env,
     user,
     // Ends connections and writes everything down.
     stopBy: [['SIGINT', 8000]],

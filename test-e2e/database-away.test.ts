@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { test } from 'tap'
+import { until as untilSo } from '../packages/service-kit/test/fixtures/until.ts'
 import type { Question } from './harness/ask.ts'
 import { ask } from './harness/ask.ts'
 import { createDockerClient, loadImage } from './harness/docker-client.ts'
@@ -73,13 +73,14 @@ test('Postgres is away for a minute', { skip }, async (t) => {
     (error: CommandError) => error,
   )
   const firstLayer = `/v2/team/large/blobs/${large.manifest.layers[0]?.digest}`
-  while ((await ask(system, firstLayer, { method: 'HEAD', as: sam })).status !== 200) await sleep(20)
+  const isPushed = async () => (await ask(system, firstLayer, { method: 'HEAD', as: sam })).status === 200
+  await untilSo(isPushed, 'the first layer of the large image is pushed')
 
   await system.postgres.stopAtOnce()
   const until = Date.now() + AWAY_MS
   // What was taken before it stopped may be on its way to be told so.
   const refusedBefore = pushing.refused.length
-  while (pushing.refused.length === refusedBefore) await sleep(20)
+  await untilSo(() => pushing.refused.length > refusedBefore, 'a push is refused')
   const takenBefore = pushing.taken.size
   const pulls: Record<'alice' | 'fresh' | 'skopeo' | 'global', string[]> = {
     alice: [],

@@ -33,7 +33,7 @@ function spellings(secret: string): string[] {
 }
 
 async function testSecrets(t: Test, directory: TestDirectory) {
-  const [postgres, found] = [await startPostgres(t), await findPostgres()]
+  const [postgres, found] = [await startPostgres(t), findPostgres()]
   if (postgres === undefined || 'reason' in found) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
@@ -100,7 +100,7 @@ async function testSecrets(t: Test, directory: TestDirectory) {
   await directory.stop()
   await everyWay(`${WRONG}2`)
 
-  const dump = await runCommand(join(found.folder, 'pg_dump'), ['--dbname', postgres.url])
+  const dump = await runCommand(join(found.folder, 'pg_dump'), ['--dbname', postgres.url], { env: found.env })
   const places = {
     'the log': lines.join('\n'),
     'the answers': answers.join('\n'),

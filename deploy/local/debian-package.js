@@ -1,49 +1,64 @@
-// Plain JavaScript for the machine's own Node (20 or newer): it fetches Debian packages without installing them.
+// Plain JavaScript for the machine's own Node (20 or newer): it unpacks Debian packages without installing them.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const APT_MS = 300_000
+const FETCH = fileURLToPath(new URL('fetch-packages.js', import.meta.url))
+/** For a download of 200 MB on a slow line, and for another process that holds the lock at that time. */
+const FETCH_MS = 1_500_000
 
 /**
- * Unpacks a Debian package, and what it needs and the machine has not, into a folder of the cache. Nothing is
- * installed, no service is touched, and no rights are needed. Answers the folder; undefined where it cannot be had.
+ * The folder that keeps what was downloaded. Source: the XDG Base Directory Specification. Root has it outside of its
+ * home, which is closed to the user that Postgres runs as: initdb refuses a program that access(2) denies.
  */
-export function unpackPackage(name, env, say) {
-  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'registry-manager')
-  const folder = join(cache, name)
-  if (existsSync(folder)) return folder
-  if (spawnSync('dpkg-deb', ['--version']).error || spawnSync('apt-get', ['--version']).error)
-    return undefined
-  say(`fetching Debian's ${name} package (unpacked into a cache folder, nothing is installed)`)
-  mkdirSync(cache, { recursive: true })
-  const work = mkdtempSync(join(cache, 'fetch-'))
-  try {
-    if (!download(name, work)) return undefined
-    const unpacked = join(work, 'unpacked')
-    const files = readdirSync(join(work, 'archives')).filter((file) => file.endsWith('.deb'))
-    const unpack = (file) =>
-      spawnSync('dpkg-deb', ['-x', join(work, 'archives', file), unpacked]).status === 0
-    if (files.length === 0 || !files.every(unpack)) return undefined
-    try {
-      renameSync(unpacked, folder)
-    } catch (error) {
-      // Somebody else was quicker.
-      if (!existsSync(folder)) throw error
-    }
-    return folder
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+export function cacheFolder(env) {
+  const cache = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache')
+  return join(env.XDG_CACHE_HOME || cache, 'registry-manager')
 }
 
-/** Forgets an unpacked package: it turned out not to work. */
+/** Whether this machine has the tools that download and unpack Debian packages. */
+export function canUnpack() {
+  return ['apt-get', 'dpkg-deb', 'flock'].every((tool) => !spawnSync(tool, ['--version']).error)
+}
+
+/**
+ * Unpacks a Debian package and those of its dependencies that are not installed into a folder of the cache. It
+ * installs nothing, touches no service and needs no rights. Returns the folder; undefined when that is impossible.
+ */
+export function unpackPackage(name, env, say) {
+  const folder = join(cacheFolder(env), name)
+  if (existsSync(folder)) return folder
+  if (!canUnpack()) return undefined
+  say(`fetching Debian's ${name} package (unpacked into a cache folder, nothing is installed)`)
+  fetchPackages(folder, [name], env)
+  return existsSync(folder) ? folder : undefined
+}
+
+/**
+ * Downloads packages and unpacks them into a folder, which appears only once it is complete. Processes that want
+ * the same folder wait for each other. `isComplete` includes the dependencies that the machine has installed.
+ * Returns what the download printed when it failed, and an empty string otherwise.
+ */
+export function fetchPackages(folder, names, env, { isComplete = false } = {}) {
+  const cache = cacheFolder(env)
+  mkdirSync(cache, { recursive: true })
+  const fetch = [process.execPath, FETCH, ...(isComplete ? ['--complete'] : []), folder, ...names]
+  const { status, error, stderr } = spawnSync('flock', [join(cache, 'lock'), ...fetch], {
+    env,
+    encoding: 'utf8',
+    timeout: FETCH_MS,
+  })
+  return status === 0 ? '' : (error?.message ?? stderr.trim())
+}
+
+/** Removes an unpacked package that does not work, so that the next start fetches it again. */
 export function forgetPackage(folder) {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** What LD_LIBRARY_PATH must be for the programs of an unpacked package: empty where it brought no libraries. */
+/** The LD_LIBRARY_PATH for the programs of an unpacked package: empty when it brought no libraries. */
 export function librariesOf(folder) {
   const places = [join(folder, 'usr', 'lib'), join(folder, 'lib')].filter(existsSync)
   const libraries = places.flatMap((place) =>
@@ -52,29 +67,4 @@ export function librariesOf(folder) {
       .map((name) => join(place, name)),
   )
   return libraries.join(':')
-}
-
-/** Downloads with the machine's package lists, or else with lists of our own, which needs no rights. */
-function download(name, work) {
-  const archives = join(work, 'archives')
-  mkdirSync(join(archives, 'partial'), { recursive: true })
-  const always = [
-    `Dir::Cache::archives=${archives}`,
-    'Debug::NoLocking=1',
-    'APT::Sandbox::User=root',
-  ].flatMap((option) => ['-o', option])
-  const fetch = (options) => {
-    const install = ['install', '--yes', '--no-install-recommends', '--download-only', name]
-    return apt([...always, ...options, ...install], work)
-  }
-  if (fetch([])) return true
-  const own = [`Dir::State::Lists=${join(work, 'lists')}`, `Dir::Cache=${join(work, 'cache')}`]
-  const options = own.flatMap((option) => ['-o', option])
-  mkdirSync(join(work, 'lists', 'partial'), { recursive: true })
-  mkdirSync(join(work, 'cache'), { recursive: true })
-  return apt([...always, ...options, 'update'], work) && fetch(options)
-}
-
-function apt(args, cwd) {
-  return spawnSync('apt-get', ['-q', ...args], { cwd, timeout: APT_MS }).status === 0
 }

@@ -1,58 +1,38 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { runCommand } from './run-command.ts'
+import { findCommand as findInstalled } from '../../deploy/local/find-command.js'
+import { TEST_PACKAGES, prepareTestPrograms, testProgramsFolder } from '../../deploy/local/test-programs.js'
 
-// Debian's policy hook keeps the packages from starting services of their own; one that is already there stays.
-const install = `
-set -e
-if [ ! -e /usr/sbin/policy-rc.d ]; then
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-  trap 'exit 1' HUP INT TERM
-  printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
-  chmod 755 /usr/sbin/policy-rc.d
-fi
-apt-get update
-apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
-`
+/** Commands that are installed in part only: the unpacked ones are run in their place. */
+const incomplete = new Set<string>()
 
-/** The path of a command: Debian's own before any other of that name on the PATH. */
+/** The path of a command: an installed one, or else one of an unpacked Debian package. */
 export function findCommand(name: string): string | undefined {
-  const folders = ['/usr/bin', '/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)]
-  return folders.map((folder) => join(folder, name)).find(isExecutable)
+  const unpacked = join(testProgramsFolder(process.env), name)
+  const installed = incomplete.has(name) ? undefined : findInstalled(name)
+  return installed ?? (existsSync(unpacked) ? unpacked : undefined)
 }
 
 /**
- * Sees to it that commands are there, installing the Debian packages of those that are not (command → package; a
- * path instead of a command is a file of the package).
- * Answers false, or why the tests that need them must be skipped.
+ * Makes commands available (command → its Debian package; a path instead of a command is a file of the package that
+ * the commands need). Those that are not installed are unpacked into the cache folder and found by `findCommand` and
+ * on the PATH; nothing is installed. Returns false, or why the tests that need them must be skipped.
  */
 export async function ensureCommands(packages: Record<string, string>): Promise<string | false> {
-  const isThere = (name: string) =>
-    name.startsWith('/') ? existsSync(name) : findCommand(name) !== undefined
-  const missing = () => Object.keys(packages).filter((name) => !isThere(name))
-  if (missing().length === 0) return false
-  if (process.getuid?.() !== 0 || !findCommand('apt-get')) {
-    return `not installed, and only root on Debian can install it: ${missing().join(', ')}`
-  }
-  const wanted = [...new Set(missing().map((command) => packages[command]!))]
-  process.stderr.write(`installing Debian packages: ${wanted.join(' ')}\n`)
-  try {
-    // The lock on apt's cache folder makes test files that run side by side wait for each other.
-    await runCommand('flock', ['/var/cache/apt', 'sh', '-c', install, 'install', ...wanted], {
-      env: { DEBIAN_FRONTEND: 'noninteractive' },
-      timeoutSeconds: 800,
-    })
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-  }
-  return missing().length > 0 && `could not be installed: ${missing().join(', ')}`
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  const names = Object.keys(packages)
+  const missing = names.filter((name) =>
+    name.startsWith('/') ? !existsSync(name) : findInstalled(name) === undefined,
+  )
+  if (missing.length === 0) return false
+  const unknown = missing.filter((name) => !TEST_PACKAGES.includes(packages[name]!))
+  if (unknown.length > 0)
+    throw new Error(`TEST_PACKAGES of test-programs.js lacks those of ${unknown.join(', ')}`)
+  const fault = prepareTestPrograms(process.env, (line: string) => process.stderr.write(`${line}\n`))
+  if (fault !== '') return `not installed: ${missing.join(', ')}; ${fault}`
+  const folder = testProgramsFolder(process.env)
+  const isInPart = missing.some((name) => name.startsWith('/'))
+  for (const name of isInPart ? names : missing) incomplete.add(name)
+  // Scripts of tests and the programs themselves find the others there.
+  if (!process.env['PATH']?.includes(folder)) process.env['PATH'] += `${delimiter}${folder}`
+  return false
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../../../packages/service-kit/test/fixtures/until.ts'
 import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
 
@@ -18,18 +19,12 @@ function part(fails: readonly number[] = []) {
 function listener() {
   const lines: string[] = []
   const pids: (number | undefined)[] = []
-  const heard = new Set<() => void>()
   return {
     lines,
     pids,
     say: (line: string) => void lines.push(line),
-    onPid(pid: number | undefined) {
-      pids.push(pid)
-      for (const hear of heard) hear()
-    },
-    async untilPid(pid: number) {
-      while (!pids.includes(pid)) await new Promise<void>((resolve) => heard.add(resolve))
-    },
+    onPid: (pid: number | undefined) => void pids.push(pid),
+    untilPid: (pid: number) => until(() => pids.includes(pid), `the part runs as process ${pid}`),
   }
 }
 

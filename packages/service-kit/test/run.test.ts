@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import t from 'tap'
 import { ConfigError } from '../src/config.ts'
 import { explainStartFailure } from '../src/run.ts'
+import { until as untilSo } from './fixtures/until.ts'
 
 const SLOW_SERVICE = fileURLToPath(new URL('fixtures/slow-service.ts', import.meta.url))
 
@@ -37,9 +37,7 @@ async function startSlowService(t: Test, ...seconds: number[]) {
   t.teardown(() => child.kill('SIGKILL'))
   let said = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-  const until = async (pattern: RegExp) => {
-    while (!pattern.test(said)) await once(child.stdout, 'data')
-  }
+  const until = (pattern: RegExp) => untilSo(() => pattern.test(said), `the service logs ${pattern}`)
   const urls = () => [...said.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url ?? '')
   await until(/Server listening/)
   const first = { status: (await fetch(`${urls()[0]}/readyz`)).status, ports: urls().length }
@@ -64,7 +62,7 @@ t.test(
     await until(/slow request came/)
     child.kill('SIGTERM')
     const readiness = async () => (await fetch(`${internalUrl}/readyz`)).status
-    while ((await readiness()) === 200) await sleep(20)
+    await untilSo(async () => (await readiness()) !== 200)
     t.equal((await fetch(`${publicUrl}/slow/0`)).status, 200, 'for a while it goes on accepting')
     await t.rejects(
       async () => {

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createMetrics } from '@registry-manager/service-kit'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
+import { until } from '../../../packages/service-kit/test/fixtures/until.ts'
 import { createReconcileSchedule } from '../src/reconcile-schedule.ts'
 import { startImageManager } from './fixtures/image-manager.ts'
 import { MANIFEST, databaseForTest, image } from './fixtures/index-and-registry.ts'
@@ -10,12 +10,6 @@ import { refused, startReconcile } from './fixtures/reconcile.ts'
 
 const [ONE, TWO] = [image('one'), image('two')]
 const db = await databaseForTest(t)
-
-async function until(holds: () => boolean | Promise<boolean>, what: string) {
-  for (const deadline = Date.now() + 20_000; !(await holds()); await sleep(10)) {
-    if (Date.now() > deadline) throw new Error(`it did not come to: ${what}`)
-  }
-}
 
 async function start(t: Test, intervalSeconds: number) {
   const started = await startReconcile(db)

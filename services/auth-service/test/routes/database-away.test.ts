@@ -4,6 +4,7 @@ import { startPostgres } from '../../../../packages/database/test/fixtures/real-
 import { planUser } from '../fixtures/accounts.ts'
 import type { Question } from '../fixtures/auth-service.ts'
 import { SERVICE_CREDENTIAL, claimsOf, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
+import { until } from '../../../../packages/service-kit/test/fixtures/until.ts'
 
 const SCOPE = 'repository:team/app:pull,push,delete registry:catalog:*'
 const PULL = [{ type: 'repository', name: 'team/app', actions: ['pull'] }]
@@ -53,7 +54,7 @@ t.test('pulls go on while the database is away', async (t) => {
   // Revocations are read each second: the last ones known hold while the database is away.
   const revocations = { url: '/internal/revocations', bearer: SERVICE_CREDENTIAL }
   const known = async () => Object.keys((await askInternal(revocations)).json().accounts)
-  while (!(await known()).includes(bob?.id ?? '')) await new Promise((resolve) => setTimeout(resolve, 100))
+  await until(async () => (await known()).includes(bob?.id ?? ''), 'bob is in the revocations')
 
   await postgres.stop()
 

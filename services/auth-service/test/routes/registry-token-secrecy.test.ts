@@ -24,7 +24,7 @@ function formsOf(secret: string, username: string): string[] {
 
 t.test('the password of a token is in the answer that makes it, and nowhere else', async (t) => {
   const postgres = await startPostgres(t)
-  const found = await findPostgres()
+  const found = findPostgres()
   if (postgres === undefined || 'reason' in found) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
@@ -69,6 +69,7 @@ t.test('the password of a token is in the answer that makes it, and nowhere else
   t.ok(await isUsed(), 'its use is written down')
 
   const { stdout: dump } = await promisify(execFile)(join(found.folder, 'pg_dump'), [postgres.url], {
+    env: { ...process.env, ...found.env },
     maxBuffer: 2 ** 28,
   })
   t.match(dump, /COPY public\.registry_tokens/, 'there is a dump')

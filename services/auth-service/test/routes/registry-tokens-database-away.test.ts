@@ -4,6 +4,7 @@ import { startPostgres } from '../../../../packages/database/test/fixtures/real-
 import type { Question } from '../fixtures/auth-service.ts'
 import { SERVICE_CREDENTIAL, claimsOf, startAuthService } from '../fixtures/auth-service.ts'
 import { tokensApi } from '../fixtures/registry-tokens.ts'
+import { until } from '../../../../packages/service-kit/test/fixtures/until.ts'
 
 const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull', 'push', 'delete'] }]
 const SCOPE = 'repository:team/app:pull,push,delete registry:catalog:*'
@@ -32,7 +33,7 @@ t.test('registry tokens pull while the database is away', async (t) => {
   await api.delete(dies.id)
   const told = async () =>
     (await askInternal({ url: '/internal/revocations', bearer: SERVICE_CREDENTIAL })).json().accounts
-  while (!(dies.id in (await told()))) await new Promise((resolve) => setTimeout(resolve, 100))
+  await until(async () => dies.id in (await told()), 'the deleted token is in the revocations')
 
   await postgres.stop()
   clock.ahead = 10_000

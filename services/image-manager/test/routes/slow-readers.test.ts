@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import type { RepositoriesOptions } from '../../src/routes/repositories.ts'
 import { repositories } from '../../src/routes/repositories.ts'
+import { until } from '../../../../packages/service-kit/test/fixtures/until.ts'
 
 const [BATCHES, BATCH_BYTES] = [2000, 100 * 1024]
 const MANIFEST = JSON.stringify({ filling: 'x'.repeat(BATCH_BYTES) })
@@ -74,7 +75,7 @@ t.test('a list is read no faster than the client takes it', async (t) => {
 
   await t.test('and no further once the client has gone', async (t) => {
     answer.destroy()
-    while (!read.ended) await sleep(10)
+    await until(() => read.ended)
     t.ok(read.batches < BATCHES / 4)
   })
 })

@@ -1,0 +1,24 @@
+// Run by `npm test` beside its first steps: fetches all Debian packages that tests run, so that no test waits long.
+import { unpackPackage } from './debian-package.js'
+import { findCommand } from './find-command.js'
+import { findNginx } from './nginx-binary.js'
+import { findPostgres } from './postgres-binaries.js'
+import { findRegistry } from './registry-binary.js'
+import { TEST_COMMANDS, prepareTestPrograms, retryTestPrograms } from './test-programs.js'
+
+const env = process.env
+const say = (line) => process.stdout.write(`· ${line}\n`)
+
+retryTestPrograms(env)
+// The parts of the stack first: the unit tests want Postgres soon.
+for (const find of [findPostgres, findNginx, findRegistry]) {
+  try {
+    find(env, say)
+  } catch (error) {
+    say(error.message)
+  }
+}
+if (!findCommand('promtool')) unpackPackage('prometheus', env, say)
+const isMissing = TEST_COMMANDS.some((name) => !findCommand(name))
+const fault = isMissing ? prepareTestPrograms(env, say) : ''
+if (fault !== '') say(`tests that need more programs than this machine has are skipped: ${fault}`)
