@@ -36,6 +36,7 @@ const BODY = 'Host: x\r\nContent-Length: 33554432'
 for (const [what, head, status] of [
   ['a malformed header', `PUT /user HTTP/1.1\r\nBad Header: x\r\n${BODY}`, 400],
   ['a malformed request line', `PUT /us er HTTP/1.1\r\n${BODY}`, 400],
+  ['a target beyond ASCII', `PUT /us\xe9r HTTP/1.1\r\n${BODY}`, 400],
   ['an unknown version', `PUT /user HTTP/9.9\r\n${BODY}`, 400],
   ['a header of 64 KiB', `PUT /user HTTP/1.1\r\nLong: ${'x'.repeat(1 << 16)}\r\n${BODY}`, 431],
 ] as const) {
