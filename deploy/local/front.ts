@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
-import { HTTP_LIMITS, IDLE_MS } from '@registry-manager/service-kit'
+import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
 
 /** Whatever takes a request and answers it. */
@@ -30,6 +30,7 @@ export function createFront({ authService, imageManager, registryProxy }: FrontS
   }
   const server = createServer(HTTP_LIMITS, route)
   server.setTimeout(IDLE_MS)
+  server.on('clientError', answerClientError)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // The proxy gives leave itself, once it has decided.
     if (!isRegistry(request.url ?? '')) response.writeContinue()

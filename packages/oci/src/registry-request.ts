@@ -75,9 +75,7 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
   if (beforeLast === 'manifests') {
     return inRepository(segments.slice(0, -2), (repository) => {
       const reference = parseReference(last)
-      if (reference === undefined) {
-        return { refused: { code: last.includes(':') ? 'DIGEST_INVALID' : 'TAG_INVALID', detail: last } }
-      }
+      if (reference === undefined) return { refused: invalidReference(method, last) }
       return withMethod(method, [...READ, 'PUT', 'DELETE'], { kind: 'manifest', repository, reference })
     })
   }
@@ -98,6 +96,17 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
     )
   }
   return NOT_FOUND
+}
+
+/**
+ * The error for a reference that is neither a digest nor a tag. No manifest can have such a tag, so reading or deleting
+ * one is answered like any other unknown manifest; pushing one is the client's mistake.
+ * Source: OCI distribution-spec 1.1.1, "Pulling manifests": a manifest that is not found is 404.
+ */
+function invalidReference(method: string, text: string): RegistryError {
+  if (text.includes(':')) return { code: 'DIGEST_INVALID', detail: text }
+  if (method === 'PUT') return { code: 'TAG_INVALID', detail: text }
+  return { code: 'MANIFEST_UNKNOWN', detail: text }
 }
 
 /**

@@ -7,6 +7,11 @@ export interface Caller {
   readonly uid: string
   /** Null for an identity token, which names the account and carries nothing. */
   readonly access: readonly Access[] | null
+  /**
+   * The token was issued while the database was unavailable: that it permits no more than pulls says nothing about what
+   * the account may do. Absent otherwise.
+   */
+  readonly offline?: true
 }
 
 export type Authenticated =
@@ -84,5 +89,7 @@ async function judge({ verifyToken, isRevoked }: AuthenticatePorts, token: strin
   const revoked = isRevoked(claims.uid, claims.gen)
   if (revoked === undefined) return { outcome: 'unknown' }
   if (revoked) return { outcome: 'refused', error: 'invalid_token' }
-  return { outcome: 'caller', caller: { uid: claims.uid, access: claims.access }, token }
+  const { uid, access } = claims
+  const caller = claims.offline === true ? ({ uid, access, offline: true } as const) : { uid, access }
+  return { outcome: 'caller', caller, token }
 }

@@ -35,8 +35,8 @@ const REGISTRY_CODES: Readonly<Record<number, ErrorCode>> = {
 }
 
 /**
- * Gives a plugin tree its error answers. Problems are told as they are; what nobody foresaw is logged and
- * told as a plain 500 without a word of it. `whoIsAway` knows the faults that mean that a part is away for now.
+ * Gives a plugin tree its error answers. Problems are sent as they are. Any other error is logged and answered 500 without
+ * its message. `whoIsAway` recognizes the errors that mean that a dependency is unavailable: those are answered 503.
  */
 export function setErrorFormat(
   app: FastifyInstance,
@@ -46,17 +46,31 @@ export function setErrorFormat(
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = toProblem(error, whoIsAway(error))
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed')
-    for (const [name, value] of Object.entries(problem.headers ?? {})) reply.header(name, value)
-    return format(reply, problem)
+    return sendProblem(format, reply, { ...problem, detail: withRequestId(problem, request.id) })
   })
 }
 
+/**
+ * The detail of a problem, with the request's id where the service log says more about it: for 500 and 503.
+ * The id is the log's `reqId`.
+ */
+export function withRequestId({ status, detail }: Pick<Problem, 'status' | 'detail'>, id: string): string {
+  if (status === 500) return `${detail} (request ${id}); details are in the service log`
+  return status === 503 ? `${detail} (request ${id})` : detail
+}
+
 /** Answers requests that no route takes. */
-export function setNotFoundFormat(app: FastifyInstance, format: ProblemFormat): void {
-  app.setNotFoundHandler((request: FastifyRequest, reply) => {
-    const path = request.url.split('?', 1)[0]
-    return format(reply, { status: 404, detail: `there is nothing at ${request.method} ${path}` })
-  })
+export function setNotFoundFormat(app: FastifyInstance, format: ProblemFormat, toNotFound = notFound): void {
+  app.setNotFoundHandler((request: FastifyRequest, reply) => sendProblem(format, reply, toNotFound(request)))
+}
+
+function notFound({ method, url }: FastifyRequest): Problem {
+  return { status: 404, detail: `there is nothing at ${method} ${url.split('?', 1)[0]}` }
+}
+
+function sendProblem(format: ProblemFormat, reply: FastifyReply, problem: Problem): FastifyReply {
+  for (const [name, value] of Object.entries(problem.headers ?? {})) reply.header(name, value)
+  return format(reply, problem)
 }
 
 function toProblem(error: FastifyError, away: string | undefined): Problem {
@@ -72,5 +86,5 @@ function toProblem(error: FastifyError, away: string | undefined): Problem {
   }
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return { status, detail: error.message }
-  return { status: 500, detail: 'something went wrong here; the log has the cause under this request' }
+  return { status: 500, detail: 'internal error' }
 }

@@ -19,6 +19,15 @@ export class ServiceCallError extends Error {
 
 export interface ServiceClient {
   get<Schema extends TSchema>(path: string, schema: Schema): Promise<Static<Schema>>
+  /**
+   * Gets what may be the same as before; undefined when its ETag is still the one that is given.
+   * Source: RFC 9110 §13.1.2.
+   */
+  getIfChanged<Schema extends TSchema>(
+    path: string,
+    schema: Schema,
+    etag: string | undefined,
+  ): Promise<{ readonly value: Static<Schema>; readonly etag: string | undefined } | undefined>
   post<Schema extends TSchema>(path: string, body: unknown, schema: Schema): Promise<Static<Schema>>
   /** Sends bytes as they are. */
   postBytes<Schema extends TSchema>(path: string, bytes: Buffer, schema: Schema): Promise<Static<Schema>>
@@ -43,13 +52,18 @@ export function createServiceClient(
   timeoutMs = 3000,
   part = 'auth-service',
 ): ServiceClient {
-  const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) => {
+  const send = async (
+    method: string,
+    path: string,
+    { body, etag }: { body?: string | Buffer | undefined; etag?: string | undefined } = {},
+  ) => {
     const what = `${method} ${path} at ${new URL(baseUrl).host}`
     const fetchIt = method === 'DELETE' ? fetch : fetchFromAnother
     const response = await fetchIt(new URL(path, baseUrl), {
       method,
       headers: {
         authorization: `Bearer ${credential}`,
+        ...(etag !== undefined && { 'if-none-match': etag }),
         ...(body !== undefined && {
           'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',
         }),
@@ -60,6 +74,12 @@ export function createServiceClient(
     }).catch((cause: unknown) => {
       throw new ServiceCallError(`${what} did not answer`, undefined, { cause, part })
     })
+    return { what, response }
+  }
+  const read = async (
+    { what, response }: Awaited<ReturnType<typeof send>>,
+    schema: TSchema,
+  ): Promise<unknown> => {
     const answer: unknown = await response.json().catch(() => undefined)
     if (!response.ok) {
       const { detail } = Object(answer) as { detail?: unknown }
@@ -70,8 +90,19 @@ export function createServiceClient(
       throw new ServiceCallError(`${what} answered in an unknown shape`, undefined, { part })
     return answer
   }
+  const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) =>
+    read(await send(method, path, { body }), schema)
   return {
     get: (path, schema) => call('GET', path, schema) as never,
+    async getIfChanged(path, schema, etag) {
+      const sent = await send('GET', path, { etag })
+      if (sent.response.status !== 304) {
+        const value = (await read(sent, schema)) as never
+        return { value, etag: sent.response.headers.get('etag') ?? undefined }
+      }
+      await sent.response.body?.cancel()
+      return undefined
+    },
     post: (path, body, schema) => call('POST', path, schema, JSON.stringify(body)) as never,
     postBytes: (path, bytes, schema) => call('POST', path, schema, bytes) as never,
     delete: (path, schema) => call('DELETE', path, schema) as never,

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 /** A service's own metrics registry; nothing is global, so several services fit in one process. */
@@ -22,10 +22,18 @@ export function createMetrics(service: string): Metrics {
   return { registry, requestSeconds }
 }
 
+const LABEL = 'metricsRoute'
+
+/** Has a request counted under this label instead of its route's pattern: one of a few words, never a client's text. */
+export function labelRoute(request: FastifyRequest, label: string): void {
+  request.setDecorator<string>(LABEL, label)
+}
+
 /** Observes every answer under its route's pattern (never the URL: that would be a label for each image). */
 export function countRequests(app: FastifyInstance, { requestSeconds }: Metrics): void {
+  app.decorateRequest(LABEL, null)
   app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'none'
+    const route = request.getDecorator<string | null>(LABEL) ?? request.routeOptions.url ?? 'none'
     requestSeconds.observe(
       { method: request.method, route, status: reply.statusCode },
       reply.elapsedTime / 1000,

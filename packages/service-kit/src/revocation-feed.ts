@@ -14,19 +14,23 @@ const POLL_MS = 1000
 const STALE_MS = 5000
 
 /**
- * Follows auth-service's revocations, asking each second. While it does not answer, the last answer holds:
+ * Follows auth-service's revocations, asking each second for them if they changed. While it does not answer, the last answer holds:
  * what it cannot know yet is bounded by the tokens' short life, and readiness says that it is degraded.
  */
 export function createRevocationFeed(authService: ServiceClient, now: () => number): RevocationFeed {
   let accounts: ReadonlyMap<string, number> | undefined
+  let etag: string | undefined
   let heardAt = -Infinity
   let timer: NodeJS.Timeout | undefined
 
   const poll = async () => {
     const begun = now()
     try {
-      const answer = await authService.get('/internal/revocations', Revocations)
-      accounts = new Map(Object.entries(answer.accounts))
+      const changed = await authService.getIfChanged('/internal/revocations', Revocations, etag)
+      if (changed !== undefined) {
+        accounts = new Map(Object.entries(changed.value.accounts))
+        etag = changed.etag
+      }
       heardAt = now()
     } catch {
       // The health check tells; the next poll is soon.

@@ -1,9 +1,12 @@
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import Fastify from 'fastify'
+import { answerClientError } from './client-error.ts'
 import type { ProblemFormat, WhoIsAway } from './error-handler.ts'
 import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
+import type { Problem } from './problem.ts'
+import { RequestLog } from './request-log.ts'
 import { behindProxies } from './trusted-proxies.ts'
 
 export interface ServerOptions {
@@ -14,6 +17,8 @@ export interface ServerOptions {
   /** How errors outside of any route are told. */
   readonly format?: ProblemFormat
   readonly whoIsAway?: WhoIsAway
+  /** The problem of a request that no route takes; 404 when left out. */
+  readonly notFound?: (request: FastifyRequest) => Problem
   /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For and X-Request-Id are believed; nobody's when left out. */
   readonly trustedProxies?: string
   readonly metrics: Metrics
@@ -39,9 +44,11 @@ export const IDLE_MS = 900_000
  * strict validation (nothing coerced, nothing dropped), errors in one format, and request metrics.
  */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { name, format = problemJson, whoIsAway } = options
+  const { name, format = problemJson, whoIsAway, notFound } = options
   const app = Fastify({
     logger: logger(name, options),
+    logController: new RequestLog(),
+    clientErrorHandler: answerClientError,
     bodyLimit: options.bodyLimit ?? 64 * 1024,
     ...behindProxies(options.trustedProxies),
     http: HTTP_LIMITS,
@@ -58,7 +65,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     },
   } as FastifyServerOptions) as unknown as FastifyInstance
   setErrorFormat(app, format, whoIsAway)
-  setNotFoundFormat(app, format)
+  setNotFoundFormat(app, format, notFound)
   countRequests(app, options.metrics)
   return app
 }

@@ -11,6 +11,8 @@ export interface TokenClaims {
   readonly gen?: number
   /** What it permits; null for an identity token. */
   readonly access: readonly Access[] | null
+  /** The token was issued while the database was unavailable, so it permits pulls only; absent otherwise. */
+  readonly offline?: true
   /** NumericDate, seconds. */
   readonly exp: number
   readonly jti: string

@@ -13,7 +13,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 export function behindProxies(
   networks: string | undefined,
 ): Pick<FastifyServerOptions, 'trustProxy' | 'genReqId'> {
-  if (networks === undefined) return { trustProxy: false }
+  if (networks === undefined) return { trustProxy: false, genReqId: () => randomUUID() }
   const list = listOf(networks)
   const trusts = (address = '') => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
   return {

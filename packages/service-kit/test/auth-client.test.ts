@@ -14,7 +14,13 @@ function createFakeClient(answers: object[]) {
     return answers.shift() as never
   }
   const never = async () => undefined as never
-  const client: ServiceClient = { post, get: never, postBytes: never, delete: never }
+  const client: ServiceClient = {
+    post,
+    getIfChanged: never,
+    get: never,
+    postBytes: never,
+    delete: never,
+  }
   return { client, posts }
 }
 

@@ -47,6 +47,9 @@ t.test('bearer tokens', async (t) => {
   }
   const identity = { ...caller, caller: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token carries no access')
+  const offline = createPorts({ verifyToken: async () => ({ ...alice, offline: true }) })
+  const marked = { ...caller, caller: { uid: 'uid-alice', access, offline: true } }
+  t.same(await withBearer('good', offline), marked, 'a token that was issued offline says so')
   const noFeed = createPorts({ isRevoked: () => undefined })
   t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'nobody knows which tokens are dead')
 })

@@ -45,14 +45,24 @@ function build(format: ProblemFormat) {
 const json = { 'content-type': 'application/json' }
 const REQUESTS = [
   { why: 'a problem', url: '/problem', status: 409, detail: /the name is taken/, field: 'name' },
-  { why: 'a part that is away for now', url: '/unavailable', status: 503, detail: /flooded/ },
+  {
+    why: 'a dependency is unavailable',
+    url: '/unavailable',
+    status: 503,
+    detail: /^the cellar is flooded \(request [0-9a-f-]{36}\)$/,
+  },
   {
     why: 'a fault that means that a part is away',
     url: '/away',
     status: 503,
-    detail: /^the cellar is not answering$/,
+    detail: /^the cellar is not answering \(request [0-9a-f-]{36}\)$/,
   },
-  { why: 'a fault that nobody foresaw', url: '/fault', status: 500, detail: /the log has the cause/ },
+  {
+    why: 'a bug',
+    url: '/fault',
+    status: 500,
+    detail: /^internal error \(request [0-9a-f-]{36}\); details are in the service log$/,
+  },
   {
     why: 'no such route',
     url: '/nowhere?password=x',

@@ -66,6 +66,27 @@ t.test('a call brings the credential, and its answer is typed', async (t) => {
   ])
 })
 
+t.test('an answer that has not changed since is not sent again', async (t) => {
+  const url = await listen(t, (request, response) => {
+    const isKnown = request.headers['if-none-match'] === '"one"'
+    response.writeHead(isKnown ? 304 : 200, { etag: '"one"' }).end(isKnown ? undefined : '{"count":3}')
+  })
+  const client = createServiceClient(url, CREDENTIAL)
+  const one = { value: { count: 3 }, etag: '"one"' }
+  t.strictSame(await client.getIfChanged('/internal/x', Answer, undefined), one)
+  t.strictSame(await client.getIfChanged('/internal/x', Answer, '"other"'), one)
+  t.strictSame(await client.getIfChanged('/internal/x', Answer, '"one"'), undefined)
+})
+
+t.test('a service that gives no ETag is asked for all each time', async (t) => {
+  const url = await listen(t, (_request, response) => response.end('{"count":3}'))
+  const client = createServiceClient(url, CREDENTIAL)
+  t.strictSame(await client.getIfChanged('/internal/x', Answer, '"one"'), {
+    value: { count: 3 },
+    etag: undefined,
+  })
+})
+
 t.test('an answer of another status names it', async (t) => {
   for (const status of [400, 401, 404, 409, 500, 503]) {
     const url = await listen(t, (_request, response) => response.writeHead(status).end('{"count":3}'))

@@ -1,16 +1,18 @@
-import type { RunnableService } from '@registry-manager/service-kit'
+import { parseRegistryRequest } from '@registry-manager/oci'
+import type { Problem, RunnableService } from '@registry-manager/service-kit'
 import {
   createMetrics,
   createServer,
   createServiceClient,
   createTokenGate,
   health,
-  registryErrors,
 } from '@registry-manager/service-kit'
+import type { FastifyRequest } from 'fastify'
 import { createIndexClient } from './adapters/index-client.ts'
 import { createManifestSender } from './adapters/manifest-sender.ts'
 import { createUploadStatus } from './adapters/upload-status.ts'
 import type { RegistryProxyConfig } from './config.ts'
+import { registryProblem } from './routes/refuse.ts'
 import { v2 } from './routes/v2.ts'
 
 export interface RegistryProxyDeps {
@@ -40,7 +42,7 @@ export async function createRegistryProxy(
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
   const { trustedProxies } = config
-  const publicApp = createServer({ ...server, trustedProxies, format: registryErrors })
+  const publicApp = createServer({ ...server, trustedProxies, format: registryProblem, notFound })
   await publicApp.register(v2, {
     realm,
     service,
@@ -59,4 +61,14 @@ export async function createRegistryProxy(
   internalApp.addHook('onReady', async () => gate.feed.start())
   internalApp.addHook('onClose', async () => gate.feed.stop())
   return { publicApp, internalApp }
+}
+
+/** Of what no route takes: a method that Fastify does not route is 405 where the path is known. */
+function notFound({ method, url }: FastifyRequest): Problem {
+  const parsed = parseRegistryRequest(method, url)
+  if ('refused' in parsed && parsed.allow !== undefined) {
+    const headers = { allow: parsed.allow.join(', ') }
+    return { status: 405, detail: `${method} is not supported here`, headers }
+  }
+  return { status: 404, detail: 'no such registry endpoint' }
 }

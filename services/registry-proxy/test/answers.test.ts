@@ -16,7 +16,18 @@ const CASES: readonly [string, string, number][] = [
   ['GET', '/v2/team/app/manifests/latest', 200],
   ['PUT', '/v2/team/app/manifests/latest', 401],
   ['GET', '/v2/other/app/manifests/latest', 401],
-  ['GET', '/v2/team/app/manifests/-', 400],
+  ['GET', '/v2/team/app/manifests/-', 404],
+  ['PUT', '/v2/team/app/manifests/-', 400],
+  ['GET', `/v2/team/app/manifests/${'x'.repeat(129)}`, 404],
+  ['GET', '/v2/team/app/manifests/a%20tag', 404],
+  ['DELETE', '/v2/team/app/manifests/a%20tag', 404],
+  ['GET', '/v2/team/app/manifests/%zz', 400],
+  ['GET', '/v2/%zz/manifests/latest', 400],
+  ['TRACE', '/v2/', 405],
+  ['TRACE', `/v2/team/app/blobs/${DIGEST}`, 405],
+  ['PROPFIND', '/v2/team/app/manifests/latest', 405],
+  ['PROPFIND', '/v2/nothing', 404],
+  ['GET', `/v2/team/app/blobs/${DIGEST}`, 200],
   ['GET', '/v2/team/app/blobs/sha256:abc', 400],
   ['GET', '/v2/TEAM/app/manifests/latest', 400],
   ['GET', '/v2/nothing', 404],
@@ -36,6 +47,8 @@ for (const [method, target, status] of CASES) {
     const answer = await ask(port, target, { method, authorization })
     t.equal(answer.status, status)
     t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
+    t.equal(answer.headers['x-content-type-options'], 'nosniff')
+    if (status === 405) t.match(answer.headers['allow'], /^GET, HEAD/)
     if (status >= 400) t.type(answer.code, 'string', 'the body is an error of the registry API')
   })
 }

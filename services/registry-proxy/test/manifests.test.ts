@@ -67,7 +67,7 @@ t.test('an empty manifest is for the registry to judge', async (t) => {
   t.equal(sent()?.body.length, 0)
 })
 
-t.test('who says only */* gets the manifest as it was pushed: known types are asked for', async (t) => {
+t.test('the registry is asked for all known manifest types when a client accepts only */*', async (t) => {
   await ask(port, path, { authorization, headers: { accept: '*/*' } })
   const accept = sent()?.headers.accept
   t.match(accept, OCI_MANIFEST)

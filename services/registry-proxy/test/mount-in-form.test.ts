@@ -1,10 +1,11 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { ask } from './fixtures/ask.ts'
-import { startProxy } from './fixtures/proxy.ts'
+import { basic, startProxy } from './fixtures/proxy.ts'
+import { openRawConnection, statusOf } from './fixtures/raw-connection.ts'
 import { DIGEST, OTHER_DIGEST } from './fixtures/requests.ts'
 
-const { port, upstream, bearer } = await startProxy(t)
+const { port, auth, upstream, bearer } = await startProxy(t)
 const authorization = bearer([
   repositoryAccess('team/app', 'pull', 'push'),
   repositoryAccess('team/base', 'pull'),
@@ -115,3 +116,30 @@ for (const [what, malformed, code] of MALFORMED) {
     t.same(upstream.requests, [])
   })
 }
+
+t.test('a form is not waited for where its sender may not push', async (t) => {
+  const head = (authorization: string) =>
+    `POST ${uploads} HTTP/1.1\r\nHost: x\r\n${authorization}Content-Type: ${FORM}\r\nContent-Length: 100\r\n\r\n`
+  for (const [what, header, status] of [
+    ['no credentials', '', 401],
+    ['a bad token', 'Authorization: Bearer abc\r\n', 401],
+    ['a token that only pulls', `Authorization: ${bearer([repositoryAccess('team/app', 'pull')])}\r\n`, 401],
+  ] as const) {
+    const connection = await openRawConnection(port)
+    connection.write(head(header))
+    // Not a byte of the form was sent.
+    await connection.receives('}]}')
+    t.equal(statusOf(connection.received()), status, what)
+    connection.destroy()
+  }
+  t.same(upstream.requests, [])
+})
+
+t.test('a password is good for a mount that the form asks for', async (t) => {
+  const access = [repositoryAccess('team/app', 'pull', 'push'), repositoryAccess('team/base', 'pull')]
+  auth.accounts.set('alice', { password: 'pw', uid: 'uid-alice', gen: 1, access })
+  const headers = { 'content-type': FORM }
+  const body = `mount=${DIGEST}&${own}`
+  await ask(port, uploads, { method: 'POST', authorization: basic('alice', 'pw'), body, headers })
+  t.equal(upstream.requests.splice(0)[0]?.url, MOUNTED)
+})

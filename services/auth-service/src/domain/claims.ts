@@ -18,6 +18,8 @@ export interface ClaimsInput {
   readonly subject: { readonly sub: string; readonly uid?: string; readonly gen?: number }
   /** Null makes an identity token. */
   readonly access: readonly Access[] | null
+  /** Marks a token that is issued while the database is unavailable. */
+  readonly offline?: boolean
   /** Seconds since the epoch. */
   readonly now: number
   readonly lifeSeconds: number
@@ -28,7 +30,7 @@ export interface ClaimsInput {
 
 /** Puts together the claims of one token. */
 export function makeClaims(input: ClaimsInput): SignedClaims {
-  const { issuer, audience, subject, access, now, lifeSeconds, notAfter = Infinity, jti } = input
+  const { issuer, audience, subject, access, offline, now, lifeSeconds, notAfter = Infinity, jti } = input
   return {
     iss: issuer,
     ...subject,
@@ -38,5 +40,6 @@ export function makeClaims(input: ClaimsInput): SignedClaims {
     iat: now,
     jti,
     access,
+    ...(offline === true && { offline }),
   }
 }

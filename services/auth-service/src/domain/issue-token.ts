@@ -41,16 +41,34 @@ export interface TokenIssuerOptions {
   readonly now: () => number
 }
 
+/**
+ * The longest life of a token that is issued while the database is unavailable, in seconds. Clients use a token until it
+ * expires, so this is how long a push may still be refused after the database is back. Docker never assumes less than 60,
+ * and retries a layer for 75 seconds: its last attempt brings a new token.
+ * Source: distribution, registry/client/auth/session.go, `minimumTokenLifetimeSeconds`; moby, distribution/xfer/upload.go.
+ */
+const OFFLINE_LIFE_SECONDS = 60
+
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   const { issuer, audience, lifeSeconds, sign, findGlobal } = options
   const issue = async (
     subject: { sub: string; uid?: string; gen?: number },
     access: readonly Access[] | null,
-    notAfter?: number,
+    { notAfter, offline = false }: Pick<AccountTokenRequest, 'notAfter' | 'offline'> = {},
   ): Promise<IssuedToken> => {
     const now = Math.floor(options.now() / 1000)
-    const jti = randomUUID()
-    const claims = makeClaims({ issuer, audience, subject, access, now, lifeSeconds, notAfter, jti })
+    const life = offline ? Math.min(lifeSeconds, OFFLINE_LIFE_SECONDS) : lifeSeconds
+    const claims = makeClaims({
+      issuer,
+      audience,
+      subject,
+      access,
+      offline,
+      now,
+      lifeSeconds: life,
+      notAfter,
+      jti: randomUUID(),
+    })
     const issuedAt = new Date(now * 1000).toISOString()
     return { token: await sign(claims), expiresIn: claims.exp - now, issuedAt, access }
   }
@@ -61,7 +79,8 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       const granted = scopes && grant(account, scopes, globals)
       // Never an identity token then: it would speak for the whole account, and outlive the outage.
       const access = offline ? onlyPull(granted ?? []) : granted
-      return issue({ sub: account.username, uid: account.id, gen: account.generation }, access, notAfter)
+      const subject = { sub: account.username, uid: account.id, gen: account.generation }
+      return issue(subject, access, { notAfter, offline })
     },
     forService: (name, access) => issue({ sub: `service:${name}` }, access),
   }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Access } from '@registry-manager/oci'
 import {
@@ -72,11 +73,26 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     },
   )
 
-  app.get('/internal/revocations', { schema: { response: { 200: Revocations } } }, async () => {
-    const accounts = revocations.current()
-    if (accounts === undefined) throw unavailable('the revocations were not read yet', 1)
-    return { accounts: Object.fromEntries(accounts) }
-  })
+  // Every consumer asks each second, and it seldom changes.
+  app.get(
+    '/internal/revocations',
+    { schema: { response: { 200: Revocations, 304: Type.Null() } } },
+    async (request, reply) => {
+      const accounts = revocations.current()
+      if (accounts === undefined) throw unavailable('the revocations were not read yet', 1)
+      const etag = etagOf(accounts)
+      reply.header('etag', etag)
+      // The one form of If-None-Match that our services send. RFC 9110 §13.1.2
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send(null)
+      return { accounts: Object.fromEntries(accounts) }
+    },
+  )
+}
+
+/** The same on every replica that has read the same, in whatever order. */
+function etagOf(accounts: ReadonlyMap<string, number>): string {
+  const entries = [...accounts].map(([id, generation]) => `${id} ${generation}`).toSorted()
+  return `"${createHash('sha256').update(entries.join('\n')).digest('base64url')}"`
 }
 
 function notThere(): ProblemError {

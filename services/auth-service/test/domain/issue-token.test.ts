@@ -41,6 +41,20 @@ t.test('while the database is away, tokens only pull', async (t) => {
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
+t.test(
+  'a token that is issued while the database is unavailable says so, and lives for a minute',
+  async (t) => {
+    const scopes = [scope('team/app', 'pull', 'push')]
+    const offline = await issuer.forAccount({ account, scopes, offline: true })
+    t.equal(claimsOf(offline).offline, true)
+    t.equal(offline.expiresIn, 60)
+    const early = await issuer.forAccount({ account, scopes, offline: true, notAfter: 1_700_000_010 })
+    t.equal(early.expiresIn, 10, 'what a token must not outlive still shortens it')
+    const usual = await issuer.forAccount({ account, scopes })
+    t.notOk('offline' in claimsOf(usual), 'other tokens have no such claim')
+  },
+)
+
 t.test('while the database is away, nobody gets an identity token', async (t) => {
   t.strictSame((await issuer.forAccount({ account, scopes: null, offline: true })).access, [])
 })

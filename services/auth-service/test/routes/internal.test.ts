@@ -103,6 +103,28 @@ t.test('a revocation is told within seconds', async (t) => {
   t.equal(await told(), 2)
 })
 
+t.test('revocations that have not changed since are not sent again', async (t) => {
+  const ask = (etag: string) =>
+    askInternal({
+      url: '/internal/revocations',
+      bearer: SERVICE_CREDENTIAL,
+      headers: { 'if-none-match': etag },
+    })
+  const { etag } = (await get('/internal/revocations')).headers
+  t.match(etag, /^"[\w-]+"$/)
+  const unchanged = await ask(String(etag))
+  t.equal(unchanged.statusCode, 304)
+  t.equal(unchanged.body, '')
+  t.equal((await ask('"another"')).statusCode, 200)
+  await users.endSessions('alice')
+  for (let attempt = 0; attempt < 50 && (await ask(String(etag))).statusCode === 304; attempt += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  const changed = await ask(String(etag))
+  t.equal(changed.statusCode, 200)
+  t.not(changed.headers.etag, etag)
+})
+
 const BAD: readonly (readonly [url: string, body: unknown])[] = [
   ['service-tokens', {}],
   ['service-tokens', { service: 'image-manager' }],

@@ -18,9 +18,9 @@ export async function findRequester(options: RequesterOptions, request: FastifyR
   const found = await gate.authenticate(credentials, request.ip, null)
   switch (found.outcome) {
     case 'caller': {
-      // A password makes an identity token, but for while the database is away.
-      if (credentials.kind === 'basic' && found.caller.access !== null)
-        throw unavailable('the database is not answering')
+      // Such a token carries less than its account may do. A password yields an identity token at all other times.
+      if (found.caller.offline === true || (credentials.kind === 'basic' && found.caller.access !== null))
+        throw unavailable('the token was issued while the database was unavailable; retry with a new one')
       const account = await findAccount(found.caller.uid)
       if (account !== undefined) return { account, access: found.caller.access }
       break

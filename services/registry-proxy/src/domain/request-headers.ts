@@ -1,27 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RegistryRequest } from '@registry-manager/oci'
+import { blobRange } from './blob-range.ts'
+import { manifestAccept } from './manifest-accept.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 
-/** What of a client's request goes to the registry. Headers that could speak for us are simply not among them. */
-const PASSED_ON = [
-  'accept',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'range',
-  'user-agent',
-]
+/**
+ * The headers of a client's request that the registry gets. Headers that could speak for us are simply not among them;
+ * Accept and Range are rewritten below.
+ */
+const PASSED_ON = ['accept', 'if-match', 'if-modified-since', 'if-none-match', 'user-agent']
 const PASSED_ON_WITH_BODY = ['content-length', 'content-range', 'content-type']
-
-/** Every type of manifest that a registry may hold. Source: OCI image-spec 1.1; Docker image manifest v2.2. */
-const MANIFEST_TYPES = [
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.oci.artifact.manifest.v1+json',
-]
 
 /** The headers of the request to the registry. `host` is the registry's own. */
 export function toRequestHeaders(
@@ -38,11 +26,15 @@ export function toRequestHeaders(
   }
   // distribution reads parameters from a form body, where they win over the query that was decided on.
   if (body === 'stream') passed['content-type'] = 'application/octet-stream'
-  if (request.kind === 'manifest') passed['accept'] = acceptedManifests(headers.accept)
+  if (request.kind === 'manifest') passed['accept'] = manifestAccept(headers.accept)
+  if (request.kind === 'blob') Object.assign(passed, toRangeHeaders(request.method, headers))
   return passed
 }
 
-/** An Accept that names no type of manifest (curl's, a browser's) means any: the type that was pushed. */
-function acceptedManifests(accept = ''): string {
-  return MANIFEST_TYPES.some((type) => accept.includes(type)) ? accept : MANIFEST_TYPES.join(', ')
+/** Only blobs have ranges; If-Range means nothing without one (RFC 9110 §13.1.5). */
+function toRangeHeaders(method: string, headers: IncomingHttpHeaders): Record<string, string> {
+  const range = blobRange(method, headers.range)
+  if (range === undefined) return {}
+  const ifRange = headers['if-range']
+  return typeof ifRange === 'string' ? { range, 'if-range': ifRange } : { range }
 }

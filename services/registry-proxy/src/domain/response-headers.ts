@@ -43,6 +43,11 @@ export function toResponseHeaders(headers: Headers, context: AnswerContext) {
     const value = headers[name]
     if (value !== undefined) passed[name] = value
   }
+  // What may be read depends on who asks, and distribution lets caches that are shared keep blobs. RFC 9111 §5.2.2.7
+  const cacheControl = passed['cache-control']
+  if (typeof cacheControl === 'string' && !/\b(?:private|no-store)\b/.test(cacheControl)) {
+    passed['cache-control'] = `private, ${cacheControl}`
+  }
   const digest = digestOf(context.asked)
   if (digest !== undefined && 'docker-content-digest' in passed) passed['docker-content-digest'] = digest
   const { location } = headers

@@ -3,6 +3,8 @@ import httpProxy from '@fastify/http-proxy'
 import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '@registry-manager/service-kit'
+import type { ByteBudget } from '../domain/byte-budget.ts'
+import { createByteBudget } from '../domain/byte-budget.ts'
 import { toRequestHeaders } from '../domain/request-headers.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
 import type { UpstreamRequest } from '../domain/upstream-request.ts'
@@ -29,6 +31,24 @@ const CARRIAGE = 'carriage'
 
 /** A manifest is at most this long. Source: distribution, `maxManifestBodySize`. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+/**
+ * How many bytes of manifests may be in memory. Each is there about three times over: read, sent to image-manager, sent to
+ * the registry. So 32 MiB keep the process below 300 MiB; an account has half of it at most. Requests that wait are not read,
+ * which holds their clients back. Those that cannot wait are answered 429.
+ */
+const MANIFEST_BUDGET = {
+  total: 32 * 1024 * 1024,
+  perAccount: 16 * 1024 * 1024,
+  waiting: 512,
+  waitingPerAccount: 128,
+  waitMs: 20_000,
+}
+
+const TOO_MANY_MANIFESTS: RegistryError = {
+  code: 'TOOMANYREQUESTS',
+  message: 'too many manifests are being pushed at once; retry shortly',
+}
 
 export const MANIFEST_TOO_LONG: RegistryError = {
   code: 'MANIFEST_INVALID',
@@ -59,6 +79,7 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
 export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
   const { registryUrl, uploadSecret } = options
   const registry = new URL(registryUrl)
+  const budget = createByteBudget(MANIFEST_BUDGET)
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
   // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
@@ -104,11 +125,33 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
       if (upstream.body === 'stream') return reply.from(upstream.path, replyOptions)
       if (upstream.body === 'none')
         return reply.from(upstream.path, { ...replyOptions, ...withoutBody(request) })
-      const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
-      if (body === undefined) return refuse(request as never, reply as never, MANIFEST_TOO_LONG)
-      return pushManifest(options, carriageOf(request), body, request as never, reply as never)
+      return carryManifest(options, budget, carriageOf(request), request as never, reply as never)
     },
   })
+}
+
+/** Reads a manifest and pushes it, once there is room for it in memory. */
+async function carryManifest(
+  options: CarryOptions,
+  budget: ByteBudget,
+  carriage: Carriage,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  // A body in chunks may turn out as long as is permitted.
+  const bytes = Number(request.headers['content-length'] ?? MAX_MANIFEST_BYTES)
+  const release = await budget.take(carriage.caller.uid, bytes)
+  if (release === undefined) {
+    reply.header('retry-after', 5)
+    return refuse(request, reply, TOO_MANY_MANIFESTS)
+  }
+  try {
+    const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
+    if (body === undefined) return await refuse(request, reply, MANIFEST_TOO_LONG)
+    return await pushManifest(options, carriage, body, request, reply)
+  } finally {
+    release()
+  }
 }
 
 function withoutBody({ method }: { method: string }) {

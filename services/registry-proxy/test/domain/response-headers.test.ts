@@ -30,7 +30,15 @@ const PASSED_ON = {
   'retry-after': '3',
 }
 
-t.test('what belongs to the registry API is passed on', async (t) => t.same(toHeaders(PASSED_ON), PASSED_ON))
+t.test(
+  'headers of the registry API are passed on, and caches that are shared may not keep the answer',
+  async (t) => {
+    t.same(toHeaders(PASSED_ON), { ...PASSED_ON, 'cache-control': 'private, max-age=31536000' })
+    for (const cacheControl of ['private', 'no-store', 'max-age=1, private']) {
+      t.same(toHeaders({ 'cache-control': cacheControl }), { 'cache-control': cacheControl })
+    }
+  },
+)
 
 t.test('everything else stays here', async (t) => {
   const others = {

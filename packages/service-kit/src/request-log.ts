@@ -1,0 +1,28 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LogController } from 'fastify'
+
+/** Requests that services and probes make over and over: the revocation poll alone is one a second from each consumer. */
+const POLLED = /^\/(?:internal\/revocations|livez|readyz|metrics)(?:\?|$)/
+
+/** Logs requests as Fastify does, but those that are polled at debug level, unless they fail. */
+export class RequestLog extends LogController {
+  override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
+    if (!isPolled(request)) return super.incomingRequest(request, reply)
+    request.log.debug({ req: request }, 'incoming request')
+  }
+
+  override requestCompleted(
+    error: Error | null | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): void {
+    if (error != null || !isPolled(request)) return super.requestCompleted(error, request, reply)
+    const level = reply.statusCode >= 500 ? 'info' : 'debug'
+    // With the request, whose own line is not written at the default level.
+    reply.log[level]({ req: request, res: reply, responseTime: reply.elapsedTime }, 'request completed')
+  }
+}
+
+function isPolled({ url }: FastifyRequest): boolean {
+  return POLLED.test(url)
+}

@@ -1,0 +1,34 @@
+import t from 'tap'
+import { createMetrics } from '../src/metrics.ts'
+import { createServer } from '../src/server.ts'
+
+const POLLED = ['/internal/revocations', '/internal/revocations?since=1', '/livez', '/readyz', '/metrics']
+
+/** The lines that a server writes at this level for a request to each path; `/readyz` fails. */
+async function linesOf(logLevel: string, paths: readonly string[]) {
+  const lines: string[] = []
+  const logStream = { write: (line: string) => void lines.push(line) }
+  const app = createServer({ name: 'test', logLevel, metrics: createMetrics('test'), logStream })
+  t.teardown(() => app.close())
+  app.get('/readyz', async (_request, reply) => reply.code(503).send('no'))
+  app.get('/*', async () => 'good')
+  for (const path of paths) await app.inject(path)
+  return lines.map((line) => JSON.parse(line))
+}
+
+t.test('requests that are polled write nothing at the default level, unless they fail', async (t) => {
+  const succeeding = POLLED.filter((path) => path !== '/readyz')
+  t.same(await linesOf('info', succeeding), [])
+  const [line, ...more] = await linesOf('info', ['/readyz'])
+  t.match(line, { level: 30, req: { path: '/readyz' }, res: { statusCode: 503 }, msg: 'request completed' })
+  t.same(more, [])
+})
+
+t.test('requests that are polled are logged at debug level', async (t) => {
+  t.equal((await linesOf('debug', POLLED)).length, 2 * POLLED.length)
+})
+
+t.test('every other request is logged at the default level', async (t) => {
+  const paths = ['/', '/internal/catalog', '/internal/revocationsx', '/livez/x', '/v2/livez']
+  t.equal((await linesOf('info', paths)).length, 2 * paths.length)
+})

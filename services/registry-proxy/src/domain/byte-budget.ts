@@ -1,0 +1,88 @@
+/** How much may be in memory at a time, and how long requests wait for it. */
+export interface ByteBudgetLimits {
+  /** Bytes of all requests together. */
+  readonly total: number
+  /** Bytes of one account's requests together. */
+  readonly perAccount: number
+  /** Requests that may wait, of all accounts and of one. */
+  readonly waiting: number
+  readonly waitingPerAccount: number
+  /** How long a request waits, in milliseconds. */
+  readonly waitMs: number
+}
+
+export interface ByteBudget {
+  /**
+   * Takes bytes of the budget, after waiting where there are not enough. Answers what gives them back, to be called once;
+   * undefined when too many requests wait already, or when it took too long.
+   */
+  take(account: string, bytes: number): Promise<(() => void) | undefined>
+}
+
+interface Waiter {
+  readonly account: string
+  readonly bytes: number
+  start(): void
+}
+
+/**
+ * Bounds the bytes that requests hold in memory, over all accounts and for each. Requests wait in the order in which they
+ * came, but an account at its own limit does not hold up the others.
+ */
+export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
+  const held = new Map<string, number>()
+  const waiters = new Set<Waiter>()
+  let total = 0
+
+  const fits = (account: string, bytes: number) =>
+    total + bytes <= limits.total && (held.get(account) ?? 0) + bytes <= limits.perAccount
+
+  const hold = (account: string, bytes: number) => {
+    total += bytes
+    const left = (held.get(account) ?? 0) + bytes
+    if (left > 0) held.set(account, left)
+    else held.delete(account)
+  }
+
+  const startWaiters = () => {
+    for (const waiter of waiters) {
+      if (total >= limits.total) return
+      if (!fits(waiter.account, waiter.bytes)) continue
+      waiters.delete(waiter)
+      waiter.start()
+    }
+  }
+
+  const holdUntilReleased = (account: string, bytes: number) => {
+    hold(account, bytes)
+    return () => {
+      hold(account, -bytes)
+      startWaiters()
+    }
+  }
+
+  return {
+    take(account, bytes) {
+      const ownWaiters = [...waiters].filter((waiter) => waiter.account === account).length
+      if (ownWaiters === 0 && fits(account, bytes)) return Promise.resolve(holdUntilReleased(account, bytes))
+      if (waiters.size >= limits.waiting || ownWaiters >= limits.waitingPerAccount) {
+        return Promise.resolve(undefined)
+      }
+      return new Promise((resolve) => {
+        const waiter: Waiter = {
+          account,
+          bytes,
+          start: () => {
+            clearTimeout(timer)
+            resolve(holdUntilReleased(account, bytes))
+          },
+        }
+        const timer = setTimeout(() => {
+          waiters.delete(waiter)
+          resolve(undefined)
+        }, limits.waitMs)
+        waiters.add(waiter)
+      })
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import { createByteBudget } from '../../src/domain/byte-budget.ts'
+
+const LIMITS = { total: 10, perAccount: 6, waiting: 4, waitingPerAccount: 2, waitMs: 5000 }
+
+/** What became of a request by now: `held`, `waiting` or `refused`; and what gives its bytes back. */
+async function follow(taken: Promise<(() => void) | undefined>) {
+  const state = { now: 'waiting', release: () => {} }
+  const settle = async () => {
+    const release = await taken
+    state.now = release === undefined ? 'refused' : 'held'
+    state.release = release ?? state.release
+  }
+  void settle()
+  await nextTurn()
+  return state
+}
+
+t.test('an account gets its own limit, and all accounts together the total', async (t) => {
+  const budget = createByteBudget(LIMITS)
+  const first = await follow(budget.take('alice', 6))
+  const beyondOwn = await follow(budget.take('alice', 1))
+  const other = await follow(budget.take('bob', 4))
+  const beyondTotal = await follow(budget.take('carol', 1))
+  t.same(
+    [first, beyondOwn, other, beyondTotal].map(({ now }) => now),
+    ['held', 'waiting', 'held', 'waiting'],
+  )
+
+  other.release()
+  await nextTurn()
+  t.same([beyondOwn.now, beyondTotal.now], ['waiting', 'held'], 'the account at its limit holds nobody up')
+  first.release()
+  await nextTurn()
+  t.equal(beyondOwn.now, 'held')
+})
+
+t.test("an account's requests start in the order in which they came", async (t) => {
+  const budget = createByteBudget(LIMITS)
+  const first = await follow(budget.take('alice', 4))
+  const large = await follow(budget.take('alice', 5))
+  const small = await follow(budget.take('alice', 1))
+  t.same([large.now, small.now], ['waiting', 'waiting'], 'a small one does not overtake')
+  first.release()
+  await nextTurn()
+  t.same([large.now, small.now], ['held', 'held'])
+})
+
+t.test('a request is refused when too many wait already, of its account or in all', async (t) => {
+  const budget = createByteBudget(LIMITS)
+  const holders = [await follow(budget.take('alice', 6)), await follow(budget.take('bob', 4))]
+  const waiting = []
+  for (const account of ['alice', 'alice', 'bob', 'carol'])
+    waiting.push(await follow(budget.take(account, 1)))
+  t.same(
+    waiting.map(({ now }) => now),
+    Array(4).fill('waiting'),
+  )
+  t.equal((await follow(budget.take('alice', 1))).now, 'refused')
+  t.equal((await follow(budget.take('dave', 1))).now, 'refused')
+  for (const { release } of holders) release()
+  await nextTurn()
+  t.same(
+    waiting.map(({ now }) => now),
+    Array(4).fill('held'),
+    'those that wait are not affected',
+  )
+})
+
+t.test('a request that waited too long is refused, and takes nothing later', async (t) => {
+  const budget = createByteBudget({ ...LIMITS, waitMs: 10 })
+  const first = await budget.take('alice', 6)
+  t.equal(await budget.take('alice', 6), undefined)
+  first?.()
+  t.ok(await budget.take('alice', 6), 'all bytes are there again')
+})

@@ -1,0 +1,44 @@
+import { PassThrough, Readable } from 'node:stream'
+import type { Problem } from '@registry-manager/service-kit'
+import { ProblemError } from '@registry-manager/service-kit'
+import t from 'tap'
+import { readWhole } from '../src/routes/read-whole.ts'
+
+async function problemOf(reading: Promise<unknown>): Promise<Problem | undefined> {
+  const error = await reading.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+  return error instanceof ProblemError ? error.problem : undefined
+}
+
+t.test('a body is read to its end', async (t) => {
+  const body = await readWhole(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3)
+  t.equal(body?.toString(), 'abc')
+  t.equal((await readWhole(Readable.from([]), 3))?.length, 0)
+})
+
+t.test('a body that is too long is not read to its end, and can be', async (t) => {
+  const source = new PassThrough()
+  source.write('abcd')
+  t.equal(await readWhole(source, 3), undefined)
+  source.end('e')
+  source.resume()
+  await new Promise((resolve) => source.once('end', resolve))
+  t.notOk(source.errored)
+})
+
+t.test('a body that is cut off is 400', async (t) => {
+  const source = new PassThrough()
+  const read = readWhole(source, 3)
+  source.destroy(new Error('aborted'))
+  t.match(await problemOf(read), { status: 400, detail: 'the body was cut off' })
+})
+
+t.test('a body that does not come in time is 408, and the connection is closed', async (t) => {
+  const source = new PassThrough()
+  source.write('a')
+  const headers = { connection: 'close' }
+  t.match(await problemOf(readWhole(source, 3, 20)), { status: 408, headers })
+  source.destroy()
+})
