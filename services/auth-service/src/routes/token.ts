@@ -114,7 +114,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     if (grant?.type === 'refresh_token') {
       const { refreshToken } = grant
       return {
-        ...holderOrProblem(await signIn.withRefreshToken(refreshToken, service), realm),
+        ...holderOrProblem(await signIn.withRefreshToken(refreshToken, service, request.ip), realm),
         refreshToken,
       }
     }
