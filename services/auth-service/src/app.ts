@@ -13,6 +13,7 @@ import {
 } from '@registry-manager/service-kit'
 import { createDirectory } from './adapters/create-directory.ts'
 import { createGlobalRepositories } from './adapters/global-repositories.ts'
+import { createHousekeeping } from './adapters/housekeeping.ts'
 import { createKnownAddresses } from './adapters/known-addresses.ts'
 import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
@@ -137,6 +138,7 @@ export async function createAuthService(
   observeTokens(metrics, registryTokens.tokens, now)
 
   const internalApp = createServer(server)
+  const housekeeping = createHousekeeping({ db, now, metrics, log: internalApp.log })
   const watch = watchSigningKeys(keys, (err) =>
     internalApp.log.error({ err }, 'the signing keys cannot be read'),
   )
@@ -154,10 +156,12 @@ export async function createAuthService(
   internalApp.addHook('onReady', revocations.start)
   internalApp.addHook('onReady', async () => registryTokens.uses.start())
   internalApp.addHook('onReady', async () => addresses.start())
+  internalApp.addHook('onReady', async () => housekeeping.start())
   internalApp.addHook('onReady', async () => directory?.start())
   // Before anything is closed: the database is still there.
   internalApp.addHook('preClose', registryTokens.uses.stop)
   internalApp.addHook('preClose', addresses.stop)
+  internalApp.addHook('preClose', housekeeping.stop)
   internalApp.addHook('onClose', async () => {
     directory?.stop()
     revocations.stop()

@@ -16,6 +16,9 @@ const WRITE_MS = 5000
 /** Noted at once at most; the rest is noted at the next sign-in. */
 const MAX_NOTED = 10_000
 
+/** Addresses of one account that are kept, the last ones. */
+const MAX_PER_ACCOUNT = 500
+
 /** Addresses in Postgres, written every few seconds for all accounts at once: no sign-in waits for that. */
 export function createKnownAddresses(
   db: Database,
@@ -29,20 +32,31 @@ export function createKnownAddresses(
     if (noted.size === 0) return
     const writing = noted
     noted = new Map()
+    const given = JSON.stringify([...writing.values()])
     // Joined with the accounts: one that was deleted since must not keep the others from being written.
-    await sql`
+    const insert = sql`
       insert into known_addresses (account_id, address, seen_at)
       select accounts.id, noted.address, max(noted.at)
-      from jsonb_to_recordset(${JSON.stringify([...writing.values()])}::jsonb)
+      from jsonb_to_recordset(${given}::jsonb)
         as noted (id uuid, address text, at timestamptz)
       join accounts on accounts.id = noted.id
       group by 1, 2 order by 1, 2
       on conflict (account_id, address) do update set seen_at = excluded.seen_at`
-      .execute(db)
-      .catch((error: unknown) => {
-        noted = new Map([...writing, ...noted].slice(0, MAX_NOTED))
-        onError(error)
-      })
+    const trim = sql`
+      delete from known_addresses using (
+        select account_id, address, row_number() over (partition by account_id order by seen_at desc) as place
+        from known_addresses
+        where account_id in (select id from jsonb_to_recordset(${given}::jsonb) as noted (id uuid))
+      ) placed
+      where place > ${MAX_PER_ACCOUNT}
+        and known_addresses.account_id = placed.account_id and known_addresses.address = placed.address`
+    try {
+      await insert.execute(db)
+      await trim.execute(db)
+    } catch (error) {
+      noted = new Map([...writing, ...noted].slice(0, MAX_NOTED))
+      onError(error)
+    }
   }
   const run = async () => {
     await writeAll()

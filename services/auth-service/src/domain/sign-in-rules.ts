@@ -4,11 +4,11 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 
 /**
- * Failed sign-ins of one account, over all addresses. containerd and BuildKit try one wrong password twice, so ten are
- * five mistakes. Then a second, two, four, and so on to a quarter of an hour: about a hundred guesses a day.
+ * Failed sign-ins of one account, over all addresses. containerd and BuildKit try one wrong password twice, so twenty
+ * are ten mistakes. Then a second, two, four, and so on to a quarter of an hour: about a hundred guesses a day.
  */
 export const ACCOUNT_RULE: FailureRule = {
-  free: 10,
+  free: 20,
   baseMs: SECOND,
   maxMs: 15 * MINUTE,
   drainMs: 15 * MINUTE,
