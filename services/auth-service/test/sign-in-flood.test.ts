@@ -10,8 +10,8 @@ import { CREDENTIAL, startReplicas } from './fixtures/replicas.ts'
 const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 8)
 const [CONNECTIONS, PER_SECOND] = [450, 100]
 const SIGN_INS_PER_SECOND = 4
-/** The aim is one second; a machine that runs other tests beside this one is slower. */
-const MAX_MS = 3000
+/** The aim is one second. A machine that runs other tests is slower: so much slower than without a flood it may be. */
+const [MAX_MS, MAX_RATIO] = [3000, 4]
 const ATTACKER = '192.0.2.66'
 
 const stranger = (at: number) => `198.51.${100 + Math.floor(at / 250)}.${at % 250}`
@@ -21,12 +21,27 @@ const statusesOf = (answers: readonly SignInAnswer[]) => {
   return counts
 }
 
+/** In milliseconds, the shortest first. */
+const timesOf = (answers: readonly SignInAnswer[]) =>
+  answers.map(({ milliseconds }) => milliseconds).toSorted((one, other) => one - other)
+const formatTimes = (times: readonly number[]) =>
+  `${times.length}, median ${Math.round(times[times.length >> 1] ?? 0)} ms, worst ${Math.round(times.at(-1) ?? 0)} ms`
+
 t.test('a flood of invented names from one address delays no sign-in of others', async (t) => {
   const service = await startReplicas(t, 1)
   if (service === undefined) return
   const { signIn } = service
   const people = Array.from({ length: SECONDS * SIGN_INS_PER_SECOND }, (_, at) => `person-${at}`)
-  await service.createUsers([...people, 'neighbour', 'stranger'])
+  const early = Array.from({ length: 3 * SIGN_INS_PER_SECOND }, (_, at) => `early-${at}`)
+  await service.createUsers([...people, ...early, 'neighbour'])
+  const signInEach = (names: readonly string[], firstAddress: number) =>
+    Promise.all(
+      names.map(async (name, at) => {
+        await sleep((at * 1000) / SIGN_INS_PER_SECOND)
+        return signIn(stranger(firstAddress + at), name)
+      }),
+    )
+  const quiet = timesOf(await signInEach(early, 0))
   t.equal((await signIn(ATTACKER, 'neighbour')).status, 200, 'somebody behind the same address is known')
 
   const end = Date.now() + SECONDS * 1000
@@ -39,23 +54,18 @@ t.test('a flood of invented names from one address delays no sign-in of others',
     }
   }
   const flooding = Promise.all(Array.from({ length: CONNECTIONS }, (_, number) => connection(number)))
-  const answers = await Promise.all(
-    people.map(async (name, at) => {
-      await sleep((at * 1000) / SIGN_INS_PER_SECOND)
-      return signIn(stranger(at), name)
-    }),
-  )
+  const answers = await signInEach(people, 250)
   const neighbour = await signIn(ATTACKER, 'neighbour')
   await flooding
 
-  const times = answers.map(({ milliseconds }) => milliseconds).toSorted((one, other) => one - other)
-  const worst = times.at(-1) ?? 0
+  const times = timesOf(answers)
   t.comment(
     `${flood.length} requests in ${SECONDS} s: ${JSON.stringify(statusesOf(flood))};`,
-    `${answers.length} first sign-ins: median ${Math.round(times[times.length >> 1] ?? 0)} ms, worst ${Math.round(worst)} ms`,
+    `first sign-ins: ${formatTimes(times)}; without the flood: ${formatTimes(quiet)}`,
   )
   t.same(statusesOf(answers), { 200: people.length }, 'every correct first sign-in is answered with a token')
-  t.ok(worst < MAX_MS, `the slowest took ${Math.round(worst)} ms`)
+  const [worst = 0, usual = 0] = [times.at(-1), quiet.at(-1)]
+  t.ok(worst < Math.max(MAX_MS, MAX_RATIO * usual), `the slowest took ${Math.round(worst)} ms`)
   t.equal(neighbour.status, 200, 'known credentials pass behind the limited address')
   const { 401: wrong = 0, 429: limited = 0 } = statusesOf(flood)
   t.equal(wrong + limited, flood.length, 'the flood is refused and limited')

@@ -40,8 +40,6 @@ export interface SignInLimits<Result> {
     accountId: string | undefined,
     credentials: { readonly id: string; judge(): Promise<Result | undefined> },
   ): Promise<{ readonly result: Result } | Refusal>
-  /** Counts a password that turned out wrong without having been judged by `judge`. */
-  countFailure(who: Attempting): Promise<void>
   /** Counts an attempt that cannot be judged, as the database is away; answers the seconds for which that is limited. */
   countUnjudged(who: Attempting): number
   noteSuccess(who: Attempting, accountId: string): void
@@ -61,7 +59,7 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
   const whileAway = createAttemptLimits<Result>({ ...failures, find: unjudged.find }, now)
 
   const ofAccount = ({ username }: Attempting): Counted => ({
-    key: `account ${username}`,
+    key: keyOf('account', username),
     rule: ACCOUNT_RULE,
   })
   const ofAddress = ({ client }: Pick<Attempting, 'client'>): Counted => ({
@@ -107,11 +105,6 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
       if (attempted.result !== undefined) return { result: attempted.result }
       known.countGuess(who.username, who.client)
       return REFUSED
-    },
-
-    async countFailure(who) {
-      known.countGuess(who.username, who.client)
-      await failures.add(countsOf(who, limitsOf(who)))
     },
 
     countUnjudged(who) {
