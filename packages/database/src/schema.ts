@@ -80,6 +80,24 @@ export interface RefreshTokensTable {
   used_at: Timestamp
 }
 
+/** Failed sign-ins of an account or from an address, as a bucket that empties by itself. */
+export interface SignInFailuresTable {
+  /** HMAC-SHA-256 of what is counted. */
+  key: Buffer
+  /** When the last one was. */
+  failed_at: Timestamp
+  /** When the bucket is empty again; the row is deleted after that. */
+  clears_at: Timestamp
+}
+
+/** An address (for IPv6 a /64 network) from which an account has signed in. */
+export interface KnownAddressesTable {
+  account_id: string
+  address: string
+  /** Written at most once a day. */
+  seen_at: Timestamp
+}
+
 export interface RepositoriesTable {
   id: Generated<string>
   name: string
@@ -166,6 +184,8 @@ export interface Schema {
   installation: InstallationTable
   revocations: RevocationsTable
   refresh_tokens: RefreshTokensTable
+  sign_in_failures: SignInFailuresTable
+  known_addresses: KnownAddressesTable
   repositories: RepositoriesTable
   manifests: ManifestsTable
   tags: TagsTable

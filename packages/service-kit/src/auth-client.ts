@@ -27,9 +27,10 @@ const MARGIN_SECONDS = 15
 export function createAuthClient(authService: ServiceClient, service: string, now: () => number): AuthClient {
   const cache = createTokenCache({ now, maxEntries: 10_000 })
   const key = randomBytes(32)
-  const exchangeKey = ({ username, password }: BasicCredentials, access: readonly Access[] | null) =>
+  // With the address: a cache for all addresses would tell one that guesses which password is in use.
+  const exchangeKey = ({ username, password, address }: BasicCredentials, access: readonly Access[] | null) =>
     createHmac('sha256', key)
-      .update(JSON.stringify([username, password, access && formatScope(access)]))
+      .update(JSON.stringify([username, password, address, access && formatScope(access)]))
       .digest('base64')
 
   return {

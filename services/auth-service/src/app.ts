@@ -13,9 +13,12 @@ import {
 } from '@registry-manager/service-kit'
 import { createDirectory } from './adapters/create-directory.ts'
 import { createGlobalRepositories } from './adapters/global-repositories.ts'
+import { createHousekeeping } from './adapters/housekeeping.ts'
+import { createKnownAddresses } from './adapters/known-addresses.ts'
 import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
 import { createRevocationSnapshot } from './adapters/revocation-snapshot.ts'
+import { createSharedFailures } from './adapters/shared-failures.ts'
 import type { SigningKeys } from './adapters/signing-keys.ts'
 import { observeTokens } from './adapters/token-metrics.ts'
 import { watchSigningKeys } from './adapters/watch-signing-keys.ts'
@@ -23,9 +26,11 @@ import { createUsersStore } from './adapters/users-store.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { createEnrolment } from './domain/directory-enrolment.ts'
 import { DirectoryAway } from './domain/directory.ts'
+import type { StoredAccount } from './domain/account.ts'
 import { createTokenIssuer } from './domain/issue-token.ts'
-import { createSignIn } from './domain/sign-in.ts'
-import { createThrottle } from './domain/throttle.ts'
+import { KNOWN_MS, createSignIn } from './domain/sign-in.ts'
+import { createFailureMemory } from './domain/failure-memory.ts'
+import { createSignInLimits } from './domain/sign-in-limits.ts'
 import { createVerifiedMemory } from './domain/verified-memory.ts'
 import { createRegistryTokens } from './registry-tokens.ts'
 import { containerRegistries } from './routes/container-registries.ts'
@@ -63,6 +68,11 @@ export async function createAuthService(
       now,
       log: (level, details, message) => internalApp.log[level](details, message),
     })
+  const addresses = createKnownAddresses(db, now, (err) =>
+    internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
+  )
+  const failures = createSharedFailures(db, createFailureMemory(now, 50_000), config.serviceCredential, now)
+  const limits = createSignInLimits<StoredAccount>({ failures, addresses, now })
   const people = createSignIn({
     directory: directory?.signIn,
     findAccount: usersStore.findByUsername,
@@ -77,16 +87,18 @@ export async function createAuthService(
     memory: createVerifiedMemory({
       key: randomBytes(32),
       now,
-      maxAgeMs: offlineGraceSeconds * 1000,
+      maxAgeMs: Math.max(KNOWN_MS, offlineGraceSeconds * 1000),
       maxEntries: 50_000,
     }),
-    throttle: createThrottle({ now, maxFailures: 20, windowMs: 60_000, maxKeys: 50_000 }),
+    offlineMs: offlineGraceSeconds * 1000,
+    limits,
   })
   const registryTokens = createRegistryTokens(config, {
     db,
     now,
     revocations,
     issuedLastsMs: windowMs,
+    refuse: limits.refuseToken,
     onError: (err) => internalApp.log.warn({ err }, 'when registry tokens were used is not written down yet'),
   })
   const signIn = registryTokens.beside(people)
@@ -126,6 +138,7 @@ export async function createAuthService(
   observeTokens(metrics, registryTokens.tokens, now)
 
   const internalApp = createServer(server)
+  const housekeeping = createHousekeeping({ db, now, metrics, log: internalApp.log })
   const watch = watchSigningKeys(keys, (err) =>
     internalApp.log.error({ err }, 'the signing keys cannot be read'),
   )
@@ -142,9 +155,13 @@ export async function createAuthService(
   })
   internalApp.addHook('onReady', revocations.start)
   internalApp.addHook('onReady', async () => registryTokens.uses.start())
+  internalApp.addHook('onReady', async () => addresses.start())
+  internalApp.addHook('onReady', async () => housekeeping.start())
   internalApp.addHook('onReady', async () => directory?.start())
   // Before anything is closed: the database is still there.
   internalApp.addHook('preClose', registryTokens.uses.stop)
+  internalApp.addHook('preClose', addresses.stop)
+  internalApp.addHook('preClose', housekeeping.stop)
   internalApp.addHook('onClose', async () => {
     directory?.stop()
     revocations.stop()

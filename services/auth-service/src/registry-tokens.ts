@@ -9,6 +9,7 @@ import type { RevocationSnapshot } from './adapters/revocation-snapshot.ts'
 import { createTokenUseLog } from './adapters/token-use.ts'
 import type { AuthServiceConfig } from './config.ts'
 import type { SignInService } from './domain/sign-in.ts'
+import type { TokenSignInPorts } from './domain/token-sign-in.ts'
 import { FRESH_MS, withRegistryTokens } from './domain/token-sign-in.ts'
 import { createVerifiedMemory } from './domain/verified-memory.ts'
 
@@ -18,6 +19,8 @@ export interface RegistryTokenDeps {
   readonly revocations: RevocationSnapshot
   /** How long what was issued before a change could still be used. */
   readonly issuedLastsMs: number
+  /** Counts wrong credentials of a client. */
+  readonly refuse: TokenSignInPorts['refuse']
   /** Hears what keeps the last uses from being written down. */
   readonly onError: (error: unknown) => void
 }
@@ -45,6 +48,7 @@ export function createRegistryTokens(config: AuthServiceConfig, deps: RegistryTo
           maxEntries: 50_000,
         }),
         noteUse: uses.note,
+        refuse: deps.refuse,
         now,
       }),
     routes: {

@@ -110,10 +110,6 @@ export function createAccountsRepository(db: Database) {
         .execute()
       return new Map(rows.map((row) => [row.account_id, row.least_generation]))
     },
-
-    async forgetRevocationsBefore(time: Date): Promise<void> {
-      await db.deleteFrom('revocations').where('revoked_at', '<', time).execute()
-    },
   }
 }
 

@@ -3,11 +3,11 @@ import type { Database } from '@registry-manager/database'
 import type { Account } from '../domain/account.ts'
 
 /** Unused for this long, a refresh token is dead. */
-const UNUSED_DAYS = 90
+export const UNUSED_DAYS = 90
 /** An account has this many at the most; the longest unused gives way. */
 const MAX_PER_ACCOUNT = 100
-/** When it was used is written down no more often than this. */
-const USED_AT_STEP_MS = 3600_000
+/** Its last use is written at most once in this time. A longer one would evict sessions that are in use. */
+const USED_AT_STEP_MS = 60_000
 
 export type RefreshTokensRepository = ReturnType<typeof createRefreshTokensRepository>
 
@@ -22,7 +22,14 @@ export function createRefreshTokensRepository(db: Database, now: () => number) {
       const client_id = clientId.replaceAll('\0', '').slice(0, 255)
       await db
         .insertInto('refresh_tokens')
-        .values({ token_hash: hashOf(token), account_id, generation, service, client_id })
+        .values({
+          token_hash: hashOf(token),
+          account_id,
+          generation,
+          service,
+          client_id,
+          used_at: new Date(now()),
+        })
         .execute()
       const kept = db
         .selectFrom('refresh_tokens')

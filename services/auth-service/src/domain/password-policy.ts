@@ -1,3 +1,4 @@
+import { normalisePassword } from './password-form.ts'
 import { isTokenSecret } from './token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
@@ -6,7 +7,8 @@ const [MIN_BYTES, MAX_BYTES] = [8, 1024]
  * Why a password may not be used, or undefined when it may. Any characters will do that Basic credentials can
  * carry: those hold no control characters. Source: RFC 7617 §2; RFC 5234, appendix B.1, `CTL`.
  */
-export function passwordFault(password: string, username: string): string | undefined {
+export function passwordFault(given: string, username: string): string | undefined {
+  const password = normalisePassword(given)
   const bytes = Buffer.byteLength(password)
   if (bytes < MIN_BYTES || bytes > MAX_BYTES) return `must be ${MIN_BYTES} to ${MAX_BYTES} bytes long`
   if (password.toLowerCase() === username) return 'must not be the username'

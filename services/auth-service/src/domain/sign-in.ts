@@ -2,7 +2,10 @@ import type { Account, StoredAccount } from './account.ts'
 import type { RegistryToken } from './registry-token.ts'
 import { DirectoryAway } from './directory.ts'
 import type { DirectorySignIn } from './directory-sign-in.ts'
-import type { Throttle } from './throttle.ts'
+import { ownPowersOf } from './directory-standing.ts'
+import { clientNetwork } from './client-address.ts'
+import { normalisePassword } from './password-form.ts'
+import type { Attempting, SignInLimits } from './sign-in-limits.ts'
 import type { VerifiedMemory } from './verified-memory.ts'
 
 export type SignIn =
@@ -25,18 +28,22 @@ export interface SignInPorts {
   /** Finds the live refresh token's account and notes that it was used. */
   findByRefreshToken(token: string, service: string): Promise<StoredAccount | undefined>
   isUnavailable(error: unknown): boolean
-  verifyPassword(password: string, hash: string | null): Promise<boolean>
+  /** Takes as long without a hash. Clients wait in turn. */
+  verifyPassword(password: string, hash: string | null, client: string): Promise<boolean>
   /** Where a directory is configured. */
   readonly directory?: DirectorySignIn
   /** Whether the last known revocations end this generation of an account. */
   isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
+  /** Credentials that were good, for `KNOWN_MS`. */
   readonly memory: VerifiedMemory<Account & { readonly passwordHash?: string | null }>
-  readonly throttle: Throttle
+  /** How long they are enough while the database is away. */
+  readonly offlineMs: number
+  readonly limits: SignInLimits<StoredAccount>
 }
 
 export interface SignInService {
   withPassword(username: string, password: string, address: string): Promise<SignIn>
-  withRefreshToken(token: string, service: string): Promise<SignIn>
+  withRefreshToken(token: string, service: string, address: string): Promise<SignIn>
   /** Remembers a refresh token that was made just now: it is as good as one that was shown. */
   rememberRefreshToken(token: string, service: string, account: Account): void
 }
@@ -45,53 +52,94 @@ const REFUSED: SignIn = { outcome: 'refused' }
 const refreshSecret = (token: string, service: string) => ['refresh-token', token, service]
 const AWAY: SignIn = { outcome: 'unavailable', part: 'the database' }
 
+/** How long credentials that were good count as known, and are not hashed again. */
+export const KNOWN_MS = 86_400_000
+/** A password is at most 1024 bytes long in its normal form; in another one it may be a few times as long. */
+const [MAX_BYTES, MAX_GIVEN_BYTES] = [1024, 4096]
+
 /**
- * Finds out who holds some credentials. While the database is away, those that were good within the memory's
- * age still are, unless their account is known to be revoked.
+ * Finds out who holds some credentials. While the database is away, those that were good within `offlineMs` still are,
+ * unless their account is known to be revoked.
  */
 export function createSignIn(ports: SignInPorts): SignInService {
-  const { memory, throttle } = ports
+  const { memory, limits, offlineMs } = ports
 
-  const whileAway = (secret: readonly string[]): SignIn => {
-    const account = memory.recall(secret)
-    if (account === undefined) return AWAY
-    return ports.isRevoked(account) ? REFUSED : { outcome: 'account', account, offline: true }
+  const whileAway = (secret: readonly string[], who?: Attempting): SignIn => {
+    const account = memory.recall(secret, offlineMs)
+    if (account !== undefined && (who === undefined || limits.mayPass(who))) {
+      return ports.isRevoked(account) ? REFUSED : { outcome: 'account', account, offline: true }
+    }
+    const retryAfterSeconds = who === undefined ? 0 : limits.countUnjudged(who)
+    return retryAfterSeconds > 0 ? { outcome: 'throttled', retryAfterSeconds } : AWAY
   }
 
-  /** The account whose password it is. */
-  const prove = async (username: string, password: string): Promise<StoredAccount | undefined> => {
-    const account = await ports.findAccount(username)
-    if (ports.directory?.takes(username, account)) return ports.directory.prove(username, password, account)
+  /** The account, where it is there and the password is its. */
+  const prove = async (
+    { username, client }: Attempting,
+    password: string,
+    account: StoredAccount | undefined,
+  ): Promise<StoredAccount | undefined> => {
+    // A disabled account has no password that could be found out: it is judged as one that is not there.
+    if (account !== undefined && !ownPowersOf(account).enabled) {
+      await ports.verifyPassword(password, null, client)
+      return undefined
+    }
+    if (ports.directory?.takes(username, account)) {
+      const proven = await ports.directory.prove(username, password, account)
+      return proven?.enabled ? proven : undefined
+    }
     const hash = account?.passwordHash ?? null
-    // The slow hash is computed once for each password, not once for each request.
-    const known = hash !== null && memory.recall(secretOf(username, password))?.passwordHash === hash
-    return known || (await ports.verifyPassword(password, hash)) ? account : undefined
+    return (await ports.verifyPassword(password, hash, client)) ? account : undefined
+  }
+
+  /** Known credentials are neither hashed nor limited. Undefined where they are not known, or not good any more. */
+  const proveKnown = async (
+    who: Attempting,
+    password: string,
+    account: StoredAccount | undefined,
+  ): Promise<StoredAccount | undefined> => {
+    const known = memory.recall(secretOf(who.username, password))
+    if (known === undefined || account === undefined || !account.enabled || !limits.mayPass(who))
+      return undefined
+    if (known.id !== account.id || known.passwordHash !== account.passwordHash) return undefined
+    if (account.passwordHash !== null) return account
+    // Whether it is still good, the directory says.
+    if (known.generation !== account.generation || !ports.directory?.takes(who.username, account))
+      return undefined
+    return prove(who, password, account)
+  }
+
+  const signIn = async (who: Attempting, password: string): Promise<SignIn> => {
+    const secret = secretOf(who.username, password)
+    if (memory.recall(secret) === undefined) {
+      const retryAfterSeconds = limits.refuseUnknown(who)
+      if (retryAfterSeconds > 0) return { outcome: 'throttled', retryAfterSeconds }
+    }
+    const account = await ports.findAccount(who.username)
+    const known = await proveKnown(who, password, account)
+    const id = memory.keyOf(secret)
+    const judge = () => prove(who, password, account)
+    const judged =
+      known === undefined ? await limits.judge(who, account?.id, { id, judge }) : { result: known }
+    if (!('result' in judged)) return judged
+    memory.remember(secret, judged.result)
+    limits.noteSuccess(who, judged.result.id)
+    return { outcome: 'account', account: judged.result, offline: false }
   }
 
   return {
     async withPassword(givenUsername, password, address) {
       const username = givenUsername.toLowerCase()
-      if (password === '' || Buffer.byteLength(password) > 1024) return REFUSED
-      // Nobody is called that; Postgres cannot even look for a NUL, nor the throttle remember novels.
+      if (password === '' || Buffer.byteLength(password) > MAX_GIVEN_BYTES) return REFUSED
+      if (Buffer.byteLength(normalisePassword(password)) > MAX_BYTES) return REFUSED
+      // No account has such a name. Postgres has no text with NUL in it, and long names would fill the memory.
       if (username.length > 255 || username.includes('\0')) return REFUSED
-      const attempts = `${username} ${address}`
-      const retryAfterSeconds = throttle.waitSeconds(attempts)
-      if (retryAfterSeconds > 0) return { outcome: 'throttled', retryAfterSeconds }
-
-      const secret = secretOf(username, password)
+      const who = { username, client: clientNetwork(address) }
       try {
-        const account = await prove(username, password)
-        if (account === undefined) {
-          throttle.fail(attempts)
-          return REFUSED
-        }
-        if (!account.enabled) return REFUSED
-        memory.remember(secret, account)
-        throttle.succeed(attempts)
-        return { outcome: 'account', account, offline: false }
+        return await signIn(who, password)
       } catch (error) {
         if (error instanceof DirectoryAway) return { outcome: 'unavailable', part: 'the directory' }
-        if (ports.isUnavailable(error)) return whileAway(secret)
+        if (ports.isUnavailable(error)) return whileAway(secretOf(username, password), who)
         throw error
       }
     },
@@ -99,11 +147,11 @@ export function createSignIn(ports: SignInPorts): SignInService {
     rememberRefreshToken: (token, service, account) =>
       memory.remember(refreshSecret(token, service), account),
 
-    async withRefreshToken(token, service) {
+    async withRefreshToken(token, service, address) {
       const secret = refreshSecret(token, service)
       try {
         const account = await ports.findByRefreshToken(token, service)
-        if (account === undefined) return REFUSED
+        if (account === undefined) return await limits.refuseToken(clientNetwork(address))
         memory.remember(secret, account)
         return { outcome: 'account', account, offline: false }
       } catch (error) {

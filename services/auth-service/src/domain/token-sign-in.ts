@@ -1,6 +1,8 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
 import { isPast, isTokenName } from './registry-token.ts'
+import { clientNetwork } from './client-address.ts'
 import type { SignIn, SignInPorts, SignInService } from './sign-in.ts'
+import type { Refusal } from './sign-in-limits.ts'
 import { hasRightChecksum, hashTokenSecret, isSameHash, isTokenSecret } from './token-secret.ts'
 import type { VerifiedMemory } from './verified-memory.ts'
 
@@ -16,8 +18,10 @@ export interface TokenSignInPorts extends Pick<SignInPorts, 'isUnavailable' | 'i
   /** Undefined when there is no such token; throws what `isUnavailable` knows while the database is away. */
   findToken(username: string): Promise<StoredRegistryToken | undefined>
   readonly memory: VerifiedMemory<VerifiedToken>
-  /** Notes that a token was used; costs nothing worth telling. */
+  /** Notes that a token was used, in memory. */
   noteUse(id: string, address: string): void
+  /** Counts wrong credentials of a client (as `clientNetwork` names it). */
+  refuse(client: string): Promise<Refusal>
   readonly now: () => number
 }
 
@@ -30,9 +34,9 @@ const REFUSED: SignIn = { outcome: 'refused' }
 export const FRESH_MS = 2000
 
 /**
- * Lets registry tokens sign in beside people. Whatever looks like a token's password is one, and is compared
- * with nothing else; it is random, so there is nothing to guess, and failures are not counted: somebody's stale
- * password must not lock out all jobs behind one address.
+ * Lets registry tokens sign in beside people. A password that looks like a token's is one, and is compared with nothing
+ * else. Wrong ones are counted for each address, and answered 429 when there are too many. Right ones always pass: they
+ * are random, so the limit protects no secret, and one stale password must not stop all jobs behind one address.
  */
 export function withRegistryTokens(people: SignInService, ports: TokenSignInPorts): SignInService {
   const { memory, now, isRevoked } = ports
@@ -75,10 +79,11 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
 
   return {
     ...people,
-    withPassword: (username, password, address) =>
-      isTokenSecret(password)
-        ? withToken(username, password, address)
-        : people.withPassword(username, password, address),
+    async withPassword(username, password, address) {
+      if (!isTokenSecret(password)) return people.withPassword(username, password, address)
+      const signIn = await withToken(username, password, address)
+      return signIn.outcome === 'refused' ? ports.refuse(clientNetwork(address)) : signIn
+    },
   }
 }
 

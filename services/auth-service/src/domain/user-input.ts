@@ -6,6 +6,8 @@ import { ROLES } from './account.ts'
 export interface UserInput {
   readonly username?: string
   readonly password?: string
+  /** With a change of one's own password. */
+  readonly current_password?: string
   readonly ad?: boolean
   readonly admin?: boolean
   readonly role?: Role
@@ -47,6 +49,8 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
   },
   password: (given) =>
     typeof given === 'string' ? { value: given } : { detail: 'must be a string of 8 to 1024 bytes' },
+  current_password: (given) =>
+    typeof given === 'string' ? { value: given } : { detail: 'must be a string' },
   ad: parseBoolean,
   admin: parseBoolean,
   enabled: parseBoolean,

@@ -5,7 +5,8 @@ export interface VerifiedMemory<Value> {
   /** What a secret is known by here. */
   keyOf(secret: readonly string[]): string
   remember(secret: readonly string[], value: Value): void
-  recall(secret: readonly string[]): Value | undefined
+  /** What was remembered no longer ago than `maxAgeMs`, at most that of the options. */
+  recall(secret: readonly string[], maxAgeMs?: number): Value | undefined
 }
 
 export interface VerifiedMemoryOptions {
@@ -32,9 +33,9 @@ export function createVerifiedMemory<Value>(options: VerifiedMemoryOptions): Ver
       const [oldest] = entries.keys()
       if (entries.size > maxEntries && oldest !== undefined) entries.delete(oldest)
     },
-    recall(secret) {
+    recall(secret, ageMs = maxAgeMs) {
       const entry = entries.get(keyOf(secret))
-      return entry !== undefined && now() - entry.at <= maxAgeMs ? entry.value : undefined
+      return entry !== undefined && now() - entry.at <= Math.min(ageMs, maxAgeMs) ? entry.value : undefined
     },
   }
 }

@@ -114,7 +114,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     if (grant?.type === 'refresh_token') {
       const { refreshToken } = grant
       return {
-        ...holderOrProblem(await signIn.withRefreshToken(refreshToken, service), realm),
+        ...holderOrProblem(await signIn.withRefreshToken(refreshToken, service, request.ip), realm),
         refreshToken,
       }
     }
@@ -161,7 +161,11 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     app.post(path, answered, async (request, reply) => {
       const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
       const wanted = parse(parseTokenForm(form))
-      return answer(reply, wanted, await byGrant(request, wanted.grant))
+      const caller = await byGrant(request, wanted.grant)
+      // Never an identity token for a refresh token: what docker stores would be worth the password. `docker login` asks
+      // without a scope; a token that may do nothing is enough for its GET of /v2/.
+      const scopes = caller.refreshToken === undefined ? wanted.scopes : (wanted.scopes ?? [])
+      return answer(reply, { ...wanted, scopes }, caller)
     })
   }
 }

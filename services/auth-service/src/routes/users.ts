@@ -1,4 +1,4 @@
-import { ProblemError, problemJson, setErrorFormat } from '@registry-manager/service-kit'
+import { ProblemError, credentialsOf, problemJson, setErrorFormat } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
@@ -14,6 +14,7 @@ import { parseUserInput } from '../domain/user-input.ts'
 import type { CallerOptions } from './caller.ts'
 import { callerOf, onlyAdministrators, requireCaller } from './caller.ts'
 import { parseForms, queryOf } from './form.ts'
+import { accountOrProblem } from './sign-in-problem.ts'
 
 export interface UsersRoutesOptions extends CallerOptions {
   readonly users: UsersStore
@@ -108,12 +109,14 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
   })
 
   app.post('/user/password', async (request, reply) => {
-    const { username, password = missing('password') } = inputOf(request, ['username', 'password'])
+    const input = inputOf(request, ['username', 'password', 'current_password'])
+    const { username, password = missing('password') } = input
     const current = await existing(target(request, username))
     if (current.directory)
       throw conflict(`${current.username}'s password is the directory's: change it there`)
     const planned = planUserChange(current, { password })
     if ('fault' in planned) throw badField(planned.fault)
+    if (current.id === callerOf(request).id) await confirm(request, current, input.current_password)
     changedOrProblem(await store.change(current, planned.change))
     return reply.code(204).send()
   })
@@ -130,6 +133,21 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
     changedOrProblem(await store.endSessions(target(request, username)))
     return reply.code(204).send()
   })
+
+  /**
+   * Makes sure that who changes their own password knows the old one. Basic credentials hold it already; a token that
+   * was left somewhere must not be enough to take the account over. Source: OWASP ASVS 5.0, 6.2.3.
+   */
+  const confirm = async (request: FastifyRequest, account: Account, password: string | undefined) => {
+    if (password === undefined && credentialsOf(request).kind === 'basic') return
+    const given = password ?? missing('current_password')
+    const found = await options.signIn.withPassword(account.username, given, request.ip)
+    if (found.outcome === 'refused') {
+      const detail = 'current_password is not the password of this account'
+      throw new ProblemError({ status: 403, detail, field: 'current_password' })
+    }
+    accountOrProblem(found, options.realm)
+  }
 
   /** What the directory says of somebody who is to be a directory user from now on. */
   const enrolled = async (username: string, { directory }: UserChange) => {

@@ -91,9 +91,5 @@ await onBothDatabases(t, async (t, db) => {
       new Map(),
       'of later there are none',
     )
-    await accounts.forgetRevocationsBefore(hourAgo)
-    t.equal((await accounts.revocationsSince(new Date(0))).size, 2)
-    await accounts.forgetRevocationsBefore(new Date(Date.now() + 60_000))
-    t.equal((await accounts.revocationsSince(new Date(0))).size, 0)
   })
 })

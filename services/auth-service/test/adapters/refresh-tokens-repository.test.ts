@@ -115,6 +115,22 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(Number(count), 100)
   })
 
+  t.test(
+    'a session in use every ten minutes survives a hundred newer sign-ins within the hour',
+    async (t) => {
+      const mallory = await create('mallory')
+      const inUse = await tokens.issue(mallory, 's', 'docker')
+      const unused = await tokens.issue(mallory, 's', 'docker')
+      for (let minute = 0; minute < 60; minute += 1) {
+        clock.ahead = minute * 60_000
+        if (minute % 10 === 0) t.equal(await tokens.findAccountId(inUse, 's'), mallory.id, `minute ${minute}`)
+        for (const _ of [1, 2]) await tokens.issue(mallory, 's', 'docker')
+      }
+      t.equal(await tokens.findAccountId(inUse, 's'), mallory.id)
+      t.equal(await tokens.findAccountId(unused, 's'), undefined, 'the unused one made room')
+    },
+  )
+
   t.test('whatever a client calls itself, it gets a token', async (t) => {
     const judy = await create('judy')
     for (const client of ['', 'docker', 'ü', "'; drop table accounts; --", 'x'.repeat(5000)]) {

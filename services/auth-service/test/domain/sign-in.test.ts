@@ -2,10 +2,11 @@ import t from 'tap'
 import type { StoredAccount } from '../../src/domain/account.ts'
 import type { DirectorySignIn } from '../../src/domain/directory-sign-in.ts'
 import { DirectoryAway } from '../../src/domain/directory.ts'
-import { createSignIn } from '../../src/domain/sign-in.ts'
-import { createThrottle } from '../../src/domain/throttle.ts'
+import { KNOWN_MS, createSignIn } from '../../src/domain/sign-in.ts'
+import { createSignInLimits } from '../../src/domain/sign-in-limits.ts'
 import { createVerifiedMemory } from '../../src/domain/verified-memory.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
+import { memoryFailures } from '../fixtures/memory-failures.ts'
 
 class Away extends Error {}
 
@@ -22,6 +23,7 @@ function build(directory?: DirectorySignIn) {
     revoked: [] as string[],
     away: undefined as Error | undefined,
     hashed: [] as (string | null)[],
+    addresses: new Set<string>(),
   }
   const now = () => world.now
   const find = (username: string | undefined) => {
@@ -41,13 +43,21 @@ function build(directory?: DirectorySignIn) {
       return hash === `hash of ${password}`
     },
     isRevoked: ({ id }) => world.revoked.includes(id),
-    memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
-    throttle: createThrottle({ now, maxFailures: 3, windowMs: 60_000, maxKeys: 100 }),
+    memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 100 }),
+    offlineMs: 900_000,
+    limits: createSignInLimits({
+      failures: memoryFailures(now),
+      addresses: {
+        note: (id, client) => void world.addresses.add(`${id} ${client}`),
+        isKnown: async (id, client) => world.addresses.has(`${id} ${client}`),
+      },
+      now,
+    }),
   })
   const withPassword = (username: string, password: string, address = '10.0.0.1') =>
     signIn.withPassword(username, password, address)
   const withRefreshToken = (token: string, service = 'registry.example') =>
-    signIn.withRefreshToken(token, service)
+    signIn.withRefreshToken(token, service, '10.0.0.1')
   return { world, withPassword, withRefreshToken, remember: signIn.rememberRefreshToken }
 }
 
@@ -116,26 +126,6 @@ t.test('disabled, deleted: refused at once, remembered or not', async (t) => {
     world.accounts = accounts
     t.strictSame(await withPassword('alice', PASSWORD), REFUSED)
     t.strictSame(await withRefreshToken('r-alice'), REFUSED)
-  }
-})
-
-t.test('too many failures: wait, also with the right password', async (t) => {
-  const { world, withPassword } = build()
-  for (const _ of [1, 2, 3]) t.strictSame(await withPassword('alice', 'wrong-password'), REFUSED)
-  const throttled = { outcome: 'throttled', retryAfterSeconds: 60 }
-  t.strictSame(await withPassword('alice', PASSWORD), throttled)
-  t.strictSame(await withPassword('Alice', PASSWORD), throttled, 'whatever the case of the name')
-  t.equal(world.hashed.length, 3, 'and no hash is computed')
-  t.match(await withPassword('alice', PASSWORD, '10.0.0.2'), { outcome: 'account' }, 'elsewhere they may')
-  world.now += 60_000
-  t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
-})
-
-t.test('a success in between starts the count anew', async (t) => {
-  const { withPassword } = build()
-  for (const password of ['wrong', 'wrong', PASSWORD, 'wrong', 'wrong', PASSWORD]) {
-    const outcome = password === PASSWORD ? 'account' : 'refused'
-    t.match(await withPassword('alice', password), { outcome })
   }
 })
 

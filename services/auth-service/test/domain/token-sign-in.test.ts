@@ -25,6 +25,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     lookups: [] as string[],
     people: [] as string[],
     uses: [] as string[],
+    refusals: [] as string[],
   }
   const now = () => world.now
   const people = {
@@ -45,6 +46,10 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     isRevoked: ({ generation }) => generation < world.least,
     memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
     noteUse: (id, address) => void world.uses.push(`${id} ${address}`),
+    refuse: async (client) => {
+      world.refusals.push(client)
+      return { outcome: 'refused' }
+    },
     now,
   })
   return {
@@ -94,7 +99,10 @@ t.test('everything else is for people', async (t) => {
   await signIn.withPassword('ci', 'a-password', ADDRESS)
   await signIn.withPassword('alice', 'rmt_short', ADDRESS)
   t.strictSame([world.people, world.lookups], [['ci', 'alice'], []])
-  t.strictSame(await signIn.withRefreshToken('r', 's'), { outcome: 'unavailable', part: 'the database' })
+  t.strictSame(await signIn.withRefreshToken('r', 's', '10.0.0.1'), {
+    outcome: 'unavailable',
+    part: 'the database',
+  })
 })
 
 t.test('stale passwords lock nobody out', async (t) => {
@@ -196,4 +204,18 @@ t.test('other faults are faults', async (t) => {
   const { world, enter } = build()
   world.away = new Error('a fault')
   await t.rejects(enter(), { message: 'a fault' })
+})
+
+t.test('each wrong credential of a registry token is counted for its address', async (t) => {
+  const { world, enter, secret } = build()
+  await enter()
+  t.same(world.refusals, [])
+  const wrong = [
+    [makeTokenSecret()],
+    [`${secret.slice(0, -1)}${secret.endsWith('A') ? 'B' : 'A'}`],
+    [secret, 'nobody'],
+    [secret, 'no/name'],
+  ] as const
+  for (const [password, name] of wrong) await enter(password, name)
+  t.same(world.refusals, [ADDRESS, ADDRESS, ADDRESS, ADDRESS])
 })

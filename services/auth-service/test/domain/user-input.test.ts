@@ -5,6 +5,7 @@ import { parseUserInput } from '../../src/domain/user-input.ts'
 const EVERY: readonly UserField[] = [
   'username',
   'password',
+  'current_password',
   'ad',
   'admin',
   'role',
@@ -26,6 +27,7 @@ const GOOD: readonly (readonly [UserField, ...(readonly [given: unknown, value: 
     ['a'.repeat(255), 'a'.repeat(255)],
   ],
   ['username', ['alice@example.com', 'alice@example.com']],
+  ['current_password', ['x', 'x'], ['', '']],
   ['password', ['x', 'x'], ['', ''], ['a:b c\0ü', 'a:b c\0ü']],
   ...(['ad', 'admin', 'enabled'] as const).flatMap((field) => [
     [field, ['true', true], ['1', true], ['TRUE', true], [true, true], [1, true]] as const,
@@ -86,6 +88,7 @@ const BAD: Readonly<Record<UserField, readonly unknown[]>> = {
     {},
   ],
   password: [1, null, true, ['x'.repeat(8)], { length: 8 }, 12_345_678],
+  current_password: [1, null, true, ['x'], {}],
   ad: ['', 'yes', 'on', 'tru', '2', 2, -1, null, [], [true], {}],
   admin: ['', 'yes', ' true', '01', 1.5, null, ['true'], {}],
   enabled: ['', 'no', 'null', 'undefined', null, [], {}],

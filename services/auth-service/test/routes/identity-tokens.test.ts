@@ -126,3 +126,38 @@ t.test('it is dead when it has expired', async (t) => {
   t.intercept(Date, 'now', { value: () => later })
   t.equal((await exchange(identity)).statusCode, 401)
 })
+
+t.test("by an identity token one's own password is changed only with the current one", async (t) => {
+  const change = (bearer: string, json: Record<string, unknown>) =>
+    ask({ method: 'POST', url: '/user/password', json, bearer })
+  const password = 'a-new-password'
+  const bearer = await identityOf('olga')
+  const missing = await change(bearer, { password })
+  t.equal(missing.statusCode, 400)
+  t.match(missing.json(), { field: 'current_password' })
+  for (const current_password of ['', 'wrong-password', password]) {
+    const refused = await change(bearer, { password, current_password })
+    t.equal(refused.statusCode, 403, JSON.stringify(current_password))
+    t.match(refused.json(), { field: 'current_password' })
+  }
+  t.equal((await change(bearer, { password, current_password: 1 })).statusCode, 400)
+  t.equal((await change(bearer, { password, username: 'olga' })).statusCode, 400, 'also by name')
+  t.equal((await change(bearer, { password, current_password: 'olga-password' })).statusCode, 204)
+  t.equal((await ask({ url: '/user', as: 'olga', password })).statusCode, 200)
+
+  const root = await identityOf('root')
+  t.equal(
+    (await change(root, { username: 'olga', password: 'third-password' })).statusCode,
+    204,
+    "another one's",
+  )
+  t.equal((await change(root, { username: 'root', password })).statusCode, 400, 'not even an administrator')
+  const byBasic = { method: 'POST', url: '/user/password', as: 'olga', password: 'third-password' } as const
+  const wrong = await ask({ ...byBasic, json: { password, current_password: 'wrong-password' } })
+  t.equal(wrong.statusCode, 403, 'what is given is checked')
+  t.equal(
+    (await ask({ ...byBasic, json: { password } })).statusCode,
+    204,
+    'Basic credentials are the current one',
+  )
+})

@@ -66,15 +66,15 @@ t.test("a token for somebody's credentials", async (t) => {
   t.strictSame((await exchange(exchangeOf('al\0ice'))).json(), { outcome: 'refused' })
 })
 
-t.test('failures are counted by the address that the proxy tells', async (t) => {
+t.test('failures are counted by the name and the address that a service passes on', async (t) => {
   let last: { outcome?: string; retryAfterSeconds?: number } = {}
   for (let attempt = 0; attempt < 30 && last.outcome !== 'throttled'; attempt += 1) {
     last = (await exchange(exchangeOf('mallory'))).json()
   }
   t.match(last, { outcome: 'throttled' })
   t.ok((last.retryAfterSeconds ?? 0) > 0)
-  const elsewhere = await exchange({ ...exchangeOf('mallory'), address: '10.0.0.2' })
-  t.strictSame(elsewhere.json(), { outcome: 'refused' })
+  const other = await exchange({ ...exchangeOf('marvin'), address: '10.0.0.2' })
+  t.strictSame(other.json(), { outcome: 'refused' }, 'another account at another address is not limited')
   clock.ahead += 61_000
   t.strictSame((await exchange(exchangeOf('mallory'))).json(), { outcome: 'refused' })
   clock.ahead = 0

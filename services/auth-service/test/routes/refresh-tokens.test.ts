@@ -40,8 +40,51 @@ t.test('it stands for the password, again and again', async (t) => {
       access: [{ name: 'team/app', actions: ['pull', 'push'] }],
     })
   }
-  const identity = await refresh(token, {})
-  t.equal(claimsOf(identity.json().token).access, null, 'without a scope too')
+})
+
+t.test(
+  'a refresh token never yields an identity token: without a scope the token may do nothing',
+  async (t) => {
+    const token = await refreshTokenOf('root')
+    const forms: readonly Record<string, string>[] = [
+      {},
+      { scope: '' },
+      { access_type: 'offline', service: SERVICE, client_id: 'docker' },
+    ]
+    for (const more of forms) {
+      const response = await refresh(token, more)
+      t.equal(response.statusCode, 200, JSON.stringify(more))
+      const bearer: string = response.json().token
+      t.strictSame(claimsOf(bearer).access, [], 'docker login asks so, and is content with it')
+      const fields = {
+        username: `made-${Object.keys(more).length}`,
+        password: 'a-good-password',
+        admin: true,
+      }
+      const questions = [
+        { method: 'POST', url: '/user', json: fields, bearer },
+        { method: 'POST', url: '/user/password', json: { password: 'another-password' }, bearer },
+        { url: '/users', bearer },
+        { url: '/containerregistries/registries', bearer },
+        { url: `/auth/v2/token?scope=${SCOPE}`, bearer },
+      ] as const
+      for (const question of questions) t.equal((await ask(question)).statusCode, 401, question.url)
+    }
+  },
+)
+
+t.test('wrong refresh tokens are limited for their address; right ones are not', async (t) => {
+  const token = await refreshTokenOf('alice')
+  const statuses: number[] = []
+  for (let at = 0; at < 40; at += 1) statuses.push((await refresh(`rmr_${at}`)).statusCode)
+  t.equal(statuses[0], 401)
+  t.equal(statuses.at(-1), 429)
+  t.ok(statuses.filter((status) => status === 401).length < 30)
+  t.equal((await refresh(token)).statusCode, 200)
+  t.equal((await ask({ url: '/user', as: 'olga' })).statusCode, 200, 'passwords are counted by themselves')
+  clock.ahead = 3_600_000
+  t.equal((await refresh('rmr_x')).statusCode, 401)
+  clock.ahead = 0
 })
 
 t.test('it is not rotated: docker keeps the first one', async (t) => {
