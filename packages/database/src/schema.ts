@@ -123,8 +123,10 @@ export interface ManifestsTable {
   sha512: GeneratedAlways<string>
   /** Whether it is here alone: an index that the registry cannot take. */
   kept: Generated<boolean>
-  /** Raised whenever it is written down. */
+  /** New whenever it is recorded. To be compared for equality only: the sequence begins again after 2^31 - 1. */
   revision: Generated<number>
+  /** In bytes; null until its references have their sizes. A bigint, which pg reads as text: for SQL alone. */
+  size: ColumnType<string | null, number | null | undefined, number | null>
   pushed_at: Timestamp
 }
 
@@ -139,7 +141,7 @@ export interface TagsTable {
   repository_id: string
   name: string
   digest: string
-  /** Raised by every change. */
+  /** New with every change; see the revision of manifests. */
   revision: Generated<number>
   updated_at: Timestamp
 }
@@ -150,6 +152,8 @@ export interface ManifestReferencesTable {
   manifest_digest: string
   digest: string
   kind: 'config' | 'layer' | 'manifest'
+  /** In bytes, as the manifest says; null where it does not, or was not read yet. For SQL alone. */
+  size: ColumnType<string | null, number | null | undefined, number | null>
 }
 
 /** A manifest on its way to the registry. */
@@ -160,7 +164,24 @@ export interface AdmissionsTable {
   tag: string | null
   media_type: string
   raw: Buffer
+  /** What was read of it, without digest and media type; null where the previous version admitted it. */
+  facts: ColumnType<object | null, string | null | undefined, string | null>
   admitted_at: Timestamp
+}
+
+/** An item of background work that failed, and is tried again at `retry_at`. */
+export interface BackgroundFailuresTable {
+  kind: 'push' | 'deletion' | 'repository' | 'manifest'
+  /** Its key among those of its kind. */
+  item: string
+  repository: string
+  /** A tag or a digest; empty where the item is all of a repository. */
+  reference: string
+  reason: string
+  tries: Generated<number>
+  first_failed_at: Timestamp
+  last_failed_at: Timestamp
+  retry_at: Timestamp
 }
 
 /** A comparison of the whole index with the registry. */
@@ -193,4 +214,5 @@ export interface Schema {
   admissions: AdmissionsTable
   blob_aliases: BlobAliasesTable
   reconciliations: ReconciliationsTable
+  background_failures: BackgroundFailuresTable
 }

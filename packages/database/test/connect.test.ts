@@ -1,13 +1,15 @@
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { sql } from 'kysely'
 import t from 'tap'
 import type { Database } from '../src/connect.ts'
 import {
   connectPostgres,
+  isDatabaseBusyOrUnavailable,
   isDatabaseUnavailable,
   isForeignKeyViolation,
+  isStatementTimeout,
   isUniqueViolation,
 } from '../src/connect.ts'
 import { startPostgres } from './fixtures/real-postgres.ts'
@@ -25,7 +27,17 @@ const ERRORS: readonly (readonly [why: string, error: unknown, away: boolean])[]
   ['no connection left', coded('53300'), true],
   ['a full disk', coded('53100'), true],
   ['a server that only reads, such as a standby', coded('25006'), true],
-  ['a statement that took too long', coded('57014'), true],
+  ['a connection that was rejected', coded('08004'), true],
+  ['a server whose administrator ended the session', coded('57P01'), true],
+  ['a session that was idle too long', coded('57P05'), true],
+  ['a statement that took too long', coded('57014'), false],
+  ['a statement with more than 65,535 parameters', coded('08P01'), false],
+  ['a statement that ran out of memory', coded('53200'), false],
+  ['a statement that exceeded a configured limit', coded('53400'), false],
+  ['a statement that waited too long for a lock', coded('55P03'), false],
+  ['a deadlock', coded('40P01'), false],
+  ['a text with NUL', coded('22021'), false],
+  ['a code that only begins like one', coded('08P01X'), false],
   ['no connection in time', new Error('timeout exceeded when trying to connect'), true],
   ['a connection that broke', new Error('Connection terminated unexpectedly'), true],
   ['an answer that did not come', new Error('Query read timeout'), true],
@@ -47,6 +59,18 @@ t.test('which errors mean that the database is away', async (t) => {
   for (const [why, error, away] of ERRORS) t.equal(isDatabaseUnavailable(error), away, why)
 })
 
+t.test('a cancelled statement and a lock timeout are statement timeouts, nothing else is', async (t) => {
+  for (const code of ['57014', '55P03']) {
+    t.equal(isStatementTimeout(coded(code)), true, code)
+    t.equal(isDatabaseBusyOrUnavailable(coded(code)), true, `${code} may succeed when it is repeated`)
+  }
+  t.equal(isDatabaseBusyOrUnavailable(coded('57P01')), true)
+  t.equal(isDatabaseBusyOrUnavailable(coded('08P01')), false)
+  for (const other of [coded('57P01'), coded('08P01'), new Error('57014'), undefined, '57014']) {
+    t.equal(isStatementTimeout(other), false)
+  }
+})
+
 t.test('which mean that a name is taken', async (t) => {
   t.equal(isUniqueViolation(coded('23505')), true)
   for (const other of [coded('23503'), new Error('23505'), undefined, null, '23505']) {
@@ -59,6 +83,53 @@ t.test('and that what a row names is not there', async (t) => {
   for (const other of [coded('23505'), new Error('23503'), undefined, null, '23503']) {
     t.equal(isForeignKeyViolation(other), false)
   }
+})
+
+t.test('on a real Postgres, an error of one statement does not make the database unavailable', async (t) => {
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  const db = connectPostgres(postgres.url, { statementMs: 300, lockMs: 0 })
+  t.teardown(() => db.destroy())
+  const parameters = Array.from({ length: 70_000 }, () => sql`${1}::int`)
+  const failing = {
+    'too many parameters': sql`select array[${sql.join(parameters)}]`,
+    'too slow': sql`select pg_sleep(2)`,
+    'NUL in a text': sql`select ${'a\0b'}::text`,
+  }
+  for (const [why, statement] of Object.entries(failing)) {
+    const error = await statement.execute(db).catch((error: unknown) => error)
+    t.ok(error instanceof Error, `${why} fails`)
+    t.equal(isDatabaseUnavailable(error), false, `${why}: the database is there`)
+    t.equal(isStatementTimeout(error), why === 'too slow', `${why}: ${String(error)}`)
+  }
+  t.equal(await answerOf(db), 1)
+})
+
+t.test('a Postgres that is frozen is unavailable, and not slow', async (t) => {
+  const sockets: Socket[] = []
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  const { port } = new URL(postgres.url)
+  let frozen = false
+  const relay = createServer((client) => {
+    const server = connect(Number(port), '127.0.0.1')
+    sockets.push(client, server)
+    for (const socket of [client, server]) socket.on('error', () => {})
+    client.on('data', (bytes) => void (frozen || server.write(bytes)))
+    server.on('data', (bytes) => void client.write(bytes))
+  }).listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    relay.close()
+  })
+  const url = `postgres://registry@127.0.0.1:${(relay.address() as AddressInfo).port}/postgres`
+  const db = connectPostgres(url, { statementMs: 300, lockMs: 0 })
+  t.teardown(() => db.destroy())
+  t.equal(await answerOf(db), 1)
+  frozen = true
+  const error = await failureOf(db)
+  t.equal(isDatabaseUnavailable(error), true, String(error))
 })
 
 const ask = (db: Database) => sql<{ one: number }>`select 1 as one`.execute(db)

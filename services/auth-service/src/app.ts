@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
-import { isDatabaseUnavailable } from '@registry-manager/database'
+import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { RunnableService } from '@registry-manager/service-kit'
 import {
   ServiceCallError,
@@ -81,7 +81,7 @@ export async function createAuthService(
       const account = id === undefined ? undefined : await usersStore.findById(id)
       return account?.enabled ? account : undefined
     },
-    isUnavailable: isDatabaseUnavailable,
+    isUnavailable: isDatabaseBusyOrUnavailable,
     verifyPassword: usersStore.verifyPassword,
     isRevoked: revocations.isRevoked,
     memory: createVerifiedMemory({
@@ -172,5 +172,5 @@ export async function createAuthService(
 
 function whoIsAway(error: unknown): string | undefined {
   if (error instanceof DirectoryAway) return 'the directory'
-  return isDatabaseUnavailable(error) ? 'the database' : undefined
+  return isDatabaseBusyOrUnavailable(error) ? 'the database' : undefined
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
-import { isDatabaseUnavailable } from '@registry-manager/database'
+import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import { createServiceClient } from '@registry-manager/service-kit'
 import { createInstallation } from './adapters/installation.ts'
 import { createRegistryContents } from './adapters/registry-contents.ts'
@@ -39,7 +39,7 @@ export function createRegistryTokens(config: AuthServiceConfig, deps: RegistryTo
     beside: (people: SignInService): SignInService =>
       withRegistryTokens(people, {
         findToken: tokens.findForSignIn,
-        isUnavailable: isDatabaseUnavailable,
+        isUnavailable: isDatabaseBusyOrUnavailable,
         isRevoked: revocations.isRevoked,
         memory: createVerifiedMemory({
           key: randomBytes(32),

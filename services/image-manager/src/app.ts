@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { isDatabaseUnavailable } from '@registry-manager/database'
+import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { RunnableService } from '@registry-manager/service-kit'
 import {
   ServiceCallError,
@@ -76,6 +76,6 @@ export async function createImageManager(
 }
 
 function whoIsAway(error: unknown): string | undefined {
-  if (isDatabaseUnavailable(error)) return 'the database'
+  if (isDatabaseBusyOrUnavailable(error)) return 'the database'
   return error instanceof ServiceCallError ? 'a part behind image-manager' : undefined
 }

@@ -1,5 +1,7 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
+import type { FailureKind } from './adapters/background-failures.ts'
+import { FAILURE_KINDS } from './adapters/background-failures.ts'
 import type { ReconcileCounts } from './domain/reconcile-counts.ts'
 import { COUNTS } from './domain/reconcile-counts.ts'
 
@@ -26,9 +28,25 @@ export function createReconcileMetrics(registry: Registry) {
     help: 'When this process last brought a run to its end; 0 when it never did',
     registers,
   })
+  const failures = new Counter({
+    name: 'background_item_failures_total',
+    help: 'Failed tries of single items of background work, by kind; each is named in the log',
+    labelNames: ['kind'] as const,
+    registers,
+  })
+  const failing = new Gauge({
+    name: 'background_items_failing',
+    help: 'Items of background work whose last try failed, by kind',
+    labelNames: ['kind'] as const,
+    registers,
+  })
 
   return {
     running,
+    failed: (kind: FailureKind) => failures.inc({ kind }),
+    setFailing(counts: ReadonlyMap<FailureKind, number>): void {
+      for (const kind of FAILURE_KINDS) failing.set({ kind }, counts.get(kind) ?? 0)
+    },
     /** Adds what was counted since the counts were what they were. */
     add(counts: ReconcileCounts, before: ReconcileCounts): void {
       for (const what of COUNTS) items.inc({ what }, counts[what] - before[what])

@@ -51,8 +51,10 @@ export function createReconcileSchedule(options: ReconcileScheduleOptions) {
       toldAt = now()
       log.info({ counts }, 'reconcile: goes on')
     },
-    unreadable: (repository, reference, reason) =>
-      log.warn({ repository, reference, reason }, 'reconcile: what the registry has here cannot be read'),
+    failed({ error, ...failure }) {
+      metrics.failed(failure.kind)
+      log.warn({ ...failure, err: error }, 'background work: an item failed and will be retried')
+    },
   }
   const reconciler = createReconciler({ ...rest, now, listener })
 
@@ -80,8 +82,10 @@ export function createReconcileSchedule(options: ReconcileScheduleOptions) {
       if (intervalSeconds === 0 || !(await reconcile())) await settle()
     } catch (err) {
       if (signal.aborted) log.info('reconcile: stopped; the next run goes on there')
-      else log.warn({ err }, 'reconcile: broke off; it is tried again within a minute, and goes on there')
+      else log.warn({ err }, 'reconcile: interrupted; it is retried within a minute, and goes on there')
     }
+    // Known to the log already where the database is unavailable.
+    await reconciler.countFailures().then(metrics.setFailing, () => undefined)
   }
 
   return {

@@ -41,12 +41,16 @@ async function run(): Promise<boolean> {
         toldAt = Date.now()
         say(describeCounts(counts))
       },
-      unreadable: (repository, reference, reason) =>
-        say(`cannot be read: ${repository} ${reference}: ${reason}`),
+      failed: ({ repository, reference, error, tries }) =>
+        say(`failed: ${repository} ${reference}: ${(error as Error).message} (try ${tries})`),
     },
   })
   try {
-    const done = await reconciler.run({ signal: stopping.signal, believeEmpty: values['believe-empty'] })
+    const done = await reconciler.run({
+      signal: stopping.signal,
+      retriesAll: true,
+      believeEmpty: values['believe-empty'],
+    })
     if (done === undefined) {
       const hint = `one that was killed is free ${LEASE_SECONDS} seconds later`
       process.stderr.write(`another process is at it already (${hint})\n`)

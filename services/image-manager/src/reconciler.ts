@@ -1,15 +1,18 @@
 import type { Database } from '@registry-manager/database'
+import { isDatabaseUnavailable } from '@registry-manager/database'
+import { createBackgroundFailures } from './adapters/background-failures.ts'
 import { createIndexChanges } from './adapters/index-changes.ts'
 import type { Run } from './adapters/reconciliations.ts'
 import { LEASE_SECONDS, createReconciliations } from './adapters/reconciliations.ts'
 import { createReconcileQueries } from './adapters/reconcile-queries.ts'
 import type { RegistryClient } from './adapters/registry-client.ts'
-import { isRegistryRefusal } from './adapters/registry-request.ts'
+import { isRegistryRefusal, isRegistryUnavailable } from './adapters/registry-request.ts'
 import type { ReconcileCounts } from './domain/reconcile-counts.ts'
 import { countChanges, countRequests, readCounts } from './domain/reconcile-counts.ts'
 import { reconcile } from './domain/reconcile.ts'
 import type { SettlePorts } from './domain/settle.ts'
 import { settle } from './domain/settle.ts'
+import type { ItemFailure } from './domain/work-item.ts'
 
 /** Hears how the work goes. */
 export interface ReconcileListener {
@@ -17,7 +20,8 @@ export interface ReconcileListener {
   taken(run: Run): void
   /** Called often; the same object every time. */
   progress(counts: ReconcileCounts): void
-  unreadable(repository: string, reference: string, reason: string): void
+  /** An item failed, was passed over, and is tried again later. */
+  failed(failure: ItemFailure): void
 }
 
 export interface ReconcilerOptions {
@@ -34,6 +38,8 @@ export interface RunOptions {
   /** Only if no run ended within so many seconds. */
   readonly dueAfterSeconds?: number
   readonly believeEmpty?: boolean
+  /** Tries again what failed, although its time has not come. */
+  readonly retriesAll?: boolean
 }
 
 export type Reconciler = ReturnType<typeof createReconciler>
@@ -48,20 +54,28 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
   const index = createIndexChanges(db)
   const queries = createReconcileQueries(db)
 
-  const settlePorts = (counts: ReconcileCounts, signal: AbortSignal): SettlePorts => ({
+  const failures = createBackgroundFailures(db)
+
+  const settlePorts = (counts: ReconcileCounts, signal: AbortSignal, retriesAll = false): SettlePorts => ({
     registry: countRequests(createRegistry(signal), counts),
     index,
     queries,
     counts,
+    failures,
+    retriesAll,
     isRefusal: isRegistryRefusal,
-    onUnreadable: (repository, reference, error) =>
-      listener.unreadable(repository, reference, (error as Error).message),
+    endsWork: (error) => signal.aborted || isDatabaseUnavailable(error) || isRegistryUnavailable(error),
+    onFailure: (failure) => listener.failed(failure),
     between: async () => signal.throwIfAborted(),
   })
 
-  const work = async (run: Run, signal: AbortSignal, believeEmpty: boolean) => {
+  const work = async (
+    run: Run,
+    signal: AbortSignal,
+    { believeEmpty = false, retriesAll = false }: Omit<RunOptions, 'signal'>,
+  ) => {
     const { id, counts } = run
-    const settling = settlePorts(counts, signal)
+    const settling = settlePorts(counts, signal, retriesAll)
     await settle(settling)
     let settledAt = now()
     const between = async () => {
@@ -77,10 +91,13 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
     const walking = { ...settling, index: countChanges(index, counts), between }
     await reconcile(walking, { runId: id, position: run, save, believeEmpty })
     await reconciliations.finish(id, counts)
+    await failures.forgetOldFailures()
     listener.progress(counts)
   }
 
   return {
+    countFailures: failures.countFailures,
+
     /** Settles what others left in the middle, and nothing else. */
     async settle(signal: AbortSignal): Promise<ReconcileCounts> {
       const counts = readCounts()
@@ -93,7 +110,7 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
      * at it, or none is due. Throws the signal's reason when it is told to stop, and what the registry or the
      * database throw when they are away: the next call goes on there.
      */
-    async run({ signal, dueAfterSeconds, believeEmpty = false }: RunOptions): Promise<Run | undefined> {
+    async run({ signal, dueAfterSeconds, ...options }: RunOptions): Promise<Run | undefined> {
       const run = await reconciliations.take(dueAfterSeconds)
       if (run === undefined) return undefined
       listener.taken(run)
@@ -105,7 +122,7 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
         if (!isOurs) lost.abort(takenOver())
       }, RENEW_MS)
       try {
-        await work(run, stop, believeEmpty)
+        await work(run, stop, options)
         return run
       } catch (error) {
         // A request that was broken off says no more than that.

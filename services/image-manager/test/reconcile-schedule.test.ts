@@ -1,4 +1,4 @@
-import { createMetrics } from '@registry-manager/service-kit'
+import { ServiceCallError, createMetrics } from '@registry-manager/service-kit'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -92,14 +92,14 @@ t.test('what fails is told, and tried again', async (t) => {
   registry.push(ONE, MANIFEST, 'v1')
   registry.push(TWO, MANIFEST, 'bad')
   registry.before = () => {
-    throw new Error('away')
+    throw new ServiceCallError('away')
   }
   schedule.start()
-  await until(() => lines.some((line) => line.includes('broke off')), 'told')
+  await until(() => lines.some((line) => line.includes('interrupted')), 'told')
   t.ok((await metric('reconcile_runs_total{outcome="failed"')) >= 1)
   registry.before = (call) => (call.endsWith(' bad') ? refused() : undefined)
   await until(async () => 'team/app' in (await contents()), 'tried again')
-  await until(() => lines.some((line) => line.includes('cannot be read')), 'told')
+  await until(() => lines.some((line) => line.includes('an item failed')), 'told')
   await schedule.stop()
 })
 

@@ -1,3 +1,4 @@
+import { ServiceCallError } from '@registry-manager/service-kit'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '../../../packages/database/test/fixtures/both-databases.ts'
@@ -208,7 +209,7 @@ await onBothDatabases(t, async (t, db) => {
       .set({ finished_at: sql`now() - interval '61 minutes'` })
       .execute()
     registry.before = () => {
-      throw new Error('away')
+      throw new ServiceCallError('away')
     }
     await t.rejects(run({ dueAfterSeconds: 3600 }), { message: 'away' }, 'it is due')
     registry.before = () => undefined
@@ -263,7 +264,7 @@ await onBothDatabases(t, async (t, db) => {
     await run()
     const before = await contents()
     registry.before = () => {
-      throw new Error('away')
+      throw new ServiceCallError('away')
     }
     await t.rejects(run(), { message: 'away' })
     t.same(await contents(), before)

@@ -57,7 +57,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     accounts,
     find: directory.find,
     groups,
-    endSessions: ({ username }) => users.endSessions(username),
+    endSessions: ({ id }) => users.endSessions({ id }),
     refreshSeconds,
     now,
     log,

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 import type { Account, StoredAccount } from '../domain/account.ts'
 import type { DirectoryAccounts } from '../domain/directory-sign-in.ts'
 import { toAccount } from './accounts-repository.ts'
@@ -23,7 +24,11 @@ export function createDirectoryAccounts(
   const release: DirectoryAccountsStore['release'] = async (accounts, askedAt) => {
     if (accounts.length === 0) return
     const ids = accounts.map(({ id }) => id)
-    await db.updateTable('accounts').set({ directory_checked_at: askedAt }).where('id', 'in', ids).execute()
+    await db
+      .updateTable('accounts')
+      .set({ directory_checked_at: askedAt })
+      .where(sql<boolean>`id = any(${sql.val(ids)}::uuid[])`)
+      .execute()
   }
   return {
     async create(username, standing) {
@@ -39,8 +44,9 @@ export function createDirectoryAccounts(
       return store.findByUsername(username)
     },
 
-    async settle({ id, username }, standing) {
-      await store.change(username, { standing })
+    // By id: somebody else may have got the username since.
+    async settle({ id }, standing) {
+      await store.change({ id }, { standing })
       return store.findById(id)
     },
 

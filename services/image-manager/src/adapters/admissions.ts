@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import type { ManifestFacts } from '../domain/manifest.ts'
 
 /** A manifest on its way to the registry: what became of it is asked there. */
 export interface Admission {
@@ -7,40 +8,59 @@ export interface Admission {
   readonly digest: string
   readonly tag: string | null
   readonly mediaType: string
-  readonly raw: Buffer
+  /** What was read of it; undefined where the previous version admitted it. */
+  readonly facts: ManifestFacts | undefined
   readonly admittedAt: Date
 }
 
-/** Manifests that were admitted and not yet written down. */
+export interface NewAdmission extends Omit<Admission, 'id' | 'admittedAt' | 'facts'> {
+  readonly id?: string
+  readonly raw: Buffer
+  readonly facts?: ManifestFacts
+}
+
+/** Manifests that were admitted and not yet recorded. */
 export function createAdmissions(db: Database) {
   return {
-    async admit({
-      id,
-      ...admission
-    }: Omit<Admission, 'id' | 'admittedAt'> & { id?: string }): Promise<string> {
-      const { repository, digest, tag, mediaType, raw } = admission
+    async admit({ id, repository, digest, tag, mediaType, raw, facts }: NewAdmission): Promise<string> {
       const row = await db
         .insertInto('admissions')
-        .values({ id, repository, digest, tag, media_type: mediaType, raw })
+        .values({
+          id,
+          repository,
+          digest,
+          tag,
+          media_type: mediaType,
+          raw,
+          facts: facts === undefined ? null : JSON.stringify(facts),
+        })
         .returning('id')
         .executeTakeFirstOrThrow()
       return row.id
     },
 
+    /** An admission without the manifest's bytes. */
     async findAdmission(id: string): Promise<Admission | undefined> {
-      return db
+      const row = await db
         .selectFrom('admissions')
-        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'raw'])
+        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'facts'])
         .select('admitted_at as admittedAt')
         .where('id', '=', id)
         .executeTakeFirst()
+      return row && { ...row, facts: (row.facts as ManifestFacts | null) ?? undefined }
+    },
+
+    /** The bytes of an admitted manifest. */
+    async readAdmission(id: string): Promise<Buffer | undefined> {
+      const row = await db.selectFrom('admissions').select('raw').where('id', '=', id).executeTakeFirst()
+      return row?.raw
     },
 
     /** The manifest of some admission of this digest: somebody else's push that is not recorded yet. */
     async findAdmitted(
       repository: string,
       digest: string,
-    ): Promise<Pick<Admission, 'mediaType' | 'raw'> | undefined> {
+    ): Promise<{ readonly mediaType: string; readonly raw: Buffer } | undefined> {
       return db
         .selectFrom('admissions')
         .select(['media_type as mediaType', 'raw'])
@@ -48,6 +68,17 @@ export function createAdmissions(db: Database) {
         .where('digest', '=', digest)
         .limit(1)
         .executeTakeFirst()
+    },
+
+    async isAdmitted(repository: string, digest: string): Promise<boolean> {
+      const row = await db
+        .selectFrom('admissions')
+        .select('id')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .limit(1)
+        .executeTakeFirst()
+      return row !== undefined
     },
 
     /** Whether a repository came into being after a time: another one of its name may have been deleted since. */

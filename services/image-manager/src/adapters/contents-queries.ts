@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import type { QueryResult, RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 
 export interface ContentsPage {
@@ -87,27 +88,39 @@ export function createContentsQueries(db: Database) {
       return row !== undefined
     },
 
-    /** Bytes of all manifests, and of the configs and layers that they name: each digest once. */
+    /**
+     * Bytes of all manifests, and of the configs and layers that they name: each digest once. Read in pages of an index,
+     * so that no statement takes longer where there is more. What has no size, or not yet, counts as nothing.
+     */
     async usage(): Promise<number> {
-      const { rows } = await sql<{ bytes: string }>`
-        with documents as (
-          select digest, length(raw) as size, convert_from(raw, 'UTF8')::json as document from manifests
-        ), descriptors as (
-          select document->'config' as descriptor from documents
-            where json_typeof(document->'config') = 'object'
-          union all
-          select json_array_elements(document->'layers') from documents
-            where json_typeof(document->'layers') = 'array'
-        ), blobs as (
-          select digest, size::numeric from documents
-          union all
-          select descriptor->>'digest', (descriptor->>'size')::numeric from descriptors
-            where json_typeof(descriptor->'size') = 'number'
-        )
-        select coalesce(sum(size), 0) as bytes from (select min(size) as size from blobs group by digest) each`.execute(
-        db,
-      )
-      return Number(rows[0]?.bytes)
+      const documents = await sumSizes(db, sql`manifests`, sql`true`)
+      const blobs = await sumSizes(db, sql`manifest_references`, sql`kind <> 'manifest'`)
+      return Number(documents + blobs)
     },
   }
+}
+
+/** How many digests are counted by one statement. */
+const USAGE_PAGE = 50_000
+
+/** The sizes in a table, each digest once: where manifests differ about it, the least. */
+async function sumSizes(
+  db: Database,
+  table: RawBuilder<unknown>,
+  condition: RawBuilder<unknown>,
+): Promise<bigint> {
+  let sum = 0n
+  for (let after: string | null = ''; after !== null;) {
+    const page: QueryResult<{ bytes: string; last: string | null }> = await sql<{
+      bytes: string
+      last: string | null
+    }>`
+      select coalesce(sum(size), 0)::text as bytes, max(digest) as last from (
+        select digest, min(size) as size from ${table} where digest > ${after} and ${condition}
+        group by digest order by digest limit ${USAGE_PAGE}
+      ) page`.execute(db)
+    sum += BigInt(page.rows[0]?.bytes ?? 0)
+    after = page.rows[0]?.last ?? null
+  }
+  return sum
 }

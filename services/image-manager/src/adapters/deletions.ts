@@ -1,5 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
+import { isDue } from './background-failures.ts'
 
 /** How long nobody may have worked on a deletion until somebody else goes on with it, in seconds. */
 const DELETION_SECONDS = 120
@@ -16,6 +17,15 @@ export function createDeletions(db: Database) {
         .returning('id')
         .executeTakeFirst()
       return row?.id
+    },
+
+    /** Gives a repository that the registry has and the index has not a row, by which its deletion is resumed. */
+    async nameRepository(name: string): Promise<void> {
+      await db
+        .insertInto('repositories')
+        .values({ name })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
     },
 
     /** Whether a repository is being deleted still; and that somebody is at it. */
@@ -39,12 +49,13 @@ export function createDeletions(db: Database) {
       return row !== undefined
     },
 
-    /** Takes over a deletion that nobody works on any more. */
+    /** Takes over a deletion that no process works on any more; one that failed, not before its next try is due. */
     async takeDeletion(): Promise<{ id: string; name: string } | undefined> {
       const oldest = db
         .selectFrom('repositories')
         .select('id')
         .where('deleting_since', '<', sql<Date>`now() - make_interval(secs => ${sql.lit(DELETION_SECONDS)})`)
+        .where(isDue('deletion', 'repositories.id'))
         .orderBy('deleting_since')
         .limit(1)
         .forUpdate()

@@ -1,11 +1,11 @@
 import type { Database } from '@registry-manager/database'
-import { sql } from 'kysely'
-import type { Manifest } from '../domain/manifest.ts'
 import type { RepositoryScope } from '../domain/visibility.ts'
 import { createAdmissions } from './admissions.ts'
 import { createBlobAliases } from './blob-aliases.ts'
 import { createDeletions } from './deletions.ts'
+import { createManifestChanges } from './manifest-changes.ts'
 import { createManifestRevisions } from './manifest-revisions.ts'
+import { createSizeChanges } from './size-changes.ts'
 import { createTagChanges } from './tag-changes.ts'
 
 export type IndexChanges = ReturnType<typeof createIndexChanges>
@@ -16,51 +16,10 @@ export function createIndexChanges(db: Database) {
     ...createAdmissions(db),
     ...createBlobAliases(db),
     ...createDeletions(db),
+    ...createManifestChanges(db),
     ...createManifestRevisions(db),
+    ...createSizeChanges(db),
     ...createTagChanges(db),
-
-    /**
-     * Writes down a manifest, and its repository where it is the first; `kept` where it is here alone. Answers the
-     * repository's id.
-     */
-    async putManifest(repository: string, manifest: Manifest, kept = false): Promise<string> {
-      return db.transaction().execute(async (tx) => {
-        const { id } = await tx
-          .insertInto('repositories')
-          .values({ name: repository })
-          .onConflict((conflict) => conflict.column('name').doUpdateSet({ updated_at: new Date() }))
-          .returning('id')
-          .executeTakeFirstOrThrow()
-        const { digest, mediaType, artifactType, subject, annotations, references, raw } = manifest
-        await tx
-          .insertInto('manifests')
-          .values({
-            repository_id: id,
-            digest,
-            media_type: mediaType,
-            artifact_type: artifactType ?? null,
-            subject: subject ?? null,
-            annotations: annotations === undefined ? null : JSON.stringify(annotations),
-            raw,
-            kept,
-          })
-          .onConflict((conflict) =>
-            conflict
-              .columns(['repository_id', 'digest'])
-              .doUpdateSet({ revision: sql`nextval('tag_revisions')` }),
-          )
-          .execute()
-        if (references.length > 0) {
-          const rows = references.map((one) => ({ repository_id: id, manifest_digest: digest, ...one }))
-          await tx
-            .insertInto('manifest_references')
-            .values(rows)
-            .onConflict((conflict) => conflict.doNothing())
-            .execute()
-        }
-        return id
-      })
-    },
 
     async hasManifest(repository: string, digest: string): Promise<boolean> {
       const row = await db

@@ -1,5 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import type { Reference } from '@registry-manager/oci'
+import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
 import { outermost } from '../domain/visibility.ts'
@@ -40,6 +41,11 @@ export interface ManifestRow {
 }
 
 export type IndexQueries = ReturnType<typeof createIndexQueries>
+
+/** One parameter for any number of texts: a list of them may be a client's. */
+function isAmong(column: RawBuilder<unknown>, texts: readonly string[]): RawBuilder<boolean> {
+  return sql<boolean>`${column} = any(${sql.val([...texts])}::text[])`
+}
 
 /** Reads of the index. Lists come in keyset pages in byte order, each a query of its own. */
 export function createIndexQueries(db: Database) {
@@ -114,7 +120,7 @@ export function createIndexQueries(db: Database) {
       const rows = await db
         .selectFrom('repositories')
         .select('name')
-        .where('name', 'in', [...names])
+        .where(isAmong(sql.ref('name'), names))
         .where('scope', '=', 'global')
         .where('deleting_since', 'is', null)
         .execute()
@@ -158,7 +164,7 @@ export function createIndexQueries(db: Database) {
         .selectFrom('manifests')
         .select(['digest', 'sha512'])
         .where('repository_id', '=', repositoryId)
-        .where((eb) => eb.or([eb('digest', 'in', [...digests]), eb('sha512', 'in', [...digests])]))
+        .where((eb) => eb.or([isAmong(sql.ref('digest'), digests), isAmong(sql.ref('sha512'), digests)]))
         .execute()
       const known = new Set(rows.flatMap(({ digest, sha512 }) => [digest, sha512]))
       return new Set(digests.filter((digest) => known.has(digest)))

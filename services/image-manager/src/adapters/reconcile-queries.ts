@@ -2,6 +2,7 @@ import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { DELETED_TAG } from '../domain/free-tag.ts'
 import { PAGE_SIZE } from '../domain/in-pages.ts'
+import { isDue } from './background-failures.ts'
 
 export type ReconcileQueries = ReturnType<typeof createReconcileQueries>
 
@@ -134,12 +135,13 @@ export function createReconcileQueries(db: Database) {
       return rows.map(({ name }) => name)
     },
 
-    /** Ids of the admissions that nobody is at work on any more, after one of them. */
+    /** Ids of the admissions that no process works on any more and that are due, after one of them. */
     async listOldAdmissions(after: string): Promise<string[]> {
       const rows = await db
         .selectFrom('admissions')
         .select('id')
         .where('admitted_at', '<', ago(ADMISSION_SECONDS))
+        .where(isDue('push', 'admissions.id'))
         .$if(after !== '', (query) => query.where('id', '>', after))
         .orderBy('id')
         .limit(PAGE_SIZE)

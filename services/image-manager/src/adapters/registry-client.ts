@@ -2,7 +2,7 @@ import { repositoryAccess } from '@registry-manager/oci'
 import type { RegistryLists } from './registry-lists.ts'
 import { createRegistryLists } from './registry-lists.ts'
 import type { RegistryRequestOptions } from './registry-request.ts'
-import { createRegistryRequest, registryFault } from './registry-request.ts'
+import { createRegistryRequest, isRegistryRefusal, registryFault } from './registry-request.ts'
 
 export interface RegistryManifest {
   readonly mediaType: string
@@ -13,6 +13,10 @@ export interface RegistryManifest {
 export interface RegistryClient extends RegistryLists {
   /** Digest of what a tag or digest names now; undefined when it names nothing. */
   headManifest(repository: string, reference: string): Promise<string | undefined>
+  /** The same of a tag; undefined as well where the registry cannot serve what the tag names (500). */
+  findTagged(repository: string, tag: string): Promise<string | undefined>
+  /** Whether the registry has what a digest names, and be it that it cannot serve it as a manifest (500). */
+  hasManifest(repository: string, digest: string): Promise<boolean>
   getManifest(repository: string, reference: string): Promise<RegistryManifest | undefined>
   putManifest(repository: string, reference: string, manifest: RegistryManifest): Promise<void>
   /** Whether there was one. */
@@ -26,19 +30,38 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
   const send = createRegistryRequest(options)
   const manifestPath = (repository: string, reference: string) => `/v2/${repository}/manifests/${reference}`
 
+  const headManifest = async (repository: string, reference: string) => {
+    const access = repositoryAccess(repository, 'pull')
+    const path = manifestPath(repository, reference)
+    const answer = await send('HEAD', path, access, 200)
+    if (answer === undefined) return undefined
+    const digest = answer.headers.get('docker-content-digest')
+    // Taken for nothing there, it would be deleted from the index.
+    if (digest === null)
+      throw registryFault(`HEAD ${path} at the registry was answered without a digest`, 200)
+    return digest
+  }
+
   return {
     ...createRegistryLists(send),
+    headManifest,
 
-    async headManifest(repository, reference) {
+    async findTagged(repository, tag) {
+      try {
+        return await headManifest(repository, tag)
+      } catch (error) {
+        if (isRegistryRefusal(error)) return undefined
+        throw error
+      }
+    },
+    async hasManifest(repository, digest) {
       const access = repositoryAccess(repository, 'pull')
-      const path = manifestPath(repository, reference)
-      const answer = await send('HEAD', path, access, 200)
-      if (answer === undefined) return undefined
-      const digest = answer.headers.get('docker-content-digest')
-      // Taken for nothing there, it would be deleted from the index.
-      if (digest === null)
-        throw registryFault(`HEAD ${path} at the registry was answered without a digest`, 200)
-      return digest
+      try {
+        return (await send('HEAD', manifestPath(repository, digest), access, 200)) !== undefined
+      } catch (error) {
+        if (isRegistryRefusal(error)) return true
+        throw error
+      }
     },
     async getManifest(repository, reference) {
       const access = repositoryAccess(repository, 'pull')

@@ -111,3 +111,8 @@ export function isRegistryRefusal(error: unknown): boolean {
     !AWAY.has(error.status)
   )
 }
+
+/** Whether the registry, or what is asked on the way to it, does not serve at all. */
+export function isRegistryUnavailable(error: unknown): boolean {
+  return error instanceof ServiceCallError && !isRegistryRefusal(error)
+}

@@ -28,17 +28,17 @@ export async function admitManifest(
 ): Promise<AdmissionOutcome> {
   const parsed = parseManifest(raw, type)
   if ('malformed' in parsed) return refused('MANIFEST_INVALID', parsed.malformed)
-  const { manifest } = parsed
+  const { raw: _, ...facts } = parsed.manifest
   if ('digest' in reference && digestLike(reference.digest, raw) !== reference.digest) {
     return refused('DIGEST_INVALID', 'the manifest has another digest than the one it was pushed by')
   }
   const tag = 'tag' in reference ? reference.tag : undefined
-  const { digest, mediaType, subject = null } = manifest
-  if (!mustBeKept(manifest)) {
-    const id = await ports.index.admit({ repository, digest, tag: tag ?? null, mediaType, raw })
+  const { digest, mediaType, subject = null } = facts
+  if (!mustBeKept(facts)) {
+    const id = await ports.index.admit({ repository, digest, tag: tag ?? null, mediaType, raw, facts })
     return { outcome: 'admitted', id, digest }
   }
-  const missing = await keepManifest(ports, repository, manifest, tag)
+  const missing = await keepManifest(ports, repository, parsed.manifest, tag)
   if (missing === undefined) return { outcome: 'kept', digest, subject }
   return refused('MANIFEST_BLOB_UNKNOWN', `the index names ${missing}, which is not there`)
 }

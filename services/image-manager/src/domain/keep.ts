@@ -1,4 +1,4 @@
-import type { Manifest } from './manifest.ts'
+import type { Manifest, ManifestFacts } from './manifest.ts'
 import { isIndex } from './manifest.ts'
 import { knowManifest } from './record.ts'
 import type { RemovePorts } from './remove.ts'
@@ -12,7 +12,7 @@ const MAX_TRIES = 20
  * Whether the registry cannot take a manifest: distribution knows no manifest by its sha512, and refuses an index
  * that names one so. Tried on 2.8.2 and 3.1.1.
  */
-export function mustBeKept({ mediaType, references }: Manifest): boolean {
+export function mustBeKept({ mediaType, references }: ManifestFacts): boolean {
   return (
     isIndex(mediaType) &&
     references.some(({ kind, digest }) => kind === 'manifest' && digest.startsWith('sha512:'))

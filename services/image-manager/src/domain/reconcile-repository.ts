@@ -4,8 +4,8 @@ import { inPages } from './in-pages.ts'
 import { followTag, knowManifest } from './record.ts'
 import { deleteManifest } from './remove.ts'
 import type { SettlePorts } from './settle.ts'
-import { tolerate } from './settle.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
+import { attempt } from './work-item.ts'
 
 /**
  * Brings one repository of the index to what the registry has of it: its tags, what they reach, and that what the
@@ -20,9 +20,17 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
   if (listed.size === 0 && !(await queries.hasRepository(repository))) return
   counts.repositories += 1
 
+  const failed = await ports.failures.listFailures(repository)
+  const tried = new Set<string>()
   const step = async (reference: string, work: () => Promise<unknown>) => {
     await ports.between()
-    return tolerate(ports, repository, reference, work)
+    const item = { kind: 'manifest', item: `${repository} ${reference}`, repository, reference } as const
+    tried.add(item.item)
+    const before = failed.get(item.item)
+    if (before !== undefined && !before.isDue && !ports.retriesAll) return before
+    const fault = await attempt(ports, item, work)
+    if (before !== undefined && fault === undefined) await ports.failures.forgetFailure(item)
+    return fault
   }
   const follow = async (tag: string) => {
     counts.tags += 1
@@ -57,6 +65,12 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
     if (!asked.has(digest)) await step(digest, () => confirmManifest(ports, repository, digest))
   }
   await queries.markReconciled(repository)
+  // What failed once and is not there any more; and that all of it failed.
+  for (const item of failed.keys()) {
+    if (tried.has(item)) continue
+    const kind = item === repository ? 'repository' : 'manifest'
+    await ports.failures.forgetFailure({ kind, item })
+  }
 }
 
 async function refuse(why: string): Promise<never> {

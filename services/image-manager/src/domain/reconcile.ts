@@ -3,8 +3,8 @@ import type { RunPosition } from '../adapters/reconciliations.ts'
 import { inPages } from './in-pages.ts'
 import { reconcileRepository } from './reconcile-repository.ts'
 import type { SettlePorts } from './settle.ts'
-import { tolerate } from './settle.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
+import { attempt } from './work-item.ts'
 
 export interface ReconcileOptions {
   readonly runId: string
@@ -83,17 +83,21 @@ async function believe({ queries, counts }: SettlePorts, { believeEmpty }: Recon
   )
 }
 
-/** Reconciles one repository after another; gives up when the registry cannot list any of them. */
+/**
+ * Reconciles one repository after another. Gives up when the registry cannot list several in a row: that is the
+ * registry's fault, and the next call goes on after the last that was saved.
+ */
 function createVisit(ports: SettlePorts): (name: string) => Promise<void> {
   let refused = 0
   return async (name) => {
     await ports.between()
-    const fault = await tolerate(ports, name, '', async () => {
+    const item = { kind: 'repository', item: name, repository: name, reference: '' } as const
+    const fault = await attempt(ports, item, async () => {
       if (!isRepositoryName(name))
         throw new UnrecordableError('the registry names a repository that can be none')
       await reconcileRepository(ports, name)
     })
-    refused = fault === undefined || fault instanceof UnrecordableError ? 0 : refused + 1
+    refused = ports.isRefusal(fault) ? refused + 1 : 0
     if (refused === MAX_REFUSED) throw fault
   }
 }

@@ -1,6 +1,6 @@
 import type { Admission } from '../adapters/admissions.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
-import type { Manifest } from './manifest.ts'
+import type { ManifestFacts, ManifestReference } from './manifest.ts'
 import { recordAdmission } from './record.ts'
 import type { RemovePorts } from './remove.ts'
 import { deleteManifest } from './remove.ts'
@@ -13,7 +13,10 @@ const AT_ONCE = 8
  * between the registry's taking it and now, the blobs that it names may be gone with the rest: then it goes, too.
  * Looked at only once it is written down, so that a deletion which begins later finds it.
  */
-export async function recordPush(ports: RemovePorts, admission: Admission): Promise<Manifest | undefined> {
+export async function recordPush(
+  ports: RemovePorts,
+  admission: Admission,
+): Promise<ManifestFacts | undefined> {
   const manifest = await recordAdmission(ports, admission)
   const { repository, admittedAt } = admission
   if (manifest === undefined || !(await ports.index.isNewSince(repository, admittedAt))) return manifest
@@ -22,22 +25,24 @@ export async function recordPush(ports: RemovePorts, admission: Admission): Prom
   return undefined
 }
 
-/** Whether the registry has all that a manifest names, as it had when it took it. */
-async function isWhole(registry: RegistryClient, repository: string, manifest: Manifest): Promise<boolean> {
-  const elsewhere = layersElsewhere(manifest)
-  const named = manifest.references.filter(({ digest }) => !elsewhere.has(digest))
-  const look = ({ digest, kind }: (typeof named)[number]) =>
-    kind === 'manifest' ? registry.headManifest(repository, digest) : registry.headBlob(repository, digest)
+/**
+ * Whether the registry has all that a manifest names, as it had when it took it. Layers that are had elsewhere need not
+ * be here. What the registry has and cannot serve is there: distribution answers 500 for a blob that is asked for as a
+ * manifest, where an index gives a blob a manifest's type.
+ */
+async function isWhole(
+  registry: RegistryClient,
+  repository: string,
+  { references }: ManifestFacts,
+): Promise<boolean> {
+  const named = references.filter(({ isElsewhere }) => isElsewhere !== true)
+  const look = async ({ digest, kind }: ManifestReference) =>
+    kind === 'manifest'
+      ? registry.hasManifest(repository, digest)
+      : (await registry.headBlob(repository, digest)) !== undefined
   for (let at = 0; at < named.length; at += AT_ONCE) {
     const found = await Promise.all(named.slice(at, at + AT_ONCE).map(look))
-    if (found.includes(undefined)) return false
+    if (found.includes(false)) return false
   }
   return true
-}
-
-/** Layers that name where they are had need not be here. Source: OCI image-spec 1.1, descriptor.md, `urls`. */
-function layersElsewhere({ raw }: Manifest): ReadonlySet<unknown> {
-  const { layers } = JSON.parse(raw.toString('utf8')) as { layers?: unknown }
-  const descriptors = Array.isArray(layers) ? (layers as ({ digest?: unknown; urls?: unknown } | null)[]) : []
-  return new Set(descriptors.filter((layer) => layer?.urls !== undefined).map((layer) => layer?.digest))
 }

@@ -2,7 +2,7 @@ import type { Admission } from '../adapters/admissions.ts'
 import type { IndexChanges } from '../adapters/index-changes.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
 import { confirmManifest } from './confirm-manifest.ts'
-import type { Manifest } from './manifest.ts'
+import type { ManifestFacts } from './manifest.ts'
 import { parseManifest } from './manifest.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
 
@@ -11,6 +11,8 @@ export interface RecordPorts {
   readonly index: Pick<
     IndexChanges,
     | 'putManifest'
+    | 'putAdmitted'
+    | 'readAdmission'
     | 'hasManifest'
     | 'findAdmitted'
     | 'findTag'
@@ -25,25 +27,39 @@ export interface RecordPorts {
 const MAX_TRIES = 20
 
 /**
- * Writes down what became of an admitted manifest. The registry is asked, not the client believed: what it has
+ * Records what became of an admitted manifest. The registry is asked, not the client believed: what it has
  * now is what the index says. Safe to repeat, and to run on two replicas at once.
  * Answers the manifest where the registry has it.
  */
 export async function recordAdmission(
   ports: RecordPorts,
   admission: Admission,
-): Promise<Manifest | undefined> {
+): Promise<ManifestFacts | undefined> {
   const { index } = ports
-  const { id, repository, digest, tag, raw, mediaType } = admission
-  const parsed = parseManifest(raw, mediaType)
-  if ('malformed' in parsed)
-    throw new UnrecordableError(`an admitted manifest is malformed: ${parsed.malformed}`)
-  // First written, then looked for: a deletion before the look shows in it, one after it finds what to take away.
-  await index.putManifest(repository, parsed.manifest)
+  const { id, repository, digest, tag } = admission
+  const facts = admission.facts ?? (await readFacts(index, admission))
+  // First recorded, then looked for: a deletion before the look shows in it, one after it finds what to take away.
+  if (facts === undefined || !(await index.putAdmitted(repository, facts, id))) {
+    // Another call recorded it, and settled the admission.
+    await knowManifest(ports, repository, digest)
+  }
   const named = tag === null ? undefined : await followTag(ports, repository, tag, true)
   const there = named === digest || (await confirmManifest(ports, repository, digest))
   await index.settleAdmission(id)
-  return there ? parsed.manifest : undefined
+  return there ? facts : undefined
+}
+
+/** Reads an admission of the previous version. Undefined where it was settled. */
+async function readFacts(
+  index: RecordPorts['index'],
+  { id, mediaType }: Admission,
+): Promise<ManifestFacts | undefined> {
+  const raw = await index.readAdmission(id)
+  if (raw === undefined) return undefined
+  const parsed = parseManifest(raw, mediaType)
+  if ('malformed' in parsed)
+    throw new UnrecordableError(`an admitted manifest is malformed: ${parsed.malformed}`)
+  return parsed.manifest
 }
 
 /**

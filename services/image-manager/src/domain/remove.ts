@@ -5,7 +5,8 @@ import { dropStandIn, freeTag } from './free-tag.ts'
 import { isIndex } from './manifest.ts'
 import type { RecordPorts } from './record.ts'
 import { followTag } from './record.ts'
-import { deleteBlob } from './remove-blob.ts'
+import { deleteBlobs } from './remove-blobs.ts'
+import { deleteUnindexed } from './remove-unindexed.ts'
 
 export interface RemovePorts extends RecordPorts {
   readonly registry: RegistryClient
@@ -45,7 +46,8 @@ export async function deleteTag(ports: RemovePorts, repository: string, tag: str
 
 /**
  * Deletes a repository: its manifests, indexes before what they name, then the blobs that the index knows there
- * (they could be pulled by digest otherwise, by the name's next owner too), then the index. Taken up again where
+ * (they could be pulled by digest otherwise, by the name's next owner too), then what else the registry's tags reach,
+ * then the index. Taken up again where
  * it was left, whenever it is called again; a push that comes between is deleted as well.
  */
 export async function deleteRepository(ports: RemovePorts, name: string): Promise<void> {
@@ -68,9 +70,7 @@ export async function finishDeletion(
       await registry.deleteManifest(name, digest)
       deleted.set(digest, revision)
     }
-    for (const digest of blobs) {
-      if (!(await index.goOnDeleting(id))) return
-      await deleteBlob(ports, name, digest)
-    }
+    if (!(await deleteBlobs(ports, { id, name }, blobs))) return
+    if (!(await deleteUnindexed(ports, { id, name }))) return
   } while (!(await index.removeRepository(name, deleted)))
 }

@@ -1,25 +1,26 @@
 import type { ReconcileQueries } from '../adapters/reconcile-queries.ts'
+import type { WorkItem } from '../adapters/background-failures.ts'
 import { inPages } from './in-pages.ts'
-import type { ReconcileCounts } from './reconcile-counts.ts'
 import { followTag, recordAdmission } from './record.ts'
 import type { RemovePorts } from './remove.ts'
 import { finishDeletion } from './remove.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
+import type { WorkItemPorts } from './work-item.ts'
+import { attempt } from './work-item.ts'
 
-export interface SettlePorts extends RemovePorts {
+export interface SettlePorts extends RemovePorts, WorkItemPorts {
   readonly queries: ReconcileQueries
-  readonly counts: ReconcileCounts
   /** Whether an error says that the registry serves, and could not serve this one thing. */
   readonly isRefusal: (error: unknown) => boolean
-  /** Told what cannot be read, and why; `reference` is a tag or a digest, or empty for all of a repository. */
-  readonly onUnreadable: (repository: string, reference: string, error: unknown) => void
+  /** Whether what failed before is tried although its time has not come. */
+  readonly retriesAll: boolean
   /** Comes between two steps; what it throws ends the work there. */
   readonly between: () => Promise<void>
 }
 
 /**
- * Settles what others left in the middle: pushes that were admitted and never written down, and deletions that
- * broke off. What the registry cannot serve is told and passed over; the next call tries it again.
+ * Settles what others left in the middle: pushes that were admitted and never recorded, deletions that were
+ * interrupted, and manifests whose sizes are not known. An item that fails is passed over and tried again later.
  */
 export async function settle(ports: SettlePorts): Promise<void> {
   const { queries, index, counts, between } = ports
@@ -30,9 +31,36 @@ export async function settle(ports: SettlePorts): Promise<void> {
   for (;;) {
     await between()
     const taken = await index.takeDeletion()
-    if (taken === undefined) return
-    const fault = await tolerate(ports, taken.name, '', () => finishDeletion(ports, taken))
-    if (fault === undefined) counts.deletionsFinished += 1
+    if (taken === undefined) break
+    const item = { kind: 'deletion', item: taken.id, repository: taken.name, reference: '' } as const
+    const fault = await attempt(ports, item, () => finishDeletion(ports, taken))
+    if (fault !== undefined) continue
+    await ports.failures.forgetFailure(item)
+    counts.deletionsFinished += 1
+  }
+  await fillAllSizes(ports)
+}
+
+/** A page at a time; where a page fails, one manifest at a time, and one that fails alone is left without sizes. */
+async function fillAllSizes(ports: SettlePorts): Promise<void> {
+  const { index, between, endsWork } = ports
+  for (let [more, isAlone] = [true, false]; more;) {
+    await between()
+    try {
+      more = await index.fillSizes(isAlone ? 1 : undefined)
+      isAlone = false
+    } catch (error) {
+      if (endsWork(error)) throw error
+      const skipped = isAlone ? await index.skipSizes() : undefined
+      isAlone = !isAlone
+      if (skipped === undefined) continue
+      const item = {
+        kind: 'manifest',
+        item: `${skipped.repository} ${skipped.reference}`,
+        ...skipped,
+      } as const
+      await attempt(ports, item, () => Promise.reject(error as Error))
+    }
   }
 }
 
@@ -41,31 +69,15 @@ async function settleAdmission(ports: SettlePorts, id: string): Promise<void> {
   const admission = await index.findAdmission(id)
   if (admission === undefined) return
   const { repository, digest, tag } = admission
-  const fault = await tolerate(ports, repository, tag ?? digest, async () => {
+  const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
+  const fault = await attempt(ports, item, async () => {
     const landed = (await registry.headManifest(repository, digest)) !== undefined
     if (landed) await recordAdmission(ports, admission)
     else if (tag !== null) await followTag(ports, repository, tag)
   })
-  // What cannot be written down is not waited for. What the registry could not serve now, it may serve later.
+  // What cannot be recorded is not waited for. Anything else may succeed later.
   if (fault !== undefined && !(fault instanceof UnrecordableError)) return
   await index.settleAdmission(id)
+  await ports.failures.forgetFailure(item)
   counts.admissionsSettled += 1
-}
-
-/** Does one thing. What is wrong with that thing alone is counted, told and answered; anything else is thrown. */
-export async function tolerate(
-  { counts, isRefusal, onUnreadable }: Pick<SettlePorts, 'counts' | 'isRefusal' | 'onUnreadable'>,
-  repository: string,
-  reference: string,
-  work: () => Promise<unknown>,
-): Promise<unknown> {
-  try {
-    await work()
-    return undefined
-  } catch (error) {
-    if (!(error instanceof UnrecordableError) && !isRefusal(error)) throw error
-    counts.unreadable += 1
-    onUnreadable(repository, reference, error)
-    return error
-  }
 }

@@ -27,7 +27,7 @@ const AskedArtifacts = Type.Object({
   digest: Type.Optional(Type.String()),
 })
 
-/** All manifests are read for it: so often at the most, in milliseconds. */
+/** All sizes are read for it: so often at the most, in milliseconds. */
 const USAGE_MS = 300_000
 
 /** What auth-service tells administrators of the registry's contents, in the provider's shapes. */
@@ -68,8 +68,8 @@ export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async 
     try {
       known = { bytes: await queries.usage(), updatedAt: new Date(now()).toISOString() }
     } catch (err) {
-      // Too much to count in time, or a manifest that Postgres cannot read: the last figure has to do.
-      request.log.warn({ err }, 'the storage that is used could not be counted')
+      // The last figure has to do.
+      request.log.warn({ err }, 'could not count the storage in use')
     }
     return known
   })

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
 import type { RemovePorts } from '../domain/remove.ts'
 import { deleteRepository } from '../domain/remove.ts'
-import type { Action } from '../domain/visibility.ts'
+import type { Action, Requester } from '../domain/visibility.ts'
 import { judge, managementVisibility, mayList } from '../domain/visibility.ts'
 import { listRepositories, writeRepository } from './repository-json.ts'
 import type { RequesterOptions } from './requester.ts'
@@ -77,7 +77,7 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
     // A deletion that broke off is taken up again by whoever repeats it: nobody else sees that it is not done.
     const repository =
       (await queries.findRepository(name)) ??
-      (action === 'delete' ? await queries.findBeingDeleted(name) : undefined)
+      (action === 'delete' ? await findLeftOver(requester, name) : undefined)
     switch (judge(requester, action, name, repository?.scope)) {
       case 'allowed':
         if (repository !== undefined) return repository
@@ -87,6 +87,19 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
       case 'forbidden':
         throw forbidden(`${name} is not yours to change`)
     }
+  }
+
+  /**
+   * What only a deletion finds: a repository whose deletion was interrupted, or one that the registry has and the index
+   * has not, because all of its manifests are such as the index refuses. The registry is asked for those only who may.
+   */
+  const findLeftOver = async (requester: Requester, name: string): Promise<RepositoryRow | undefined> => {
+    const interrupted = await queries.findBeingDeleted(name)
+    if (interrupted !== undefined) return interrupted
+    if (judge(requester, 'delete', name, 'namespace') !== 'allowed') return undefined
+    if ((await options.registry.listTags(name)).length === 0) return undefined
+    await index.nameRepository(name)
+    return queries.findRepository(name)
   }
 }
 

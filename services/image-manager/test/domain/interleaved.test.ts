@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import t from 'tap'
+import { createBackgroundFailures } from '../../src/adapters/background-failures.ts'
 import { createReconcileQueries } from '../../src/adapters/reconcile-queries.ts'
 import { readCounts } from '../../src/domain/reconcile-counts.ts'
 import { reconcileRepository } from '../../src/domain/reconcile-repository.ts'
@@ -48,8 +49,11 @@ const reconciles: Actor = async (started, turn) =>
       ...portsOf(started, turn),
       queries: inTurn(createReconcileQueries(db), turn),
       counts: readCounts(),
+      failures: createBackgroundFailures(db),
+      retriesAll: false,
       isRefusal: () => false,
-      onUnreadable: (_repository, reference, error) => {
+      endsWork: () => false,
+      onFailure: ({ reference, error }) => {
         throw new Error(`${reference} is no trouble here`, { cause: error })
       },
       between: async () => {},

@@ -1,7 +1,9 @@
+import { ServiceCallError } from '@registry-manager/service-kit'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '../../../../packages/database/test/fixtures/both-databases.ts'
 import { finishDeletion } from '../../src/domain/remove.ts'
+import type { ItemFailure } from '../../src/domain/work-item.ts'
 import { createReconciler } from '../../src/reconciler.ts'
 import { MANIFEST, REPOSITORY, blobsOf, image } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
@@ -17,7 +19,7 @@ await onBothDatabases(t, async (t, db) => {
     const listener = {
       taken: () => {},
       progress: () => {},
-      unreadable: (repository: string, reference: string) =>
+      failed: ({ repository, reference }: ItemFailure) =>
         void heard.unreadable.push(`${repository} ${reference}`),
     }
     const { settle } = createReconciler({ db, createRegistry: () => registry, listener })
@@ -33,6 +35,12 @@ await onBothDatabases(t, async (t, db) => {
       .updateTable('repositories')
       .set({ deleting_since: sql`now() - make_interval(secs => ${seconds})` })
       .where('deleting_since', 'is not', null)
+      .execute()
+
+  const makeDue = () =>
+    db
+      .updateTable('background_failures')
+      .set({ retry_at: sql`now()` })
       .execute()
 
   t.test('a push that landed and was not written down is, with its tag', async (t) => {
@@ -83,6 +91,8 @@ await onBothDatabases(t, async (t, db) => {
       t.equal(await admissions(), 1)
       t.same(heard.unreadable.toSorted(), [`${REPOSITORY} malformed`, `${REPOSITORY} refused`])
       registry.before = () => undefined
+      t.match(await settle(), { admissionsSettled: 0, unreadable: 0 }, 'not before its time')
+      await makeDue()
       t.match(await settle(), { admissionsSettled: 1, unreadable: 0 })
     },
   )
@@ -92,7 +102,7 @@ await onBothDatabases(t, async (t, db) => {
     for (const tag of ['a', 'b']) await admit(ONE, tag)
     await ageAdmissions(100)
     registry.before = () => {
-      throw new Error('away')
+      throw new ServiceCallError('away')
     }
     await t.rejects(settle(), { message: 'away' })
     t.equal(await admissions(), 2)
@@ -142,6 +152,8 @@ await onBothDatabases(t, async (t, db) => {
       registry.before = () => undefined
       t.match(await settle(), { deletionsFinished: 0 }, 'not at once')
       await ageDeletions(130)
+      t.match(await settle(), { deletionsFinished: 0 }, 'not before its time')
+      await makeDue()
       t.match(await settle(), { deletionsFinished: 1 })
       t.equal(registry.repositories.get('b/b')?.manifests.size, 0)
     },
