@@ -20,7 +20,9 @@ const VALUES: Readonly<Record<Overlay, { readonly values: object; readonly args?
   production: { values: {} },
   quickstart: { values: {}, args: QUICKSTART },
   'ingress-controller': { values: { nginx: { enabled: false }, ingress: { enabled: true } } },
-  'gateway-api': { values: { nginx: { enabled: false }, httpRoute: { enabled: true } } },
+  'gateway-api': {
+    values: { nginx: { enabled: false }, httpRoute: { enabled: true }, certManager: { enabled: false } },
+  },
   'with-directory': { values: { directory: { enabled: true } } },
   'with-components': {
     values: {
@@ -116,7 +118,7 @@ const EVERYTHING = {
   imagePullSecrets: [{ name: 'pull' }],
   secrets: { main: 'a', signingKeys: 'b', tls: 'c', s3: 'd' },
   trustedProxies: '10.1.0.0/16',
-  storage: { s3: { bucket: 'images', endpoint: 'https://minio:9000', forcePathStyle: true, port: 9000 } },
+  storage: { s3: { bucket: 'images', endpoint: 'https://minio:9000', forcePathStyle: false, port: 9000 } },
   postgres: { enabled: true, port: 6432, storage: { storageClassName: 'fast' } },
   authService: {
     autoscaling: { minReplicas: 3, maxReplicas: 4, cpuUtilization: 50 },
@@ -178,7 +180,7 @@ t.test('every value of the chart reaches the objects that it is meant for', { sk
   for (const [name = '', value] of [
     ['BUCKET', 'images'],
     ['REGIONENDPOINT', 'https://minio:9000'],
-    ['FORCEPATHSTYLE', 'true'],
+    ['FORCEPATHSTYLE', 'false'],
   ])
     t.has(
       registry.find((entry: { name: string }) => entry.name.endsWith(`S3_${name}`)),
