@@ -114,7 +114,11 @@ function substituteKind(object: Part, code: TemplateCode): void {
     const local = `{{- if ne .Values.nginx.service.type "ClusterIP" }}\nexternalTrafficPolicy: Local\n{{- end }}`
     spec[code.entry(() => local)] = null
   }
-  if (kind === 'PersistentVolumeClaim') substituteClaim(object, code)
+  if (kind === 'PersistentVolumeClaim') {
+    // `helm uninstall` must not delete images and backups.
+    metadata.annotations = { 'helm.sh/resource-policy': 'keep' }
+    substituteClaim(object, code)
+  }
   if (kind === 'StatefulSet') for (const claim of spec.volumeClaimTemplates) substituteClaim(claim, code)
   if (kind === 'NetworkPolicy') substitutePorts(metadata.name, spec.egress ?? [], code)
   if (kind === 'Certificate') spec.issuerRef = code.value('{{ toJson .Values.certManager.issuerRef }}')

@@ -10,7 +10,7 @@ import { containersOf, workloadsOf } from '../../kubernetes/test/fixtures/pods.t
 import { kustomizeIsMissing, ofKind, renderOverlays } from '../../kubernetes/test/fixtures/render.ts'
 import { CHART, generatedChart, prometheusRule } from '../generated.ts'
 import { withoutHash } from '../substitute.ts'
-import { QUICKSTART, helm, helmIsMissing, helmTemplate } from './fixtures.ts'
+import { QUICKSTART, helm, helmIsMissing, helmTemplate } from './fixtures/helm.ts'
 
 const noKustomize = await kustomizeIsMissing()
 const noHelm = await helmIsMissing()
@@ -20,7 +20,9 @@ const VALUES: Readonly<Record<Overlay, { readonly values: object; readonly args?
   production: { values: {} },
   quickstart: { values: {}, args: QUICKSTART },
   'ingress-controller': { values: { nginx: { enabled: false }, ingress: { enabled: true } } },
-  'gateway-api': { values: { nginx: { enabled: false }, httpRoute: { enabled: true } } },
+  'gateway-api': {
+    values: { nginx: { enabled: false }, httpRoute: { enabled: true }, certManager: { enabled: false } },
+  },
   'with-directory': { values: { directory: { enabled: true } } },
   'with-components': {
     values: {
@@ -31,11 +33,11 @@ const VALUES: Readonly<Record<Overlay, { readonly values: object; readonly args?
     args: QUICKSTART,
   },
 }
-const HELM_LABELS = new Set(['app.kubernetes.io/managed-by', 'app.kubernetes.io/instance', 'helm.sh/chart'])
+const HELMS_OWN = /^(?:app\.kubernetes\.io\/(?:managed-by|instance)|helm\.sh\/.*|checksum\/.*)$/
 
 /**
  * Objects by kind and name, without what differs on purpose: the namespace and Secrets, which the chart does not make;
- * hashes in names (kustomize) and checksums in annotations (Helm), which roll the pods; Helm's own labels.
+ * hashes in names (kustomize) and checksums in annotations (Helm), which roll the pods; Helm's labels and annotations.
  */
 function comparable(manifests: readonly Manifest[]): Record<string, unknown> {
   const compared = manifests.filter(({ kind }) => kind !== 'Namespace' && kind !== 'Secret')
@@ -52,7 +54,7 @@ function simplified(value: unknown, key = ''): unknown {
   if (value === null || typeof value !== 'object') return value
   const isEmpty = (child: unknown) => Object.keys(child as object).length === 0
   const entries = Object.entries(value)
-    .filter(([name]) => !HELM_LABELS.has(name) && !name.startsWith('checksum/'))
+    .filter(([name]) => !HELMS_OWN.test(name))
     .map(([name, child]) => [name, simplified(child, key.startsWith('configMap') ? key : name)] as const)
     .filter(([name, child]) => !['annotations', 'labels'].includes(name) || !isEmpty(child))
   return Object.fromEntries(entries)
@@ -116,7 +118,7 @@ const EVERYTHING = {
   imagePullSecrets: [{ name: 'pull' }],
   secrets: { main: 'a', signingKeys: 'b', tls: 'c', s3: 'd' },
   trustedProxies: '10.1.0.0/16',
-  storage: { s3: { bucket: 'images', endpoint: 'https://minio:9000', forcePathStyle: true, port: 9000 } },
+  storage: { s3: { bucket: 'images', endpoint: 'https://minio:9000', forcePathStyle: false, port: 9000 } },
   postgres: { enabled: true, port: 6432, storage: { storageClassName: 'fast' } },
   authService: {
     autoscaling: { minReplicas: 3, maxReplicas: 4, cpuUtilization: 50 },
@@ -166,7 +168,10 @@ t.test('every value of the chart reaches the objects that it is meant for', { sk
   t.match(get('HorizontalPodAutoscaler', 'auth-service').spec, { minReplicas: 3, maxReplicas: 4 })
   t.match(get('Service', 'nginx'), { metadata: { annotations: { a: 'b' } }, spec: { type: 'NodePort' } })
   t.match(get('PodMonitor', 'registry-manager').metadata.labels, { release: 'stack' })
-  t.match(get('PersistentVolumeClaim', 'backups').spec, { storageClassName: 'slow' })
+  t.match(get('PersistentVolumeClaim', 'backups'), {
+    metadata: { annotations: { 'helm.sh/resource-policy': 'keep' } },
+    spec: { storageClassName: 'slow' },
+  })
   t.match(get('CronJob', 'backup').spec.schedule, '0 4 * * *')
   t.match(get('ServiceAccount', 'registry').metadata, {
     annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/r' },
@@ -175,7 +180,7 @@ t.test('every value of the chart reaches the objects that it is meant for', { sk
   for (const [name = '', value] of [
     ['BUCKET', 'images'],
     ['REGIONENDPOINT', 'https://minio:9000'],
-    ['FORCEPATHSTYLE', 'true'],
+    ['FORCEPATHSTYLE', 'false'],
   ])
     t.has(
       registry.find((entry: { name: string }) => entry.name.endsWith(`S3_${name}`)),

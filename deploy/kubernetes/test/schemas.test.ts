@@ -15,12 +15,16 @@ t.test('every manifest as it is written is valid for the schemas of Kubernetes',
   for (const version of VERSIONS) t.same(await faultsOf(all, version), [], `Kubernetes ${version}`)
 })
 
-t.test('every manifest as kustomize renders it is valid for the schemas of Kubernetes', { skip: await kustomizeIsMissing() }, async (t) => {
-  const { overlays } = await renderOverlays(t)
-  const all = Object.values(overlays).flat()
-  t.ok(all.length > 100, 'there are objects')
-  for (const version of VERSIONS) t.same(await faultsOf(all, version), [], `Kubernetes ${version}`)
-})
+t.test(
+  'every manifest as kustomize renders it is valid for the schemas of Kubernetes',
+  { skip: await kustomizeIsMissing() },
+  async (t) => {
+    const { overlays } = await renderOverlays(t)
+    const all = Object.values(overlays).flat()
+    t.ok(all.length > 100, 'there are objects')
+    for (const version of VERSIONS) t.same(await faultsOf(all, version), [], `Kubernetes ${version}`)
+  },
+)
 
 /** Services with one fault each, and a valid one. */
 const SERVICES: Readonly<Record<string, unknown>> = {
