@@ -8,6 +8,7 @@ import * as reconcile from './migrations/2026-11-21-reconcile.ts'
 import * as sha512 from './migrations/2026-11-21-sha512.ts'
 import * as tokens from './migrations/2026-11-21-tokens.ts'
 import * as directory from './migrations/2026-11-22-directory.ts'
+import * as deletion from './migrations/2026-11-28-deletion.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -16,6 +17,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-sha512': sha512,
   '2026-11-21-tokens': tokens,
   '2026-11-22-directory': directory,
+  '2026-11-28-deletion': deletion,
 }
 
 /**

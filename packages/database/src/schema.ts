@@ -88,6 +88,12 @@ export interface RepositoriesTable {
   deleting_since: ColumnType<Date | null, Date | null | undefined, Date | null>
   /** When it was last compared with the registry. */
   reconciled_at: ColumnType<Date | null, Date | null | undefined, Date | null>
+  /** Whether it stays in lists without a manifest: a client deleted the last one. */
+  keep_empty: Generated<boolean>
+  /** Names it in tokens that were granted because it is global; never reused. */
+  number: Generated<number>
+  /** How often it has ceased to be global. */
+  global_generation: Generated<number>
   created_at: Timestamp
   updated_at: Timestamp
 }
@@ -142,7 +148,34 @@ export interface AdmissionsTable {
   tag: string | null
   media_type: string
   raw: Buffer
+  /** What it references; null where a previous version of image-manager wrote the row. */
+  digests: ColumnType<string[] | null, string[] | undefined, never>
   admitted_at: Timestamp
+}
+
+/** A blob that was uploaded or mounted into a repository, whether or not a manifest names it. */
+export interface RepositoryBlobsTable {
+  repository: string
+  digest: string
+  /** When an upload or a mount of it was last authorized. */
+  announced_at: Timestamp
+  /** Set when whatever named it was deleted: it is deleted too, unless it is named or uploaded again. */
+  orphaned_at: NullableTimestamp
+}
+
+/** A manifest or blob that a deletion is removing from the registry: no manifest may name it until that is over. */
+export interface PendingRemovalsTable {
+  removal: string
+  repository: string
+  digest: string
+  since: Timestamp
+}
+
+/** A repository that ceased to be global: tokens granted before that carry a smaller generation. */
+export interface EndedGlobalsTable {
+  number: number
+  least_generation: number
+  ended_at: Timestamp
 }
 
 /** A comparison of the whole index with the registry. */
@@ -172,5 +205,8 @@ export interface Schema {
   manifest_references: ManifestReferencesTable
   admissions: AdmissionsTable
   blob_aliases: BlobAliasesTable
+  repository_blobs: RepositoryBlobsTable
+  pending_removals: PendingRemovalsTable
+  ended_globals: EndedGlobalsTable
   reconciliations: ReconciliationsTable
 }

@@ -14,14 +14,16 @@ export interface Admission {
 /** Manifests that were admitted and not yet written down. */
 export function createAdmissions(db: Database) {
   return {
+    /** `digests`: what the manifest references; where it is left out, it is taken to reference everything. */
     async admit({
       id,
       ...admission
-    }: Omit<Admission, 'id' | 'admittedAt'> & { id?: string }): Promise<string> {
+    }: Omit<Admission, 'id' | 'admittedAt'> & { id?: string; digests?: readonly string[] }): Promise<string> {
       const { repository, digest, tag, mediaType, raw } = admission
+      const digests = admission.digests && [...admission.digests]
       const row = await db
         .insertInto('admissions')
-        .values({ id, repository, digest, tag, media_type: mediaType, raw })
+        .values({ id, repository, digest, tag, media_type: mediaType, raw, digests })
         .returning('id')
         .executeTakeFirstOrThrow()
       return row.id

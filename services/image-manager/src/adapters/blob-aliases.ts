@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 
 /** The names of blobs that were pushed by a sha512 digest: the registry stores each under its sha256 as well. */
 export function createBlobAliases(db: Database) {
@@ -22,7 +23,13 @@ export function createBlobAliases(db: Database) {
       return rows.flatMap(({ sha512, sha256 }) => [sha512, sha256]).filter((name) => name !== digest)
     },
 
-    async forgetBlob(repository: string, digest: string): Promise<void> {
+    /** The registry has a blob no more, under any of its names. */
+    async forgetBlob(repository: string, digest: string, names: readonly string[]): Promise<void> {
+      await db
+        .deleteFrom('repository_blobs')
+        .where('repository', '=', repository)
+        .where('digest', '=', sql<string>`any(${sql.val([...names])}::text[])`)
+        .execute()
       await db
         .deleteFrom('blob_aliases')
         .where('repository', '=', repository)

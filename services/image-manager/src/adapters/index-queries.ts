@@ -3,6 +3,7 @@ import type { Reference } from '@registry-manager/oci'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
 import { outermost } from '../domain/visibility.ts'
+import { createGlobalScope } from './global-scope.ts'
 import { createTaggedManifests } from './tagged-manifests.ts'
 import { listByPatterns } from './pattern-queries.ts'
 
@@ -44,6 +45,7 @@ export type IndexQueries = ReturnType<typeof createIndexQueries>
 /** Reads of the index. Lists come in keyset pages in byte order, each a query of its own. */
 export function createIndexQueries(db: Database) {
   return {
+    ...createGlobalScope(db),
     ...createTaggedManifests(db),
 
     /** One page of the repositories that somebody may see. */
@@ -107,18 +109,6 @@ export function createIndexQueries(db: Database) {
         .where('deleting_since', 'is not', null)
         .executeTakeFirst()
       return row && { ...row, scope: 'namespace' }
-    },
-
-    /** Those of the names that are global. */
-    async findGlobal(names: readonly string[]): Promise<string[]> {
-      const rows = await db
-        .selectFrom('repositories')
-        .select('name')
-        .where('name', 'in', [...names])
-        .where('scope', '=', 'global')
-        .where('deleting_since', 'is', null)
-        .execute()
-      return rows.map(({ name }) => name)
     },
 
     async listTags(repositoryId: string, { limit, after }: PageOptions): Promise<string[]> {

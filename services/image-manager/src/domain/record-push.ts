@@ -18,7 +18,7 @@ export async function recordPush(ports: RemovePorts, admission: Admission): Prom
   const { repository, admittedAt } = admission
   if (manifest === undefined || !(await ports.index.isNewSince(repository, admittedAt))) return manifest
   if (await isWhole(ports.registry, repository, manifest)) return manifest
-  await deleteManifest(ports, repository, manifest.digest)
+  await deleteManifest(ports, repository, manifest.digest, { undone: true })
   return undefined
 }
 

@@ -27,6 +27,6 @@ export async function deleteBlob(
   for (const name of [...names].toSorted().toReversed()) {
     was = (await registry.deleteBlob(repository, name)) || was
   }
-  await index.forgetBlob(repository, digest)
+  if (was) await index.forgetBlob(repository, digest, [...names])
   return was
 }

@@ -3,8 +3,11 @@ import { parseReference } from '@registry-manager/oci'
 import type { AccountFacts } from '@registry-manager/service-kit'
 import {
   AdmissionAnswer,
+  AnnouncedBlob,
+  AnnouncedBlobAnswer,
   BlobAlias,
   BlobAliasAnswer,
+  EndedGlobals,
   ManifestAnswer,
   NamesPage,
   ProblemError,
@@ -31,6 +34,7 @@ export interface InternalRoutesOptions extends RemovePorts {
 }
 
 const Named = Type.Object({ repository: Type.String(), reference: Type.String() })
+const Removed = Type.Object({ ...Named.properties, force: Type.Optional(Type.Literal('true')) })
 const Admitted = Type.Object({ repository: Type.String(), reference: Type.String(), type: Type.String() })
 const Page = { n: Type.Optional(Type.String({ pattern: '^\\d+$' })), last: Type.Optional(Type.String()) }
 const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
@@ -88,14 +92,16 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
 
   app.delete(
     '/internal/manifests',
-    { schema: { querystring: Named, response: { 200: RemovalAnswer } } },
+    { schema: { querystring: Removed, response: { 200: RemovalAnswer } } },
     async ({ query }) => {
       const reference = parseReference(query.reference) ?? badReference()
-      const deleted =
-        'tag' in reference
-          ? await deleteTag(options, query.repository, reference.tag)
-          : await deleteManifest(options, query.repository, reference.digest)
-      return { deleted }
+      const { repository } = query
+      if ('tag' in reference) return { deleted: await deleteTag(options, repository, reference.tag) }
+      const unlessInUse = query.force !== 'true'
+      const removal = await deleteManifest(options, repository, reference.digest, { unlessInUse })
+      return removal.outcome === 'in-use'
+        ? { deleted: false, inUseBy: removal.by }
+        : { deleted: removal.outcome === 'deleted' }
     },
   )
 
@@ -104,6 +110,17 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     { schema: { body: BlobAlias, response: { 200: BlobAliasAnswer } } },
     async ({ body }) => {
       await index.aliasBlob(body.repository, body.sha512, body.sha256)
+      return { known: true as const }
+    },
+  )
+
+  app.post(
+    '/internal/announced-blobs',
+    { schema: { body: AnnouncedBlob, response: { 200: AnnouncedBlobAnswer } } },
+    async ({ body }) => {
+      if (!(await index.announceBlob(body.repository, body.digest))) {
+        throw unavailable(`the repository ${body.repository} is being deleted`, 2)
+      }
       return { known: true as const }
     },
   )
@@ -169,8 +186,15 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
   app.post(
     '/internal/scopes',
     { schema: { body: ScopesRequest, response: { 200: ScopesAnswer } } },
-    async ({ body }) => ({ global: body.names.length === 0 ? [] : await queries.findGlobal(body.names) }),
+    async ({ body }) => {
+      const marks = await queries.findGlobalMarks(body.names)
+      return { global: Object.keys(marks), marks }
+    },
   )
+
+  app.get('/internal/ended-globals', { schema: { response: { 200: EndedGlobals } } }, async () => ({
+    repositories: await queries.listEndedGlobals(),
+  }))
 }
 
 /** One more than the page is read, which tells whether there is more. */

@@ -60,6 +60,16 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
     return reply.code(200).send()
   })
 
+  /**
+   * What else can be deleted: a repository whose deletion was interrupted, and one that has blobs and never had a
+   * manifest.
+   */
+  const findDeletable = async (name: string): Promise<RepositoryRow | undefined> => {
+    const interrupted = await queries.findBeingDeleted(name)
+    if (interrupted !== undefined) return interrupted
+    return (await index.hasBlobs(name)) ? { id: '', name, scope: 'namespace' } : undefined
+  }
+
   /** The repository that a request names, if its sender may do that to it. */
   const permitted = async (
     request: FastifyRequest,
@@ -74,10 +84,8 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
         field: 'repo',
       })
     }
-    // A deletion that broke off is taken up again by whoever repeats it: nobody else sees that it is not done.
     const repository =
-      (await queries.findRepository(name)) ??
-      (action === 'delete' ? await queries.findBeingDeleted(name) : undefined)
+      (await queries.findRepository(name)) ?? (action === 'delete' ? await findDeletable(name) : undefined)
     switch (judge(requester, action, name, repository?.scope)) {
       case 'allowed':
         if (repository !== undefined) return repository

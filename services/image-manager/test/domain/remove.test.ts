@@ -95,17 +95,17 @@ t.test('a tag whose deletion was killed after any step can be deleted still', as
 
 t.test('a manifest goes with its tags', async (t) => {
   const { ports, registry, tags, manifests } = await startFilled()
-  t.equal(await deleteManifest(ports, REPOSITORY, one), true)
+  t.same(await deleteManifest(ports, REPOSITORY, one), { outcome: 'deleted' })
   t.same(await tags(), { both })
   t.same(await manifests(), [two, both].toSorted())
   t.notOk(registry.manifests.has(one))
-  t.equal(await deleteManifest(ports, REPOSITORY, one), false)
+  t.same(await deleteManifest(ports, REPOSITORY, one), { outcome: 'unknown' })
 })
 
 t.test('a manifest that was pushed again in the middle stays', async (t) => {
   const { ports, registry, manifests } = await startFilled()
   registry.after = (call) => void (call.startsWith('DELETE') && registry.push(ONE, MANIFEST))
-  t.equal(await deleteManifest(ports, REPOSITORY, one), true)
+  t.same(await deleteManifest(ports, REPOSITORY, one), { outcome: 'deleted' })
   t.ok((await manifests()).includes(one))
 })
 
