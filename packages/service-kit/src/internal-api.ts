@@ -128,8 +128,12 @@ export const RemovalAnswer = Type.Object({
 /** `GET /internal/catalog` and `GET /internal/tags`: a page of names, and whether more follow. */
 export const NamesPage = Type.Object({ names: Type.Array(Type.String()), more: Type.Boolean() })
 
-/** `GET /internal/referrers`: descriptors. Source: OCI distribution-spec 1.1, "Listing Referrers". */
+/**
+ * `GET /internal/referrers`: a page of descriptors, in the order of their digests, and the digest that the next page
+ * comes after. Source: OCI distribution-spec 1.1, "Listing Referrers".
+ */
 export const ReferrersAnswer = Type.Object({
+  next: Type.Optional(Type.String()),
   manifests: Type.Array(
     Type.Object({
       mediaType: Type.String(),

@@ -32,6 +32,14 @@ export interface ReferrerRow {
   readonly size: number
 }
 
+export interface ReferrersQuery {
+  readonly artifactType?: string
+  /** The digest after which the page begins; empty for the first. */
+  readonly after: string
+  readonly limit: number
+  readonly bytes: number
+}
+
 export interface ManifestRow {
   readonly digest: string
   readonly mediaType: string
@@ -123,32 +131,43 @@ export function createIndexQueries(db: Database) {
       return rows.map(({ name }) => name)
     },
 
-    /** Manifests whose subject is a digest. */
-    async listReferrers(repositoryId: string, subject: string): Promise<ReferrerRow[]> {
-      return db
-        .selectFrom('manifests')
-        .select([
-          'digest',
-          'media_type as mediaType',
-          'artifact_type as artifactType',
-          'annotations',
-          sql<number>`length(raw)`.as('size'),
-        ])
-        .where('repository_id', '=', repositoryId)
-        .where('subject', '=', subject)
-        .orderBy('pushed_at')
-        .orderBy('digest')
-        .execute()
+    /**
+     * One page of the manifests whose subject is a digest, in the order of their own digests: as many as together
+     * are no longer than `bytes`, but at least one. A descriptor is no longer than its manifest, whose length is
+     * known without reading it.
+     */
+    async listReferrers(
+      repositoryId: string,
+      subject: string,
+      { artifactType, after, limit, bytes }: ReferrersQuery,
+    ): Promise<{ rows: ReferrerRow[]; more: boolean }> {
+      const ofType = artifactType === undefined ? sql`` : sql`and artifact_type = ${artifactType}`
+      const { rows } = await sql<ReferrerRow & { following: number }>`
+        select digest, media_type as "mediaType", artifact_type as "artifactType", annotations, size, following
+        from (
+          select digest, size, sum(size) over (order by digest) - size as before, (count(*) over ())::integer as following
+          from (
+            select digest, length(raw) as size from manifests
+            where repository_id = ${repositoryId} and subject = ${subject} and digest > ${after} ${ofType}
+            order by digest limit ${limit + 1}
+          ) each
+        ) counted
+        join manifests using (digest)
+        where repository_id = ${repositoryId} and (before = 0 or before + size <= ${bytes})
+        order by digest limit ${limit}`.execute(db)
+      return { rows, more: (rows[0]?.following ?? 0) > rows.length }
     },
 
     /** Those of the digests, of either kind, that are a manifest's. */
     async filterKnown(repositoryId: string, digests: readonly string[]): Promise<Set<string>> {
       if (digests.length === 0) return new Set()
+      // One parameter, however many digests a client put into an index.
+      const any = sql<string>`any(${sql.val([...digests])}::text[])`
       const rows = await db
         .selectFrom('manifests')
         .select(['digest', 'sha512'])
         .where('repository_id', '=', repositoryId)
-        .where((eb) => eb.or([eb('digest', 'in', [...digests]), eb('sha512', 'in', [...digests])]))
+        .where((eb) => eb.or([eb('digest', '=', any), eb('sha512', '=', any)]))
         .execute()
       const known = new Set(rows.flatMap(({ digest, sha512 }) => [digest, sha512]))
       return new Set(digests.filter((digest) => known.has(digest)))

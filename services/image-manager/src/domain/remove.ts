@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { ServiceCallError } from '@registry-manager/service-kit'
 import type { IndexChanges } from '../adapters/index-changes.ts'
 import type { IndexOfManifest } from '../adapters/pending-removals.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
@@ -66,7 +65,7 @@ async function resolveManifest(ports: RemovePorts, repository: string, digest: s
     if (!(await knowManifest(ports, repository, digest))) return undefined
   } catch (error) {
     // It may be deleted all the same: distribution answers 500 to the GET of a manifest that it cannot parse.
-    const isUnreadable = error instanceof ServiceCallError && error.status === 500
+    const isUnreadable = (error as { status?: unknown }).status === 500
     if (!isUnreadable && !(error instanceof UnrecordableError)) throw error
   }
   return ports.index.resolveDigest(repository, digest)

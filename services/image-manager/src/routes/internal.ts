@@ -40,6 +40,8 @@ const Page = { n: Type.Optional(Type.String({ pattern: '^\\d+$' })), last: Type.
 const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const DEFAULT_PAGE = 100
+/** Clients that do not follow a Link lose what comes after it, so that nearly all tags come at once. */
+const ALL_TAGS = 10_000
 
 /** What the proxy and auth-service ask of the index. */
 export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
@@ -161,7 +163,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       const repository = await queries.findRepository(query.repository)
       if (repository === undefined)
         throw new ProblemError({ status: 404, detail: 'there is no such repository' })
-      return pageOf(query, (page) => queries.listTags(repository.id, page))
+      return pageOf(query, (page) => queries.listTags(repository.id, page), ALL_TAGS)
     },
   )
 
@@ -173,13 +175,14 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
           repository: Type.String(),
           digest: Type.String(),
           artifactType: Type.Optional(Type.String()),
+          last: Type.Optional(Type.String()),
         }),
         response: { 200: ReferrersAnswer },
       },
     },
     async ({ query }) => {
-      const manifests = await findReferrers(queries, query.repository, query.digest, query.artifactType)
-      return { manifests }
+      const { repository, digest, artifactType, last } = query
+      return findReferrers(queries, repository, digest, { artifactType, after: last })
     },
   )
 
@@ -201,8 +204,9 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
 async function pageOf(
   { n, last = '' }: { n?: string; last?: string },
   read: (page: { limit: number; after: string }) => Promise<string[]>,
+  defaultLimit = DEFAULT_PAGE,
 ) {
-  const limit = n === undefined ? DEFAULT_PAGE : Number(n)
+  const limit = n === undefined ? defaultLimit : Number(n)
   if (limit === 0) return { names: [], more: false }
   const names = await read({ limit: limit + 1, after: last })
   return { names: names.slice(0, limit), more: names.length > limit }

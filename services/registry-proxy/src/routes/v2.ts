@@ -9,9 +9,12 @@ import {
 } from '@registry-manager/service-kit'
 import type { TokenGate } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { EndedGlobalsFeed } from '../adapters/ended-globals-feed.ts'
 import type { FindUploaded } from '../adapters/upload-status.ts'
+import { announcedBlob } from '../domain/announced-blob.ts'
 import { faultOfChunk } from '../domain/chunk.ts'
 import { challengeAccess, decide, usableAccess } from '../domain/decide.ts'
+import { withoutEndedGlobals } from '../domain/ended-globals.ts'
 import { toUpstreamRequest } from '../domain/upstream-request.ts'
 import { answerFromIndex } from './answer-from-index.ts'
 import type { CarryOptions } from './carry.ts'
@@ -26,6 +29,7 @@ export interface V2Options extends CarryOptions {
   readonly service: string
   readonly gate: TokenGate
   readonly findUploaded: FindUploaded
+  readonly endedGlobals: EndedGlobalsFeed
 }
 
 /**
@@ -80,7 +84,13 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
     case 'caller':
   }
 
-  const { caller, token } = found
+  const { token } = found
+  const caller = withoutEndedGlobals(found.caller, options.endedGlobals.leastGeneration)
+  if (caller === undefined) {
+    reply.header('retry-after', 1)
+    const message = 'it is not known yet which repositories ceased to be global; retry shortly'
+    return refuse(request, reply, { code: 'UNAVAILABLE', message })
+  }
   const decision = decide(asked, caller, options.uploadSecret)
   switch (decision.outcome) {
     case 'insufficient':
@@ -99,6 +109,9 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
       if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
       const fault = await findChunkFault(options, asked, request)
       if (fault !== undefined) return refuse(request, reply, fault)
+      // Before it is sent, here or by nginx: what image-manager does not know of, no deletion removes.
+      const blob = announcedBlob(asked, upstream)
+      if (blob !== undefined) await options.index.announceBlob(blob)
       if (request.headers[DECIDE_ONLY] !== undefined) {
         const isCallersToken = serviceAccess === undefined
         return tellDecision({ asked, upstream, caller, token }, isCallersToken, options.uploadSecret, reply)
