@@ -4,6 +4,9 @@ import { sql } from 'kysely'
 /** A removal takes less than this, in seconds; a row that is older was left by a process that was killed. */
 const REMOVAL_SECONDS = 180
 
+/** How many blobs without a recorded sha256 are resolved at once: there is hardly ever one. */
+const UNRESOLVED = 100
+
 /** An index that names a manifest, and one of the index's tags. */
 export interface IndexOfManifest {
   readonly digest: string
@@ -78,6 +81,18 @@ export function createPendingRemovals(db: Database) {
         cross join lateral (values (other.sha512), (other.sha256)) as each (name)
         where name <> asked.digest`.execute(db)
       return rows
+    },
+
+    /** Blobs that manifests of a repository name by a sha512 digest, and whose sha256 was never recorded. */
+    async listUnresolved(repository: string): Promise<string[]> {
+      const { rows } = await sql<{ digest: string }>`
+        select distinct digest from manifest_references as reference
+        where repository_id = ${idOf(repository)} and digest > 'sha512:' and kind <> 'manifest'
+          and not exists (
+            select from blob_aliases where repository = ${repository} and sha512 = reference.digest
+          )
+        limit ${UNRESOLVED}`.execute(db)
+      return rows.map(({ digest }) => digest)
     },
 
     /** Those of some names, each of a blob, that a recorded, kept or pending manifest of the repository names. */

@@ -12,6 +12,7 @@ export interface RemoveOrphansPorts {
     | 'adoptOrphans'
     | 'missBlob'
     | 'listOtherNames'
+    | 'listUnresolved'
     | 'listNamed'
     | 'aliasBlob'
     | 'beginRemoval'
@@ -103,13 +104,14 @@ async function namesOf(
   const list = async () =>
     Map.groupBy(await index.listOtherNames(repository, digests), ({ digest }) => digest)
   let others = await list()
-  // An alias that was never recorded, because image-manager did not answer: the registry knows it still.
+  // Aliases that were never recorded, because image-manager did not answer: the registry knows them still.
   const unknown = digests.filter((digest) => digest.startsWith('sha512:') && !others.has(digest))
-  for (const sha512 of unknown) {
+  const unresolved = new Set([...unknown, ...(await index.listUnresolved(repository))])
+  for (const sha512 of unresolved) {
     const sha256 = await registry.headBlob(repository, sha512)
     if (sha256 !== undefined) await index.aliasBlob(repository, sha512, sha256)
   }
-  if (unknown.length > 0) others = await list()
+  if (unresolved.size > 0) others = await list()
   return new Map(
     digests.map((digest) => [digest, [digest, ...(others.get(digest) ?? []).map(({ name }) => name)]]),
   )
