@@ -23,12 +23,13 @@ export function createBlobAliases(db: Database) {
       return rows.flatMap(({ sha512, sha256 }) => [sha512, sha256]).filter((name) => name !== digest)
     },
 
-    /** The registry has a blob no more, under any of its names. */
+    /** The registry has a blob no more, under any of its names; but for one that was announced again since. */
     async forgetBlob(repository: string, digest: string, names: readonly string[]): Promise<void> {
       await db
         .deleteFrom('repository_blobs')
         .where('repository', '=', repository)
         .where('digest', '=', sql<string>`any(${sql.val([...names])}::text[])`)
+        .where('orphaned_at', 'is not', null)
         .execute()
       await db
         .deleteFrom('blob_aliases')

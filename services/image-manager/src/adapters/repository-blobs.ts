@@ -94,6 +94,16 @@ export function createRepositoryBlobs(db: Database) {
       return rows
     },
 
+    /** Some blobs are about to be deleted, whatever names them: those that are announced again are orphans no more. */
+    async orphanBlobs(repository: string, digests: readonly string[]): Promise<void> {
+      await db
+        .updateTable('repository_blobs')
+        .set({ orphaned_at: sql`now()` })
+        .where('repository', '=', repository)
+        .where('digest', '=', sql<string>`any(${sql.val([...digests])}::text[])`)
+        .execute()
+    },
+
     /** Some orphans are named again: they stay, and stay known. */
     async adoptOrphans(repository: string, digests: readonly string[]): Promise<void> {
       await db
@@ -104,16 +114,16 @@ export function createRepositoryBlobs(db: Database) {
         .execute()
     },
 
-    /** The registry has no such blob. Its row goes, unless the upload may still be under way: then it is an orphan. */
+    /** The registry has not got an orphan. Its row goes, unless the upload may still be under way: then it stays one. */
     async missBlob(repository: string, digest: string): Promise<void> {
       await sql`
         with late as (
           update repository_blobs set orphaned_at = now()
-          where repository = ${repository} and digest = ${digest}
+          where repository = ${repository} and digest = ${digest} and orphaned_at is not null
             and announced_at > now() - make_interval(secs => ${sql.lit(UPLOAD_SECONDS)})
         )
         delete from repository_blobs
-        where repository = ${repository} and digest = ${digest}
+        where repository = ${repository} and digest = ${digest} and orphaned_at is not null
           and announced_at <= now() - make_interval(secs => ${sql.lit(UPLOAD_SECONDS)})`.execute(db)
     },
   }

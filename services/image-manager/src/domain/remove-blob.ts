@@ -6,8 +6,21 @@ export interface RemoveBlobPorts {
   readonly index: Pick<IndexChanges, 'blobAliases' | 'forgetBlob'>
 }
 
+/** Deletes one blob for a client, whatever names it. Answers whether there was one. */
+export async function deleteOneBlob(
+  ports: RemoveBlobPorts & { readonly index: Pick<IndexChanges, 'orphanBlobs' | 'adoptOrphans'> },
+  repository: string,
+  digest: string,
+): Promise<boolean> {
+  await ports.index.orphanBlobs(repository, [digest])
+  const was = await deleteBlob(ports, repository, digest)
+  // It may be on its way, and is not to be deleted when it comes.
+  if (!was) await ports.index.adoptOrphans(repository, [digest])
+  return was
+}
+
 /**
- * Deletes a blob under all of its names: the registry stores one that was pushed by a sha512 digest under that and
+ * Deletes a blob, which is an orphan, under all of its names: the registry stores one that was pushed by a sha512 digest under that and
  * under its sha256, and forgets each by itself. Answers whether there was one.
  */
 export async function deleteBlob(

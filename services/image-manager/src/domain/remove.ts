@@ -109,6 +109,7 @@ export async function finishDeletion(
     }
     for (let blobs = await index.listBlobs(name, ''); blobs.length > 0;) {
       if (!(await index.goOnDeleting(id))) return
+      await index.orphanBlobs(name, blobs)
       await deleteBlobs(ports, name, blobs)
       blobs = await index.listBlobs(name, blobs.at(-1) ?? '')
     }

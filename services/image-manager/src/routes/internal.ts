@@ -24,7 +24,7 @@ import { admitManifest } from '../domain/admit.ts'
 import { recordPush } from '../domain/record-push.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
-import { deleteBlob } from '../domain/remove-blob.ts'
+import { deleteOneBlob } from '../domain/remove-blob.ts'
 import { deleteManifest, deleteTag } from '../domain/remove.ts'
 import { catalogVisibility } from '../domain/visibility.ts'
 
@@ -135,7 +135,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
         response: { 200: RemovalAnswer },
       },
     },
-    async ({ query }) => ({ deleted: await deleteBlob(options, query.repository, query.digest) }),
+    async ({ query }) => ({ deleted: await deleteOneBlob(options, query.repository, query.digest) }),
   )
 
   app.get(

@@ -9,7 +9,6 @@ import {
   REPOSITORY,
   blobsOf,
   databaseForTest,
-  image,
   indexOf,
 } from '../fixtures/index-and-registry.ts'
 import type { Process, Turn } from '../fixtures/interleave.ts'
@@ -23,7 +22,17 @@ import { startReconcile } from '../fixtures/reconcile.ts'
  */
 
 const db = await databaseForTest(t)
-const [ONE, TWO] = [image('one'), image('two')]
+/** An image of a config and a layer; all share the layer. */
+const imageOf = (text: string) =>
+  Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MANIFEST,
+      config: { digest: digestOf(Buffer.from(text)) },
+      layers: [{ digest: digestOf(Buffer.from('shared')) }],
+    }),
+  )
+const [ONE, TWO] = [imageOf('one'), imageOf('two')]
 const BOTH = indexOf(ONE, TWO)
 
 type Started = Awaited<ReturnType<typeof startReconcile>>
@@ -43,6 +52,7 @@ const pushes =
     const blobs = type === INDEX ? [] : blobsOf(raw)
     for (const digest of uploads ? blobs : []) {
       if (!(await ports.index.announceBlob(REPOSITORY, digest))) return
+      // The upload ends later than it is announced.
       await turn()
       started.registry.blobs.add(digest)
     }
@@ -138,5 +148,4 @@ const CASES: readonly [string, readonly Actor[], Actor, Actor][] = [
 ]
 for (const [what, before, first, second] of CASES) {
   t.test(`every manifest stays whole: ${what}`, (t) => tryAll(t, before, first, second))
-  t.test(`every manifest stays whole the other way round: ${what}`, (t) => tryAll(t, before, second, first))
 }
