@@ -1,16 +1,10 @@
 import type { Test } from 'tap'
 import t from 'tap'
 import { admitManifest } from '../../src/domain/admit.ts'
+import { parseManifest } from '../../src/domain/manifest.ts'
 import { recordPush } from '../../src/domain/record-push.ts'
 import { deleteManifest, deleteRepository } from '../../src/domain/remove.ts'
-import {
-  INDEX,
-  MANIFEST,
-  REPOSITORY,
-  blobsOf,
-  databaseForTest,
-  indexOf,
-} from '../fixtures/index-and-registry.ts'
+import { INDEX, MANIFEST, REPOSITORY, databaseForTest, indexOf } from '../fixtures/index-and-registry.ts'
 import type { Process, Turn } from '../fixtures/interleave.ts'
 import { everyInterleaving, inTurn } from '../fixtures/interleave.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
@@ -22,20 +16,23 @@ import { startReconcile } from '../fixtures/reconcile.ts'
  */
 
 const db = await databaseForTest(t)
-/** An image of a config and a layer; all share the layer. */
-const imageOf = (text: string) =>
+/** An image of these layers, which are few: each makes for more steps, and for many more interleavings. */
+const imageOf = (...layers: readonly string[]) =>
   Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
       mediaType: MANIFEST,
-      config: { digest: digestOf(Buffer.from(text)) },
-      layers: [{ digest: digestOf(Buffer.from('shared')) }],
+      layers: layers.map((text) => ({ digest: digestOf(Buffer.from(text)) })),
+      annotations: { layers: layers.join() },
     }),
   )
-const [ONE, TWO] = [imageOf('one'), imageOf('two')]
+const blobsOf = (raw: Buffer): string[] =>
+  JSON.parse(raw.toString()).layers.map(({ digest }: { digest: string }) => digest)
+const [ONE, TWO] = [imageOf('shared'), imageOf('shared', 'own')]
 const BOTH = indexOf(ONE, TWO)
 
 type Started = Awaited<ReturnType<typeof startReconcile>>
+type State = (started: Started) => Promise<unknown>
 type Actor = (started: Started, turn: Turn) => Promise<unknown>
 
 const portsOf = ({ ports }: Started, turn: Turn) => ({
@@ -75,13 +72,26 @@ const deletes =
     deleteManifest(portsOf(started, turn), REPOSITORY, digestOf(raw), { unlessInUse: true })
 const deletesAll: Actor = (started, turn) => deleteRepository(portsOf(started, turn), REPOSITORY)
 
-const now: Turn = async () => {}
+/** What was pushed before, and is recorded. */
+const holds =
+  (raw: Buffer, type: string, tag: string) =>
+  async ({ registry, index }: Started) => {
+    const parsed = parseManifest(raw, type)
+    if ('malformed' in parsed) throw new Error(parsed.malformed)
+    for (const digest of type === INDEX ? [] : blobsOf(raw)) {
+      await index.announceBlob(REPOSITORY, digest)
+      registry.blobs.add(digest)
+    }
+    registry.push(raw, type, tag)
+    await index.putManifest(REPOSITORY, parsed.manifest)
+    await index.setTag(REPOSITORY, tag, parsed.manifest.digest, 0)
+  }
 
-async function tryAll(t: Test, before: readonly Actor[], first: Actor, second: Actor) {
+async function tryAll(t: Test, before: readonly State[], first: Actor, second: Actor) {
   const faults: string[] = []
   const tried = await everyInterleaving(async () => {
     const started = await startReconcile(db)
-    for (const actor of before) await actor(started, now)
+    for (const state of before) await state(started)
     const process =
       (actor: Actor): Process =>
       (turn) =>
@@ -115,36 +125,37 @@ async function faultsOf({ registry, index }: Started): Promise<string[]> {
   ]
 }
 
-const [ONE_PUSHED, TWO_PUSHED] = [pushes(ONE, MANIFEST, 'v1', true), pushes(TWO, MANIFEST, 'v2', true)]
-const CASES: readonly [string, readonly Actor[], Actor, Actor][] = [
+const [HOLDS_ONE, HOLDS_TWO] = [holds(ONE, MANIFEST, 'v1'), holds(TWO, MANIFEST, 'v2')]
+const [UPLOADS_ONE, UPLOADS_TWO] = [pushes(ONE, MANIFEST, 'v1', true), pushes(TWO, MANIFEST, 'v2', true)]
+const CASES: readonly [string, readonly State[], Actor, Actor][] = [
   [
     'the deletion of an image, and a push that shares a layer with it',
-    [ONE_PUSHED],
+    [HOLDS_ONE],
     deletes(ONE),
-    TWO_PUSHED,
+    UPLOADS_TWO,
   ],
   [
     'the deletion of an image, and a push that found its blobs there',
-    [ONE_PUSHED],
+    [HOLDS_ONE],
     deletes(ONE),
     pushes(ONE, MANIFEST, 'again', false),
   ],
-  ['the deletions of two images that share a layer', [ONE_PUSHED, TWO_PUSHED], deletes(ONE), deletes(TWO)],
-  ['the same deletion at two replicas', [ONE_PUSHED, TWO_PUSHED], deletes(ONE), deletes(ONE)],
+  ['the deletions of two images that share a layer', [HOLDS_ONE, HOLDS_TWO], deletes(ONE), deletes(TWO)],
+  ['the same deletion at two replicas', [HOLDS_ONE, HOLDS_TWO], deletes(ONE), deletes(ONE)],
   [
     'the deletion of an image, and the push of an index of it',
-    [ONE_PUSHED, TWO_PUSHED],
+    [HOLDS_ONE, HOLDS_TWO],
     deletes(ONE),
     pushes(BOTH, INDEX, 'both', false),
   ],
   [
     'the deletion of an index, and that of its image',
-    [ONE_PUSHED, TWO_PUSHED, pushes(BOTH, INDEX, 'both', false)],
+    [HOLDS_ONE, HOLDS_TWO, holds(BOTH, INDEX, 'both')],
     deletes(BOTH),
     deletes(ONE),
   ],
-  ['the deletion of the repository, and a push of the same image', [ONE_PUSHED], deletesAll, ONE_PUSHED],
-  ['the deletions of an image, and of its repository', [ONE_PUSHED], deletes(ONE), deletesAll],
+  ['the deletion of the repository, and a push of the same image', [HOLDS_ONE], deletesAll, UPLOADS_ONE],
+  ['the deletions of an image, and of its repository', [HOLDS_ONE], deletes(ONE), deletesAll],
 ]
 for (const [what, before, first, second] of CASES) {
   t.test(`every manifest stays whole: ${what}`, (t) => tryAll(t, before, first, second))

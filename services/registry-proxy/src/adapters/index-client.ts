@@ -94,7 +94,10 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     },
 
     async announceBlob(blob) {
-      await imageManager.post('/internal/announced-blobs', blob, AnnouncedBlobAnswer)
+      // 404: image-manager is of the version before, for as long as an upgrade takes.
+      await imageManager
+        .post('/internal/announced-blobs', blob, AnnouncedBlobAnswer)
+        .catch(unlessStatus(404, undefined))
     },
 
     async deleteBlob(repository, digest) {
