@@ -8,6 +8,7 @@ import * as reconcile from './migrations/2026-11-21-reconcile.ts'
 import * as sha512 from './migrations/2026-11-21-sha512.ts'
 import * as tokens from './migrations/2026-11-21-tokens.ts'
 import * as directory from './migrations/2026-11-22-directory.ts'
+import * as deletion from './migrations/2026-11-28-deletion.ts'
 import * as indexWork from './migrations/2026-11-28-index-work.ts'
 import * as signIn from './migrations/2026-11-28-sign-in.ts'
 
@@ -18,6 +19,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-sha512': sha512,
   '2026-11-21-tokens': tokens,
   '2026-11-22-directory': directory,
+  '2026-11-28-deletion': deletion,
   '2026-11-28-index-work': indexWork,
   '2026-11-28-sign-in': signIn,
 }

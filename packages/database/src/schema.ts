@@ -106,6 +106,12 @@ export interface RepositoriesTable {
   deleting_since: ColumnType<Date | null, Date | null | undefined, Date | null>
   /** When it was last compared with the registry. */
   reconciled_at: ColumnType<Date | null, Date | null | undefined, Date | null>
+  /** Whether it stays in lists without a manifest: a client deleted the last one. */
+  keep_empty: Generated<boolean>
+  /** Names it in tokens that were granted because it is global; never reused. */
+  number: Generated<number>
+  /** How often it has ceased to be global. */
+  global_generation: Generated<number>
   created_at: Timestamp
   updated_at: Timestamp
 }
@@ -166,6 +172,8 @@ export interface AdmissionsTable {
   raw: Buffer
   /** What was read of it, without digest and media type; null where the previous version admitted it. */
   facts: ColumnType<object | null, string | null | undefined, string | null>
+  /** What it references; null where a previous version of image-manager wrote the row. */
+  digests: ColumnType<string[] | null, string[] | undefined, never>
   admitted_at: Timestamp
 }
 
@@ -182,6 +190,31 @@ export interface BackgroundFailuresTable {
   first_failed_at: Timestamp
   last_failed_at: Timestamp
   retry_at: Timestamp
+}
+
+/** A blob that was uploaded or mounted into a repository, whether or not a manifest names it. */
+export interface RepositoryBlobsTable {
+  repository: string
+  digest: string
+  /** When an upload or a mount of it was last authorized. */
+  announced_at: Timestamp
+  /** Set when whatever named it was deleted: it is deleted too, unless it is named or uploaded again. */
+  orphaned_at: NullableTimestamp
+}
+
+/** A manifest or blob that a deletion is removing from the registry: no manifest may name it until that is over. */
+export interface PendingRemovalsTable {
+  removal: string
+  repository: string
+  digest: string
+  since: Timestamp
+}
+
+/** A repository that ceased to be global: tokens granted before that carry a smaller generation. */
+export interface EndedGlobalsTable {
+  number: number
+  least_generation: number
+  ended_at: Timestamp
 }
 
 /** A comparison of the whole index with the registry. */
@@ -213,6 +246,9 @@ export interface Schema {
   manifest_references: ManifestReferencesTable
   admissions: AdmissionsTable
   blob_aliases: BlobAliasesTable
+  repository_blobs: RepositoryBlobsTable
+  pending_removals: PendingRemovalsTable
+  ended_globals: EndedGlobalsTable
   reconciliations: ReconciliationsTable
   background_failures: BackgroundFailuresTable
 }

@@ -6,7 +6,14 @@ export interface Access {
   readonly type: string
   readonly name: string
   readonly actions: readonly string[]
+  /**
+   * Set where the access was granted because the repository is global: its number, and how often it had ceased to be
+   * global by then. The registry ignores it.
+   */
+  readonly global?: GlobalMark
 }
+
+export type GlobalMark = readonly [repository: number, generation: number]
 
 /** The actions on a repository, in the order in which tokens list them. */
 export const REPOSITORY_ACTIONS = ['pull', 'push', 'delete'] as const

@@ -1,7 +1,7 @@
 import type { RegistryError } from './error-codes.ts'
 import { isRepositoryName } from './name.ts'
 import type { Reference } from './reference.ts'
-import { isDigest, parseReference } from './reference.ts'
+import { isDigest, isTag, parseReference } from './reference.ts'
 
 interface InRepository {
   readonly repository: string
@@ -14,9 +14,22 @@ export type RegistryRequest =
   | ({ readonly kind: 'catalog'; readonly n?: number; readonly last?: string } & Method<'GET' | 'HEAD'>)
   | ({ readonly kind: 'tags'; readonly n?: number; readonly last?: string } & InRepository &
       Method<'GET' | 'HEAD'>)
-  | ({ readonly kind: 'referrers'; readonly digest: string; readonly artifactType?: string } & InRepository &
+  | ({
+      readonly kind: 'referrers'
+      readonly digest: string
+      readonly artifactType?: string
+      /** The digest after which a page begins. */
+      readonly last?: string
+    } & InRepository &
       Method<'GET' | 'HEAD'>)
-  | ({ readonly kind: 'manifest'; readonly reference: Reference } & InRepository &
+  | ({
+      readonly kind: 'manifest'
+      readonly reference: Reference
+      /** Tags that a PUT by digest sets as well. */
+      readonly tags?: readonly string[]
+      /** Whether a DELETE removes a manifest that an index names. */
+      readonly force?: true
+    } & InRepository &
       Method<'GET' | 'HEAD' | 'PUT' | 'DELETE'>)
   | ({ readonly kind: 'blob'; readonly digest: string } & InRepository & Method<'GET' | 'HEAD' | 'DELETE'>)
   | ({ readonly kind: 'upload-start'; readonly mount?: BlobMount } & InRepository & Method<'POST'>)
@@ -43,6 +56,7 @@ export type ParsedRegistryRequest =
   | { readonly refused: RegistryError; readonly allow?: readonly string[] }
 
 const MAX_PAGE = 1000
+const MAX_TAGS = 10
 const UPLOAD_ID = /^[a-zA-Z0-9][a-zA-Z0-9._=-]{0,127}$/
 const READ = ['GET', 'HEAD']
 
@@ -76,13 +90,23 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
     return inRepository(segments.slice(0, -2), (repository) => {
       const reference = parseReference(last)
       if (reference === undefined) return { refused: invalidReference(method, last) }
-      return withMethod(method, [...READ, 'PUT', 'DELETE'], { kind: 'manifest', repository, reference })
+      const more = manifestQuery(method, query, reference)
+      if ('refused' in more) return more
+      return withMethod(method, [...READ, 'PUT', 'DELETE'], {
+        kind: 'manifest',
+        repository,
+        reference,
+        ...more,
+      })
     })
   }
   if (beforeLast === 'referrers') {
     return withDigest(segments, last, (repository, digest) => {
       const artifactType = query.get('artifactType') ?? undefined
-      return withMethod(method, READ, { kind: 'referrers', repository, digest, artifactType })
+      const after = query.get('last') ?? undefined
+      if (after !== undefined && !isDigest(after))
+        return { refused: { code: 'DIGEST_INVALID', detail: after } }
+      return withMethod(method, READ, { kind: 'referrers', repository, digest, artifactType, last: after })
     })
   }
   if (beforeLast === 'uploads' && secondBeforeLast === 'blobs') {
@@ -107,6 +131,27 @@ function invalidReference(method: string, text: string): RegistryError {
   if (text.includes(':')) return { code: 'DIGEST_INVALID', detail: text }
   if (method === 'PUT') return { code: 'TAG_INVALID', detail: text }
   return { code: 'MANIFEST_UNKNOWN', detail: text }
+}
+
+/**
+ * What the query of a manifest's request adds: the tags of a PUT by digest, and whether a DELETE is forced.
+ * Source: OCI distribution-spec main, "Pushing Manifests", `tag`: at least 10 have to be taken.
+ */
+function manifestQuery(
+  method: string,
+  query: URLSearchParams,
+  reference: Reference,
+): { tags?: readonly string[]; force?: true } | { refused: RegistryError } {
+  if (method === 'DELETE') return query.get('force') === 'true' ? { force: true } : {}
+  if (method !== 'PUT' || 'tag' in reference) return {}
+  const tags = [...new Set(query.getAll('tag'))]
+  const invalid = tags.find((tag) => !isTag(tag))
+  if (invalid !== undefined) return { refused: { code: 'TAG_INVALID', detail: invalid } }
+  if (tags.length > MAX_TAGS) {
+    const message = `a manifest can be pushed with at most ${MAX_TAGS} tags at once, not ${tags.length}`
+    return { refused: { code: 'TAG_INVALID', status: 414, message } }
+  }
+  return tags.length === 0 ? {} : { tags }
 }
 
 /**

@@ -131,3 +131,30 @@ t.test('referrers of a type, other parameters dropped', async (t) => {
   const request = { kind: 'referrers', repository: 'a', digest: A, artifactType: 'x/y', method: 'GET' }
   t.same(parsed, { request })
 })
+
+t.test('tags beside a digest that is pushed', async (t) => {
+  const tagsOf = (query: string, method = 'PUT', reference = A) => {
+    const parsed = parseRegistryRequest(method, `/v2/team/app/manifests/${reference}?${query}`)
+    return 'refused' in parsed ? (parsed.refused.status ?? parsed.refused.code) : Object(parsed.request).tags
+  }
+  t.strictSame(tagsOf('tag=a&tag=b&tag=a'), ['a', 'b'])
+  for (const query of ['', 'tags=a', 'Tag=a']) t.equal(tagsOf(query), undefined, query)
+  for (const query of ['tag=', 'tag=a&tag=b%20c', 'tag=a%2Fb', `tag=${'a'.repeat(129)}`])
+    t.equal(tagsOf(query), 'TAG_INVALID', query)
+  const many = (count: number) => [...Array(count).keys()].map((number) => `tag=t${number}`).join('&')
+  t.equal(tagsOf(many(10)).length, 10)
+  t.equal(tagsOf(many(11)), 414)
+  t.equal(tagsOf('tag=a', 'PUT', 'v1'), undefined, 'not beside a tag')
+  t.equal(tagsOf('tag=a b', 'GET'), undefined, 'nor of what is read')
+})
+
+t.test('a deletion is forced by force=true and nothing else', async (t) => {
+  const forceOf = (query: string, method = 'DELETE') => {
+    const parsed = parseRegistryRequest(method, `/v2/team/app/manifests/${A}?${query}`)
+    return 'refused' in parsed ? parsed.refused.code : Object(parsed.request).force
+  }
+  t.equal(forceOf('force=true'), true)
+  for (const query of ['', 'force', 'force=1', 'force=TRUE', 'force=false&force=true'])
+    t.equal(forceOf(query), undefined, query)
+  t.equal(forceOf('force=true', 'GET'), undefined)
+})

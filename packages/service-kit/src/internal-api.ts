@@ -59,7 +59,14 @@ export const AccountAnswer = Type.Union([
 
 /** `POST /internal/scopes` of image-manager: those of the names that are global. */
 export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)
-export const ScopesAnswer = Type.Object({ global: Type.Array(Type.String()) })
+export const ScopesAnswer = Type.Object({
+  global: Type.Array(Type.String()),
+  /** By name: what a token says of the repository, its number and how often it ceased to be global. */
+  marks: Type.Optional(Type.Record(Type.String(), Type.Tuple([Type.Integer(), Type.Integer()]))),
+})
+
+/** `GET /internal/ended-globals` of image-manager: the least living generation of global repositories by number. */
+export const EndedGlobals = Type.Object({ repositories: Type.Record(Type.String(), Type.Integer()) })
 
 /**
  * `POST /internal/admissions` of image-manager: a manifest may be pushed, under that digest where it is not by a
@@ -75,6 +82,8 @@ export const AdmissionAnswer = Type.Union([
   Type.Object({
     outcome: Type.Literal('refused'),
     code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID']),
+    /** HTTP status; the code's own when left out. */
+    status: Type.Optional(Type.Integer()),
     message: Type.String(),
   }),
 ])
@@ -101,14 +110,30 @@ export const BlobAlias = Type.Object(
 )
 export const BlobAliasAnswer = Type.Object({ known: Type.Literal(true) })
 
-/** `DELETE /internal/manifests` and `/internal/blobs`: whether there was what was to be deleted. */
-export const RemovalAnswer = Type.Object({ deleted: Type.Boolean() })
+/** `POST /internal/announced-blobs` of image-manager: an upload or a mount of a blob was authorized. */
+export const AnnouncedBlob = Type.Object({ repository: Type.String(), digest: Type.String() }, closed)
+export const AnnouncedBlobAnswer = Type.Object({ known: Type.Literal(true) })
+
+/**
+ * `DELETE /internal/manifests` and `/internal/blobs`: whether there was what was to be deleted. `inUseBy`: an index
+ * that names the manifest, and one of its tags; then nothing was deleted.
+ */
+export const RemovalAnswer = Type.Object({
+  deleted: Type.Boolean(),
+  inUseBy: Type.Optional(
+    Type.Object({ digest: Type.String(), tag: Type.Union([Type.String(), Type.Null()]) }),
+  ),
+})
 
 /** `GET /internal/catalog` and `GET /internal/tags`: a page of names, and whether more follow. */
 export const NamesPage = Type.Object({ names: Type.Array(Type.String()), more: Type.Boolean() })
 
-/** `GET /internal/referrers`: descriptors. Source: OCI distribution-spec 1.1, "Listing Referrers". */
+/**
+ * `GET /internal/referrers`: a page of descriptors, in the order of their digests, and the digest that the next page
+ * comes after. Source: OCI distribution-spec 1.1, "Listing Referrers".
+ */
 export const ReferrersAnswer = Type.Object({
+  next: Type.Optional(Type.String()),
   manifests: Type.Array(
     Type.Object({
       mediaType: Type.String(),

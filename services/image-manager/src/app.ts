@@ -17,6 +17,7 @@ import { createIndexChanges } from './adapters/index-changes.ts'
 import { createIndexQueries } from './adapters/index-queries.ts'
 import { createRegistryClient } from './adapters/registry-client.ts'
 import type { ImageManagerConfig } from './config.ts'
+import { createOrphanSchedule } from './orphan-schedule.ts'
 import { createReconcileSchedule } from './reconcile-schedule.ts'
 import { contents } from './routes/contents.ts'
 import { greeting } from './routes/greeting.ts'
@@ -59,6 +60,9 @@ export async function createImageManager(
   })
   internalApp.addHook('onReady', async () => gate.feed.start())
   internalApp.addHook('onClose', async () => gate.feed.stop())
+  const orphans = createOrphanSchedule(ports, internalApp.log)
+  internalApp.addHook('onReady', async () => orphans.start())
+  internalApp.addHook('preClose', async () => orphans.stop())
   if (reconcileIntervalSeconds !== undefined) {
     const schedule = createReconcileSchedule({
       db,

@@ -8,6 +8,7 @@ import {
   health,
 } from '@registry-manager/service-kit'
 import type { FastifyRequest } from 'fastify'
+import { createEndedGlobalsFeed } from './adapters/ended-globals-feed.ts'
 import { createIndexClient } from './adapters/index-client.ts'
 import { createManifestSender } from './adapters/manifest-sender.ts'
 import { createUploadStatus } from './adapters/upload-status.ts'
@@ -39,6 +40,11 @@ export async function createRegistryProxy(
   )
   const gate = createTokenGate({ authService, name: 'registry-proxy', issuer, audience: service, now })
 
+  // With a deadline of its own: the other calls may wait for the registry.
+  const endedGlobals = createEndedGlobalsFeed(
+    createServiceClient(config.imageManagerUrl, config.serviceCredential, undefined, 'image-manager'),
+  )
+
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
   const { trustedProxies } = config
@@ -52,14 +58,17 @@ export async function createRegistryProxy(
     index: createIndexClient(imageManager),
     sendManifest: createManifestSender(registryUrl),
     findUploaded: createUploadStatus(registryUrl),
+    endedGlobals,
   })
   // Who sends `Expect: 100-continue` is told to go on once it is decided, not before.
   publicApp.server.on('checkContinue', (request, response) => publicApp.routing(request, response))
 
   const internalApp = createServer(server)
   await internalApp.register(health, { metrics, checks: { revocations: gate.feed.check } })
-  internalApp.addHook('onReady', async () => gate.feed.start())
-  internalApp.addHook('onClose', async () => gate.feed.stop())
+  for (const feed of [gate.feed, endedGlobals]) {
+    internalApp.addHook('onReady', async () => feed.start())
+    internalApp.addHook('onClose', async () => feed.stop())
+  }
   return { publicApp, internalApp }
 }
 

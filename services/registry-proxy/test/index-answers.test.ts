@@ -98,3 +98,44 @@ t.test('without the right nobody is asked', async (t) => {
 t.test('none of it reaches the registry', async (t) => {
   t.same(upstream.requests, [])
 })
+
+t.test('a page of referrers that is not the last links to the next, with the filter', async (t) => {
+  images.answers.set('GET /internal/referrers', { body: { manifests: [], next: DIGEST } })
+  const target = `/v2/team/app/referrers/${DIGEST}`
+  const link = (query: string) => `<${target}?${query}>; rel="next"`
+  const last = `last=${encodeURIComponent(DIGEST)}`
+  t.equal((await get(target)).headers.link, link(last))
+  t.equal((await get(`${target}?artifactType=a%2Fb`)).headers.link, link(`artifactType=a%2Fb&${last}`))
+  await get(`${target}?artifactType=a%2Fb&${last}`)
+  const asked = new URL(images.asked.at(-1)?.split(' ')[1] ?? '', 'http://x').searchParams
+  t.match(Object.fromEntries(asked), { digest: DIGEST, artifactType: 'a/b', last: DIGEST })
+  t.equal((await get(`${target}?last=x`)).code, 'DIGEST_INVALID')
+})
+
+t.test('a list of tags without n links to its next page without n', async (t) => {
+  images.answers.set('GET /internal/tags', { body: { names: ['a', 'b'], more: true } })
+  t.equal((await get('/v2/team/app/tags/list')).headers.link, '</v2/team/app/tags/list?last=b>; rel="next"')
+})
+
+t.test(
+  'the deletion of a manifest that an index names is refused with the index, and can be forced',
+  async (t) => {
+    const by = (tag: string | null) => ({ body: { deleted: false, inUseBy: { digest: DIGEST, tag } } })
+    images.answers.set('DELETE /internal/manifests', by('v1'))
+    const refused = await remove(DIGEST)
+    t.same([refused.status, refused.code], [409, 'DENIED'])
+    t.match(JSON.parse(refused.body.toString()).errors[0], {
+      message: `the manifest is part of the index ${DIGEST} (tag v1); delete the index first, or add ?force=true`,
+      detail: { index: DIGEST, tag: 'v1' },
+    })
+    images.answers.set('DELETE /internal/manifests', by(null))
+    t.match((await remove(DIGEST)).body.toString(), `part of the index ${DIGEST};`)
+    const force = () =>
+      new URL(images.asked.at(-1)?.split(' ')[1] ?? '', 'http://x').searchParams.get('force')
+    t.equal(force(), null)
+    await remove(`${DIGEST}?force=1`)
+    t.equal(force(), null, 'true and nothing else forces')
+    await remove(`${DIGEST}?force=true`)
+    t.equal(force(), 'true')
+  },
+)

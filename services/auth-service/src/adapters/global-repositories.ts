@@ -1,7 +1,9 @@
 import { ScopesAnswer, ServiceCallError } from '@registry-manager/service-kit'
 import type { ServiceClient } from '@registry-manager/service-kit'
+import type { GlobalMark } from '@registry-manager/oci'
+import type { Globals } from '../domain/grant.ts'
 
-export type FindGlobal = (names: readonly string[]) => Promise<ReadonlySet<string>>
+export type FindGlobal = (names: readonly string[]) => Promise<Globals>
 
 /** A repository that ceases to be global is noticed after this at the latest. One that becomes it, at once. */
 const REMEMBER_MS = 5000
@@ -16,20 +18,21 @@ export function createGlobalRepositories(
   graceMs: number,
   now: () => number,
 ): FindGlobal {
-  const seenAt = new Map<string, number>()
-  const seenWithin = (ms: number) => (name: string) => now() - (seenAt.get(name) ?? -Infinity) < ms
+  const seen = new Map<string, { at: number; mark: GlobalMark | undefined }>()
+  const seenWithin = (ms: number) => (name: string) => now() - (seen.get(name)?.at ?? -Infinity) < ms
+  const toGlobals = (names: readonly string[]) => new Map(names.map((name) => [name, seen.get(name)?.mark]))
   return async (names) => {
     const isKnown = seenWithin(REMEMBER_MS)
     const unknown = names.filter((name) => !isKnown(name))
-    if (unknown.length === 0) return new Set(names)
+    if (unknown.length === 0) return toGlobals(names)
     try {
-      const { global } = await imageManager.post('/internal/scopes', { names: unknown }, ScopesAnswer)
-      if (seenAt.size > MAX_NAMES) seenAt.clear()
-      for (const name of unknown) seenAt.delete(name)
-      for (const name of global) seenAt.set(name, now())
-      return new Set(names.filter(isKnown))
+      const { global, marks } = await imageManager.post('/internal/scopes', { names: unknown }, ScopesAnswer)
+      if (seen.size > MAX_NAMES) seen.clear()
+      for (const name of unknown) seen.delete(name)
+      for (const name of global) seen.set(name, { at: now(), mark: marks?.[name] })
+      return toGlobals(names.filter(isKnown))
     } catch (error) {
-      if (error instanceof ServiceCallError) return new Set(names.filter(seenWithin(graceMs)))
+      if (error instanceof ServiceCallError) return toGlobals(names.filter(seenWithin(graceMs)))
       throw error
     }
   }

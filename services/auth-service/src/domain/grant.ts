@@ -1,4 +1,4 @@
-import type { Access } from '@registry-manager/oci'
+import type { Access, GlobalMark } from '@registry-manager/oci'
 import {
   REPOSITORY_ACTIONS,
   isRepositoryName,
@@ -9,6 +9,9 @@ import type { Account } from './account.ts'
 import type { RegistryToken } from './registry-token.ts'
 
 type Person = Pick<Account, 'role' | 'namespaces'>
+
+/** Global repositories by name, each with its mark; undefined where image-manager does not tell it. */
+export type Globals = ReadonlyMap<string, GlobalMark | undefined>
 type Grantee = Person | Pick<RegistryToken, 'scopes'>
 
 /**
@@ -21,11 +24,21 @@ type Grantee = Person | Pick<RegistryToken, 'scopes'>
 export function grant(
   account: Grantee,
   requested: readonly Access[],
-  globals: ReadonlySet<string> = new Set(),
+  globals: Globals = new Map(),
 ): Access[] {
   return requested
-    .map((scope) => ({ ...scope, actions: granted(account, scope, globals) }))
+    .map((scope) => ({
+      ...scope,
+      actions: granted(account, scope, globals),
+      ...byGlobality(account, scope, globals),
+    }))
     .filter(({ actions }) => actions.length > 0)
+}
+
+/** What a token says of access that it has only because a repository is global. */
+function byGlobality(account: Grantee, scope: Access, globals: Globals): Pick<Access, 'global'> {
+  const mark = scope.type === 'repository' ? globals.get(scope.name) : undefined
+  return mark === undefined || 'scopes' in account || canReach(account, scope) ? {} : { global: mark }
 }
 
 /** The part of an access that only reads: what is issued while nobody can say whether it was revoked. */
@@ -35,7 +48,7 @@ export function onlyPull(access: readonly Access[]): Access[] {
     .map((entry) => ({ ...entry, actions: ['pull'] }))
 }
 
-function granted(account: Grantee, { type, name, actions }: Access, globals: ReadonlySet<string>): string[] {
+function granted(account: Grantee, { type, name, actions }: Access, globals: Globals): string[] {
   if (type === 'registry') return name === 'catalog' && actions.includes('*') ? ['*'] : []
   if (type !== 'repository') return []
   const asked = (action: string) => actions.includes(action) || actions.includes('*')

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Access } from '@registry-manager/oci'
 import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
+import type { Globals } from './grant.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
 import type { Holder } from './registry-token.ts'
 
@@ -36,7 +37,7 @@ export interface TokenIssuerOptions {
   readonly lifeSeconds: number
   readonly sign: (claims: SignedClaims) => Promise<string>
   /** Those of some repositories that every signed-in account may pull. */
-  readonly findGlobal: (names: readonly string[]) => Promise<ReadonlySet<string>>
+  readonly findGlobal: (names: readonly string[]) => Promise<Globals>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }

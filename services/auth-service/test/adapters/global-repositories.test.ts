@@ -9,24 +9,37 @@ function createFake() {
     now: 1_000_000,
     global: ['shared/app', 'shared/b'],
     failure: undefined as Error | undefined,
+    /** Whether it is of this version: the one before tells no marks. */
+    marks: true,
     asked: [] as unknown[],
     client: {
       post: async (path: string, { names }: { names: string[] }) => {
         fake.asked.push([path, names])
         if (fake.failure !== undefined) throw fake.failure
-        return { global: names.filter((name) => fake.global.includes(name)) }
+        const global = names.filter((name) => fake.global.includes(name))
+        return fake.marks
+          ? { global, marks: Object.fromEntries(global.map((name) => [name, [7, 1]])) }
+          : { global }
       },
     } as unknown as ServiceClient,
   }
   const findGlobal = createGlobalRepositories(fake.client, 900_000, () => fake.now)
-  const find = async (...names: string[]) => [...(await findGlobal(names))]
-  return { fake, find }
+  const find = async (...names: string[]) => [...(await findGlobal(names)).keys()]
+  return { fake, find, findGlobal }
 }
 
 t.test('those of the names that are global', async (t) => {
   const { fake, find } = createFake()
   t.strictSame(await find('shared/app', 'team/app', 'shared/b'), ['shared/app', 'shared/b'])
   t.strictSame(fake.asked, [['/internal/scopes', ['shared/app', 'team/app', 'shared/b']]])
+})
+
+t.test('each global repository comes with its mark, and without one from the version before', async (t) => {
+  const { fake, findGlobal } = createFake()
+  t.strictSame(await findGlobal(['shared/app']), new Map([['shared/app', [7, 1]]]))
+  fake.marks = false
+  fake.now += 5000
+  t.strictSame(await findGlobal(['shared/app']), new Map([['shared/app', undefined]]))
 })
 
 t.test('a global one is asked for again after five seconds, another one each time', async (t) => {

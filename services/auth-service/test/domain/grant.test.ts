@@ -3,6 +3,9 @@ import t from 'tap'
 import type { Role } from '../../src/domain/account.ts'
 import { grant, onlyPull, outOfReach } from '../../src/domain/grant.ts'
 
+/** A repository's number and generation, as image-manager tells it of global ones. */
+const MARK = [17, 2] as const
+
 const repository = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
 const catalog: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
 const ALL = ['pull', 'push', 'delete']
@@ -88,7 +91,9 @@ t.test('each of several scopes is looked at by itself, in the order of asking', 
 })
 
 t.test('global repositories may be pulled by everybody, and no more', async (t) => {
-  const globals = new Set(['shared/app', 'app', 'team/app', 'Bad/Name', 'catalog'])
+  const globals = new Map(
+    ['shared/app', 'app', 'team/app', 'Bad/Name', 'catalog'].map((name) => [name, MARK]),
+  )
   const cases: readonly (readonly [Access, readonly string[]])[] = [
     [repository('shared/app', 'pull'), ['pull']],
     [repository('shared/app', '*'), ['pull']],
@@ -105,10 +110,32 @@ t.test('global repositories may be pulled by everybody, and no more', async (t) 
     const { type, name } = requested
     t.strictSame(
       grant({ role: 'user', namespaces: ['team'] }, [requested], globals),
-      actions.length > 0 ? [{ type, name, actions }] : [],
+      actions.length > 0 ? [{ type, name, actions, ...(name !== 'team/app' && { global: MARK }) }] : [],
       `${type}:${name}:${requested.actions.join(',')}`,
     )
   }
+})
+
+t.test('access that a global repository grants carries its mark, if image-manager tells one', async (t) => {
+  const alice = { role: 'user', namespaces: ['team'] } as const
+  const asked = [
+    repository('shared/app', 'pull'),
+    repository('shared/old', 'pull'),
+    repository('team/app', 'pull'),
+  ]
+  const globals = new Map([
+    ['shared/app', MARK],
+    ['shared/old', undefined],
+    ['team/app', MARK],
+  ])
+  t.strictSame(grant(alice, asked, globals), [{ ...asked[0], global: MARK }, asked[1], asked[2]])
+  t.notOk('global' in (grant(alice, asked.slice(1, 2), globals)[0] ?? {}), 'none is left out')
+  const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
+  t.strictSame(
+    grant(alice, [catalog], new Map([['catalog', MARK]])),
+    [catalog],
+    'a repository of that name aside',
+  )
 })
 
 t.test('of which repositories it must be asked whether they are global', async (t) => {

@@ -10,7 +10,8 @@ const issuer = createTokenIssuer({
   lifeSeconds: 300,
   sign: async (claims) => JSON.stringify(claims),
   now: () => 1_700_000_000_900,
-  findGlobal: async (names) => new Set(names.filter((name) => name.startsWith('shared/'))),
+  findGlobal: async (names) =>
+    new Map(names.filter((name) => name.startsWith('shared/')).map((name) => [name, undefined])),
 })
 const claimsOf = ({ token }: { token: string }) => JSON.parse(token) as SignedClaims
 

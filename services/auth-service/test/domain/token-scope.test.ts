@@ -95,7 +95,7 @@ t.test('pattern × repository × actions', async (t) => {
 t.test('a token is granted nothing but its scopes', async (t) => {
   const scopes = [repository('team/*', ['pull', 'push', 'delete'])]
   const foreign = repository('other/app', ['pull'])
-  t.strictSame(grant({ scopes }, [foreign], new Set(['other/app'])), [], 'not what is global')
+  t.strictSame(grant({ scopes }, [foreign], new Map([['other/app', undefined]])), [], 'not what is global')
   t.strictSame(outOfReach({ scopes }, [foreign]), [], 'which is not even asked for')
   const everything = { scopes: [repository('*', ['pull', 'push', 'delete'])] }
   for (const name of ['team/../app', 'team//app', 'Team/app', 'team/*', '*', '', 'host:5000/team/app']) {

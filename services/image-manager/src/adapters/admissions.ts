@@ -17,12 +17,23 @@ export interface NewAdmission extends Omit<Admission, 'id' | 'admittedAt' | 'fac
   readonly id?: string
   readonly raw: Buffer
   readonly facts?: ManifestFacts
+  readonly digests?: readonly string[]
 }
 
 /** Manifests that were admitted and not yet recorded. */
 export function createAdmissions(db: Database) {
   return {
-    async admit({ id, repository, digest, tag, mediaType, raw, facts }: NewAdmission): Promise<string> {
+    /** `digests`: what the manifest references; where it is left out, it is taken to reference everything. */
+    async admit({
+      id,
+      repository,
+      digest,
+      tag,
+      mediaType,
+      raw,
+      facts,
+      digests,
+    }: NewAdmission): Promise<string> {
       const row = await db
         .insertInto('admissions')
         .values({
@@ -33,6 +44,7 @@ export function createAdmissions(db: Database) {
           media_type: mediaType,
           raw,
           facts: facts === undefined ? null : JSON.stringify(facts),
+          digests: digests && [...digests],
         })
         .returning('id')
         .executeTakeFirstOrThrow()

@@ -12,18 +12,7 @@ export function createBlobAliases(db: Database) {
         .execute()
     },
 
-    /** Every name of a blob that is known, besides the one given: its sha256 and other sha512s of that. */
-    async blobAliases(repository: string, digest: string): Promise<string[]> {
-      const rows = await db
-        .selectFrom('blob_aliases')
-        .select(['sha512', 'sha256'])
-        .where('repository', '=', repository)
-        .where((eb) => eb.or([eb('sha512', '=', digest), eb('sha256', '=', digest)]))
-        .execute()
-      return rows.flatMap(({ sha512, sha256 }) => [sha512, sha256]).filter((name) => name !== digest)
-    },
-
-    /** The same for many blobs, by digest. */
+    /** Every known name of some blobs, by digest: their sha256 and other sha512s of that. */
     async aliasesOfBlobs(
       repository: string,
       digests: readonly string[],
@@ -36,18 +25,22 @@ export function createBlobAliases(db: Database) {
       return new Map(rows.map(({ digest, names }) => [digest, names]))
     },
 
-    async forgetBlobs(repository: string, digests: readonly string[]): Promise<void> {
-      const named = sql`any(${sql.val([...digests])}::text[])`
-      await sql`
-        delete from blob_aliases
-        where repository = ${repository} and (sha512 = ${named} or sha256 = ${named})`.execute(db)
-    },
-
-    async forgetBlob(repository: string, digest: string): Promise<void> {
+    /**
+     * Removes the rows of blobs that the registry no longer has, given all of their names. A blob that was announced
+     * again since keeps its row.
+     */
+    async forgetBlobs(repository: string, names: readonly string[]): Promise<void> {
+      const named = sql<string>`any(${sql.val([...names])}::text[])`
+      await db
+        .deleteFrom('repository_blobs')
+        .where('repository', '=', repository)
+        .where('digest', '=', named)
+        .where('orphaned_at', 'is not', null)
+        .execute()
       await db
         .deleteFrom('blob_aliases')
         .where('repository', '=', repository)
-        .where((eb) => eb.or([eb('sha512', '=', digest), eb('sha256', '=', digest)]))
+        .where((eb) => eb.or([eb('sha512', '=', named), eb('sha256', '=', named)]))
         .execute()
     },
   }

@@ -1,6 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { isDue } from './background-failures.ts'
+import { endGlobal } from './global-scope.ts'
 
 /** How long nobody may have worked on a deletion until somebody else goes on with it, in seconds. */
 const DELETION_SECONDS = 120
@@ -8,15 +9,23 @@ const DELETION_SECONDS = 120
 /** Repositories on their way out: marked, and worked on by somebody, or by nobody any more. */
 export function createDeletions(db: Database) {
   return {
-    /** Marks a repository as being deleted; from then on it is gone for everybody. Answers its id, if there is one. */
+    /**
+     * Marks a repository as being deleted; from then on it does not exist for anybody, and is not global. One that
+     * has blobs but never had a manifest gets a row for that. Returns its id; undefined if nothing is known of it.
+     */
     async beginDeletion(name: string): Promise<string | undefined> {
-      const row = await db
-        .updateTable('repositories')
-        .set({ deleting_since: sql`now()` })
-        .where('name', '=', name)
-        .returning('id')
-        .executeTakeFirst()
-      return row?.id
+      return db.transaction().execute(async (tx) => {
+        const { rows } = await sql<{ id: string }>`
+          insert into repositories (name, deleting_since)
+          select ${name}, now()
+          where exists (select from repositories where name = ${name})
+            or exists (select from repository_blobs where repository = ${name} and orphaned_at is null)
+          on conflict (name) do update set deleting_since = now()
+          returning id`.execute(tx)
+        const id = rows[0]?.id
+        if (id !== undefined) await endGlobal(tx, id)
+        return id
+      })
     },
 
     /** Gives a repository that the registry has and the index has not a row, by which its deletion is resumed. */

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 import type { RepositoryScope } from '../domain/visibility.ts'
 import { createAdmissions } from './admissions.ts'
 import { createBlobAliases } from './blob-aliases.ts'
@@ -6,7 +7,16 @@ import { createDeletions } from './deletions.ts'
 import { createManifestChanges } from './manifest-changes.ts'
 import { createManifestRevisions } from './manifest-revisions.ts'
 import { createSizeChanges } from './size-changes.ts'
+import { endGlobal } from './global-scope.ts'
+import { createPendingRemovals } from './pending-removals.ts'
+import { createRepositoryBlobs } from './repository-blobs.ts'
 import { createTagChanges } from './tag-changes.ts'
+
+/**
+ * Why a manifest is removed from the index: the registry lost it, a client deleted it, or its push is undone because the
+ * repository was deleted.
+ */
+export type ManifestEnd = 'lost' | 'deleted' | 'undone'
 
 export type IndexChanges = ReturnType<typeof createIndexChanges>
 
@@ -19,6 +29,8 @@ export function createIndexChanges(db: Database) {
     ...createManifestChanges(db),
     ...createManifestRevisions(db),
     ...createSizeChanges(db),
+    ...createPendingRemovals(db),
+    ...createRepositoryBlobs(db),
     ...createTagChanges(db),
 
     async hasManifest(repository: string, digest: string): Promise<boolean> {
@@ -33,10 +45,17 @@ export function createIndexChanges(db: Database) {
     },
 
     /**
-     * Takes a manifest away with its tags, and the repository where it was the last, if nobody wrote it down since
-     * it was at that revision. Answers whether it did.
+     * Removes a manifest with its tags, if nobody recorded it again since it was at that revision. What it named stays
+     * known among the repository's blobs, as orphans unless the manifest was only lost. A repository that loses its
+     * last manifest is private again. It is removed as well, unless a client deleted that manifest or an earlier last
+     * one. Returns whether the manifest was removed.
      */
-    async removeManifest(repository: string, digest: string, revision: number): Promise<boolean> {
+    async removeManifest(
+      repository: string,
+      digest: string,
+      revision: number,
+      reason: ManifestEnd = 'lost',
+    ): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         // Locked first: a push that is being written down just now must be seen by the last statement.
         const row = await tx
@@ -47,6 +66,7 @@ export function createIndexChanges(db: Database) {
           .forUpdate()
           .executeTakeFirst()
         if (row === undefined) return false
+        await rememberBlobs(tx, { id: row.id, name: repository }, digest, reason !== 'lost')
         const { numDeletedRows } = await tx
           .deleteFrom('manifests')
           .where('repository_id', '=', row.id)
@@ -54,20 +74,18 @@ export function createIndexChanges(db: Database) {
           .where('revision', '=', revision)
           .executeTakeFirstOrThrow()
         if (numDeletedRows === 0n) return false
-        await tx
-          .deleteFrom('repositories')
-          .where('id', '=', row.id)
-          .where((eb) =>
-            eb.not(
-              eb.exists(eb.selectFrom('manifests').select('digest').where('repository_id', '=', row.id)),
-            ),
-          )
-          .execute()
+        const left = tx.selectFrom('manifests').select('digest').where('repository_id', '=', row.id)
+        if ((await left.limit(1).executeTakeFirst()) !== undefined) return true
+        await endGlobal(tx, row.id)
+        if (reason === 'deleted')
+          await tx.updateTable('repositories').set({ keep_empty: true }).where('id', '=', row.id).execute()
+        await tx.deleteFrom('repositories').where('id', '=', row.id).where('keep_empty', '=', false).execute()
         return true
       })
     },
 
     async setScope(repositoryId: string, scope: RepositoryScope): Promise<void> {
+      if (scope === 'namespace') await endGlobal(db, repositoryId)
       await db
         .updateTable('repositories')
         .set({ scope, updated_at: new Date() })
@@ -75,23 +93,14 @@ export function createIndexChanges(db: Database) {
         .execute()
     },
 
-    /** Everything of a repository that the registry holds, as far as the index knows. */
-    async listContents(name: string) {
-      const manifests = await db
+    /** The manifests of a repository, as far as the index knows. */
+    async listManifests(name: string) {
+      return db
         .selectFrom('manifests')
         .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
         .select(['digest', 'media_type as mediaType', 'revision'])
         .where('repositories.name', '=', name)
         .execute()
-      const blobs = await db
-        .selectFrom('manifest_references')
-        .innerJoin('repositories', 'repositories.id', 'manifest_references.repository_id')
-        .select('digest')
-        .where('repositories.name', '=', name)
-        .where('kind', '!=', 'manifest')
-        .union(db.selectFrom('blob_aliases').select('sha512 as digest').where('repository', '=', name))
-        .execute()
-      return { manifests, blobs: blobs.map(({ digest }) => digest) }
     },
 
     /**
@@ -120,4 +129,28 @@ export function createIndexChanges(db: Database) {
       })
     },
   }
+}
+
+/**
+ * Keeps what a manifest names among the blobs of its repository, before the manifest is forgotten; as orphans, if they
+ * are to be deleted. Not what is a manifest itself.
+ */
+async function rememberBlobs(
+  tx: Database,
+  repository: { readonly id: string; readonly name: string },
+  manifest: string,
+  orphaned: boolean,
+): Promise<void> {
+  const orphanedAt = orphaned ? sql`now()` : sql`null::timestamptz`
+  await sql`
+    insert into repository_blobs (repository, digest, announced_at, orphaned_at)
+    select distinct ${repository.name}, digest, timestamptz 'epoch', ${orphanedAt}
+    from manifest_references as reference
+    where repository_id = ${repository.id} and manifest_digest = ${manifest}
+      and not exists (
+        select from manifests
+        where manifests.repository_id = reference.repository_id and manifests.digest = reference.digest
+      )
+    on conflict (repository, digest) do update
+      set orphaned_at = coalesce(excluded.orphaned_at, repository_blobs.orphaned_at)`.execute(tx)
 }

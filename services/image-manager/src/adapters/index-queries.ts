@@ -4,6 +4,7 @@ import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
 import { outermost } from '../domain/visibility.ts'
+import { createGlobalScope } from './global-scope.ts'
 import { createTaggedManifests } from './tagged-manifests.ts'
 import { listByPatterns } from './pattern-queries.ts'
 
@@ -32,6 +33,14 @@ export interface ReferrerRow {
   readonly size: number
 }
 
+export interface ReferrersQuery {
+  readonly artifactType?: string
+  /** The digest after which the page begins; empty for the first. */
+  readonly after: string
+  readonly limit: number
+  readonly bytes: number
+}
+
 export interface ManifestRow {
   readonly digest: string
   readonly mediaType: string
@@ -50,6 +59,7 @@ function isAmong(column: RawBuilder<unknown>, texts: readonly string[]): RawBuil
 /** Reads of the index. Lists come in keyset pages in byte order, each a query of its own. */
 export function createIndexQueries(db: Database) {
   return {
+    ...createGlobalScope(db),
     ...createTaggedManifests(db),
 
     /** One page of the repositories that somebody may see. */
@@ -115,18 +125,6 @@ export function createIndexQueries(db: Database) {
       return row && { ...row, scope: 'namespace' }
     },
 
-    /** Those of the names that are global. */
-    async findGlobal(names: readonly string[]): Promise<string[]> {
-      const rows = await db
-        .selectFrom('repositories')
-        .select('name')
-        .where(isAmong(sql.ref('name'), names))
-        .where('scope', '=', 'global')
-        .where('deleting_since', 'is', null)
-        .execute()
-      return rows.map(({ name }) => name)
-    },
-
     async listTags(repositoryId: string, { limit, after }: PageOptions): Promise<string[]> {
       const rows = await db
         .selectFrom('tags')
@@ -139,22 +137,31 @@ export function createIndexQueries(db: Database) {
       return rows.map(({ name }) => name)
     },
 
-    /** Manifests whose subject is a digest. */
-    async listReferrers(repositoryId: string, subject: string): Promise<ReferrerRow[]> {
-      return db
-        .selectFrom('manifests')
-        .select([
-          'digest',
-          'media_type as mediaType',
-          'artifact_type as artifactType',
-          'annotations',
-          sql<number>`length(raw)`.as('size'),
-        ])
-        .where('repository_id', '=', repositoryId)
-        .where('subject', '=', subject)
-        .orderBy('pushed_at')
-        .orderBy('digest')
-        .execute()
+    /**
+     * One page of the manifests whose subject is a digest, in the order of their own digests: as many as together
+     * are no longer than `bytes`, but at least one. A descriptor is no longer than its manifest, whose length is
+     * known without reading it.
+     */
+    async listReferrers(
+      repositoryId: string,
+      subject: string,
+      { artifactType, after, limit, bytes }: ReferrersQuery,
+    ): Promise<{ rows: ReferrerRow[]; more: boolean }> {
+      const ofType = artifactType === undefined ? sql`` : sql`and artifact_type = ${artifactType}`
+      const { rows } = await sql<ReferrerRow & { following: number }>`
+        select digest, media_type as "mediaType", artifact_type as "artifactType", annotations, size, following
+        from (
+          select digest, size, sum(size) over (order by digest) - size as before, (count(*) over ())::integer as following
+          from (
+            select digest, length(raw) as size from manifests
+            where repository_id = ${repositoryId} and subject = ${subject} and digest > ${after} ${ofType}
+            order by digest limit ${limit + 1}
+          ) each
+        ) counted
+        join manifests using (digest)
+        where repository_id = ${repositoryId} and (before = 0 or before + size <= ${bytes})
+        order by digest limit ${limit}`.execute(db)
+      return { rows, more: (rows[0]?.following ?? 0) > rows.length }
     },
 
     /** Those of the digests, of either kind, that are a manifest's. */

@@ -15,15 +15,17 @@ export function createManifestRevisions(db: Database) {
       return row?.revision
     },
 
-    /** The digest that the registry knows a manifest by, of either of its digests; `kept` where it knows it not. */
+    /**
+     * Both digests of a manifest, by either of them: the registry knows it by the first; not at all where it is `kept`.
+     */
     async resolveDigest(
       repository: string,
       digest: string,
-    ): Promise<{ digest: string; kept: boolean } | undefined> {
+    ): Promise<{ digest: string; sha512: string; kept: boolean } | undefined> {
       return db
         .selectFrom('manifests')
         .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
-        .select(['digest', 'kept'])
+        .select(['digest', 'sha512', 'kept'])
         .where('repositories.name', '=', repository)
         .where((eb) => eb.or([eb('digest', '=', digest), eb('sha512', '=', digest)]))
         .executeTakeFirst()

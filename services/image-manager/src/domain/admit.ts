@@ -16,7 +16,12 @@ export interface PushedManifest {
 export type AdmissionOutcome =
   | { readonly outcome: 'admitted'; readonly id: string; readonly digest: string }
   | { readonly outcome: 'kept'; readonly digest: string; readonly subject: string | null }
-  | { readonly outcome: 'refused'; readonly code: Refusal; readonly message: string }
+  | {
+      readonly outcome: 'refused'
+      readonly code: Refusal
+      readonly status?: number
+      readonly message: string
+    }
 
 /**
  * Decides on a manifest before the registry sees it: malformed ones are refused, what the registry cannot take
@@ -35,8 +40,15 @@ export async function admitManifest(
   const tag = 'tag' in reference ? reference.tag : undefined
   const { digest, mediaType, subject = null } = facts
   if (!mustBeKept(facts)) {
-    const id = await ports.index.admit({ repository, digest, tag: tag ?? null, mediaType, raw, facts })
-    return { outcome: 'admitted', id, digest }
+    const digests = [...new Set(facts.references.map((reference) => reference.digest))]
+    const admission = { repository, digest, tag: tag ?? null, mediaType, raw, facts, digests }
+    const id = await ports.index.admit(admission)
+    // First recorded, then looked for: a deletion does the same the other way round.
+    const removed = await ports.index.findRemoval(repository, digests)
+    if (removed === undefined) return { outcome: 'admitted', id, digest }
+    await ports.index.settleAdmission(id)
+    const message = `${removed}, which the manifest names, is being deleted from ${repository}; push it again`
+    return { outcome: 'refused', code: 'MANIFEST_BLOB_UNKNOWN', status: 400, message }
   }
   const missing = await keepManifest(ports, repository, parsed.manifest, tag)
   if (missing === undefined) return { outcome: 'kept', digest, subject }

@@ -1,4 +1,4 @@
-import type { IndexChanges } from '../adapters/index-changes.ts'
+import type { IndexChanges, ManifestEnd } from '../adapters/index-changes.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
 
 export interface ConfirmPorts {
@@ -8,15 +8,16 @@ export interface ConfirmPorts {
 
 /**
  * Whether the registry has a manifest. One that it has no more is taken from the index, unless somebody wrote it
- * down since before the registry was asked: they look after it.
+ * down since before the registry was asked: they look after it. `reason`: why it may be gone.
  */
 export async function confirmManifest(
   { registry, index }: ConfirmPorts,
   repository: string,
   digest: string,
+  reason: ManifestEnd = 'lost',
 ): Promise<boolean> {
   const revision = await index.manifestRevision(repository, digest)
   if ((await registry.headManifest(repository, digest)) !== undefined) return true
-  if (revision !== undefined) await index.removeManifest(repository, digest, revision)
+  if (revision !== undefined) await index.removeManifest(repository, digest, revision, reason)
   return false
 }

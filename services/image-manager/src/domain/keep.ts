@@ -31,10 +31,17 @@ export async function keepManifest(
   tag: string | undefined,
 ): Promise<string | undefined> {
   const { index, registry } = ports
-  for (const { digest, kind } of manifest.references) {
-    if (kind === 'manifest' && !(await isThere(ports, repository, digest))) return digest
-  }
+  const missing = await findMissing(ports, repository, manifest)
+  if (missing !== undefined) return missing
+  const wasThere = await index.hasManifest(repository, manifest.digest)
   await index.putManifest(repository, manifest, true)
+  // Looked for again once it is recorded: a deletion of what it names first says so, then looks for the index.
+  const removed = await findMissing(ports, repository, manifest)
+  if (removed !== undefined && !wasThere) {
+    const revision = await index.manifestRevision(repository, manifest.digest)
+    if (revision !== undefined) await index.removeManifest(repository, manifest.digest, revision)
+    return removed
+  }
   if (tag === undefined) return undefined
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const { revision } = await index.findTag(repository, tag)
@@ -44,6 +51,19 @@ export async function keepManifest(
     if (isSet) return undefined
   }
   throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
+}
+
+/** One of the manifests that an index names and that is not there, or is being deleted. */
+async function findMissing(
+  ports: RemovePorts,
+  repository: string,
+  { references }: Manifest,
+): Promise<string | undefined> {
+  const children = references.filter(({ kind }) => kind === 'manifest').map(({ digest }) => digest)
+  const removed = await ports.index.findRemoval(repository, children)
+  if (removed !== undefined) return removed
+  for (const digest of children) if (!(await isThere(ports, repository, digest))) return digest
+  return undefined
 }
 
 async function isThere(ports: RemovePorts, repository: string, digest: string): Promise<boolean> {

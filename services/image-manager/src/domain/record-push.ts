@@ -21,7 +21,7 @@ export async function recordPush(
   const { repository, admittedAt } = admission
   if (manifest === undefined || !(await ports.index.isNewSince(repository, admittedAt))) return manifest
   if (await isWhole(ports.registry, repository, manifest)) return manifest
-  await deleteManifest(ports, repository, manifest.digest)
+  await deleteManifest(ports, repository, manifest.digest, { undone: true })
   return undefined
 }
 

@@ -35,7 +35,7 @@ export async function deleteUnindexed(
       const named = manifest === undefined ? [] : readReferences(manifest.raw)
       left.push(...named.filter(({ kind }) => kind === 'manifest').map((one) => one.digest))
       const blobs = named.filter(({ kind }) => kind !== 'manifest').map((one) => one.digest)
-      if (!(await deleteBlobs(ports, deletion, [...new Set(blobs)]))) return false
+      await deleteBlobs(ports, name, [...new Set(blobs)])
     }
   }
   return true

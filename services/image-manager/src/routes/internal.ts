@@ -3,8 +3,11 @@ import { parseReference } from '@registry-manager/oci'
 import type { AccountFacts } from '@registry-manager/service-kit'
 import {
   AdmissionAnswer,
+  AnnouncedBlob,
+  AnnouncedBlobAnswer,
   BlobAlias,
   BlobAliasAnswer,
+  EndedGlobals,
   ManifestAnswer,
   NamesPage,
   ProblemError,
@@ -21,7 +24,7 @@ import { admitManifest } from '../domain/admit.ts'
 import { recordPush } from '../domain/record-push.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
-import { deleteBlob } from '../domain/remove-blob.ts'
+import { deleteOneBlob } from '../domain/remove-blobs.ts'
 import { deleteManifest, deleteTag } from '../domain/remove.ts'
 import { catalogVisibility } from '../domain/visibility.ts'
 
@@ -31,11 +34,14 @@ export interface InternalRoutesOptions extends RemovePorts {
 }
 
 const Named = Type.Object({ repository: Type.String(), reference: Type.String() })
+const Removed = Type.Object({ ...Named.properties, force: Type.Optional(Type.Literal('true')) })
 const Admitted = Type.Object({ repository: Type.String(), reference: Type.String(), type: Type.String() })
 const Page = { n: Type.Optional(Type.String({ pattern: '^\\d+$' })), last: Type.Optional(Type.String()) }
 const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const DEFAULT_PAGE = 100
+/** Clients that do not follow a Link lose what comes after it, so that nearly all tags come at once. */
+const ALL_TAGS = 10_000
 
 /** What the proxy and auth-service ask of the index. */
 export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
@@ -88,14 +94,16 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
 
   app.delete(
     '/internal/manifests',
-    { schema: { querystring: Named, response: { 200: RemovalAnswer } } },
+    { schema: { querystring: Removed, response: { 200: RemovalAnswer } } },
     async ({ query }) => {
       const reference = parseReference(query.reference) ?? badReference()
-      const deleted =
-        'tag' in reference
-          ? await deleteTag(options, query.repository, reference.tag)
-          : await deleteManifest(options, query.repository, reference.digest)
-      return { deleted }
+      const { repository } = query
+      if ('tag' in reference) return { deleted: await deleteTag(options, repository, reference.tag) }
+      const unlessInUse = query.force !== 'true'
+      const removal = await deleteManifest(options, repository, reference.digest, { unlessInUse })
+      return removal.outcome === 'in-use'
+        ? { deleted: false, inUseBy: removal.by }
+        : { deleted: removal.outcome === 'deleted' }
     },
   )
 
@@ -108,6 +116,17 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     },
   )
 
+  app.post(
+    '/internal/announced-blobs',
+    { schema: { body: AnnouncedBlob, response: { 200: AnnouncedBlobAnswer } } },
+    async ({ body }) => {
+      if (!(await index.announceBlob(body.repository, body.digest))) {
+        throw unavailable(`the repository ${body.repository} is being deleted`, 2)
+      }
+      return { known: true as const }
+    },
+  )
+
   app.delete(
     '/internal/blobs',
     {
@@ -116,7 +135,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
         response: { 200: RemovalAnswer },
       },
     },
-    async ({ query }) => ({ deleted: await deleteBlob(options, query.repository, query.digest) }),
+    async ({ query }) => ({ deleted: await deleteOneBlob(options, query.repository, query.digest) }),
   )
 
   app.get(
@@ -144,7 +163,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       const repository = await queries.findRepository(query.repository)
       if (repository === undefined)
         throw new ProblemError({ status: 404, detail: 'there is no such repository' })
-      return pageOf(query, (page) => queries.listTags(repository.id, page))
+      return pageOf(query, (page) => queries.listTags(repository.id, page), ALL_TAGS)
     },
   )
 
@@ -156,29 +175,38 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
           repository: Type.String(),
           digest: Type.String(),
           artifactType: Type.Optional(Type.String()),
+          last: Type.Optional(Type.String()),
         }),
         response: { 200: ReferrersAnswer },
       },
     },
     async ({ query }) => {
-      const manifests = await findReferrers(queries, query.repository, query.digest, query.artifactType)
-      return { manifests }
+      const { repository, digest, artifactType, last } = query
+      return findReferrers(queries, repository, digest, { artifactType, after: last })
     },
   )
 
   app.post(
     '/internal/scopes',
     { schema: { body: ScopesRequest, response: { 200: ScopesAnswer } } },
-    async ({ body }) => ({ global: body.names.length === 0 ? [] : await queries.findGlobal(body.names) }),
+    async ({ body }) => {
+      const marks = await queries.findGlobalMarks(body.names)
+      return { global: Object.keys(marks), marks }
+    },
   )
+
+  app.get('/internal/ended-globals', { schema: { response: { 200: EndedGlobals } } }, async () => ({
+    repositories: await queries.listEndedGlobals(),
+  }))
 }
 
 /** One more than the page is read, which tells whether there is more. */
 async function pageOf(
   { n, last = '' }: { n?: string; last?: string },
   read: (page: { limit: number; after: string }) => Promise<string[]>,
+  defaultLimit = DEFAULT_PAGE,
 ) {
-  const limit = n === undefined ? DEFAULT_PAGE : Number(n)
+  const limit = n === undefined ? defaultLimit : Number(n)
   if (limit === 0) return { names: [], more: false }
   const names = await read({ limit: limit + 1, after: last })
   return { names: names.slice(0, limit), more: names.length > limit }

@@ -60,6 +60,21 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
     return reply.code(200).send()
   })
 
+  /**
+   * A repository that only a deletion finds: one whose deletion was interrupted, one that has blobs and never had a
+   * manifest, or one whose manifests the index refuses. The registry is asked only for those who may delete it.
+   */
+  const findDeletable = async (requester: Requester, name: string): Promise<RepositoryRow | undefined> => {
+    const interrupted = await queries.findBeingDeleted(name)
+    if (interrupted !== undefined) return interrupted
+    if (await index.hasBlobs(name)) return { id: '', name, scope: 'namespace' }
+    if (judge(requester, 'delete', name, 'namespace') !== 'allowed') return undefined
+    // The registry may have what the index refuses, such as a manifest with too many descriptors.
+    if ((await options.registry.listTags(name)).length === 0) return undefined
+    await index.nameRepository(name)
+    return queries.findRepository(name)
+  }
+
   /** The repository that a request names, if its sender may do that to it. */
   const permitted = async (
     request: FastifyRequest,
@@ -74,10 +89,9 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
         field: 'repo',
       })
     }
-    // A deletion that broke off is taken up again by whoever repeats it: nobody else sees that it is not done.
     const repository =
       (await queries.findRepository(name)) ??
-      (action === 'delete' ? await findLeftOver(requester, name) : undefined)
+      (action === 'delete' ? await findDeletable(requester, name) : undefined)
     switch (judge(requester, action, name, repository?.scope)) {
       case 'allowed':
         if (repository !== undefined) return repository
@@ -87,19 +101,6 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
       case 'forbidden':
         throw forbidden(`${name} is not yours to change`)
     }
-  }
-
-  /**
-   * What only a deletion finds: a repository whose deletion was interrupted, or one that the registry has and the index
-   * has not, because all of its manifests are such as the index refuses. The registry is asked for those only who may.
-   */
-  const findLeftOver = async (requester: Requester, name: string): Promise<RepositoryRow | undefined> => {
-    const interrupted = await queries.findBeingDeleted(name)
-    if (interrupted !== undefined) return interrupted
-    if (judge(requester, 'delete', name, 'namespace') !== 'allowed') return undefined
-    if ((await options.registry.listTags(name)).length === 0) return undefined
-    await index.nameRepository(name)
-    return queries.findRepository(name)
   }
 }
 

@@ -66,7 +66,7 @@ void onBothDatabases(t, async (t, db) => {
     t.same(await list(seenBy('team', 'team', 'team/b')), ['alpine', 'other/b', 'team/a', 'team/b', 'team/c'])
     t.same(await list(ALL), ['alpine', 'other/a', 'other/b', 'team/a', 'team/b', 'team/c'])
     t.same(await list(seenBy('team'), { namespace: 'other' }), ['other/b'])
-    t.same((await queries.findGlobal(['team/a', 'team/b', 'none', 'alpine'])).toSorted(), [
+    t.same(Object.keys(await queries.findGlobalMarks(['team/a', 'team/b', 'none', 'alpine'])).toSorted(), [
       'alpine',
       'team/b',
     ])
@@ -162,6 +162,6 @@ void onBothDatabases(t, async (t, db) => {
     for (const visibility of [ALL, seenBy('team')]) t.same(await list(visibility), ['team/b'])
     t.equal(await queries.findRepository('team/a'), undefined)
     t.equal((await queries.findRepository('team/b'))?.name, 'team/b')
-    t.same(await queries.findGlobal(['team/c']), [])
+    t.same(await queries.findGlobalMarks(['team/c']), {})
   })
 })

@@ -176,7 +176,7 @@ await onBothDatabases(t, async (t, db) => {
     const id = await index.putManifest(REPOSITORY, parsed(raw))
     const digests = [...Array.from({ length: 70_000 }, (_, at) => digest(at)), digestOf(raw)]
     t.same(await queries.filterKnown(id, digests), new Set([digestOf(raw)]))
-    t.same(await queries.findGlobal(Array.from({ length: 70_000 }, (_, at) => `team/${at}`)), [])
+    t.same(await queries.findGlobalMarks(Array.from({ length: 70_000 }, (_, at) => `team/${at}`)), {})
   })
 })
 

@@ -178,17 +178,17 @@ await onBothDatabases(t, async (t, db) => {
     await run()
     const id = (await index.beginDeletion(REPOSITORY)) ?? ''
     const deletion = { id, name: REPOSITORY }
-    const { listContents } = index
+    const { listManifests } = index
     const slow = {
       ...index,
       // Another call brings it to its end, and the same image is pushed anew, while this one has only looked.
-      async listContents(name: string) {
-        const contents = await listContents(name)
+      async listManifests(name: string) {
+        const manifests = await listManifests(name)
         await finishDeletion(ports, deletion)
         await admit(ONE, 'v1')
         registry.push(ONE, MANIFEST, 'v1')
         await run()
-        return contents
+        return manifests
       },
     }
     await finishDeletion({ ...ports, index: slow }, deletion)

@@ -2,6 +2,7 @@ import type { Reference } from '@registry-manager/oci'
 import type { ServiceClient } from '@registry-manager/service-kit'
 import {
   AdmissionAnswer,
+  AnnouncedBlobAnswer,
   BlobAliasAnswer,
   ManifestAnswer,
   NamesPage,
@@ -11,24 +12,34 @@ import {
   ServiceCallError,
 } from '@registry-manager/service-kit'
 import type { Static } from 'typebox'
+import type { AnnouncedBlob } from '../domain/announced-blob.ts'
 
 export interface IndexPage {
   readonly n?: number
   readonly last?: string
 }
 
-type Descriptors = Static<typeof ReferrersAnswer>['manifests']
-
 /** What the proxy asks of image-manager. Every method throws ServiceCallError when it does not answer. */
 export interface IndexClient {
   catalog(uid: string, page: IndexPage): Promise<Static<typeof NamesPage>>
   /** Undefined when there is no such repository. */
   tags(repository: string, page: IndexPage): Promise<Static<typeof NamesPage> | undefined>
-  referrers(repository: string, digest: string, artifactType: string | undefined): Promise<Descriptors>
+  /** One page, of what comes after the digest `last`. */
+  referrers(
+    repository: string,
+    digest: string,
+    page: { readonly artifactType?: string; readonly last?: string },
+  ): Promise<Static<typeof ReferrersAnswer>>
   /** A manifest that the index knows; undefined when it knows none. */
   findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
-  /** Whether there was such a manifest or tag. */
-  deleteManifest(repository: string, reference: Reference): Promise<boolean>
+  /** Whether there was such a manifest or tag; `inUseBy` an index nothing is deleted, unless it is forced. */
+  deleteManifest(
+    repository: string,
+    reference: Reference,
+    force?: boolean,
+  ): Promise<Static<typeof RemovalAnswer>>
+  /** Says that a blob is about to be uploaded or mounted. */
+  announceBlob(blob: AnnouncedBlob): Promise<void>
   /** Whether there was such a blob, under any of its names. */
   deleteBlob(repository: string, digest: string): Promise<boolean>
   /** Says under which sha512 a blob was pushed. */
@@ -66,9 +77,9 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       return imageManager.get(path, NamesPage).catch(unlessStatus(404, undefined))
     },
 
-    async referrers(repository, digest, artifactType) {
-      const path = `/internal/referrers?${toQuery({ repository, digest, artifactType })}`
-      return (await imageManager.get(path, ReferrersAnswer)).manifests
+    referrers: (repository, digest, { artifactType, last }) => {
+      const path = `/internal/referrers?${toQuery({ repository, digest, artifactType, last })}`
+      return imageManager.get(path, ReferrersAnswer)
     },
 
     async findManifest(repository, reference) {
@@ -77,9 +88,16 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       return found && { ...found, raw: Buffer.from(found.raw, 'base64') }
     },
 
-    async deleteManifest(repository, reference) {
-      const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
-      return (await imageManager.delete(path, RemovalAnswer)).deleted
+    deleteManifest: (repository, reference, force) => {
+      const query = toQuery({ repository, reference: textOf(reference), force: force ? 'true' : undefined })
+      return imageManager.delete(`/internal/manifests?${query}`, RemovalAnswer)
+    },
+
+    async announceBlob(blob) {
+      // 404: image-manager is of the version before, for as long as an upgrade takes.
+      await imageManager
+        .post('/internal/announced-blobs', blob, AnnouncedBlobAnswer)
+        .catch(unlessStatus(404, undefined))
     },
 
     async deleteBlob(repository, digest) {

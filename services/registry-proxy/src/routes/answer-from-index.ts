@@ -1,9 +1,12 @@
-import type { RegistryRequest } from '@registry-manager/oci'
+import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import type { Caller } from '@registry-manager/service-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexClient, IndexedManifest } from '../adapters/index-client.ts'
 import type { IndexRequest } from '../domain/decide.ts'
 import { refuse } from './refuse.ts'
+
+/** How many names a page of the catalog has if the client does not say. */
+const CATALOG_PAGE = 100
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 
@@ -22,7 +25,7 @@ export async function answerFromIndex(
   switch (asked.kind) {
     case 'catalog': {
       const { names, more } = await index.catalog(uid, asked)
-      linkNext(reply, '/v2/_catalog', asked.n, more ? names.at(-1) : undefined)
+      linkNext(reply, '/v2/_catalog', { last: more ? names.at(-1) : undefined, n: asked.n ?? CATALOG_PAGE })
       return reply.send({ repositories: names })
     }
     case 'tags': {
@@ -30,12 +33,14 @@ export async function answerFromIndex(
       const page = await index.tags(repository, asked)
       if (page === undefined)
         return refuse(request, reply, { code: 'NAME_UNKNOWN', detail: { name: repository } })
-      linkNext(reply, `/v2/${repository}/tags/list`, asked.n, page.more ? page.names.at(-1) : undefined)
+      const last = page.more ? page.names.at(-1) : undefined
+      linkNext(reply, `/v2/${repository}/tags/list`, { last, n: asked.n })
       return reply.send({ name: repository, tags: page.names })
     }
     case 'referrers': {
-      const { repository, digest, artifactType } = asked
-      const manifests = await index.referrers(repository, digest, artifactType)
+      const { repository, digest, artifactType, last } = asked
+      const { manifests, next } = await index.referrers(repository, digest, { artifactType, last })
+      linkNext(reply, `/v2/${repository}/referrers/${digest}`, { artifactType, last: next })
       if (artifactType !== undefined) reply.header('oci-filters-applied', 'artifactType')
       // As bytes: to text Fastify would add a charset, which the media type has not.
       const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests }))
@@ -49,7 +54,8 @@ export async function answerFromIndex(
           ? refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
           : sendManifest(reply, asked, found)
       }
-      const deleted = await index.deleteManifest(repository, reference)
+      const { deleted, inUseBy } = await index.deleteManifest(repository, reference, asked.force)
+      if (inUseBy !== undefined) return refuse(request, reply, refusalOfChild(inUseBy))
       if (!deleted) return refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
       return reply.code(202).send()
     }
@@ -59,6 +65,16 @@ export async function answerFromIndex(
       return reply.code(202).send()
     }
   }
+}
+
+/**
+ * Why a manifest that an index names is not deleted: the index could be pulled no more. Harbor and zot refuse it, too;
+ * the specification has no code for it.
+ */
+function refusalOfChild({ digest, tag }: { digest: string; tag: string | null }): RegistryError {
+  const index = tag === null ? digest : `${digest} (tag ${tag})`
+  const message = `the manifest is part of the index ${index}; delete the index first, or add ?force=true`
+  return { code: 'DENIED', status: 409, message, detail: { index: digest, tag } }
 }
 
 /** Answers with a manifest that the index holds. Source: OCI distribution-spec 1.1, "Pulling manifests". */
@@ -77,8 +93,13 @@ export function sendManifest(
 }
 
 /** Source: RFC 8288; the parameters in the order in which distribution writes them. */
-function linkNext(reply: FastifyReply, path: string, n: number | undefined, last: string | undefined): void {
-  if (last === undefined) return
-  const query = new URLSearchParams({ last, n: String(n ?? 100) })
+function linkNext(
+  reply: FastifyReply,
+  path: string,
+  parameters: { readonly last: string | undefined; readonly [name: string]: string | number | undefined },
+): void {
+  if (parameters.last === undefined) return
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
+  const query = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]))
   reply.header('link', `<${path}?${query}>; rel="next"`)
 }

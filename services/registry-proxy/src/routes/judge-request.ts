@@ -4,7 +4,9 @@ import type { Caller, TokenGate } from '@registry-manager/service-kit'
 import { credentialsOf } from '@registry-manager/service-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Decision } from '../domain/decide.ts'
+import type { EndedGlobalsFeed } from '../adapters/ended-globals-feed.ts'
 import { challengeAccess, decide, usableAccess } from '../domain/decide.ts'
+import { withoutEndedGlobals } from '../domain/ended-globals.ts'
 import { refuse } from './refuse.ts'
 
 export interface JudgeOptions {
@@ -13,6 +15,7 @@ export interface JudgeOptions {
   readonly service: string
   readonly uploadSecret: string
   readonly gate: TokenGate
+  readonly endedGlobals: EndedGlobalsFeed
 }
 
 /** A request that is permitted, and the caller's token. */
@@ -52,7 +55,13 @@ export async function judgeRequest(
     case 'caller':
   }
 
-  const { caller, token } = found
+  const { token } = found
+  const caller = withoutEndedGlobals(found.caller, options.endedGlobals.leastGeneration)
+  if (caller === undefined) {
+    reply.header('retry-after', 1)
+    const message = 'it is not known yet which repositories ceased to be global; retry shortly'
+    return refuseWith({ code: 'UNAVAILABLE', message })
+  }
   const decision = decide(asked, caller, options.uploadSecret)
   switch (decision.outcome) {
     case 'insufficient':

@@ -3,6 +3,7 @@ import { parseRegistryRequest, repositoryAccess } from '@registry-manager/oci'
 import { ServiceCallError, labelRoute, readCredentials, setErrorFormat } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { FindUploaded } from '../adapters/upload-status.ts'
+import { announcedBlob } from '../domain/announced-blob.ts'
 import { faultOfChunk } from '../domain/chunk.ts'
 import { toUpstreamRequest } from '../domain/upstream-request.ts'
 import { answerFromIndex } from './answer-from-index.ts'
@@ -84,6 +85,9 @@ async function fulfil(
   if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
   const fault = await findChunkFault(options, asked, request)
   if (fault !== undefined) return refuse(request, reply, fault)
+  // Before the upload is sent, here or by nginx: no deletion removes a blob that image-manager does not know.
+  const blob = announcedBlob(asked, upstream)
+  if (blob !== undefined) await options.index.announceBlob(blob)
   if (request.headers[DECIDE_ONLY] !== undefined) {
     const isCallersToken = serviceAccess === undefined
     return tellDecision({ asked, upstream, caller, token }, isCallersToken, options.uploadSecret, reply)

@@ -1,0 +1,285 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import t from 'tap'
+import type { Made } from './harness/manifests.ts'
+import { MEDIA_TYPES, digestOf, makeImage, makeIndex, randomLayer } from './harness/manifests.ts'
+import { createRegistryClient } from './harness/registry-client.ts'
+import { basic, startSystem } from './harness/system.ts'
+
+/* What is deleted is gone for everybody: at once, and for the next owner of its name. */
+
+const system = await startSystem(t)
+const jane = createRegistryClient(system.url, basic(await system.createUser('jane', ['team'])))
+const next = createRegistryClient(system.url, basic(await system.createUser('next', ['team', 'other'])))
+const admin = createRegistryClient(system.url, basic(system.admin))
+const API = '/image-manager/api/v1/repositories'
+
+const headBlob = async (client: typeof jane, repository: string, digest: string) =>
+  (await client.send('HEAD', `/v2/${repository}/blobs/${digest}`)).status
+const blobsOf = ({ blobs }: Made) => blobs.map((blob) => digestOf(blob))
+const remove = async (repository: string) => (await jane.send('DELETE', `${API}/${repository}`)).status
+const removeManifest = async (repository: string, reference: string) =>
+  jane.send('DELETE', `/v2/${repository}/manifests/${reference}`)
+
+/** The given input: neither the old owner nor the next one gets at a blob in any way. */
+async function checkGone(t: Test, repository: string, digests: readonly string[]) {
+  for (const client of [jane, next, admin]) {
+    for (const digest of digests) {
+      t.equal(await headBlob(client, repository, digest), 404, `${digest} cannot be read`)
+    }
+  }
+  for (const digest of digests) {
+    const mount = `/v2/other/taken/blobs/uploads/?mount=${digest}&from=${repository}`
+    t.equal((await next.send('POST', mount)).status, 202, `${digest} cannot be mounted`)
+  }
+}
+
+t.test(
+  'an image deleted by digest takes its blobs along, but not those that another image names',
+  async (t) => {
+    const shared = randomLayer()
+    const [one, two] = [makeImage({ layers: [shared, randomLayer()] }), makeImage({ layers: [shared] })]
+    await jane.push('team/shared', one, 'one')
+    await jane.push('team/shared', two, 'two')
+    t.equal((await removeManifest('team/shared', one.descriptor.digest)).status, 202)
+    const kept = digestOf(shared[1])
+    await checkGone(
+      t,
+      'team/shared',
+      blobsOf(one).filter((digest) => digest !== kept),
+    )
+    for (const digest of blobsOf(two)) t.equal(await headBlob(jane, 'team/shared', digest), 200)
+    t.equal((await removeManifest('team/shared', two.descriptor.digest)).status, 202)
+    await checkGone(t, 'team/shared', [kept])
+  },
+)
+
+t.test('after the last image was deleted the repository is empty, and can be deleted once', async (t) => {
+  const image = makeImage()
+  await jane.push('team/empty', image, 'only')
+  t.equal((await removeManifest('team/empty', image.descriptor.digest)).status, 202)
+  const list = await jane.send('GET', '/v2/team/empty/tags/list')
+  t.strictSame([list.status, list.json], [200, { name: 'team/empty', tags: [] }])
+  const catalog = await jane.send('GET', '/v2/_catalog?n=1000')
+  t.ok(catalog.json.repositories.includes('team/empty'), 'it is in the catalog, too')
+  t.equal((await jane.send('GET', `${API}/team/empty`)).status, 200)
+  t.equal(await remove('team/empty'), 200)
+  t.equal(await remove('team/empty'), 404, 'a repeat finds nothing')
+  t.equal((await jane.send('GET', '/v2/team/empty/tags/list')).status, 404)
+  await checkGone(t, 'team/empty', blobsOf(image))
+})
+
+t.test('a repository that only ever had blobs can be deleted, uploaded and mounted ones alike', async (t) => {
+  const blob = randomBytes(300)
+  const other = await jane.pushBlob('team/source', randomBytes(300))
+  const wide = await jane.pushBlob('team/blobs', randomBytes(300), 'sha512')
+  const digests = [await jane.pushBlob('team/blobs', blob), other, wide]
+  const mounted = await jane.send('POST', `/v2/team/blobs/blobs/uploads/?mount=${other}&from=team/source`)
+  t.equal(mounted.status, 201)
+  for (const digest of digests) t.equal(await headBlob(jane, 'team/blobs', digest), 200)
+  t.equal((await jane.send('GET', '/v2/team/blobs/tags/list')).status, 404, 'it never had a manifest')
+  t.equal(await remove('team/blobs'), 200)
+  t.equal(await remove('team/blobs'), 404, 'a repeat finds nothing')
+  await checkGone(t, 'team/blobs', digests)
+  t.equal(
+    await headBlob(jane, 'team/source', other),
+    200,
+    'the repository that it was mounted from has it still',
+  )
+})
+
+t.test('blobs that no manifest names go with their repository', async (t) => {
+  await jane.push('team/mixed', makeImage(), 'v1')
+  const lonely = await jane.pushBlob('team/mixed', randomBytes(300))
+  t.equal(await remove('team/mixed'), 200)
+  await checkGone(t, 'team/mixed', [lonely])
+})
+
+/** BuildKit's registry cache: an index whose `manifests` are layers and a cache config. */
+async function pushCache(repository: string) {
+  const blobs = [randomBytes(200), randomBytes(200)]
+  for (const blob of blobs) await jane.pushBlob(repository, blob)
+  const layer = { mediaType: MEDIA_TYPES.layer }
+  const manifests = blobs.map((blob) => ({ ...layer, digest: digestOf(blob), size: blob.length }))
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests }))
+  const headers = { 'content-type': MEDIA_TYPES.index }
+  const pushed = await jane.send('PUT', `/v2/${repository}/manifests/cache`, { headers, body: bytes })
+  if (pushed.status !== 201) throw new Error(`the cache was answered ${pushed.status}: ${pushed.body}`)
+  return { digest: digestOf(bytes), blobs: blobs.map((blob) => digestOf(blob)) }
+}
+
+t.test('the layers of a BuildKit cache go with its index, and with its repository', async (t) => {
+  // Another image first: the first push of a cache into a new repository is another fault's.
+  await jane.push('team/cache', makeImage(), 'v1')
+  const one = await pushCache('team/cache')
+  for (const digest of one.blobs) t.equal(await headBlob(jane, 'team/cache', digest), 200)
+  t.equal((await removeManifest('team/cache', one.digest)).status, 202)
+  await checkGone(t, 'team/cache', one.blobs)
+  const two = await pushCache('team/cache')
+  t.equal(await remove('team/cache'), 200)
+  await checkGone(t, 'team/cache', two.blobs)
+})
+
+t.test('a push after the deletion of what it shares uploads it again', async (t) => {
+  const image = makeImage()
+  await jane.push('team/again', image, 'v1')
+  t.equal((await removeManifest('team/again', image.descriptor.digest)).status, 202)
+  const early = await jane.putManifest('team/again', 'v1', image)
+  t.strictSame([early.status, early.code], [400, 'MANIFEST_BLOB_UNKNOWN'])
+  await jane.push('team/again', image, 'v1')
+  for (const digest of blobsOf(image)) t.equal(await headBlob(jane, 'team/again', digest), 200)
+})
+
+t.test('a manifest that an index names is not deleted before the index, unless that is forced', async (t) => {
+  for (const algorithm of ['sha256', 'sha512'] as const) {
+    const image = makeImage({ algorithm })
+    const index = makeIndex([image], { algorithm })
+    const repository = `team/${algorithm}`
+    await jane.push(repository, index, 'multi')
+    const refused = await removeManifest(repository, image.descriptor.digest)
+    t.strictSame([refused.status, refused.code], [409, 'DENIED'])
+    t.match(refused.json.errors[0].message, /part of the index sha256:[0-9a-f]{64} \(tag multi\)/)
+    t.equal((await jane.send('GET', `/v2/${repository}/manifests/${image.descriptor.digest}`)).status, 200)
+    t.equal((await removeManifest(repository, index.descriptor.digest)).status, 202)
+    t.equal((await removeManifest(repository, image.descriptor.digest)).status, 202, 'after its index')
+    await jane.push(repository, index, 'multi')
+    const force = `/v2/${repository}/manifests/${image.descriptor.digest}?force=true`
+    t.equal((await jane.send('DELETE', force)).status, 202, 'by force')
+    t.equal(await remove(repository), 200, 'the repository goes with both')
+  }
+})
+
+t.test('a push by digest sets the tags that it names', async (t) => {
+  for (const algorithm of ['sha256', 'sha512'] as const) {
+    const image = makeImage({ algorithm })
+    await jane.pushContents('team/tags', image)
+    const target = `/v2/team/tags/manifests/${image.descriptor.digest}`
+    const put = (query: string) => {
+      const headers = { 'content-type': image.descriptor.mediaType }
+      return jane.send('PUT', `${target}?${query}`, { headers, body: image.bytes })
+    }
+    const pushed = await put(`tag=${algorithm}-a&tag=${algorithm}-b`)
+    t.equal(pushed.status, 201)
+    t.equal(pushed.headers['oci-tag'], `${algorithm}-a, ${algorithm}-b`)
+    for (const tag of ['a', 'b']) {
+      const got = await jane.send('GET', `/v2/team/tags/manifests/${algorithm}-${tag}`)
+      t.ok(got.body.equals(image.bytes))
+    }
+    const invalid = await put('tag=good&tag=not%20good')
+    t.strictSame([invalid.status, invalid.code], [400, 'TAG_INVALID'])
+    const many = [...Array(11).keys()].map((number) => `tag=t${number}`).join('&')
+    t.equal((await put(many)).status, 414)
+    t.equal((await jane.send('HEAD', '/v2/team/tags/manifests/good')).status, 404, 'nothing was set')
+    t.equal((await put(many.slice(0, many.lastIndexOf('&')))).status, 201, 'ten are taken')
+  }
+  const image = makeImage()
+  const index = makeIndex([makeImage({ algorithm: 'sha512' })], { algorithm: 'sha512' })
+  await jane.pushContents('team/tags', index)
+  const headers = { 'content-type': index.descriptor.mediaType }
+  const target = `/v2/team/tags/manifests/${index.descriptor.digest}?tag=kept-a&tag=kept-b`
+  t.equal(
+    (await jane.send('PUT', target, { headers, body: index.bytes })).headers['oci-tag'],
+    'kept-a, kept-b',
+  )
+  for (const tag of ['kept-a', 'kept-b']) {
+    t.ok(
+      (await jane.send('GET', `/v2/team/tags/manifests/${tag}`)).body.equals(index.bytes),
+      'of what is kept, too',
+    )
+  }
+  const wrong = `/v2/team/tags/manifests/${image.descriptor.digest}?tag=wrong`
+  t.equal((await jane.send('PUT', wrong, { headers, body: index.bytes })).code, 'DIGEST_INVALID')
+})
+
+t.test('all tags come at once without n, and in pages with it', async (t) => {
+  const image = makeImage()
+  await jane.pushContents('team/many', image)
+  const tags = [...Array(110).keys()].map((number) => `tag-${String(number).padStart(3, '0')}`)
+  for (let at = 0; at < tags.length; at += 10) {
+    const query = tags.slice(at, at + 10).map((tag) => `tag=${tag}`)
+    const target = `/v2/team/many/manifests/${image.descriptor.digest}?${query.join('&')}`
+    const headers = { 'content-type': image.descriptor.mediaType }
+    t.equal((await jane.send('PUT', target, { headers, body: image.bytes })).status, 201)
+  }
+  const all = await jane.send('GET', '/v2/team/many/tags/list')
+  t.strictSame([all.json.tags, all.headers['link']], [tags, undefined])
+  const page = await jane.send('GET', '/v2/team/many/tags/list?n=100')
+  t.equal(page.headers['link'], '</v2/team/many/tags/list?last=tag-099&n=100>; rel="next"')
+})
+
+t.test('referrers above 1 MiB come in pages that Link leads through, with the filter', async (t) => {
+  const subject = makeImage()
+  await jane.push('team/refs', subject, 'v1')
+  const expected: string[] = []
+  for (let number = 0; number < 8; number++) {
+    const annotations = { note: 'x'.repeat(number < 2 ? 3_900_000 : 300_000) }
+    const artifactType = number === 7 ? 'a/other' : 'a/sbom'
+    const fields = { subject: subject.descriptor, artifactType, annotations }
+    const made = makeImage({ layers: [], fields })
+    await jane.push('team/refs', made)
+    if (artifactType === 'a/sbom') expected.push(made.descriptor.digest)
+  }
+  const seen: string[] = []
+  let pages = 0
+  let target: string | undefined = `/v2/team/refs/referrers/${subject.descriptor.digest}?artifactType=a/sbom`
+  while (target !== undefined && pages < 20) {
+    const { status, headers, json, body } = await jane.send('GET', target)
+    t.equal(status, 200)
+    t.equal(headers['oci-filters-applied'], 'artifactType')
+    t.ok(
+      body.length < 4_100_000 && (json.manifests.length === 1 || body.length < 1_100_000),
+      `${body.length} bytes`,
+    )
+    seen.push(...json.manifests.map(({ digest }: { digest: string }) => digest))
+    pages += 1
+    target = /^<([^>]+)>; rel="next"$/.exec(headers['link'] ?? '')?.[1]
+  }
+  t.strictSame(seen, expected.toSorted(), 'each once, in the order of digests')
+  t.ok(pages >= 4, `in ${pages} pages`)
+  const bad = `/v2/team/refs/referrers/${subject.descriptor.digest}?last=x`
+  t.equal((await jane.send('GET', bad)).code, 'DIGEST_INVALID')
+})
+
+t.test('a right to a global repository ends with it: an old token does not pull what is new', async (t) => {
+  const stranger = await system.createUser('stranger', ['elsewhere'])
+  const token = async (repository: string) => {
+    const query = new URLSearchParams({ scope: `repository:${repository}:pull` })
+    const response = await fetch(`${system.url}/auth/v2/token?${query}`, {
+      headers: { authorization: basic(stranger) },
+    })
+    return createRegistryClient(system.url, `Bearer ${((await response.json()) as { token: string }).token}`)
+  }
+  const setScope = async (repository: string, scope: string) =>
+    jane.send('PUT', `${API}/${repository}`, { body: JSON.stringify({ scope }) })
+  const endings = {
+    deleted: async (repository: string) => remove(repository),
+    private: async (repository: string) => setScope(repository, 'namespace'),
+    emptied: async (repository: string, digest: string) => removeManifest(repository, digest),
+  }
+  for (const [how, end] of Object.entries(endings)) {
+    const [repository, old] = [`team/global-${how}`, makeImage()]
+    await jane.push(repository, old, 'v1')
+    t.equal((await setScope(repository, 'global')).status, 200)
+    const reader = await token(repository)
+    const pull = async () => (await reader.send('GET', `/v2/${repository}/manifests/v1`)).status
+    t.equal(await pull(), 200, 'while it is global')
+    await end(repository, old.descriptor.digest)
+    await jane.push(repository, makeImage(), 'v1')
+    const deadline = Date.now() + 5000
+    while ((await pull()) !== 401 && Date.now() < deadline) await sleep(100)
+    t.equal(await pull(), 401, `${how}: within 5 seconds`)
+    t.equal(
+      await (await token(repository)).send('GET', `/v2/${repository}/manifests/v1`).then((a) => a.status),
+      401,
+    )
+    // Made global once more, it can be pulled with a new token; not with the old one.
+    t.equal((await setScope(repository, 'global')).status, 200)
+    t.equal(await pull(), 401, 'the old token stays dead')
+    const again = Date.now() + 10_000
+    const pullAnew = async () =>
+      (await (await token(repository)).send('GET', `/v2/${repository}/manifests/v1`)).status
+    while ((await pullAnew()) !== 200 && Date.now() < again) await sleep(200)
+    t.equal(await pullAnew(), 200, 'a new token pulls')
+  }
+})
