@@ -21,7 +21,7 @@ t.test('all tags come at once without n up to 10,000, then in pages; with n in p
     select id, 'sha256:1', 'x/y', '' from repositories`.execute(db)
   await sql`
     insert into tags (repository_id, name, digest)
-    select id, 'tag-' || lpad(number::text, 5, '0'), 'sha256:1' from repositories, generate_series(1, 10001) number`.execute(
+    select id, 'tag-' || lpad(nr::text, 5, '0'), 'sha256:1' from repositories, generate_series(1, 10001) as each (nr)`.execute(
     db,
   )
   const list = async (query = '') => (await askInternal(`/internal/tags?repository=team/many${query}`)).json()
