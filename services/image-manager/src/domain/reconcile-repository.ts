@@ -44,7 +44,7 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
   }
 
   for (const digest of await queries.listStandIns(repository)) {
-    const fault = await step(digest, () => deleteManifest(ports, repository, digest))
+    const fault = await step(digest, () => deleteManifest(ports, repository, digest, { undone: true }))
     if (fault === undefined) counts.deletionsFinished += 1
   }
 
