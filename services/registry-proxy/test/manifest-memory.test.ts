@@ -24,15 +24,15 @@ async function hold(authorization: string) {
   return connection
 }
 
-t.test('60 manifests of 4 MiB at once are all pushed', async (t) => {
-  const answers = await Promise.all(Array.from({ length: 60 }, () => push(alice, 4 * MIB)))
+t.test('more manifests of 4 MiB at once than there is room for are all pushed', async (t) => {
+  const answers = await Promise.all(Array.from({ length: 12 }, () => push(alice, 4 * MIB)))
   t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
-  t.equal(images.admitted.splice(0).length, 60)
+  t.equal(images.admitted.splice(0).length, 12)
   upstream.requests.length = 0
 })
 
 t.test('an account that holds its share waits, and holds up nobody else', async (t) => {
-  const held = await Promise.all(Array.from({ length: 4 }, () => hold(alice)))
+  const held = await Promise.all(Array.from({ length: 3 }, () => hold(alice)))
   await until(async () => (await ask(port, '/v2/', { authorization: alice })).status === 200)
   let isAnswered = false
   const waiting = push(alice, 10).then((answer) => {
@@ -47,7 +47,7 @@ t.test('an account that holds its share waits, and holds up nobody else', async 
 })
 
 t.test('requests beyond those that may wait are answered 429', async (t) => {
-  const held = await Promise.all(Array.from({ length: 4 }, () => hold(carol)))
+  const held = await Promise.all(Array.from({ length: 3 }, () => hold(carol)))
   const waiting = await Promise.all(Array.from({ length: 128 }, () => hold(carol)))
   await until(async () => (await ask(port, '/v2/', { authorization: carol })).status === 200)
   const refused = await push(carol, 10)

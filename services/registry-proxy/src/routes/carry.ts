@@ -34,15 +34,15 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 /**
  * How many bytes of manifests may be in memory. Each is there about three times over: read, sent to image-manager, sent to
- * the registry. So 32 MiB keep the process below 300 MiB; an account has half of it at most. Requests that wait are not read,
+ * the registry. So 16 MiB keep the process below 300 MiB; an account has three quarters of it at most. Requests that wait are not read,
  * which holds their clients back. Those that cannot wait are answered 429.
  */
 const MANIFEST_BUDGET = {
-  total: 32 * 1024 * 1024,
-  perAccount: 16 * 1024 * 1024,
+  total: 16 * 1024 * 1024,
+  perAccount: 12 * 1024 * 1024,
   waiting: 512,
   waitingPerAccount: 128,
-  waitMs: 20_000,
+  waitMs: 30_000,
 }
 
 const TOO_MANY_MANIFESTS: RegistryError = {
@@ -146,7 +146,7 @@ async function carryManifest(
     return refuse(request, reply, TOO_MANY_MANIFESTS)
   }
   try {
-    const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
+    const body = await readWhole(request.raw, { maxBytes: MAX_MANIFEST_BYTES, length: bytes })
     if (body === undefined) return await refuse(request, reply, MANIFEST_TOO_LONG)
     return await pushManifest(options, carriage, body, request, reply)
   } finally {
