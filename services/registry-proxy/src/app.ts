@@ -12,6 +12,7 @@ import { createIndexClient } from './adapters/index-client.ts'
 import { createManifestSender } from './adapters/manifest-sender.ts'
 import { createUploadStatus } from './adapters/upload-status.ts'
 import type { RegistryProxyConfig } from './config.ts'
+import { createUploadStates } from './domain/upload-states.ts'
 import { registryProblem } from './routes/refuse.ts'
 import { v2 } from './routes/v2.ts'
 
@@ -48,6 +49,7 @@ export async function createRegistryProxy(
     service,
     registryUrl,
     uploadSecret,
+    uploadStates: createUploadStates(),
     gate,
     index: createIndexClient(imageManager),
     sendManifest: createManifestSender(registryUrl),

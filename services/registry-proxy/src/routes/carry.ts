@@ -6,6 +6,7 @@ import type { Caller } from '@registry-manager/service-kit'
 import type { ByteBudget } from '../domain/byte-budget.ts'
 import { createByteBudget } from '../domain/byte-budget.ts'
 import { toRequestHeaders } from '../domain/request-headers.ts'
+import type { UploadStates } from '../domain/upload-states.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
 import type { UpstreamRequest } from '../domain/upstream-request.ts'
 import type { PushManifestPorts } from './push-manifest.ts'
@@ -17,6 +18,7 @@ import { refuse } from './refuse.ts'
 export interface CarryOptions extends PushManifestPorts {
   readonly registryUrl: string
   readonly uploadSecret: string
+  readonly uploadStates: UploadStates
 }
 
 /** What was decided is to be sent. */
@@ -34,8 +36,8 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 /**
  * How many bytes of manifests may be in memory. Each is there about three times over: read, sent to image-manager, sent to
- * the registry. So 16 MiB keep the process below 300 MiB; an account has three quarters of it at most. Requests that wait are not read,
- * which holds their clients back. Those that cannot wait are answered 429.
+ * the registry. So 16 MiB keep the process below 300 MiB; an account has three quarters of it at most. Requests that
+ * wait are not read, which holds their clients back. Those that cannot wait are answered 429.
  */
 const MANIFEST_BUDGET = {
   total: 16 * 1024 * 1024,
@@ -77,7 +79,7 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
  * was ordered; a request without an order is a fault.
  */
 export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
-  const { registryUrl, uploadSecret } = options
+  const { registryUrl, uploadSecret, uploadStates } = options
   const registry = new URL(registryUrl)
   const budget = createByteBudget(MANIFEST_BUDGET)
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
@@ -107,12 +109,11 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
         const { asked, upstream, token } = carriageOf(request)
         return toRequestHeaders(asked, upstream, headers as IncomingHttpHeaders, token)
       },
-      rewriteHeaders: (headers, request) =>
-        toResponseHeaders(headers as never, {
-          ...carriageOf(request),
-          registryUrl: registry,
-          uploadSecret,
-        }),
+      rewriteHeaders: (headers, request) => {
+        if (typeof headers['location'] === 'string') uploadStates.note(headers['location'])
+        const context = { ...carriageOf(request), registryUrl: registry, uploadSecret }
+        return toResponseHeaders(headers as never, context)
+      },
       onResponse: (request, reply, answer) => {
         const order = { index: options.index, asked: carriageOf(request).asked }
         void finishAnswer(order, request as never, reply as never, answer as never)
