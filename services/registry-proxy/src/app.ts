@@ -9,6 +9,7 @@ import {
 } from '@registry-manager/service-kit'
 import type { FastifyRequest } from 'fastify'
 import { createIndexClient } from './adapters/index-client.ts'
+import { limitLookups } from './adapters/limit-lookups.ts'
 import { createManifestSender } from './adapters/manifest-sender.ts'
 import { createUploadStatus } from './adapters/upload-status.ts'
 import type { RegistryProxyConfig } from './config.ts'
@@ -51,7 +52,7 @@ export async function createRegistryProxy(
     uploadSecret,
     uploadStates: createUploadStates(),
     gate,
-    index: createIndexClient(imageManager),
+    index: limitLookups(createIndexClient(imageManager)),
     sendManifest: createManifestSender(registryUrl),
     findUploaded: createUploadStatus(registryUrl),
   })
