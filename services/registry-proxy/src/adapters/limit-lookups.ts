@@ -3,8 +3,8 @@ import { createByteBudget } from '../domain/byte-budget.ts'
 import type { IndexClient } from './index-client.ts'
 
 /**
- * How many manifests are fetched from image-manager at a time. One of 4 MiB comes as JSON, and takes about 16 MiB while it is
- * read. The others wait, for most lookups take milliseconds: they find nothing.
+ * How many manifests are fetched from image-manager at a time. One of 4 MiB comes as JSON, and takes about 16
+ * MiB while it is read. The others wait, for most lookups take milliseconds: they find nothing.
  */
 const LIMITS = { total: 8, perAccount: 8, waiting: 2000, waitingPerAccount: 2000, waitMs: 30_000 }
 

@@ -14,10 +14,10 @@ export interface UploadStates {
 const MAX_UPLOADS = 10_000
 
 /**
- * Knows how far uploads are, from the answers that pass through this process. distribution signs the offset into the
- * `_state` of every Location. 2.8 cancels an upload that is asked for with an older state, even by GET: a client whose last
- * answer was lost could not resume it. 3.x does not look at the offset of a GET. What nginx carries, or another replica, does
- * not pass here: then the registry gets the client's state.
+ * Knows how far uploads are, from the answers that pass through this process. distribution signs the offset
+ * into the `_state` of every Location. 2.8 cancels an upload that is asked for with an older state, even by
+ * GET: a client whose last answer was lost could not resume it. 3.x does not look at the offset of a GET.
+ * What nginx carries, or another replica, does not pass here: then the registry gets the client's state.
  * Source: distribution 2.8, registry/handlers/blobupload.go, `ResumeBlobUpload`.
  */
 export function createUploadStates(maxUploads = MAX_UPLOADS): UploadStates {
@@ -45,7 +45,10 @@ export function createUploadStates(maxUploads = MAX_UPLOADS): UploadStates {
   }
 }
 
-/** Bytes of the signature that stands before the JSON: HMAC-SHA256. Source: distribution, registry/handlers/hmac.go. */
+/**
+ * Bytes of the signature that stands before the JSON: HMAC-SHA256. Source: distribution,
+ * registry/handlers/hmac.go.
+ */
 const SIGNATURE_BYTES = 32
 
 /** The offset that a state is of. Not verified: the registry does that. */

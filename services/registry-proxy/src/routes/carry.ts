@@ -1,17 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
+import type { RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '@registry-manager/service-kit'
-import type { ByteBudget } from '../domain/byte-budget.ts'
-import { createByteBudget } from '../domain/byte-budget.ts'
 import { toRequestHeaders } from '../domain/request-headers.ts'
 import type { UploadStates } from '../domain/upload-states.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
 import type { UpstreamRequest } from '../domain/upstream-request.ts'
 import type { PushManifestPorts } from './push-manifest.ts'
-import { pushManifest } from './push-manifest.ts'
-import { readWhole } from './read-whole.ts'
+import { carryManifest, createManifestBudgets } from './carry-manifest.ts'
 import { finishAnswer } from './finish-answer.ts'
 import { refuse } from './refuse.ts'
 
@@ -31,38 +28,6 @@ export interface Carriage {
 
 const CARRIAGE = 'carriage'
 
-/** A manifest is at most this long. Source: distribution, `maxManifestBodySize`. */
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-
-/**
- * How many bytes of manifests may be in memory. Each is there about three times over: read, sent to image-manager, sent to
- * the registry. So 16 MiB keep the process below 300 MiB; an account has three quarters of it at most. Requests that
- * wait are not read, which holds their clients back. Those that cannot wait are answered 429.
- */
-const MANIFEST_BUDGET = {
-  total: 16 * 1024 * 1024,
-  perAccount: 12 * 1024 * 1024,
-  waiting: 512,
-  waitingPerAccount: 128,
-  waitMs: 30_000,
-}
-
-const TOO_MANY_MANIFESTS: RegistryError = {
-  code: 'TOOMANYREQUESTS',
-  message: 'too many manifests are being pushed at once; retry shortly',
-}
-
-export const MANIFEST_TOO_LONG: RegistryError = {
-  code: 'MANIFEST_INVALID',
-  status: 413,
-  message: `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`,
-}
-
-/** Whether a request says itself that it brings a manifest that is too long. In chunks it does not say. */
-export function announcesTooLong(upstream: UpstreamRequest, { headers }: FastifyRequest): boolean {
-  return upstream.body === 'manifest' && Number(headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES
-}
-
 /**
  * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
  * a closing PUT may be worked on for long before its answer begins.
@@ -81,7 +46,7 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
 export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
   const { registryUrl, uploadSecret, uploadStates } = options
   const registry = new URL(registryUrl)
-  const budget = createByteBudget(MANIFEST_BUDGET)
+  const budgets = createManifestBudgets()
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
   // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
@@ -126,33 +91,9 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
       if (upstream.body === 'stream') return reply.from(upstream.path, replyOptions)
       if (upstream.body === 'none')
         return reply.from(upstream.path, { ...replyOptions, ...withoutBody(request) })
-      return carryManifest(options, budget, carriageOf(request), request as never, reply as never)
+      return carryManifest(options, budgets, carriageOf(request), request as never, reply as never)
     },
   })
-}
-
-/** Reads a manifest and pushes it, once there is room for it in memory. */
-async function carryManifest(
-  options: CarryOptions,
-  budget: ByteBudget,
-  carriage: Carriage,
-  request: FastifyRequest,
-  reply: FastifyReply,
-) {
-  // A body in chunks may turn out as long as is permitted.
-  const bytes = Number(request.headers['content-length'] ?? MAX_MANIFEST_BYTES)
-  const release = await budget.take(carriage.caller.uid, bytes)
-  if (release === undefined) {
-    reply.header('retry-after', 5)
-    return refuse(request, reply, TOO_MANY_MANIFESTS)
-  }
-  try {
-    const body = await readWhole(request.raw, { maxBytes: MAX_MANIFEST_BYTES, length: bytes })
-    if (body === undefined) return await refuse(request, reply, MANIFEST_TOO_LONG)
-    return await pushManifest(options, carriage, body, request, reply)
-  } finally {
-    release()
-  }
 }
 
 function withoutBody({ method }: { method: string }) {

@@ -13,8 +13,8 @@ export function isLost({ method }: Upload, { headers }: FastifyRequest): boolean
 }
 
 /**
- * Refuses a request to add to an upload that is further than its client knows, and says how far it is and where it goes on,
- * as its status does.
+ * Refuses a request to add to an upload that is further than its client knows, and says how far it is and
+ * where it goes on, as its status does.
  * Source: OCI distribution-spec 1.1, "Pushing a blob in chunks": 416 for a chunk out of order.
  */
 export async function refuseLost(
