@@ -123,8 +123,8 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
 }
 
 /**
- * The error for a reference that is neither a digest nor a tag. No manifest can have such a tag, so reading or deleting
- * one is answered like any other unknown manifest; pushing one is the client's mistake.
+ * The error for a reference that is neither a digest nor a tag. No manifest can have such a tag, so reading
+ * or deleting one is answered like any other unknown manifest; pushing one is the client's mistake.
  * Source: OCI distribution-spec 1.1.1, "Pulling manifests": a manifest that is not found is 404.
  */
 function invalidReference(method: string, text: string): RegistryError {

@@ -8,8 +8,8 @@ export interface Caller {
   /** Null for an identity token, which names the account and carries nothing. */
   readonly access: readonly Access[] | null
   /**
-   * The token was issued while the database was unavailable: that it permits no more than pulls says nothing about what
-   * the account may do. Absent otherwise.
+   * The token was issued while the database was unavailable: that it permits no more than pulls says nothing
+   * about what the account may do. Absent otherwise.
    */
   readonly offline?: true
 }

@@ -8,9 +8,10 @@ const LINGER_MS = 2000
 const answered = new WeakSet<Duplex>()
 
 /**
- * Answers what Node's parser does not take for HTTP, as a listener of `clientError`. The answer is sent and the sending
- * side closed; what still comes is thrown away for a moment. Destroying the socket at once would reset the connection while
- * a body is on its way, and a proxy in front would report 502 instead of this answer.
+ * Answers what Node's parser does not take for HTTP, as a listener of `clientError`. The answer is sent and
+ * the sending side closed; what still comes is thrown away for a moment. Destroying the socket at once would
+ * reset the connection while a body is on its way, and a proxy in front would report 502 instead of this
+ * answer.
  * Source: RFC 9112 §9.6; Node's http.Server, Event 'clientError'.
  */
 export function answerClientError(

@@ -35,8 +35,9 @@ const REGISTRY_CODES: Readonly<Record<number, ErrorCode>> = {
 }
 
 /**
- * Gives a plugin tree its error answers. Problems are sent as they are. Any other error is logged and answered 500 without
- * its message. `whoIsAway` recognizes the errors that mean that a dependency is unavailable: those are answered 503.
+ * Gives a plugin tree its error answers. Problems are sent as they are. Any other error is logged and
+ * answered 500 without its message. `whoIsAway` recognizes the errors that mean that a dependency is
+ * unavailable: those are answered 503.
  */
 export function setErrorFormat(
   app: FastifyInstance,

@@ -68,7 +68,8 @@ export function createServiceClient(
           'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',
         }),
       },
-      body: typeof body === 'object' ? new Uint8Array(body) : body,
+      // Typed as an ArrayBuffer's, which Buffers of our own are: a copy would be one more of up to 4 MiB.
+      body: body as string | Buffer<ArrayBuffer> | undefined,
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     }).catch((cause: unknown) => {

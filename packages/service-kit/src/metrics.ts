@@ -24,7 +24,10 @@ export function createMetrics(service: string): Metrics {
 
 const LABEL = 'metricsRoute'
 
-/** Has a request counted under this label instead of its route's pattern: one of a few words, never a client's text. */
+/**
+ * Has a request counted under this label instead of its route's pattern: one of a few words, never a client's
+ * text.
+ */
 export function labelRoute(request: FastifyRequest, label: string): void {
   request.setDecorator<string>(LABEL, label)
 }

@@ -1,7 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LogController } from 'fastify'
 
-/** Requests that services and probes make over and over: the revocation poll alone is one a second from each consumer. */
+/**
+ * Requests that services and probes make over and over: the revocation poll alone is one a second from each
+ * consumer.
+ */
 const POLLED = /^\/(?:internal\/revocations|livez|readyz|metrics)(?:\?|$)/
 
 /** Logs requests as Fastify does, but those that are polled at debug level, unless they fail. */

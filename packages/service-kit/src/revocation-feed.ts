@@ -14,8 +14,9 @@ const POLL_MS = 1000
 const STALE_MS = 5000
 
 /**
- * Follows auth-service's revocations, asking each second for them if they changed. While it does not answer, the last answer holds:
- * what it cannot know yet is bounded by the tokens' short life, and readiness says that it is degraded.
+ * Follows auth-service's revocations, asking each second for them if they changed. While it does not answer,
+ * the last answer holds: what it cannot know yet is bounded by the tokens' short life, and readiness says
+ * that it is degraded.
  */
 export function createRevocationFeed(authService: ServiceClient, now: () => number): RevocationFeed {
   let accounts: ReadonlyMap<string, number> | undefined

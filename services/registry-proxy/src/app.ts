@@ -10,9 +10,11 @@ import {
 import type { FastifyRequest } from 'fastify'
 import { createEndedGlobalsFeed } from './adapters/ended-globals-feed.ts'
 import { createIndexClient } from './adapters/index-client.ts'
+import { limitLookups } from './adapters/limit-lookups.ts'
 import { createManifestSender } from './adapters/manifest-sender.ts'
 import { createUploadStatus } from './adapters/upload-status.ts'
 import type { RegistryProxyConfig } from './config.ts'
+import { createUploadStates } from './domain/upload-states.ts'
 import { registryProblem } from './routes/refuse.ts'
 import { v2 } from './routes/v2.ts'
 
@@ -54,8 +56,9 @@ export async function createRegistryProxy(
     service,
     registryUrl,
     uploadSecret,
+    uploadStates: createUploadStates(),
     gate,
-    index: createIndexClient(imageManager),
+    index: limitLookups(createIndexClient(imageManager)),
     sendManifest: createManifestSender(registryUrl),
     findUploaded: createUploadStatus(registryUrl),
     endedGlobals,

@@ -43,10 +43,10 @@ export interface TokenIssuerOptions {
 }
 
 /**
- * The longest life of a token that is issued while the database is unavailable, in seconds. Clients use a token until it
- * expires, so this is how long a push may still be refused after the database is back. Docker never assumes less than 60,
- * and retries a layer for 75 seconds: its last attempt brings a new token.
- * Source: distribution, registry/client/auth/session.go, `minimumTokenLifetimeSeconds`; moby, distribution/xfer/upload.go.
+ * The longest life of a token that is issued while the database is unavailable, in seconds. Clients use a token
+ * until it expires, so this is how long a push may still be refused after the database is back. docker takes any
+ * shorter life for 60 seconds.
+ * Source: distribution, registry/client/auth/session.go, `minimumTokenLifetimeSeconds`.
  */
 const OFFLINE_LIFE_SECONDS = 60
 

@@ -25,7 +25,8 @@ export function createManifestSender(registryUrl: string): SendManifest {
       const response = await fetchAgain(new URL(path, registryUrl), {
         method: 'PUT',
         headers,
-        body: new Uint8Array(manifest),
+        // Not copied: it may be 4 MiB long, and fetch makes a copy of its own.
+        body: manifest as Buffer<ArrayBuffer>,
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),
       })

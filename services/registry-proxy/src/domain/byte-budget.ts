@@ -13,8 +13,8 @@ export interface ByteBudgetLimits {
 
 export interface ByteBudget {
   /**
-   * Takes bytes of the budget, after waiting where there are not enough. Answers what gives them back, to be called once;
-   * undefined when too many requests wait already, or when it took too long.
+   * Takes bytes of the budget, after waiting where there are not enough. Answers what gives them back, to be
+   * called once; undefined when too many requests wait already, or when it took too long.
    */
   take(account: string, bytes: number): Promise<(() => void) | undefined>
 }
@@ -26,8 +26,8 @@ interface Waiter {
 }
 
 /**
- * Bounds the bytes that requests hold in memory, over all accounts and for each. Requests wait in the order in which they
- * came, but an account at its own limit does not hold up the others.
+ * Bounds the bytes that requests hold in memory, over all accounts and for each. Requests wait in the order
+ * in which they came, but an account at its own limit does not hold up the others.
  */
 export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   const held = new Map<string, number>()

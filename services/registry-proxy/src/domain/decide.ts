@@ -61,8 +61,17 @@ function isBySha512(reference: Reference): boolean {
 }
 
 /**
- * A mount from where the caller may not pull becomes an ordinary upload: it says nothing about the blob. So does one
- * by a sha512 digest: distribution says yes to it, and then cannot find the blob.
+ * A mount from a repository that the token may not pull becomes an ordinary upload, 202 (OCI
+ * distribution-spec 1.1, "Mounting a blob": the registry SHOULD answer so where it does not mount). It says
+ * nothing about the blob.
+ *
+ * distribution answers 401 instead, with a challenge for both repositories. We do not, although a client that
+ * asks for scopes only when challenged would mount then: docker, containerd, BuildKit, podman, skopeo, crane
+ * and oras all ask for the source's pull beforehand, so their token lacks it only where their account does. A
+ * challenge would send those for a token that they cannot get, and clients that do not fall back would fail
+ * at the second 401, where they upload now. The others lose bandwidth, never a push.
+ *
+ * A mount by a sha512 digest is an upload too: distribution says yes to it, and then cannot find the blob.
  */
 function withPermittedMount(request: ForwardedRequest, held: readonly Access[]): ForwardedRequest {
   if (request.kind !== 'upload-start' || request.mount === undefined) return request

@@ -11,13 +11,13 @@ const MANIFEST_TYPES = [
 ]
 
 /**
- * The Accept header for the registry: every manifest type, whatever the client accepts, so that a manifest comes back as
- * it was pushed. distribution converts what the client does not accept: 2.8 makes retired schema 1 of a Docker image, and
- * both answer 404 for an OCI image. A server may send what was not asked for (RFC 9110 §12.5.1), and clients of a registry
- * rely on the response's Content-Type.
+ * The Accept header for the registry: every manifest type, whatever the client accepts, so that a manifest
+ * comes back as it was pushed. distribution converts what the client does not accept: 2.8 makes retired
+ * schema 1 of a Docker image, and both answer 404 for an OCI image. A server may send what was not asked for
+ * (RFC 9110 §12.5.1), and clients of a registry rely on the response's Content-Type.
  *
- * One conversion stays: clients that know Docker images but not Docker lists get the list's linux/amd64 image. For them the
- * list type is left out. distribution converts nothing that is requested by digest.
+ * One conversion stays: clients that know Docker images but not Docker lists get the list's linux/amd64
+ * image. For them the list type is left out. distribution converts nothing that is requested by digest.
  * Source: distribution 2.8 and 3.1, registry/handlers/manifests.go, `GetManifest`.
  */
 export function manifestAccept(accept = ''): string {

@@ -5,8 +5,8 @@ import { manifestAccept } from './manifest-accept.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 
 /**
- * The headers of a client's request that the registry gets. Headers that could speak for us are simply not among them;
- * Accept and Range are rewritten below.
+ * The headers of a client's request that the registry gets. Headers that could speak for us are simply not
+ * among them; Accept and Range are rewritten below.
  */
 const PASSED_ON = ['accept', 'if-match', 'if-modified-since', 'if-none-match', 'user-agent']
 const PASSED_ON_WITH_BODY = ['content-length', 'content-range', 'content-type']

@@ -1,22 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
+import type { RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '@registry-manager/service-kit'
-import type { ByteBudget } from '../domain/byte-budget.ts'
-import { createByteBudget } from '../domain/byte-budget.ts'
 import { toRequestHeaders } from '../domain/request-headers.ts'
+import type { UploadStates } from '../domain/upload-states.ts'
 import { toResponseHeaders } from '../domain/response-headers.ts'
 import type { UpstreamRequest } from '../domain/upstream-request.ts'
 import type { PushManifestPorts } from './push-manifest.ts'
-import { pushManifest } from './push-manifest.ts'
-import { readWhole } from './read-whole.ts'
+import { carryManifest, createManifestBudgets } from './carry-manifest.ts'
 import { finishAnswer } from './finish-answer.ts'
 import { refuse } from './refuse.ts'
 
 export interface CarryOptions extends PushManifestPorts {
   readonly registryUrl: string
   readonly uploadSecret: string
+  readonly uploadStates: UploadStates
 }
 
 /** What was decided is to be sent. */
@@ -28,38 +27,6 @@ export interface Carriage {
 }
 
 const CARRIAGE = 'carriage'
-
-/** A manifest is at most this long. Source: distribution, `maxManifestBodySize`. */
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-
-/**
- * How many bytes of manifests may be in memory. Each is there about three times over: read, sent to image-manager, sent to
- * the registry. So 32 MiB keep the process below 300 MiB; an account has half of it at most. Requests that wait are not read,
- * which holds their clients back. Those that cannot wait are answered 429.
- */
-const MANIFEST_BUDGET = {
-  total: 32 * 1024 * 1024,
-  perAccount: 16 * 1024 * 1024,
-  waiting: 512,
-  waitingPerAccount: 128,
-  waitMs: 20_000,
-}
-
-const TOO_MANY_MANIFESTS: RegistryError = {
-  code: 'TOOMANYREQUESTS',
-  message: 'too many manifests are being pushed at once; retry shortly',
-}
-
-export const MANIFEST_TOO_LONG: RegistryError = {
-  code: 'MANIFEST_INVALID',
-  status: 413,
-  message: `a manifest is at most ${MAX_MANIFEST_BYTES} bytes long`,
-}
-
-/** Whether a request says itself that it brings a manifest that is too long. In chunks it does not say. */
-export function announcesTooLong(upstream: UpstreamRequest, { headers }: FastifyRequest): boolean {
-  return upstream.body === 'manifest' && Number(headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES
-}
 
 /**
  * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
@@ -77,9 +44,9 @@ export function orderCarriage(request: FastifyRequest, carriage: Carriage): void
  * was ordered; a request without an order is a fault.
  */
 export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
-  const { registryUrl, uploadSecret } = options
+  const { registryUrl, uploadSecret, uploadStates } = options
   const registry = new URL(registryUrl)
-  const budget = createByteBudget(MANIFEST_BUDGET)
+  const budgets = createManifestBudgets()
   const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
   // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
@@ -107,12 +74,11 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
         const { asked, upstream, token } = carriageOf(request)
         return toRequestHeaders(asked, upstream, headers as IncomingHttpHeaders, token)
       },
-      rewriteHeaders: (headers, request) =>
-        toResponseHeaders(headers as never, {
-          ...carriageOf(request),
-          registryUrl: registry,
-          uploadSecret,
-        }),
+      rewriteHeaders: (headers, request) => {
+        if (typeof headers['location'] === 'string') uploadStates.note(headers['location'])
+        const context = { ...carriageOf(request), registryUrl: registry, uploadSecret }
+        return toResponseHeaders(headers as never, context)
+      },
       onResponse: (request, reply, answer) => {
         const order = { index: options.index, asked: carriageOf(request).asked }
         void finishAnswer(order, request as never, reply as never, answer as never)
@@ -125,33 +91,9 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
       if (upstream.body === 'stream') return reply.from(upstream.path, replyOptions)
       if (upstream.body === 'none')
         return reply.from(upstream.path, { ...replyOptions, ...withoutBody(request) })
-      return carryManifest(options, budget, carriageOf(request), request as never, reply as never)
+      return carryManifest(options, budgets, carriageOf(request), request as never, reply as never)
     },
   })
-}
-
-/** Reads a manifest and pushes it, once there is room for it in memory. */
-async function carryManifest(
-  options: CarryOptions,
-  budget: ByteBudget,
-  carriage: Carriage,
-  request: FastifyRequest,
-  reply: FastifyReply,
-) {
-  // A body in chunks may turn out as long as is permitted.
-  const bytes = Number(request.headers['content-length'] ?? MAX_MANIFEST_BYTES)
-  const release = await budget.take(carriage.caller.uid, bytes)
-  if (release === undefined) {
-    reply.header('retry-after', 5)
-    return refuse(request, reply, TOO_MANY_MANIFESTS)
-  }
-  try {
-    const body = await readWhole(request.raw, MAX_MANIFEST_BYTES)
-    if (body === undefined) return await refuse(request, reply, MANIFEST_TOO_LONG)
-    return await pushManifest(options, carriage, body, request, reply)
-  } finally {
-    release()
-  }
 }
 
 function withoutBody({ method }: { method: string }) {

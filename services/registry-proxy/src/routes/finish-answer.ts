@@ -20,7 +20,10 @@ export interface FinishOptions {
   readonly asked: RegistryRequest
 }
 
-/** How long the body of an upload's start is thrown away, in milliseconds: as long as nginx does, `lingering_time`. */
+/**
+ * How long the body of an upload's start is thrown away, in milliseconds: as long as nginx does,
+ * `lingering_time`.
+ */
 const UNWANTED_BODY_MS = 30_000
 
 /**

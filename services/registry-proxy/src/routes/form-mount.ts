@@ -22,7 +22,7 @@ export async function withFormMount(
   const isShort = Number(request.headers['content-length'] ?? Infinity) <= MAX_FORM_BYTES
   const isWaiting = request.headers.expect !== undefined
   if (asked.kind !== 'upload-start' || !isForm || !isShort || isWaiting) return asked
-  const body = await readWhole(request.raw, MAX_FORM_BYTES)
+  const body = await readWhole(request.raw, { maxBytes: MAX_FORM_BYTES })
   const form = new URLSearchParams(body?.toString('utf8'))
   for (const [name, value] of Object.entries(asked.mount ?? {})) {
     const parameter = name === 'digest' ? 'mount' : name

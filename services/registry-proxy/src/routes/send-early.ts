@@ -14,9 +14,9 @@ export function isLargeBodyComing({ raw, headers }: FastifyRequest): boolean {
 }
 
 /**
- * Sends an answer, with the status and headers that the reply has, while the request's body is still coming. The rest of the
- * body is thrown away, for `lingerMs` at most, and then the connection is closed: closed at once, it would be reset, and the
- * client could lose the answer.
+ * Sends an answer, with the status and headers that the reply has, while the request's body is still coming.
+ * The rest of the body is thrown away, for `lingerMs` at most, and then the connection is closed: closed at
+ * once, it would be reset, and the client could lose the answer.
  * Source: RFC 9112 §9.6.
  */
 export async function sendEarly(

@@ -6,9 +6,11 @@ import type { FindUploaded } from '../adapters/upload-status.ts'
 import { announcedBlob } from '../domain/announced-blob.ts'
 import { faultOfChunk } from '../domain/chunk.ts'
 import { toUpstreamRequest } from '../domain/upstream-request.ts'
+import { isLost, refuseLost } from './lost-upload.ts'
 import { answerFromIndex } from './answer-from-index.ts'
 import type { CarryOptions } from './carry.ts'
-import { MANIFEST_TOO_LONG, announcesTooLong, carry, orderCarriage } from './carry.ts'
+import { MANIFEST_TOO_LONG, announcesTooLong } from './carry-manifest.ts'
+import { carry, orderCarriage } from './carry.ts'
 import { withFormMount } from './form-mount.ts'
 import type { JudgeOptions, Judged } from './judge-request.ts'
 import { judgeRequest } from './judge-request.ts'
@@ -81,7 +83,17 @@ async function fulfil(
   if (decision.outcome === 'index') {
     return answerFromIndex(options.index, decision.asked, caller, request, reply)
   }
-  const { upstream, serviceAccess } = decision
+  const { serviceAccess } = decision
+  const newer = asked.kind === 'upload' ? options.uploadStates.findNewer(asked) : undefined
+  if (newer !== undefined && asked.kind === 'upload') {
+    const resumed = { ...asked, state: newer }
+    // Bytes that do not say where they belong were meant for an earlier place.
+    if (isLost(resumed, request)) return refuseLost(options, resumed, caller, request, reply)
+    const upstream = toUpstreamRequest(resumed)
+    const forward = { outcome: 'forward', upstream, serviceAccess } as const
+    return fulfil(options, resumed, { decision: forward, caller, token }, request, reply)
+  }
+  const { upstream } = decision
   if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
   const fault = await findChunkFault(options, asked, request)
   if (fault !== undefined) return refuse(request, reply, fault)
