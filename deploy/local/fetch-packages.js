@@ -54,7 +54,7 @@ function fetchOnce() {
 }
 
 function unpack(archive, into) {
-  // Owners and set-user-ID bits are left out: these programs are run by whoever owns the cache folder.
+  // Owners and set-user-ID bits are left out: the owner of the cache folder runs these programs.
   const tar = `tar --extract --keep-directory-symlink --no-same-owner --no-same-permissions ${LEFT_OUT.join(' ')}`
   const script = `umask 022; dpkg-deb --fsys-tarfile "$1" | ${tar} --directory="$2"`
   return run('sh', ['-c', script, 'unpack', archive, into])

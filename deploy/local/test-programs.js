@@ -173,7 +173,9 @@ function removeUnused(env, used) {
   utimesSync(used, now, now)
   for (const name of readdirSync(cacheFolder(env))) {
     const folder = join(cacheFolder(env), name)
-    if (/^(test-programs|fetch)-/.test(name) && now - statSync(folder).mtime > KEPT_MS)
+    // Another process may have removed it in between.
+    const changed = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? Infinity
+    if (/^(test-programs|fetch)-/.test(name) && now.getTime() - changed > KEPT_MS)
       rmSync(folder, { recursive: true, force: true })
   }
 }

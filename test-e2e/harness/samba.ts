@@ -15,7 +15,7 @@ const USERS = `CN=Users,${BASE}`
 const ADMINISTRATOR = { dn: `CN=Administrator,${USERS}`, password: 'Password-of-the-administrator-1' }
 const SERVICE = { dn: `CN=registry-manager,${USERS}`, password: 'Password-of-the-service-1' }
 const LOCKED_AFTER = 3
-/** What a domain controller is made of in Debian; a package's documentation folder tells that it is there. */
+/** The packages of a domain controller in Debian; the documentation folder of a package shows that it is installed. */
 const PACKAGES = [
   'samba',
   'samba-ad-provision',
@@ -28,8 +28,9 @@ const PACKAGES = [
 /** Why no domain controller can run here, or false when one can. */
 export async function sambaIsMissing(): Promise<string | false> {
   const packages = Object.fromEntries(PACKAGES.map((name) => [`/usr/share/doc/${name}`, name]))
+  const programs = { samba: 'samba', 'samba-tool': 'samba' }
   const others = { ldapmodify: 'ldap-utils', openssl: 'openssl', setpriv: 'util-linux' }
-  const missing = await ensureCommands({ ...packages, ...others })
+  const missing = await ensureCommands({ ...packages, ...programs, ...others })
   return missing || (process.getuid?.() !== 0 && 'a domain controller needs root')
 }
 

@@ -22,8 +22,9 @@ const FILES = {
 /** Runs the runner itself, on the test files of a folder, as `npm test -- FILE...` does. */
 async function runFiles(t: Test, names: readonly (keyof typeof FILES)[], options: readonly string[] = []) {
   const folder = relative(ROOT, t.testdir(FILES))
-  // This test's own settings of tap are not for the tap in it.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TAP')))
+  // The settings of the tap that runs this test are not for the one in it.
+  const isOwn = ([name]: [string, unknown]) => !name.startsWith('TAP') && name !== 'VERBOSE'
+  const env = Object.fromEntries(Object.entries(process.env).filter(isOwn))
   const files = names.map((name) => `${folder}/${name}`)
   const child = spawn(process.execPath, [MAIN, ...options, ...files], {
     cwd: ROOT,

@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -93,6 +93,13 @@ t.test(
     t.equal(run('touch /usr/made-by-a-test /etc/made-by-a-test && echo made'), 'made')
     t.notOk(existsSync('/usr/made-by-a-test') || existsSync('/etc/made-by-a-test'))
     t.equal(spawnSync(join(bin, 'dash'), ['-c', 'exit 7']).status, 7)
+
+    const cache = join(env.XDG_CACHE_HOME, 'registry-manager')
+    const [old, recent] = [join(cache, 'test-programs-old'), join(cache, 'test-programs-recent')]
+    for (const folder of [old, recent]) mkdirSync(folder)
+    utimesSync(old, 0, 0)
+    t.equal(prepareTestPrograms(env, say, packages), '')
+    t.same([old, recent, bin].map(existsSync), [false, true, true], 'only what is unused for long is removed')
   },
 )
 
