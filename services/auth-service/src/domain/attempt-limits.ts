@@ -45,7 +45,7 @@ export interface AttemptLimits<Result> {
 /** How many attempts may wait for those before them, for one key. */
 const MAX_WAITING = 300
 /** How long they wait, in milliseconds. Then the client is asked to come back. */
-const MAX_WAIT_MS = 5000
+const MAX_WAIT_MS = 10_000
 
 /**
  * Makes attempts only while their limits allow it. Attempts in flight count as failures until they have succeeded:

@@ -19,7 +19,7 @@ export const ACCOUNT_RULE: FailureRule = {
  * every twenty seconds.
  */
 export const ADDRESS_RULE: FailureRule = {
-  free: 25,
+  free: 22,
   baseMs: 20 * SECOND,
   maxMs: 20 * SECOND,
   drainMs: 20 * SECOND,
