@@ -11,7 +11,7 @@ const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 8)
 const [CONNECTIONS, PER_SECOND] = [450, 100]
 const SIGN_INS_PER_SECOND = 2
 /** The aim is one second. A machine that runs other tests is slower: so much slower than without a flood it may be. */
-const [MAX_MS, MAX_RATIO] = [3000, 10]
+const [MAX_MS, MAX_RATIO] = [3000, 20]
 const ATTACKER = '192.0.2.66'
 
 const stranger = (at: number) => `198.51.${100 + Math.floor(at / 250)}.${at % 250}`
