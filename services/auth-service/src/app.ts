@@ -19,6 +19,7 @@ import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { createRefreshTokensRepository } from './adapters/refresh-tokens-repository.ts'
 import { createRevocationSnapshot } from './adapters/revocation-snapshot.ts'
 import { createSharedFailures } from './adapters/shared-failures.ts'
+import { countSignIns } from './adapters/sign-in-metrics.ts'
 import type { SigningKeys } from './adapters/signing-keys.ts'
 import { observeTokens } from './adapters/token-metrics.ts'
 import { watchSigningKeys } from './adapters/watch-signing-keys.ts'
@@ -101,7 +102,7 @@ export async function createAuthService(
     refuse: limits.refuseToken,
     onError: (err) => internalApp.log.warn({ err }, 'when registry tokens were used is not written down yet'),
   })
-  const signIn = registryTokens.beside(people)
+  const signIn = countSignIns(metrics, registryTokens.beside(people))
   const findHolderById = async (id: string) =>
     (await usersStore.findById(id)) ?? registryTokens.tokens.findById(id)
   const { imageManagerUrl, serviceCredential, anonymousPull } = config

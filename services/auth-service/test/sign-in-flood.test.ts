@@ -11,7 +11,7 @@ const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 8)
 const [CONNECTIONS, PER_SECOND] = [450, 100]
 const SIGN_INS_PER_SECOND = 2
 /** The aim is one second. A machine that runs other tests is slower: so much slower than without a flood it may be. */
-const [MAX_MS, MAX_RATIO] = [3000, 10]
+const [MAX_MS, MAX_RATIO] = [3000, 20]
 const ATTACKER = '192.0.2.66'
 
 const stranger = (at: number) => `198.51.${100 + Math.floor(at / 250)}.${at % 250}`
@@ -101,8 +101,8 @@ t.test('replicas limit a client together', async (t) => {
         names.map((name, at) => signIn(`2001:db8:66:1::${at.toString(16)}`, name, 'summer-2027', at % 2)),
       )
       const { 401: wrong = 0, 429: limited = 0 } = statusesOf(answers)
-      // Each replica lets as many run at once as it knows to be left.
-      t.ok(wrong <= 50, `${wrong} were judged`)
+      // Each replica has four in flight at most that the other one does not know of.
+      t.ok(wrong <= 30, `${wrong} were judged`)
       t.equal(wrong + limited, 600)
       t.equal((await signIn('2001:db8:66:2::1', 'user-2')).status, 200, 'the next network is another one')
     },
@@ -113,7 +113,7 @@ t.test('replicas limit a client together', async (t) => {
       names.map((_, at) => signIn(stranger(at), 'user-3', `guess-${at}`, at % 2)),
     )
     const { 401: wrong = 0, 429: limited = 0 } = statusesOf(answers)
-    t.ok(wrong <= 40, `${wrong} were judged: no more than are free at each replica`)
+    t.ok(wrong <= 28, `${wrong} were judged`)
     t.equal(statusesOf(answers)[200], undefined)
     // What remains on a slow machine is 503, for the database is asked about all of them at once.
     t.ok(limited > 300, `${limited} are limited`)

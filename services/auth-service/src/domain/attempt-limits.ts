@@ -23,16 +23,29 @@ export interface Attempt<Result> {
   judge(): Promise<Result | undefined>
 }
 
+/** A place that must be given back. */
+export interface Entered {
+  leave(): void
+}
+
 export interface AttemptLimits<Result> {
   /** Seconds until another attempt may be made, as far as this process knows; 0 when it is now. */
   retryAfterSeconds(limits: readonly Counted[]): number
+  /**
+   * Waits for one of the places that the failures of a key leave, before anything is asked of a database. `isNeedless`:
+   * whether a place is not needed any more, such as when another attempt has answered the question.
+   */
+  enter(
+    limits: readonly Counted[],
+    isNeedless: () => boolean,
+  ): Promise<Entered | { retryAfterSeconds: number }>
   run(attempt: Attempt<Result>): Promise<Attempted<Result>>
 }
 
 /** How many attempts may wait for those before them, for one key. */
 const MAX_WAITING = 300
 /** How long they wait, in milliseconds. Then the client is asked to come back. */
-const MAX_WAIT_MS = 5000
+const MAX_WAIT_MS = 10_000
 
 /**
  * Makes attempts only while their limits allow it. Attempts in flight count as failures until they have succeeded:
@@ -59,12 +72,16 @@ export function createAttemptLimits<Result>(
       }))
       .find(({ flight, most }) => flight !== undefined && flight.count >= most)?.flight
 
-  const start = ({ id, limits, counts, judge }: Attempt<Result>): Promise<Result | undefined> => {
+  const takeOff = (limits: readonly Counted[]) => {
     for (const { key } of limits) {
       const flight = inFlight.get(key) ?? { count: 0, waiting: new Set() }
       flight.count += 1
       inFlight.set(key, flight)
     }
+  }
+
+  const start = ({ id, limits, counts, judge }: Attempt<Result>): Promise<Result | undefined> => {
+    takeOff(limits)
     const judged = (async () => {
       try {
         const result = await judge()
@@ -89,9 +106,25 @@ export function createAttemptLimits<Result>(
 
   return {
     retryAfterSeconds,
+
+    async enter(limits, isNeedless) {
+      const end = performance.now() + MAX_WAIT_MS
+      for (;;) {
+        if (isNeedless()) return { leave: () => undefined }
+        const wait = retryAfterSeconds(limits)
+        if (wait > 0) return { retryAfterSeconds: wait }
+        const busy = findBusy(limits)
+        if (busy === undefined) {
+          takeOff(limits)
+          return { leave: () => limits.forEach(({ key }) => land(key)) }
+        }
+        if (isTooLong(busy, end)) return { retryAfterSeconds: 1 }
+        await nextLanding(busy.waiting, end)
+      }
+    },
+
     async run(attempt) {
       const { id, limits } = attempt
-      await failures.refresh(limits)
       const end = performance.now() + MAX_WAIT_MS
       for (;;) {
         const same = running.get(id)
@@ -100,11 +133,15 @@ export function createAttemptLimits<Result>(
         if (wait > 0) return { retryAfterSeconds: wait }
         const busy = findBusy(limits)
         if (busy === undefined) return { result: await start(attempt) }
-        if (busy.waiting.size >= MAX_WAITING || performance.now() >= end) return { retryAfterSeconds: 1 }
+        if (isTooLong(busy, end)) return { retryAfterSeconds: 1 }
         await nextLanding(busy.waiting, end)
       }
     },
   }
+}
+
+function isTooLong({ waiting }: { readonly waiting: ReadonlySet<unknown> }, end: number): boolean {
+  return waiting.size >= MAX_WAITING || performance.now() >= end
 }
 
 /** Resolves when an attempt has ended, or in time. */

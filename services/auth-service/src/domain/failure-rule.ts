@@ -34,9 +34,16 @@ export function delayMs(failures: Failures | undefined, rule: FailureRule, now: 
   return Math.max(0, failures.failedAt + delay - now)
 }
 
+/**
+ * How many attempts may be in flight for one bucket. Passwords are hashed two at once, so more would only wait; and
+ * each replica may judge so many beyond what is free, before it hears of the others' failures.
+ */
+const MAX_AT_ONCE = 4
+
 /** How many attempts may run at once without more failures than are free, whatever becomes of them. At least one. */
 export function attemptsAtOnce(failures: Failures | undefined, rule: FailureRule, now: number): number {
-  return Math.max(1, rule.free - (failures === undefined ? 0 : levelAt(failures, rule, now)))
+  const free = rule.free - (failures === undefined ? 0 : levelAt(failures, rule, now))
+  return Math.max(1, Math.min(MAX_AT_ONCE, free))
 }
 
 /** How full the bucket is, in whole failures: one that has begun to drain counts. */

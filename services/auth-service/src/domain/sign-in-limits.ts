@@ -1,4 +1,4 @@
-import type { AttemptLimits, SharedFailures } from './attempt-limits.ts'
+import type { AttemptLimits, Entered, SharedFailures } from './attempt-limits.ts'
 import { createAttemptLimits } from './attempt-limits.ts'
 import type { Counted } from './failure-memory.ts'
 import { createFailureMemory, keyOf } from './failure-memory.ts'
@@ -30,8 +30,14 @@ export interface SignInLimitsPorts {
 
 /** How failed sign-ins are limited. docs/decisions/0017-sign-in-limits.md says why so. */
 export interface SignInLimits<Result> {
-  /** Seconds for which unknown credentials are refused unjudged, as far as this process knows; counts the attempt. */
-  refuseUnknown(who: Attempting): number
+  /**
+   * A place among the attempts with unknown credentials from an address, before anything is asked of the database: a
+   * flood must not have all its connections. `isKnown`: whether the credentials are known by now.
+   */
+  enter(
+    who: Attempting,
+    isKnown: () => boolean,
+  ): Promise<Entered | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }>
   /** Whether known credentials pass without being counted or limited. */
   mayPass(who: Attempting): boolean
   /** Judges a password when the limits allow it, and counts it when it is wrong. `accountId`: of the account there is. */
@@ -71,37 +77,44 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
     key: keyOf('account', username, client),
     rule: ACCOUNT_RULE,
   })
-  const limitsOf = (who: Attempting, isKnown = known.isKnown(who.username, who.client)) =>
-    isKnown ? [ofPair(who), ofAddress(who)] : [ofAccount(who), ofAddress(who)]
-  const countsOf = (who: Attempting, limits: readonly Counted[]) => [
-    ...new Map([...limits, ofAccount(who), ofAddress(who)].map((one) => [one.key, one])).values(),
+  const limitOf = (who: Attempting, isKnown = known.isKnown(who.username, who.client)) =>
+    isKnown ? ofPair(who) : ofAccount(who)
+  const countsOf = (who: Attempting, limit: Counted) => [
+    ...new Map([limit, ofAccount(who), ofAddress(who)].map((one) => [one.key, one])).values(),
   ]
 
-  const findLimits = async (who: Attempting, accountId: string | undefined): Promise<readonly Counted[]> => {
-    const limits = limitsOf(who)
-    await failures.refresh(limits)
-    if (accountId === undefined || known.isKnown(who.username, who.client)) return limits
-    if (attempts.retryAfterSeconds([ofAccount(who)]) === 0) return limits
-    return limitsOf(who, await addresses.isKnown(accountId, who.client))
+  /** What limits the account from there, with what other replicas have counted. */
+  const findLimit = async (who: Attempting, accountId: string | undefined): Promise<Counted> => {
+    const limit = limitOf(who)
+    await failures.refresh([limit, ofAddress(who)])
+    if (accountId === undefined || known.isKnown(who.username, who.client)) return limit
+    if (attempts.retryAfterSeconds([limit]) === 0) return limit
+    if (!(await addresses.isKnown(accountId, who.client))) return limit
+    const pair = ofPair(who)
+    await failures.refresh([pair])
+    return pair
+  }
+
+  const throttled = ({ username, client }: Attempting, retryAfterSeconds: number) => {
+    known.countGuess(username, client)
+    return { outcome: 'throttled', retryAfterSeconds } as const
   }
 
   return {
-    refuseUnknown(who) {
-      const seconds = attempts.retryAfterSeconds([ofAddress(who)])
-      if (seconds > 0) known.countGuess(who.username, who.client)
-      return seconds
+    async enter(who, isKnown) {
+      const entered = await attempts.enter([ofAddress(who)], isKnown)
+      return 'leave' in entered ? entered : throttled(who, entered.retryAfterSeconds)
     },
     mayPass: (who) =>
       known.mayPass(who.username, who.client, attempts.retryAfterSeconds([ofAddress(who)]) > 0),
 
     async judge(who, accountId, { id, judge }) {
-      const limits = await findLimits(who, accountId)
-      const attempt = { id, limits, counts: countsOf(who, limits), judge }
-      const attempted = await attempts.run(attempt)
-      if (!('result' in attempted)) {
-        known.countGuess(who.username, who.client)
-        return { outcome: 'throttled', ...attempted }
-      }
+      const limit = await findLimit(who, accountId)
+      // The attempt has a place of its address already, but others may have counted more failures of that.
+      const wait = attempts.retryAfterSeconds([ofAddress(who)])
+      if (wait > 0) return throttled(who, wait)
+      const attempted = await attempts.run({ id, limits: [limit], counts: countsOf(who, limit), judge })
+      if (!('result' in attempted)) return throttled(who, attempted.retryAfterSeconds)
       if (attempted.result !== undefined) return { result: attempted.result }
       known.countGuess(who.username, who.client)
       return REFUSED
@@ -110,7 +123,10 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
     countUnjudged(who) {
       known.countGuess(who.username, who.client)
       const limits = [ofAccount(who), ofAddress(who)]
-      const wait = Math.max(attempts.retryAfterSeconds(limitsOf(who)), whileAway.retryAfterSeconds(limits))
+      const wait = Math.max(
+        attempts.retryAfterSeconds([limitOf(who), ofAddress(who)]),
+        whileAway.retryAfterSeconds(limits),
+      )
       if (wait === 0) for (const counted of limits) unjudged.add(counted)
       return wait
     },

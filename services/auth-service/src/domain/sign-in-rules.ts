@@ -5,11 +5,11 @@ const MINUTE = 60 * SECOND
 
 /**
  * Failed sign-ins of one account, over all addresses. containerd and BuildKit try one wrong password twice, so twenty
- * are ten mistakes. Then a second, two, four, and so on to a quarter of an hour: about a hundred guesses a day.
+ * are ten mistakes. Then 15 seconds, 30, 60, and so on to a quarter of an hour: about a hundred guesses a day.
  */
 export const ACCOUNT_RULE: FailureRule = {
   free: 20,
-  baseMs: SECOND,
+  baseMs: 15 * SECOND,
   maxMs: 15 * MINUTE,
   drainMs: 15 * MINUTE,
 }
@@ -19,7 +19,7 @@ export const ACCOUNT_RULE: FailureRule = {
  * every twenty seconds.
  */
 export const ADDRESS_RULE: FailureRule = {
-  free: 25,
+  free: 22,
   baseMs: 20 * SECOND,
   maxMs: 20 * SECOND,
   drainMs: 20 * SECOND,

@@ -111,20 +111,22 @@ export function createSignIn(ports: SignInPorts): SignInService {
 
   const signIn = async (who: Attempting, password: string): Promise<SignIn> => {
     const secret = secretOf(who.username, password)
-    if (memory.recall(secret) === undefined) {
-      const retryAfterSeconds = limits.refuseUnknown(who)
-      if (retryAfterSeconds > 0) return { outcome: 'throttled', retryAfterSeconds }
+    const entered = await limits.enter(who, () => memory.recall(secret) !== undefined)
+    if ('outcome' in entered) return entered
+    try {
+      const account = await ports.findAccount(who.username)
+      const known = await proveKnown(who, password, account)
+      const id = memory.keyOf(secret)
+      const judge = () => prove(who, password, account)
+      const judged =
+        known === undefined ? await limits.judge(who, account?.id, { id, judge }) : { result: known }
+      if (!('result' in judged)) return judged
+      memory.remember(secret, judged.result)
+      limits.noteSuccess(who, judged.result.id)
+      return { outcome: 'account', account: judged.result, offline: false }
+    } finally {
+      entered.leave()
     }
-    const account = await ports.findAccount(who.username)
-    const known = await proveKnown(who, password, account)
-    const id = memory.keyOf(secret)
-    const judge = () => prove(who, password, account)
-    const judged =
-      known === undefined ? await limits.judge(who, account?.id, { id, judge }) : { result: known }
-    if (!('result' in judged)) return judged
-    memory.remember(secret, judged.result)
-    limits.noteSuccess(who, judged.result.id)
-    return { outcome: 'account', account: judged.result, offline: false }
   }
 
   return {

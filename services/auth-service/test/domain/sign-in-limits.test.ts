@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { StoredAccount } from '../../src/domain/account.ts'
+import type { DirectorySignIn } from '../../src/domain/directory-sign-in.ts'
 import type { SignIn } from '../../src/domain/sign-in.ts'
 import { KNOWN_MS, createSignIn } from '../../src/domain/sign-in.ts'
 import { createSignInLimits } from '../../src/domain/sign-in-limits.ts'
@@ -13,7 +15,7 @@ const id = (number: number) => `0b0e7d5e-54b5-4c1e-a7a0-${String(number).padStar
 class Away extends Error {}
 
 /** Accounts `user-0` and so on, all with one password. `replica` makes another process beside the first one. */
-function build() {
+function build(directory?: DirectorySignIn) {
   const world = {
     now: 1_000_000,
     hashed: 0,
@@ -27,11 +29,13 @@ function build() {
   const failures = memoryFailures(now)
   const replica = () => {
     const signIn = createSignIn({
+      ...(directory && { directory }),
       async findAccount(username) {
         if (world.away) throw new Away()
         const number = /^user-(\d+)$/.exec(username)?.[1]
         if (number === undefined) return undefined
-        return makeAccount({ id: id(Number(number)), username, enabled: !world.disabled.has(username) })
+        const account = { id: id(Number(number)), username, enabled: !world.disabled.has(username) }
+        return makeAccount(directory ? { ...account, directory: true, passwordHash: null } : account)
       },
       findByRefreshToken: async () => undefined,
       isUnavailable: (error) => error instanceof Away,
@@ -72,7 +76,7 @@ t.test('one password tried on 600 accounts from one address is limited before th
   const { enter } = build()
   const results: SignIn[] = []
   for (let at = 0; at < 600; at += 1) results.push(await enter(`user-${at}`, 'summer-2026', '192.0.2.1'))
-  t.same(tally(results), { refused: 25, throttled: 575 })
+  t.same(tally(results), { refused: 22, throttled: 578 })
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'another address is not limited')
 })
 
@@ -88,7 +92,7 @@ t.test('guesses of one account wait longer and longer, from whatever address the
   const { world, enter } = build()
   for (let at = 0; at < 20; at += 1)
     t.match(await enter('user-1', `guess-${at}`, stranger(at)), { outcome: 'refused' })
-  for (const retryAfterSeconds of [1, 2, 4, 8]) {
+  for (const retryAfterSeconds of [15, 30, 60, 120]) {
     t.same(await enter('USER-1', 'guess', stranger(99)), { outcome: 'throttled', retryAfterSeconds })
     world.now += retryAfterSeconds * 1000
     t.match(await enter('user-1', `after ${retryAfterSeconds}`, stranger(50)), { outcome: 'refused' })
@@ -200,6 +204,32 @@ t.test('a disabled account answers and counts its right password as a wrong one'
   )
 })
 
+t.test('a disabled directory account answers and counts its right password as a wrong one', async (t) => {
+  const asked: string[] = []
+  // `user-7` is disabled by the directory, `user-1` by an administrator.
+  const directory: DirectorySignIn = {
+    takes: (_, account) => account !== undefined,
+    async prove(username, password, account): Promise<StoredAccount | undefined> {
+      asked.push(username)
+      if (password !== PASSWORD || account === undefined) return undefined
+      return username === 'user-7' ? { ...account, enabled: false } : account
+    },
+  }
+  const { world, enter } = build(directory)
+  world.disabled.add('user-1')
+  const outcomes = async (username: string, password: string, address: string) => {
+    const seen: string[] = []
+    for (let at = 0; at < 30; at += 1) seen.push((await enter(username, password, address)).outcome)
+    return seen
+  }
+  const wrong = await outcomes('user-2', 'wrong-password', '192.0.2.1')
+  t.same(await outcomes('user-7', PASSWORD, '192.0.2.2'), wrong)
+  asked.length = 0
+  t.same(await outcomes('user-1', PASSWORD, '192.0.2.3'), wrong)
+  t.same(asked, [], 'nor is the directory asked about an account that an administrator disabled')
+  t.match(await enter('user-3', PASSWORD), { outcome: 'account' })
+})
+
 t.test('while the database is away guesses are limited as well, and forgotten when it is back', async (t) => {
   const { world, enter } = build()
   await enter('user-1', PASSWORD)
@@ -209,7 +239,7 @@ t.test('while the database is away guesses are limited as well, and forgotten wh
   t.same(tally(results), { unavailable: 20, throttled: 20 })
   const spray: SignIn[] = []
   for (let at = 0; at < 40; at += 1) spray.push(await enter(`user-${at + 100}`, 'summer-2026', stranger(2)))
-  t.same(tally(spray), { unavailable: 25, throttled: 15 })
+  t.same(tally(spray), { unavailable: 22, throttled: 18 })
   t.match(await enter('user-1', PASSWORD), { outcome: 'account', offline: true })
   world.away = false
   t.match(await enter('user-2', PASSWORD, stranger(2)), { outcome: 'account', offline: false })
@@ -222,7 +252,7 @@ t.test('wrong refresh tokens are limited for each address', async (t) => {
     addresses: { note: () => undefined, isKnown: async () => false },
     now: () => world.now,
   })
-  for (let at = 0; at < 25; at += 1) t.match(await limits.refuseToken('192.0.2.1'), { outcome: 'refused' })
+  for (let at = 0; at < 22; at += 1) t.match(await limits.refuseToken('192.0.2.1'), { outcome: 'refused' })
   t.match(await limits.refuseToken('192.0.2.1'), { outcome: 'throttled', retryAfterSeconds: 20 })
   t.match(await limits.refuseToken('192.0.2.2'), { outcome: 'refused' })
 })

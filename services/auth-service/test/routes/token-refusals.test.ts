@@ -3,7 +3,7 @@ import { pgliteForTest } from '../../../../packages/database/test/fixtures/pglit
 import type { Question } from '../fixtures/auth-service.ts'
 import { passwordOf, startAuthService } from '../fixtures/auth-service.ts'
 
-const { ask, answers, clock, lines, users } = await startAuthService(t, await pgliteForTest(t))
+const { ask, askInternal, answers, clock, lines, users } = await startAuthService(t, await pgliteForTest(t))
 
 const POST = { method: 'POST', url: '/auth/v2/token' } as const
 const password = { grant_type: 'password', username: 'alice', password: passwordOf('alice') }
@@ -100,6 +100,9 @@ t.test('too many failures are 429, and say when to come back', async (t) => {
   t.equal(response.statusCode, 429)
   t.ok(Number(response.headers['retry-after']) > 0)
   t.match(response.json(), { errors: [{ code: 'TOOMANYREQUESTS' }] })
+  const { body } = await askInternal({ url: '/metrics' })
+  for (const outcome of ['refused', 'throttled'])
+    t.match(body, new RegExp(`^sign_ins_total\\{outcome="${outcome}",by="password",.*\\} [1-9]`, 'm'))
   clock.ahead += 61_000
   t.equal((await ask({ url: '/auth/v2/token', as: 'mallory' })).statusCode, 401)
   clock.ahead = 0
