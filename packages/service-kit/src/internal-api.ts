@@ -74,7 +74,7 @@ export const AdmissionAnswer = Type.Union([
   }),
   Type.Object({
     outcome: Type.Literal('refused'),
-    code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID']),
+    code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID', 'TOOMANYREQUESTS']),
     message: Type.String(),
   }),
 ])

@@ -34,8 +34,11 @@ export async function pushManifest(
   const { index, sendManifest, registryUrl, uploadSecret } = ports
   const { repository, reference } = asked
   const type = request.headers['content-type'] ?? 'application/octet-stream'
-  const admitted = await index.admit(repository, reference, type, manifest)
-  if (admitted.outcome === 'refused') return refuse(request, reply, admitted)
+  const admitted = await index.admit(repository, reference, type, manifest, caller.uid)
+  if (admitted.outcome === 'refused') {
+    if (admitted.code === 'TOOMANYREQUESTS') reply.header('retry-after', 1)
+    return refuse(request, reply, admitted)
+  }
   if (admitted.outcome === 'kept') {
     const digest = 'digest' in reference ? reference.digest : admitted.digest
     if (admitted.subject !== null) reply.header('oci-subject', admitted.subject)
