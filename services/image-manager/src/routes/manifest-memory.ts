@@ -1,13 +1,17 @@
+import { finished } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ByteBudget } from '../domain/byte-budget.ts'
 
 /** The longest manifest that is taken: distribution's own limit is 4 MiB. */
 export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024
 /**
- * Bytes of manifests that a process works on at once: it takes about four times as much memory for them. An account
+ * Bytes of manifests that a process works on at once: it takes up to ten times as much memory for them. An account
  * has a part of it, so that one that pushes much at once keeps no other from pushing.
  */
-export const MANIFEST_BYTES = { total: 64 * 1024 * 1024, perAccount: 32 * 1024 * 1024 }
+export const MANIFEST_BYTES = { total: 16 * 1024 * 1024, perAccount: 8 * 1024 * 1024 }
+
+/** How long what is refused may take to arrive, in milliseconds. */
+const DISCARD_MS = 30_000
 
 const releases = new WeakMap<FastifyRequest, () => void>()
 
@@ -21,6 +25,9 @@ export async function reserveManifest(
   const length = Number(request.headers['content-length'] ?? MAX_MANIFEST_BYTES)
   const release = budget.take(length, request.query.account)
   if (release === undefined) {
+    // Read and thrown away: whoever is answered while sending may see a reset connection instead of the answer.
+    request.raw.resume()
+    await finished(request.raw, { signal: AbortSignal.timeout(DISCARD_MS) }).catch(() => undefined)
     const message = 'too many manifests are being pushed at once; retry in a second'
     return reply.send({ outcome: 'refused', code: 'TOOMANYREQUESTS', message })
   }
