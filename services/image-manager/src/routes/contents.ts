@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
   ArtifactsContents,
@@ -29,6 +30,8 @@ const AskedArtifacts = Type.Object({
 
 /** All sizes are read for it: so often at the most, in milliseconds. */
 const USAGE_MS = 300_000
+/** So long is waited for it, in milliseconds: auth-service gives up after 5 s. */
+const USAGE_WAIT_MS = 3000
 
 /** What auth-service tells administrators of the registry's contents, in the provider's shapes. */
 export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async (app, { queries, now }) => {
@@ -65,12 +68,15 @@ export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async 
   app.get('/internal/contents/usage', { schema: { response: { 200: UsageAnswer } } }, async (request) => {
     if (now() < countAgainAt) return known
     countAgainAt = now() + USAGE_MS
-    try {
-      known = { bytes: await queries.usage(), updatedAt: new Date(now()).toISOString() }
-    } catch (err) {
+    const counting = queries.usage().then(
+      (bytes) => {
+        known = { bytes, updatedAt: new Date(now()).toISOString() }
+      },
       // The last figure has to do.
-      request.log.warn({ err }, 'could not count the storage in use')
-    }
+      (err: unknown) => request.log.warn({ err }, 'could not count the storage in use'),
+    )
+    // In a large registry it takes longer than the caller waits: then the figure comes with a later answer.
+    await Promise.race([counting, sleep(USAGE_WAIT_MS, undefined, { ref: false })])
     return known
   })
 }
