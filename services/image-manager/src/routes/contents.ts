@@ -6,6 +6,7 @@ import {
   RepositoriesContents,
   UsageAnswer,
 } from '@registry-manager/service-kit'
+import type { FastifyBaseLogger } from 'fastify'
 import { Type } from 'typebox'
 import type { ContentsQueries } from '../adapters/contents-queries.ts'
 
@@ -65,16 +66,18 @@ export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async 
 
   let known = { bytes: null as number | null, updatedAt: null as string | null }
   let countAgainAt = 0
+  const count = async (log: FastifyBaseLogger) => {
+    try {
+      known = { bytes: await queries.usage(), updatedAt: new Date(now()).toISOString() }
+    } catch (err) {
+      // The last figure has to do.
+      log.warn({ err }, 'could not count the storage in use')
+    }
+  }
   app.get('/internal/contents/usage', { schema: { response: { 200: UsageAnswer } } }, async (request) => {
     if (now() < countAgainAt) return known
     countAgainAt = now() + USAGE_MS
-    const counting = queries.usage().then(
-      (bytes) => {
-        known = { bytes, updatedAt: new Date(now()).toISOString() }
-      },
-      // The last figure has to do.
-      (err: unknown) => request.log.warn({ err }, 'could not count the storage in use'),
-    )
+    const counting = count(request.log)
     // In a large registry it takes longer than the caller waits: then the figure comes with a later answer.
     await Promise.race([counting, sleep(USAGE_WAIT_MS, undefined, { ref: false })])
     return known
