@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 import type { RepositoryScope } from '../domain/visibility.ts'
 import { createAdmissions } from './admissions.ts'
 import { createBlobAliases } from './blob-aliases.ts'
@@ -30,6 +31,18 @@ export function createIndexChanges(db: Database) {
         .where((eb) => eb.or([eb('digest', '=', digest), eb('sha512', '=', digest)]))
         .executeTakeFirst()
       return row !== undefined
+    },
+
+    /** Those of the digests, of either kind, that are a manifest's of a repository. */
+    async filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
+      const { rows } = await sql<{ digest: string }>`
+        select wanted.digest from unnest(${sql.val([...digests])}::text[]) as wanted (digest)
+        where exists (
+          select from manifests join repositories on repositories.id = repository_id
+          where name = ${repository} and (manifests.digest = wanted.digest or sha512 = wanted.digest))`.execute(
+        db,
+      )
+      return new Set(rows.map(({ digest }) => digest))
     },
 
     /**

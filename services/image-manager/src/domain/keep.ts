@@ -31,8 +31,12 @@ export async function keepManifest(
   tag: string | undefined,
 ): Promise<string | undefined> {
   const { index, registry } = ports
-  for (const { digest, kind } of manifest.references) {
-    if (kind === 'manifest' && !(await isThere(ports, repository, digest))) return digest
+  const named = manifest.references.filter(({ kind }) => kind === 'manifest').map(({ digest }) => digest)
+  const known = await index.filterManifests(repository, named)
+  for (const digest of named) {
+    // The registry knows no manifest by its sha512; one by its sha256 may have been pushed past us.
+    if (known.has(digest)) continue
+    if (digest.startsWith('sha512:') || !(await knowManifest(ports, repository, digest))) return digest
   }
   await index.putManifest(repository, manifest, true)
   if (tag === undefined) return undefined
@@ -44,9 +48,4 @@ export async function keepManifest(
     if (isSet) return undefined
   }
   throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
-}
-
-async function isThere(ports: RemovePorts, repository: string, digest: string): Promise<boolean> {
-  if (digest.startsWith('sha512:')) return ports.index.hasManifest(repository, digest)
-  return knowManifest(ports, repository, digest)
 }
