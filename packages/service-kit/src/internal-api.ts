@@ -81,7 +81,7 @@ export const AdmissionAnswer = Type.Union([
   }),
   Type.Object({
     outcome: Type.Literal('refused'),
-    code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID']),
+    code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID', 'TOOMANYREQUESTS']),
     /** HTTP status; the code's own when left out. */
     status: Type.Optional(Type.Integer()),
     message: Type.String(),

@@ -14,7 +14,7 @@ const authorization = bearer([repositoryAccess('team/app', 'pull', 'push')])
 const headers = { 'content-type': type }
 const put = () => ask(port, path, { method: 'PUT', authorization, headers, body: manifest })
 
-const ADMIT = `POST /internal/admissions?${new URLSearchParams({ repository: 'team/app', reference: 'latest', type })}`
+const ADMIT = `POST /internal/admissions?${new URLSearchParams({ repository: 'team/app', reference: 'latest', type, account: 'uid-alice' })}`
 const RECORD = 'POST /internal/admissions/an-admission/record'
 const DISCARD = 'DELETE /internal/admissions/an-admission'
 const created = answerWith(201, {
@@ -120,6 +120,17 @@ for (const code of ['MANIFEST_INVALID', 'DIGEST_INVALID'] as const) {
     t.same(upstream.requests, [])
   })
 }
+
+t.test(
+  'while image-manager works on too many manifests the answer is 429, with a time to retry',
+  async (t) => {
+    const body = { outcome: 'refused', code: 'TOOMANYREQUESTS', message: 'retry in a second' }
+    images.answers.set('POST /internal/admissions', { body })
+    const answer = await put()
+    t.same([answer.status, answer.code, answer.headers['retry-after']], [429, 'TOOMANYREQUESTS', '1'])
+    t.same(upstream.requests, [])
+  },
+)
 
 for (const away of ['down', 'answering 503'] as const) {
   t.test(`while image-manager is ${away} nothing reaches the registry`, async (t) => {

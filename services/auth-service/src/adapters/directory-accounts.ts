@@ -44,8 +44,10 @@ export function createDirectoryAccounts(
       return store.findByUsername(username)
     },
 
-    // By id: somebody else may have got the username since.
+    // By id, since somebody else may have got the username meanwhile; and not one that became a local account.
     async settle({ id }, standing) {
+      const current = await store.findById(id)
+      if (current?.directory !== true) return undefined
       await store.change({ id }, { standing })
       return store.findById(id)
     },

@@ -9,7 +9,7 @@ export type OperationOutcome = 'ok' | 'refused' | 'failed'
 export interface DirectoryMetrics {
   operation(operation: DirectoryOperation, outcome: OperationOutcome): void
   signIn(result: DirectorySignInResult): void
-  rechecked(outcome: 'same' | 'changed'): void
+  rechecked(outcome: 'same' | 'changed' | 'failed'): void
 }
 
 /** What the directory is asked, and how that ends. No metric has a name of anybody in it. */

@@ -1,3 +1,4 @@
+import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { Account, StoredAccount } from '../domain/account.ts'
 import type { Directory } from '../domain/directory.ts'
 import { DirectoryAway } from '../domain/directory.ts'
@@ -45,11 +46,33 @@ export function createDirectoryRefresh(options: DirectoryRefreshOptions): Direct
   let timer: NodeJS.Timeout | undefined
   let failure: string | undefined
 
-  const claim = () => {
-    // So early that what is left of the time suffices for the asking, and for the proxies to hear of it.
-    const before = now() - refreshMs + Math.max(refreshMs * 0.25, HEARD_MS)
-    const lease = Math.min(30_000, refreshMs * 0.1)
-    return accounts.claim(new Date(before), new Date(before + lease), PAGE)
+  // So early that what is left of the time suffices for the asking, and for the proxies to hear of it.
+  const dueBefore = () => now() - refreshMs + Math.max(refreshMs * 0.25, HEARD_MS)
+  const leaseMs = Math.min(30_000, refreshMs * 0.1)
+  const claim = () => accounts.claim(new Date(dueBefore()), new Date(dueBefore() + leaseMs), PAGE)
+
+  /** How often each account failed in a row. */
+  const failed = new Map<string, number>()
+  /** Does something with one account. Where that fails, it is done again later, and the others are not kept waiting. */
+  const attempt = async (account: StoredAccount, work: () => Promise<unknown>) => {
+    try {
+      await work()
+      failed.delete(account.id)
+    } catch (error) {
+      // Neither would any other account succeed now.
+      if (error instanceof DirectoryAway || isDatabaseBusyOrUnavailable(error)) throw error
+      const tries = (failed.get(account.id) ?? 0) + 1
+      failed.set(account.id, tries)
+      const delayMs = Math.min(refreshMs, leaseMs * 2 ** (tries - 1))
+      const { id, username } = account
+      log(
+        'error',
+        { err: error, id, username, tries, retrySeconds: Math.round(delayMs / 1000) },
+        'a directory account could not be refreshed and will be retried',
+      )
+      metrics.rechecked('failed')
+      await accounts.release([account], new Date(dueBefore() + delayMs))
+    }
   }
 
   const ask = async (account: StoredAccount, look: NonNullable<Directory['find']>) => {
@@ -65,7 +88,10 @@ export function createDirectoryRefresh(options: DirectoryRefreshOptions): Direct
     const [left, unchanged] = [[...page], [] as StoredAccount[]]
     const runLane = async () => {
       for (let account = left.shift(); account !== undefined; account = left.shift()) {
-        if (await ask(account, look)) unchanged.push(account)
+        const asked = account
+        await attempt(asked, async () => {
+          if (await ask(asked, look)) unchanged.push(asked)
+        })
       }
     }
     const lanes = await Promise.allSettled(Array.from({ length: LANES }, runLane))
@@ -74,8 +100,14 @@ export function createDirectoryRefresh(options: DirectoryRefreshOptions): Direct
   }
 
   const lapse = async (page: StoredAccount[]) => {
-    for (const account of page) await options.endSessions(account)
-    await accounts.release(page, null)
+    const ended: StoredAccount[] = []
+    for (const account of page) {
+      await attempt(account, async () => {
+        await options.endSessions(account)
+        ended.push(account)
+      })
+    }
+    await accounts.release(ended, null)
   }
 
   const run = async () => {

@@ -49,6 +49,29 @@ async function testAccounts(t: Test, db: Database) {
     },
   )
 
+  await t.test(
+    'a standing is of the account that was asked about, not of who has its username now',
+    async (t) => {
+      const { users, accounts } = await build(db)
+      const old = await accounts.create('dora', STANDING)
+      if (old === undefined) throw new Error('dora was not made')
+      await users.delete('dora')
+      const other = await accounts.create('dora', STANDING)
+      t.not(other?.id, old.id)
+      t.equal(await accounts.settle(old, { ...STANDING, state: 'locked' }), undefined)
+      t.match(await users.findByUsername('dora'), {
+        id: other?.id,
+        enabled: true,
+        generation: 1,
+        standing: STANDING,
+      })
+      await users.change('dora', { directory: false, password: 'of-our-own', standing: undefined })
+      if (other !== undefined)
+        t.equal(await accounts.settle(other, { ...STANDING, state: 'locked' }), undefined)
+      t.match(await users.findByUsername('dora'), { directory: false, enabled: true, standing: undefined })
+    },
+  )
+
   await t.test('administrators change their part alone', async (t) => {
     const { users, accounts } = await build(db)
     await accounts.create('dora', STANDING)

@@ -13,13 +13,16 @@ const FOUND: Looked = { outcome: 'found', person: { dn: 'CN=x', state: 'active',
 function build(count: number, hasService = true) {
   const names = Array.from({ length: count }, (_, at) => `user-${at}`)
   const world = {
-    due: names.map((username) => makeAccount({ username, directory: true, standing: STANDING })),
+    due: names.map((username) =>
+      makeAccount({ id: username, username, directory: true, standing: STANDING }),
+    ),
     answers: new Map<string, Looked | Error>(),
     settled: [] as [string, string][],
     released: [] as [string, number | undefined][],
     ended: [] as string[],
     claimed: [] as [Date, Date, number][],
     counted: [] as string[],
+    logged: [] as string[],
   }
   const accounts: DirectoryAccountsStore = {
     create: () => Promise.reject(new Error('nobody signs in here')),
@@ -45,10 +48,14 @@ function build(count: number, hasService = true) {
     accounts,
     find: hasService ? find : undefined,
     groups: undefined,
-    endSessions: async ({ username }: Pick<StoredAccount, 'username'>) => void world.ended.push(username),
+    endSessions: async ({ username }: Pick<StoredAccount, 'username'>) => {
+      const answer = world.answers.get(username)
+      if (answer instanceof Error) throw answer
+      world.ended.push(username)
+    },
     refreshSeconds: 100,
     now: () => 1_000_000,
-    log: () => {},
+    log: (_level, _fields, line) => void world.logged.push(line),
     metrics: { operation: () => {}, signIn: () => {}, rechecked: (outcome) => world.counted.push(outcome) },
   })
   return { world, refresh }
@@ -81,6 +88,39 @@ t.test('while the directory is away nothing is settled, and what was asked befor
   t.strictSame(world.settled, [])
   t.strictSame(world.released.map(([name]) => name).toSorted(), ['user-0', 'user-1', 'user-2', 'user-3'])
   t.equal(world.claimed.length, 1, 'nobody else is asked about')
+})
+
+t.test(
+  'an account that cannot be refreshed keeps no other from being refreshed, and is retried later',
+  async (t) => {
+    const { world, refresh } = build(120)
+    for (const at of [0, 1, 2, 3, 4, 60])
+      world.answers.set(`user-${at}`, new Error('an entry that breaks the parser'))
+    await refresh.run()
+    t.equal(world.counted.filter((outcome) => outcome === 'same').length, 114)
+    t.equal(world.counted.filter((outcome) => outcome === 'failed').length, 6)
+    // Due again in a tenth of the time: 925 s is what is due now.
+    t.strictSame(
+      world.released.filter(([, at]) => at !== 1_000_000).map(([name, at]) => [name, at]),
+      [0, 1, 2, 3, 4, 60].map((at) => [`user-${at}`, 935_000]),
+    )
+    t.match(world.logged, [/could not be refreshed/])
+    world.due = [makeAccount({ id: 'user-0', username: 'user-0', directory: true, standing: STANDING })]
+    await refresh.run()
+    t.equal(world.released.at(-1)?.[1], 945_000, 'the delay grows with the tries')
+  },
+)
+
+t.test('an account whose sign-ins cannot be ended keeps those of no other', async (t) => {
+  const { world, refresh } = build(3, false)
+  world.answers.set('user-1', new Error('this row is refused'))
+  await refresh.run()
+  t.strictSame(world.ended, ['user-0', 'user-2'])
+  t.strictSame(world.released, [
+    ['user-1', 935_000],
+    ['user-0', undefined],
+    ['user-2', undefined],
+  ])
 })
 
 t.test('without a service account sign-ins end, and then there is nothing to ask about', async (t) => {

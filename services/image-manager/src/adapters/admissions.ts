@@ -1,5 +1,9 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 import type { ManifestFacts } from '../domain/manifest.ts'
+
+/** What is read of an admitted manifest: not its annotations, which may be megabytes. */
+export type AdmittedFacts = Omit<ManifestFacts, 'annotations'>
 
 /** A manifest on its way to the registry: what became of it is asked there. */
 export interface Admission {
@@ -8,8 +12,8 @@ export interface Admission {
   readonly digest: string
   readonly tag: string | null
   readonly mediaType: string
-  /** What was read of it; undefined where the previous version admitted it. */
-  readonly facts: ManifestFacts | undefined
+  /** Undefined where the previous version admitted it. */
+  readonly facts: AdmittedFacts | undefined
   readonly admittedAt: Date
 }
 
@@ -55,11 +59,11 @@ export function createAdmissions(db: Database) {
     async findAdmission(id: string): Promise<Admission | undefined> {
       const row = await db
         .selectFrom('admissions')
-        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'facts'])
-        .select('admitted_at as admittedAt')
+        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'admitted_at as admittedAt'])
+        .select(sql<AdmittedFacts | null>`facts - 'annotations'`.as('facts'))
         .where('id', '=', id)
         .executeTakeFirst()
-      return row && { ...row, facts: (row.facts as ManifestFacts | null) ?? undefined }
+      return row && { ...row, facts: row.facts ?? undefined }
     },
 
     /** The bytes of an admitted manifest. */

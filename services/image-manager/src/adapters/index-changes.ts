@@ -44,6 +44,18 @@ export function createIndexChanges(db: Database) {
       return row !== undefined
     },
 
+    /** Those of the digests, of either kind, that are a manifest's of a repository. */
+    async filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
+      const { rows } = await sql<{ digest: string }>`
+        select wanted.digest from unnest(${sql.val([...digests])}::text[]) as wanted (digest)
+        where exists (
+          select from manifests join repositories on repositories.id = repository_id
+          where name = ${repository} and (manifests.digest = wanted.digest or sha512 = wanted.digest))`.execute(
+        db,
+      )
+      return new Set(rows.map(({ digest }) => digest))
+    },
+
     /**
      * Removes a manifest with its tags, if nobody recorded it again since it was at that revision. What it named stays
      * known among the repository's blobs, as orphans unless the manifest was only lost. A repository that loses its

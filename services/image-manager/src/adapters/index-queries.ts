@@ -58,6 +58,26 @@ function isAmong(column: RawBuilder<unknown>, texts: readonly string[]): RawBuil
 
 /** Reads of the index. Lists come in keyset pages in byte order, each a query of its own. */
 export function createIndexQueries(db: Database) {
+  const namedBy = (repository: string, reference: Reference) =>
+    db
+      .selectFrom('manifests')
+      .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+      .where('repositories.name', '=', repository)
+      .where('deleting_since', 'is', null)
+      .$if('tag' in reference, (query) =>
+        query
+          .innerJoin('tags', (join) =>
+            join
+              .onRef('tags.repository_id', '=', 'manifests.repository_id')
+              .onRef('tags.digest', '=', 'manifests.digest'),
+          )
+          .where('tags.name', '=', 'tag' in reference ? reference.tag : ''),
+      )
+      .$if('digest' in reference, (query) => {
+        const digest = 'digest' in reference ? reference.digest : ''
+        return query.where((eb) => eb.or([eb('manifests.digest', '=', digest), eb('sha512', '=', digest)]))
+      })
+
   return {
     ...createGlobalScope(db),
     ...createTaggedManifests(db),
@@ -179,26 +199,17 @@ export function createIndexQueries(db: Database) {
 
     /** What a tag or a digest names, as it was pushed. */
     async findManifest(repository: string, reference: Reference): Promise<ManifestRow | undefined> {
-      const manifests = db
-        .selectFrom('manifests')
-        .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+      return namedBy(repository, reference)
         .select(['manifests.digest', 'media_type as mediaType', 'raw', 'kept'])
-        .where('repositories.name', '=', repository)
-        .where('deleting_since', 'is', null)
-      if ('tag' in reference) {
-        return manifests
-          .innerJoin('tags', (join) =>
-            join
-              .onRef('tags.repository_id', '=', 'manifests.repository_id')
-              .onRef('tags.digest', '=', 'manifests.digest'),
-          )
-          .where('tags.name', '=', reference.tag)
-          .executeTakeFirst()
-      }
-      const { digest } = reference
-      return manifests
-        .where((eb) => eb.or([eb('manifests.digest', '=', digest), eb('sha512', '=', digest)]))
         .executeTakeFirst()
+    },
+
+    /** How long it is, in bytes. */
+    async measureManifest(repository: string, reference: Reference): Promise<number | undefined> {
+      const row = await namedBy(repository, reference)
+        .select(sql<number>`length(raw)`.as('size'))
+        .executeTakeFirst()
+      return row?.size
     },
   }
 }

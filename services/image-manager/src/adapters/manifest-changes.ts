@@ -1,7 +1,7 @@
 import type { Database, Schema } from '@registry-manager/database'
 import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
-import type { Manifest, ManifestFacts, ManifestReference } from '../domain/manifest.ts'
+import type { Manifest, ManifestReference } from '../domain/manifest.ts'
 
 /** Writes manifests to the index, each in a number of statements that does not depend on what the manifest names. */
 export function createManifestChanges(db: Database) {
@@ -13,28 +13,41 @@ export function createManifestChanges(db: Database) {
     async putManifest(repository: string, manifest: Manifest, kept = false): Promise<string> {
       return db.transaction().execute(async (tx) => {
         const id = await putRepository(tx, repository)
-        await putRow(tx, id, manifest, { raw: manifest.raw, kept })
+        await putRow(tx, id, manifest, kept)
         await putReferences(tx, id, manifest)
         return id
       })
     },
 
     /**
-     * Records a manifest whose bytes are in an admission: they do not leave the database. False where the admission was
-     * settled before.
+     * Records an admitted manifest from what its admission holds: bytes and annotations do not leave the database.
+     * False where the admission was settled before, or holds no facts.
      */
-    async putAdmitted(repository: string, manifest: ManifestFacts, admission: string): Promise<boolean> {
+    async putAdmitted(repository: string, admission: string): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         const pending = await tx
           .selectFrom('admissions')
           .select('id')
           .where('id', '=', admission)
+          .where('facts', 'is not', null)
           .forUpdate()
           .executeTakeFirst()
         if (pending === undefined) return false
         const id = await putRepository(tx, repository)
-        await putRow(tx, id, manifest, { admission })
-        await putReferences(tx, id, manifest)
+        await sql`
+          insert into manifests (
+            repository_id, digest, media_type, artifact_type, subject, annotations, raw, size)
+          select ${id}::uuid, digest, media_type, facts ->> 'artifactType', facts ->> 'subject',
+            facts -> 'annotations', raw, length(raw)
+          from admissions where id = ${admission}
+          on conflict (repository_id, digest) do update set revision = nextval('tag_revisions')`.execute(tx)
+        await sql`
+          insert into manifest_references (repository_id, manifest_digest, digest, kind, size)
+          select ${id}::uuid, admissions.digest, named.digest, named.kind, named.size
+          from admissions
+          cross join jsonb_to_recordset(facts -> 'references') as named (digest text, kind text, size bigint)
+          where admissions.id = ${admission}
+          on conflict do nothing`.execute(tx)
         return true
       })
     },
@@ -54,11 +67,9 @@ async function putRepository(tx: Transaction<Schema>, name: string): Promise<str
 async function putRow(
   tx: Transaction<Schema>,
   repositoryId: string,
-  { digest, mediaType, artifactType, subject, annotations, size }: ManifestFacts,
-  bytes: { readonly raw: Buffer; readonly kept: boolean } | { readonly admission: string },
+  { digest, mediaType, artifactType, subject, annotations, raw, size }: Manifest,
+  kept: boolean,
 ): Promise<void> {
-  const raw =
-    'raw' in bytes ? bytes.raw : sql<Buffer>`(select raw from admissions where id = ${bytes.admission})`
   await tx
     .insertInto('manifests')
     .values({
@@ -70,7 +81,7 @@ async function putRow(
       annotations: annotations === undefined ? null : JSON.stringify(annotations),
       raw,
       size,
-      kept: 'raw' in bytes && bytes.kept,
+      kept,
     })
     .onConflict((conflict) =>
       conflict.columns(['repository_id', 'digest']).doUpdateSet({ revision: sql`nextval('tag_revisions')` }),

@@ -62,11 +62,11 @@ async function findMissing(
   const children = references.filter(({ kind }) => kind === 'manifest').map(({ digest }) => digest)
   const removed = await ports.index.findRemoval(repository, children)
   if (removed !== undefined) return removed
-  for (const digest of children) if (!(await isThere(ports, repository, digest))) return digest
+  const known = await ports.index.filterManifests(repository, children)
+  for (const digest of children) {
+    // The registry knows no manifest by its sha512; one by its sha256 may have been pushed past us.
+    if (known.has(digest)) continue
+    if (digest.startsWith('sha512:') || !(await knowManifest(ports, repository, digest))) return digest
+  }
   return undefined
-}
-
-async function isThere(ports: RemovePorts, repository: string, digest: string): Promise<boolean> {
-  if (digest.startsWith('sha512:')) return ports.index.hasManifest(repository, digest)
-  return knowManifest(ports, repository, digest)
 }

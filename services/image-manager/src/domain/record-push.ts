@@ -1,6 +1,6 @@
-import type { Admission } from '../adapters/admissions.ts'
+import type { Admission, AdmittedFacts } from '../adapters/admissions.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
-import type { ManifestFacts, ManifestReference } from './manifest.ts'
+import type { ManifestReference } from './manifest.ts'
 import { recordAdmission } from './record.ts'
 import type { RemovePorts } from './remove.ts'
 import { deleteManifest } from './remove.ts'
@@ -16,7 +16,7 @@ const AT_ONCE = 8
 export async function recordPush(
   ports: RemovePorts,
   admission: Admission,
-): Promise<ManifestFacts | undefined> {
+): Promise<AdmittedFacts | undefined> {
   const manifest = await recordAdmission(ports, admission)
   const { repository, admittedAt } = admission
   if (manifest === undefined || !(await ports.index.isNewSince(repository, admittedAt))) return manifest
@@ -33,7 +33,7 @@ export async function recordPush(
 async function isWhole(
   registry: RegistryClient,
   repository: string,
-  { references }: ManifestFacts,
+  { references }: AdmittedFacts,
 ): Promise<boolean> {
   const named = references.filter(({ isElsewhere }) => isElsewhere !== true)
   const look = async ({ digest, kind }: ManifestReference) =>

@@ -1,8 +1,7 @@
-import type { Admission } from '../adapters/admissions.ts'
+import type { Admission, AdmittedFacts } from '../adapters/admissions.ts'
 import type { IndexChanges } from '../adapters/index-changes.ts'
 import type { RegistryClient } from '../adapters/registry-client.ts'
 import { confirmManifest } from './confirm-manifest.ts'
-import type { ManifestFacts } from './manifest.ts'
 import { parseManifest } from './manifest.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
 
@@ -34,31 +33,32 @@ const MAX_TRIES = 20
 export async function recordAdmission(
   ports: RecordPorts,
   admission: Admission,
-): Promise<ManifestFacts | undefined> {
+): Promise<AdmittedFacts | undefined> {
   const { index } = ports
   const { id, repository, digest, tag } = admission
-  const facts = admission.facts ?? (await readFacts(index, admission))
   // First recorded, then looked for: a deletion before the look shows in it, one after it finds what to take away.
-  if (facts === undefined || !(await index.putAdmitted(repository, facts, id))) {
-    // Another call recorded it, and settled the admission.
-    await knowManifest(ports, repository, digest)
-  }
+  const facts = admission.facts === undefined ? await recordBytes(index, admission) : admission.facts
+  const isRecorded =
+    admission.facts === undefined ? facts !== undefined : await index.putAdmitted(repository, id)
+  // Another call recorded it, and settled the admission.
+  if (!isRecorded) await knowManifest(ports, repository, digest)
   const named = tag === null ? undefined : await followTag(ports, repository, tag, true)
   const there = named === digest || (await confirmManifest(ports, repository, digest))
   await index.settleAdmission(id)
   return there ? facts : undefined
 }
 
-/** Reads an admission of the previous version. Undefined where it was settled. */
-async function readFacts(
+/** Records an admission of the previous version, which did not keep what it read. Undefined where it was settled. */
+async function recordBytes(
   index: RecordPorts['index'],
-  { id, mediaType }: Admission,
-): Promise<ManifestFacts | undefined> {
+  { id, repository, mediaType }: Admission,
+): Promise<AdmittedFacts | undefined> {
   const raw = await index.readAdmission(id)
   if (raw === undefined) return undefined
   const parsed = parseManifest(raw, mediaType)
   if ('malformed' in parsed)
     throw new UnrecordableError(`an admitted manifest is malformed: ${parsed.malformed}`)
+  await index.putManifest(repository, parsed.manifest)
   return parsed.manifest
 }
 

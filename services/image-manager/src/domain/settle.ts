@@ -1,5 +1,5 @@
 import type { ReconcileQueries } from '../adapters/reconcile-queries.ts'
-import type { WorkItem } from '../adapters/background-failures.ts'
+import type { FailureKind, WorkItem } from '../adapters/background-failures.ts'
 import { inPages } from './in-pages.ts'
 import { followTag, recordAdmission } from './record.ts'
 import type { RemovePorts } from './remove.ts'
@@ -23,22 +23,38 @@ export interface SettlePorts extends RemovePorts, WorkItemPorts {
  * interrupted, and manifests whose sizes are not known. An item that fails is passed over and tried again later.
  */
 export async function settle(ports: SettlePorts): Promise<void> {
-  const { queries, index, counts, between } = ports
-  for await (const id of inPages(queries.listOldAdmissions)) {
-    await between()
+  for (const [kind, work] of WORKS) {
+    const item = { kind, item: 'all of them', repository: '', reference: '' }
+    await attempt(ports, item, () => work(ports))
+  }
+}
+
+/** Where one of these cannot even be listed, the others are done. */
+const WORKS: readonly (readonly [kind: FailureKind, work: (ports: SettlePorts) => Promise<void>])[] = [
+  ['push', settleAdmissions],
+  ['deletion', finishDeletions],
+  ['manifest', fillAllSizes],
+]
+
+async function settleAdmissions(ports: SettlePorts): Promise<void> {
+  for await (const id of inPages(ports.queries.listOldAdmissions)) {
+    await ports.between()
     await settleAdmission(ports, id)
   }
+}
+
+async function finishDeletions(ports: SettlePorts): Promise<void> {
+  const { index, counts, between, failures } = ports
   for (;;) {
     await between()
     const taken = await index.takeDeletion()
-    if (taken === undefined) break
+    if (taken === undefined) return
     const item = { kind: 'deletion', item: taken.id, repository: taken.name, reference: '' } as const
     const fault = await attempt(ports, item, () => finishDeletion(ports, taken))
     if (fault !== undefined) continue
-    await ports.failures.forgetFailure(item)
+    await failures.forgetFailure(item)
     counts.deletionsFinished += 1
   }
-  await fillAllSizes(ports)
 }
 
 /** A page at a time; where a page fails, one manifest at a time, and one that fails alone is left without sizes. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
   ArtifactsContents,
@@ -5,6 +6,7 @@ import {
   RepositoriesContents,
   UsageAnswer,
 } from '@registry-manager/service-kit'
+import type { FastifyBaseLogger } from 'fastify'
 import { Type } from 'typebox'
 import type { ContentsQueries } from '../adapters/contents-queries.ts'
 
@@ -29,6 +31,8 @@ const AskedArtifacts = Type.Object({
 
 /** All sizes are read for it: so often at the most, in milliseconds. */
 const USAGE_MS = 300_000
+/** So long is waited for it, in milliseconds: auth-service gives up after 5 s. */
+const USAGE_WAIT_MS = 3000
 
 /** What auth-service tells administrators of the registry's contents, in the provider's shapes. */
 export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async (app, { queries, now }) => {
@@ -62,15 +66,20 @@ export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async 
 
   let known = { bytes: null as number | null, updatedAt: null as string | null }
   let countAgainAt = 0
-  app.get('/internal/contents/usage', { schema: { response: { 200: UsageAnswer } } }, async (request) => {
-    if (now() < countAgainAt) return known
-    countAgainAt = now() + USAGE_MS
+  const count = async (log: FastifyBaseLogger) => {
     try {
       known = { bytes: await queries.usage(), updatedAt: new Date(now()).toISOString() }
     } catch (err) {
       // The last figure has to do.
-      request.log.warn({ err }, 'could not count the storage in use')
+      log.warn({ err }, 'could not count the storage in use')
     }
+  }
+  app.get('/internal/contents/usage', { schema: { response: { 200: UsageAnswer } } }, async (request) => {
+    if (now() < countAgainAt) return known
+    countAgainAt = now() + USAGE_MS
+    const counting = count(request.log)
+    // In a large registry it takes longer than the caller waits: then the figure comes with a later answer.
+    await Promise.race([counting, sleep(USAGE_WAIT_MS, undefined, { ref: false })])
     return known
   })
 }

@@ -25,8 +25,10 @@ import { recordPush } from '../domain/record-push.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
 import { deleteOneBlob } from '../domain/remove-blobs.ts'
+import { createByteBudget } from '../domain/byte-budget.ts'
 import { deleteManifest, deleteTag } from '../domain/remove.ts'
 import { catalogVisibility } from '../domain/visibility.ts'
+import { MANIFEST_BYTES, MAX_MANIFEST_BYTES, reserveManifest, whileReserved } from './manifest-memory.ts'
 
 export interface InternalRoutesOptions extends RemovePorts {
   readonly queries: IndexQueries
@@ -35,7 +37,13 @@ export interface InternalRoutesOptions extends RemovePorts {
 
 const Named = Type.Object({ repository: Type.String(), reference: Type.String() })
 const Removed = Type.Object({ ...Named.properties, force: Type.Optional(Type.Literal('true')) })
-const Admitted = Type.Object({ repository: Type.String(), reference: Type.String(), type: Type.String() })
+const Admitted = Type.Object({
+  repository: Type.String(),
+  reference: Type.String(),
+  type: Type.String(),
+  /** Id of the account that pushes; the previous version's proxy does not send it. */
+  account: Type.Optional(Type.String({ maxLength: 100 })),
+})
 const Page = { n: Type.Optional(Type.String({ pattern: '^\\d+$' })), last: Type.Optional(Type.String()) }
 const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
@@ -46,19 +54,28 @@ const ALL_TAGS = 10_000
 /** What the proxy and auth-service ask of the index. */
 export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
   const { index, queries, findAccount } = options
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: 5 * 1024 * 1024 }, (_request, body, done) =>
-    done(null, body),
+  const budget = createByteBudget(MANIFEST_BYTES.total, MANIFEST_BYTES.perAccount)
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: MAX_MANIFEST_BYTES },
+    (_request, body, done) => done(null, body),
   )
 
   app.post(
     '/internal/admissions',
-    { bodyLimit: 5 * 1024 * 1024, schema: { querystring: Admitted, response: { 200: AdmissionAnswer } } },
-    async ({ query, body }) => {
-      const { repository, type } = query
-      const reference = parseReference(query.reference) ?? badReference()
-      if (await index.isBeingDeleted(repository)) throw unavailable('the repository is being deleted', 2)
-      return admitManifest(options, { repository, reference, type, raw: body as unknown as Buffer })
+    {
+      bodyLimit: MAX_MANIFEST_BYTES,
+      schema: { querystring: Admitted, response: { 200: AdmissionAnswer } },
+      onRequest: (request, reply) => reserveManifest(budget, request, reply),
     },
+    (request) =>
+      whileReserved(request, async () => {
+        const { query, body } = request
+        const { repository, type } = query
+        const reference = parseReference(query.reference) ?? badReference()
+        if (await index.isBeingDeleted(repository)) throw unavailable('the repository is being deleted', 2)
+        return admitManifest(options, { repository, reference, type, raw: body as unknown as Buffer })
+      }),
   )
 
   app.post(
@@ -86,9 +103,14 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     { schema: { querystring: Named, response: { 200: ManifestAnswer } } },
     async ({ query }) => {
       const reference = parseReference(query.reference) ?? badReference()
-      const found = await queries.findManifest(query.repository, reference)
-      if (found === undefined) throw new ProblemError({ status: 404, detail: 'there is no such manifest' })
-      return { ...found, raw: found.raw.toString('base64') }
+      const size = (await queries.measureManifest(query.repository, reference)) ?? noManifest()
+      const release = budget.take(size) ?? tooMany()
+      try {
+        const found = (await queries.findManifest(query.repository, reference)) ?? noManifest()
+        return { ...found, raw: found.raw.toString('base64') }
+      } finally {
+        release()
+      }
     },
   )
 
@@ -210,6 +232,15 @@ async function pageOf(
   if (limit === 0) return { names: [], more: false }
   const names = await read({ limit: limit + 1, after: last })
   return { names: names.slice(0, limit), more: names.length > limit }
+}
+
+function noManifest(): never {
+  throw new ProblemError({ status: 404, detail: 'there is no such manifest' })
+}
+
+function tooMany(): never {
+  const detail = 'too many manifests are being read at once; retry in a second'
+  throw new ProblemError({ status: 429, detail, headers: { 'retry-after': '1' } })
 }
 
 function badReference(): never {

@@ -189,6 +189,20 @@ await onBothDatabases(t, async (t, db) => {
     t.same([...(await failures.countFailures())], [])
   })
 
+  t.test('pending pushes that cannot even be listed keep deletions from nothing', async (t) => {
+    const { registry, settle, run, index, contents, heard } = await start()
+    registry.push(TWO, MANIFEST, 'v1', 'gone/app')
+    await run()
+    await index.beginDeletion('gone/app')
+    await ageDeletions()
+    await sql`alter table admissions rename to admissions_elsewhere`.execute(db)
+    t.teardown(() => sql`alter table if exists admissions_elsewhere rename to admissions`.execute(db))
+    t.match(await settle(), { deletionsFinished: 1, unreadable: 1 })
+    await sql`alter table admissions_elsewhere rename to admissions`.execute(db)
+    t.match(heard, [{ kind: 'push', repository: '', tries: 1 }])
+    t.same(await contents(), {})
+  })
+
   t.test('a registry that does not answer ends the run, and counts against no item', async (t) => {
     const { registry, run, settle, admit } = await start()
     registry.push(ONE, MANIFEST, 'v1')

@@ -78,3 +78,44 @@ t.test('the blobs of a push into a repository that stays are not looked for', as
   t.ok(await recordPush(ports, admission))
   t.notOk(registry.calls.some((call) => call.includes('blob')))
 })
+
+const blob = (text: string) => digestOf(Buffer.from(text))
+const cacheOf = (...types: readonly string[]) =>
+  Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: INDEX,
+      manifests: types.map((mediaType) => ({ mediaType, digest: blob(mediaType), size: 1 })),
+    }),
+  )
+
+t.test(
+  'the first push of a BuildKit cache is recorded, and its blobs are deleted with the repository',
+  async (t) => {
+    const { ports, registry, admit, manifests } = await startIndex(db)
+    const types = ['application/vnd.oci.image.layer.v1.tar+gzip', 'application/vnd.buildkit.cacheconfig.v0']
+    const raw = cacheOf(...types)
+    const admission = await admit(raw, 'buildcache', INDEX)
+    for (const type of types) registry.blobs.add(blob(type))
+    registry.push(raw, INDEX, 'buildcache')
+    registry.calls.splice(0)
+    t.equal((await recordPush(ports, admission))?.digest, digestOf(raw))
+    for (const type of types)
+      t.notOk(registry.calls.includes(`HEAD manifest ${blob(type)}`), `${type} is a blob`)
+    await deleteRepository(ports, REPOSITORY)
+    t.same([await manifests(), [...registry.manifests.keys()], [...registry.blobs]], [[], [], []])
+  },
+)
+
+t.test('a blob that an index calls a manifest does not make its push fail for ever', async (t) => {
+  const { ports, registry, admit } = await startIndex(db)
+  const raw = cacheOf(MANIFEST)
+  const admission = await admit(raw, 'v1', INDEX)
+  registry.push(raw, INDEX, 'v1')
+  // distribution has it among the repository's blobs, and answers 500 for it as a manifest.
+  const hasManifest = async () => true
+  t.equal(
+    (await recordPush({ ...ports, registry: { ...registry, hasManifest } }, admission))?.digest,
+    digestOf(raw),
+  )
+})

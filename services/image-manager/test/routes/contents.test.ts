@@ -63,3 +63,19 @@ t.test('what is used is counted now and then; when it cannot be, the last figure
   t.strictSame([await ask(), await ask()], [second, second])
   t.equal(world.counted, 3, 'and is not tried again at once')
 })
+
+t.test(
+  'storage that takes long to count is answered with the last figure, and with the new one later',
+  async (t) => {
+    const counted = Promise.withResolvers<number>()
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const queries = { usage: () => counted.promise } as ContentsQueries
+    await app.register(contents, { queries, now: () => Date.parse('2026-11-21T12:00:00Z') })
+    const ask = async () => (await app.inject({ url: '/internal/contents/usage' })).json()
+    t.strictSame(await ask(), { bytes: null, updatedAt: null }, 'auth-service waits for 5 s')
+    counted.resolve(7)
+    await counted.promise
+    t.strictSame(await ask(), { bytes: 7, updatedAt: '2026-11-21T12:00:00.000Z' })
+  },
+)

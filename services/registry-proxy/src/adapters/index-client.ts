@@ -50,6 +50,7 @@ export interface IndexClient {
     reference: Reference,
     type: string,
     manifest: Buffer,
+    account: string,
   ): Promise<Static<typeof AdmissionAnswer>>
   /**
    * Has written down what the registry has of it. Undefined when that was done already, as it is where the answer to it
@@ -109,8 +110,9 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       await imageManager.post('/internal/blob-aliases', alias, BlobAliasAnswer)
     },
 
-    admit: (repository, reference, type, manifest) => {
-      const path = `/internal/admissions?${toQuery({ repository, reference: textOf(reference), type })}`
+    admit: (repository, reference, type, manifest, account) => {
+      const asked = { repository, reference: textOf(reference), type, account }
+      const path = `/internal/admissions?${toQuery(asked)}`
       return imageManager.postBytes(path, manifest, AdmissionAnswer)
     },
 

@@ -70,8 +70,12 @@ async function pushOnce(ports: PushManifestPorts, push: Push, isAgain = false): 
   const { asked, caller, token, manifest, type } = push
   const { index, sendManifest, registryUrl, uploadSecret } = ports
   const { repository, reference } = asked
-  const admitted = await index.admit(repository, reference, type, manifest)
-  if (admitted.outcome === 'refused') return { refused: admitted }
+  const admitted = await index.admit(repository, reference, type, manifest, caller.uid)
+  if (admitted.outcome === 'refused') {
+    return admitted.code === 'TOOMANYREQUESTS'
+      ? { refused: admitted, retryAfterSeconds: 1 }
+      : { refused: admitted }
+  }
   if (admitted.outcome === 'kept') {
     const digest = 'digest' in reference ? reference.digest : admitted.digest
     const location = `/v2/${repository}/manifests/${digest}`
