@@ -4,6 +4,7 @@ import {
   ServiceCallError,
   credentialsOf,
   readCredentials,
+  refuseForeignChanges,
   registryErrors,
   setErrorFormat,
 } from '@registry-manager/service-kit'
@@ -24,6 +25,8 @@ export interface V2Options extends CarryOptions {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
+  /** PUBLIC_URL's origin. */
+  readonly publicOrigin: string
   readonly gate: TokenGate
   readonly findUploaded: FindUploaded
 }
@@ -34,6 +37,11 @@ export interface V2Options extends CarryOptions {
  */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
   setErrorFormat(app, registryErrors, (error) => (error instanceof ServiceCallError ? error.part : undefined))
+  // A body may be coming: a refusal like any other. Browsers attach cached Basic credentials here as well.
+  refuseForeignChanges(app, options.publicOrigin, (request, reply, message) => {
+    reply.header('docker-distribution-api-version', 'registry/2.0')
+    return refuse(request, reply, { code: 'DENIED', message })
+  })
   await readCredentials(app)
   app.addHook('onRequest', async (request, reply) => {
     try {
