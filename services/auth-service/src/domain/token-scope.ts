@@ -1,5 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import { REPOSITORY_ACTIONS, parseRepositoryPattern } from '@registry-manager/oci'
+import { REPOSITORY_ACTIONS, isNested, parseRepositoryPattern } from '@registry-manager/oci'
 import type { FieldFault } from './user-input.ts'
 
 /** A scope as it comes in. */
@@ -35,6 +35,20 @@ export function parseTokenScopes(
     scopes.push({ type, name, actions: known })
   }
   return { scopes }
+}
+
+/**
+ * What is probably not meant in a token's scopes, one sentence each: a name of one component reads like a namespace, but is
+ * a repository that belongs to none.
+ */
+export function scopeNotes(scopes: readonly Access[]): string[] {
+  return scopes
+    .filter(({ name }) => parseRepositoryPattern(name)?.kind === 'one' && !isNested(name))
+    .map(
+      ({ name }) =>
+        `scope ${name} covers only the repository ${name}, which belongs to no namespace; ` +
+        `${name}/* covers all repositories below ${name}`,
+    )
 }
 
 function fault(where: string, detail: string): { fault: FieldFault } {

@@ -195,3 +195,14 @@ t.test('DELETE', async (t) => {
   t.equal((await api.delete(id)).statusCode, 404)
   t.equal((await api.post({ name: 'deleted' })).statusCode, 200, 'the name is free again')
 })
+
+t.test('a scope of one component is accepted and explained wherever the token is shown', async (t) => {
+  const scopes = [{ type: 'repository', name: 'team1', actions: ['pull'] }]
+  const made = await api.post({ name: 'explained', scopes })
+  t.equal(made.statusCode, 200)
+  const { id, metadata } = made.json()
+  t.match(metadata.notes, [/^scope team1 covers only the repository team1, .* team1\/\* covers all/])
+  t.strictSame((await api.get(id)).json().metadata.notes, metadata.notes)
+  const changed = await api.patch(id, { scopes: PULL_TEAM })
+  t.notOk('notes' in changed.json().metadata)
+})

@@ -127,6 +127,15 @@ t.test('a repository without a slash is nobody’s own, whatever their namespace
   t.equal(judge(user, 'delete', 'alpine', 'global'), 'forbidden')
 })
 
+t.test('a namespace of several components covers the repository of its own name', async (t) => {
+  const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null }
+  for (const action of ACTIONS) {
+    t.equal(judge(user, action, 'team1/app', 'namespace'), 'allowed', `${action} of the repository itself`)
+    t.equal(judge(user, action, 'team1/app/x', 'namespace'), 'allowed', `${action} of one below it`)
+    t.equal(judge(user, action, 'team1/app2', 'namespace'), 'not-visible', `${action} of another one`)
+  }
+})
+
 t.test(
   'what is listed: administrators see all of it in image management, their own in the catalog',
   async (t) => {
