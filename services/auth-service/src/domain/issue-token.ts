@@ -4,6 +4,7 @@ import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
 import type { Holder } from './registry-token.ts'
+import { MAX_TOKEN_LENGTH, fitting } from './token-length.ts'
 
 export interface IssuedToken {
   readonly token: string
@@ -11,6 +12,7 @@ export interface IssuedToken {
   readonly expiresIn: number
   /** RFC 3339. */
   readonly issuedAt: string
+  /** What of the access fits into the token; null for an identity token. */
   readonly access: readonly Access[] | null
 }
 
@@ -52,7 +54,11 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     const jti = randomUUID()
     const claims = makeClaims({ issuer, audience, subject, access, now, lifeSeconds, notAfter, jti })
     const issuedAt = new Date(now * 1000).toISOString()
-    return { token: await sign(claims), expiresIn: claims.exp - now, issuedAt, access }
+    const issued = { expiresIn: claims.exp - now, issuedAt }
+    const token = await sign(claims)
+    if (access === null || token.length <= MAX_TOKEN_LENGTH) return { ...issued, token, access }
+    const kept = fitting(access, (await sign({ ...claims, access: [] })).length)
+    return { ...issued, token: await sign({ ...claims, access: kept }), access: kept }
   }
   return {
     async forAccount({ account, scopes, offline = false, notAfter }) {
