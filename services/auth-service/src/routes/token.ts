@@ -93,7 +93,11 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     return parsed.request
   }
 
-  const byHeader = async (request: FastifyRequest, wanted: TokenRequest): Promise<Caller> => {
+  /**
+   * An identity token yields tokens, scoped or again an identity token (seed 001, "Get JWT tokens"), that expire no later
+   * than it does: no new power.
+   */
+  const byHeader = async (request: FastifyRequest): Promise<Caller> => {
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
@@ -103,10 +107,6 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     if (credentials.kind !== 'bearer') throw unauthorized(realm)
     const identity = await findIdentity(options, credentials.token)
     if (identity === undefined) throw unauthorized(realm, 'the identity token is not valid here')
-    if (wanted.scopes === null) {
-      const detail = 'an identity token yields scoped tokens only: ask for a scope'
-      throw new ProblemError({ status: 400, detail, field: 'scope' })
-    }
     return { account: identity.account, offline: false, notAfter: identity.expiresAt }
   }
 
@@ -156,7 +156,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
   for (const path of PATHS) {
     app.get(path, answered, async (request, reply) => {
       const wanted = parse(parseTokenQuery(queryOf(request.url)))
-      return answer(reply, wanted, await byHeader(request, wanted))
+      return answer(reply, wanted, await byHeader(request))
     })
     app.post(path, answered, async (request, reply) => {
       const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()

@@ -5,8 +5,9 @@ import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
 import type { RemovePorts } from '../domain/remove.ts'
+import { parseScopeBody } from '../domain/scope-body.ts'
 import { deleteRepository } from '../domain/remove.ts'
-import type { Action } from '../domain/visibility.ts'
+import type { Action, RepositoryScope } from '../domain/visibility.ts'
 import { judge, managementVisibility, mayList } from '../domain/visibility.ts'
 import { listRepositories, writeRepository } from './repository-json.ts'
 import type { RequesterOptions } from './requester.ts'
@@ -50,7 +51,7 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
 
   app.put(`${BASE}/repositories/*`, async (request, reply) => {
     const repository = await permitted(request, 'set-scope')
-    await index.setScope(repository.id, scopeOf(request.body))
+    await index.setScope(repository.id, scopeOf(request.body, repository.name))
     return reply.type('text/plain').send('OK')
   })
 
@@ -85,7 +86,9 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
       case 'not-visible':
         throw new ProblemError({ status: 404, detail: `there is no repository ${name} that you can see` })
       case 'forbidden':
-        throw forbidden(`${name} is not yours to change`)
+        throw forbidden(`this account may see ${name}, but not change it`)
+      case 'insufficient':
+        throw forbidden(whatIsMissing(action, name))
     }
   }
 }
@@ -99,23 +102,27 @@ function forbidden(detail: string): ProblemError {
   return new ProblemError({ status: 403, detail })
 }
 
-function scopeOf(body: unknown): 'global' | 'namespace' {
-  const fault = new ProblemError({
-    status: 400,
-    detail: 'the body must be {"scope":"global"} or {"scope":"namespace"}',
-    field: 'scope',
-  })
-  let value: unknown
-  try {
-    value = JSON.parse(String(body))
-  } catch {
-    throw fault
+function whatIsMissing(action: Exclude<Action, 'list'>, name: string): string {
+  if (action === 'set-scope') {
+    return 'setting a scope takes a password, or an identity token (one that was had without a scope)'
   }
-  if (typeof value !== 'object' || value === null || Object.keys(value).some((key) => key !== 'scope'))
-    throw fault
-  const { scope } = value as { scope?: unknown }
-  if (scope === 'global' || scope === 'namespace') return scope
-  throw fault
+  const needed = `repository:${name}:${action === 'get' ? 'pull' : 'delete'}`
+  return `this token does not carry ${needed}: ask for a token with that scope, or use an identity token`
+}
+
+function scopeOf(body: unknown, name: string): RepositoryScope {
+  const parsed = parseScopeBody(jsonOf(body), name)
+  if ('scope' in parsed) return parsed.scope
+  throw new ProblemError({ status: 400, ...parsed })
+}
+
+/** Undefined for what is no JSON. */
+function jsonOf(body: unknown): unknown {
+  try {
+    return JSON.parse(String(body))
+  } catch {
+    return undefined
+  }
 }
 
 interface ListPage {
