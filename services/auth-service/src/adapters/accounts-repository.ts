@@ -101,6 +101,16 @@ export function createAccountsRepository(db: Database) {
         .execute()
     },
 
+    /** The least generation of an id that is not revoked; undefined where nothing of it is. */
+    async leastGeneration(id: string): Promise<number | undefined> {
+      const row = await db
+        .selectFrom('revocations')
+        .select('least_generation')
+        .where('account_id', '=', id)
+        .executeTakeFirst()
+      return row?.least_generation
+    },
+
     /** Least generations by account id, of the revocations since a time. */
     async revocationsSince(since: Date): Promise<Map<string, number>> {
       const rows = await db
