@@ -162,7 +162,8 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   const sees = account.includes('see') && (actsAsAccount || lists || carries.length > 0)
   if (!sees || !kind.isThere) return mayNot(404)
   const isDeletion = endpoint.method === 'DELETE'
-  const isAllowed = actsAsAccount || needs === 'see' || (isDeletion && carries.includes('delete'))
+  const isCarried = needs === 'see' ? carries.includes('pull') : isDeletion && carries.includes('delete')
+  const isAllowed = actsAsAccount || isCarried
   return account.includes(needs) && isAllowed ? may : mayNot(403)
 }
 

@@ -3,6 +3,8 @@ import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { CallerOptions } from './caller.ts'
 import { onlyAdministrators, requireCaller } from './caller.ts'
+import { refuseUnknownFilters } from './filters.ts'
+import { notOffered } from './not-offered.ts'
 import { BASE, idOf, notFound, providerErrors } from './provider-format.ts'
 import type { RegistriesOptions } from './registries.ts'
 import { registries } from './registries.ts'
@@ -31,8 +33,10 @@ export async function containerRegistries(
       takeEmptyBodies(app)
       await requireCaller(app, options)
       app.addHook('onRequest', async (request) => onlyAdministrators(request))
+      refuseUnknownFilters(app)
       await app.register(registries, { ...options, registryOf })
       await app.register(registryTokens, { ...options, registryOf })
+      await app.register(notOffered)
     },
     { prefix: BASE },
   )

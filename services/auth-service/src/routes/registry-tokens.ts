@@ -34,7 +34,8 @@ export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = 
   const { tokens, registryOf, now } = options
   const pathOf = (registryId: string) => `${BASE}/registries/${registryId}/tokens`
 
-  app.get(TOKENS, { schema: { response: { 200: TokensBody } } }, async (request) => {
+  const listed = { schema: { response: { 200: TokensBody } }, config: { filters: ['filter.expiresWithin'] } }
+  app.get(TOKENS, listed, async (request) => {
     const registryId = await registryOf(request)
     const query = queryOf(request.url)
     const page = parsePage(query)
