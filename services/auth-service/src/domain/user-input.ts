@@ -13,6 +13,8 @@ export interface UserInput {
   readonly namespaces?: readonly string[]
   readonly offset?: number
   readonly limit?: number
+  readonly search?: string
+  readonly namespace?: string
 }
 
 export type UserField = keyof UserInput
@@ -57,6 +59,15 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
   namespaces: parseNamespaces,
   offset: (given) => parseWholeNumber(given, 0),
   limit: (given) => parseWholeNumber(given, 1),
+  search: (given) =>
+    // Postgres knows no NUL in text, and would answer with an error.
+    typeof given === 'string' && given.length <= 255 && !given.includes('\0')
+      ? { value: given }
+      : { detail: 'must be a text of 255 characters at the most, without NUL' },
+  namespace: (given) =>
+    typeof given === 'string' && isNamespace(given)
+      ? { value: given }
+      : { detail: 'must be repository path components, such as team or team/app' },
 }
 
 /**

@@ -1,6 +1,12 @@
 import { Readable } from 'node:stream'
 import { isRepositoryName } from '@registry-manager/oci'
-import { ProblemError, problemJson, readCredentials, setErrorFormat } from '@registry-manager/service-kit'
+import {
+  ProblemError,
+  problemJson,
+  readCredentials,
+  refuseDuplicateFields,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
@@ -116,13 +122,17 @@ function scopeOf(body: unknown, name: string): RepositoryScope {
   throw new ProblemError({ status: 400, ...parsed })
 }
 
-/** Undefined for what is no JSON. */
+/** Undefined for what is no JSON; throws 400 where a field is given twice. */
 function jsonOf(body: unknown): unknown {
+  const text = String(body)
+  let value: unknown
   try {
-    return JSON.parse(String(body))
+    value = JSON.parse(text)
   } catch {
     return undefined
   }
+  refuseDuplicateFields(text)
+  return value
 }
 
 interface ListPage {

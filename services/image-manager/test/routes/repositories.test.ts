@@ -137,6 +137,14 @@ const DISAGREEING = [
   ['/team/app', 'x', { x: 1 }],
 ] as const
 
+t.test('PUT refuses a body with a field twice, and names it', async (t) => {
+  await fill({ 'team/app': 'namespace' })
+  const payload = '{"scope":"namespace","scope":"global"}'
+  const answer = await ask('/team/app', { as: 'alice', method: 'PUT', payload })
+  t.match(answer.json(), { status: 400, field: 'scope', detail: '"scope" is given twice' })
+  t.equal((await ask('/team/app', { as: 'alice' })).json().scope, 'namespace')
+})
+
 t.test('PUT takes namespace and repo in the body where they agree with the path', async (t) => {
   for (const [path, fields] of AGREEING) {
     await fill({ [path.slice(1)]: 'namespace' })
