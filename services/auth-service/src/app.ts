@@ -114,7 +114,15 @@ export async function createAuthService(
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(jwks, { keys })
-  await publicApp.register(token, { ...shared, service, aliases, anonymousPull, issuer, refreshTokens })
+  await publicApp.register(token, {
+    ...shared,
+    service,
+    aliases,
+    publicOrigin: config.publicOrigin,
+    anonymousPull,
+    issuer,
+    refreshTokens,
+  })
   await publicApp.register(users, {
     ...shared,
     users: usersStore,

@@ -3,6 +3,7 @@ import {
   ANONYMOUS_UID,
   ProblemError,
   credentialsOf,
+  foreignChange,
   readCredentials,
   registryErrors,
   setErrorFormat,
@@ -29,6 +30,8 @@ export interface TokenRoutesOptions extends IdentityTokenPorts {
   readonly service: string
   readonly aliases: readonly string[]
   readonly realm: string
+  /** PUBLIC_URL's origin: pages of no other one have refresh tokens made. */
+  readonly publicOrigin: string
   /** Whether who shows no credentials at all gets a token, too. */
   readonly anonymousPull: boolean
   readonly signIn: SignInService
@@ -156,6 +159,9 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
   for (const path of PATHS) {
     app.get(path, answered, async (request, reply) => {
       const wanted = parse(parseTokenQuery(queryOf(request.url)))
+      // A refresh token that is made puts out the longest unused one: a change, by GET or not.
+      const foreign = wanted.offline && foreignChange('POST', request.headers, options.publicOrigin)
+      if (foreign) throw new ProblemError({ status: 403, detail: foreign })
       return answer(reply, wanted, await byHeader(request))
     })
     app.post(path, answered, async (request, reply) => {

@@ -78,3 +78,17 @@ t.test('a read that a page of another origin sends is answered as before', async
   t.equal(response.statusCode, 200)
   t.notOk(response.headers['access-control-allow-origin'], 'the browser keeps it from the page')
 })
+
+t.test('a page of another origin has no refresh token made, and so puts out none', async (t) => {
+  const count = async () => (await db.selectFrom('refresh_tokens').selectAll().execute()).length
+  const before = await count()
+  const url = '/auth/v2/token?offline_token=true&service=token-service'
+  for (const headers of FOREIGN) {
+    t.equal((await ask({ url, as: 'alice', headers })).statusCode, 403)
+  }
+  t.equal(await count(), before)
+  t.equal((await ask({ url, as: 'alice' })).statusCode, 200)
+  t.equal(await count(), before + 1)
+  const online = await ask({ url: '/auth/v2/token', as: 'alice', headers: FOREIGN[0] ?? {} })
+  t.equal(online.statusCode, 200, 'other tokens leave nothing behind')
+})
