@@ -105,7 +105,7 @@ t.test('what there is none of', async (t) => {
   t.equal(
     (await ask({ method: 'POST', url: '/containerregistries/registries', as: 'root', json: {} })).json()
       .httpStatus,
-    404,
+    405,
   )
   t.equal((await api.get(id)).statusCode, 200)
 })
