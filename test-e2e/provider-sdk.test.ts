@@ -1,6 +1,8 @@
 import {
   ArtifactsApi,
   Configuration,
+  LocationsApi,
+  NamesApi,
   RegistriesApi,
   RepositoriesApi,
   TokensApi,
@@ -107,4 +109,25 @@ t.test("the provider's SDK works against us", async (t) => {
     .registriesTokensFindById({ registryId, tokenId })
     .catch((error: unknown) => error)
   t.match(gone, { response: { status: 404 } })
+
+  // What the provider's command line tool does: a token without scopes, put back under the id that was deleted.
+  const { data: empty } = await tokens.registriesTokensPost({
+    registryId,
+    postTokenInput: { properties: { name: 'without-scopes' } as never },
+  })
+  t.strictSame(empty.properties?.scopes, [])
+  const back = await tokens.registriesTokensPut({ registryId, tokenId, putTokenInput })
+  t.match(back, { status: 201, data: { id: tokenId } })
+  t.equal(await signIn(back.data.properties?.credentials?.password), 200, 'the token that was put back works')
+
+  t.equal((await new NamesApi(byPassword).namesCheckUsage({ name: 'registry-manager' })).status, 200)
+  const refusals: readonly (readonly [status: number, refused: Promise<unknown>])[] = [
+    [404, new NamesApi(byPassword).namesCheckUsage({ name: 'another' })],
+    [405, registries.registriesDelete({ registryId })],
+    [501, new LocationsApi(byPassword).locationsGet()],
+    [400, artifacts.registriesArtifactsGet({ registryId, filterVulnerabilityId: 'CVE-2026-1' })],
+  ]
+  for (const [expected, refused] of refusals) {
+    t.match(await refused.catch((error: unknown) => error), { response: { status: expected } })
+  }
 })

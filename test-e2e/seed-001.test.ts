@@ -61,6 +61,10 @@ t.test('seed 001: the image management API', { skip: await ensureCommands({ curl
     t.ok(greeting.body.split('\n').includes(line), `the endpoints: ${line}`)
   }
 
+  const token = JSON.parse((await curl('/auth/token')).body).token as string
+  const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+  t.equal(claims.access, null, 'Get JWT tokens: an identity token, for the one that is shown')
+
   const repository = {
     name: 'default/alpine',
     owner: 'default',
@@ -79,6 +83,12 @@ t.test('seed 001: the image management API', { skip: await ensureCommands({ curl
   const update = await curl('/repositories/default/alpine', '-X PUT', `-d '{"scope":"global"}'`)
   t.match(update, { status: 200, body: 'OK' }, 'Update repository metadata, sent as curl sends it')
   t.match(JSON.parse((await curl('/repositories/default/alpine')).body), { scope: 'global' })
+  const named = `{"scope":"global","namespace":"default","repo":"alpine"}`
+  t.match(
+    await curl('/repositories/default/alpine', '-X PUT', `-d '${named}'`),
+    { status: 200, body: 'OK' },
+    'with the parameters of its table',
+  )
   for (const body of ['{"scope":"world"}', '{"scope":"global","owner":"me"}', 'scope=global', '']) {
     const bad = await curl('/repositories/default/alpine', '-X PUT', `-d '${body}'`)
     t.match(bad, { status: 400, body: /scope/ }, `and not ${body || 'nothing'}`)

@@ -58,7 +58,8 @@ export function secretFile(folder: string, name: string): string {
   return join(folder, 'secrets', name)
 }
 
-function holderOf(lock: string): number | undefined {
+/** The living process that holds a data folder's lock, other than this one. */
+export function holderOf(lock: string): number | undefined {
   try {
     const holder = Number(readFileSync(lock, 'utf8'))
     process.kill(holder, 0)

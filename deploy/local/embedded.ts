@@ -29,7 +29,7 @@ const GRACE_MS = 1000
 
 async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   const config = readConfig(process.env)
-  const { dataDir, publicUrl, issuer, service, realm, logLevel } = config
+  const { dataDir, publicUrl, publicOrigin, issuer, service, realm, logLevel } = config
   atEnd(takeDataFolder(dataDir))
   const secrets = madeSecrets(dataDir)
   const serviceCredential = config.serviceCredential ?? secrets.serviceCredential
@@ -70,7 +70,8 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   }
   const authService = await createAuthService({ ...config, imageManagerUrl, serviceCredential }, { db, keys })
   const authServiceUrl = await listenInside(authService.internalApp)
-  const shared = { issuer, service, realm, authServiceUrl, registryUrl, serviceCredential, logLevel }
+  const naming = { issuer, service, realm, publicOrigin }
+  const shared = { ...naming, authServiceUrl, registryUrl, serviceCredential, logLevel }
   const { reconcileIntervalSeconds } = config
   const imageManager = await createImageManager({ ...shared, reconcileIntervalSeconds }, { db })
   await listenInside(imageManager.internalApp, imageManagerPort)

@@ -157,10 +157,13 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   const account = ROLES[role]?.[kind.belongs] ?? []
   const actsAsAccount = credential === 'basic' || credential === 'identity token'
   // A scoped token acts within what it carries: it gets with pull, deletes with delete, sets no scope.
-  const sees = account.includes('see') && (actsAsAccount || carries.length > 0)
+  // One that lists what the account sees may know of it.
+  const lists = !actsAsAccount && SCOPES[credential].catalog
+  const sees = account.includes('see') && (actsAsAccount || lists || carries.length > 0)
   if (!sees || !kind.isThere) return mayNot(404)
   const isDeletion = endpoint.method === 'DELETE'
-  const isAllowed = actsAsAccount || needs === 'see' || (isDeletion && carries.includes('delete'))
+  const isCarried = needs === 'see' ? carries.includes('pull') : isDeletion && carries.includes('delete')
+  const isAllowed = actsAsAccount || isCarried
   return account.includes(needs) && isAllowed ? may : mayNot(403)
 }
 

@@ -1,5 +1,6 @@
-export { runBackupCommand } from './backup/command.ts'
 export * from './connect.ts'
-export { giveDatabase } from './give-database.ts'
+export * from './database-url.ts'
 export * from './migrate.ts'
 export type * from './schema.ts'
+export { giveDatabase } from './give-database.ts'
+export { runBackupCommand } from './backup/command.ts'

@@ -1,6 +1,6 @@
 import type { Access, RepositoryAction } from './access.ts'
 import { REPOSITORY_ACTIONS } from './access.ts'
-import { isRepositoryName, namespaceCovers } from './name.ts'
+import { canHoldRepositories, isBelow, isRepositoryName } from './name.ts'
 
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
@@ -14,13 +14,13 @@ export type RepositoryPattern =
 
 /**
  * Reads what stands for repositories: a name, `prefix/*` for all that is below a prefix at any depth (and not the
- * prefix itself), or `*` for every one. Undefined for anything else.
+ * prefix itself), or `*` for every one. Undefined for anything else, and for a prefix too long for a name below it.
  */
 export function parseRepositoryPattern(text: string): RepositoryPattern | undefined {
   if (text === EVERYTHING) return { kind: 'every' }
   const prefix = text.endsWith(ALL_BELOW) ? text.slice(0, -ALL_BELOW.length) : undefined
-  if (!isRepositoryName(prefix ?? text)) return undefined
-  return prefix === undefined ? { kind: 'one', name: text } : { kind: 'below', prefix }
+  if (prefix === undefined) return isRepositoryName(text) ? { kind: 'one', name: text } : undefined
+  return canHoldRepositories(prefix) ? { kind: 'below', prefix } : undefined
 }
 
 /** Whether a pattern stands for a repository; one that is no pattern stands for none. */
@@ -30,7 +30,7 @@ export function patternCovers(text: string, repository: string): boolean {
     case 'every':
       return true
     case 'below':
-      return namespaceCovers(pattern.prefix, repository)
+      return isBelow(pattern.prefix, repository)
     case 'one':
       return pattern.name === repository
     case undefined:

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isRepositoryName, namespaceCovers } from '../src/name.ts'
+import { isNamespace, isRepositoryName, namespaceCovers } from '../src/name.ts'
 
 const longest = `${'a'.repeat(127)}/${'b'.repeat(127)}`
 
@@ -73,15 +73,36 @@ const COVERED: readonly (readonly [namespace: string, repository: string, covere
   ['team', 'app/team', false],
   ['team', 'x/team/app', false],
   ['team/sub', 'team/app', false],
-  ['team/sub', 'team/sub', false],
+  ['team/sub', 'team/sub', true],
+  ['team/sub/x', 'team/sub/x', true],
+  ['team/sub/x', 'team/sub', false],
   ['team/sub', 'team/subs/x', false],
   ['', 'team/app', false],
   ['', 'app', false],
 ]
 
-t.test('a namespace covers what lies below it, by whole components', async (t) => {
+t.test('a namespace covers what lies below it, and itself where it has several components', async (t) => {
   for (const [namespace, repository, covered] of COVERED) {
     const verb = covered ? 'covers' : 'does not cover'
     t.equal(namespaceCovers(namespace, repository), covered, `"${namespace}" ${verb} ${repository}`)
+  }
+})
+
+const NAMESPACES: readonly (readonly [text: string, good: boolean, why: string])[] = [
+  ['team', true, 'one component'],
+  ['team/app', true, 'two components'],
+  ['a'.repeat(253), true, 'the longest component with room for a name below it'],
+  ['a'.repeat(254), false, 'a component that leaves no room for a name below it'],
+  [`team/${'a'.repeat(250)}`, true, 'the longest name, which covers itself'],
+  [`team/${'a'.repeat(251)}`, false, 'more than a name can have'],
+  ['', false, 'nothing'],
+  ['team/', false, 'a slash at the end'],
+  ['team/*', false, 'a pattern'],
+  ['Team', false, 'a capital'],
+]
+
+t.test('a namespace is one that can cover a repository', async (t) => {
+  for (const [text, good, why] of NAMESPACES) {
+    t.equal(isNamespace(text), good, `${good ? 'takes' : 'refuses'} ${why}`)
   }
 })

@@ -2,6 +2,7 @@ import type { ErrorCode } from '@registry-manager/oci'
 import { formatRegistryError } from '@registry-manager/oci'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { STATUS_CODES } from 'node:http'
+import { explainValidation } from './explain-validation.ts'
 import type { Problem } from './problem.ts'
 import { ProblemError } from './problem.ts'
 
@@ -80,10 +81,7 @@ function toProblem(error: FastifyError, away: string | undefined): Problem {
     return { status: 503, detail: `${away} is not answering`, headers: { 'retry-after': '5' } }
   }
   if (error.validation !== undefined) {
-    const [first] = error.validation
-    const { missingProperty, additionalProperty } = (first?.params ?? {}) as Record<string, string>
-    const field = missingProperty ?? additionalProperty ?? first?.instancePath.slice(1).replaceAll('/', '.')
-    return { status: 400, detail: `${error.validationContext} ${field ?? ''}: ${first?.message}`, field }
+    return { status: 400, ...explainValidation(error.validation, error.validationContext) }
   }
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return { status, detail: error.message }

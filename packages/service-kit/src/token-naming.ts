@@ -7,6 +7,8 @@ export interface TokenNaming {
   readonly aliases: readonly string[]
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
+  /** PUBLIC_URL's origin: scheme, host and port, as browsers send it in `Origin`. Source: RFC 6454 §7.1. */
+  readonly publicOrigin: string
 }
 
 /**
@@ -24,5 +26,11 @@ export function tokenNaming(publicUrl: string, service?: string, aliasList?: str
     url.hostname,
     `${url.hostname}:${port}`,
   ]
-  return { issuer: url.host, service: name, aliases: [...new Set([name, ...aliases])], realm }
+  return {
+    issuer: url.host,
+    service: name,
+    aliases: [...new Set([name, ...aliases])],
+    realm,
+    publicOrigin: url.origin,
+  }
 }

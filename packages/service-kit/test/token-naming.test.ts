@@ -9,6 +9,7 @@ const CASES = [
     service: 'registry.example',
     aliases: ['registry.example', 'token-service', 'registry.example:443'],
     realm: 'https://registry.example/auth/v2/token',
+    publicOrigin: 'https://registry.example',
   },
   {
     why: 'a host and a port',
@@ -17,6 +18,7 @@ const CASES = [
     service: 'localhost:8500',
     aliases: ['localhost:8500', 'token-service', 'localhost'],
     realm: 'http://localhost:8500/auth/v2/token',
+    publicOrigin: 'http://localhost:8500',
   },
   {
     why: "a scheme's own port",
@@ -25,6 +27,7 @@ const CASES = [
     service: 'registry.example',
     aliases: ['registry.example', 'token-service', 'registry.example:80'],
     realm: 'http://registry.example/auth/v2/token',
+    publicOrigin: 'http://registry.example',
   },
   {
     why: 'a name of its own',
@@ -33,6 +36,7 @@ const CASES = [
     service: 'the-registry',
     aliases: ['the-registry', 'token-service', 'registry.example:8443', 'registry.example'],
     realm: 'https://registry.example:8443/auth/v2/token',
+    publicOrigin: 'https://registry.example:8443',
   },
   {
     why: 'aliases of its own, and no others',
@@ -41,6 +45,7 @@ const CASES = [
     service: 'registry.example',
     aliases: ['registry.example', 'one', 'two'],
     realm: 'https://registry.example/auth/v2/token',
+    publicOrigin: 'https://registry.example',
   },
 ] as const
 

@@ -9,6 +9,7 @@ import {
   createServiceClient,
   createTokenVerifier,
   health,
+  refuseForeignChanges,
   requireServiceCredential,
 } from '@registry-manager/service-kit'
 import { createDirectory } from './adapters/create-directory.ts'
@@ -124,8 +125,17 @@ export async function createAuthService(
 
   const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
+  refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(jwks, { keys })
-  await publicApp.register(token, { ...shared, service, aliases, anonymousPull, issuer, refreshTokens })
+  await publicApp.register(token, {
+    ...shared,
+    service,
+    aliases,
+    publicOrigin: config.publicOrigin,
+    anonymousPull,
+    issuer,
+    refreshTokens,
+  })
   await publicApp.register(users, {
     ...shared,
     users: usersStore,

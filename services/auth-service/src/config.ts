@@ -58,6 +58,8 @@ export interface AuthServiceConfig {
   readonly service: string
   /** Names under which clients may ask for the service, itself among them. */
   readonly aliases: readonly string[]
+  /** PUBLIC_URL's origin: pages of no other one may send changes. */
+  readonly publicOrigin: string
   readonly tokenLifeSeconds: number
   readonly offlineGraceSeconds: number
   readonly administrator: { readonly username: string; readonly password: string | undefined }

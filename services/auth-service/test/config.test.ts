@@ -31,6 +31,7 @@ t.test('what must be set, and what comes by itself', async (t) => {
     service: 'registry.example:8443',
     aliases: ['registry.example:8443', 'token-service', 'registry.example'],
     realm: 'https://registry.example:8443/auth/v2/token',
+    publicOrigin: 'https://registry.example:8443',
     tokenLifeSeconds: 300,
     offlineGraceSeconds: 900,
     administrator: { username: 'admin', password: undefined },

@@ -9,6 +9,7 @@ import {
   createServiceClient,
   createTokenGate,
   health,
+  refuseForeignChanges,
   requireServiceCredential,
 } from '@registry-manager/service-kit'
 import { withDeletionsInTurn } from './adapters/deletions-in-turn.ts'
@@ -48,6 +49,7 @@ export async function createImageManager(
   const metrics = createMetrics('image-manager')
   const server = { name: 'image-manager', logLevel, logStream, metrics, whoIsAway }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
+  refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(greeting)
   await publicApp.register(repositories, { ...ports, gate, realm, service, whoIsAway })
 

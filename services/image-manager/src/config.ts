@@ -24,6 +24,8 @@ export interface ImageManagerConfig {
   readonly service: string
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
+  /** PUBLIC_URL's origin: pages of no other one may send changes. */
+  readonly publicOrigin: string
   readonly authServiceUrl: string
   readonly registryUrl: string
   readonly serviceCredential: string
@@ -41,12 +43,13 @@ export interface ImageManagerSurroundings extends ListenOptions {
 /** Reads the settings; throws ConfigError naming every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageManagerSurroundings] {
   const values = readEnvironment(schema, env)
-  const { issuer, service, realm } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
+  const { issuer, service, realm, publicOrigin } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
   return [
     {
       issuer,
       service,
       realm,
+      publicOrigin,
       authServiceUrl: values.AUTH_SERVICE_URL,
       registryUrl: values.REGISTRY_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,

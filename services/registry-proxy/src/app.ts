@@ -54,6 +54,7 @@ export async function createRegistryProxy(
   await publicApp.register(v2, {
     realm,
     service,
+    publicOrigin: config.publicOrigin,
     registryUrl,
     uploadSecret,
     uploadStates: createUploadStates(),

@@ -28,6 +28,8 @@ export interface RegistryProxyConfig {
   readonly service: string
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
+  /** PUBLIC_URL's origin: pages of no other one may send changes. */
+  readonly publicOrigin: string
   readonly authServiceUrl: string
   readonly imageManagerUrl: string
   readonly registryUrl: string
@@ -40,12 +42,13 @@ export interface RegistryProxyConfig {
 /** Reads the settings; throws ConfigError naming every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv): [RegistryProxyConfig, ListenOptions] {
   const values = readEnvironment(schema, env)
-  const { issuer, service, realm } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
+  const { issuer, service, realm, publicOrigin } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
   return [
     {
       issuer,
       service,
       realm,
+      publicOrigin,
       authServiceUrl: values.AUTH_SERVICE_URL,
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       registryUrl: values.REGISTRY_URL,

@@ -1,5 +1,6 @@
 import type { AccountsTable, Database } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
+import { sql } from 'kysely'
 import type { Account, Role, StoredAccount } from '../domain/account.ts'
 import type { DirectoryStanding } from '../domain/directory-standing.ts'
 import { standingColumns, standingFields } from './standing-columns.ts'
@@ -15,6 +16,14 @@ export interface NewAccount {
 }
 
 export type AccountChange = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
+
+/** Which users a list holds. */
+export interface UserFilter {
+  /** Only usernames that hold this text, in any case. */
+  readonly search?: string | undefined
+  /** Only users who have exactly this namespace, given or by their groups. */
+  readonly namespace?: string | undefined
+}
 
 export type AccountsRepository = ReturnType<typeof createAccountsRepository>
 
@@ -32,16 +41,22 @@ export function createAccountsRepository(db: Database) {
       return row && toAccount(row)
     },
 
-    async list(offset: number, limit: number): Promise<Account[]> {
-      const rows = await accounts().orderBy('username').offset(offset).limit(limit).execute()
+    async list(offset: number, limit: number, filter: UserFilter = {}): Promise<Account[]> {
+      const rows = await accounts()
+        .where(matching(filter))
+        .orderBy('username')
+        .offset(offset)
+        .limit(limit)
+        .execute()
       return rows.map(toAccount)
     },
 
-    async count(): Promise<number> {
+    async count(filter: UserFilter = {}): Promise<number> {
       const row = await db
         .selectFrom('accounts')
         .select((eb) => eb.fn.countAll().as('count'))
         .where('kind', '=', 'user')
+        .where(matching(filter))
         .executeTakeFirstOrThrow()
       return Number(row.count)
     },
@@ -101,6 +116,16 @@ export function createAccountsRepository(db: Database) {
         .execute()
     },
 
+    /** The least generation of an id that is not revoked; undefined where nothing of it is. */
+    async leastGeneration(id: string): Promise<number | undefined> {
+      const row = await db
+        .selectFrom('revocations')
+        .select('least_generation')
+        .where('account_id', '=', id)
+        .executeTakeFirst()
+      return row?.least_generation
+    },
+
     /** Least generations by account id, of the revocations since a time. */
     async revocationsSince(since: Date): Promise<Map<string, number>> {
       const rows = await db
@@ -111,6 +136,16 @@ export function createAccountsRepository(db: Database) {
       return new Map(rows.map((row) => [row.account_id, row.least_generation]))
     },
   }
+}
+
+function matching({ search, namespace }: UserFilter) {
+  const text = search && `%${search.toLowerCase().replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+  return sql<boolean>`
+    ${text ? sql`username like ${text}` : sql`true`} and ${
+      namespace === undefined
+        ? sql`true`
+        : sql`(${namespace} = any(namespaces) or ${namespace} = any(directory_namespaces))`
+    }`
 }
 
 export function toAccount(row: Selectable<AccountsTable>): StoredAccount {

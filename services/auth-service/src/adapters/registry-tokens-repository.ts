@@ -80,8 +80,11 @@ export function createRegistryTokensRepository(db: Database) {
       { name, scopes, expiresAt, enabled }: TokenPlan,
       by: Actor,
       secretHash: Buffer,
+      given: { readonly id?: string | undefined; readonly generation?: number | undefined } = {},
     ): Promise<string> {
       const account = {
+        ...(given.id !== undefined && { id: given.id }),
+        ...(given.generation !== undefined && { generation: given.generation }),
         kind: 'token' as const,
         username: name.toLowerCase(),
         directory: false,

@@ -52,13 +52,18 @@ export function createRegistryTokensStore(db: Database, now: () => number, issue
   return {
     ...createRegistryTokensRepository(db),
 
-    /** Makes a token and answers its password, this once. Undefined when the name is taken. */
-    async create(plan: TokenPlan, by: Actor): Promise<MadeToken | undefined> {
+    /**
+     * Makes a token and answers its password, this once. Undefined when the name is taken, or the id. With an id that was
+     * deleted before it begins in the generation after: what was issued then stays dead.
+     */
+    async create(plan: TokenPlan, by: Actor, id?: string): Promise<MadeToken | undefined> {
       const password = makeTokenSecret()
       try {
         const token = await db.transaction().execute(async (tx) => {
           const tokens = createRegistryTokensRepository(tx)
-          return tokens.findById(await tokens.insert(plan, by, hashTokenSecret(password)))
+          const generation =
+            id === undefined ? undefined : await createAccountsRepository(tx).leastGeneration(id)
+          return tokens.findById(await tokens.insert(plan, by, hashTokenSecret(password), { id, generation }))
         })
         return token && { token, password }
       } catch (error) {

@@ -11,7 +11,8 @@ export type Enrol = (
 
 export function createEnrolment(directory: Directory | undefined, groups?: GroupMap): Enrol {
   return async (username) => {
-    if (directory === undefined) return { fault: { field: 'ad', detail: 'no directory is configured' } }
+    if (directory === undefined)
+      return { fault: { field: 'ad', detail: 'cannot be true: no directory is configured (DIRECTORY_URL)' } }
     if (directory.find === undefined) {
       return { fault: { field: 'ad', detail: 'nobody can be looked up: DIRECTORY_BIND_DN is not set' } }
     }

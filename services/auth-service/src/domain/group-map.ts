@@ -1,4 +1,4 @@
-import { isRepositoryName } from '@registry-manager/oci'
+import { isNamespace } from '@registry-manager/oci'
 import type { Role } from './account.ts'
 import { ROLES } from './account.ts'
 import { isBeneath, normaliseDn } from './distinguished-name.ts'
@@ -63,16 +63,13 @@ function faultOf(dn: string, value: unknown, map: GroupMap, baseDn: string): str
     return `has no role of ${ROLES.join(', ')}`
   }
   if (namespaces === undefined) return undefined
-  const good = Array.isArray(namespaces) && namespaces.every((name) => isNamespace(name))
+  const good =
+    Array.isArray(namespaces) && namespaces.every((name) => typeof name === 'string' && isNamespace(name))
   return good ? undefined : 'must have a list of repository path components as its namespaces'
 }
 
 function grantOf({ role, namespaces }: Record<string, unknown>): GroupGrant {
   return { role: (role as Role | undefined) ?? null, namespaces: (namespaces as string[] | undefined) ?? [] }
-}
-
-function isNamespace(name: unknown): boolean {
-  return typeof name === 'string' && isRepositoryName(name)
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

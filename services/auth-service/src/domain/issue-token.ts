@@ -5,6 +5,7 @@ import { makeClaims } from './claims.ts'
 import type { Globals } from './grant.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
 import type { Holder } from './registry-token.ts'
+import { MAX_TOKEN_LENGTH, fitting } from './token-length.ts'
 
 export interface IssuedToken {
   readonly token: string
@@ -12,6 +13,7 @@ export interface IssuedToken {
   readonly expiresIn: number
   /** RFC 3339. */
   readonly issuedAt: string
+  /** What of the access fits into the token; null for an identity token. */
   readonly access: readonly Access[] | null
 }
 
@@ -71,7 +73,11 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       jti: randomUUID(),
     })
     const issuedAt = new Date(now * 1000).toISOString()
-    return { token: await sign(claims), expiresIn: claims.exp - now, issuedAt, access }
+    const issued = { expiresIn: claims.exp - now, issuedAt }
+    const token = await sign(claims)
+    if (access === null || token.length <= MAX_TOKEN_LENGTH) return { ...issued, token, access }
+    const kept = fitting(access, (await sign({ ...claims, access: [] })).length)
+    return { ...issued, token: await sign({ ...claims, access: kept }), access: kept }
   }
   return {
     async forAccount({ account, scopes, offline = false, notAfter }) {

@@ -18,9 +18,13 @@ export type ParsedTokenRequest =
   | { readonly request: TokenRequest }
   | { readonly field: string; readonly detail: string }
 
+/** Of more scopes than these the first count. Source: RFC 6749 §3.3, a server may ignore scopes. */
 const MAX_SCOPES = 100
 
-/** Parses the query of a GET. Source: distribution, "Requesting a Token". Unknown parameters are ignored. */
+/**
+ * Parses the query of a GET. Source: distribution, "Requesting a Token". Unknown parameters are ignored, and so are those
+ * without a value (RFC 6749 §3.1).
+ */
 export function parseTokenQuery(query: URLSearchParams): ParsedTokenRequest {
   const offline = query.get('offline_token') === 'true' || query.get('offline_token') === '1'
   return withScopes(query, { offline, clientId: query.get('client_id') ?? '' })
@@ -30,15 +34,15 @@ export function parseTokenQuery(query: URLSearchParams): ParsedTokenRequest {
 export function parseTokenForm(form: URLSearchParams): ParsedTokenRequest {
   const offline = form.get('access_type') === 'offline'
   const clientId = form.get('client_id') ?? ''
-  const [username, password] = [form.get('username'), form.get('password')]
-  const refreshToken = form.get('refresh_token')
-  switch (form.get('grant_type')) {
+  const [username, password] = [valueOf(form, 'username'), valueOf(form, 'password')]
+  const refreshToken = valueOf(form, 'refresh_token')
+  switch (valueOf(form, 'grant_type')) {
     case 'password':
-      if (username === null) return { field: 'username', detail: 'is required with grant_type=password' }
-      if (password === null) return { field: 'password', detail: 'is required with grant_type=password' }
+      if (username === undefined) return { field: 'username', detail: 'is required with grant_type=password' }
+      if (password === undefined) return { field: 'password', detail: 'is required with grant_type=password' }
       return withScopes(form, { offline, clientId, grant: { type: 'password', username, password } })
     case 'refresh_token':
-      if (!refreshToken)
+      if (refreshToken === undefined)
         return { field: 'refresh_token', detail: 'is required with grant_type=refresh_token' }
       return withScopes(form, { offline, clientId, grant: { type: 'refresh_token', refreshToken } })
     default:
@@ -59,13 +63,17 @@ function withScopes(
   parameters: URLSearchParams,
   rest: Pick<TokenRequest, 'offline' | 'clientId' | 'grant'>,
 ): ParsedTokenRequest {
-  const parsed = parseScopes(parameters.getAll('scope'))
-  if ('malformed' in parsed) {
-    const detail = `"${parsed.malformed}" is not a scope: type:name:action[,action] is`
-    return { field: 'scope', detail }
+  const scopes = parseScopes(parameters.getAll('scope'))
+  return {
+    request: {
+      service: valueOf(parameters, 'service'),
+      scopes: scopes && scopes.slice(0, MAX_SCOPES),
+      ...rest,
+    },
   }
-  if (parsed.scopes.length > MAX_SCOPES)
-    return { field: 'scope', detail: `at most ${MAX_SCOPES} are answered` }
-  const scopes = parsed.scopes.length === 0 ? null : parsed.scopes
-  return { request: { service: parameters.get('service') ?? undefined, scopes, ...rest } }
+}
+
+/** A parameter's value; one without a value counts as left out. Source: RFC 6749 §3.1. */
+function valueOf(parameters: URLSearchParams, name: string): string | undefined {
+  return parameters.get(name) || undefined
 }

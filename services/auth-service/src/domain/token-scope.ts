@@ -1,5 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import { REPOSITORY_ACTIONS, parseRepositoryPattern } from '@registry-manager/oci'
+import { REPOSITORY_ACTIONS, isNested, parseRepositoryPattern } from '@registry-manager/oci'
 import type { FieldFault } from './user-input.ts'
 
 /** A scope as it comes in. */
@@ -12,14 +12,12 @@ export interface GivenScope {
 const MAX_SCOPES = 100
 
 /**
- * Reads the scopes of a registry token: at least one, each of the type `repository`, with a pattern for its name
- * and with at least one of the actions pull, push and delete. Actions come out in that order, each once.
+ * Reads the scopes of a registry token: each of the type `repository`, with a pattern for its name and with at least one of
+ * the actions pull, push and delete. Actions come out in that order, each once. Without scopes a token may do nothing.
  */
-export function parseTokenScopes(
-  given: readonly GivenScope[] | null | undefined,
-): { scopes: Access[] } | { fault: FieldFault } {
-  if (!given || given.length === 0) return fault('', 'needs at least one scope')
-  if (given.length > MAX_SCOPES) return fault('', `has room for ${MAX_SCOPES} scopes`)
+export function parseTokenScopes(given: readonly GivenScope[]): { scopes: Access[] } | { fault: FieldFault } {
+  if (given.length > MAX_SCOPES)
+    return fault('', `must be at most ${MAX_SCOPES} scopes; ${given.length} are given`)
   const scopes: Access[] = []
   for (const [index, { type, name, actions }] of given.entries()) {
     if (type !== 'repository') return fault(`.${index}.type`, 'must be repository')
@@ -35,6 +33,20 @@ export function parseTokenScopes(
     scopes.push({ type, name, actions: known })
   }
   return { scopes }
+}
+
+/**
+ * What is probably not meant in a token's scopes, one sentence each: a name of one component reads like a namespace, but is
+ * a repository that belongs to none.
+ */
+export function scopeNotes(scopes: readonly Access[]): string[] {
+  return scopes
+    .filter(({ name }) => parseRepositoryPattern(name)?.kind === 'one' && !isNested(name))
+    .map(
+      ({ name }) =>
+        `scope ${name} covers only the repository ${name}, which belongs to no namespace; ` +
+        `${name}/* covers all repositories below ${name}`,
+    )
 }
 
 function fault(where: string, detail: string): { fault: FieldFault } {

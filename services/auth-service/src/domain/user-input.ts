@@ -1,4 +1,4 @@
-import { isRepositoryName } from '@registry-manager/oci'
+import { isNamespace } from '@registry-manager/oci'
 import type { Role } from './account.ts'
 import { ROLES } from './account.ts'
 
@@ -15,6 +15,8 @@ export interface UserInput {
   readonly namespaces?: readonly string[]
   readonly offset?: number
   readonly limit?: number
+  readonly search?: string
+  readonly namespace?: string
 }
 
 export type UserField = keyof UserInput
@@ -61,6 +63,15 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
   namespaces: parseNamespaces,
   offset: (given) => parseWholeNumber(given, 0),
   limit: (given) => parseWholeNumber(given, 1),
+  search: (given) =>
+    // Postgres knows no NUL in text, and would answer with an error.
+    typeof given === 'string' && given.length <= 255 && !given.includes('\0')
+      ? { value: given }
+      : { detail: 'must be a text of 255 characters at the most, without NUL' },
+  namespace: (given) =>
+    typeof given === 'string' && isNamespace(given)
+      ? { value: given }
+      : { detail: 'must be repository path components, such as team or team/app' },
 }
 
 /**
@@ -94,10 +105,12 @@ function parseBoolean(given: unknown): Parsed<boolean> {
 function parseNamespaces(given: unknown): Parsed<string[]> {
   const list = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given
   const names = Array.isArray(list) && list.length === 1 && list[0] === '' ? [] : list
-  const fault = { detail: 'must be repository path components, separated by commas' }
+  const fault = {
+    detail: 'must be repository path components (such as team or team/app), separated by commas',
+  }
   if (!Array.isArray(names) || names.length > 1000) return fault
-  const bad = names.find((name) => typeof name !== 'string' || !isRepositoryName(name))
-  if (bad !== undefined) return { detail: `${fault.detail}; ${JSON.stringify(bad)} is not` }
+  const bad = names.find((name) => typeof name !== 'string' || !isNamespace(name))
+  if (bad !== undefined) return { detail: `${fault.detail}; ${JSON.stringify(bad)} covers no repository` }
   return { value: [...new Set(names as string[])].toSorted() }
 }
 

@@ -1,8 +1,11 @@
-import { setErrorFormat, setNotFoundFormat } from '@registry-manager/service-kit'
+import { parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { CallerOptions } from './caller.ts'
 import { onlyAdministrators, requireCaller } from './caller.ts'
+import { refuseUnknownFilters } from './filters.ts'
+import { neverStored } from './never-stored.ts'
+import { notOffered } from './not-offered.ts'
 import { BASE, idOf, notFound, providerErrors } from './provider-format.ts'
 import type { RegistriesOptions } from './registries.ts'
 import { registries } from './registries.ts'
@@ -28,20 +31,16 @@ export async function containerRegistries(
     async (app) => {
       setErrorFormat(app, providerErrors, options.whoIsAway)
       setNotFoundFormat(app, providerErrors)
-      takeEmptyBodies(app)
+      // The provider's SDKs say JSON where there is no body at all.
+      parseJsonBodies(app, { allowEmpty: true })
+      neverStored(app)
       await requireCaller(app, options)
       app.addHook('onRequest', async (request) => onlyAdministrators(request))
+      refuseUnknownFilters(app)
       await app.register(registries, { ...options, registryOf })
       await app.register(registryTokens, { ...options, registryOf })
+      await app.register(notOffered)
     },
     { prefix: BASE },
-  )
-}
-
-/** The provider's SDKs say JSON where there is no body at all. */
-function takeEmptyBodies(app: FastifyInstance): void {
-  const parseJson = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parseJson(request, body as string, done),
   )
 }

@@ -1,5 +1,6 @@
 import type { ArtifactContents, RepositoryContents, UsageAnswer } from '@registry-manager/service-kit'
-import type { Static } from 'typebox'
+import type { Static, TSchema } from 'typebox'
+import { Type } from 'typebox'
 import type { Installation } from '../adapters/installation.ts'
 import { BASE, formatTime } from './provider-format.ts'
 
@@ -11,9 +12,67 @@ import { BASE, formatTime } from './provider-format.ts'
 
 const UNCOUNTED = { pullCount: 0, pushCount: 0 }
 /** The provider's registries have a name and a place; there is one here. */
-const [NAME, LOCATION] = ['registry-manager', 'local']
+export const REGISTRY_NAME = 'registry-manager'
+const LOCATION = 'local'
 /** Nobody made it: it is there from the first start on. */
-const NOBODY = { createdBy: NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
+const NOBODY = { createdBy: REGISTRY_NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
+
+const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
+const text = Type.String()
+const whole = Type.Integer()
+
+export const RegistryBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  metadata: Type.Object({ createdBy: text, createdByUserId: text, createdDate: text, state: text }),
+  properties: Type.Object({
+    name: text,
+    location: text,
+    hostname: text,
+    garbageCollectionSchedule: Type.Null(),
+    storageUsage: Type.Object({ bytes: nullable(whole), updatedAt: nullable(text) }),
+    features: Type.Object({ vulnerabilityScanning: Type.Object({ enabled: Type.Boolean() }) }),
+  }),
+})
+export const RegistriesBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  items: Type.Array(RegistryBody),
+  pagination: Type.Object({ limit: whole, token: text }),
+  _links: Type.Object({ next: text, previous: text, self: text }),
+})
+
+const counted = { pullCount: whole, pushCount: whole }
+export const RepositoryBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  metadata: Type.Object({ createdDate: text, lastPushedAt: text, artifactCount: whole, ...counted }),
+  properties: Type.Object({ name: text }),
+})
+export const ArtifactBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  metadata: Type.Object({ createdDate: text, lastPushedAt: text, ...counted }),
+  properties: Type.Object({ repositoryName: text, digest: text, tags: Type.Array(text), mediaType: text }),
+})
+
+/** Source: `RepositoryReadList`, `ArtifactReadList`. */
+const listOf = <Item extends TSchema>(item: Item) =>
+  Type.Object({
+    id: text,
+    type: text,
+    href: text,
+    items: Type.Array(item),
+    offset: whole,
+    limit: whole,
+    _links: Type.Object({ prev: Type.Optional(text), self: text, next: Type.Optional(text) }),
+  })
+export const RepositoriesBody = listOf(RepositoryBody)
+export const ArtifactsBody = listOf(ArtifactBody)
 
 export function registryBody(
   { id, createdAt }: Installation,
@@ -26,7 +85,7 @@ export function registryBody(
     href: registryPath(id),
     metadata: { ...NOBODY, createdDate: formatTime(createdAt), state: 'Running' },
     properties: {
-      name: NAME,
+      name: REGISTRY_NAME,
       location: LOCATION,
       hostname,
       garbageCollectionSchedule: null,

@@ -1,9 +1,23 @@
 import { isDigest, isRepositoryName } from '@registry-manager/oci'
 import { ProblemError, ServiceCallError } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { TSchema } from 'typebox'
 import type { Installation } from '../adapters/installation.ts'
 import type { ContentsPage, RegistryContents } from '../adapters/registry-contents.ts'
-import { artifactBody, registryBody, registryPath, repositoryBody, repositoryPath } from './contents-json.ts'
+import {
+  ArtifactBody,
+  ArtifactsBody,
+  REGISTRY_NAME,
+  RegistriesBody,
+  RegistryBody,
+  RepositoriesBody,
+  RepositoryBody,
+  artifactBody,
+  registryBody,
+  registryPath,
+  repositoryBody,
+  repositoryPath,
+} from './contents-json.ts'
 import { queryOf } from './form.ts'
 import type { Page } from './provider-format.ts'
 import { BASE, notFound, pageLinks, parsePage } from './provider-format.ts'
@@ -19,6 +33,8 @@ export interface RegistriesOptions {
 
 const REGISTRY = '/registries/:registryId'
 const REPOSITORY = `${REGISTRY}/repositories/:name`
+const BY_NAME = { filters: ['filter.name'] }
+const answers = <Body extends TSchema>(body: Body) => ({ schema: { response: { 200: body } } })
 const ONE = { offset: 0, limit: 1, orderBy: 'name' }
 
 /** This installation as the one registry of the provider's API, and what is in it. Read only. */
@@ -33,7 +49,7 @@ export async function registries(app: FastifyInstance, options: RegistriesOption
     })
   const registry = async () => registryBody(await findInstallation(), hostname, await usage())
 
-  app.get('/registries', async (request) => {
+  app.get('/registries', { ...answers(RegistriesBody), config: BY_NAME }, async (request) => {
     const { search = '' } = asked(request, '')
     const only = await registry()
     const items = only.properties.name.includes(search) ? [only] : []
@@ -43,12 +59,18 @@ export async function registries(app: FastifyInstance, options: RegistriesOption
     return { id: only.id, type: 'collection', href, items, pagination, _links: links }
   })
 
-  app.get(REGISTRY, async (request) => {
+  /** Whether a name is taken: 200 for ours, 404 for one that is available. Source: the provider's SDK, `namesCheckUsage`. */
+  app.head('/names/:name', async (request, reply) => {
+    const { name } = request.params as { name: string }
+    return reply.code(name.toLowerCase() === REGISTRY_NAME ? 200 : 404).send()
+  })
+
+  app.get(REGISTRY, answers(RegistryBody), async (request) => {
     await registryOf(request)
     return registry()
   })
 
-  app.get(`${REGISTRY}/repositories`, async (request) => {
+  app.get(`${REGISTRY}/repositories`, { ...answers(RepositoriesBody), config: BY_NAME }, async (request) => {
     const registryId = await registryOf(request)
     const { query, page, search } = asked(request, '-lastPush')
     const { repositories, total } = await contents.repositories({ ...page, search })
@@ -56,7 +78,7 @@ export async function registries(app: FastifyInstance, options: RegistriesOption
     return list('repositories', `${registryPath(registryId)}/repositories`, query, page, items, total)
   })
 
-  app.get(REPOSITORY, async (request) => {
+  app.get(REPOSITORY, answers(RepositoryBody), async (request) => {
     const registryId = await registryOf(request)
     const found = await contents.repositories({ ...ONE, name: nameOf(request) })
     const [repository] = found.repositories
@@ -64,7 +86,7 @@ export async function registries(app: FastifyInstance, options: RegistriesOption
     return repositoryBody(registryId, repository)
   })
 
-  app.get(`${REGISTRY}/artifacts`, async (request) => {
+  app.get(`${REGISTRY}/artifacts`, answers(ArtifactsBody), async (request) => {
     const registryId = await registryOf(request)
     const { query, page } = asked(request, '-lastPush')
     const { artifacts, total } = (await contents.artifacts(page)) ?? { artifacts: [], total: 0 }
@@ -72,7 +94,7 @@ export async function registries(app: FastifyInstance, options: RegistriesOption
     return list('artifacts', `${registryPath(registryId)}/artifacts`, query, page, items, total)
   })
 
-  app.get(`${REPOSITORY}/artifacts`, async (request) => {
+  app.get(`${REPOSITORY}/artifacts`, answers(ArtifactsBody), async (request) => {
     const registryId = await registryOf(request)
     const repository = nameOf(request)
     const { query, page } = asked(request, '-lastPush')
@@ -89,7 +111,7 @@ export async function registries(app: FastifyInstance, options: RegistriesOption
     )
   })
 
-  app.get(`${REPOSITORY}/artifacts/:digest`, async (request) => {
+  app.get(`${REPOSITORY}/artifacts/:digest`, answers(ArtifactBody), async (request) => {
     const registryId = await registryOf(request)
     const { digest } = request.params as { digest: string }
     if (!isDigest(digest)) throw notFound('artifact')

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProblemError } from '@registry-manager/service-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { MadeToken, RegistryTokensStore } from '../adapters/registry-tokens-store.ts'
+import type { GivenToken } from '../domain/plan-token.ts'
 import { planNewToken, planTokenChange } from '../domain/plan-token.ts'
 import type { Actor, ManagedToken } from '../domain/registry-token.ts'
 import type { FieldFault } from '../domain/user-input.ts'
@@ -33,7 +34,8 @@ export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = 
   const { tokens, registryOf, now } = options
   const pathOf = (registryId: string) => `${BASE}/registries/${registryId}/tokens`
 
-  app.get(TOKENS, { schema: { response: { 200: TokensBody } } }, async (request) => {
+  const listed = { schema: { response: { 200: TokensBody } }, config: { filters: ['filter.expiresWithin'] } }
+  app.get(TOKENS, listed, async (request) => {
     const registryId = await registryOf(request)
     const query = queryOf(request.url)
     const page = parsePage(query)
@@ -62,13 +64,7 @@ export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = 
     { schema: { body: NewTokenBody, response: { 200: TokenBody } } },
     async (request, reply) => {
       const registryId = await registryOf(request)
-      const planned = planNewToken(request.body.properties)
-      if ('fault' in planned) throw badField(planned.fault)
-      const made = await tokens.create(planned.plan, actorOf(request))
-      if (made === undefined) {
-        const detail = 'already exists: name is not available'
-        throw new ProblemError({ status: 409, detail, field: 'name' })
-      }
+      const made = await create(request, request.body.properties)
       return sendMade(reply.header('location', `${pathOf(registryId)}/${made.token.id}`), made)
     },
   )
@@ -80,11 +76,16 @@ export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = 
 
   app.put(
     `${TOKENS}/:tokenId`,
-    { schema: { body: ReplaceTokenBody, response: { 200: TokenBody } } },
+    { schema: { body: ReplaceTokenBody, response: { 200: TokenBody, 201: TokenBody } } },
     async (request, reply) => {
-      const { id } = await named(request)
-      const current = (await tokens.findById(id)) ?? notThere()
-      const change = request.body ? replacement(current, request.body.properties) : undefined
+      const { id, href } = await named(request)
+      const current = await tokens.findById(id)
+      if (current === undefined) {
+        // Source: RFC 9110 §9.3.4; the provider's command line tool deletes a token and puts it back under its id.
+        const made = await create(request, request.body?.properties ?? notThere(), id)
+        return sendMade(reply.code(201).header('location', href), made)
+      }
+      const change = request.body ? replacement(current, request.body.properties, now()) : undefined
       const overlap = wholeNumber(queryOf(request.url), 'overlap', 0, MAX_OVERLAP_SECONDS) ?? 0
       const rotation = { change, overlapMs: overlap * 1000 }
       return sendMade(reply, (await tokens.rotate(id, rotation, actorOf(request))) ?? notThere())
@@ -109,6 +110,15 @@ export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = 
     return reply.code(204).send()
   })
 
+  const create = async (request: FastifyRequest, given: GivenToken, id?: string): Promise<MadeToken> => {
+    const planned = planNewToken(given, now())
+    if ('fault' in planned) throw badField(planned.fault)
+    const made = await tokens.create(planned.plan, actorOf(request), id)
+    if (made !== undefined) return made
+    const detail = 'already exists: name is not available'
+    throw new ProblemError({ status: 409, detail, field: 'name' })
+  }
+
   /** The id that a request names, and its token's address. */
   const named = async (request: FastifyRequest) => {
     const registryId = await registryOf(request)
@@ -123,8 +133,8 @@ export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = 
   }
 }
 
-function replacement(current: ManagedToken, given: Parameters<typeof planNewToken>[0]) {
-  const planned = planNewToken(given)
+function replacement(current: ManagedToken, given: GivenToken, nowMs: number) {
+  const planned = planNewToken(given, nowMs)
   if ('fault' in planned) throw badField(planned.fault)
   const { name, ...change } = planned.plan
   if (name === current.username) return change

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { ManagedToken } from '../domain/registry-token.ts'
 import { stateOf } from '../domain/registry-token.ts'
+import { scopeNotes } from '../domain/token-scope.ts'
 import { formatTime } from './provider-format.ts'
 
 /*
@@ -44,6 +45,7 @@ export const TokenBody = Type.Object({
     lastModifiedDate: Type.Optional(Type.String()),
     lastUsedDate: Type.Optional(Type.String()),
     lastUsedAddress: Type.Optional(Type.String()),
+    notes: Type.Optional(Type.Array(Type.String())),
     state: Type.String(),
   }),
   properties: Type.Object({
@@ -71,6 +73,7 @@ export const TokensBody = Type.Object({
 
 /** A token as the API shows it; `password` only in the answer that makes it. */
 export function tokenBody(token: ManagedToken, nowMs: number, { href = '', password = '' }) {
+  const notes = scopeNotes(token.scopes)
   const { id, username, scopes, expiresAt, enabled, createdAt, createdBy, modified, lastUsed } = token
   return {
     id,
@@ -86,6 +89,7 @@ export function tokenBody(token: ManagedToken, nowMs: number, { href = '', passw
         lastModifiedDate: formatTime(modified.at),
       }),
       ...(lastUsed && { lastUsedDate: formatTime(lastUsed.at), lastUsedAddress: lastUsed.address }),
+      ...(notes.length > 0 && { notes }),
       state: stateOf(token, nowMs),
     },
     properties: {

@@ -3,6 +3,7 @@ import {
   ANONYMOUS_UID,
   ProblemError,
   credentialsOf,
+  foreignChange,
   readCredentials,
   registryErrors,
   setErrorFormat,
@@ -29,6 +30,8 @@ export interface TokenRoutesOptions extends IdentityTokenPorts {
   readonly service: string
   readonly aliases: readonly string[]
   readonly realm: string
+  /** PUBLIC_URL's origin: pages of no other one have refresh tokens made. */
+  readonly publicOrigin: string
   /** Whether who shows no credentials at all gets a token, too. */
   readonly anonymousPull: boolean
   readonly signIn: SignInService
@@ -93,7 +96,11 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     return parsed.request
   }
 
-  const byHeader = async (request: FastifyRequest, wanted: TokenRequest): Promise<Caller> => {
+  /**
+   * An identity token yields tokens, scoped or again an identity token (seed 001, "Get JWT tokens"), that expire no later
+   * than it does: no new power.
+   */
+  const byHeader = async (request: FastifyRequest): Promise<Caller> => {
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
@@ -103,10 +110,6 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     if (credentials.kind !== 'bearer') throw unauthorized(realm)
     const identity = await findIdentity(options, credentials.token)
     if (identity === undefined) throw unauthorized(realm, 'the identity token is not valid here')
-    if (wanted.scopes === null) {
-      const detail = 'an identity token yields scoped tokens only: ask for a scope'
-      throw new ProblemError({ status: 400, detail, field: 'scope' })
-    }
     return { account: identity.account, offline: false, notAfter: identity.expiresAt }
   }
 
@@ -156,7 +159,10 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
   for (const path of PATHS) {
     app.get(path, answered, async (request, reply) => {
       const wanted = parse(parseTokenQuery(queryOf(request.url)))
-      return answer(reply, wanted, await byHeader(request, wanted))
+      // A refresh token that is made puts out the longest unused one: a change, by GET or not.
+      const foreign = wanted.offline && foreignChange('POST', request.headers, options.publicOrigin)
+      if (foreign) throw new ProblemError({ status: 403, detail: foreign })
+      return answer(reply, wanted, await byHeader(request))
     })
     app.post(path, answered, async (request, reply) => {
       const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()

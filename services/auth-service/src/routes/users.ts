@@ -1,8 +1,15 @@
-import { ProblemError, credentialsOf, problemJson, setErrorFormat } from '@registry-manager/service-kit'
+import {
+  ProblemError,
+  credentialsOf,
+  parseJsonBodies,
+  problemJson,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
+import type { UserFilter } from '../adapters/accounts-repository.ts'
 import type { Changed, UsersStore, Whom } from '../adapters/users-store.ts'
 import type { Account } from '../domain/account.ts'
 import { ROLES } from '../domain/account.ts'
@@ -15,6 +22,7 @@ import type { CallerOptions } from './caller.ts'
 import { callerOf, onlyAdministrators, requireCaller } from './caller.ts'
 import { parseForms, queryOf } from './form.ts'
 import { accountOrProblem } from './sign-in-problem.ts'
+import { neverStored } from './never-stored.ts'
 
 export interface UsersRoutesOptions extends CallerOptions {
   readonly users: UsersStore
@@ -52,8 +60,10 @@ const listed = { schema: { response: { 200: Type.Array(User) } } }
 export async function users(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
   const { users: store } = options
   setErrorFormat(app, problemJson, options.whoIsAway)
+  neverStored(app)
   await requireCaller(app, options)
   parseForms(app)
+  parseJsonBodies(app)
 
   /** Whom a request is about: the caller's own account, or whoever has a name where an administrator asks. */
   const target = (request: FastifyRequest, username: string | undefined): Whom => {
@@ -99,12 +109,14 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
 
   app.get('/users', listed, async (request, reply) => {
     onlyAdministrators(request)
-    const { offset = 0, limit: asked = MAX_PAGE } = inputOf(request, ['offset', 'limit'])
-    const limit = Math.min(asked, MAX_PAGE)
-    const [page, total] = [await store.list(offset, limit), await store.count()]
+    const input = inputOf(request, ['offset', 'limit', 'search', 'namespace'])
+    const { offset = 0, search, namespace } = input
+    const limit = Math.min(input.limit ?? MAX_PAGE, MAX_PAGE)
+    const filter = { search, namespace }
+    const [page, total] = [await store.list(offset, limit, filter), await store.count(filter)]
     reply.header('x-total-count', total)
     if (offset + limit < total)
-      reply.header('link', `</users?offset=${offset + limit}&limit=${limit}>; rel="next"`)
+      reply.header('link', `</users?${nextPage(offset + limit, limit, filter)}>; rel="next"`)
     return page.map(toBody)
   })
 
@@ -158,6 +170,11 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
   }
 
   const existing = async (whom: Whom): Promise<Account> => (await store.find(whom)) ?? notThere()
+}
+
+function nextPage(offset: number, limit: number, filter: UserFilter): URLSearchParams {
+  const given = Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return new URLSearchParams([['offset', String(offset)], ['limit', String(limit)], ...given])
 }
 
 function toBody(account: Account): Static<typeof User> {

@@ -19,7 +19,7 @@ t.test('only whom the directory knows becomes a directory user', async (t) => {
 
 t.test('where nobody can be looked up', async (t) => {
   t.match(await createEnrolment(undefined)('alice'), {
-    fault: { field: 'ad', detail: 'no directory is configured' },
+    fault: { field: 'ad', detail: 'cannot be true: no directory is configured (DIRECTORY_URL)' },
   })
   t.match(await createEnrolment({ find: undefined, verify: neverAsked })('alice'), {
     fault: { field: 'ad', detail: /DIRECTORY_BIND_DN/ },

@@ -2,6 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import t from 'tap'
 import type { SignedClaims } from '../../src/domain/claims.ts'
 import { createTokenIssuer } from '../../src/domain/issue-token.ts'
+import { MAX_TOKEN_LENGTH, fitting } from '../../src/domain/token-length.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const issuer = createTokenIssuer({
@@ -92,3 +93,21 @@ t.test(
     t.strictSame(claims.access, access)
   },
 )
+
+t.test('a token that would be too long carries as many entries from the beginning as fit', async (t) => {
+  const long = (at: number) => scope(`team/${String(at).padStart(250, 'x')}`, 'pull')
+  const scopes = Array.from({ length: 100 }, (_, at) => long(at))
+  const issued = await issuer.forAccount({ account, scopes })
+  t.ok(issued.token.length <= MAX_TOKEN_LENGTH, `${issued.token.length}`)
+  const count = issued.access?.length ?? 0
+  t.ok(count > 10 && count < 100, `${count}`)
+  t.strictSame(issued.access, scopes.slice(0, count))
+  t.strictSame(claimsOf(issued).access, issued.access)
+})
+
+t.test('what fits is less where the rest of the token is longer', async (t) => {
+  const access = Array.from({ length: 300 }, (_, at) => scope(`team/${at}`, 'pull'))
+  const [short, long] = [fitting(access, 1000).length, fitting(access, 5000).length]
+  t.ok(short > long && long > 0)
+  t.strictSame(fitting(access, MAX_TOKEN_LENGTH), [])
+})

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { grant, outOfReach } from '../../src/domain/grant.ts'
-import { parseTokenScopes } from '../../src/domain/token-scope.ts'
+import { parseTokenScopes, scopeNotes } from '../../src/domain/token-scope.ts'
 
 /*
  * Which patterns cover which repositories, by hand: a row a pattern, a column a repository, y where it covers.
@@ -115,13 +115,11 @@ t.test('scopes as they come in', async (t) => {
   t.strictSame(parsed, { scopes: [repository('team/*', ['pull', 'push']), repository('*', ['delete'])] })
   const hundred = Array.from({ length: 100 }, () => repository('team/*', ['pull']))
   t.ok('scopes' in parseTokenScopes(hundred))
+  t.strictSame(parseTokenScopes([]), { scopes: [] })
 })
 
 const good = repository('team/*', ['pull'])
 const BAD: readonly (readonly [why: string, given: unknown, field: string])[] = [
-  ['none', undefined, 'scopes'],
-  ['null', null, 'scopes'],
-  ['an empty list', [], 'scopes'],
   ['a hundred and one', Array.from({ length: 101 }, () => good), 'scopes'],
   ['an unknown type', [{ ...good, type: 'registry' }], 'scopes.0.type'],
   ['a type in capitals', [{ ...good, type: 'Repository' }], 'scopes.0.type'],
@@ -130,6 +128,7 @@ const BAD: readonly (readonly [why: string, given: unknown, field: string])[] = 
   ['a bad pattern', [{ ...good, name: 'te*' }], 'scopes.0.name'],
   ['a bad pattern after a good one', [good, { ...good, name: 'team/**' }], 'scopes.1.name'],
   ['a capital', [{ ...good, name: 'Team/*' }], 'scopes.0.name'],
+  ['a prefix too long', [{ ...good, name: `${'a'.repeat(254)}/*` }], 'scopes.0.name'],
   ['an unknown action', [{ ...good, actions: ['pull', 'admin'] }], 'scopes.0.actions'],
   ['every action as a star', [{ ...good, actions: ['*'] }], 'scopes.0.actions'],
   ['an action in capitals', [{ ...good, actions: ['Pull'] }], 'scopes.0.actions'],
@@ -143,4 +142,12 @@ t.test('bad scopes are named', async (t) => {
     const parsed = parseTokenScopes(given as never)
     t.match(parsed, { fault: { field, detail: String } }, why)
   }
+})
+
+t.test('a scope that reads like a namespace and is a repository is explained', async (t) => {
+  const scopes = ['team1', 'team1/*', 'team1/app', '*'].map((name) => repository(name, ['pull']))
+  t.strictSame(scopeNotes(scopes), [
+    'scope team1 covers only the repository team1, which belongs to no namespace; ' +
+      'team1/* covers all repositories below team1',
+  ])
 })

@@ -13,6 +13,8 @@ const EVERY: readonly UserField[] = [
   'namespaces',
   'offset',
   'limit',
+  'search',
+  'namespace',
 ]
 const parse = (...sources: (readonly (readonly [string, unknown])[])[]) => parseUserInput(sources, EVERY)
 
@@ -52,6 +54,8 @@ const GOOD: readonly (readonly [UserField, ...(readonly [given: unknown, value: 
   ],
   ['offset', ['0', 0], ['17', 17], [3, 3]],
   ['limit', ['1', 1], ['51', 51], ['9999999999', 9_999_999_999], [50, 50]],
+  ['search', ['a_b%', 'a_b%'], ['', ''], ['A', 'A']],
+  ['namespace', ['team', 'team'], ['team/app', 'team/app']],
 ]
 
 t.test('good values', async (t) => {
@@ -116,6 +120,8 @@ const BAD: Readonly<Record<UserField, readonly unknown[]>> = {
   ],
   offset: ['', '-1', '1.5', 'x', '1e3', ' 1', '0x1', -1, 1.5, null, true, [], {}],
   limit: ['', '0', '-1', '1.5', 'x', 0, -1, 2.5, null, true, []],
+  search: ['a\0', 'a'.repeat(256), null, 1, true, [], {}],
+  namespace: ['', 'A', 'a/', '*', 'a,b', 'a'.repeat(254), null, 1, ['a'], {}],
 }
 
 t.test('bad values name their field', async (t) => {

@@ -57,8 +57,10 @@ t.test('credentials that are wrong are refused as ever', async (t) => {
   t.equal((await ask({ url, bearer: 'x' })).statusCode, 401)
   t.equal((await ask({ url, headers: { authorization: 'Basic ' } })).statusCode, 401)
   t.equal((await ask({ url, headers: { authorization: 'Digest x' } })).statusCode, 401)
-  const form = { grant_type: 'password', username: '', password: '' }
-  t.equal((await ask({ method: 'POST', url: '/auth/v2/token', form })).statusCode, 401)
+  const post = (form: Record<string, string>) => ask({ method: 'POST', url: '/auth/v2/token', form })
+  const wrong = { grant_type: 'password', username: 'alice', password: 'another-password' }
+  t.equal((await post(wrong)).statusCode, 401)
+  t.equal((await post({ ...wrong, username: '', password: '' })).statusCode, 400, 'without values: left out')
   t.equal((await ask({ method: 'POST', url: '/auth/v2/token', form: {} })).statusCode, 400)
 })
 

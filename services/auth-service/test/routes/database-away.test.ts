@@ -97,7 +97,7 @@ t.test('pulls go on while the database is away', async (t) => {
   })
 
   await t.test('what is not asked for right is still told so', async (t) => {
-    t.equal((await ask({ url: '/auth/v2/token?scope=x', as: 'alice' })).statusCode, 400)
+    t.equal((await ask({ url: '/auth/v2/token?service=x', as: 'alice' })).statusCode, 400)
     t.equal((await ask({ url: '/auth/v2/token' })).statusCode, 401)
   })
 

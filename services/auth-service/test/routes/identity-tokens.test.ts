@@ -32,13 +32,31 @@ t.test('which expire no later than it does', async (t) => {
   t.equal(expires_in, given.exp - given.iat)
 })
 
-t.test('and never another identity token, nor a refresh token', async (t) => {
+t.test('an identity token yields an identity token that expires no later, at every path', async (t) => {
   const identity = await identityOf('alice')
-  for (const query of ['', 'scope=', 'offline_token=true']) {
-    const response = await exchange(identity, query)
-    t.equal(response.statusCode, 400, `"${query}"`)
-    t.match(response.json(), { errors: [{ detail: { field: 'scope' } }] })
+  clock.ahead = 200_000
+  const queries = ['', '?scope=', '?service=token-service', '?offline_token=true&client_id=docker']
+  for (const path of ['/auth/v2/token', '/auth/v2/token/', '/image-manager/api/v1/auth/token']) {
+    for (const query of queries) {
+      const response = await ask({ url: path + query, bearer: identity })
+      t.equal(response.statusCode, 200, path + query)
+      const { token, refresh_token: refreshToken } = response.json()
+      t.notOk(refreshToken, 'and no refresh token')
+      t.match(claimsOf(token), { sub: 'alice', access: null, exp: claimsOf(identity).exp })
+    }
   }
+  // The verifier has the machine's own clock.
+  clock.ahead = 0
+  const second = (await exchange(identity, '')).json().token
+  const third = (await exchange(second, '')).json().token
+  t.equal(claimsOf(third).exp, claimsOf(identity).exp, 'however often it is exchanged')
+  t.equal((await ask({ url: '/user', bearer: third })).statusCode, 200)
+  await users.endSessions('alice')
+  t.equal((await exchange(third, '')).statusCode, 401, 'it ends with the sessions of its account')
+})
+
+t.test('an identity token yields no refresh token', async (t) => {
+  const identity = await identityOf('alice')
   const lasting = await exchange(identity, `scope=${SCOPE}&offline_token=true&client_id=docker`)
   t.equal(lasting.statusCode, 200)
   t.notOk('refresh_token' in lasting.json())

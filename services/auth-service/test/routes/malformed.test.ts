@@ -1,6 +1,6 @@
 import t from 'tap'
 import { pgliteForTest } from '../../../../packages/database/test/fixtures/pglite.ts'
-import { passwordOf, startAuthService } from '../fixtures/auth-service.ts'
+import { claimsOf, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
 import { BODIES, QUERIES, randomObjects } from '../fixtures/malformed.ts'
 
 const { db, lines, publicApp } = await startAuthService(t, await pgliteForTest(t))
@@ -101,11 +101,11 @@ t.test('the token endpoint', async (t) => {
     'x:'.repeat(5000),
     '%0a',
   ]
-  const asked = await faultsOf(
-    scopes.map((scope) => ({ method: 'GET', url: `${url}?scope=${scope}` })),
-    'errors',
-  )
-  t.same(asked.faults, [], `${asked.count} scopes`)
+  for (const scope of scopes) {
+    const response = await publicApp.inject({ url: `${url}?scope=${scope}`, headers: { authorization } })
+    t.equal(response.statusCode, 200, scope.slice(0, 20))
+    t.strictSame(claimsOf(response.json().token).access, [], 'and nothing is granted')
+  }
 })
 
 t.test('all of which did nothing, and broke nothing', async (t) => {

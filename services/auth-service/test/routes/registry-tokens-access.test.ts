@@ -46,7 +46,16 @@ t.test('only cluster administrators manage registry tokens', async (t) => {
     [robot, 403],
     [{ bearer: await identityOf(robot) }, 403],
   ]
-  const before = (await api.list()).json()
+  // When it was last used is written now and then.
+  const listed = async () => {
+    const { items, ...rest } = (await api.list()).json()
+    const withoutUse = ({ metadata, ...item }: { metadata: Record<string, unknown> }) => ({
+      ...item,
+      metadata: { ...metadata, lastUsedDate: undefined, lastUsedAddress: undefined },
+    })
+    return { ...rest, items: items.map(withoutUse) }
+  }
+  const before = await listed()
   for (const question of QUESTIONS) {
     for (const [credentials, status] of who) {
       const response = await ask({ ...question, ...credentials })
@@ -59,7 +68,7 @@ t.test('only cluster administrators manage registry tokens', async (t) => {
       if (status === 401) t.match(response.headers['www-authenticate'], /^Basic realm=/)
     }
   }
-  t.strictSame((await api.list()).json(), before)
+  t.strictSame(await listed(), before)
   t.equal((await ask({ url: api.base, bearer: await identityOf({ as: 'root' }) })).statusCode, 200)
 })
 
@@ -106,7 +115,11 @@ t.test('a user cannot have the password of a token', async (t) => {
 })
 
 t.test('bodies that make no sense are refused in the shape of the API', async (t) => {
-  const rows = () => db.selectFrom('registry_tokens').selectAll().execute()
+  const rows = () =>
+    db
+      .selectFrom('registry_tokens')
+      .select(['account_id', 'name', 'scopes', 'expires_at', 'secret_hash', 'modified_at'])
+      .execute()
   const before = await rows()
   const authorization = `Basic ${Buffer.from('root:root-password').toString('base64')}`
   const random = [...randomObjects(50)].map((body) => ({

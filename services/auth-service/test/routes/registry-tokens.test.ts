@@ -105,7 +105,7 @@ t.test('what there is none of', async (t) => {
   t.equal(
     (await ask({ method: 'POST', url: '/containerregistries/registries', as: 'root', json: {} })).json()
       .httpStatus,
-    404,
+    405,
   )
   t.equal((await api.get(id)).statusCode, 200)
 })
@@ -175,7 +175,8 @@ t.test('PUT makes a new password', async (t) => {
   const renamed = await api.put(id, '', { properties: { name: 'putt', scopes } })
   t.equal(renamed.statusCode, 400)
   t.match(errorOf(renamed), /^name cannot be changed/)
-  t.equal((await api.put(id, '', { properties: { name: 'put' } })).statusCode, 400, 'scopes are required')
+  const emptied = await api.put(id, '', { properties: { name: 'put' } })
+  t.match(emptied.json(), { properties: { scopes: [], status: 'enabled' } }, 'scopes that are left out, too')
   for (const overlap of ['x', '-1', '1.5', '', '2592001', '1e3']) {
     const refused = await api.put(id, `?overlap=${overlap}`)
     t.equal(refused.statusCode, 400, `overlap=${overlap}`)
@@ -194,4 +195,15 @@ t.test('DELETE', async (t) => {
   t.strictSame([response.statusCode, response.body], [204, ''], 'the SDKs say JSON where there is no body')
   t.equal((await api.delete(id)).statusCode, 404)
   t.equal((await api.post({ name: 'deleted' })).statusCode, 200, 'the name is free again')
+})
+
+t.test('a scope of one component is accepted and explained wherever the token is shown', async (t) => {
+  const scopes = [{ type: 'repository', name: 'team1', actions: ['pull'] }]
+  const made = await api.post({ name: 'explained', scopes })
+  t.equal(made.statusCode, 200)
+  const { id, metadata } = made.json()
+  t.match(metadata.notes, [/^scope team1 covers only the repository team1, .* team1\/\* covers all/])
+  t.strictSame((await api.get(id)).json().metadata.notes, metadata.notes)
+  const changed = await api.patch(id, { scopes: PULL_TEAM })
+  t.notOk('notes' in changed.json().metadata)
 })

@@ -1,6 +1,7 @@
 import { createTokenVerifier } from '@registry-manager/service-kit'
 import t from 'tap'
 import { pgliteForTest } from '../../../../packages/database/test/fixtures/pglite.ts'
+import { planUser } from '../fixtures/accounts.ts'
 import { SERVICE, claimsOf, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
 
 const { ask, keys, users } = await startAuthService(t, await pgliteForTest(t))
@@ -122,4 +123,63 @@ t.test('names are the same in any case, and so is the name in the token', async 
 t.test('a hundred scopes are answered', async (t) => {
   const many = Array.from({ length: 100 }, (_, at) => `repository:team/a${at}:pull`)
   t.equal((await accessOf(`scope=${many.join('+')}`))?.length, 100)
+})
+
+t.test('of more than a hundred scopes the first hundred are answered', async (t) => {
+  const many = Array.from({ length: 120 }, (_, at) => `repository:team/a${at}:pull`)
+  const granted = await accessOf(`scope=${many.join('+')}`)
+  t.strictSame(
+    granted?.map(({ name }) => name),
+    many.slice(0, 100).map((scope) => scope.split(':')[1]),
+  )
+})
+
+t.test('what does not fit into a token of 12 KiB is not granted, and POST says so', async (t) => {
+  for (const [count, length] of [
+    [100, 58],
+    [100, 255],
+    [3, 255],
+  ] as const) {
+    const names = Array.from({ length: count }, (_, at) => `team/${String(at).padStart(length - 5, 'x')}`)
+    const asked = names.map((name) => `repository:${name}:pull,push,delete`)
+    const form = { ...password, scope: asked.join(' ') }
+    const { token, scope: told } = (await ask({ method: 'POST', url: '/auth/v2/token', form })).json()
+    const granted = claimsOf(token).access ?? []
+    t.ok(token.length <= 12 * 1024, `${count} names of ${length}: ${token.length} characters`)
+    t.strictSame(
+      granted.map(({ name }) => name),
+      names.slice(0, granted.length),
+      'the first of them',
+    )
+    t.equal(told, asked.slice(0, granted.length).join(' '))
+    const entry = Buffer.byteLength(JSON.stringify(granted[0])) * (4 / 3)
+    if (granted.length < count) t.ok(token.length + entry + 10 > 12 * 1024, 'and not one more fits')
+    else t.ok(token.length < 12 * 1024)
+  }
+})
+
+t.test('the longest username still leaves room for a scope', async (t) => {
+  const username = 'u'.repeat(255)
+  await users.create({ ...planUser(username, { namespaces: ['team'] }), password: 'a-good-password' })
+  const name = `team/${'n'.repeat(250)}`
+  const url = `/auth/v2/token?scope=repository:${name}:pull`
+  const { token } = (await ask({ url, as: username, password: 'a-good-password' })).json()
+  t.match(claimsOf(token), { sub: username, access: [{ name }] })
+})
+
+t.test('scopes that mean nothing here are not granted and refuse nothing', async (t) => {
+  const asked = [
+    'repository:team/x:',
+    'repository:team/y:metadata_read',
+    'repository:team/z:scanner-pull,pull',
+    'sprocket:team/app:pull',
+    'oops',
+    scope,
+  ]
+  t.strictSame(await accessOf(`scope=${asked.join('+')}`), [
+    { type: 'repository', name: 'team/z', actions: ['pull'] },
+    ...access,
+  ])
+  t.strictSame(await accessOf('scope=oops'), [], 'never an identity token')
+  t.strictSame(await accessOf(`service=&scope=${scope}`), access, 'an empty service counts as left out')
 })

@@ -92,3 +92,31 @@ t.test('each is shown as the API shows a user', async (t) => {
   await users.create(planUser('zoe', { namespaces: ['team'], enabled: false }))
   t.match((await list('?offset=60')).json(), [{ username: 'zoe', namespaces: ['team'], enabled: false }])
 })
+
+t.test('the list can be of names that hold a text, and of users with a namespace', async (t) => {
+  await users.create(planUser('a_b.c%d', { namespaces: ['lab/x', 'lab'] }))
+  await users.create(planUser('axb', { namespaces: ['lab/x'] }))
+  const standing = { dn: 'CN=dora', state: 'active', role: null, namespaces: ['lab'] } as const
+  await users.create(planUser('dora', { directory: true, password: null, standing }))
+  for (const [query, expected] of [
+    ['?search=a_b', ['a_b.c%d']],
+    ['?search=A_B', ['a_b.c%d']],
+    [`?search=${encodeURIComponent('c%d')}`, ['a_b.c%d']],
+    [`?search=${encodeURIComponent('\\')}`, []],
+    ["?search=' or 1=1 --", []],
+    ['?search=u5', ['u50', 'u51', 'u52', 'u53', 'u54', 'u55', 'u56']],
+    ['?namespace=lab', ['a_b.c%d', 'dora']],
+    ['?namespace=lab/x', ['a_b.c%d', 'axb']],
+    ['?namespace=la', []],
+    ['?namespace=lab/x&search=b.c', ['a_b.c%d']],
+  ] as const) {
+    const response = await list(query)
+    t.strictSame(namesOf(response.json()), expected, query)
+    t.equal(String(response.headers['x-total-count']), String(expected.length))
+  }
+  const page = await list('?search=u5&limit=3')
+  t.equal(page.headers['link'], '</users?offset=3&limit=3&search=u5>; rel="next"')
+  t.equal(String(page.headers['x-total-count']), '7')
+  t.match((await list('?namespace=Lab')).json(), { status: 400, field: 'namespace' })
+  t.match((await list('?search=a%00')).json(), { status: 400, field: 'search' })
+})

@@ -1,5 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import type { Reference } from '@registry-manager/oci'
+import { isNested } from '@registry-manager/oci'
 import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { RepositoryScope, Visibility } from '../domain/visibility.ts'
@@ -21,7 +22,7 @@ export interface PageOptions {
   readonly after: string
   /** Only names that hold this text. */
   readonly search?: string
-  /** Only names below this namespace. */
+  /** Only names that this namespace covers. */
   readonly namespace?: string
 }
 
@@ -90,7 +91,7 @@ export function createIndexQueries(db: Database) {
         [
           sql`deleting_since is null`,
           ...(like ? [sql`name like ${like}`] : []),
-          ...(namespace === undefined ? [] : [sql`name > ${`${namespace}/`} and name < ${`${namespace}0`}`]),
+          ...(namespace === undefined ? [] : [coveredBy(namespace)]),
         ],
         sql` and `,
       )
@@ -102,11 +103,13 @@ export function createIndexQueries(db: Database) {
       }
       if (visibility.kind === 'patterns') return listByPatterns(db, visibility.patterns, page, filter)
       // Each namespace is a range of the index on names ('0' comes after '/'). The ranges follow each other, so
-      // that the order is by range and then by name, and no range behind the end of the page is read.
+      // that the order is by range and then by name, and no range behind the end of the page is read. A namespace of
+      // several components covers the repository of its own name as well, which lies outside of its range.
+      const namespaces = outermost(visibility.namespaces)
       const { rows } = await sql<RepositoryRow>`
         select id, name, scope from (
           (
-            select found.* from unnest(${sql.val(outermost(visibility.namespaces))}::text[])
+            select found.* from unnest(${sql.val(namespaces)}::text[])
               with ordinality as own (namespace, position)
             cross join lateral (
               select id, name, scope from repositories
@@ -115,6 +118,12 @@ export function createIndexQueries(db: Database) {
               order by name limit ${limit}
             ) found
             order by own.position, found.name limit ${limit}
+          )
+          union
+          (
+            select id, name, scope from repositories
+            where name = any(${sql.val(namespaces.filter(isNested))}::text[]) and name > ${after} and ${filter}
+            order by name limit ${limit}
           )
           union
           (
@@ -212,4 +221,10 @@ export function createIndexQueries(db: Database) {
       return row?.size
     },
   }
+}
+
+/** Source: `namespaceCovers`, in SQL that an index on names serves ('0' comes after '/'). */
+function coveredBy(namespace: string) {
+  const below = sql`(name > ${`${namespace}/`} and name < ${`${namespace}0`})`
+  return isNested(namespace) ? sql`(name = ${namespace} or ${below})` : below
 }

@@ -67,7 +67,11 @@ export interface Requester {
   readonly access: readonly Access[] | null
 }
 
-export type Verdict = 'allowed' | 'forbidden' | 'not-visible'
+/**
+ * `forbidden`: the account sees the repository and may not do that. `insufficient`: the account may, but the token carries
+ * less.
+ */
+export type Verdict = 'allowed' | 'forbidden' | 'insufficient' | 'not-visible'
 
 /** Whether a requester may do something to a repository; `scope` is undefined where there is none of that name. */
 export function judge(
@@ -80,11 +84,11 @@ export function judge(
   const own = account.namespaces.some((namespace) => namespaceCovers(namespace, repository))
   const manages = account.role !== 'user'
   const sees = scope !== undefined && (manages || own || scope === 'global')
-  if (!sees || !carries(access, repository, 'pull', 'delete')) return 'not-visible'
-  if (action === 'get') return carries(access, repository, 'pull') ? 'allowed' : 'forbidden'
+  if (!sees || !shows({ account, access }, repository)) return 'not-visible'
+  if (action === 'get') return carries(access, repository, 'pull') ? 'allowed' : 'insufficient'
   if (!manages && !own) return 'forbidden'
-  if (action === 'delete') return carries(access, repository, 'delete') ? 'allowed' : 'forbidden'
-  return access === null ? 'allowed' : 'forbidden'
+  if (action === 'delete') return carries(access, repository, 'delete') ? 'allowed' : 'insufficient'
+  return access === null ? 'allowed' : 'insufficient'
 }
 
 /** A registry token sees what it may pull; it changes images through the registry API alone. */
@@ -95,8 +99,14 @@ function judgeToken(
   scope: RepositoryScope | undefined,
 ): Verdict {
   const sees = scope !== undefined && permittedByScopes(account.scopes, repository).includes('pull')
-  if (!sees || !carries(access, repository, 'pull', 'delete')) return 'not-visible'
-  return action === 'get' && carries(access, repository, 'pull') ? 'allowed' : 'forbidden'
+  if (!sees || !shows({ account, access }, repository)) return 'not-visible'
+  if (action !== 'get') return 'forbidden'
+  return carries(access, repository, 'pull') ? 'allowed' : 'insufficient'
+}
+
+/** Whether what a requester shows lets them know of a repository that the account sees: the list would show it, too. */
+function shows(requester: Requester, repository: string): boolean {
+  return carries(requester.access, repository, 'pull', 'delete') || mayList(requester)
 }
 
 /** Whether a requester may list at all: a token that carries access must carry the catalog's. */

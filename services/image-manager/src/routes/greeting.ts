@@ -14,6 +14,6 @@ const ROUTES = [
 export async function greeting(app: FastifyInstance): Promise<void> {
   const text = `Welcome to the image manager of registry-manager.\n${ROUTES.join('\n')}\n`
   for (const path of ['/', '/image-manager/api/v1']) {
-    app.get(path, async (_request, reply) => reply.type('text/plain').send(text))
+    app.get(path, { exposeHeadRoute: true }, async (_request, reply) => reply.type('text/plain').send(text))
   }
 }

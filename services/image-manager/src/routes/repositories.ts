@@ -1,12 +1,19 @@
 import { Readable } from 'node:stream'
 import { isRepositoryName } from '@registry-manager/oci'
-import { ProblemError, problemJson, readCredentials, setErrorFormat } from '@registry-manager/service-kit'
+import {
+  ProblemError,
+  problemJson,
+  readCredentials,
+  refuseDuplicateFields,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
 import type { WhoIsAway } from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexQueries, RepositoryRow } from '../adapters/index-queries.ts'
 import type { RemovePorts } from '../domain/remove.ts'
+import { parseScopeBody } from '../domain/scope-body.ts'
 import { deleteRepository } from '../domain/remove.ts'
-import type { Action, Requester } from '../domain/visibility.ts'
+import type { Action, RepositoryScope, Requester } from '../domain/visibility.ts'
 import { judge, managementVisibility, mayList } from '../domain/visibility.ts'
 import { listRepositories, writeRepository } from './repository-json.ts'
 import type { RequesterOptions } from './requester.ts'
@@ -50,7 +57,7 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
 
   app.put(`${BASE}/repositories/*`, async (request, reply) => {
     const repository = await permitted(request, 'set-scope')
-    await index.setScope(repository.id, scopeOf(request.body))
+    await index.setScope(repository.id, scopeOf(request.body, repository.name))
     return reply.type('text/plain').send('OK')
   })
 
@@ -99,7 +106,9 @@ export async function repositories(app: FastifyInstance, options: RepositoriesOp
       case 'not-visible':
         throw new ProblemError({ status: 404, detail: `there is no repository ${name} that you can see` })
       case 'forbidden':
-        throw forbidden(`${name} is not yours to change`)
+        throw forbidden(`this account may see ${name}, but not change it`)
+      case 'insufficient':
+        throw forbidden(whatIsMissing(action, name))
     }
   }
 }
@@ -113,23 +122,31 @@ function forbidden(detail: string): ProblemError {
   return new ProblemError({ status: 403, detail })
 }
 
-function scopeOf(body: unknown): 'global' | 'namespace' {
-  const fault = new ProblemError({
-    status: 400,
-    detail: 'the body must be {"scope":"global"} or {"scope":"namespace"}',
-    field: 'scope',
-  })
+function whatIsMissing(action: Exclude<Action, 'list'>, name: string): string {
+  if (action === 'set-scope') {
+    return 'setting a scope takes a password, or an identity token (one that was had without a scope)'
+  }
+  const needed = `repository:${name}:${action === 'get' ? 'pull' : 'delete'}`
+  return `this token does not carry ${needed}: ask for a token with that scope, or use an identity token`
+}
+
+function scopeOf(body: unknown, name: string): RepositoryScope {
+  const parsed = parseScopeBody(jsonOf(body), name)
+  if ('scope' in parsed) return parsed.scope
+  throw new ProblemError({ status: 400, ...parsed })
+}
+
+/** Undefined for what is no JSON; throws 400 where a field is given twice. */
+function jsonOf(body: unknown): unknown {
+  const text = String(body)
   let value: unknown
   try {
-    value = JSON.parse(String(body))
+    value = JSON.parse(text)
   } catch {
-    throw fault
+    return undefined
   }
-  if (typeof value !== 'object' || value === null || Object.keys(value).some((key) => key !== 'scope'))
-    throw fault
-  const { scope } = value as { scope?: unknown }
-  if (scope === 'global' || scope === 'namespace') return scope
-  throw fault
+  refuseDuplicateFields(text)
+  return value
 }
 
 interface ListPage {

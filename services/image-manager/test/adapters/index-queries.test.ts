@@ -40,7 +40,7 @@ void onBothDatabases(t, async (t, db) => {
     }
   })
 
-  await t.test('a namespace is whole components, and never the name itself', async (t) => {
+  await t.test('a namespace is whole components, and its own name where it has several', async (t) => {
     await fill(db, [
       'team',
       'team/a',
@@ -53,11 +53,15 @@ void onBothDatabases(t, async (t, db) => {
       'tea/m',
     ])
     t.same(await list(seenBy('team')), ['team/a', 'team/a/b'])
-    t.same(await list(seenBy('team/a')), ['team/a/b'])
+    t.same(await list(seenBy('team/a')), ['team/a', 'team/a/b'])
+    t.same(await list(seenBy('team/a/b', 'tea/m')), ['tea/m', 'team/a/b'])
+    t.same(await list(seenBy('team/a'), { limit: 1 }), ['team/a'])
+    t.same(await list(seenBy('team/a'), { limit: 1, after: 'team/a' }), ['team/a/b'])
     t.same(await list(seenBy()), [])
     t.same(await list(ALL, { namespace: 'team' }), ['team/a', 'team/a/b'])
     t.same(await list(seenBy('tea'), { namespace: 'team' }), [], 'a filter shows nothing more')
-    t.same(await list(seenBy('team', 'tea'), { namespace: 'team/a' }), ['team/a/b'])
+    t.same(await list(seenBy('team', 'tea'), { namespace: 'team/a' }), ['team/a', 'team/a/b'])
+    t.same(await list(seenBy('team/a/b'), { namespace: 'team/a' }), ['team/a/b'], 'nor of what it covers')
   })
 
   await t.test('global ones are seen by everybody, once', async (t) => {
@@ -116,7 +120,10 @@ void onBothDatabases(t, async (t, db) => {
     ]
     for (const namespaces of sets) {
       const sees = (name: string) =>
-        isGlobal(name) || namespaces.some((namespace) => name.startsWith(`${namespace}/`))
+        isGlobal(name) ||
+        namespaces.some(
+          (namespace) => name.startsWith(`${namespace}/`) || (namespace.includes('/') && name === namespace),
+        )
       const expected = byteOrder(names.filter(sees))
       for (const after of ['', 'a', 'a-b/b', 'a/b', 'a/b/ab', 'ab/zzz', 'z']) {
         for (const limit of [1, 5, 100]) {

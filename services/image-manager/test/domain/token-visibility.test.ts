@@ -44,7 +44,9 @@ t.test('with a scoped token: within that, too', async (t) => {
   const cases = [
     [[repositoryAccess('team/app', 'pull')], 'team/app', 'allowed'],
     [[repositoryAccess('team/app', 'push')], 'team/app', 'allowed'],
-    [[repositoryAccess('team/app', 'delete')], 'team/app', 'forbidden'],
+    [[repositoryAccess('team/app', 'delete')], 'team/app', 'insufficient'],
+    [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'team/app', 'insufficient'],
+    [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'lab/app', 'not-visible'],
     [[repositoryAccess('team/app', 'pull')], 'team/other', 'not-visible'],
     [[repositoryAccess('lab/app', 'pull')], 'lab/app', 'not-visible'],
     [[], 'team/app', 'not-visible'],

@@ -13,9 +13,14 @@ import {
 /*
  * The rights of design.md, "Who may do what", as a table: what may be done by whom, with what in hand,
  * to which repository. A letter an action, in the order of ACTIONS:
- * y allowed, n forbidden (403), - not visible (404).
+ * y allowed, n forbidden (403), i insufficient (403: the token carries less than the account may), - not visible (404).
  */
-const LETTERS: Readonly<Record<string, Verdict>> = { y: 'allowed', n: 'forbidden', '-': 'not-visible' }
+const LETTERS: Readonly<Record<string, Verdict>> = {
+  y: 'allowed',
+  n: 'forbidden',
+  i: 'insufficient',
+  '-': 'not-visible',
+}
 const ACTIONS = ['get', 'set-scope', 'delete'] as const
 
 type Role = Account['role']
@@ -28,24 +33,25 @@ const TABLE: Readonly<Record<string, Readonly<Record<'user' | 'manager', Readonl
       manager: { own: 'yyy', 'global foreign': 'yyy', foreign: 'yyy', absent: '---' },
     },
     pull: {
-      user: { own: 'ynn', 'global foreign': 'ynn', foreign: '---', absent: '---' },
-      manager: { own: 'ynn', 'global foreign': 'ynn', foreign: 'ynn', absent: '---' },
+      user: { own: 'yii', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yii', 'global foreign': 'yii', foreign: 'yii', absent: '---' },
     },
     'push, which includes pull': {
-      user: { own: 'ynn', 'global foreign': 'ynn', foreign: '---', absent: '---' },
-      manager: { own: 'ynn', 'global foreign': 'ynn', foreign: 'ynn', absent: '---' },
+      user: { own: 'yii', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yii', 'global foreign': 'yii', foreign: 'yii', absent: '---' },
     },
     delete: {
-      user: { own: 'nny', 'global foreign': 'nnn', foreign: '---', absent: '---' },
-      manager: { own: 'nny', 'global foreign': 'nny', foreign: 'nny', absent: '---' },
+      user: { own: 'iiy', 'global foreign': 'inn', foreign: '---', absent: '---' },
+      manager: { own: 'iiy', 'global foreign': 'iiy', foreign: 'iiy', absent: '---' },
     },
     'everything of the repository': {
-      user: { own: 'yny', 'global foreign': 'ynn', foreign: '---', absent: '---' },
-      manager: { own: 'yny', 'global foreign': 'yny', foreign: 'yny', absent: '---' },
+      user: { own: 'yiy', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yiy', 'global foreign': 'yiy', foreign: 'yiy', absent: '---' },
     },
+    // It lists them, so it may know of them.
     catalog: {
-      user: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
-      manager: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
+      user: { own: 'iii', 'global foreign': 'inn', foreign: '---', absent: '---' },
+      manager: { own: 'iii', 'global foreign': 'iii', foreign: 'iii', absent: '---' },
     },
     nothing: {
       user: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
@@ -125,6 +131,15 @@ t.test('a repository without a slash is nobody’s own, whatever their namespace
   }
   t.equal(judge(user, 'get', 'alpine', 'global'), 'allowed')
   t.equal(judge(user, 'delete', 'alpine', 'global'), 'forbidden')
+})
+
+t.test('a namespace of several components covers the repository of its own name', async (t) => {
+  const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null }
+  for (const action of ACTIONS) {
+    t.equal(judge(user, action, 'team1/app', 'namespace'), 'allowed', `${action} of the repository itself`)
+    t.equal(judge(user, action, 'team1/app/x', 'namespace'), 'allowed', `${action} of one below it`)
+    t.equal(judge(user, action, 'team1/app2', 'namespace'), 'not-visible', `${action} of another one`)
+  }
 })
 
 t.test(

@@ -53,5 +53,8 @@ t.test('the endpoints are told to anyone', async (t) => {
     t.match(headers['content-type'], /^text\/plain/)
     for (const line of ['GET /', `GET ${BASE}/auth/token`, `DELETE ${BASE}/repositories/{repo:.*}`])
       t.ok(body.split('\n').includes(line), line)
+    const head = await askFor(url, { method: 'HEAD' })
+    t.same([head.statusCode, head.body], [200, ''], `HEAD ${url}`)
+    t.equal(head.headers['content-length'], headers['content-length'])
   }
 })

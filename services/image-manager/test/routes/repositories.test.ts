@@ -102,17 +102,7 @@ t.test('PUT takes a scope in any content type, and answers OK', async (t) => {
   }
 })
 
-for (const payload of [
-  '',
-  '{',
-  'null',
-  '[]',
-  '"global"',
-  '{}',
-  '{"scope":"all"}',
-  '{"scope":["global"]}',
-  '{"scope":"global","x":1}',
-]) {
+for (const payload of ['', '{', 'null', '[]', '"global"', '{}', '{"scope":"all"}', '{"scope":["global"]}']) {
   t.test(`PUT refuses ${payload || 'an empty body'} and says why`, async (t) => {
     await fill({ 'team/app': 'namespace' })
     const answer = await ask('/team/app', { as: 'alice', method: 'PUT', payload })
@@ -121,6 +111,79 @@ for (const payload of [
     t.equal((await ask('/team/app', { as: 'alice' })).json().scope, 'namespace')
   })
 }
+
+const AGREEING = [
+  ['/team/app', { namespace: 'team', repo: 'app' }],
+  ['/team/app', { namespace: 'team' }],
+  ['/team/app', { repo: 'app' }],
+  ['/team/app', { repo: 'team/app' }],
+  ['/team/a/b', { namespace: 'team', repo: 'a/b' }],
+  ['/team/a/b', { namespace: 'team/a', repo: 'b' }],
+  ['/alpine', { repo: 'alpine' }],
+] as const
+const DISAGREEING = [
+  ['/team/app', 'namespace', { namespace: 'other', repo: 'app' }],
+  ['/team/app', 'namespace', { namespace: 'tea' }],
+  ['/team/app', 'namespace', { namespace: 'team/app' }],
+  ['/team/app', 'namespace', { namespace: '' }],
+  ['/team/app', 'namespace', { namespace: ['team'], repo: 'app' }],
+  ['/team/app', 'repo', { namespace: 'team', repo: 'other' }],
+  ['/team/app', 'repo', { namespace: 'team', repo: 'team/app' }],
+  ['/team/app', 'repo', { repo: 'pp' }],
+  ['/team/app', 'repo', { repo: '' }],
+  ['/team/app', 'repo', { repo: null }],
+  ['/team/a/b', 'repo', { namespace: 'team', repo: 'b' }],
+  ['/alpine', 'namespace', { namespace: 'alpine', repo: 'alpine' }],
+  ['/team/app', 'x', { x: 1 }],
+] as const
+
+t.test('PUT refuses a body with a field twice, and names it', async (t) => {
+  await fill({ 'team/app': 'namespace' })
+  const payload = '{"scope":"namespace","scope":"global"}'
+  const answer = await ask('/team/app', { as: 'alice', method: 'PUT', payload })
+  t.match(answer.json(), { status: 400, field: 'scope', detail: '"scope" is given twice' })
+  t.equal((await ask('/team/app', { as: 'alice' })).json().scope, 'namespace')
+})
+
+t.test('PUT takes namespace and repo in the body where they agree with the path', async (t) => {
+  for (const [path, fields] of AGREEING) {
+    await fill({ [path.slice(1)]: 'namespace' })
+    const payload = JSON.stringify({ scope: 'global', ...fields })
+    const answer = await ask(path, { as: 'root', method: 'PUT', payload })
+    t.same([answer.statusCode, answer.body], [200, 'OK'], `${path} ${payload}`)
+    t.equal((await ask(path, { as: 'root' })).json().scope, 'global')
+  }
+})
+
+t.test('PUT refuses namespace and repo that disagree with the path, and names the field', async (t) => {
+  for (const [path, field, fields] of DISAGREEING) {
+    await fill({ [path.slice(1)]: 'namespace' })
+    const payload = JSON.stringify({ scope: 'global', ...fields })
+    const answer = await ask(path, { as: 'root', method: 'PUT', payload })
+    t.match(answer.json(), { status: 400, field, detail: field }, `${path} ${payload}`)
+    t.equal((await ask(path, { as: 'root' })).json().scope, 'namespace')
+  }
+})
+
+t.test(
+  "a catalog token's list and its single requests agree: what it lists is 403, and says why",
+  async (t) => {
+    await fill({ 'team/app': 'namespace', 'other/app': 'namespace' })
+    const bearer = token('alice', [{ type: 'registry', name: 'catalog', actions: ['*'] }])
+    t.match((await ask('', { bearer })).json().repositories, [{ name: 'team/app' }])
+    t.match((await ask('/team/app', { bearer })).json(), { status: 403, detail: 'repository:team/app:pull' })
+    t.match((await ask('/team/app', { bearer, method: 'DELETE' })).json(), {
+      status: 403,
+      detail: 'repository:team/app:delete',
+    })
+    const payload = SCOPE
+    t.match((await ask('/team/app', { bearer, method: 'PUT', payload })).json(), {
+      status: 403,
+      detail: 'identity token',
+    })
+    t.equal((await ask('/other/app', { bearer })).statusCode, 404, 'what it does not list stays hidden')
+  },
+)
 
 for (const name of [
   'Team/app',

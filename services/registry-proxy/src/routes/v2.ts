@@ -1,6 +1,12 @@
 import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import { parseRegistryRequest, repositoryAccess } from '@registry-manager/oci'
-import { ServiceCallError, labelRoute, readCredentials, setErrorFormat } from '@registry-manager/service-kit'
+import {
+  ServiceCallError,
+  labelRoute,
+  readCredentials,
+  refuseForeignChanges,
+  setErrorFormat,
+} from '@registry-manager/service-kit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { FindUploaded } from '../adapters/upload-status.ts'
 import { announcedBlob } from '../domain/announced-blob.ts'
@@ -18,6 +24,8 @@ import { REGISTRY_HEADERS, refuse, registryProblem } from './refuse.ts'
 import { DECIDE_ONLY, tellDecision } from './tell-decision.ts'
 
 export interface V2Options extends CarryOptions, JudgeOptions {
+  /** PUBLIC_URL's origin. */
+  readonly publicOrigin: string
   readonly findUploaded: FindUploaded
 }
 
@@ -29,6 +37,11 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
   setErrorFormat(app, registryProblem, (error) =>
     error instanceof ServiceCallError ? error.part : undefined,
   )
+  // A body may be coming: a refusal like any other. Browsers attach cached Basic credentials here as well.
+  refuseForeignChanges(app, options.publicOrigin, (request, reply, message) => {
+    reply.header('docker-distribution-api-version', 'registry/2.0')
+    return refuse(request, reply, { code: 'DENIED', message })
+  })
   await readCredentials(app)
   app.addHook('onRequest', async (request, reply) => {
     try {

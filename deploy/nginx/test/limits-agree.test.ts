@@ -1,0 +1,60 @@
+import type { RequestListener } from 'node:http'
+import t from 'tap'
+import { HTTP_LIMITS } from '../../../packages/service-kit/src/server.ts'
+import { MAX_TOKEN_LENGTH } from '../../../services/auth-service/src/domain/token-length.ts'
+import { ask, askHttp2 } from './fixtures/ask.ts'
+import { TEMPLATE, startIngress } from './fixtures/ingress.ts'
+
+const KIB = 1024
+const [, buffers = '', bufferKib = ''] = /^ *large_client_header_buffers (\d+) (\d+)k;$/m.exec(TEMPLATE) ?? []
+const HEADER_NAME = 'Authorization: Bearer \r\n'
+const token = 't'.repeat(MAX_TOKEN_LENGTH)
+const digest = `sha256:${'a'.repeat(64)}`
+
+t.test('the longest token fits into one header buffer of nginx, with room for other headers', async (t) => {
+  t.ok(HEADER_NAME.length + MAX_TOKEN_LENGTH <= Number(bufferKib) * KIB)
+  t.ok(Number(buffers) >= 2, 'a buffer is left for the request line and the other headers')
+})
+
+t.test('the services take every head that nginx lets through', async (t) => {
+  t.ok(HTTP_LIMITS.maxHeaderSize > Number(buffers) * Number(bufferKib) * KIB)
+})
+
+t.test(
+  "nginx takes every body that the token endpoint takes, and so the endpoint's own words are seen",
+  async (t) => {
+    const [, kib = ''] = /auth\)\/token\/\?\$ \{\s*client_max_body_size (\d+)k;/.exec(TEMPLATE) ?? []
+    t.ok(Number(kib) > 64, 'the endpoint takes 64 KiB')
+  },
+)
+
+t.test(
+  'a request with the longest token reaches the service and the registry, over HTTP/1.1 and HTTP/2',
+  async (t) => {
+    const decide: RequestListener = (request, response) => {
+      if (request.headers['x-decide-only'] === undefined) return response.end('{}')
+      response.setHeader('x-decided-uri', `/v2/team/app/blobs/${digest}`)
+      response.setHeader('x-decided-authorization', request.headers.authorization ?? '')
+      response.end()
+    }
+    const ingress = await startIngress(t, { decides: true, services: { 'registry-proxy': [decide] } })
+    const headers = {
+      authorization: `Bearer ${token}`,
+      'user-agent':
+        'docker/28.0.0 go/go1.26 git-commit/abcdef kernel/6.1 os/linux arch/amd64 UpstreamClient(Docker-Client/28)',
+      accept: 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*',
+      'x-request-id': 'r'.repeat(512),
+    }
+    for (const way of [ask, askHttp2]) {
+      const user = await way(ingress, { path: '/user', headers })
+      t.equal(user.status, 200, 'a service')
+      t.match(user.json, { headers: { authorization: headers.authorization } })
+      const blob = await way(ingress, { path: `/v2/team/app/blobs/${digest}`, headers })
+      t.match(
+        blob.json,
+        { service: 'registry', headers: { authorization: headers.authorization } },
+        'the registry',
+      )
+    }
+  },
+)

@@ -1,0 +1,12 @@
+/** The command `registry-manager reset-password NAME` of the image, for the database at DATABASE_URL. */
+import { connectPostgres, databaseUrlFrom } from '@registry-manager/database'
+import { runResetPassword } from './reset-password-command.ts'
+
+const open = async () => {
+  const url = databaseUrlFrom(process.env)
+  if ('problem' in url) throw new Error(url.problem)
+  const db = connectPostgres(url.databaseUrl)
+  return { db, close: () => db.destroy() }
+}
+
+await runResetPassword({ name: 'registry-manager reset-password', args: process.argv.slice(2), open })

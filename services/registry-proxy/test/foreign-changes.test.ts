@@ -1,0 +1,54 @@
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import { ask } from './fixtures/ask.ts'
+import { basic, startProxy } from './fixtures/proxy.ts'
+
+const proxy = await startProxy(t)
+const bearer = proxy.bearer([repositoryAccess('team/app', 'pull', 'push', 'delete')])
+const DIGEST = `sha256:${'a'.repeat(64)}`
+
+const WRITES = [
+  ['POST', '/v2/team/app/blobs/uploads/'],
+  ['PUT', '/v2/team/app/manifests/latest'],
+  ['PATCH', '/v2/team/app/blobs/uploads/an-id?_state=x'],
+  ['DELETE', `/v2/team/app/manifests/${DIGEST}`],
+  ['DELETE', `/v2/team/app/blobs/${DIGEST}`],
+] as const
+const FOREIGN: readonly Record<string, string>[] = [
+  { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+  { origin: 'null' },
+  { 'sec-fetch-site': 'same-site' },
+]
+
+t.test('a write that a page of another origin sends is refused, and reaches nothing behind', async (t) => {
+  const asked = proxy.auth.callsOf('/internal/token-exchanges')
+  for (const [method, path] of WRITES) {
+    for (const headers of FOREIGN) {
+      for (const authorization of [basic('alice', 'secret'), bearer]) {
+        const answer = await ask(proxy.port, path, { method, authorization, headers })
+        t.equal(answer.status, 403, `${method} ${path}`)
+        t.equal(answer.code, 'DENIED')
+        t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
+      }
+    }
+  }
+  t.equal(proxy.upstream.requests.length, 0)
+  t.equal(proxy.auth.callsOf('/internal/token-exchanges'), asked, 'no password was judged')
+})
+
+t.test('a large body of a page of another origin is answered before it has come whole', async (t) => {
+  const answer = await ask(proxy.port, '/v2/team/app/manifests/latest', {
+    method: 'PUT',
+    authorization: bearer,
+    headers: { ...FOREIGN[0] },
+    body: Buffer.alloc(2 * 1024 * 1024),
+  })
+  t.equal(answer.status, 403)
+  t.equal(answer.headers.connection, 'close')
+})
+
+t.test('a write of our own origin reaches the registry', async (t) => {
+  const headers = { origin: 'https://registry.test', 'sec-fetch-site': 'same-origin' }
+  await ask(proxy.port, '/v2/team/app/blobs/uploads/', { method: 'POST', authorization: bearer, headers })
+  t.equal(proxy.upstream.requests.length, 1)
+})
