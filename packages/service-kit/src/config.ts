@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { explainError } from './explain-error.ts'
 import type { Static, TObject } from 'typebox'
 import { Value } from 'typebox/value'
 
@@ -59,7 +60,7 @@ function readSecretFile(name: string, file: string, problems: string[]): string 
     if (value === '') problems.push(`${name}_FILE names an empty file: ${file}`)
     return value
   } catch (error) {
-    problems.push(`${name}_FILE cannot be read: ${(error as Error).message}`)
+    problems.push(`${name}_FILE cannot be read: ${explainError(error)}`)
     return undefined
   }
 }

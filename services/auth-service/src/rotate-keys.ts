@@ -2,6 +2,7 @@
  * The command that moves the signing keys in SIGNING_KEYS_DIR on by one; with `--all` it puts new ones in the place of
  * all, for when one was stolen. Nothing needs a restart.
  */
+import { explainError } from '@registry-manager/service-kit'
 import { replaceSigningKeys, rotateSigningKeys } from './adapters/signing-key-files.ts'
 
 const folder = process.env['SIGNING_KEYS_DIR'] ?? 'data/signing-keys'
@@ -19,6 +20,6 @@ try {
     process.stdout.write(`the signing keys in ${folder} moved on by one\n`)
   }
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}: is SIGNING_KEYS_DIR the folder of the signing keys?\n`)
+  process.stderr.write(`${explainError(error)}: is SIGNING_KEYS_DIR the folder of the signing keys?\n`)
   process.exit(1)
 }
