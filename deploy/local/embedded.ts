@@ -2,15 +2,12 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import {
-  createAuthService,
-  createSigningKeys,
-  loadSigningKeys,
-} from '@registry-manager/auth-service/embedding'
+import { createAuthService, loadSigningKeys } from '@registry-manager/auth-service/embedding'
 import type { Database } from '@registry-manager/database'
 import { MIGRATING, connectPostgres, migrateToLatest, runBackupCommand } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
+import { explainError } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
 import { banner } from './banner.ts'
 import {
@@ -31,6 +28,7 @@ import { keepRotating, watchStorage } from './logs.ts'
 import { makeFolder, replaceOwnFile } from './own-files.ts'
 import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
+import { prepareSigningKeys } from './signing-keys.ts'
 
 /** How long requests under way may go on once it is told to stop. */
 const GRACE_MS = 1000
@@ -49,8 +47,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const serviceCredential = config.serviceCredential ?? secrets.serviceCredential
 
   const keysFolder = config.signingKeysDir ?? join(dataDir, 'signing-keys')
-  makeFolder(keysFolder)
-  if (await createSigningKeys(keysFolder)) say('made the signing keys')
+  if (await prepareSigningKeys(keysFolder)) say('made the signing keys')
   const keys = await loadSigningKeys(keysFolder)
 
   say('opening the database')
@@ -153,7 +150,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
 async function openDatabase({ dataDir, databaseUrl }: ReturnType<typeof readConfig>): Promise<Database> {
   const db =
     databaseUrl === undefined
-      ? await openPglite(join(dataDir, 'database'))
+      ? await openOwnDatabase(join(dataDir, 'database'))
       : connectPostgres(databaseUrl, MIGRATING)
   try {
     await migrateToLatest(db)
@@ -164,6 +161,14 @@ async function openDatabase({ dataDir, databaseUrl }: ReturnType<typeof readConf
   if (databaseUrl === undefined) return db
   await db.destroy()
   return connectPostgres(databaseUrl)
+}
+
+async function openOwnDatabase(folder: string): Promise<Database> {
+  try {
+    return await openPglite(folder)
+  } catch (error) {
+    throw new Error(`the database in ${folder} cannot be opened: ${explainError(error)}`, { cause: error })
+  }
 }
 
 launch(start)

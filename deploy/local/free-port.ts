@@ -31,11 +31,18 @@ export async function ensureFree(host: string, port: number, setting?: string): 
   try {
     await once(server, 'listening')
   } catch (error) {
-    const isTaken = setting !== undefined && (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-    if (!isTaken) throw error
-    throw new Error(`port ${port} on ${host} is in use: free it, or set ${setting} to another port`, {
-      cause: error,
-    })
+    const { code } = error as NodeJS.ErrnoException
+    if (setting !== undefined && code === 'EADDRINUSE') {
+      throw new Error(`port ${port} on ${host} is in use: free it, or set ${setting} to another port`, {
+        cause: error,
+      })
+    }
+    if (setting !== undefined && (code === 'ENOTFOUND' || code === 'EAI_AGAIN')) {
+      throw new Error(`HOST is ${host}, which cannot be resolved: set it to an address of this machine`, {
+        cause: error,
+      })
+    }
+    throw error
   }
   server.close()
   await once(server, 'close')

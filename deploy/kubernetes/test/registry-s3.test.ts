@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import t from 'tap'
+import { parse } from 'yaml'
 import { createSigningKeys } from '../../../services/auth-service/src/adapters/signing-key-files.ts'
 import { loadSigningKeys } from '../../../services/auth-service/src/adapters/signing-keys.ts'
 import { environmentInKubernetes } from '../../settings/test/fixtures/kubernetes-env.ts'
@@ -65,7 +66,8 @@ async function deletion(
   })
   t.teardown(() => child.stop())
   const now = Math.floor(Date.now() / 1000)
-  const { REGISTRY_AUTH_TOKEN_ISSUER: iss = '', REGISTRY_AUTH_TOKEN_SERVICE: aud = '' } = env
+  // The registry reads its environment as YAML.
+  const [iss, aud] = ['ISSUER', 'SERVICE'].map((name) => parse(env[`REGISTRY_AUTH_TOKEN_${name}`] ?? ''))
   const access = [{ type: 'repository', name: 'team/app', actions: ['delete'] }]
   const claims = { iss, aud, sub: 's', exp: now + 60, nbf: now - 60, iat: now, jti: name, access }
   const headers = { authorization: `Bearer ${await keys.sign(claims as never)}` }
@@ -94,7 +96,7 @@ t.test(
   async (t) => {
     const { overlays } = await renderOverlays(t)
     const env = environmentInKubernetes(overlays.production, 'registry', (key) => `of ${key}`)
-    t.match(env, { REGISTRY_STORAGE: 's3', REGISTRY_AUTH_TOKEN_ISSUER: 'registry.example.com' })
+    t.match(env, { REGISTRY_STORAGE: 's3', REGISTRY_AUTH_TOKEN_ISSUER: '"registry.example.com"' })
     const s3 = await startEmptyS3(t)
     const ours = { ...env, REGISTRY_STORAGE_S3_REGIONENDPOINT: s3.url }
     const { REGISTRY_STORAGE_DELETE_ENABLED: _, ...withoutDeletion }: Record<string, string> = ours

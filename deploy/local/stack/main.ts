@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { createSigningKeys } from '@registry-manager/auth-service/embedding'
 import { banner } from '../banner.ts'
 import { madeSecret, takeDataFolder } from '../data-folder.ts'
 import { forgetFirstPassword } from '../first-administrator.ts'
@@ -7,8 +6,8 @@ import { ensureFree, freePort } from '../free-port.ts'
 import type { Launch, Started } from '../launch.ts'
 import { launch } from '../launch.ts'
 import { keepRotating, watchStorage } from '../logs.ts'
-import { makeFolder } from '../own-files.ts'
 import { startRegistry } from '../registry-child.ts'
+import { prepareSigningKeys } from '../signing-keys.ts'
 import { findCertificate, watchCertificate } from './certificate.ts'
 import type { StackConfig } from './config.ts'
 import { readConfig } from './config.ts'
@@ -33,8 +32,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   atEnd(takeDataFolder(dataDir))
   const parts = createParts(dataDir, { say, atEnd, endWith })
   atEnd(keepRotating(parts.logs, say))
-  makeFolder(signingKeysDir)
-  if (await createSigningKeys(signingKeysDir)) say('made the signing keys')
+  if (await prepareSigningKeys(signingKeysDir)) say('made the signing keys')
   const tls = await findCertificate(config, say)
 
   // All addresses first, and so all settings: what is wrong with them is told before anything is started.

@@ -41,7 +41,7 @@ export function readEnvironment<Schema extends TObject>(
       continue
     }
     const [fault] = Value.Errors(property, value)
-    if (fault !== undefined) problems.push(`${name} ${fault.message}${describe(schema, name)}`)
+    if (fault !== undefined) problems.push(`${name} ${wordFault(fault, property)}${describe(schema, name)}`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze(values as Static<Schema>)
@@ -63,6 +63,16 @@ function readSecretFile(name: string, file: string, problems: string[]): string 
     problems.push(`${name}_FILE cannot be read: ${explainError(error)}`)
     return undefined
   }
+}
+
+/** A schema's fault in words: a pattern is shown only where no description says what would be right. */
+function wordFault(fault: { keyword: string; message: string }, property: { description?: string }): string {
+  if (fault.keyword === 'pattern') {
+    return property.description === undefined
+      ? `has the wrong form: it ${fault.message}`
+      : 'has the wrong form'
+  }
+  return fault.message
 }
 
 function describe(schema: TObject, name: string): string {

@@ -8,6 +8,18 @@ const CODES: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this machine',
 }
 
+/** What PGlite's file system throws has a number of WASI's and no message. Source: WASI preview 1, errno. */
+const WASI_CODES: Readonly<Record<number, string>> = {
+  2: 'EACCES',
+  19: 'EDQUOT',
+  29: 'EIO',
+  33: 'EMFILE',
+  41: 'ENFILE',
+  51: 'ENOSPC',
+  63: 'EPERM',
+  69: 'EROFS',
+}
+
 const ERRNO = /^E[A-Z0-9]+$/
 
 /**
@@ -20,7 +32,9 @@ export function explainError(error: unknown): string {
   const { message, name, code, errno, path, errors } = error as NodeJS.ErrnoException & {
     errors?: readonly unknown[]
   }
-  const word = code ?? (typeof errno === 'number' ? `errno ${errno}` : undefined)
+  const number = typeof errno === 'number' ? errno : undefined
+  const wasi = name === 'ErrnoError' && number !== undefined ? WASI_CODES[number] : undefined
+  const word = code ?? wasi ?? (number === undefined ? undefined : `errno ${number}`)
   const base = message || errors?.map(explainError).join('; ') || undefined
   const known = CODES[String(word)]
   const parts = [base ?? known ?? (name && name !== 'Error' ? name : 'failed without a reason')]

@@ -75,12 +75,5 @@ export function explainStartFailure(error: unknown): string {
   if (code === 'EADDRNOTAVAIL' && port !== undefined) {
     return `HOST is ${address}, which is no address of this machine: set HOST to one of its own, or to 0.0.0.0`
   }
-  if (
-    code === 'ENOTFOUND' &&
-    (error as NodeJS.ErrnoException).syscall === 'getaddrinfo' &&
-    port !== undefined
-  ) {
-    return `HOST is ${address}, which cannot be resolved: set HOST to an address of this machine`
-  }
   return explainError(error)
 }

@@ -10,7 +10,8 @@ t.test('an error is explained in one line that is never empty', async (t) => {
     [new Error('as it says'), 'as it says'],
     // PGlite's file system on a full disk: an errno of WebAssembly, and no message.
     [{ name: 'ErrnoError', errno: 51, code: 'ENOSPC' }, 'no space left on the disk, ENOSPC'],
-    [{ name: 'ErrnoError', errno: 51 }, 'ErrnoError, errno 51'],
+    [{ name: 'ErrnoError', errno: 51 }, 'no space left on the disk, ENOSPC'],
+    [{ name: 'ErrnoError', errno: 76 }, 'ErrnoError, errno 76'],
     [withFields('', { code: 'ECONNREFUSED' }), 'failed without a reason, ECONNREFUSED'],
     [new AggregateError([new Error('one'), new Error('two')], ''), 'one; two'],
     [
