@@ -8,7 +8,7 @@ const APT_MS = 300_000
 
 /**
  * Unpacks a Debian package, and what it needs and the machine has not, into a folder of the cache. Nothing is
- * installed, no service is touched, and no rights are needed. Answers the folder; undefined where it cannot be had.
+ * installed, no service is touched, and no rights are needed. Returns the folder; undefined where the package cannot be fetched.
  */
 export function unpackPackage(name, env, say) {
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'registry-manager')
@@ -20,7 +20,11 @@ export function unpackPackage(name, env, say) {
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
-    if (!download(name, work)) return undefined
+    const fault = downloadFault(name, work)
+    if (fault !== undefined) {
+      say(`Debian's ${name} package cannot be fetched: ${fault}`)
+      return undefined
+    }
     const unpacked = join(work, 'unpacked')
     const files = readdirSync(join(work, 'archives')).filter((file) => file.endsWith('.deb'))
     const unpack = (file) =>
@@ -29,7 +33,7 @@ export function unpackPackage(name, env, say) {
     try {
       renameSync(unpacked, folder)
     } catch (error) {
-      // Somebody else was quicker.
+      // Another process was quicker.
       if (!existsSync(folder)) throw error
     }
     return folder
@@ -54,8 +58,11 @@ export function librariesOf(folder) {
   return libraries.join(':')
 }
 
-/** Downloads with the machine's package lists, or else with lists of our own, which needs no rights. */
-function download(name, work) {
+/**
+ * Downloads with the machine's package lists, or else with lists of our own, which needs no rights. Returns why that
+ * failed, in apt's words; undefined when it did not.
+ */
+function downloadFault(name, work) {
   const archives = join(work, 'archives')
   mkdirSync(join(archives, 'partial'), { recursive: true })
   const always = [
@@ -65,16 +72,28 @@ function download(name, work) {
   ].flatMap((option) => ['-o', option])
   const fetch = (options) => {
     const install = ['install', '--yes', '--no-install-recommends', '--download-only', name]
-    return apt([...always, ...options, ...install], work)
+    return aptFault([...always, ...options, ...install], work)
   }
-  if (fetch([])) return true
+  if (fetch([]) === undefined) return undefined
   const own = [`Dir::State::Lists=${join(work, 'lists')}`, `Dir::Cache=${join(work, 'cache')}`]
   const options = own.flatMap((option) => ['-o', option])
   mkdirSync(join(work, 'lists', 'partial'), { recursive: true })
   mkdirSync(join(work, 'cache'), { recursive: true })
-  return apt([...always, ...options, 'update'], work) && fetch(options)
+  return aptFault([...always, ...options, 'update'], work) ?? fetch(options)
 }
 
-function apt(args, cwd) {
-  return spawnSync('apt-get', ['-q', ...args], { cwd, timeout: APT_MS }).status === 0
+/** Why apt-get failed: its error lines, or else its last one; undefined when it did not. */
+function aptFault(args, cwd) {
+  const env = { ...process.env, LC_ALL: 'C' }
+  const { status, error, stderr } = spawnSync('apt-get', ['-q', ...args], {
+    cwd,
+    env,
+    timeout: APT_MS,
+    encoding: 'utf8',
+  })
+  if (status === 0) return undefined
+  if (error) return error.code === 'ETIMEDOUT' ? `no end after ${APT_MS / 1000} s` : error.message
+  const lines = stderr.trim().split('\n')
+  const errors = lines.filter((line) => /^(?:E|Err)[: ]/.test(line)).slice(0, 3)
+  return (errors.length > 0 ? errors.join('; ') : lines[lines.length - 1]) || `apt-get ended with ${status}`
 }

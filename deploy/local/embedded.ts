@@ -7,8 +7,9 @@ import type { Database } from '@registry-manager/database'
 import { MIGRATING, connectPostgres, migrateToLatest, runBackupCommand } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError, findUnknownSettings } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
+import { knownSettings } from '../settings/schemas.ts'
 import { banner } from './banner.ts'
 import {
   BACKUP_CREDENTIAL,
@@ -35,6 +36,7 @@ const GRACE_MS = 1000
 
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
+  for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
   const { dataDir, publicUrl, issuer, service, realm, logLevel } = config
   // Before anything is made or fetched: a start that cannot succeed ends at once.
   await ensureFree(config.host, config.port, 'PORT')

@@ -86,6 +86,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     ])
   }
   const dataDir = resolve(values.DATA_DIR)
+  refuseForNginx({ DATA_DIR: dataDir, TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key })
   if (existsSync(join(dataDir, 'database'))) {
     throw new ConfigError([`DATA_DIR ${dataDir} holds what npm start keeps: the stack needs one of its own`])
   }
@@ -113,4 +114,14 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     postgres: { folder: values.POSTGRES_BINARIES ?? '', libraries: values.POSTGRES_LIBRARIES },
     logLevel: values.LOG_LEVEL,
   }
+}
+
+/** Refuses paths that would mean something else in nginx's configuration, which has no way to quote them everywhere. */
+function refuseForNginx(paths: Readonly<Record<string, string | undefined>>): void {
+  const bad = Object.entries(paths).filter(
+    ([, path]) => path !== undefined && !/^[\p{L}\p{N}/._@+:,=~-]+$/u.test(path),
+  )
+  if (bad.length === 0) return
+  const problem = 'may hold letters, digits and / . _ @ + : , = ~ - only, because nginx reads it'
+  throw new ConfigError(bad.map(([name]) => `${name} ${problem}`))
 }

@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { findUnknownSettings } from '@registry-manager/service-kit'
+import { knownSettings } from '../../settings/schemas.ts'
 import { banner } from '../banner.ts'
 import { madeSecret, takeDataFolder } from '../data-folder.ts'
 import { forgetFirstPassword } from '../first-administrator.ts'
@@ -23,6 +25,7 @@ const SERVICE_TRIES = 3
 
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
+  for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
   const { dataDir, ports, publicUrl, signingKeysDir, administrator } = config
   // Before anything is made: a start that cannot succeed ends at once.
   await ensureFree('0.0.0.0', ports.https, 'HTTPS_PORT')
