@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { explainError } from '@registry-manager/service-kit'
+import type { FolderMarks } from './own-files.ts'
 import {
   ensureOwnFolder,
   makeFolder,
@@ -22,20 +23,29 @@ export const BACKUP_CREDENTIAL = 'backup-credential'
 /** The file of the data folder that holds the URL of the internal port while a process serves. */
 export const INTERNAL_URL_FILE = 'internal-url'
 
-/** What `npm start` and `npm run stack` keep in their folder. One of these names tells a folder of ours. */
-const OURS = new Set([
-  'lock',
-  'secrets',
-  'signing-keys',
-  'images',
-  'database',
-  'postgres',
-  'tls',
-  'logs',
-  'run',
-  'nginx',
-  'restore.gz',
-])
+/** What `npm start` and `npm run stack` keep in their folder. */
+const OURS: FolderMarks = {
+  names: new Set([
+    'lock',
+    'secrets',
+    'signing-keys',
+    'images',
+    'database',
+    'postgres',
+    'tls',
+    'logs',
+    'run',
+    'nginx',
+    'restore.gz',
+    INTERNAL_URL_FILE,
+  ]),
+  proofs: [
+    'secrets/service-credential',
+    'secrets/upload-secret',
+    'database/PG_VERSION',
+    'postgres/PG_VERSION',
+  ],
+}
 
 /**
  * Makes the folder that holds everything, for its owner alone, and takes it for this process. Returns a function that

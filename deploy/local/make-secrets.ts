@@ -15,9 +15,12 @@ import { ensureTls } from './stack/tls.ts'
 /** The mode of files that a container reads as another user. The folder above them lets only its owner in. */
 const FOR_CONTAINERS = 0o644
 
-/** What the folder holds; any of these names tells a folder of ours. */
+/** Secrets of random characters. */
 const SECRETS = ['service-credential', 'upload-secret', 'registry-http-secret', 'admin-password']
-const OURS = new Set([...SECRETS, 'postgres-password', 'database-url', 'signing-keys', 'tls'])
+const OURS = {
+  names: new Set([...SECRETS, 'postgres-password', 'database-url', 'signing-keys', 'tls']),
+  proofs: ['service-credential', 'upload-secret', 'tls/server.crt'],
+}
 
 /** Files of a subfolder, with the mode that each gets. The keys of authorities are for no container. */
 const MODES = {

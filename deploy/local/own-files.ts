@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   fstatSync,
   linkSync,
@@ -18,15 +19,26 @@ import { basename, dirname, join } from 'node:path'
 /** What a folder may hold and still be called empty: a mounted disk's own folder, and hidden files. */
 const IGNORED = /^(?:lost\+found$|\.)/
 
+/** How a folder of ours is told from another one. */
+export interface FolderMarks {
+  /** The names that it may hold. */
+  readonly names: ReadonlySet<string>
+  /** Files of which each alone proves that it is ours, whatever else was put there. */
+  readonly proofs: readonly string[]
+}
+
 /**
  * Makes a folder that holds secrets, or takes the one that is there, for its owner alone (mode 0700). A folder that
- * holds other people's files is refused: none of its names is in `known`. Throws an Error that says what is wrong.
+ * holds something else is refused: a mistyped name must not close /var to everybody. Throws an Error that says what is
+ * wrong.
  */
-export function ensureOwnFolder(folder: string, known: ReadonlySet<string>): void {
+export function ensureOwnFolder(folder: string, { names, proofs }: FolderMarks): void {
   makeFolder(folder)
-  const names = readdirSync(folder).filter((name) => !IGNORED.test(name))
-  if (names.length > 0 && !names.some((name) => known.has(name))) {
-    throw new Error('it holds other files, and none of registry-manager: name a new or an empty folder')
+  const others = readdirSync(folder).filter((name) => !IGNORED.test(name) && !names.has(name))
+  if (others.length > 0 && !proofs.some((proof) => existsSync(join(folder, proof)))) {
+    throw new Error(
+      `it holds other files, such as ${others[0]}, and none of registry-manager: name a new or an empty folder`,
+    )
   }
   makePrivate(folder)
 }

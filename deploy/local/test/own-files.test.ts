@@ -69,9 +69,24 @@ t.test('a folder that holds other files is not taken over', async (t) => {
   const folder = t.testdir({ 'letters.txt': '', run: { 'keep.me': '' } })
   rmSync(join(folder, 'run'), { recursive: true })
   chmodSync(folder, 0o755)
-  t.throws(() => takeDataFolder(folder), { message: /it holds other files, and none of registry-manager/ })
+  t.throws(() => takeDataFolder(folder), {
+    message: /it holds other files, such as letters\.txt, and none of registry-manager/,
+  })
   t.equal(modeOf(folder), 0o755)
   t.strictSame(readdirSync(folder), ['letters.txt'])
+})
+
+t.test('a folder of the system with names that we use, too, is not taken over', async (t) => {
+  const folder = t.testdir({ run: {}, lock: {}, tls: {}, images: {}, www: {} })
+  chmodSync(folder, 0o755)
+  t.throws(() => takeDataFolder(folder), { message: /it holds other files, such as www, and none of/ })
+  t.equal(modeOf(folder), 0o755)
+})
+
+t.test('a data folder stays ours when something else is put there', async (t) => {
+  const folder = t.testdir({ secrets: { 'service-credential': 'x' }, 'postgres.before': {}, 'notes.txt': '' })
+  takeDataFolder(folder)()
+  t.equal(modeOf(folder), 0o700)
 })
 
 t.test('a mounted disk with nothing but lost+found is an empty folder', async (t) => {

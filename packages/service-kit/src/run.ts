@@ -68,11 +68,14 @@ async function untilReady(internalApp: FastifyInstance): Promise<void> {
 /** One sentence for what kept a service from starting. */
 export function explainStartFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message
-  const { code, port, address } = (error ?? {}) as NodeJS.ErrnoException & { port?: number; address?: string }
+  const { code, port, address, syscall } = (error ?? {}) as NodeJS.ErrnoException & {
+    port?: number
+    address?: string
+  }
   const where = port === undefined ? `${address}` : `port ${port} on ${address}`
   if (code === 'EADDRINUSE') return `${where} is in use: free it, or set another port`
   if (code === 'EACCES' && port !== undefined) return `port ${port} needs more rights: set a port above 1023`
-  if (code === 'EADDRNOTAVAIL' && port !== undefined) {
+  if (code === 'EADDRNOTAVAIL' && syscall === 'listen') {
     return `HOST is ${address}, which is no address of this machine: set HOST to one of its own, or to 0.0.0.0`
   }
   return explainError(error)
