@@ -22,7 +22,7 @@ import { readConfig } from './embedded-config.ts'
 import { ensureFirstAdministrator, forgetFirstPassword } from './first-administrator.ts'
 import { ensureFree, freePort } from './free-port.ts'
 import { createFront } from './front.ts'
-import { createInternalPort } from './internal-port.ts'
+import { createInternalPort, removeUnfinishedBackups } from './internal-port.ts'
 import type { Launch, Started } from './launch.ts'
 import { launch } from './launch.ts'
 import { keepRotating, watchStorage } from './logs.ts'
@@ -42,6 +42,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   await ensureFree(config.host, config.port, 'PORT')
   await ensureFree('127.0.0.1', config.internalPort, 'INTERNAL_PORT')
   atEnd(takeDataFolder(dataDir))
+  removeUnfinishedBackups(dataDir)
   const logs = join(dataDir, 'logs')
   makeFolder(logs)
   atEnd(keepRotating(logs, say))

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, readdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMetrics, createServer, requireServiceCredential } from '@registry-manager/service-kit'
@@ -61,4 +61,12 @@ export function createInternalPort(options: InternalPortOptions): FastifyInstanc
     })
   })
   return app
+}
+
+/** Removes what a process that was killed during a backup has left in its data folder. */
+export function removeUnfinishedBackups(folder: string): void {
+  const unfinished = readdirSync(folder).filter((name) =>
+    /^\.backup-[0-9a-f]{12}(?:\.[0-9a-f]{12}\.part)?$/.test(name),
+  )
+  for (const name of unfinished) rmSync(join(folder, name))
 }
