@@ -11,6 +11,7 @@ import t from 'tap'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { startAndEnd, startEndlessUpload } from '../harness/launcher.ts'
 import { pushSmallImage } from '../harness/small-image.ts'
+import type { System } from '../harness/system.ts'
 import { START, basic, startEmbedded } from '../harness/system.ts'
 
 async function makeTemporary(t: Test): Promise<string> {
@@ -203,6 +204,15 @@ t.test('a start that is told to stop prints no password, and the next one does',
   t.notOk((await readdir(join(dataDir, 'secrets'))).includes('first-password'), 'then it is kept nowhere')
 })
 
+/** Waits until a system has printed a line. Throws with its output where that takes too long. */
+async function untilPrinted(system: System, line: RegExp): Promise<void> {
+  const end = Date.now() + 15_000
+  while (!line.test(system.output())) {
+    if (Date.now() > end) throw new Error(`${line} was not printed:\n${system.output()}`)
+    await sleep(100)
+  }
+}
+
 const cannotMount = process.getuid?.() !== 0 && 'only root can mount a small disk'
 
 t.test(
@@ -225,7 +235,7 @@ t.test(
 
     spawnSync('mount', ['-o', 'remount,size=64m', disk])
     const system = await startEmbedded(t, { dataDir: small.DATA_DIR })
-    t.match(system.output(), /only \d+ MiB are free on the disk of/)
+    await untilPrinted(system, /only \d+ MiB are free on the disk of/)
     const headers = { authorization: basic(system.admin) }
     const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
     const location = new URL(begun.headers.get('location') ?? '', system.url)
