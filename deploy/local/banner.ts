@@ -1,15 +1,22 @@
 export interface BannerInput {
   readonly publicUrl: string
   readonly username: string
-  /** Only when it was made just now. */
+  /** Only when it was made and has not been shown yet. */
   readonly password: string | undefined
   readonly dataDir: string
-  /** The file of the authority that clients are to trust; with HTTPS only. */
+  /** Base URL of health and metrics, on loopback. */
+  readonly internalUrl: string
+  /** The parts whose health and metrics are below `internalUrl`. */
+  readonly parts: readonly string[]
+  /** Folder of the logs. */
+  readonly logs: string
+  /** The file of our authority that clients must trust; only for a certificate of ours. */
   readonly authority?: string
 }
 
 /** What is printed once everything serves. */
-export function banner({ publicUrl, username, password, dataDir, authority }: BannerInput): string {
+export function banner(input: BannerInput): string {
+  const { publicUrl, username, password, dataDir, internalUrl, parts, logs, authority } = input
   const { host } = new URL(publicUrl)
   const trust = authority === undefined ? '' : `--cacert ${authority} `
   const lines = [
@@ -21,12 +28,18 @@ export function banner({ publicUrl, username, password, dataDir, authority }: Ba
     '',
     ...(authority === undefined
       ? []
-      : [`Its certificate is signed by ${authority}: clients are to trust that.`, '']),
+      : [`Its certificate is signed by ${authority}, which clients must trust.`, '']),
     'Try it:',
     `  docker login ${host} -u ${username}`,
     `  docker tag alpine ${host}/team/alpine`,
     `  docker push ${host}/team/alpine`,
     `  curl ${trust}-u ${username} -d username=jane -d password=CHANGE-ME-NOW -d namespaces=team ${publicUrl}/user`,
+    '',
+    'Watch it (on this machine only):',
+    `  health   ${internalUrl}/PART/readyz`,
+    `  metrics  ${internalUrl}/PART/metrics`,
+    `           where PART is ${parts.join(', ')}`,
+    `  logs     ${logs}`,
     '',
     `Everything is kept in ${dataDir}. Ctrl-C stops.`,
     '',

@@ -1,11 +1,14 @@
 // `npm run bench`: makes everything ready, then measures. `npm run bench -- proxy-memory` measures that alone.
 import { join } from 'node:path'
+import { readArguments, requireNode } from './command-line.js'
 import { findNginx } from './nginx-binary.js'
 import { findRegistry } from './registry-binary.js'
 import { ROOT, giveUp, installWorkspace, runProgram } from './workspace.js'
 
 const say = (line) => process.stdout.write(`· ${line}\n`)
 
+requireNode()
+readArguments('bench', process.argv.slice(2))
 installWorkspace(say)
 // A registry that runs somewhere has its own storage and keys: what is measured is one beside us.
 const env = { ...process.env, REGISTRY_URL: undefined }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { closeSync, createReadStream, existsSync, openSync, statSync } from 'node:fs'
+import { closeSync, createReadStream, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -80,7 +80,9 @@ export async function startChild(
   }
   const tell = async () => {
     await exit
-    if (!stopping) onDeath(ended ?? '')
+    if (stopping) return
+    const words = ended?.startsWith('exit') ? lastLineOf(log) : ''
+    onDeath([ended, words].filter(Boolean).join(': '))
   }
   void tell()
   return { pid: child.pid ?? 0, stop }
@@ -100,6 +102,19 @@ function spawnChild({ command, args, cwd, env, user, stopBy, log }: ChildOptions
   })
   closeSync(output)
   return child
+}
+
+/** The last line of a file, of whose end it reads no more than 4 KB. */
+function lastLineOf(file: string): string {
+  const descriptor = openSync(file, 'r')
+  try {
+    const { size } = fstatSync(descriptor)
+    const buffer = Buffer.alloc(Math.min(size, 4096))
+    readSync(descriptor, buffer, 0, buffer.length, size - buffer.length)
+    return buffer.toString().trim().split('\n').at(-1) ?? ''
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** Ends what a program has left behind: nginx's workers live on without their master, and keep its ports. */

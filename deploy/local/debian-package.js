@@ -32,8 +32,10 @@ export function unpackPackage(name, env, say) {
   if (existsSync(folder)) return folder
   if (!canUnpack()) return undefined
   say(`fetching Debian's ${name} package (unpacked into a cache folder, nothing is installed)`)
-  fetchPackages(folder, [name], env)
-  return existsSync(folder) ? folder : undefined
+  const fault = fetchPackages(folder, [name], env)
+  if (existsSync(folder)) return folder
+  say(`Debian's ${name} package cannot be fetched: ${fault}`)
+  return undefined
 }
 
 /**

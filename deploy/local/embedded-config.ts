@@ -6,6 +6,13 @@ import { Type } from 'typebox'
 export const schema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'address to listen on' }),
   PORT: settings.port(8500),
+  INTERNAL_PORT: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      description: 'loopback port for health and metrics',
+    }),
+  ),
   PUBLIC_URL: Type.Optional(settings.publicUrl),
   TOKEN_SERVICE: settings.tokenService,
   TOKEN_SERVICE_ALIASES: Type.Optional(Type.String()),
@@ -41,6 +48,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     publicUrl,
     host: values.HOST,
     port: values.PORT,
+    internalPort: values.INTERNAL_PORT ?? (values.PORT === 0 ? 0 : (values.PORT % 65_535) + 1),
     tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
     offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
     administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },

@@ -1,61 +1,80 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import {
-  createAuthService,
-  createPasswordHasher,
-  createSigningKeys,
-  ensureAdministrator,
-  loadSigningKeys,
-} from '@registry-manager/auth-service/embedding'
+import { createAuthService, loadSigningKeys } from '@registry-manager/auth-service/embedding'
 import type { Database } from '@registry-manager/database'
-import { MIGRATING, connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { MIGRATING, connectPostgres, migrateToLatest, runBackupCommand } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
+import { explainError, findUnknownSettings } from '@registry-manager/service-kit'
 import type { FastifyInstance } from 'fastify'
+import { knownSettings } from '../settings/schemas.ts'
 import { banner } from './banner.ts'
-import { madeSecrets, takeDataFolder } from './data-folder.ts'
+import {
+  BACKUP_CREDENTIAL,
+  INTERNAL_URL_FILE,
+  madeSecret,
+  madeSecrets,
+  takeDataFolder,
+} from './data-folder.ts'
 import { readConfig } from './embedded-config.ts'
-import { freePort } from './free-port.ts'
+import { ensureFirstAdministrator, forgetFirstPassword } from './first-administrator.ts'
+import { ensureFree, freePort } from './free-port.ts'
 import { createFront } from './front.ts'
-import type { Launch } from './launch.ts'
+import { createInternalPort, removeUnfinishedBackups } from './internal-port.ts'
+import type { Launch, Started } from './launch.ts'
 import { launch } from './launch.ts'
+import { keepRotating, watchStorage } from './logs.ts'
+import { makeFolder, replaceOwnFile } from './own-files.ts'
 import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
+import { prepareSigningKeys } from './signing-keys.ts'
 
 /** How long requests under way may go on once it is told to stop. */
 const GRACE_MS = 1000
 
-async function start({ say, atEnd, endWith }: Launch): Promise<string> {
+async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
+  for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
   const { dataDir, publicUrl, publicOrigin, issuer, service, realm, logLevel } = config
+  // Before anything is made or fetched: a start that cannot succeed ends at once.
+  await ensureFree(config.host, config.port, 'PORT')
+  await ensureFree('127.0.0.1', config.internalPort, 'INTERNAL_PORT')
   atEnd(takeDataFolder(dataDir))
+  removeUnfinishedBackups(dataDir)
+  const logs = join(dataDir, 'logs')
+  makeFolder(logs)
+  atEnd(keepRotating(logs, say))
   const secrets = madeSecrets(dataDir)
   const serviceCredential = config.serviceCredential ?? secrets.serviceCredential
 
   const keysFolder = config.signingKeysDir ?? join(dataDir, 'signing-keys')
-  if (await createSigningKeys(keysFolder)) say('made the signing keys')
+  if (await prepareSigningKeys(keysFolder)) say('made the signing keys')
   const keys = await loadSigningKeys(keysFolder)
 
   say('opening the database')
   const db = await openDatabase(config)
   atEnd(() => db.destroy())
+  const password = await ensureFirstAdministrator(db, { dataDir, ...config.administrator }, say)
 
   const registryUrl = config.registry.url ?? (await startOwnRegistry())
   async function startOwnRegistry(): Promise<string> {
     say('starting the registry')
+    const log = join(logs, 'registry.log')
     const registry = await startRegistry({
       ...config.registry,
       folder: join(dataDir, 'images'),
+      log,
       httpSecret: secrets.registryHttpSecret,
       authority: join(keysFolder, 'ca.pem'),
       realm,
       service,
       issuer,
-      onDeath: (how) => void endWith(`the registry beside us ended (${how})`),
+      onDeath: (how) => void endWith(`the registry ended (${how}); its log is ${log}`),
     })
     atEnd(registry.stop)
+    atEnd(watchStorage({ log, folder: dataDir }, say))
     return registry.url
   }
 
@@ -89,6 +108,25 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
   await Promise.all(Object.values(services).map((app) => app.ready()))
   for (const app of Object.values(services)) atEnd(() => app.close())
 
+  const apps = {
+    'auth-service': authService.internalApp,
+    'image-manager': imageManager.internalApp,
+    'registry-proxy': registryProxy.internalApp,
+  }
+  const internalUrl = await listenInside(
+    createInternalPort({
+      apps,
+      backupCredential: madeSecret(dataDir, BACKUP_CREDENTIAL).value,
+      backup: (file) => runBackupCommand(db, 'backup', file),
+      folder: dataDir,
+      logLevel,
+    }),
+    config.internalPort,
+  )
+  const internalUrlFile = join(dataDir, INTERNAL_URL_FILE)
+  replaceOwnFile(internalUrlFile, internalUrl)
+  atEnd(() => rmSync(internalUrlFile, { force: true }))
+
   const front = createFront(services)
   front.listen({ host: config.host, port: config.port })
   await once(front, 'listening')
@@ -99,25 +137,24 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
     await once(front, 'close')
     clearTimeout(force)
   })
-  // Last, so that a password which was made is shown: whatever could fail has not.
-  let made: string | undefined
-  const { username, password } = config.administrator
-  const makePassword = () => password ?? (made = randomBytes(12).toString('base64url'))
-  const first = await ensureAdministrator(db, createPasswordHasher(), username, makePassword)
-  if (first.outcome === 'impossible') throw new Error(first.reason)
-  if (first.outcome === 'exists' && password) say('ADMIN_PASSWORD is ignored: there is an administrator')
 
   if (publicUrl.startsWith('http:') && !['127.0.0.1', '::1', 'localhost'].includes(config.host)) {
-    say(`warning: ${publicUrl} is plain http and ${config.host} is not loopback: passwords travel readable`)
+    say(
+      `warning: ${publicUrl} is plain http and ${config.host} is not loopback: passwords travel unencrypted`,
+    )
   }
-  return banner({ publicUrl, username, password: made, dataDir })
+  const { username } = config.administrator
+  return {
+    text: banner({ publicUrl, username, password, dataDir, internalUrl, parts: Object.keys(apps), logs }),
+    afterwards: () => forgetFirstPassword(dataDir),
+  }
 }
 
 /** The database, with this version's schema. */
 async function openDatabase({ dataDir, databaseUrl }: ReturnType<typeof readConfig>): Promise<Database> {
   const db =
     databaseUrl === undefined
-      ? await openPglite(join(dataDir, 'database'))
+      ? await openOwnDatabase(join(dataDir, 'database'))
       : connectPostgres(databaseUrl, MIGRATING)
   try {
     await migrateToLatest(db)
@@ -128,6 +165,14 @@ async function openDatabase({ dataDir, databaseUrl }: ReturnType<typeof readConf
   if (databaseUrl === undefined) return db
   await db.destroy()
   return connectPostgres(databaseUrl)
+}
+
+async function openOwnDatabase(folder: string): Promise<Database> {
+  try {
+    return await openPglite(folder)
+  } catch (error) {
+    throw new Error(`the database in ${folder} cannot be opened: ${explainError(error)}`, { cause: error })
+  }
 }
 
 launch(start)

@@ -22,10 +22,28 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Throws the error that listening on an address would end in. */
-export async function ensureFree(host: string, port: number): Promise<void> {
+/**
+ * Throws where a port cannot be listened on: the system's error, or, given the name of the setting that the port comes
+ * from, one line that names it.
+ */
+export async function ensureFree(host: string, port: number, setting?: string): Promise<void> {
   const server = createServer().listen(port, host)
-  await once(server, 'listening')
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (setting !== undefined && code === 'EADDRINUSE') {
+      throw new Error(`port ${port} on ${host} is in use: free it, or set ${setting} to another port`, {
+        cause: error,
+      })
+    }
+    if (setting !== undefined && (code === 'ENOTFOUND' || code === 'EAI_AGAIN')) {
+      throw new Error(`HOST is ${host}, which cannot be resolved: set it to an address of this machine`, {
+        cause: error,
+      })
+    }
+    throw error
+  }
   server.close()
   await once(server, 'close')
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { explainError } from '@registry-manager/service-kit'
 import type { Running } from './child.ts'
 
 /** How long to wait before a part is started again, in milliseconds, by how often in a row it ended; then the last. */
@@ -60,7 +61,7 @@ export async function keepRunning(
         await run()
         return
       } catch (error) {
-        why = (error as Error).message
+        why = explainError(error)
       }
     }
   }
@@ -71,7 +72,7 @@ export async function keepRunning(
       break
     } catch (error) {
       if (left <= 0) throw error
-      say(`${(error as Error).message}: trying again`)
+      say(`${explainError(error)}: trying again`)
     }
   }
   return {

@@ -1,37 +1,71 @@
 /**
  * `npm run secrets -- FOLDER`: makes, once, every secret that deploy/compose.yaml and the Kubernetes overlays take from
- * files. What is there stays as it is, but for who may read it; what must change is removed before. PUBLIC_HOST is the
- * host[:port] under which clients will come.
+ * files. A file that is there is never replaced, except a TLS certificate of our own authority that nears its end or
+ * lacks PUBLIC_HOST. PUBLIC_HOST is the host[:port] that clients use.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createSigningKeys } from '@registry-manager/auth-service/embedding'
+import { explainError } from '@registry-manager/service-kit'
+import { changeMode, ensureOwnFolder, makeFolder, readIfThere, writeNewFile } from './own-files.ts'
+import { findCertificateWarnings } from './stack/certificate-pair.ts'
 import { ensureTls } from './stack/tls.ts'
 
-/** Keys that make others: no container has them. */
-const OURS_ALONE = new Set(['ca-key.pem', 'ca.key'])
-
-/** Nobody else gets past the folder itself; but a container that has a file of it mounted reads that as somebody else. */
+/** The mode of files that a container reads as another user. The folder above them lets only its owner in. */
 const FOR_CONTAINERS = 0o644
 
-/** Writes a secret that is not there, lets containers read it, and answers what it is. */
-function secret(folder: string, name: string, make: () => string): string {
-  const file = join(folder, name)
-  if (!existsSync(file)) writeFileSync(file, make())
-  chmodSync(file, FOR_CONTAINERS)
-  return readFileSync(file, 'utf8')
+/** Secrets of random characters. */
+const SECRETS = ['service-credential', 'upload-secret', 'registry-http-secret', 'admin-password']
+const OURS = {
+  names: new Set([...SECRETS, 'postgres-password', 'database-url', 'signing-keys', 'tls']),
+  proofs: ['service-credential', 'upload-secret', 'tls/server.crt'],
 }
 
-function openToContainers(folder: string): void {
-  chmodSync(folder, 0o755)
-  for (const name of readdirSync(folder)) {
-    chmodSync(join(folder, name), OURS_ALONE.has(name) ? 0o600 : FOR_CONTAINERS)
+/** Files of a subfolder, with the mode that each gets. The keys of authorities are for no container. */
+const MODES = {
+  'signing-keys': {
+    'ca-key.pem': 0o600,
+    'ca.pem': FOR_CONTAINERS,
+    'current.pem': FOR_CONTAINERS,
+    'next.pem': FOR_CONTAINERS,
+    'retired.pem': FOR_CONTAINERS,
+  },
+  tls: {
+    'ca.key': 0o600,
+    'ca.crt': FOR_CONTAINERS,
+    'server.crt': FOR_CONTAINERS,
+    'server.key': FOR_CONTAINERS,
+  },
+} as const
+
+/** Makes a secret unless it is there, lets containers read it, and returns it. */
+function secret(folder: string, name: string, make: () => string): string {
+  const file = join(folder, name)
+  if (readIfThere(file) === undefined) writeNewFile(file, make())
+  changeMode(file, FOR_CONTAINERS)
+  const value = readIfThere(file)
+  if (!value) throw new Error(`${file} is empty: restore it, or remove it to have a new one made`)
+  return value
+}
+
+/** Sets the modes of the files that containers read. Other files in these folders keep theirs. */
+function openToContainers(folder: string, subfolder: keyof typeof MODES): void {
+  changeMode(join(folder, subfolder), 0o755)
+  for (const [name, mode] of Object.entries(MODES[subfolder])) {
+    const file = join(folder, subfolder, name)
+    const found = lstatSync(file, { throwIfNoEntry: false })
+    if (found?.isSymbolicLink()) {
+      throw new Error(
+        `${file} is a symbolic link, which leads nowhere inside a container: copy the file itself`,
+      )
+    }
+    if (found !== undefined) changeMode(file, mode)
   }
 }
 
 /**
- * What is wrong with a PUBLIC_HOST. The services read it as a part of a URL, the registry takes it letter by letter as
+ * What is wrong with a PUBLIC_HOST. The services read it as a part of a URL, the registry compares it byte by byte with
  * the issuer of tokens: so it must be written as URLs have it, in small letters and without HTTPS' own port.
  */
 function faultOf(publicHost: string): string | undefined {
@@ -44,27 +78,28 @@ function faultOf(publicHost: string): string | undefined {
     : `PUBLIC_HOST is ${publicHost}: write it as ${host}, here and everywhere`
 }
 
-async function makeSecrets(folder: string, publicHost: string): Promise<void> {
-  mkdirSync(folder, { recursive: true })
-  // It may have been there.
-  chmodSync(folder, 0o700)
+/** Makes what is missing. Returns lines that the operator should read. */
+async function makeSecrets(folder: string, publicHost: string): Promise<readonly string[]> {
+  ensureOwnFolder(folder, OURS)
   const random = () => randomBytes(32).toString('base64url')
-  for (const name of ['service-credential', 'upload-secret', 'registry-http-secret'])
-    secret(folder, name, random)
+  for (const name of SECRETS.filter((name) => name !== 'admin-password')) secret(folder, name, random)
   secret(folder, 'admin-password', () => randomBytes(12).toString('base64url'))
   const password = secret(folder, 'postgres-password', random)
   secret(folder, 'database-url', () => `postgres://registry:${password}@postgres:5432/registry`)
 
   const keys = join(folder, 'signing-keys')
+  makeFolder(keys)
   await createSigningKeys(keys)
-  openToContainers(keys)
+  openToContainers(folder, 'signing-keys')
 
-  const tls = join(folder, 'tls')
-  const { hostname } = new URL(`https://${publicHost}`)
-  // A certificate of somebody else's may have been put there.
-  const isOurs = existsSync(join(tls, 'ca.key')) || !existsSync(join(tls, 'server.crt'))
-  if (isOurs) await ensureTls(tls, [...new Set([hostname, 'localhost', '127.0.0.1'])])
-  openToContainers(tls)
+  const hostname = new URL(`https://${publicHost}`).hostname.replace(/^\[(.*)\]$/, '$1')
+  const tls = await ensureTls(join(folder, 'tls'), [...new Set([hostname, 'localhost', '127.0.0.1'])])
+  openToContainers(folder, 'tls')
+  if (tls.isOurs) return [`  clients must trust                   ${tls.authority}`]
+  return [
+    `  your own certificate is kept         ${tls.certificate}`,
+    ...findCertificateWarnings(tls.certificate, hostname).map((line) => `  warning: ${line}`),
+  ]
 }
 
 const [folder] = process.argv.slice(2)
@@ -72,15 +107,20 @@ if (folder === undefined) {
   process.stderr.write('npm run secrets -- FOLDER: which folder?\n')
   process.exit(2)
 }
-// An empty one is none, as compose has it.
+// Compose passes an empty variable for one that is not set.
 const PUBLIC_HOST = process.env['PUBLIC_HOST'] || 'localhost:8443'
 const fault = faultOf(PUBLIC_HOST)
 if (fault !== undefined) {
   process.stderr.write(`${fault}\n`)
   process.exit(2)
 }
-await makeSecrets(resolve(folder), PUBLIC_HOST)
-process.stdout.write(`${folder} holds the secrets for ${PUBLIC_HOST}: keep it, and keep it to yourself
+try {
+  const lines = await makeSecrets(resolve(folder), PUBLIC_HOST)
+  process.stdout.write(`${folder} holds the secrets for ${PUBLIC_HOST}: keep it, and keep it to yourself
   the first administrator's password   ${join(folder, 'admin-password')}
-  what clients are to trust            ${join(folder, 'tls', 'ca.crt')}
+${lines.join('\n')}
 `)
+} catch (error) {
+  process.stderr.write(`the secrets in ${folder} cannot be made: ${explainError(error)}\n`)
+  process.exit(1)
+}

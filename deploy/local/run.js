@@ -1,7 +1,25 @@
-// `node deploy/local/run.js FILE.ts …`: makes the workspace ready, and runs one of its commands with Node 26.
+// `node deploy/local/run.js COMMAND …`: makes the workspace ready, and runs one of its commands with Node 26.
 import { join } from 'node:path'
+import { readArguments, requireNode } from './command-line.js'
 import { ROOT, installWorkspace, runProgram } from './workspace.js'
 
+/** The program of a command, and the arguments that go before those of the command line. */
+const PROGRAMS = {
+  secrets: ['deploy/local/make-secrets.ts'],
+  backup: ['deploy/local/backup.ts', 'backup'],
+  restore: ['deploy/local/backup.ts', 'restore'],
+  'rotate-keys': ['services/auth-service/src/rotate-keys.ts'],
+  'reset-password': ['deploy/local/reset-password.ts'],
+  reconcile: ['services/image-manager/src/reconcile.ts'],
+  'docs:settings': ['deploy/settings/write.ts'],
+  helm: ['deploy/helm/write.ts'],
+}
+/** What Node is to run a program with, as the services' own scripts have it. */
+const NODE_FLAGS = { reconcile: ['--max-old-space-size=1024', '--max-semi-space-size=4'] }
+
+requireNode()
+const [name, ...args] = process.argv.slice(2)
+const { operands, flags } = readArguments(name, args)
 installWorkspace((line) => process.stderr.write(`· ${line}\n`))
-const [file, ...args] = process.argv.slice(2)
-runProgram(join(ROOT, file), args, {})
+const [file, ...first] = PROGRAMS[name]
+runProgram(join(ROOT, file), [...first, ...flags, ...operands], {}, NODE_FLAGS[name])

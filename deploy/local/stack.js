@@ -1,5 +1,6 @@
 // `npm run stack`: makes everything ready and runs registry-manager as in production, each part a process.
 import { join } from 'node:path'
+import { readArguments, requireNode } from './command-line.js'
 import { findNginx } from './nginx-binary.js'
 import { findPostgres } from './postgres-binaries.js'
 import { findRegistry } from './registry-binary.js'
@@ -7,6 +8,8 @@ import { ROOT, giveUp, installWorkspace, runProgram } from './workspace.js'
 
 const say = (line) => process.stdout.write(`· ${line}\n`)
 
+requireNode()
+readArguments('stack', process.argv.slice(2))
 installWorkspace(say)
 let parts
 try {

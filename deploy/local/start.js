@@ -1,10 +1,13 @@
 // `npm start`: makes everything ready and runs registry-manager in one process, the registry beside it.
 import { join } from 'node:path'
+import { readArguments, requireNode } from './command-line.js'
 import { findRegistry } from './registry-binary.js'
 import { ROOT, giveUp, installWorkspace, runProgram } from './workspace.js'
 
 const say = (line) => process.stdout.write(`· ${line}\n`)
 
+requireNode()
+readArguments('start', process.argv.slice(2))
 installWorkspace(say)
 let registry
 try {

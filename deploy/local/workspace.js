@@ -59,8 +59,11 @@ export function workspaceEnv() {
  * Runs a program of ours until it ends, with signals passed on, and ends as it did. A terminal signals the whole
  * group; whoever signals this process alone means the program.
  */
-export function runProgram(path, args, env) {
-  const child = spawn(findNode(), [path, ...args], { stdio: 'inherit', env: { ...workspaceEnv(), ...env } })
+export function runProgram(path, args, env, nodeFlags = []) {
+  const child = spawn(findNode(), [...nodeFlags, path, ...args], {
+    stdio: 'inherit',
+    env: { ...workspaceEnv(), ...env },
+  })
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => giveUp(`Node 26 cannot be started: ${error.message}`))

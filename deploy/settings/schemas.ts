@@ -17,3 +17,8 @@ export const READERS: Readonly<Record<string, SettingsSchema>> = {
   '`npm start`': embedded,
   '`npm run stack`': stack,
 }
+
+/** The names of all settings, whoever reads them. */
+export function knownSettings(): readonly string[] {
+  return [...new Set(Object.values(READERS).flatMap(({ properties }) => Object.keys(properties)))]
+}

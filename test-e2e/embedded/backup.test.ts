@@ -1,7 +1,9 @@
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { runCommand } from '../harness/run-command.ts'
 import { pushSmallImage } from '../harness/small-image.ts'
@@ -11,6 +13,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 const npm = (command: string, file: string, dataDir: string) =>
   runCommand('npm', ['run', '--silent', command, '--', file], { cwd: ROOT, env: { DATA_DIR: dataDir } })
+
+/** The rows of accounts in a backup; others change by themselves, such as sessions' last use. */
+async function rowsOf(file: string): Promise<string[]> {
+  const text = gunzipSync(await readFile(file)).toString()
+  return text.split('\n').filter((line) => /^row (accounts|repositories|manifests|tags) /.test(line))
+}
 
 t.test('accounts and index from a backup, images from a copy of their storage', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'registry-manager-backup-'))
@@ -27,12 +35,28 @@ t.test('accounts and index from a backup, images from a copy of their storage', 
   const listOf = async (url: string) =>
     (await fetch(`${url}/image-manager/api/v1/repositories`, { headers })).json()
   const listed = await listOf(first.url)
-  await t.rejects(npm('backup', file, before), /another registry-manager/, 'not while it runs on PGlite')
-  await first.stop()
-
   await npm('backup', file, before)
   t.equal((await stat(file)).mode & 0o777, 0o600, 'a backup holds hashes of passwords')
-  await t.rejects(npm('backup', file, before), /is there already/)
+  await t.rejects(npm('backup', file, before), /is there already/, 'while it runs')
+  await t.rejects(npm('restore', file, before), /another registry-manager .* uses it: stop that one first/)
+  t.strictSame(
+    (await readdir(before)).filter((name) => name.startsWith('.backup')),
+    [],
+    'nothing is left over',
+  )
+  const [, internal = ''] = /health +(http:\S+)\/PART/.exec(first.output()) ?? []
+  t.equal((await fetch(`${internal}/backup`, { method: 'POST' })).status, 401, 'only with the credential')
+  await first.stop()
+  await t.rejects(npm('backup', file, before), /is there already/, 'while it does not')
+  const stopped = join(folder, 'stopped.gz')
+  await npm('backup', stopped, before)
+  t.same(await rowsOf(stopped), await rowsOf(file), 'the same rows, running or stopped')
+
+  const rubbish = join(folder, 'rubbish.gz')
+  await writeFile(rubbish, 'this is no backup')
+  await t.rejects(npm('restore', rubbish, after), /this is no backup/)
+  await t.rejects(npm('restore', join(folder, 'none.gz'), after), /ENOENT/)
+  t.notOk(existsSync(after), 'a restore that failed leaves no data folder')
   await npm('restore', file, after)
   await t.rejects(npm('restore', file, after), /holds accounts already/)
   await cp(join(before, 'images'), join(after, 'images'), { recursive: true })

@@ -1,12 +1,24 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
 import t from 'tap'
+import { freePort } from '../../deploy/local/free-port.ts'
 import { startAndEnd, startEndlessUpload } from '../harness/launcher.ts'
 import { pushSmallImage } from '../harness/small-image.ts'
+import type { System } from '../harness/system.ts'
 import { START, basic, startEmbedded } from '../harness/system.ts'
+
+async function makeTemporary(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'registry-manager-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }).catch(() => undefined))
+  return folder
+}
 
 /** Processes that were given a folder in their environment: the registry of a system, say. */
 async function processesOf(folder: string): Promise<number[]> {
@@ -14,7 +26,7 @@ async function processesOf(folder: string): Promise<number[]> {
   const environments = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')),
   )
-  return pids.filter((_, index) => environments[index]?.includes(`ROOTDIRECTORY=${folder}`))
+  return pids.filter((_, index) => environments[index]?.includes(`ROOTDIRECTORY="${folder}`))
 }
 
 t.test('a restart finds everything again, and shows no password', async (t) => {
@@ -56,22 +68,58 @@ t.test('what keeps it from starting is told in one line', async (t) => {
   await once(taken, 'listening')
   const { port } = taken.address() as { port: number }
 
+  const free = { PORT: '0', DATA_DIR: join(dataDir, 'data') }
   const cases: [string, Record<string, string>, RegExp][] = [
-    ['a port in use', { PORT: String(port), DATA_DIR: dataDir }, new RegExp(`^port ${port} .* is in use`)],
+    [
+      'a port in use',
+      { PORT: String(port), DATA_DIR: join(dataDir, 'data') },
+      new RegExp(`^port ${port} .* is in use`),
+    ],
+    [
+      'the internal port in use',
+      { ...free, INTERNAL_PORT: String(port) },
+      /use: free it, or set INTERNAL_PORT to/,
+    ],
+    [
+      'an address of another machine',
+      { ...free, HOST: '192.0.2.1' },
+      /^HOST is 192\.0\.2\.1, which is no address/,
+    ],
+    [
+      'a host without an address',
+      { ...free, HOST: 'no-such-host.invalid' },
+      /^HOST is no-such-host\.invalid, which/,
+    ],
+    ['a URL that cannot be', { PUBLIC_URL: 'http://localhost:99999' }, /^ {2}PUBLIC_URL is not a valid URL/],
     ['a folder that cannot be', { DATA_DIR: join(file, 'data') }, /^DATA_DIR .*a-file\/data cannot be used/],
+    ['a file system without folders', { DATA_DIR: '/proc/x' }, /^DATA_DIR \/proc\/x cannot be used: ENOENT/],
+    [
+      'keys that cannot be made',
+      { ...free, SIGNING_KEYS_DIR: '/proc/x' },
+      /^the signing keys in \/proc\/x cannot/,
+    ],
     ['a folder in use', { DATA_DIR: system.dataDir, PORT: '0' }, /^DATA_DIR .*another registry-manager/],
+    [
+      "another program's folder",
+      { ...free, DATA_DIR: dataDir },
+      /cannot be used: it holds other files, such as a-file/,
+    ],
     [
       'no such registry',
       { REGISTRY_BINARY: '/no/such/file' },
       /^REGISTRY_BINARY: \/no\/such\/file does not exist$/,
     ],
     ['something else', { REGISTRY_BINARY: process.execPath }, /^REGISTRY_BINARY: .* is not distribution/],
-    ['a registry that fails', { DATA_DIR: dataDir, PORT: '0', SIGNING_KEYS_DIR: '/dev/null' }, /\/dev\/null/],
+    ['a registry that fails', { ...free, SIGNING_KEYS_DIR: '/dev/null' }, /\/dev\/null/],
   ]
   for (const [name, env, line] of cases) {
     const { code, lines } = await startAndEnd(START, env)
     t.equal(code, 1, name)
-    t.match(lines, [line], name)
+    t.match(
+      lines.filter((text) => !text.startsWith('the configuration')),
+      [line],
+      name,
+    )
   }
   const bad = await startAndEnd(START, { PORT: 'http', TOKEN_TTL_SECONDS: '5', LOG_LEVEL: 'loud' })
   t.equal(bad.code, 1)
@@ -89,5 +137,117 @@ t.test('a registry that dies ends it, with one line', async (t) => {
   if (registry === undefined) throw new Error('there is no registry process')
   process.kill(registry, 'SIGKILL')
   t.equal(await system.ended, 1)
-  t.match(system.output(), /^the registry beside us ended/m)
+  t.match(system.output(), /^the registry ended \(SIGKILL\); its log is .*registry\.log/m)
 })
+
+t.test('a port in use is found before anything is made', async (t) => {
+  const dataDir = join(await makeTemporary(t), 'data')
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as { port: number }
+  const { code } = await startAndEnd(START, { PORT: String(port), DATA_DIR: dataDir })
+  t.equal(code, 1)
+  t.notOk(existsSync(dataDir), 'not even the data folder')
+})
+
+t.test('health, metrics and logs are where the banner says', async (t) => {
+  const system = await startEmbedded(t, { env: { PUBLIC_ULR: 'http://localhost:1' } })
+  const [, internal = ''] = /health +(http:\S+)\/PART\/readyz/.exec(system.output()) ?? []
+  t.match(internal, /^http:\/\/127\.0\.0\.1:\d+$/)
+  const [, parts = ''] = /where PART is (.*)$/m.exec(system.output()) ?? []
+  t.strictSame(parts.split(', '), ['auth-service', 'image-manager', 'registry-proxy'])
+  for (const part of parts.split(', ')) {
+    const health = await fetch(`${internal}/${part}/readyz`)
+    t.match([health.status, await health.json()], [200, { status: 'ok' }], `${part} is healthy`)
+    const metrics = await (await fetch(`${internal}/${part}/metrics`)).text()
+    t.match(
+      metrics,
+      `http_request_duration_seconds_count{service="${part}"`.slice(0, 30),
+      `${part} is measured`,
+    )
+    t.match(metrics, `service="${part}"`, `${part} is told apart`)
+  }
+  t.match(await (await fetch(`${internal}/readyz`)).json(), {
+    status: 'ok',
+    services: { 'image-manager': {} },
+  })
+  for (const path of ['/internal/revocations', '/auth-service/internal/revocations', '/auth-service/users']) {
+    t.equal((await fetch(internal + path)).status, 404, `${path} is not there`)
+  }
+  const [, logs = ''] = /logs +(\S+)$/m.exec(system.output()) ?? []
+  t.strictSame(await readdir(logs), ['registry.log'])
+  t.match(system.output(), /PUBLIC_ULR is not a setting and has no effect: is PUBLIC_URL meant\?/)
+  t.equal((await fetch(`${system.url}/`, { method: 'HEAD' })).status, 200, 'and / takes HEAD')
+})
+
+t.test('a start that is told to stop prints no password, and the next one does', async (t) => {
+  const dataDir = join(await makeTemporary(t), 'data')
+  const child = spawn(process.execPath, [START], {
+    env: { ...process.env, DATA_DIR: dataDir, PORT: String(await freePort()), INTERNAL_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  const exit = once(child, 'exit')
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+    if (output.includes('starting the registry')) child.kill('SIGTERM')
+  })
+  await exit
+  t.match(output, 'stopping')
+  t.notMatch(output, /password|serves at/)
+  t.strictSame(await processesOf(dataDir), [], 'no registry is left')
+  const next = await startEmbedded(t, { dataDir })
+  t.match(next.output(), /password .*shown this once/, 'the administrator that was made can sign in')
+  const headers = { authorization: basic(next.admin) }
+  t.equal((await fetch(`${next.url}/users`, { headers })).status, 200)
+  t.notOk((await readdir(join(dataDir, 'secrets'))).includes('first-password'), 'then it is kept nowhere')
+})
+
+/** Waits until a system has printed a line. Throws with its output where that takes too long. */
+async function untilPrinted(system: System, line: RegExp): Promise<void> {
+  const end = Date.now() + 15_000
+  while (!line.test(system.output())) {
+    if (Date.now() > end) throw new Error(`${line} was not printed:\n${system.output()}`)
+    await sleep(100)
+  }
+}
+
+const cannotMount = process.getuid?.() !== 0 && 'only root can mount a small disk'
+
+t.test(
+  'a full disk is explained at a start, and reported while images are pushed',
+  { skip: cannotMount },
+  async (t) => {
+    const disk = await makeTemporary(t)
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { encoding: 'utf8' })
+    if (mounted.status !== 0) {
+      t.comment(`no disk can be mounted here: ${mounted.stderr}`)
+      return
+    }
+    t.teardown(() => void spawnSync('umount', ['--lazy', disk]))
+    const small = { DATA_DIR: join(disk, 'data'), PORT: '0' }
+    const full = await startAndEnd(START, small)
+    t.equal(full.code, 1)
+    t.match(full.lines, [
+      /^the database in .*data\/database cannot be opened: no space left on the disk, ENOSPC$/,
+    ])
+
+    spawnSync('mount', ['-o', 'remount,size=64m', disk])
+    const system = await startEmbedded(t, { dataDir: small.DATA_DIR })
+    await untilPrinted(system, /only \d+ MiB are free on the disk of/)
+    const headers = { authorization: basic(system.admin) }
+    const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
+    const location = new URL(begun.headers.get('location') ?? '', system.url)
+    const body = Buffer.alloc(80 * 2 ** 20, 1)
+    await fetch(location, { method: 'PATCH', headers, body }).catch(() => undefined)
+    const end = Date.now() + 10_000
+    while (!system.output().includes('cannot store') && Date.now() < end) await sleep(100)
+    t.match(
+      system.output(),
+      /the registry cannot store data: no space left on device \(see .*registry\.log\)/,
+    )
+    t.match(await readFile(join(small.DATA_DIR, 'logs', 'registry.log'), 'utf8'), 'no space left on device')
+    await system.stop()
+  },
+)

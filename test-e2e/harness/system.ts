@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -105,12 +106,17 @@ export async function startEmbedded(t: Test, options: SystemOptions = {}): Promi
   const port = options.port ?? (await freePort())
   const host = `localhost:${port}`
   const where = { url: `http://${host}`, plainUrl: `http://${host}`, host, registryHost: host }
-  return run(t, START, where, { ...options, env: { PORT: String(port), ...options.env } })
+  return run(t, START, where, { ...options, env: { PORT: String(port), INTERNAL_PORT: '0', ...options.env } })
 }
 
 /** Starts what `npm run stack` runs; this process and its children trust its certificate from then on. */
 export async function startStack(t: Test, options: SystemOptions = {}): Promise<System> {
-  const ports = { HTTPS_PORT: options.port, REGISTRY_PORT: undefined, HTTP_PORT: undefined }
+  const ports = {
+    HTTPS_PORT: options.port,
+    REGISTRY_PORT: undefined,
+    HTTP_PORT: undefined,
+    INTERNAL_PORT: undefined,
+  }
   const env: Record<string, string> = { REPLICAS: '2' }
   for (const [name, port] of Object.entries(ports)) env[name] = String(port ?? (await freePort()))
   Object.assign(env, options.publicHost && { PUBLIC_URL: `https://${options.publicHost}` }, options.env)
@@ -123,6 +129,8 @@ export async function startStack(t: Test, options: SystemOptions = {}): Promise<
   }
   const system = await run(t, STACK, where, { ...options, env })
   const authority = join(system.dataDir, 'tls', 'ca.crt')
+  // None is there beside an operator's own certificate.
+  if (!existsSync(authority)) return system
   setDefaultCACertificates([...getCACertificates(), await readFile(authority, 'utf8')])
   // Go's and OpenSSL's programs, and curl.
   for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE']) process.env[name] = authority

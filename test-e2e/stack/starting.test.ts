@@ -3,12 +3,17 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promis
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { processesNaming, startAndEnd, startEndlessUpload } from '../harness/launcher.ts'
+import { runCommand } from '../harness/run-command.ts'
 import { pushSmallImage } from '../harness/small-image.ts'
 import { REPLICAS, pidOf, restartPart } from '../harness/stack-parts.ts'
 import { STACK, basic, startStack } from '../harness/system.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 t.test('a restart finds everything again, and shows no password', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
@@ -72,7 +77,8 @@ t.test('what keeps it from starting is told in one line', async (t) => {
   const { port } = taken.address() as { port: number }
   const used = String(port)
   const free = { HTTPS_PORT: String(await freePort()), REGISTRY_PORT: String(await freePort()) }
-  const all = { ...free, HTTP_PORT: String(await freePort()), DATA_DIR: dataDir }
+  const inside = { HTTP_PORT: String(await freePort()), INTERNAL_PORT: String(await freePort()) }
+  const all = { ...free, ...inside, DATA_DIR: dataDir }
 
   const cases: [string, Record<string, string>, RegExp][] = [
     ['the HTTPS port in use', { HTTPS_PORT: used }, new RegExp(`^port ${port} .* is in use: free it`)],
@@ -82,6 +88,16 @@ t.test('what keeps it from starting is told in one line', async (t) => {
       new RegExp(`^port ${port} .* is in use: free it`),
     ],
     ['the plain port in use', { HTTP_PORT: used }, new RegExp(`^port ${port} .* is in use: free it`)],
+    [
+      'the internal port in use',
+      { INTERNAL_PORT: used },
+      /is in use: free it, or set INTERNAL_PORT to another port$/,
+    ],
+    [
+      'a certificate that is none',
+      { TLS_CERTIFICATE: file, TLS_CERTIFICATE_KEY: file },
+      /^TLS_CERTIFICATE .*a-file is not/,
+    ],
     ['a folder that cannot be', { DATA_DIR: join(file, 'data') }, /^DATA_DIR .*a-file\/data cannot be used/],
     ['no such nginx', { NGINX_BINARY: '/no/such/file' }, /^NGINX_BINARY: \/no\/such\/file does not exist$/],
     ['something else', { NGINX_BINARY: process.execPath }, /^NGINX_BINARY: .* is (not nginx|older)/],
@@ -102,6 +118,12 @@ t.test('what keeps it from starting is told in one line', async (t) => {
   const settings = { HTTPS_PORT: 'https', REPLICAS: '0', DATA_DIR: join(folder, 'embedded') }
   const bad = await startAndEnd(STACK, { ...all, ...settings })
   t.equal(bad.code, 1)
+  for (const [setting, told] of [
+    [{ TLS_CERTIFICATE: file }, /TLS_CERTIFICATE and TLS_CERTIFICATE_KEY must be set together/],
+    [{ DATA_DIR: join(folder, 'a;b {c') }, /DATA_DIR may hold letters, digits and .* because nginx reads it/],
+  ] as const) {
+    t.match((await startAndEnd(STACK, { ...all, ...setting })).lines.join('\n'), told)
+  }
   for (const name of ['HTTPS_PORT', 'REPLICAS']) t.match(bad.lines.join('\n'), name, `${name} is named`)
   t.strictSame(await processesNaming(folder), [])
 })
@@ -114,6 +136,28 @@ t.test('every part that dies is started again', async (t) => {
     t.match(system.output(), `${part} ended (SIGKILL): starting it again`)
   }
   await pushSmallImage(system, jane, 'team/app', 'v1')
+
+  const [, internal = ''] = /health +(http:\S+)\/PART\/readyz/.exec(system.output()) ?? []
+  const [, parts = ''] = /where PART is (.*)$/m.exec(system.output()) ?? []
+  t.strictSame(parts.split(', ').toSorted(), REPLICAS.toSorted(), 'the banner names every process')
+  for (const part of parts.split(', ')) {
+    t.equal((await fetch(`${internal}/${part}/readyz`)).status, 200, `${part} is healthy`)
+    const metrics = await (await fetch(`${internal}/${part}/metrics`)).text()
+    t.match(metrics, `service="${part.replace(/-\d+$/, '')}"`, `${part} is measured`)
+    t.equal(
+      (await fetch(`${internal}/${part}/internal/revocations`)).status,
+      404,
+      'and nothing else of it is there',
+    )
+  }
+  t.match(await (await fetch(internal)).text(), '/auth-service-1/metrics\n', 'the port lists what it has')
+  const logs = await readdir(join(system.dataDir, 'logs'))
+  for (const log of ['access.log', 'registry.log', 'postgres.log', 'nginx.log']) t.ok(logs.includes(log), log)
+
+  const file = join(system.dataDir, 'a-backup.gz')
+  const npm = ['run', '--silent', 'backup', '--', file]
+  await runCommand('npm', npm, { cwd: ROOT, env: { DATA_DIR: system.dataDir } })
+  t.match(gunzipSync(await readFile(file)).toString(), '"username":"jane"', 'it is backed up while it runs')
   t.equal(await system.stop(), 0)
   t.equal(await pidOf(system, 'postgres'), undefined)
 })

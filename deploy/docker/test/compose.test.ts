@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parse } from 'yaml'
 import { readComposeFile } from '../../settings/test/fixtures/compose-file.ts'
 
 interface Service {
@@ -40,4 +41,17 @@ t.test('the registry gets the time to end what is under way', async (t) => {
   t.ok(
     Number.parseInt(environment?.['REGISTRY_HTTP_DRAINTIMEOUT'] ?? '', 10) < Number.parseInt(grace ?? '', 10),
   )
+})
+
+t.test('what the registry reads as YAML are strings, whatever the host looks like', async (t) => {
+  for (const host of ['12345', '1e3', 'no', '[::1]:8443', 'localhost:8443']) {
+    const { environment = {} } = readComposeFile({ PUBLIC_HOST: host }).services[
+      'registry'
+    ] as unknown as Service
+    t.equal(parse(environment['REGISTRY_AUTH_TOKEN_SERVICE'] ?? ''), host)
+    t.equal(parse(environment['REGISTRY_AUTH_TOKEN_ISSUER'] ?? ''), host)
+    t.equal(parse(environment['REGISTRY_AUTH_TOKEN_REALM'] ?? ''), `https://${host}/auth/v2/token`)
+  }
+  const { entrypoint = [] } = services['registry'] as unknown as { entrypoint?: readonly string[] }
+  t.match(entrypoint.join(' '), /REGISTRY_HTTP_SECRET="\\"\$\$\(cat [^)]+\)\\""/, 'the secret, too')
 })

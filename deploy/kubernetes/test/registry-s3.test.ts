@@ -47,7 +47,7 @@ t.test(
   async (t) => {
     const { overlays } = await renderOverlays(t)
     const env = environmentInKubernetes(overlays.production, 'registry', (key) => `of ${key}`)
-    t.match(env, { REGISTRY_STORAGE: 's3', REGISTRY_AUTH_TOKEN_ISSUER: 'registry.example.com' })
+    t.match(env, { REGISTRY_STORAGE: 's3', REGISTRY_AUTH_TOKEN_ISSUER: '"registry.example.com"' })
     const s3 = await startEmptyS3(t)
     const ours = { ...env, REGISTRY_STORAGE_S3_REGIONENDPOINT: s3.url }
     const { REGISTRY_STORAGE_DELETE_ENABLED: _, ...withoutDeletion }: Record<string, string> = ours

@@ -1,15 +1,24 @@
+/** A process whose health and metrics the internal port shows. */
+export interface Watched {
+  readonly name: string
+  readonly internalPort: number
+}
+
 export interface BetweenOptions {
   readonly pidFile: string
   readonly tempDir: string
   /** For each service: the port that its callers know, and the internal ports of its replicas. */
   readonly services: readonly { readonly port: number; readonly servers: string }[]
+  /** The loopback port for those who watch, and the processes that it shows. */
+  readonly internalPort: number
+  readonly watched: readonly Watched[]
 }
 
 /**
  * The configuration of the nginx that stands between the services: what a Kubernetes Service is elsewhere, one
  * address for all replicas. On loopback only, and apart from the ingress, which knows no internal port.
  */
-export function betweenConfig({ pidFile, tempDir, services }: BetweenOptions): string {
+export function betweenConfig({ pidFile, tempDir, services, internalPort, watched }: BetweenOptions): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `
 worker_processes 1;
@@ -33,8 +42,27 @@ http {
     proxy_next_upstream error timeout;
     proxy_next_upstream_timeout 3s;
     ${services.map(serviceConfig).join('\n    ')}
+    ${watchConfig(internalPort, watched)}
 }
 `
+}
+
+/** Probes and metrics of each process, and nothing else of its internal port. */
+function watchConfig(port: number, watched: readonly Watched[]): string {
+  const paths = watched.flatMap(({ name, internalPort }) =>
+    ['livez', 'readyz', 'metrics'].map((probe) => [`/${name}/${probe}`, internalPort, probe] as const),
+  )
+  const locations = paths.map(
+    ([path, internal, probe]) =>
+      `location = ${path} { limit_except GET { deny all; } proxy_pass http://127.0.0.1:${internal}/${probe}; }`,
+  )
+  return `server {
+        listen 127.0.0.1:${port};
+        default_type text/plain;
+        location = / { return 200 "${paths.map(([path]) => `${path}\\n`).join('')}"; }
+        ${locations.join('\n        ')}
+        location / { return 404 "no such path\\n"; }
+    }`
 }
 
 function serviceConfig({ port, servers }: BetweenOptions['services'][number]): string {

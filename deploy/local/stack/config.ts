@@ -33,11 +33,22 @@ export const schema = Type.Object({
     maximum: 65535,
     description: 'plain HTTP port, on loopback only',
   }),
+  INTERNAL_PORT: Type.Integer({
+    default: 8501,
+    minimum: 1,
+    maximum: 65535,
+    description: 'loopback port for health and metrics',
+  }),
   REPLICAS: Type.Integer({ default: 1, minimum: 1, maximum: 8, description: 'processes of each service' }),
   PUBLIC_URL: Type.Optional(settings.publicUrl),
   TOKEN_SERVICE: settings.tokenService,
   ADMIN_USERNAME: Type.String({ default: 'admin', pattern: '^[a-z0-9][a-z0-9._@-]{0,254}$' }),
   ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
+  TLS_CERTIFICATE: optional(
+    'file of your own TLS certificate followed by its chain, PEM; with TLS_CERTIFICATE_KEY. ' +
+      'A renewed one is loaded within 15 seconds',
+  ),
+  TLS_CERTIFICATE_KEY: optional('file of the private key of TLS_CERTIFICATE, PEM, without a passphrase'),
   DATABASE_URL: Type.Optional(settings.databaseUrl),
   DATA_DIR: Type.String({ default: './data-stack', description: 'folder of everything that is kept' }),
   SIGNING_KEYS_DIR: Type.Optional(Type.String()),
@@ -57,11 +68,25 @@ export type StackConfig = ReturnType<typeof readConfig>
 /** Reads the settings of the stack's own; throws ConfigError naming every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(schema, env)
-  const ports = { https: values.HTTPS_PORT, registry: values.REGISTRY_PORT, http: values.HTTP_PORT }
-  if (new Set(Object.values(ports)).size < 3) {
-    throw new ConfigError(['HTTPS_PORT, REGISTRY_PORT and HTTP_PORT must be three different ports'])
+  const ports = {
+    https: values.HTTPS_PORT,
+    registry: values.REGISTRY_PORT,
+    http: values.HTTP_PORT,
+    internal: values.INTERNAL_PORT,
+  }
+  if (new Set(Object.values(ports)).size < 4) {
+    throw new ConfigError([
+      'HTTPS_PORT, REGISTRY_PORT, HTTP_PORT and INTERNAL_PORT must be four different ports',
+    ])
+  }
+  const { TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key } = values
+  if ((certificate === undefined) !== (key === undefined)) {
+    throw new ConfigError([
+      'TLS_CERTIFICATE and TLS_CERTIFICATE_KEY must be set together, or neither of them',
+    ])
   }
   const dataDir = resolve(values.DATA_DIR)
+  refuseForNginx({ DATA_DIR: dataDir, TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key })
   if (existsSync(join(dataDir, 'database'))) {
     throw new ConfigError([`DATA_DIR ${dataDir} holds what npm start keeps: the stack needs one of its own`])
   }
@@ -77,6 +102,10 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     replicas: values.REPLICAS,
     administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
     dataDir,
+    ownCertificate:
+      certificate !== undefined && key !== undefined
+        ? { certificate: resolve(certificate), key: resolve(key) }
+        : undefined,
     databaseUrl: values.DATABASE_URL,
     signingKeysDir: resolve(values.SIGNING_KEYS_DIR ?? join(dataDir, 'signing-keys')),
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
@@ -85,4 +114,14 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     postgres: { folder: values.POSTGRES_BINARIES ?? '', libraries: values.POSTGRES_LIBRARIES },
     logLevel: values.LOG_LEVEL,
   }
+}
+
+/** Refuses paths that would mean something else in nginx's configuration, which has no way to quote them everywhere. */
+function refuseForNginx(paths: Readonly<Record<string, string | undefined>>): void {
+  const bad = Object.entries(paths).filter(
+    ([, path]) => path !== undefined && !/^[\p{L}\p{N}/._@+:,=~-]+$/u.test(path),
+  )
+  if (bad.length === 0) return
+  const problem = 'may hold letters, digits and / . _ @ + : , = ~ - only, because nginx reads it'
+  throw new ConfigError(bad.map(([name]) => `${name} ${problem}`))
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { createPasswordHasher, ensureAdministrator } from '@registry-manager/auth-service/embedding'
+import { explainError } from '@registry-manager/service-kit'
 import type { Database } from '@registry-manager/database'
 import {
   MIGRATING,
@@ -10,14 +9,13 @@ import {
   migrateToLatest,
   runBackupCommand,
 } from '@registry-manager/database'
-import { keepSecret, madeSecret, secretFile } from '../data-folder.ts'
+import { madeSecret } from '../data-folder.ts'
+import { ensureFirstAdministrator } from '../first-administrator.ts'
 import { freePort } from '../free-port.ts'
+import { freeNameBeside } from '../own-files.ts'
 import type { StackConfig } from './config.ts'
 import type { Parts, Planned } from './parts.ts'
 import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
-
-/** The first administrator's password, from when it was made until it was shown. */
-export const FIRST_PASSWORD = 'first-password'
 
 /** A backup that is restored into an empty database before anything else. */
 const BACKUP = 'restore.gz'
@@ -51,29 +49,22 @@ export async function planDatabase(config: StackConfig, parts: Parts): Promise<P
 }
 
 /**
- * Brings the database to this version's schema, of a backup's content where one was put into the data folder, and
- * makes the first administrator. Answers the password that was
- * made, if one was made that has not been shown yet.
+ * Brings the database to this version's schema, with a backup's content where one was put into the data folder, and
+ * makes the first administrator. Returns the password that was made, if it has not been shown yet.
  */
 export async function prepareDatabase(
   databaseUrl: string,
-  { dataDir, administrator: { username, password } }: StackConfig,
+  { dataDir, administrator }: StackConfig,
   say: (line: string) => void,
 ): Promise<string | undefined> {
   const db = connectPostgres(databaseUrl, MIGRATING)
   try {
     await restoreWhatIsThere(db, join(dataDir, BACKUP), say)
     await migrateToLatest(db)
-    const make = () =>
-      password ?? keepSecret(dataDir, FIRST_PASSWORD, randomBytes(12).toString('base64url')).value
-    const first = await ensureAdministrator(db, createPasswordHasher(), username, make)
-    if (first.outcome === 'impossible') throw new Error(first.reason)
-    if (first.outcome === 'exists' && password) say('ADMIN_PASSWORD is ignored: there is an administrator')
+    return await ensureFirstAdministrator(db, { dataDir, ...administrator }, say)
   } finally {
     await db.destroy()
   }
-  const made = secretFile(dataDir, FIRST_PASSWORD)
-  return existsSync(made) ? readFileSync(made, 'utf8') : undefined
 }
 
 /** Once: what comes after it is not undone by the next start. */
@@ -82,7 +73,7 @@ async function restoreWhatIsThere(db: Database, backup: string, say: (line: stri
   try {
     say(`${await runBackupCommand(db, 'restore', backup)} of ${backup}`)
   } catch (error) {
-    throw new Error(`${backup} cannot be restored: ${(error as Error).message}`, { cause: error })
+    throw new Error(`${backup} cannot be restored: ${explainError(error)}`, { cause: error })
   }
-  renameSync(backup, `${backup}.restored`)
+  renameSync(backup, freeNameBeside(`${backup}.restored`))
 }

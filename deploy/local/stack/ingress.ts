@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StackConfig } from './config.ts'
 import { renderTemplate, servers, startNginx } from './nginx.ts'
+import type { PairFiles } from './certificate-pair.ts'
 import type { Parts } from './parts.ts'
 import type { ServiceName } from './service-environment.ts'
 import type { Replica } from './services.ts'
 import { statusOf } from './services.ts'
-import type { TlsFiles } from './tls.ts'
 
 const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
 
@@ -16,7 +16,7 @@ export async function startIngress(
   parts: Parts,
   replicas: readonly Replica[],
   registryUrl: string,
-  tls: TlsFiles,
+  tls: PairFiles,
 ): Promise<void> {
   const folder = join(dataDir, 'nginx')
   const registry = new URL(registryUrl)

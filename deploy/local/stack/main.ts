@@ -1,34 +1,42 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createSigningKeys } from '@registry-manager/auth-service/embedding'
+import { findUnknownSettings } from '@registry-manager/service-kit'
+import { knownSettings } from '../../settings/schemas.ts'
 import { banner } from '../banner.ts'
-import { madeSecret, secretFile, takeDataFolder } from '../data-folder.ts'
+import { madeSecret, takeDataFolder } from '../data-folder.ts'
+import { forgetFirstPassword } from '../first-administrator.ts'
 import { ensureFree, freePort } from '../free-port.ts'
-import type { Launch } from '../launch.ts'
+import type { Launch, Started } from '../launch.ts'
 import { launch } from '../launch.ts'
+import { keepRotating, watchStorage } from '../logs.ts'
 import { startRegistry } from '../registry-child.ts'
+import { prepareSigningKeys } from '../signing-keys.ts'
+import { findCertificate, watchCertificate } from './certificate.ts'
 import type { StackConfig } from './config.ts'
 import { readConfig } from './config.ts'
-import { FIRST_PASSWORD, planDatabase, prepareDatabase } from './database.ts'
+import { planDatabase, prepareDatabase } from './database.ts'
 import { startIngress } from './ingress.ts'
 import type { Parts, Planned } from './parts.ts'
 import { createParts } from './parts.ts'
 import { environmentOf, madeSettings } from './service-environment.ts'
 import { planBetween, planReplicas, startReplica } from './services.ts'
-import { ensureTls } from './tls.ts'
 
 /** A machine that has much to do at its own start may be too slow for the deadlines that a service has. */
 const SERVICE_TRIES = 3
 
-async function start({ say, atEnd, endWith }: Launch): Promise<string> {
+async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
+  for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
   const { dataDir, ports, publicUrl, signingKeysDir, administrator } = config
+  // Before anything is made: a start that cannot succeed ends at once.
+  await ensureFree('0.0.0.0', ports.https, 'HTTPS_PORT')
+  await ensureFree('0.0.0.0', ports.registry, 'REGISTRY_PORT')
+  await ensureFree('127.0.0.1', ports.http, 'HTTP_PORT')
+  await ensureFree('127.0.0.1', ports.internal, 'INTERNAL_PORT')
   atEnd(takeDataFolder(dataDir))
-  for (const port of [ports.https, ports.registry]) await ensureFree('0.0.0.0', port)
-  await ensureFree('127.0.0.1', ports.http)
   const parts = createParts(dataDir, { say, atEnd, endWith })
-  if (await createSigningKeys(signingKeysDir)) say('made the signing keys')
-  const tls = await ensureTls(join(dataDir, 'tls'), hostsOf(publicUrl))
+  atEnd(keepRotating(parts.logs, say))
+  if (await prepareSigningKeys(signingKeysDir)) say('made the signing keys')
+  const tls = await findCertificate(config, say)
 
   // All addresses first, and so all settings: what is wrong with them is told before anything is started.
   const database = await planDatabase(config, parts)
@@ -67,10 +75,25 @@ async function start({ say, atEnd, endWith }: Launch): Promise<string> {
 
   say('starting nginx')
   await startIngress(config, parts, replicas, registry.url, tls)
-  // From now on it has been shown.
-  rmSync(secretFile(dataDir, FIRST_PASSWORD), { force: true })
+  atEnd(watchCertificate(config, tls, { say, reload: () => parts.signal('nginx', 'SIGHUP') }))
+  atEnd(watchStorage({ log: parts.logOf('registry'), folder: dataDir }, say))
   const { username } = administrator
-  return banner({ publicUrl, username, password, dataDir, authority: tls.authority })
+  const { authority } = tls
+  const internalUrl = `http://127.0.0.1:${ports.internal}`
+  const names = replicas.map(({ name }) => name)
+  return {
+    text: banner({
+      publicUrl,
+      username,
+      password,
+      dataDir,
+      authority,
+      internalUrl,
+      parts: names,
+      logs: parts.logs,
+    }),
+    afterwards: () => forgetFirstPassword(dataDir),
+  }
 }
 
 /** A registry of the stack's own, unless there is one elsewhere. */
@@ -81,6 +104,7 @@ async function planRegistry(config: StackConfig, parts: Parts): Promise<Planned>
   const options = {
     ...registry,
     folder: join(dataDir, 'images'),
+    log: parts.logOf('registry'),
     httpSecret: madeSecret(dataDir, 'registry-http-secret').value,
     authority: join(signingKeysDir, 'ca.pem'),
     port,
@@ -92,11 +116,6 @@ async function planRegistry(config: StackConfig, parts: Parts): Promise<Planned>
     url: `http://127.0.0.1:${port}`,
     start: () => parts.group()('registry', (onDeath) => startRegistry({ ...options, onDeath })),
   }
-}
-
-function hostsOf(publicUrl: string): string[] {
-  const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1')
-  return [...new Set([host, 'localhost', '127.0.0.1'])]
 }
 
 launch(start)

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
@@ -15,25 +15,43 @@ export interface Planned {
 
 /** The processes that the stack is made of, each with a log and a file that holds its process id. */
 export interface Parts {
+  /** Folder of the logs. */
+  readonly logs: string
   logOf(name: string): string
   /** A group of parts, which end together. Groups end in turn, the last one first. */
   group(): Keep
+  /** Sends a signal to a part by its name, if it runs. */
+  signal(name: string, signal: NodeJS.Signals): void
 }
 
 export function createParts(dataDir: string, { say, atEnd }: Launch): Parts {
   const [logs, pids] = [join(dataDir, 'logs'), join(dataDir, 'run')]
-  rmSync(pids, { recursive: true, force: true })
   for (const folder of [logs, pids]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // What a start that was killed has left. Only our own files: nothing else there is ours to remove.
+  for (const name of readdirSync(pids)) if (name.endsWith('.pid')) rmSync(join(pids, name), { force: true })
+  const running = new Map<string, number>()
   return {
+    logs,
     logOf: (name) => join(logs, `${name}.log`),
+    signal(name, signal) {
+      const pid = running.get(name)
+      if (pid !== undefined) process.kill(pid, signal)
+    },
     group() {
       const stops: (() => Promise<void>)[] = []
       atEnd(() => Promise.all(stops.map((stop) => stop())))
       return async (name, start, tries) => {
         const pidFile = join(pids, `${name}.pid`)
-        // Nobody is to find the id of a process that is no more: it may be another's by then.
-        const onPid = (pid: number | undefined) =>
-          pid === undefined ? rmSync(pidFile, { force: true }) : writeFileSync(pidFile, `${pid}\n`)
+        // The id of a process that has ended may be another process' by now.
+        const onPid = (pid: number | undefined) => {
+          if (pid === undefined) {
+            running.delete(name)
+            rmSync(pidFile, { force: true })
+          } else {
+            running.set(name, pid)
+            writeFileSync(pidFile, `${pid}\n`)
+          }
+        }
         const kept = await keepRunning(name, start, { say, onPid, tries })
         stops.push(kept.stop)
       }

@@ -34,7 +34,7 @@ export async function planReplicas(count: number): Promise<readonly Replica[]> {
 
 /** The nginx between the services, which has one internal URL for all replicas of each. */
 export async function planBetween(
-  { dataDir, nginx }: StackConfig,
+  { dataDir, nginx, ports: { internal: internalPort } }: StackConfig,
   parts: Parts,
   replicas: readonly Replica[],
 ): Promise<{ urlOf(service: ServiceName): string; start(keep: Keep): Promise<void> }> {
@@ -45,6 +45,8 @@ export async function planBetween(
   const config = betweenConfig({
     pidFile: join(folder, 'between.pid'),
     tempDir: join(folder, 'tmp'),
+    internalPort,
+    watched: replicas,
     services: [...ports].map(([service, port]) => ({
       port,
       servers: servers(

@@ -1,64 +1,122 @@
 import { X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { explainError } from '@registry-manager/service-kit'
 import { createAuthority, issueLeaf, replaceFile } from '@registry-manager/auth-service/embedding'
+import { makeFolder } from '../own-files.ts'
+import { findPairFault, servesHost } from './certificate-pair.ts'
+import type { PairFiles } from './certificate-pair.ts'
 
 const [AUTHORITY_YEARS, LEAF_YEARS] = [10, 1]
-/** A certificate that ends sooner than this is made anew at a start. */
+/** A certificate that ends sooner than this is renewed. */
 const RENEW_DAYS = 30
+/** The subject of our authorities. A certificate that one of them did not issue belongs to the operator. */
+const AUTHORITY_NAME = 'registry-manager stack authority'
 
 /*
- * The folder of what HTTPS needs: `ca.crt` and `ca.key`, the authority, made once; `server.crt` and `server.key`,
- * made anew when they near their end or when other hosts are to be served.
+ * The folder of what HTTPS needs: `ca.crt` and `ca.key`, our authority, made once; `server.crt` and `server.key`,
+ * renewed when they near their end or when other hosts are to be served. An operator may put a certificate of another
+ * authority there: it is kept, and there is no authority of ours then.
  */
-export interface TlsFiles {
-  /** What clients are to trust. */
+export interface TlsFiles extends PairFiles {
+  /** The file of our authority, which clients must trust. There is none beside a certificate of another authority. */
   readonly authority: string
-  readonly certificate: string
-  readonly key: string
+  /** Whether the certificate is one that we made and renew. */
+  readonly isOurs: boolean
 }
 
-/** Makes what HTTPS needs, unless it is there and good for these hosts. Answers the files. */
+/**
+ * Makes what HTTPS needs, unless it is there and good for these hosts. Replaces `server.crt` and `server.key` only
+ * when an authority of ours issued them. Throws an Error naming the file when the files there cannot be served.
+ */
 export async function ensureTls(
   folder: string,
   hosts: readonly string[],
   now = new Date(),
 ): Promise<TlsFiles> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const file = (name: string) => join(folder, name)
-  const files = { authority: file('ca.crt'), certificate: file('server.crt'), key: file('server.key') }
+  const files = { certificate: file('server.crt'), key: file('server.key') }
+  const authority = file('ca.crt')
   const soon = new Date(now.getTime() + RENEW_DAYS * 86_400_000)
 
-  const authority = read(files.authority)
-  if (authority === undefined) {
-    const made = await createAuthority('registry-manager stack authority', AUTHORITY_YEARS)
-    await replaceFile(folder, 'ca.key', made.key)
-    await replaceFile(folder, 'ca.crt', made.certificate)
-  } else if (authority.validToDate < soon) {
-    throw new Error(
-      `${files.authority} ends on ${authority.validTo}: remove ${folder}, and give clients the new one`,
-    )
+  const isThere = exists(files.certificate) || exists(files.key)
+  if (isThere && !isOurs(files.certificate, authority)) {
+    requireUsable(files)
+    return { ...files, authority, isOurs: false }
   }
-
-  const leaf = read(files.certificate)
-  const issuer = read(files.authority)
-  const isGood = leaf && issuer && leaf.validToDate > soon && leaf.checkIssued(issuer)
-  if (!isGood || !hosts.every((host) => serves(leaf, host))) {
-    const by = {
-      certificate: readFileSync(files.authority, 'utf8'),
-      key: readFileSync(file('ca.key'), 'utf8'),
-    }
+  if (isThere) requireUsable(files)
+  await ensureAuthority(folder, soon)
+  const leaf = isThere ? read(files.certificate) : undefined
+  if (leaf === undefined || leaf.validToDate <= soon || !hosts.every((host) => servesHost(leaf, host))) {
+    const by = { certificate: readFileSync(authority, 'utf8'), key: readAuthorityKey(file('ca.key')) }
     const names = hosts.map((value) => ({ type: isIP(value) ? 'ip' : 'dns', value }) as const)
     const made = await issueLeaf(by, { commonName: hosts[0] ?? '', years: LEAF_YEARS, hosts: names })
     await replaceFile(folder, 'server.key', made.key)
     await replaceFile(folder, 'server.crt', made.certificate)
   }
-  return files
+  return { ...files, authority, isOurs: true }
 }
 
-function serves(certificate: X509Certificate, host: string): boolean {
-  return (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined
+/** Whether the certificate was issued by the authority of ours that lies beside it. */
+export function isOurs(certificate: string, authority: string): boolean {
+  const [leaf, issuer] = [read(certificate), read(authority)]
+  if (leaf === undefined || issuer === undefined) return false
+  return (
+    issuer.subject === `CN=${AUTHORITY_NAME}` && leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey)
+  )
+}
+
+function requireUsable(files: PairFiles): void {
+  const fault = findPairFault(files)
+  if (fault === undefined) return
+  throw new Error(
+    `${fault}. Put a matching certificate and key there, or remove both files to have new ones made`,
+  )
+}
+
+/** Makes the authority where there is none. Never replaces one: clients trust it. */
+async function ensureAuthority(folder: string, soon: Date): Promise<void> {
+  const [certificate, key] = [join(folder, 'ca.crt'), join(folder, 'ca.key')]
+  const authority = read(certificate)
+  if (authority === undefined) {
+    const present = [certificate, key].find(exists)
+    if (present !== undefined) {
+      throw new Error(
+        `${present} is there, but ${certificate} is not a certificate: restore it, or remove ${present} to ` +
+          'have a new authority made, which clients must trust then',
+      )
+    }
+    const made = await createAuthority(AUTHORITY_NAME, AUTHORITY_YEARS)
+    await replaceFile(folder, 'ca.key', made.key)
+    await replaceFile(folder, 'ca.crt', made.certificate)
+  } else if (authority.subject !== `CN=${AUTHORITY_NAME}`) {
+    throw new Error(
+      `${certificate} is an authority that registry-manager did not make, and server.crt and server.key are ` +
+        'missing beside it: put them there, or remove it',
+    )
+  } else if (authority.validToDate < soon) {
+    throw new Error(
+      `${certificate} ends on ${authority.validTo}: remove ${folder}, and give clients the new authority`,
+    )
+  }
+}
+
+function readAuthorityKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new Error(
+      `server.crt has to be renewed, and the authority's key cannot be read: ${explainError(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+/** Whether a name is taken, if only by a link that leads nowhere. */
+function exists(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined
 }
 
 function read(file: string): X509Certificate | undefined {

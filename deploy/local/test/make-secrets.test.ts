@@ -7,11 +7,13 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { makeForeignPair } from './fixtures/foreign-pair.ts'
 import { runCommand } from '../../../test-e2e/harness/run-command.ts'
 
 const COMMAND = fileURLToPath(new URL('../make-secrets.ts', import.meta.url))
@@ -19,7 +21,7 @@ const COMMAND = fileURLToPath(new URL('../make-secrets.ts', import.meta.url))
 const run = (folder: string, env: Record<string, string> = {}) =>
   runCommand('sh', ['-c', 'umask 077; exec "$0" "$@"', process.execPath, COMMAND, folder], { env })
 
-/** Every file below a folder, by its path there, with what it holds and who may read it. */
+/** Every file below a folder, by its path there, with its content and its mode. */
 function filesOf(folder: string) {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .toSorted()
@@ -67,17 +69,123 @@ t.test('secrets are made once, and a container can read those that it needs', as
   t.same(filesOf(folder), made, 'a second time changes nothing')
 
   rmSync(join(folder, 'upload-secret'))
-  for (const name of ['ca.crt', 'ca.key']) rmSync(join(folder, 'tls', name))
-  writeFileSync(join(folder, 'tls', 'server.crt'), "somebody else's")
   await run(folder)
   t.not(
     readFileSync(join(folder, 'upload-secret'), 'utf8'),
     made['upload-secret']?.text,
     'what is gone is made',
   )
-  t.equal(readFileSync(join(folder, 'tls', 'server.crt'), 'utf8'), "somebody else's")
-  t.notOk(existsSync(join(folder, 'tls', 'ca.crt')))
 })
+
+t.test(
+  "the operator's own certificate and key are kept byte for byte, beside our authority or without",
+  async (t) => {
+    const own = makeForeignPair(t.testdir(), 'registry.example')
+    const folder = join(t.testdir({}), 'secrets')
+    const place = (name: string) => join(folder, 'tls', name)
+    const put = () => {
+      for (const [name, text] of Object.entries(own)) writeFileSync(place(name), text)
+    }
+    const isKept = (when: string) => {
+      for (const [name, text] of Object.entries(own)) t.equal(readFileSync(place(name), 'utf8'), text, when)
+    }
+    mkdirSync(join(folder, 'tls'), { recursive: true })
+    put()
+    writeFileSync(place('company-ca.key'), 'of the company', { mode: 0o600 })
+    const first = await run(folder, { PUBLIC_HOST: 'registry.example' })
+    isKept('put there before the first time')
+    t.match(first.stdout, /your own certificate is kept/)
+    t.notMatch(first.stdout, /warning/)
+    t.notOk(existsSync(place('ca.key')), 'no authority is made that signs nothing')
+    t.equal(statSync(place('company-ca.key')).mode & 0o777, 0o600, 'other files keep their mode')
+
+    const other = await run(folder, { PUBLIC_HOST: 'other.example:8443' })
+    isKept('another host')
+    t.match(
+      other.stdout,
+      /warning: .*server\.crt is not valid for other\.example, only for DNS:registry\.example/,
+    )
+
+    for (const name of ['server.crt', 'server.key']) rmSync(place(name))
+    await run(folder, { PUBLIC_HOST: 'registry.example' })
+    t.ok(existsSync(place('ca.key')), 'with none there, ours is made')
+    put()
+    await run(folder, { PUBLIC_HOST: 'other.example' })
+    isKept('put over ours, with our authority still beside it')
+  },
+)
+
+t.test('a certificate that cannot be served is refused and kept', async (t) => {
+  const own = makeForeignPair(t.testdir(), 'registry.example')
+  const folder = join(t.testdir({}), 'secrets')
+  await run(folder)
+  const made = filesOf(folder)
+  const cases: [string, string, RegExp][] = [
+    ['server.crt', 'rubbish', /server\.crt is not a readable PEM certificate/],
+    ['server.crt', own['server.crt'] ?? '', /server\.key is not the private key of .*server\.crt/],
+    ['server.key', '', /server\.key is not a readable PEM private key/],
+  ]
+  for (const [name, text, told] of cases) {
+    writeFileSync(join(folder, 'tls', name), text)
+    await t.rejects(run(folder), { code: 1, stderr: told }, `${name} that is wrong is named`)
+    t.equal(readFileSync(join(folder, 'tls', name), 'utf8'), text, `${name} stays as it is`)
+    writeFileSync(join(folder, 'tls', name), made[`tls/${name}`]?.text ?? '')
+  }
+  rmSync(join(folder, 'tls', 'server.crt'))
+  await t.rejects(
+    run(folder),
+    { code: 1, stderr: /server\.crt is not a readable/ },
+    'a key alone is not replaced',
+  )
+  t.equal(readFileSync(join(folder, 'tls', 'server.key'), 'utf8'), made['tls/server.key']?.text)
+})
+
+t.test('an authority, a secret and signing keys that are there are never replaced', async (t) => {
+  const folder = join(t.testdir(), 'secrets')
+  await run(folder)
+  const isRefused = async (name: string, text: string, told: RegExp, ...without: string[]) => {
+    const before = filesOf(folder)
+    for (const gone of without) rmSync(join(folder, gone))
+    writeFileSync(join(folder, name), text)
+    await t.rejects(run(folder), { code: 1, stderr: told }, told.source)
+    t.equal(readFileSync(join(folder, name), 'utf8'), text, `${name} stays`)
+    for (const [file, { text: was }] of Object.entries(before)) writeFileSync(join(folder, file), was)
+  }
+  await isRefused('upload-secret', '', /upload-secret is empty/)
+  await isRefused('tls/ca.crt', 'rubbish', /ca\.crt is not a certificate/, 'tls/server.crt', 'tls/server.key')
+  await isRefused(
+    'signing-keys/ca-key.pem',
+    'mine',
+    /holds ca-key\.pem/,
+    'signing-keys/current.pem',
+    'signing-keys/ca.pem',
+  )
+})
+
+t.test('a folder that holds other things is left alone', async (t) => {
+  const folder = t.testdir({ 'letters.txt': 'mine' })
+  chmodSync(folder, 0o755)
+  await t.rejects(run(folder), { code: 1, stderr: /it holds other files/ })
+  t.same(readdirSync(folder), ['letters.txt'])
+  t.equal(statSync(folder).mode & 0o777, 0o755, 'its mode, too')
+})
+
+t.test(
+  'a certificate that is a symbolic link is refused, because no container could follow it',
+  async (t) => {
+    const own = makeForeignPair(t.testdir(), 'localhost')
+    const folder = join(t.testdir({}), 'secrets')
+    const elsewhere = t.testdir(own)
+    mkdirSync(join(folder, 'tls'), { recursive: true })
+    chmodSync(join(elsewhere, 'server.key'), 0o600)
+    for (const name of Object.keys(own)) symlinkSync(join(elsewhere, name), join(folder, 'tls', name))
+    await t.rejects(run(folder), {
+      code: 1,
+      stderr: /is a symbolic link, which leads nowhere inside a container/,
+    })
+    t.equal(statSync(join(elsewhere, 'server.key')).mode & 0o777, 0o600, 'the key it leads to stays private')
+  },
+)
 
 t.test('who may read what is mended, where it was there before', async (t) => {
   const folder = join(t.testdir(), 'secrets')

@@ -90,7 +90,7 @@ t.test("the stack's own settings", async (t) => {
   t.match(readConfig({ ...env, HTTPS_PORT: '9443' }), { publicUrl: 'https://localhost:9443' })
   t.match(readConfig({ ...env, PUBLIC_URL: 'https://registry.example' }), { service: 'registry.example' })
   for (const [bad, told] of [
-    [{ HTTPS_PORT: '8500' }, /three different ports/],
+    [{ HTTPS_PORT: '8500' }, /four different ports/],
     [{ REPLICAS: '0' }, /REPLICAS/],
     [{ HTTP_PORT: 'x' }, /HTTP_PORT/],
     [{ CLIENT_BODY_TIMEOUT: '60s; }' }, /CLIENT_BODY_TIMEOUT/],

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import t from 'tap'
+import { makeForeignPair } from './fixtures/foreign-pair.ts'
 import { ensureTls } from '../stack/tls.ts'
 
 const HOSTS = ['registry.example', 'localhost', '127.0.0.1']
@@ -51,16 +52,35 @@ t.test('what is good stays, what nears its end is made anew by the same authorit
   t.ok(certificate(files.certificate).checkIssued(certificate(files.authority)))
 })
 
-t.test('another host, and what is broken, make another certificate', async (t) => {
+t.test('another host makes another certificate of ours', async (t) => {
   const folder = t.testdir()
   const files = await ensureTls(folder, HOSTS)
   const first = readFileSync(files.certificate, 'utf8')
   await ensureTls(folder, ['other.example'])
   t.equal(certificate(files.certificate).checkHost('other.example'), 'other.example')
-  writeFileSync(files.certificate, 'rubbish')
   await ensureTls(folder, HOSTS)
   t.not(readFileSync(files.certificate, 'utf8'), first)
   t.equal(certificate(files.certificate).checkIP('127.0.0.1'), '127.0.0.1')
+})
+
+t.test('a certificate that our authority did not issue is kept, however near its end', async (t) => {
+  const own = makeForeignPair(t.testdir(), 'registry.example')
+  const folder = t.testdir({})
+  for (const [name, text] of Object.entries(own)) writeFileSync(join(folder, name), text)
+  const files = await ensureTls(folder, ['other.example'], inDays(5000))
+  t.equal(files.isOurs, false)
+  t.strictSame(readdirSync(folder).toSorted(), ['server.crt', 'server.key'], 'no authority is made')
+  for (const [name, text] of Object.entries(own)) t.equal(readFileSync(join(folder, name), 'utf8'), text)
+})
+
+t.test('an authority with our name but another key does not make a certificate ours', async (t) => {
+  const [folder, other] = [t.testdir({}), join(t.testdir({}), 'other')]
+  await ensureTls(folder, HOSTS)
+  await ensureTls(other, HOSTS)
+  for (const name of ['server.crt', 'server.key']) cpSync(join(other, name), join(folder, name))
+  const before = readFileSync(join(folder, 'server.crt'), 'utf8')
+  t.equal((await ensureTls(folder, ['new.example'])).isOurs, false)
+  t.equal(readFileSync(join(folder, 'server.crt'), 'utf8'), before)
 })
 
 t.test('an authority that ends is told of, not replaced behind the back of clients', async (t) => {

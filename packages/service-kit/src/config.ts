@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { explainError } from './explain-error.ts'
 import type { Static, TObject } from 'typebox'
 import { Value } from 'typebox/value'
 
@@ -40,7 +41,7 @@ export function readEnvironment<Schema extends TObject>(
       continue
     }
     const [fault] = Value.Errors(property, value)
-    if (fault !== undefined) problems.push(`${name} ${fault.message}${describe(schema, name)}`)
+    if (fault !== undefined) problems.push(`${name} ${wordFault(fault, property)}${describe(schema, name)}`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze(values as Static<Schema>)
@@ -59,9 +60,19 @@ function readSecretFile(name: string, file: string, problems: string[]): string 
     if (value === '') problems.push(`${name}_FILE names an empty file: ${file}`)
     return value
   } catch (error) {
-    problems.push(`${name}_FILE cannot be read: ${(error as Error).message}`)
+    problems.push(`${name}_FILE cannot be read: ${explainError(error)}`)
     return undefined
   }
+}
+
+/** A schema's fault in words: a pattern is shown only where no description says what would be right. */
+function wordFault(fault: { keyword: string; message: string }, property: { description?: string }): string {
+  if (fault.keyword === 'pattern') {
+    return property.description === undefined
+      ? `has the wrong form: it ${fault.message}`
+      : 'has the wrong form'
+  }
+  return fault.message
 }
 
 function describe(schema: TObject, name: string): string {

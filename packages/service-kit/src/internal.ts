@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { explainError } from './explain-error.ts'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { isLeaving } from './drain.ts'
 import type { Metrics, PartStatus } from './metrics.ts'
@@ -38,7 +39,7 @@ async function runCheck([name, check]: [string, HealthCheck]): Promise<PartStatu
     const result = await check()
     return result === 'ok' ? { name, status: 'ok' } : { name, status: 'degraded', reason: result.degraded }
   } catch (error) {
-    return { name, status: 'failed', reason: (error as Error).message }
+    return { name, status: 'failed', reason: explainError(error) }
   }
 }
 

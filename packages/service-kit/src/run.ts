@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { ConfigError } from './config.ts'
 import { INTERNAL_KEEP_ALIVE_MS, drain, stopBeingReady } from './drain.ts'
+import { explainError } from './explain-error.ts'
 
 export interface RunnableService {
   readonly publicApp: FastifyInstance
@@ -67,11 +68,15 @@ async function untilReady(internalApp: FastifyInstance): Promise<void> {
 /** One sentence for what kept a service from starting. */
 export function explainStartFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message
-  const { code, port, address, message } = error as NodeJS.ErrnoException & {
+  const { code, port, address, syscall } = (error ?? {}) as NodeJS.ErrnoException & {
     port?: number
     address?: string
   }
-  if (code === 'EADDRINUSE') return `port ${port} on ${address} is in use: free it, or set another port`
+  const where = port === undefined ? `${address}` : `port ${port} on ${address}`
+  if (code === 'EADDRINUSE') return `${where} is in use: free it, or set another port`
   if (code === 'EACCES' && port !== undefined) return `port ${port} needs more rights: set a port above 1023`
-  return message
+  if (code === 'EADDRNOTAVAIL' && syscall === 'listen') {
+    return `HOST is ${address}, which is no address of this machine: set HOST to one of its own, or to 0.0.0.0`
+  }
+  return explainError(error)
 }

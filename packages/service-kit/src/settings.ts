@@ -13,11 +13,11 @@ export const settings = {
       maximum: 65535,
       description: 'port for probes, metrics and the other services; never routed by the ingress',
     }),
-  url: (description: string) => Type.String({ pattern: '^https?://[^/?#]+/?$', description }),
-  publicUrl: Type.String({
-    pattern: '^https?://[^/?#@]+/?$',
-    description: 'URL under which clients reach the registry, such as https://registry.example.com',
-  }),
+  url: (description: string) => urlOf('^https?://[^/?#]+/?$', description),
+  publicUrl: urlOf(
+    '^https?://[^/?#@]+/?$',
+    'URL under which clients reach the registry, such as https://registry.example.com',
+  ),
   tokenService: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9._:-]+$',
@@ -68,6 +68,15 @@ export const settings = {
     default: 'info',
     description: 'least level that is logged: fatal, error, warn, info, debug, trace or silent',
   }),
+}
+
+/** A setting that is a URL: the pattern says which parts it has, the parser whether host and port can be. */
+function urlOf(pattern: string, description: string) {
+  return Type.Refine(
+    Type.String({ pattern, description }),
+    (text) => URL.canParse(text),
+    () => 'is not a valid URL: its host cannot be, or its port is above 65535',
+  )
 }
 
 /** Whether a text is an address, or a network in CIDR notation. */

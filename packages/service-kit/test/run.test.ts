@@ -21,7 +21,11 @@ const CASES = [
     Object.assign(new Error('listen EACCES'), { code: 'EACCES', port: 80 }),
     /^port 80 needs/,
   ],
-  ['a file that may not be read', Object.assign(new Error('open /x'), { code: 'EACCES' }), /^open \/x$/],
+  [
+    'a file that may not be read',
+    Object.assign(new Error('open /x'), { code: 'EACCES' }),
+    /^open \/x, EACCES$/,
+  ],
   ['anything else', new Error('it broke'), /^it broke$/],
 ] as const
 

@@ -1,12 +1,14 @@
 import { connectPostgres } from '@registry-manager/database'
-import { ConfigError, runService } from '@registry-manager/service-kit'
+import { ConfigError, runService, warnOfUnknownSettings } from '@registry-manager/service-kit'
 import { ensureAdministrator } from './adapters/first-administrator.ts'
 import { createPasswordHasher } from './adapters/password-hasher.ts'
 import { loadSigningKeys } from './adapters/signing-keys.ts'
 import { createAuthService } from './app.ts'
-import { readConfig } from './config.ts'
+import { readConfig, schema } from './config.ts'
 
 await runService(async () => {
+  // Other services' settings may be in a shared environment: only near misses of this one's are mistakes.
+  warnOfUnknownSettings(schema, process.env, [])
   const [config, { databaseUrl, signingKeysDir, ...listen }] = readConfig(process.env)
   const db = connectPostgres(databaseUrl)
   const keys = await loadSigningKeys(signingKeysDir)

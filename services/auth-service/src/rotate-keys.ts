@@ -1,24 +1,30 @@
 /**
- * The command that moves the signing keys in SIGNING_KEYS_DIR on by one; with `--all` it puts new ones in the place of
- * all, for when one was stolen. Nothing needs a restart.
+ * The command that rotates the signing keys of a folder by one; with `--all` it replaces all of them, for when one was
+ * stolen. Nothing needs a restart. There is no default folder: a rotation cannot be undone.
  */
+import { explainError } from '@registry-manager/service-kit'
 import { replaceSigningKeys, rotateSigningKeys } from './adapters/signing-key-files.ts'
 
-const folder = process.env['SIGNING_KEYS_DIR'] ?? 'data/signing-keys'
-const [option, ...others] = process.argv.slice(2)
-if ((option !== undefined && option !== '--all') || others.length > 0) {
-  process.stderr.write('usage: rotate-keys [--all]\n')
+const args = process.argv.slice(2)
+const [folder = process.env['SIGNING_KEYS_DIR'], ...others] = args.filter((arg) => !arg.startsWith('-'))
+const flags = args.filter((arg) => arg.startsWith('-'))
+if (!folder || others.length > 0 || flags.some((flag) => flag !== '--all')) {
+  process.stderr.write(
+    'usage: rotate-keys [--all] FOLDER: the folder of the signing keys, unless SIGNING_KEYS_DIR names it\n',
+  )
   process.exit(2)
 }
 try {
-  if (option === '--all') {
+  if (flags.length > 0) {
     await replaceSigningKeys(folder)
-    process.stdout.write(`all signing keys in ${folder} are new: what the old ones signed is good no more\n`)
+    process.stdout.write(
+      `all signing keys in ${folder} are new: what the old ones signed is no longer valid\n`,
+    )
   } else {
     await rotateSigningKeys(folder)
-    process.stdout.write(`the signing keys in ${folder} moved on by one\n`)
+    process.stdout.write(`the signing keys in ${folder} were rotated by one\n`)
   }
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}: is SIGNING_KEYS_DIR the folder of the signing keys?\n`)
+  process.stderr.write(`${explainError(error)}: is ${folder} the folder of the signing keys?\n`)
   process.exit(1)
 }

@@ -1,9 +1,11 @@
 import { connectPostgres } from '@registry-manager/database'
-import { runService } from '@registry-manager/service-kit'
+import { runService, warnOfUnknownSettings } from '@registry-manager/service-kit'
 import { createImageManager } from './app.ts'
-import { readConfig } from './config.ts'
+import { readConfig, schema } from './config.ts'
 
 await runService(async () => {
+  // Other services' settings may be in a shared environment: only near misses of this one's are mistakes.
+  warnOfUnknownSettings(schema, process.env, [])
   const [config, { databaseUrl, ...listen }] = readConfig(process.env)
   const db = connectPostgres(databaseUrl)
   const service = await createImageManager(config, { db })

@@ -1,5 +1,6 @@
-import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import type { Database } from '../connect.ts'
 import { restoreBackup } from './restore.ts'
 import { writeBackup } from './write.ts'
@@ -17,15 +18,28 @@ export async function runBackupCommand(db: Database, command: string, file?: str
   return `backed up ${await writeFile(db, file)} rows to ${file}`
 }
 
-/** All of a backup or nothing, for nobody else to read, and in no other file's place. */
+/** All of a backup or nothing, for nobody else to read, and never in another file's place. */
 async function writeFile(db: Database, file: string): Promise<number> {
-  if (existsSync(file)) throw new Error(`${file} is there already`)
-  const part = `${file}.part`
+  await reserve(file)
+  const part = `${file}.${randomBytes(6).toString('hex')}.part`
   try {
-    const rows = await writeBackup(db, createWriteStream(part, { mode: 0o600 }))
+    const rows = await writeBackup(db, createWriteStream(part, { mode: 0o600, flags: 'wx' }))
     await rename(part, file)
     return rows
+  } catch (error) {
+    await rm(file, { force: true })
+    throw error
   } finally {
     await rm(part, { force: true })
+  }
+}
+
+/** Makes an empty file, which nobody else can make then. Throws where the name is taken. */
+async function reserve(file: string): Promise<void> {
+  try {
+    await (await open(file, 'wx', 0o600)).close()
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST'
+    throw isTaken ? new Error(`${file} is there already: name a new file`, { cause: error }) : error
   }
 }

@@ -1,3 +1,4 @@
+import { explainError } from '@registry-manager/service-kit'
 import type { HealthCheck } from '@registry-manager/service-kit'
 import type { Account } from '../domain/account.ts'
 
@@ -38,7 +39,7 @@ export function createRevocationSnapshot({
       accounts = await load(new Date(now() - windowMs))
       failure = undefined
     } catch (error) {
-      failure = (error as Error).message
+      failure = explainError(error)
     }
     if (!stopped) timer = setTimeout(refresh, REFRESH_MS)
   }

@@ -6,14 +6,27 @@ import { KEY_FILES } from './key-files.ts'
 
 const [AUTHORITY_YEARS, LEAF_YEARS] = [10, 1]
 
-/** Makes an authority, a current and a next key in a folder that has none. Answers whether it did. */
+/**
+ * Makes an authority, a current and a next key in a folder that has none. Returns whether it did. An authority that is
+ * there is used, never replaced. Throws naming the files of a folder that holds some keys without their authority.
+ */
 export async function createSigningKeys(folder: string): Promise<boolean> {
-  if (existsSync(join(folder, KEY_FILES.current))) return false
+  const has = (name: string) => existsSync(join(folder, name))
+  if (has(KEY_FILES.current)) return false
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const authority = await createAuthority('registry-manager token authority', AUTHORITY_YEARS)
-  await replaceFile(folder, KEY_FILES.authorityKey, authority.key)
-  await replaceFile(folder, KEY_FILES.authority, authority.certificate)
-  await replaceFile(folder, KEY_FILES.next, await issueSigner(folder))
+  if (!(has(KEY_FILES.authority) && has(KEY_FILES.authorityKey))) {
+    const present = Object.values(KEY_FILES).filter(has)
+    if (present.length > 0) {
+      throw new Error(
+        `${folder} holds ${present.join(', ')} and no ${KEY_FILES.current}: restore the missing files, or empty it ` +
+          'to have new signing keys made',
+      )
+    }
+    const authority = await createAuthority('registry-manager token authority', AUTHORITY_YEARS)
+    await replaceFile(folder, KEY_FILES.authorityKey, authority.key)
+    await replaceFile(folder, KEY_FILES.authority, authority.certificate)
+  }
+  if (!has(KEY_FILES.next)) await replaceFile(folder, KEY_FILES.next, await issueSigner(folder))
   await replaceFile(folder, KEY_FILES.current, await issueSigner(folder))
   return true
 }

@@ -1,3 +1,4 @@
+import { explainError } from '@registry-manager/service-kit'
 import type { HealthCheck } from '@registry-manager/service-kit'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -16,7 +17,7 @@ export function watchSigningKeys(
     } catch (error) {
       // Told once, not every two seconds.
       if (failure === undefined) onError(error)
-      failure = (error as Error).message
+      failure = explainError(error)
     }
   }
   const timer = setInterval(look, LOOK_MS)

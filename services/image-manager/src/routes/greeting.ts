@@ -14,6 +14,7 @@ const ROUTES = [
 export async function greeting(app: FastifyInstance): Promise<void> {
   const text = `Welcome to the image manager of registry-manager.\n${ROUTES.join('\n')}\n`
   for (const path of ['/', '/image-manager/api/v1']) {
+    // HEAD too, which monitors send. Source: RFC 9110 §9.1.
     app.get(path, { exposeHeadRoute: true }, async (_request, reply) => reply.type('text/plain').send(text))
   }
 }

@@ -1,0 +1,35 @@
+export interface RegistryPlace {
+  /** host:port to listen on. */
+  readonly address: string
+  readonly httpSecret: string
+  /** Folder of the images, as the registry sees it. */
+  readonly folder: string
+  readonly realm: string
+  readonly service: string
+  readonly issuer: string
+  /** The authority's certificate, as the registry sees it. */
+  readonly authority: string
+}
+
+/**
+ * The environment variables that complete deploy/registry/config.yml. distribution reads each value as YAML, in which
+ * `12345` and `1e3` are numbers, `no` is a boolean and `[::1]:5000` a list: so every value is a quoted string.
+ * Source: distribution, docs/content/about/configuration.md, "Override specific configuration options".
+ */
+export function registryEnvironment(place: RegistryPlace): Record<string, string> {
+  const values = {
+    REGISTRY_HTTP_ADDR: place.address,
+    REGISTRY_HTTP_SECRET: place.httpSecret,
+    REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: place.folder,
+    REGISTRY_AUTH_TOKEN_REALM: place.realm,
+    REGISTRY_AUTH_TOKEN_SERVICE: place.service,
+    REGISTRY_AUTH_TOKEN_ISSUER: place.issuer,
+    REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE: place.authority,
+  }
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, toYamlString(value)]))
+}
+
+/** A text as a YAML string in double quotes. JSON's strings are YAML's. Source: YAML 1.2.2 §1.2. */
+export function toYamlString(text: string): string {
+  return JSON.stringify(text)
+}

@@ -1,0 +1,55 @@
+import { X509Certificate, createHash, createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { explainError } from '@registry-manager/service-kit'
+
+/** A certificate (PEM, its chain after it) and its private key (PEM): two files. */
+export interface PairFiles {
+  readonly certificate: string
+  readonly key: string
+}
+
+/**
+ * Why nginx could not serve HTTPS with these files, in one line that names the file; undefined when it could. Reads
+ * both files and changes neither.
+ */
+export function findPairFault({ certificate, key }: PairFiles): string | undefined {
+  let leaf: X509Certificate
+  try {
+    leaf = new X509Certificate(readFileSync(certificate))
+  } catch (error) {
+    return `${certificate} is not a readable PEM certificate: ${explainError(error)}`
+  }
+  try {
+    const privateKey = createPrivateKey(readFileSync(key))
+    return leaf.checkPrivateKey(privateKey) ? undefined : `${key} is not the private key of ${certificate}`
+  } catch (error) {
+    return `${key} is not a readable PEM private key without a passphrase: ${explainError(error)}`
+  }
+}
+
+/** What clients would dislike about a certificate that can be served: its dates, and the host it lacks. */
+export function findCertificateWarnings(file: string, host: string, now = new Date()): readonly string[] {
+  const leaf = new X509Certificate(readFileSync(file))
+  const warnings: string[] = []
+  if (leaf.validToDate < now) warnings.push(`${file} expired on ${leaf.validTo}`)
+  if (leaf.validFromDate > now) warnings.push(`${file} is valid only from ${leaf.validFrom}`)
+  if (!servesHost(leaf, host)) {
+    warnings.push(`${file} is not valid for ${host}, only for ${leaf.subjectAltName ?? 'no host'}`)
+  }
+  return warnings
+}
+
+/** Whether a certificate is valid for a host name or an IP address. Source: RFC 6125. */
+export function servesHost(certificate: X509Certificate, host: string): boolean {
+  return (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined
+}
+
+/** A digest that differs when one of the files differs; undefined while one of them cannot be read. */
+export function digestOfPair({ certificate, key }: PairFiles): string | undefined {
+  try {
+    return createHash('sha256').update(readFileSync(certificate)).update(readFileSync(key)).digest('hex')
+  } catch {
+    return undefined
+  }
+}
