@@ -168,8 +168,8 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
       const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
       const wanted = parse(parseTokenForm(form))
       const caller = await byGrant(request, wanted.grant)
-      // Never an identity token for a refresh token: what docker stores would be worth the password. `docker login` asks
-      // without a scope; a token that may do nothing is enough for its GET of /v2/.
+      // Never an identity token for a refresh token: what docker stores would be worth the password. Clients that check
+      // their credentials by GET of /v2/ ask without a scope; a token that may do nothing is enough for that.
       const scopes = caller.refreshToken === undefined ? wanted.scopes : (wanted.scopes ?? [])
       return answer(reply, { ...wanted, scopes }, caller)
     })

@@ -55,7 +55,7 @@ t.test(
       const response = await refresh(token, more)
       t.equal(response.statusCode, 200, JSON.stringify(more))
       const bearer: string = response.json().token
-      t.strictSame(claimsOf(bearer).access, [], 'docker login asks so, and is content with it')
+      t.strictSame(claimsOf(bearer).access, [], 'enough for GET of /v2/, and for nothing else')
       const fields = {
         username: `made-${Object.keys(more).length}`,
         password: 'a-good-password',
