@@ -19,7 +19,7 @@ addresses() {
 }
 
 look() {
-  while sleep 15; do
+  while sleep 10; do
     now_certificate=$(certificate)
     # Who is away for the moment has no other address: nginx would not take the configuration.
     now_addresses=$(addresses) || now_addresses=$known_addresses
