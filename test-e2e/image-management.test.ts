@@ -133,7 +133,8 @@ t.test('referrers', async (t) => {
 
   const all = await ask(system, jane, `/v2/team/subject/referrers/${image.digest}`)
   t.equal(all.headers.get('content-type'), 'application/vnd.oci.image.index.v1+json')
-  t.strictSame(all.body.manifests, attached)
+  const inOrder = attached.toSorted((a, b) => (a.digest < b.digest ? -1 : 1))
+  t.strictSame(all.body.manifests, inOrder, 'in the order of their digests')
   const some = await ask(
     system,
     jane,
