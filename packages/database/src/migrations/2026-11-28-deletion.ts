@@ -45,7 +45,7 @@ export async function up(db: Kysely<any>): Promise<void> {
 
   // By what is named: is a blob, or a manifest, still referenced?
   await db.schema
-    .createIndex('manifest_references_by_digest')
+    .createIndex('manifest_references_by_repository')
     .on('manifest_references')
     .columns(['repository_id', 'digest'])
     .execute()
@@ -78,7 +78,7 @@ export async function down(db: Kysely<any>): Promise<void> {
     await db.schema.alterTable('repositories').dropColumn(column).execute()
   }
   await sql`drop sequence repository_numbers`.execute(db)
-  await db.schema.dropIndex('manifest_references_by_digest').execute()
+  await db.schema.dropIndex('manifest_references_by_repository').execute()
   await db.schema.dropIndex('admissions_by_repository').execute()
   await db.schema.alterTable('admissions').dropColumn('digests').execute()
   await db.schema.dropTable('pending_removals').execute()
