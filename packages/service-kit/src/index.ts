@@ -1,4 +1,5 @@
 export * from './anonymous.ts'
+export * from './byte-budget.ts'
 export * from './client-error.ts'
 export * from './config.ts'
 export * from './contents-api.ts'

@@ -72,7 +72,7 @@ t.test('reset-password prints the new password of a user once, and it is the one
   })
 })
 
-t.test("the image's script passes reset-password on with its arguments", async (t) => {
+t.test("the image's script explains reset-password and does nothing when it is asked for help", async (t) => {
   const script = readFileSync(SCRIPT, 'utf8').replace('cd /app', `cd ${fileURLToPath(ROOT)}`)
   const child = spawn('sh', ['-c', script, 'registry-manager', 'reset-password', '--help'], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -81,5 +81,5 @@ t.test("the image's script passes reset-password on with its arguments", async (
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
   const [code] = await once(child, 'close')
   t.equal(code, 0)
-  t.match(out, /^usage: registry-manager reset-password NAME/)
+  t.match(out, /^ +reset-password NAME /m)
 })

@@ -23,6 +23,8 @@ export interface AccountTokenRequest {
   readonly scopes: readonly Access[] | null
   /** Issued from memory, while nobody can say whether the account was revoked: then it only pulls. */
   readonly offline?: boolean
+  /** The token grants pulls only: for principals without credentials. */
+  readonly pullOnly?: boolean
   /** Seconds since the epoch that the token does not outlive. */
   readonly notAfter?: number
 }
@@ -80,12 +82,12 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     return { ...issued, token: await sign({ ...claims, access: kept }), access: kept }
   }
   return {
-    async forAccount({ account, scopes, offline = false, notAfter }) {
+    async forAccount({ account, scopes, offline = false, pullOnly = offline, notAfter }) {
       const beyond = outOfReach(account, scopes ?? [])
       const globals = beyond.length > 0 ? await findGlobal(beyond) : undefined
       const granted = scopes && grant(account, scopes, globals)
       // Never an identity token then: it would speak for the whole account, and outlive the outage.
-      const access = offline ? onlyPull(granted ?? []) : granted
+      const access = pullOnly ? onlyPull(granted ?? []) : granted
       const subject = { sub: account.username, uid: account.id, gen: account.generation }
       return issue(subject, access, { notAfter, offline })
     },

@@ -58,9 +58,10 @@ const answered = { schema: { response: { 200: TokenAnswer } } }
 interface Caller extends FoundHolder {
   /** The refresh token that they showed. */
   readonly refreshToken?: string
+  readonly isAnonymous?: true
 }
 
-/** Whoever shows no credentials: as known people do while the database is away, they pull, and nothing else. */
+/** A principal without credentials: it pulls global repositories, and nothing else. */
 const ANYBODY: Caller = {
   account: {
     id: ANONYMOUS_UID,
@@ -72,7 +73,8 @@ const ANYBODY: Caller = {
     generation: 0,
     createdAt: new Date(0),
   },
-  offline: true,
+  offline: false,
+  isAnonymous: true,
 }
 
 /**
@@ -132,16 +134,18 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
   }
 
   const answer = async (reply: FastifyReply, wanted: TokenRequest, caller: Caller) => {
-    const { account, offline, notAfter } = caller
+    const { account, offline, notAfter, isAnonymous = false } = caller
     const { token, expiresIn, issuedAt, access } = await issuer.forAccount({
       account,
       offline,
+      pullOnly: offline || isAnonymous,
       notAfter,
       scopes: wanted.scopes,
     })
     // Not for an identity token's bearer: what it yields must not outlive it. Nor for a registry token, which is
     // one itself: it can be replaced, and what lives beside it would outlast that.
-    const lasting = wanted.offline && !offline && notAfter === undefined && !isRegistryToken(account)
+    const isTemporary = offline || isAnonymous || notAfter !== undefined
+    const lasting = wanted.offline && !isTemporary && !isRegistryToken(account)
     const refreshToken = lasting
       ? (caller.refreshToken ?? (await issueRefreshToken(account, wanted.clientId)))
       : undefined

@@ -16,6 +16,7 @@ import {
   RemovalAnswer,
   ScopesAnswer,
   ScopesRequest,
+  createByteBudget,
   unavailable,
 } from '@registry-manager/service-kit'
 import { Type } from 'typebox'
@@ -25,10 +26,9 @@ import { recordPush } from '../domain/record-push.ts'
 import { findReferrers } from '../domain/referrers.ts'
 import type { RemovePorts } from '../domain/remove.ts'
 import { deleteOneBlob } from '../domain/remove-blobs.ts'
-import { createByteBudget } from '../domain/byte-budget.ts'
 import { deleteManifest, deleteTag } from '../domain/remove.ts'
 import { catalogVisibility } from '../domain/visibility.ts'
-import { MANIFEST_BYTES, MAX_MANIFEST_BYTES, reserveManifest, whileReserved } from './manifest-memory.ts'
+import { MANIFEST_BUDGET, MAX_MANIFEST_BYTES, reserveManifest, whileReserved } from './manifest-memory.ts'
 
 export interface InternalRoutesOptions extends RemovePorts {
   readonly queries: IndexQueries
@@ -54,7 +54,7 @@ const ALL_TAGS = 10_000
 /** What the proxy and auth-service ask of the index. */
 export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
   const { index, queries, findAccount } = options
-  const budget = createByteBudget(MANIFEST_BYTES.total, MANIFEST_BYTES.perAccount)
+  const budget = createByteBudget(MANIFEST_BUDGET)
   app.addContentTypeParser(
     '*',
     { parseAs: 'buffer', bodyLimit: MAX_MANIFEST_BYTES },
@@ -104,7 +104,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     async ({ query }) => {
       const reference = parseReference(query.reference) ?? badReference()
       const size = (await queries.measureManifest(query.repository, reference)) ?? noManifest()
-      const release = budget.take(size) ?? tooMany()
+      const release = (await budget.take('', size)) ?? tooMany()
       try {
         const found = (await queries.findManifest(query.repository, reference)) ?? noManifest()
         return { ...found, raw: found.raw.toString('base64') }

@@ -1,38 +1,50 @@
 import { finished } from 'node:stream/promises'
+import type { ByteBudget } from '@registry-manager/service-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ByteBudget } from '../domain/byte-budget.ts'
 
 /** The longest manifest that is taken: distribution's own limit is 4 MiB. */
 export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024
 /**
  * Bytes of manifests that a process works on at once: it takes up to ten times as much memory for them. An account
- * has a part of it, so that one that pushes much at once keeps no other from pushing.
+ * has a part of it, so that one account that pushes many at once does not block the others. A request waits before
+ * its body is read, which costs no memory, and less long than registry-proxy waits for the response.
  */
-export const MANIFEST_BYTES = { total: 16 * 1024 * 1024, perAccount: 8 * 1024 * 1024 }
+export const MANIFEST_BUDGET = {
+  total: 6 * 1024 * 1024,
+  perAccount: 5 * 1024 * 1024,
+  waiting: 256,
+  waitingPerAccount: 128,
+  waitMs: 10_000,
+}
 
-/** How long what is refused may take to arrive, in milliseconds. */
+/** How long the body of a refused request may take to arrive, in milliseconds. */
 const DISCARD_MS = 30_000
 
 const releases = new WeakMap<FastifyRequest, () => void>()
 
-/** Before the body of a pushed manifest is read: refuses it where too many bytes are worked on already. */
+/** Before the body of a pushed manifest is read: waits for its bytes' share of the budget, or refuses it. */
 export async function reserveManifest(
   budget: ByteBudget,
   request: FastifyRequest<{ Querystring: { account?: string } }>,
   reply: FastifyReply,
 ): Promise<unknown> {
-  // A body that does not say how long it is may be as long as one can be.
-  const length = Number(request.headers['content-length'] ?? MAX_MANIFEST_BYTES)
-  const release = budget.take(length, request.query.account)
+  // A body of unknown length may be as long as the limit. One that is longer is refused while it is read.
+  const length = Math.min(Number(request.headers['content-length'] ?? Infinity), MAX_MANIFEST_BYTES)
+  const release = once(await budget.take(request.query.account ?? '', length))
   if (release === undefined) {
-    // Read and thrown away: whoever is answered while sending may see a reset connection instead of the answer.
+    // Read and discarded: a client that is answered while it sends may see a reset instead of the response.
     request.raw.resume()
     await finished(request.raw, { signal: AbortSignal.timeout(DISCARD_MS) }).catch(() => undefined)
     const message = 'too many manifests are being pushed at once; retry in a second'
     return reply.send({ outcome: 'refused', code: 'TOOMANYREQUESTS', message })
   }
+  // The client may have left while its request waited.
+  if (request.raw.socket.destroyed) {
+    release()
+    return reply.hijack()
+  }
   releases.set(request, release)
-  // Where the body is cut off, or refused, no handler runs.
+  // If the body is cut off or refused, no handler runs.
   reply.raw.once('close', () => {
     if (releases.has(request)) release()
   })
@@ -51,4 +63,16 @@ export async function whileReserved<Result>(
   } finally {
     release?.()
   }
+}
+
+/** A function that does its work only the first time. */
+function once(release: (() => void) | undefined): (() => void) | undefined {
+  let isReleased = false
+  return (
+    release &&
+    (() => {
+      if (!isReleased) release()
+      isReleased = true
+    })
+  )
 }

@@ -1,5 +1,5 @@
 import { ServiceCallError } from '@registry-manager/service-kit'
-import { createByteBudget } from '../domain/byte-budget.ts'
+import { createByteBudget } from '@registry-manager/service-kit'
 import type { IndexClient } from './index-client.ts'
 
 /**

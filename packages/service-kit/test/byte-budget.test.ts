@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import { createByteBudget } from '../../src/domain/byte-budget.ts'
+import { createByteBudget } from '../src/byte-budget.ts'
 
 const LIMITS = { total: 10, perAccount: 6, waiting: 4, waitingPerAccount: 2, waitMs: 5000 }
 
