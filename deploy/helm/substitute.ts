@@ -1,4 +1,4 @@
-/** The values of the chart: which parts of the rendered manifests they replace. */
+/** Replaces fields of the rendered manifests by the values of the chart. */
 import type { Manifest } from '../kubernetes/kustomize/manifest.ts'
 import type { TemplateCode } from './template-text.ts'
 import { optional, optionalEntries, optionalText } from './template-text.ts'
@@ -66,7 +66,7 @@ export function substitute(manifest: Manifest, code: TemplateCode): Part {
   return object
 }
 
-/** Replaces what has the same meaning wherever it stands: images, Secrets, ConfigMaps, the public host. */
+/** Replaces fields that have the same meaning in every object: images, Secrets, ConfigMaps, the public host. */
 function everywhere(part: Part, code: TemplateCode): void {
   if (part === null || typeof part !== 'object') return
   if (typeof part.image === 'string') {
@@ -134,7 +134,7 @@ function substituteClaim({ metadata, spec }: Part, code: TemplateCode): void {
   spec[code.entry(optionalText('storageClassName', `${value}.storageClassName`))] = null
 }
 
-/** Ports of what is outside: of Postgres and of S3. */
+/** Ports of Postgres and S3, which may be outside of the cluster. */
 function substitutePorts(policy: string, egress: readonly Part[], code: TemplateCode): void {
   for (const allowed of egress.flatMap(({ ports }) => ports)) {
     if (allowed.port === 5432) allowed.port = code.value('{{ .Values.postgres.port }}')

@@ -1,6 +1,6 @@
 /**
- * Turns objects into the text of Helm templates. Template code cannot stand in YAML values as it is, so tokens hold its
- * place until the YAML text exists.
+ * Turns objects into the text of Helm templates. Template code is not valid YAML, so tokens hold its place until the
+ * YAML text exists.
  */
 import { stringify } from 'yaml'
 
@@ -11,7 +11,7 @@ type Code = (indent: number) => string
 export class TemplateCode {
   private readonly codes: Code[] = []
 
-  /** A value: `{{ … }}` instead of a string, number, map or list. The code sees to its own quoting. */
+  /** A value: `{{ … }}` instead of a string, number, map or list. The code does its own quoting. */
   value(code: string): string {
     this.codes.push(() => code)
     return `HELM-VALUE-${this.codes.length - 1}-`
@@ -38,7 +38,7 @@ export class TemplateCode {
   }
 }
 
-/** Code that adds `key: …` where a value is set, and nothing where it is empty. */
+/** Code that adds `key: …` if a value is set, and nothing if it is empty. */
 export function optional(key: string, value: string): Code {
   return (indent) => `{{- with ${value} }}
 ${key}:
@@ -46,14 +46,14 @@ ${key}:
 {{- end }}`
 }
 
-/** Code that adds `key: "…"` where a value is set. */
+/** Code that adds `key: "…"` if a value is set. */
 export function optionalText(key: string, value: string): Code {
   return () => `{{- with ${value} }}
 ${key}: {{ . | quote }}
 {{- end }}`
 }
 
-/** Code that adds the entries of a list or map where it has any. */
+/** Code that adds the entries of a list or map, if it has any. */
 export function optionalEntries(value: string): Code {
   return (indent) => `{{- with ${value} }}
 {{- toYaml . | nindent ${indent} }}

@@ -10,7 +10,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
 /** Maps that users extend: their content goes into the manifests as it is. */
 const OPEN = new Set(['resources', 'issuerRef'])
 
-/** A JSON Schema for values.yaml, made from its defaults. Unknown keys are errors: Helm itself ignores misspelt ones. */
+/** A JSON Schema for values.yaml, made from its defaults. Unknown keys are errors; Helm itself ignores them. */
 export function valuesSchema(defaults: object): Schema {
   return {
     $schema: 'https://json-schema.org/draft-07/schema#',

@@ -1,4 +1,4 @@
-/** `npm run helm`: brings the Helm chart and the PrometheusRule to what deploy/kubernetes and deploy/monitoring say. */
+/** `npm run helm`: generates the Helm chart and the PrometheusRule from deploy/kubernetes and deploy/monitoring. */
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -10,7 +10,7 @@ const work = await mkdtemp(join(tmpdir(), 'registry-manager-helm-'))
 const { overlays } = await renderInto(work)
 await rm(work, { recursive: true })
 const files = await generatedChart(overlays)
-// Files that are not generated any more go; _helpers.tpl and NOTES.txt are written by hand.
+// Removes files that are no longer generated; _helpers.tpl and NOTES.txt are written by hand.
 for (const path of await readdir(CHART, { recursive: true })) {
   if (/^(templates\/.*\.yaml|files\/.*)$/.test(path)) await rm(join(CHART, path))
 }

@@ -17,7 +17,10 @@ import type { CommandError } from '../harness/run-command.ts'
 import { basic, startEmbedded } from '../harness/system.ts'
 
 const GUIDE = readFileSync(new URL('../../docs/troubleshooting.md', import.meta.url), 'utf8')
-const NGINX = readFileSync(new URL('../../deploy/nginx/nginx.conf.template', import.meta.url), 'utf8')
+const NGINX_ERRORS = readFileSync(
+  new URL('../../deploy/nginx/templates/http-errors.conf.template', import.meta.url),
+  'utf8',
+)
 
 /** The errors that the guide explains, as patterns: `…` stands for anything. */
 const explained = [...GUIDE.matchAll(/^### `(.+)`$/gm)].map(([, text = '']) => {
@@ -27,7 +30,7 @@ const explained = [...GUIDE.matchAll(/^### `(.+)`$/gm)].map(([, text = '']) => {
 
 /** What nginx answers at /v2/ with a status, as its configuration has it. */
 function nginxAnswer(status: string): string {
-  const body = NGINX.split('\n').find((line) => line.trim().startsWith(`${status} '{"errors"`))
+  const body = NGINX_ERRORS.split('\n').find((line) => line.trim().startsWith(`${status} '{"errors"`))
   return /'(.*)'/.exec(body ?? '')?.[1] ?? ''
 }
 

@@ -14,7 +14,7 @@ interface Service {
 const { services, secrets } = readComposeFile({ IMAGE: 'ours' })
 const all = Object.entries(services) as unknown as readonly [string, Service][]
 
-t.test('the image of all services is built once', async (t) => {
+t.test('Compose builds the image of the services once', async (t) => {
   const ours = all.filter(([, { image }]) => image === 'ours')
   t.equal(ours.length, 4)
   t.same(
@@ -23,12 +23,12 @@ t.test('the image of all services is built once', async (t) => {
   )
 })
 
-t.test('there is each secret that is used, and no other', async (t) => {
+t.test('the compose file defines every secret that a service uses and no other', async (t) => {
   const used = new Set(all.flatMap(([, service]) => service.secrets ?? []))
   t.same([...used].toSorted(), Object.keys(secrets).toSorted())
 })
 
-t.test('the certificate is mounted with its folder, so that a renewed one is seen', async (t) => {
+t.test('Compose mounts the folder of the certificate, so that nginx sees a renewed one', async (t) => {
   const { environment, volumes } = services['nginx']!
   const mount = volumes?.find((volume) => volume.startsWith('./secrets/tls:')) ?? ''
   const [, place] = mount.split(':')
@@ -36,7 +36,7 @@ t.test('the certificate is mounted with its folder, so that a renewed one is see
     t.ok(environment[name]?.startsWith(`${place}/server.`), name)
 })
 
-t.test('the registry gets the time to end what is under way', async (t) => {
+t.test('Compose lets the registry finish requests in progress before it kills the container', async (t) => {
   const { environment, stop_grace_period: grace } = services['registry'] as Service
   t.ok(
     Number.parseInt(environment?.['REGISTRY_HTTP_DRAINTIMEOUT'] ?? '', 10) < Number.parseInt(grace ?? '', 10),

@@ -60,7 +60,7 @@ function simplified(value: unknown, key = ''): unknown {
   return Object.fromEntries(entries)
 }
 
-/** Rendered once for all tests, where there is a kustomize. */
+/** Rendered once for all tests, if kustomize can run. */
 const rendered = noKustomize ? undefined : renderOverlays(t)
 
 t.test(
@@ -77,7 +77,7 @@ t.test(
 )
 
 t.test(
-  'helm makes the same objects as kustomize for every overlay',
+  'helm and kustomize make the same objects for every overlay',
   { skip: noKustomize || noHelm },
   async (t) => {
     const { overlays } = (await rendered)!
@@ -90,7 +90,7 @@ t.test(
   },
 )
 
-t.test("the chart's versions are those of package.json and of the Kustomize base", async (t) => {
+t.test('the chart, package.json and the Kustomize base have the same version', async (t) => {
   const { version } = JSON.parse(await readFile(join(CHART, '../../../package.json'), 'utf8'))
   t.match(parse(await readFile(join(CHART, 'Chart.yaml'), 'utf8')), { version, appVersion: version })
   const base = parse(await readFile(join(CHART, '../../kubernetes/base/kustomization.yaml'), 'utf8'))
@@ -101,7 +101,7 @@ t.test('helm lint finds nothing wrong with the chart', { skip: noHelm }, async (
   t.match(await helm('lint', '--strict', CHART), '0 chart(s) failed')
 })
 
-t.test('a misspelt or impossible value is refused', { skip: noHelm }, async (t) => {
+t.test('helm refuses a misspelt or invalid value', { skip: noHelm }, async (t) => {
   await t.rejects(helmTemplate(t, { publicHostname: 'registry.example.com' }), /publicHostname/)
   await t.rejects(helmTemplate(t, { storage: { type: 'S3' } }), /storage/)
   await t.rejects(helmTemplate(t, { nginx: { autoscaling: { minReplicas: 'two' } } }), /minReplicas/)
@@ -144,7 +144,7 @@ const EVERYTHING = {
   serviceAccountAnnotations: { registry: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/r' } },
 }
 
-t.test('every value of the chart reaches the objects that it is meant for', { skip: noHelm }, async (t) => {
+t.test('every value of the chart changes the objects that it is for', { skip: noHelm }, async (t) => {
   const manifests = await helmTemplate(t, EVERYTHING)
   t.same(await faultsOf(manifests, '1.36'), [], 'the objects are valid')
   everyPodHasTheOptions(t, manifests)
@@ -208,7 +208,7 @@ function everyPodHasTheOptions(t: Test, manifests: readonly Manifest[]): void {
 }
 
 t.test(
-  'a changed setting rolls the pods that use it, and a new image makes a new Job',
+  'a changed setting replaces the pods that use it, and a new image creates a new migration Job',
   { skip: noHelm },
   async (t) => {
     const before = await helmTemplate(t, {})

@@ -22,7 +22,7 @@ export type Overlay = (typeof WRITTEN)[number] | keyof typeof WITH_COMPONENTS
 
 /**
  * Copies what kustomize reads into a folder, makes the secrets that the quickstart needs, and renders every overlay
- * there. Answers the objects of each, and the folder of those secrets.
+ * there. Returns the objects of each, and the folder of those secrets.
  */
 export async function renderInto(deploy: string): Promise<{
   readonly overlays: Readonly<Record<Overlay, readonly Manifest[]>>

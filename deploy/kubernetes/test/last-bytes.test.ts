@@ -11,7 +11,7 @@ import type { NetworkNamespace } from './fixtures/network-namespace.ts'
 import { makeNamespace, namespacesAreMissing, terminate } from './fixtures/network-namespace.ts'
 
 const LINGER = new URL('../base/linger.yaml', import.meta.url)
-/** More than the kernel's buffers hold, so that the registry is still writing when it is told to stop. */
+/** More than the kernel's buffers hold, so that the registry is still writing when it gets SIGTERM. */
 const BLOB = randomBytes(16 * 2 ** 20)
 const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}`
 const REGISTRY = { version: 0.1, http: { addr: '0.0.0.0:5000' }, storage: { filesystem: {} } }
@@ -52,7 +52,7 @@ async function startPod(t: Test, at: number, withSidecar: boolean) {
   t.equal(status, 201, 'the registry holds the blob')
   /** What the kubelet does: containers first, then sidecars, then the network. */
   const end = async () => {
-    t.equal((await terminate(server, 60_000)).code, 0, 'the registry ended by itself')
+    t.equal((await terminate(server, 60_000)).code, 0, 'the registry exited before its grace period ended')
     const ended = lingering && (await terminate(lingering, 30_000))
     await pod.remove()
     return ended
@@ -60,7 +60,7 @@ async function startPod(t: Test, at: number, withSidecar: boolean) {
   return { pod, end }
 }
 
-/** Pulls the blob at about 6 MB/s. Resolves once the connection is closed, or nothing has come for 4 s. */
+/** Pulls the blob at about 6 MB/s. Resolves once the connection is closed, or no byte arrived for 4 s. */
 async function pullSlowly({ address }: NetworkNamespace): Promise<{ received: number; closed: boolean }> {
   const socket = connect({ host: address, port: 5000 })
   socket.write(

@@ -17,20 +17,20 @@ const AUTHORITY = '/run/secrets/s3-authority'
 
 const missing = (await kustomizeIsMissing()) || (findRegistryBinary() === undefined && 'no registry binary')
 
-/** An empty S3 with a certificate of a private CA: its URL, that CA, and the paths that it was asked for. */
+/** An empty S3 with a certificate of a private CA: its URL, that CA, and the paths that were requested. */
 async function startPrivateS3(t: Test) {
   const { authority, certificate, key } = await ensureTls(join(t.testdir(), 's3'), ['127.0.0.1'])
-  const asked: string[] = []
+  const requested: string[] = []
   const tls = { cert: readFileSync(certificate), key: readFileSync(key) }
   const server = createServer(tls, (request, response) => {
-    asked.push(request.url ?? '')
+    requested.push(request.url ?? '')
     response.writeHead(404, { 'content-type': 'application/xml' })
     response.end(request.method === 'HEAD' ? undefined : '<Error><Code>NoSuchKey</Code></Error>')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { url, authority: readFileSync(authority), asked }
+  return { url, authority: readFileSync(authority), requested }
 }
 
 t.test(
@@ -51,14 +51,14 @@ t.test(
     await mkdir(mounted)
     const SSL_CERT_DIR = env['SSL_CERT_DIR']?.replace(AUTHORITY, mounted) ?? ''
     const settings = { ...env, REGISTRY_STORAGE_S3_REGIONENDPOINT: s3.url, SSL_CERT_DIR }
-    await t.test('without ca.pem it refuses the certificate', async (t) => {
+    await t.test('without ca.pem the registry refuses the certificate of a private S3', async (t) => {
       t.match(await deletion(t, 'without', settings), { status: 500 })
-      t.same(s3.asked, [], 'no request got through TLS')
+      t.same(s3.requested, [], 'no request got through TLS')
     })
-    await t.test('with ca.pem it asks for objects of the bucket', async (t) => {
+    await t.test('with ca.pem the registry requests objects of the bucket', async (t) => {
       writeFileSync(join(mounted, 'ca.pem'), s3.authority)
       t.match(await deletion(t, 'with', settings), { status: 404 })
-      t.ok(s3.asked.some((url) => url.includes('/example/') && url.includes('team/app')))
+      t.ok(s3.requested.some((url) => url.includes('/example/') && url.includes('team/app')))
     })
   },
 )

@@ -11,17 +11,17 @@ import { kustomizeIsMissing, renderOverlays } from './fixtures/render.ts'
 const missing = (await kustomizeIsMissing()) || (findRegistryBinary() === undefined && 'no registry binary')
 const CACHING = /using inmemory blob descriptor cache/
 
-/** An S3 that holds nothing. */
-async function startEmptyS3(t: Test): Promise<{ readonly url: string; readonly asked: string[] }> {
-  const asked: string[] = []
+/** An S3 without objects. */
+async function startEmptyS3(t: Test): Promise<{ readonly url: string; readonly requested: string[] }> {
+  const requested: string[] = []
   const server = createServer((request, response) => {
-    asked.push(request.url ?? '')
+    requested.push(request.url ?? '')
     response.writeHead(404, { 'content-type': 'application/xml' })
     response.end(request.method === 'HEAD' ? undefined : '<Error><Code>NoSuchKey</Code></Error>')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requested }
 }
 
 t.test('a registry with several replicas has no cache of its own', { skip: missing }, async (t) => {
@@ -62,8 +62,8 @@ t.test(
     const caching = { ...ours, REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR: 'inmemory' }
     t.match(await deletion(t, 'caching', caching), { log: CACHING }, 'a cache would be logged')
     t.ok(
-      s3.asked.some((url) => url.includes('/example/') && url.includes('team/app')),
-      'it asked for objects of the bucket',
+      s3.requested.some((url) => url.includes('/example/') && url.includes('team/app')),
+      'the registry requests objects of the bucket',
     )
   },
 )

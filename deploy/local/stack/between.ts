@@ -7,7 +7,7 @@ export interface Watched {
 export interface BetweenOptions {
   readonly pidFile: string
   readonly tempDir: string
-  /** For each service: the port that its callers know, and the internal ports of its replicas. */
+  /** For each service: the port that other services connect to, and the internal ports of its replicas. */
   readonly services: readonly { readonly port: number; readonly servers: string }[]
   /** The loopback port for those who watch, and the processes that it shows. */
   readonly internalPort: number
@@ -15,8 +15,9 @@ export interface BetweenOptions {
 }
 
 /**
- * The configuration of the nginx that stands between the services: what a Kubernetes Service is elsewhere, one
- * address for all replicas. On loopback only, and apart from the ingress, which knows no internal port.
+ * The configuration of the nginx between the services: one address for all replicas of a service, as a Kubernetes
+ * Service has. It listens on loopback only. The nginx in front of the services is another process, which knows no
+ * internal port.
  */
 export function betweenConfig({ pidFile, tempDir, services, internalPort, watched }: BetweenOptions): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

@@ -1,16 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StackConfig } from './config.ts'
-import { renderTemplate, servers, startNginx } from './nginx.ts'
 import type { PairFiles } from './certificate-pair.ts'
+import { readTemplates, renderTemplates, servers, startNginx } from './nginx.ts'
 import type { Parts } from './parts.ts'
 import type { ServiceName } from './service-environment.ts'
 import type { Replica } from './services.ts'
 import { statusOf } from './services.ts'
 
-const TEMPLATE = new URL('../../nginx/nginx.conf.template', import.meta.url)
-
-/** Runs nginx before the services, with the configuration that compose and Kubernetes have too. */
+/** Starts nginx in front of the services, with the configuration that Compose and Kubernetes use as well. */
 export async function startIngress(
   { dataDir, ports, nginx, clientLimits }: StackConfig,
   parts: Parts,
@@ -22,7 +19,7 @@ export async function startIngress(
   const registry = new URL(registryUrl)
   const serversOf = (service: ServiceName) =>
     servers(replicas.filter((replica) => replica.service === service).map(({ port }) => port))
-  const config = renderTemplate(readFileSync(TEMPLATE, 'utf8'), {
+  const { 'nginx.conf': config = '', ...includes } = renderTemplates(readTemplates(), {
     AUTH_SERVICE_SERVERS: serversOf('auth-service'),
     IMAGE_MANAGER_SERVERS: serversOf('image-manager'),
     REGISTRY_PROXY_SERVERS: serversOf('registry-proxy'),
@@ -40,7 +37,7 @@ export async function startIngress(
     WORKER_PROCESSES: 'auto',
     ...clientLimits,
   })
-  const options = { ...nginx, name: 'nginx', folder, config, log: parts.logOf('nginx') }
+  const options = { ...nginx, name: 'nginx', folder, config, includes, log: parts.logOf('nginx') }
   const isReady = async () => (await statusOf(`http://127.0.0.1:${ports.http}/`)) !== undefined
   await parts.group()('nginx', (onDeath) => startNginx({ ...options, isReady }, onDeath))
 }

@@ -1,7 +1,13 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startChild } from '../child.ts'
 import type { Running } from '../child.ts'
+
+const TEMPLATES = new URL('../../nginx/templates/', import.meta.url)
+const SUFFIX = '.template'
+
+/** Files of a configuration, by name. */
+export type ConfigFiles = Readonly<Record<string, string>>
 
 export interface NginxOptions {
   readonly name: string
@@ -9,48 +15,64 @@ export interface NginxOptions {
   readonly libraries: string | undefined
   /** Folder of its configuration and of what it writes. */
   readonly folder: string
-  /** A whole nginx.conf. */
+  /** The main file. */
   readonly config: string
+  /** The files that it includes, for the same folder. */
+  readonly includes?: ConfigFiles
   readonly log: string
   readonly isReady: () => Promise<boolean>
 }
 
-/**
- * Puts variables into a template as envsubst does: `${NAME}`, and nothing else. Throws naming a variable that the
- * template has and that was not given, or the other way round.
- */
-export function renderTemplate(template: string, variables: Readonly<Record<string, string>>): string {
-  const used = new Set<string>()
-  const rendered = template.replaceAll(/\$\{([A-Z][A-Z0-9_]*)\}/g, (_, name: string) => {
-    const value = variables[name]
-    if (value === undefined) throw new Error(`the template wants ${name}`)
-    used.add(name)
-    return value
-  })
-  const unused = Object.keys(variables).filter((name) => !used.has(name))
-  if (unused.length > 0) throw new Error(`the template does not know ${unused.join(', ')}`)
-  return rendered
+/** The templates of the configuration in front of the services, by the names of the files that they make. */
+export function readTemplates(): ConfigFiles {
+  const names = readdirSync(TEMPLATES).filter((name) => name.endsWith(SUFFIX))
+  const text = (name: string) => readFileSync(new URL(name, TEMPLATES), 'utf8')
+  return Object.fromEntries(names.map((name) => [name.slice(0, -SUFFIX.length), text(name)]))
 }
 
-/** The replicas of a service as nginx lists them. What does not answer is tried again with the next request. */
+/**
+ * Replaces variables in templates as envsubst does: `${NAME}` and nothing else. Throws if a template uses a variable
+ * that is not given, and if no template uses one that is.
+ */
+export function renderTemplates(
+  templates: ConfigFiles,
+  variables: Readonly<Record<string, string>>,
+): ConfigFiles {
+  const used = new Set<string>()
+  const render = (file: string, template: string) =>
+    template.replaceAll(/\$\{([A-Z][A-Z0-9_]*)\}/g, (_, name: string) => {
+      const value = variables[name]
+      if (value === undefined) throw new Error(`the template of ${file} uses ${name}, which is not set`)
+      used.add(name)
+      return value
+    })
+  const rendered = Object.entries(templates).map(([file, template]) => [file, render(file, template)])
+  const unused = Object.keys(variables).filter((name) => !used.has(name))
+  if (unused.length > 0) throw new Error(`no template uses ${unused.join(', ')}`)
+  return Object.fromEntries(rendered)
+}
+
+/** The replicas of a service for an `upstream`. With max_fails=0 nginx tries a failed replica again at the next request. */
 export function servers(ports: readonly number[]): string {
   return ports.map((port) => `server 127.0.0.1:${port} max_fails=0;`).join(' ')
 }
 
-/** Runs nginx with a configuration. Throws with its last words when it does not serve. */
+/** Starts nginx with a configuration. Throws with the end of its log if it does not become ready. */
 export function startNginx(options: NginxOptions, onDeath: (reason: string) => void): Promise<Running> {
-  const { name, binary, libraries, folder, config, log, isReady } = options
+  const { name, binary, libraries, folder, config, includes = {}, log, isReady } = options
   mkdirSync(join(folder, 'tmp'), { recursive: true })
-  const file = join(folder, `${name}.conf`)
-  writeFileSync(file, config, { mode: 0o600 })
+  const main = `${name}.conf`
+  for (const [file, text] of Object.entries({ ...includes, [main]: config })) {
+    writeFileSync(join(folder, file), text, { mode: 0o600 })
+  }
   return startChild(
     {
       name,
       command: binary,
-      // Nothing is read or written where it was built to look for it.
-      args: ['-p', folder, '-c', file, '-e', 'stderr', '-g', 'daemon off;'],
+      // No path that was compiled in: neither prefix nor log.
+      args: ['-p', folder, '-c', join(folder, main), '-e', 'stderr', '-g', 'daemon off;'],
       env: libraries ? { LD_LIBRARY_PATH: libraries } : {},
-      // Requests may end, for a moment.
+      // SIGQUIT lets requests finish.
       stopBy: [
         ['SIGQUIT', 750],
         ['SIGTERM', 500],

@@ -40,24 +40,27 @@ async function sendAfterClose(socket: Socket): Promise<string | undefined> {
   return error
 }
 
-t.test('a client that asked for Connection: close and still sends is not reset', async (t) => {
+t.test('nginx does not reset a client that asked for Connection: close and still sends', async (t) => {
   const ingress = await startIngress(t)
   for (const [way, open] of Object.entries(WAYS)) {
     t.equal(await sendAfterClose(open(ingress)), undefined, way)
   }
 })
 
-t.test('without lingering_close the same client is reset over plain HTTP', async (t) => {
-  const edit = (config: string) => config.replace('lingering_close always;', 'lingering_close off;')
-  const ingress = await startIngress(t, { edit })
-  t.match(await sendAfterClose(WAYS['plain HTTP']!(ingress)), /ECONNRESET|EPIPE/)
-})
+t.test(
+  'without lingering_close, nginx resets a client that asked for Connection: close and still sends',
+  async (t) => {
+    const edit = (config: string) => config.replace('lingering_close always;', 'lingering_close off;')
+    const ingress = await startIngress(t, { edit })
+    t.match(await sendAfterClose(WAYS['plain HTTP']!(ingress)), /ECONNRESET|EPIPE/)
+  },
+)
 
 t.test(
-  'a layer whose registry sends nothing for a minute is given up, a closing upload is not',
+  'nginx gives up a layer after a minute without a byte from the registry, but not the closing of an upload',
   async (t) => {
     const silent: RequestListener = (request) => void request.resume()
-    // A minute is a second here, and 15 minutes are 15 seconds.
+    // One minute of the configuration is one second here.
     const edit = (config: string) =>
       config.replaceAll(
         /proxy_read_timeout (\d+)s/g,

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { send } from './fixtures/client.ts'
 import { startIngress } from './fixtures/ingress.ts'
 
-t.test('a service sees which origin a change comes from, whichever location carries it', async (t) => {
+t.test('a service sees which origin a change comes from, whichever location forwards it', async (t) => {
   const ingress = await startIngress(t)
   const headers = {
     origin: 'https://evil.example',
@@ -20,7 +20,7 @@ t.test('a service sees which origin a change comes from, whichever location carr
     ['PUT', '/v2/team/app/blobs/uploads/an-id?_state=x'],
     ['DELETE', `/v2/team/app/blobs/${digest}`],
   ] as const) {
-    const answer = await ask(ingress, { method, path, headers })
+    const answer = await send(ingress, { method, path, headers })
     t.match(
       answer.json,
       { headers: { origin: headers.origin, 'sec-fetch-site': 'cross-site' } },

@@ -2,11 +2,12 @@ import type { RequestListener } from 'node:http'
 import t from 'tap'
 import { HTTP_LIMITS } from '../../../packages/service-kit/src/server.ts'
 import { MAX_TOKEN_LENGTH } from '../../../services/auth-service/src/domain/token-length.ts'
-import { ask, askHttp2 } from './fixtures/ask.ts'
-import { TEMPLATE, startIngress } from './fixtures/ingress.ts'
+import { send, sendHttp2 } from './fixtures/client.ts'
+import { TEMPLATES, startIngress } from './fixtures/ingress.ts'
 
 const KIB = 1024
-const [, buffers = '', bufferKib = ''] = /^ *large_client_header_buffers (\d+) (\d+)k;$/m.exec(TEMPLATE) ?? []
+const [, buffers = '', bufferKib = ''] =
+  /^ *large_client_header_buffers (\d+) (\d+)k;$/m.exec(TEMPLATES) ?? []
 const HEADER_NAME = 'Authorization: Bearer \r\n'
 const token = 't'.repeat(MAX_TOKEN_LENGTH)
 const digest = `sha256:${'a'.repeat(64)}`
@@ -23,7 +24,7 @@ t.test('the services take every head that nginx lets through', async (t) => {
 t.test(
   "nginx takes every body that the token endpoint takes, and so the endpoint's own words are seen",
   async (t) => {
-    const [, kib = ''] = /auth\)\/token\/\?\$ \{\s*client_max_body_size (\d+)k;/.exec(TEMPLATE) ?? []
+    const [, kib = ''] = /auth\)\/token\/\?\$ \{\s*client_max_body_size (\d+)k;/.exec(TEMPLATES) ?? []
     t.ok(Number(kib) > 64, 'the endpoint takes 64 KiB')
   },
 )
@@ -37,7 +38,7 @@ t.test(
       response.setHeader('x-decided-authorization', request.headers.authorization ?? '')
       response.end()
     }
-    const ingress = await startIngress(t, { decides: true, services: { 'registry-proxy': [decide] } })
+    const ingress = await startIngress(t, { authorizes: true, services: { 'registry-proxy': [decide] } })
     const headers = {
       authorization: `Bearer ${token}`,
       'user-agent':
@@ -45,7 +46,7 @@ t.test(
       accept: 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*',
       'x-request-id': 'r'.repeat(512),
     }
-    for (const way of [ask, askHttp2]) {
+    for (const way of [send, sendHttp2]) {
       const user = await way(ingress, { path: '/user', headers })
       t.equal(user.status, 200, 'a service')
       t.match(user.json, { headers: { authorization: headers.authorization } })

@@ -2,10 +2,10 @@ import type { RequestListener, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { ask, askHttp2, closeOf } from './fixtures/ask.ts'
-import { startIngress, tell } from './fixtures/ingress.ts'
+import { send, sendHttp2, closeOf } from './fixtures/client.ts'
+import { startIngress, echo } from './fixtures/ingress.ts'
 
-t.test('one address has so many requests at a time, and no more', async (t) => {
+t.test('a client address over its limit of concurrent requests gets 429', async (t) => {
   const waiting: ServerResponse[] = []
   const arrived: (() => void)[] = []
   const hold: RequestListener = (_request, response) => {
@@ -15,59 +15,70 @@ t.test('one address has so many requests at a time, and no more', async (t) => {
   const services = { 'registry-proxy': [hold] }
   const ingress = await startIngress(t, { services, variables: { CLIENT_CONNECTIONS: '3' } })
   const held: Promise<unknown>[] = []
-  for (const way of [ask, ask, askHttp2]) {
+  for (const sendRequest of [send, send, sendHttp2]) {
     const here = new Promise<void>((resolve) => arrived.push(resolve))
-    held.push(way(ingress, { path: '/v2/' }))
+    held.push(sendRequest(ingress, { path: '/v2/' }))
     await here
   }
-  for (const way of [ask, askHttp2]) {
-    t.match(await way(ingress, { path: '/v2/' }), {
+  for (const sendRequest of [send, sendHttp2]) {
+    t.match(await sendRequest(ingress, { path: '/v2/' }), {
       status: 429,
       headers: { 'retry-after': '1' },
       json: { errors: [{ code: 'TOOMANYREQUESTS' }] },
     })
-    t.match(await way(ingress, { path: '/user' }), { status: 429, json: { status: 429 } })
+    t.match(await sendRequest(ingress, { path: '/user' }), { status: 429, json: { status: 429 } })
   }
-  t.equal((await ask(ingress, { path: '/user', plain: true })).status, 200, 'without TLS nothing is limited')
+  t.equal(
+    (await send(ingress, { path: '/user', plain: true })).status,
+    200,
+    'clients without TLS are not limited',
+  )
   for (const response of waiting) response.end('done')
   t.match(await Promise.all(held), [{ status: 200 }, { status: 200 }, { status: 200 }])
-  t.equal((await ask(ingress, { path: '/user' })).status, 200, 'and then there is room again')
+  t.equal(
+    (await send(ingress, { path: '/user' })).status,
+    200,
+    'requests are served again after the others have ended',
+  )
 })
 
-t.test('one address has so many requests a second, and some at once', async (t) => {
+t.test('a client address over its request rate and burst gets 429', async (t) => {
   const variables = { CLIENT_REQUESTS_PER_SECOND: '1', CLIENT_REQUEST_BURST: '5' }
   const ingress = await startIngress(t, { variables })
-  const answers = await Promise.all(Array.from({ length: 40 }, () => ask(ingress, { path: '/v2/' })))
+  const answers = await Promise.all(Array.from({ length: 40 }, () => send(ingress, { path: '/v2/' })))
   const limited = answers.filter(({ status }) => status === 429)
-  t.ok(limited.length > 0, 'more are refused')
-  t.ok(answers.length - limited.length >= 6, 'these are served')
+  t.ok(limited.length > 0, 'requests beyond the burst are refused')
+  t.ok(answers.length - limited.length >= 6, 'requests within the burst are served')
   t.match(limited[0], { headers: { 'retry-after': '1' }, json: { errors: [{ code: 'TOOMANYREQUESTS' }] } })
   for (let number = 0; number < 40; number += 1) {
-    t.equal((await ask(ingress, { path: '/v2/', plain: true })).status, 200)
+    t.equal((await send(ingress, { path: '/v2/', plain: true })).status, 200)
   }
 })
 
-t.test('a head that comes byte by byte is given up, whatever is sent meanwhile', async (t) => {
-  let reached = 0
-  const count: RequestListener = (request, response) => {
-    reached += 1
-    tell('registry-proxy')(request, response)
-  }
-  const services = { 'registry-proxy': [count] }
-  const ingress = await startIngress(t, { services, variables: { CLIENT_HEADER_TIMEOUT: '2s' } })
-  const slow = connect(ingress.plainPort, '127.0.0.1')
-  slow.on('error', () => {})
-  const closed = closeOf(slow)
-  slow.write('GET /v2/ HTTP/1.1\r\nHost: a\r\n')
-  const trickle = setInterval(() => slow.write('X: y\r\n'), 100)
-  slow.resume()
-  await closed
-  clearInterval(trickle)
-  t.equal(reached, 0)
-  t.equal((await ask(ingress, { path: '/v2/' })).status, 200)
-})
+t.test(
+  'nginx closes a connection whose request headers are not complete within CLIENT_HEADER_TIMEOUT',
+  async (t) => {
+    let reached = 0
+    const count: RequestListener = (request, response) => {
+      reached += 1
+      echo('registry-proxy')(request, response)
+    }
+    const services = { 'registry-proxy': [count] }
+    const ingress = await startIngress(t, { services, variables: { CLIENT_HEADER_TIMEOUT: '2s' } })
+    const slow = connect(ingress.plainPort, '127.0.0.1')
+    slow.on('error', () => {})
+    const closed = closeOf(slow)
+    slow.write('GET /v2/ HTTP/1.1\r\nHost: a\r\n')
+    const trickle = setInterval(() => slow.write('X: y\r\n'), 100)
+    slow.resume()
+    await closed
+    clearInterval(trickle)
+    t.equal(reached, 0)
+    t.equal((await send(ingress, { path: '/v2/' })).status, 200)
+  },
+)
 
-t.test('a body that stands still is given up, one that moves lives for as long as it likes', async (t) => {
+t.test('CLIENT_BODY_TIMEOUT ends a request body that stops, and not one that is slow', async (t) => {
   const ingress = await startIngress(t, {
     variables: { CLIENT_BODY_TIMEOUT: '2s', CLIENT_HEADER_TIMEOUT: '2s' },
   })
@@ -80,14 +91,14 @@ t.test('a body that stands still is given up, one that moves lives for as long a
   still.resume()
   await closeOf(still)
 
-  // Several times as long as those limits.
+  // 7.5 s in all, several times the time-outs.
   const moving = connect(ingress.plainPort, '127.0.0.1')
   moving.write(head(30))
   for (let number = 0; number < 30; number += 1) {
     await sleep(250)
     moving.write('x')
   }
-  let answer = ''
-  for await (const chunk of moving) answer += chunk
-  t.match(answer, /^HTTP\/1\.1 200 [^]*"received":30\}$/)
+  let response = ''
+  for await (const chunk of moving) response += chunk
+  t.match(response, /^HTTP\/1\.1 200 [^]*"received":30\}$/)
 })

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { ask, askHttp2, sendRaw } from './fixtures/ask.ts'
+import { send, sendHttp2, sendRaw } from './fixtures/client.ts'
 import { startIngress } from './fixtures/ingress.ts'
 
 const SECRET = 'hunter2'
 
-t.test('the access log is JSON, and holds no secret; nor does any other', async (t) => {
+t.test('the access log is JSON, and no log contains a secret', async (t) => {
   const services = { 'image-manager': [undefined, undefined] }
   const ingress = await startIngress(t, { services, variables: { CLIENT_CONNECTIONS: '50' } })
   const headers = {
@@ -16,14 +16,14 @@ t.test('the access log is JSON, and holds no secret; nor does any other', async 
   }
   for (const path of ['/user', '/v2/', '/image-manager', '/%zz', '/v2/a%2Fb']) {
     for (const method of ['GET', 'POST', 'DELETE']) {
-      const question = { path: `${path}?password=${SECRET}&_state=${SECRET}`, method, headers }
-      await ask(ingress, question)
-      await askHttp2(ingress, question)
+      const request = { path: `${path}?password=${SECRET}&_state=${SECRET}`, method, headers }
+      await send(ingress, request)
+      await sendHttp2(ingress, request)
     }
   }
-  await ask(ingress, { path: `/user?password=${SECRET}`, method: 'POST', body: Buffer.alloc(2 << 20) })
-  await ask(ingress, { path: `/user?password=${SECRET}&${'x'.repeat(20_000)}` })
-  await ask(ingress, { path: `/user?password=${SECRET}`, headers: { a: 'x'.repeat(20_000) } })
+  await send(ingress, { path: `/user?password=${SECRET}`, method: 'POST', body: Buffer.alloc(2 << 20) })
+  await send(ingress, { path: `/user?password=${SECRET}&${'x'.repeat(20_000)}` })
+  await send(ingress, { path: `/user?password=${SECRET}`, headers: { a: 'x'.repeat(20_000) } })
   await sendRaw(ingress, `GET /user?password=${SECRET} HTTP/1.1\r\nHost: a b\r\n\r\n`)
   await sendRaw(ingress, `GET /user?password=${SECRET} HTTP/9.1\r\nHost: a\r\n\r\n`)
   await sendRaw(ingress, `${SECRET}\r\n\r\n`)
@@ -46,13 +46,13 @@ t.test('the access log is JSON, and holds no secret; nor does any other', async 
   t.match(
     lines.find(({ service, status }) => service === 'image-manager' && status === '502'),
     { method: /GET|POST|DELETE/, path: '/image-manager', upstreamStatus: /502/ },
-    'a service that is away is seen there',
+    'an unavailable service is visible in the log',
   )
   t.equal(
     lines.filter(
       ({ service, method, status }) => service === 'image-manager' && method === 'POST' && status === '502',
     ).length,
     2,
-    'an error of nginx’s own is logged by the method that was sent',
+    "an error of nginx itself is logged with the client's method",
   )
 })

@@ -9,11 +9,11 @@ import type { Test } from 'tap'
 import t from 'tap'
 
 const SCRIPT = fileURLToPath(new URL('../reload-on-change.sh', import.meta.url))
-/** Stands for nginx: says when it is told to read its configuration again. */
+/** A program in place of nginx that prints a line for each SIGHUP. */
 const NGINX =
   "process.on('SIGHUP', () => console.log('reload')); setInterval(() => {}, 1000); console.log('runs')"
 
-/** Replaces a file whole, as what is read at any time must be. */
+/** Replaces a file atomically: the script may read it at any time. */
 function put(file: string, text: string, mode = 0o644) {
   writeFileSync(`${file}.new`, text, { mode })
   renameSync(`${file}.new`, file)
@@ -23,7 +23,7 @@ function linesOf(file: string): number {
   return existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0
 }
 
-/** The script beside what stands for nginx, looking every 50 ms, with names that are files here. */
+/** Starts the script with a check every 50 ms, and with files that take the place of DNS names. */
 async function startScript(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'reload-on-change-'))
   const file = (...path: string[]) => join(folder, ...path)
@@ -42,10 +42,10 @@ async function startScript(t: Test) {
   ] as const) {
     put(file('names', name), `${address} ${name}\n`)
   }
-  for (const name of ['crt', 'key']) put(file(name), 'the first')
+  for (const name of ['crt', 'key']) put(file(name), 'first')
   const nginx = spawn(process.execPath, ['--eval', NGINX], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let said = ''
-  nginx.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  let output = ''
+  nginx.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   await once(nginx.stdout, 'data')
   put(file('pid'), `${nginx.pid}\n`)
   const script = spawn('sh', [SCRIPT], {
@@ -65,11 +65,11 @@ async function startScript(t: Test) {
   t.teardown(() => {
     process.kill(-script.pid!, 'SIGKILL')
     nginx.kill('SIGKILL')
-    // Not before: the script goes on writing there.
+    // Only now: the script writes to this folder until it is killed.
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
-  t.same(await once(script, 'exit'), [0, null], 'it goes on in the background')
-  const reloads = () => said.split('reload').length - 1
+  t.same(await once(script, 'exit'), [0, null], 'the script returns and continues in the background')
+  const reloads = () => output.split('reload').length - 1
   const until = async (isSo: () => boolean) => {
     const deadline = Date.now() + 20_000
     while (!isSo() && Date.now() < deadline) await sleep(20)
@@ -77,10 +77,10 @@ async function startScript(t: Test) {
   return {
     file,
     reloads,
-    /** Waits until it reloaded so often, or did not. */
+    /** Waits until nginx has reloaded that many times, or 20 s. */
     reloaded: (times: number) => until(() => reloads() >= times),
-    /** Waits until it has looked at all names once more, from the beginning. */
-    async looked() {
+    /** Waits until the script has completed another check. */
+    async checked() {
       const twice = 2 * 3
       rmSync(file('looked'), { force: true })
       await until(() => linesOf(file('looked')) > twice)
@@ -88,33 +88,36 @@ async function startScript(t: Test) {
   }
 }
 
-t.test('nginx is told when its certificate or an address changed, and not otherwise', async (t) => {
-  const { file, reloads, reloaded, looked } = await startScript(t)
-  await looked()
-  t.equal(reloads(), 0, 'nothing changed')
+t.test(
+  'the script reloads nginx when the certificate or an address has changed, and only then',
+  async (t) => {
+    const { file, reloads, reloaded, checked } = await startScript(t)
+    await checked()
+    t.equal(reloads(), 0, 'nothing changed')
 
-  put(file('crt'), 'another')
-  await reloaded(1)
-  t.equal(reloads(), 1, 'a renewed certificate')
+    put(file('crt'), 'another')
+    await reloaded(1)
+    t.equal(reloads(), 1, 'the certificate was renewed')
 
-  put(file('names', 'image-manager'), '10.0.0.9 image-manager\n')
-  await reloaded(2)
-  t.equal(reloads(), 2, 'a service that is somewhere else')
+    put(file('names', 'image-manager'), '10.0.0.9 image-manager\n')
+    await reloaded(2)
+    t.equal(reloads(), 2, 'a service has another address')
 
-  put(file('names', 'registry-proxy'), '10.0.0.7 registry-proxy\n10.0.0.4 registry-proxy\n')
-  await reloaded(3)
-  t.equal(reloads(), 3, 'one more of a service')
-  put(file('names', 'registry-proxy'), '10.0.0.4 registry-proxy\n10.0.0.7 registry-proxy\n')
-  await looked()
-  t.equal(reloads(), 3, 'their order says nothing')
+    put(file('names', 'registry-proxy'), '10.0.0.7 registry-proxy\n10.0.0.4 registry-proxy\n')
+    await reloaded(3)
+    t.equal(reloads(), 3, 'a service has another replica')
+    put(file('names', 'registry-proxy'), '10.0.0.4 registry-proxy\n10.0.0.7 registry-proxy\n')
+    await checked()
+    t.equal(reloads(), 3, 'the order of addresses changed')
 
-  rmSync(file('names', 'auth-service'))
-  await looked()
-  t.equal(reloads(), 3, 'who is away for the moment')
-  put(file('key'), 'another')
-  await reloaded(4)
-  t.equal(reloads(), 4, 'and the certificate is looked at all the same')
-  put(file('names', 'auth-service'), '10.0.0.2 auth-service\n')
-  await looked()
-  t.equal(reloads(), 4, 'it is back where it was')
-})
+    rmSync(file('names', 'auth-service'))
+    await checked()
+    t.equal(reloads(), 3, 'a name cannot be resolved')
+    put(file('key'), 'another')
+    await reloaded(4)
+    t.equal(reloads(), 4, 'the certificate was renewed while a name cannot be resolved')
+    put(file('names', 'auth-service'), '10.0.0.2 auth-service\n')
+    await checked()
+    t.equal(reloads(), 4, 'the name resolves to the same address as before')
+  },
+)

@@ -4,11 +4,11 @@ import { connect } from 'node:net'
 import t from 'tap'
 import type { FrontServices } from '../../local/front.ts'
 import { createFront } from '../../local/front.ts'
-import { ask, askHttp2, parseRaw, sendRaw } from './fixtures/ask.ts'
+import { send, sendHttp2, parseRaw, sendRaw } from './fixtures/client.ts'
 import type { ServiceName } from './fixtures/ingress.ts'
-import { startIngress, tell } from './fixtures/ingress.ts'
+import { startIngress, echo } from './fixtures/ingress.ts'
 
-interface Told {
+interface Echo {
   readonly service: ServiceName
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -55,37 +55,40 @@ const PATHS: readonly (readonly [path: string, service: ServiceName])[] = [
   ['/metrics', 'auth-service'],
 ]
 
-t.test('nginx routes as the front of npm start does, and hands the target over as it came', async (t) => {
-  const ingress = await startIngress(t)
-  const routing = (service: ServiceName) =>
-    ({ routing: tell(service) }) as unknown as FrontServices['authService']
-  const front = createFront({
-    authService: routing('auth-service'),
-    imageManager: routing('image-manager'),
-    registryProxy: routing('registry-proxy'),
-  })
-  front.listen(0, '127.0.0.1')
-  await once(front, 'listening')
-  t.teardown(() => front.closeAllConnections())
-  t.teardown(() => front.close())
-  const { port } = front.address() as AddressInfo
+t.test(
+  'nginx routes paths like the front of npm start, and forwards the request target unchanged',
+  async (t) => {
+    const ingress = await startIngress(t)
+    const routing = (service: ServiceName) =>
+      ({ routing: echo(service) }) as unknown as FrontServices['authService']
+    const front = createFront({
+      authService: routing('auth-service'),
+      imageManager: routing('image-manager'),
+      registryProxy: routing('registry-proxy'),
+    })
+    front.listen(0, '127.0.0.1')
+    await once(front, 'listening')
+    t.teardown(() => front.closeAllConnections())
+    t.teardown(() => front.close())
+    const { port } = front.address() as AddressInfo
 
-  for (const [path, service] of PATHS) {
-    const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
-    const byNginx: Told = parseRaw(await sendRaw(ingress, request)).json
-    t.match(byNginx, { service, url: path }, `nginx: ${path}`)
-    const socket = connect(port, '127.0.0.1').end(request)
-    let raw = ''
-    for await (const chunk of socket) raw += chunk
-    t.match(parseRaw(raw).text, JSON.stringify(service), `the front: ${path}`)
-  }
-})
+    for (const [path, service] of PATHS) {
+      const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
+      const byNginx: Echo = parseRaw(await sendRaw(ingress, request)).json
+      t.match(byNginx, { service, url: path }, `nginx: ${path}`)
+      const socket = connect(port, '127.0.0.1').end(request)
+      let raw = ''
+      for await (const chunk of socket) raw += chunk
+      t.match(parseRaw(raw).text, JSON.stringify(service), `the front: ${path}`)
+    }
+  },
+)
 
-t.test('a name in one segment stays in one segment', async (t) => {
+t.test('nginx keeps percent-encoded slashes in a path segment', async (t) => {
   const ingress = await startIngress(t)
   const path = '/containerregistries/registries/1/repositories/team%2Fapp/artifacts/sha256%3Aa?x=%2f&y=+'
-  for (const way of [ask, askHttp2]) {
-    t.match((await way(ingress, { path })).json, { service: 'auth-service', url: path })
+  for (const sendRequest of [send, sendHttp2]) {
+    t.match((await sendRequest(ingress, { path })).json, { service: 'auth-service', url: path })
   }
 })
 
@@ -115,11 +118,12 @@ const CLAIMS = {
   x_forwarded_for: '203.0.113.7',
 }
 
-t.test('who asks, and how, is said by nginx alone', async (t) => {
+t.test("nginx replaces a client's headers about address, scheme and host by its own", async (t) => {
   const ingress = await startIngress(t)
-  for (const way of [ask, askHttp2]) {
+  for (const sendRequest of [send, sendHttp2]) {
     for (const path of ['/v2/', '/user', '/']) {
-      const { headers }: Told = (await way(ingress, { path, headers: { ...CLAIMS, accept: 'a/b' } })).json
+      const { headers }: Echo = (await sendRequest(ingress, { path, headers: { ...CLAIMS, accept: 'a/b' } }))
+        .json
       t.match(headers, {
         'x-forwarded-for': '127.0.0.1',
         'x-real-ip': '127.0.0.1',
@@ -129,17 +133,17 @@ t.test('who asks, and how, is said by nginx alone', async (t) => {
         'x-request-id': /^[0-9a-f]{32}$/,
         accept: 'a/b',
       })
-      t.notMatch(JSON.stringify(headers), /evil|203\.0|gopher/, `${path}: nothing of what the client claimed`)
+      t.notMatch(JSON.stringify(headers), /evil|203\.0|gopher/, `${path}: no value of the client`)
     }
   }
-  const plain: Told = (await ask(ingress, { path: '/user', plain: true, headers: CLAIMS })).json
+  const plain: Echo = (await send(ingress, { path: '/user', plain: true, headers: CLAIMS })).json
   t.match(plain.headers, { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http' })
 })
 
-t.test('the host is the one that the client came by', async (t) => {
+t.test('nginx forwards the Host of the client with its port', async (t) => {
   const ingress = await startIngress(t)
   const host = 'registry.example:8443'
-  t.equal(((await ask(ingress, { path: '/v2/', headers: { host } })).json as Told).headers['host'], host)
-  const told: Told = (await askHttp2(ingress, { path: '/v2/', headers: { ':authority': host } })).json
-  t.equal(told.headers['host'], host)
+  t.equal(((await send(ingress, { path: '/v2/', headers: { host } })).json as Echo).headers['host'], host)
+  const echoed: Echo = (await sendHttp2(ingress, { path: '/v2/', headers: { ':authority': host } })).json
+  t.equal(echoed.headers['host'], host)
 })

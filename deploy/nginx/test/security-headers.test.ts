@@ -1,25 +1,25 @@
 import type { RequestListener } from 'node:http'
 import t from 'tap'
-import { ask, parseRaw, sendRaw } from './fixtures/ask.ts'
+import { send, parseRaw, sendRaw } from './fixtures/client.ts'
 import { startIngress } from './fixtures/ingress.ts'
 
 const HSTS = 'strict-transport-security'
 const BLOB = `/v2/team/app/blobs/sha256:${'a'.repeat(64)}`
 const TOKEN = { authorization: 'Bearer x' }
-const DECIDED = { 'x-decided-uri': '/v2/team/app/blobs/x', 'x-decided-authorization': 'Bearer decided' }
+const AUTHORIZED = { 'x-decided-uri': '/v2/team/app/blobs/x', 'x-decided-authorization': 'Bearer decided' }
 
-/** A registry-proxy that permits everything, and otherwise answers itself. */
-const permitting: RequestListener = (request, response) => {
+/** A registry-proxy that authorizes every request. */
+const authorizing: RequestListener = (request, response) => {
   response
-    .writeHead(200, request.headers['x-decide-only'] ? DECIDED : { 'cache-control': 'private, no-cache' })
+    .writeHead(200, request.headers['x-decide-only'] ? AUTHORIZED : { 'cache-control': 'private, no-cache' })
     .end()
 }
 
-t.test('browsers are told to use HTTPS only, except for hosts of the machine itself', async (t) => {
-  const ingress = await startIngress(t, { services: { 'registry-proxy': [permitting] }, decides: true })
+t.test('nginx sends Strict-Transport-Security, except for local hosts and over plain HTTP', async (t) => {
+  const ingress = await startIngress(t, { services: { 'registry-proxy': [authorizing] }, authorizes: true })
   for (const path of ['/user', '/v2/', BLOB, '/v2/team/app/blobs/uploads/u1', '/.errors/oci']) {
     const hstsOf = async (host: string, plain = false) =>
-      (await ask(ingress, { path, headers: { host }, plain })).headers[HSTS]
+      (await send(ingress, { path, headers: { host }, plain })).headers[HSTS]
     t.equal(await hstsOf('registry.example'), 'max-age=31536000', path)
     for (const host of ['localhost', 'localhost:8443', '127.0.0.1:8443', '[::1]:8443']) {
       t.equal(await hstsOf(host), undefined, `${path} at ${host}`)
@@ -37,21 +37,21 @@ t.test('blobs that nginx forwards are marked private and otherwise as the regist
   for (const [sent, expected] of Object.entries(cases)) {
     const registry: RequestListener = (_request, response) =>
       void response.writeHead(200, { 'cache-control': sent, 'x-content-type-options': 'nosniff' }).end('blob')
-    const services = { 'registry-proxy': [permitting], registry: [registry] }
-    const ingress = await startIngress(t, { services, decides: true })
-    const { status, text, headers } = await ask(ingress, { path: BLOB, headers: TOKEN })
+    const services = { 'registry-proxy': [authorizing], registry: [registry] }
+    const ingress = await startIngress(t, { services, authorizes: true })
+    const { status, text, headers } = await send(ingress, { path: BLOB, headers: TOKEN })
     t.strictSame([status, text], [200, 'blob'])
     t.equal(headers['cache-control'], expected)
     t.equal(headers['x-content-type-options'], 'nosniff')
   }
 })
 
-t.test("nginx's own errors are not to be sniffed", async (t) => {
+t.test("nginx's own errors have X-Content-Type-Options: nosniff", async (t) => {
   const ingress = await startIngress(t, {
     services: { 'registry-proxy': [undefined], 'auth-service': [undefined] },
   })
   for (const path of ['/v2/', '/user']) {
-    t.match(await ask(ingress, { path }), { status: 502, headers: { 'x-content-type-options': 'nosniff' } })
+    t.match(await send(ingress, { path }), { status: 502, headers: { 'x-content-type-options': 'nosniff' } })
   }
 })
 
@@ -61,7 +61,7 @@ t.test('plain HTTP on a TLS port is redirected to HTTPS with its method kept', a
   const host = `localhost:${ingress.httpsPort}`
   for (const method of ['GET', 'POST', 'PUT']) {
     for (const path of ['/v2/', '/v2/team/app/manifests/1?x=%20y', '/user']) {
-      const { status, headers } = await ask(wrongPort, {
+      const { status, headers } = await send(wrongPort, {
         method,
         path,
         plain: true,

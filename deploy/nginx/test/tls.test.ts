@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import type { SecureVersion } from 'node:tls'
 import { connect } from 'node:tls'
 import t from 'tap'
-import { ask, askHttp2 } from './fixtures/ask.ts'
+import { send, sendHttp2 } from './fixtures/client.ts'
 import { startIngress } from './fixtures/ingress.ts'
 
-t.test('TLS 1.2 and 1.3, HTTP/2 and 1.1, on both ports', async (t) => {
+t.test('both ports accept TLS 1.2 and 1.3 with HTTP/2 and 1.1, and refuse older versions', async (t) => {
   const ingress = await startIngress(t)
   const shake = async (version: SecureVersion, protocol: string, port = ingress.httpsPort) => {
     const versions = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }
@@ -35,13 +35,13 @@ t.test('TLS 1.2 and 1.3, HTTP/2 and 1.1, on both ports', async (t) => {
   }
 })
 
-t.test('the same routes on every port', async (t) => {
+t.test('every port serves the same routes', async (t) => {
   const ingress = await startIngress(t)
   const registry = { ...ingress, httpsPort: ingress.registryPort }
   for (const path of ['/v2/', '/user', '/image-manager']) {
-    const { service } = (await ask(ingress, { path })).json as { service: string }
-    t.match((await ask(registry, { path })).json, { service })
-    t.match((await askHttp2(registry, { path })).json, { service })
-    t.match((await ask(ingress, { path, plain: true })).json, { service })
+    const { service } = (await send(ingress, { path })).json as { service: string }
+    t.match((await send(registry, { path })).json, { service })
+    t.match((await sendHttp2(registry, { path })).json, { service })
+    t.match((await send(ingress, { path, plain: true })).json, { service })
   }
 })

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Has nginx read its certificate again when that was renewed, and look its services up again when they have other
-# addresses: it does both only when it is told to. The official image runs this before nginx.
+# Reloads nginx when its certificate or the addresses of its services have changed: nginx reads certificates and resolves
+# names only at start and on SIGHUP. The entrypoint of the official image runs this script before nginx; it continues in
+# the background.
 set -eu
 
 names=$(printf '%s' "$AUTH_SERVICE_SERVERS $IMAGE_MANAGER_SERVERS $REGISTRY_PROXY_SERVERS $REGISTRY_SERVERS" |
@@ -10,7 +11,7 @@ certificate() {
   cat "$TLS_CERTIFICATE" "$TLS_CERTIFICATE_KEY" 2>/dev/null | sha256sum
 }
 
-# Fails where a name is not known.
+# Fails if a name cannot be resolved.
 addresses() {
   for name in $names; do
     found=$(getent hosts "$name") || return 1
@@ -18,10 +19,10 @@ addresses() {
   done
 }
 
-look() {
+check() {
   while sleep 10; do
     now_certificate=$(certificate)
-    # Who is away for the moment has no other address: nginx would not take the configuration.
+    # A name that cannot be resolved is not a change: nginx would reject the configuration.
     now_addresses=$(addresses) || now_addresses=$known_addresses
     [ "$now_certificate$now_addresses" = "$known_certificate$known_addresses" ] && continue
     kill -HUP "$(cat "$NGINX_PID_FILE")" || continue
@@ -30,7 +31,7 @@ look() {
   done
 }
 
-# Before nginx reads them, so that no change is missed.
+# Read before nginx starts, so that no change is missed.
 known_certificate=$(certificate)
 known_addresses=$(addresses) || known_addresses=''
-look &
+check &
