@@ -2,6 +2,7 @@ import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startPostgres } from '../../../packages/database/test/fixtures/real-postgres.ts'
 import { runCommand } from '../../../test-e2e/harness/run-command.ts'
@@ -45,6 +46,8 @@ t.test('the CronJob backs up a real Postgres, keeps the newest files, and restor
   const newest = join(backups, kept.at(-1) ?? '')
   t.match(newest, /registry-manager-\d{8}T\d{6}Z\.gz$/)
 
+  // Names have seconds, and a backup replaces no file.
+  await sleep(1100)
   await t.rejects(
     run({ ...settings, DATABASE_URL: 'postgres://registry:x@127.0.0.1:1/none' }),
     /ECONNREFUSED/,
