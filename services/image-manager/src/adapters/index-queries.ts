@@ -178,17 +178,19 @@ export function createIndexQueries(db: Database) {
     ): Promise<{ rows: ReferrerRow[]; more: boolean }> {
       const ofType = artifactType === undefined ? sql`` : sql`and artifact_type = ${artifactType}`
       const { rows } = await sql<ReferrerRow & { following: number }>`
-        select digest, media_type as "mediaType", artifact_type as "artifactType", annotations, size, following
+        select digest, media_type as "mediaType", artifact_type as "artifactType", annotations,
+          counted.length as size, following
         from (
-          select digest, size, sum(size) over (order by digest) - size as before, (count(*) over ())::integer as following
+          select digest, each.length, sum(each.length) over (order by digest) - each.length as before,
+            (count(*) over ())::integer as following
           from (
-            select digest, length(raw) as size from manifests
+            select digest, length(raw) as length from manifests
             where repository_id = ${repositoryId} and subject = ${subject} and digest > ${after} ${ofType}
             order by digest limit ${limit + 1}
           ) each
         ) counted
         join manifests using (digest)
-        where repository_id = ${repositoryId} and (before = 0 or before + size <= ${bytes})
+        where repository_id = ${repositoryId} and (before = 0 or before + counted.length <= ${bytes})
         order by digest limit ${limit}`.execute(db)
       return { rows, more: (rows[0]?.following ?? 0) > rows.length }
     },
