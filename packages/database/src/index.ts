@@ -1,6 +1,7 @@
 export * from './connect.ts'
 export * from './database-url.ts'
 export * from './migrate.ts'
+export type * from './index-tables.ts'
 export type * from './schema.ts'
 export { giveDatabase } from './give-database.ts'
 export { runBackupCommand } from './backup/command.ts'
