@@ -121,13 +121,13 @@ t.test("the provider's SDK works against us", async (t) => {
   t.equal(await signIn(back.data.properties?.credentials?.password), 200, 'the token that was put back works')
 
   t.equal((await new NamesApi(byPassword).namesCheckUsage({ name: 'registry-manager' })).status, 200)
-  const refusals: readonly (readonly [status: number, refused: Promise<unknown>])[] = [
-    [404, new NamesApi(byPassword).namesCheckUsage({ name: 'another' })],
-    [405, registries.registriesDelete({ registryId })],
-    [501, new LocationsApi(byPassword).locationsGet()],
-    [400, artifacts.registriesArtifactsGet({ registryId, filterVulnerabilityId: 'CVE-2026-1' })],
+  const refusals: readonly (readonly [status: number, ask: () => Promise<unknown>])[] = [
+    [404, () => new NamesApi(byPassword).namesCheckUsage({ name: 'another' })],
+    [405, () => registries.registriesDelete({ registryId })],
+    [501, () => new LocationsApi(byPassword).locationsGet()],
+    [400, () => artifacts.registriesArtifactsGet({ registryId, filterVulnerabilityId: 'CVE-2026-1' })],
   ]
-  for (const [expected, refused] of refusals) {
-    t.match(await refused.catch((error: unknown) => error), { response: { status: expected } })
+  for (const [expected, ask] of refusals) {
+    t.match(await ask().catch((error: unknown) => error), { response: { status: expected } })
   }
 })

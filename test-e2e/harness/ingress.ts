@@ -37,6 +37,7 @@ export function deal(t: Test, ports: readonly number[]): FrontService {
       pipeline(answer, response, () => {})
     })
     // A client sees what it would see of the service itself: a connection that breaks.
+    upstream.on('error', () => response.destroy())
     pipeline(request, upstream, (error) => {
       if (error) response.destroy()
     })

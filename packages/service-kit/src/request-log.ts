@@ -2,10 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LogController } from 'fastify'
 
 /**
- * Requests that services and probes make over and over: the revocation poll alone is one a second from each
- * consumer.
+ * Requests that services and probes repeat: each process polls the revocation list and the list of repositories that
+ * are no longer global once a second.
  */
-const POLLED = /^\/(?:internal\/revocations|livez|readyz|metrics)(?:\?|$)/
+const POLLED = /^\/(?:internal\/revocations|internal\/ended-globals|livez|readyz|metrics)(?:\?|$)/
 
 /** Logs requests as Fastify does, but those that are polled at debug level, unless they fail. */
 export class RequestLog extends LogController {

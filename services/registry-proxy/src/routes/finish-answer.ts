@@ -70,13 +70,9 @@ async function finish(
   if (isUploadBySha512(asked) && statusCode === 201 && typeof sha256 === 'string') {
     await index.aliasBlob({ repository: asked.repository, sha512: asked.digest, sha256 })
   }
-  if (asked.kind === 'upload-start') {
-    // Set by @fastify/reply-from because the body was not read. A small one is, by Node.
-    reply.removeHeader('connection')
-    if (isLargeBodyComing(request)) {
-      stream.resume()
-      return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))
-    }
+  if (asked.kind === 'upload-start' && isLargeBodyComing(request)) {
+    stream.resume()
+    return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))
   }
   reply.send(stream)
 }
