@@ -60,7 +60,10 @@ async function startPod(t: Test, at: number, withSidecar: boolean) {
   return { pod, end }
 }
 
-/** Pulls the blob at about 6 MB/s. Resolves once the connection is closed, or no byte arrived for 4 s. */
+/** How long the client waits after each chunk: about 1.5 MB/s, so that the kernel holds seconds of data at the end. */
+const PAUSE_MS = 40
+
+/** Pulls the blob slowly. Resolves once the connection is closed, or no byte arrived for 4 s. */
 async function pullSlowly({ address }: NetworkNamespace): Promise<{ received: number; closed: boolean }> {
   const socket = connect({ host: address, port: 5000 })
   socket.write(
@@ -73,7 +76,7 @@ async function pullSlowly({ address }: NetworkNamespace): Promise<{ received: nu
       const text = (chunk as Buffer).toString('latin1')
       const head = received === 0 ? text.indexOf('\r\n\r\n') + 4 : 0
       received += (chunk as Buffer).length - head
-      await sleep(10)
+      await sleep(PAUSE_MS)
     }
     return { received, closed: true }
   } catch {
