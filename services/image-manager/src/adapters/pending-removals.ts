@@ -13,6 +13,9 @@ export interface IndexOfManifest {
   readonly tag: string | null
 }
 
+/** A tag of the Referrers Tag Schema, as a POSIX regular expression: the digest of the subject, with `-` for `:`. */
+const REFERRERS_TAG = '^sha(256|512)-[0-9a-f]{64}$'
+
 /**
  * What deletions are removing from the registry now. A deletion first records what it removes, then looks for a
  * manifest that names it; a push first records the manifest, then looks for a removal of what that names. So of two
@@ -111,7 +114,11 @@ export function createPendingRemovals(db: Database) {
       return rows.map(({ name }) => name)
     },
 
-    /** An index, recorded or pending, that names a manifest by one of its digests. */
+    /**
+     * An index, recorded or pending, that names a manifest by one of its digests. An index under nothing but tags of the
+     * Referrers Tag Schema is a list that clients update after they deleted a referrer, so it does not count.
+     * Source: OCI distribution-spec 1.1, "Deleting Manifests" and "Referrers Tag Schema".
+     */
     async findIndexOf(repository: string, names: readonly string[]): Promise<IndexOfManifest | undefined> {
       const { rows } = await sql<IndexOfManifest>`
         select manifest_digest as digest, (
@@ -121,8 +128,13 @@ export function createPendingRemovals(db: Database) {
         ) as tag
         from manifest_references as reference
         where repository_id = ${idOf(repository)} and digest = any(${array(names)}) and kind = 'manifest'
+          and not coalesce((
+            select bool_and(name ~ ${REFERRERS_TAG}) from tags
+            where tags.repository_id = reference.repository_id and tags.digest = manifest_digest
+          ), false)
         union all
-        select digest, tag from admissions where repository = ${repository} and digests && ${array(names)}
+        select digest, tag from admissions
+        where repository = ${repository} and digests && ${array(names)} and coalesce(tag !~ ${REFERRERS_TAG}, true)
         limit 1`.execute(db)
       return rows[0]
     },
