@@ -239,5 +239,8 @@ t.test('a push that the database did not see, and a deletion that the registry b
   const left = async () => (await ask(past, NOBODY, `/v2/team/dying/blobs/${dying.layer}`)).status
   t.equal(await until(left, same(404)), 404)
   t.strictSame(await db.selectFrom('admissions').select('id').execute(), [])
+  // The content is deleted before the repository's row, and until then a push gets 503.
+  const rows = async () => db.selectFrom('repositories').select('id').where('name', '=', 'team/dying').execute()
+  t.strictSame(await until(rows, same([])), [], 'the deletion has ended')
   await pushSmallImage(system, admin, 'team/dying', 'v2')
 })
