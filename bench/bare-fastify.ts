@@ -7,7 +7,7 @@ interface BareApp {
 }
 
 // The bench is no package of the workspace: it takes the product's own Fastify.
-const require = createRequire(new URL('../packages/service-kit/package.json', import.meta.url))
+const require = createRequire(new URL('../packages/http/package.json', import.meta.url))
 const Fastify = require('fastify') as () => BareApp
 
 const envelope = JSON.stringify({ token: '' }).length

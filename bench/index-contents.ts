@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findPostgres } from '../packages/database/test/fixtures/postgres-binaries.ts'
+import { findPostgres } from '@registry-manager/testing/postgres-binaries'
 import { runToEnd } from './child.ts'
 import type { Stack } from './stack.ts'
 

@@ -1,11 +1,7 @@
 import { chown } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from '../deploy/local/free-port.ts'
-import {
-  asPostgresUser,
-  findPostgres,
-  postgresUser,
-} from '../packages/database/test/fixtures/postgres-binaries.ts'
+import { asPostgresUser, findPostgres, postgresUser } from '@registry-manager/testing/postgres-binaries'
 import { runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 

@@ -10,7 +10,7 @@ import { nodeFlags, startStack } from './stack.ts'
 import type { Table } from './table.ts'
 import { formatMiB, formatPerSecond } from './table.ts'
 
-const COMMAND = fileURLToPath(new URL('../services/image-manager/src/reconcile.ts', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../services/image-manager/src/reconcile-command.ts', import.meta.url))
 const REPOSITORIES = 10_000
 const BOUND_MIB = 250
 const DONE =

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import { connectPostgres } from '../packages/database/src/index.ts'
-import { startPostgres } from '../packages/database/test/fixtures/real-postgres.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 import { startBareRegistry } from './harness/bare-registry.ts'
 import { startInterposer } from './harness/interposer.ts'
 import { MANIFEST_TYPE, digestOf, pushBlob, pushSmallImage } from './harness/small-image.ts'
@@ -240,7 +240,8 @@ t.test('a push that the database did not see, and a deletion that the registry b
   t.equal(await until(left, same(404)), 404)
   t.strictSame(await db.selectFrom('admissions').select('id').execute(), [])
   // The content is deleted before the repository's row, and until then a push gets 503.
-  const rows = async () => db.selectFrom('repositories').select('id').where('name', '=', 'team/dying').execute()
+  const rows = async () =>
+    db.selectFrom('repositories').select('id').where('name', '=', 'team/dying').execute()
   t.strictSame(await until(rows, same([])), [], 'the deletion has ended')
   await pushSmallImage(system, admin, 'team/dying', 'v2')
 })

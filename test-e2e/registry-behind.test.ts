@@ -10,7 +10,7 @@ import { startRegistry } from '../deploy/local/registry-child.ts'
 import {
   createSigningKeys,
   rotateSigningKeys,
-} from '../services/auth-service/src/adapters/signing-key-files.ts'
+} from '../services/auth-service/src/access-tokens/signing-key-files.ts'
 import { answerEverywhere } from './harness/everywhere.ts'
 import { MANIFEST_TYPE, pushSmallImage } from './harness/small-image.ts'
 import { startSystem, tokenFor } from './harness/system.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 import type { FolderMarks } from './own-files.ts'
 import {
   ensureOwnFolder,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { directorySettings, readDirectory } from '@registry-manager/auth-service/embedding'
-import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import { readEnvironment, settings } from '@registry-manager/http'
+import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
 export const schema = Type.Object({

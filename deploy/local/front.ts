@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
-import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/service-kit'
+import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 
 /** Whatever takes a request and answers it. */

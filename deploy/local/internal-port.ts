@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream, readdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createMetrics, createServer, requireServiceCredential } from '@registry-manager/service-kit'
+import { createMetrics, createServer, requireServiceCredential } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 
 export interface InternalPortOptions {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 import type { Running } from './child.ts'
 
 /** How long to wait before a part is started again, in milliseconds, by how often in a row it ended; then the last. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { explainError, explainStartFailure } from '@registry-manager/service-kit'
+import { explainError, explainStartFailure } from '@registry-manager/http'
 
 /** A launcher ends this long after it was told to stop, whatever is left. */
 const STOP_MS = 4500

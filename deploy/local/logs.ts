@@ -1,6 +1,6 @@
 import { copyFile, open, readdir, rename, rm, stat, statfs, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 
 export interface RotationLimits {
   /** A log that is larger than this is rotated, in bytes. */

@@ -10,7 +10,7 @@ const PROGRAMS = {
   restore: ['deploy/local/backup.ts', 'restore'],
   'rotate-keys': ['services/auth-service/src/rotate-keys.ts'],
   'reset-password': ['deploy/local/reset-password.ts'],
-  reconcile: ['services/image-manager/src/reconcile.ts'],
+  reconcile: ['services/image-manager/src/reconcile-command.ts'],
   'docs:settings': ['deploy/settings/write.ts'],
   helm: ['deploy/helm/write.ts'],
 }

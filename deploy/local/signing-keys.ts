@@ -1,5 +1,5 @@
 import { createSigningKeys } from '@registry-manager/auth-service/embedding'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 import { makeFolder } from './own-files.ts'
 
 /** Makes the signing keys unless they are there. Returns whether it did. Throws an Error that names their folder. */

@@ -12,7 +12,7 @@ failed and was skipped; failures are repeated above it, each with the command th
   --help           prints this
 
 Examples:
-  npm test -- services/auth-service/test/domain/grant.test.ts
+  npm test -- services/auth-service/test/access-tokens/grant.test.ts
   E2E_TARGET=stack npm test -- test-e2e/docker.test.ts
 
 Clients and servers that tests run and this machine has not (docker, podman, Samba, ...) are unpacked from Debian's

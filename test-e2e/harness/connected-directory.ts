@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectDirectory } from '../../services/auth-service/src/adapters/connect-directory.ts'
+import { connectDirectory } from '../../services/auth-service/src/directory/ldap/connect.ts'
 import { readConfig } from '../../services/auth-service/src/config.ts'
-import type { DirectoryConfig } from '../../services/auth-service/src/directory-config.ts'
-import type { Directory } from '../../services/auth-service/src/domain/directory.ts'
-import { DirectoryAway } from '../../services/auth-service/src/domain/directory.ts'
+import type { DirectoryConfig } from '../../services/auth-service/src/directory/config.ts'
+import type { Directory } from '../../services/auth-service/src/directory/directory.ts'
+import { DirectoryAway } from '../../services/auth-service/src/directory/directory.ts'
 import type { Ending } from './beside.ts'
 
 export interface ConnectedForTest extends Pick<Directory, 'verify'> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { startPostgres } from '../../../packages/database/test/fixtures/real-postgres.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 import { runCommand } from '../../../test-e2e/harness/run-command.ts'
 import { manifestsOf, ofKind } from '../kustomize/manifest.ts'
 

@@ -1,7 +1,7 @@
 import { X509Certificate, createHash, createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 
 /** A certificate (PEM, its chain after it) and its private key (PEM): two files. */
 export interface PairFiles {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 import type { PairFiles } from './certificate-pair.ts'
 import { digestOfPair, findCertificateWarnings, findPairFault } from './certificate-pair.ts'
 import { ensureTls } from './tls.ts'

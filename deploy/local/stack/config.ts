@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { ConfigError, readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import { ConfigError, readEnvironment, settings } from '@registry-manager/http'
+import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
 const count = (fallback: number, description: string) =>

@@ -1,6 +1,6 @@
 import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { explainError } from '@registry-manager/service-kit'
+import { explainError } from '@registry-manager/http'
 import type { Database } from '@registry-manager/database'
 import {
   MIGRATING,

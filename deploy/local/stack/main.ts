@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { findUnknownSettings } from '@registry-manager/service-kit'
+import { findUnknownSettings } from '@registry-manager/http'
 import { knownSettings } from '../../settings/schemas.ts'
 import { banner } from '../banner.ts'
 import { madeSecret, takeDataFolder } from '../data-folder.ts'

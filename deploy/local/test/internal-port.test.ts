@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { health, createMetrics, createServer } from '@registry-manager/service-kit'
+import { health, createMetrics, createServer } from '@registry-manager/http'
 import t from 'tap'
 import { createInternalPort, removeUnfinishedBackups } from '../internal-port.ts'
 

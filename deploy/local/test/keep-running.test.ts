@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../../packages/service-kit/test/fixtures/until.ts'
+import { until } from '@registry-manager/testing/until'
 import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ConfigError } from '@registry-manager/service-kit'
+import { ConfigError } from '@registry-manager/http'
 import type { Test } from 'tap'
 import t from 'tap'
 import { readConfig } from '../stack/config.ts'

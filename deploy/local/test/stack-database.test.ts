@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { startPostgres } from '../../../packages/database/test/fixtures/real-postgres.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 import { connectPostgres, runBackupCommand } from '../../../packages/database/src/index.ts'
 import { readConfig } from '../stack/config.ts'
 import { prepareDatabase } from '../stack/database.ts'

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, RequestListener } from 'node:http'
 import t from 'tap'
 import { parseRegistryRequest } from '../../../packages/oci/src/index.ts'
-import { toRequestHeaders } from '../../../services/registry-proxy/src/domain/request-headers.ts'
+import { toRequestHeaders } from '../../../services/registry-proxy/src/request-headers.ts'
 import { readTemplates } from '../../local/stack/nginx.ts'
 import { send } from './fixtures/client.ts'
 import { echo, startIngress } from './fixtures/ingress.ts'

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
 import t from 'tap'
-import { HTTP_LIMITS } from '../../../packages/service-kit/src/server.ts'
-import { MAX_TOKEN_LENGTH } from '../../../services/auth-service/src/domain/token-length.ts'
+import { HTTP_LIMITS } from '@registry-manager/http'
+import { MAX_TOKEN_LENGTH } from '../../../services/auth-service/src/access-tokens/token-length.ts'
 import { send, sendHttp2 } from './fixtures/client.ts'
 import { TEMPLATES, startIngress } from './fixtures/ingress.ts'
 

@@ -12,7 +12,7 @@ import {
   isStatementTimeout,
   isUniqueViolation,
 } from '../src/connect.ts'
-import { startPostgres } from './fixtures/real-postgres.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 
 const coded = (code: string, message = 'x') => Object.assign(new Error(message), { code })
 

@@ -5,7 +5,7 @@ import { writeBackup } from '../src/backup/write.ts'
 import { connectPostgres } from '../src/connect.ts'
 import { giveDatabase } from '../src/give-database.ts'
 import { migrateDown, migrateToLatest } from '../src/migrate.ts'
-import { startPostgres } from './fixtures/real-postgres.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 

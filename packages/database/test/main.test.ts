@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { startPostgres } from './fixtures/real-postgres.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 

@@ -6,8 +6,8 @@ import t from 'tap'
 import type { Database } from '../src/connect.ts'
 import { connectPostgres } from '../src/connect.ts'
 import { migrateToLatest } from '../src/migrate.ts'
-import { onBothDatabases } from './fixtures/both-databases.ts'
-import { startPostgres } from './fixtures/real-postgres.ts'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 
 const FOLDER = new URL('../src/migrations/', import.meta.url)
 

@@ -4,7 +4,7 @@ import type { Migration } from 'kysely/migration'
 import { Migrator } from 'kysely/migration'
 import t from 'tap'
 import type { Database } from '../src/connect.ts'
-import { pgliteForTest } from './fixtures/pglite.ts'
+import { pgliteForTest } from '@registry-manager/testing/pglite'
 
 /*
  * While a new version is rolled out, the one before it goes on reading and writing, in the new schema. So what

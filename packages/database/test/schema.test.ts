@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { isUniqueViolation } from '../src/connect.ts'
-import { onBothDatabases } from './fixtures/both-databases.ts'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
 
 const user = {
   username: 'alice',

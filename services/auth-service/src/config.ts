@@ -1,8 +1,9 @@
-import type { ListenOptions } from '@registry-manager/service-kit'
-import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import type { ListenOptions } from '@registry-manager/http'
+import { readEnvironment, settings } from '@registry-manager/http'
+import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
-import type { DirectoryConfig } from './directory-config.ts'
-import { directorySettings, readDirectory } from './directory-config.ts'
+import type { DirectoryConfig } from './directory/config.ts'
+import { directorySettings, readDirectory } from './directory/config.ts'
 
 export const schema = Type.Object({
   HOST: settings.host,

@@ -1,8 +1,8 @@
 import { connectPostgres } from '@registry-manager/database'
-import { ConfigError, runService, warnOfUnknownSettings } from '@registry-manager/service-kit'
-import { ensureAdministrator } from './adapters/first-administrator.ts'
-import { createPasswordHasher } from './adapters/password-hasher.ts'
-import { loadSigningKeys } from './adapters/signing-keys.ts'
+import { ConfigError, runService, warnOfUnknownSettings } from '@registry-manager/http'
+import { ensureAdministrator } from './accounts/first-administrator.ts'
+import { createPasswordHasher } from './accounts/password-hasher.ts'
+import { loadSigningKeys } from './access-tokens/signing-keys.ts'
 import { createAuthService } from './app.ts'
 import { readConfig, schema } from './config.ts'
 

@@ -1,6 +1,6 @@
 /** The command `registry-manager reset-password NAME` of the image, for the database at DATABASE_URL. */
 import { connectPostgres, databaseUrlFrom } from '@registry-manager/database'
-import { runResetPassword } from './reset-password-command.ts'
+import { runResetPassword } from './accounts/reset-password-command.ts'
 
 const open = async () => {
   const url = databaseUrlFrom(process.env)

@@ -2,8 +2,8 @@
  * The command that rotates the signing keys of a folder by one; with `--all` it replaces all of them, for when one was
  * stolen. Nothing needs a restart. There is no default folder: a rotation cannot be undone.
  */
-import { explainError } from '@registry-manager/service-kit'
-import { replaceSigningKeys, rotateSigningKeys } from './adapters/signing-key-files.ts'
+import { explainError } from '@registry-manager/http'
+import { replaceSigningKeys, rotateSigningKeys } from './access-tokens/signing-key-files.ts'
 
 const args = process.argv.slice(2)
 const [folder = process.env['SIGNING_KEYS_DIR'], ...others] = args.filter((arg) => !arg.startsWith('-'))

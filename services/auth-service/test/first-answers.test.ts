@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connectPostgres, migrateToLatest } from '@registry-manager/database'
 import t from 'tap'
 import { freePort } from '../../../deploy/local/free-port.ts'
-import { startPostgres } from '../../../packages/database/test/fixtures/real-postgres.ts'
-import { createSigningKeys } from '../src/adapters/signing-key-files.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 import { CREDENTIAL } from './fixtures/replicas.ts'
 
 /** More for a measurement: `STARTS=100 tap run …`. */

@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { startPostgres } from '../../../packages/database/test/fixtures/real-postgres.ts'
-import { createSigningKeys } from '../src/adapters/signing-key-files.ts'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../src/${name}`, import.meta.url))
 

@@ -1,29 +1,28 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { RunnableService } from '@registry-manager/service-kit'
+import type { RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
-  createAccountsClient,
   createMetrics,
   createServer,
   createServiceClient,
-  createTokenGate,
   health,
   refuseForeignChanges,
   requireServiceCredential,
-} from '@registry-manager/service-kit'
-import { withDeletionsInTurn } from './adapters/deletions-in-turn.ts'
-import { createContentsQueries } from './adapters/contents-queries.ts'
-import { createIndexChanges } from './adapters/index-changes.ts'
-import { createIndexQueries } from './adapters/index-queries.ts'
-import { createRegistryClient } from './adapters/registry-client.ts'
+} from '@registry-manager/http'
+import { createAccountsClient, createTokenGate } from '@registry-manager/principal'
+import { withDeletionsInTurn } from './delete/deletions-in-turn.ts'
+import { createContentsQueries } from './contents/contents-queries.ts'
+import { createIndexChanges } from './index/index-changes.ts'
+import { createIndexQueries } from './index/index-queries.ts'
+import { createRegistryClient } from '@registry-manager/registry-client'
 import type { ImageManagerConfig } from './config.ts'
-import { createOrphanSchedule } from './orphan-schedule.ts'
-import { createReconcileSchedule } from './reconcile-schedule.ts'
-import { contents } from './routes/contents.ts'
-import { greeting } from './routes/greeting.ts'
-import { internal } from './routes/internal.ts'
-import { repositories } from './routes/repositories.ts'
+import { createOrphanSchedule } from './delete/orphan-schedule.ts'
+import { createReconcileSchedule } from './reconcile/schedule.ts'
+import { contents } from './contents/routes.ts'
+import { greeting } from './greeting.ts'
+import { internal } from './internal-api/routes.ts'
+import { repositories } from './index/repositories-routes.ts'
 
 export interface ImageManagerDeps {
   readonly db: Database

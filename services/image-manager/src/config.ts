@@ -1,5 +1,6 @@
-import type { ListenOptions } from '@registry-manager/service-kit'
-import { readEnvironment, settings, tokenNaming } from '@registry-manager/service-kit'
+import type { ListenOptions } from '@registry-manager/http'
+import { readEnvironment, settings } from '@registry-manager/http'
+import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
 export const schema = Type.Object({

@@ -1,5 +1,5 @@
 import { connectPostgres } from '@registry-manager/database'
-import { runService, warnOfUnknownSettings } from '@registry-manager/service-kit'
+import { runService, warnOfUnknownSettings } from '@registry-manager/http'
 import { createImageManager } from './app.ts'
 import { readConfig, schema } from './config.ts'
 

@@ -1,22 +1,17 @@
 import { parseRegistryRequest } from '@registry-manager/oci'
-import type { Problem, RunnableService } from '@registry-manager/service-kit'
-import {
-  createMetrics,
-  createServer,
-  createServiceClient,
-  createTokenGate,
-  health,
-} from '@registry-manager/service-kit'
+import type { Problem, RunnableService } from '@registry-manager/http'
+import { createMetrics, createServer, createServiceClient, health } from '@registry-manager/http'
+import { createTokenGate } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
-import { createEndedGlobalsFeed } from './adapters/ended-globals-feed.ts'
-import { createIndexClient } from './adapters/index-client.ts'
-import { limitLookups } from './adapters/limit-lookups.ts'
-import { createManifestSender } from './adapters/manifest-sender.ts'
-import { createUploadStatus } from './adapters/upload-status.ts'
+import { createEndedGlobalsFeed } from './ended-globals-feed.ts'
+import { createIndexClient } from './index-client.ts'
+import { limitLookups } from './limit-lookups.ts'
+import { createManifestSender } from './manifest-sender.ts'
+import { createUploadStatus } from './upload-status.ts'
 import type { RegistryProxyConfig } from './config.ts'
-import { createUploadStates } from './domain/upload-states.ts'
-import { registryProblem } from './routes/refuse.ts'
-import { v2 } from './routes/v2.ts'
+import { createUploadStates } from './upload-states.ts'
+import { registryProblem } from './refuse.ts'
+import { v2 } from './handle-request.ts'
 
 export interface RegistryProxyDeps {
   /** Milliseconds since the epoch. */

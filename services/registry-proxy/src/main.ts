@@ -1,4 +1,4 @@
-import { runService, warnOfUnknownSettings } from '@registry-manager/service-kit'
+import { runService, warnOfUnknownSettings } from '@registry-manager/http'
 import { createRegistryProxy } from './app.ts'
 import { readConfig, schema } from './config.ts'
 

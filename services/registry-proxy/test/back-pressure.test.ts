@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { bindUpload } from '../src/domain/upload-binding.ts'
+import { bindUpload } from '../src/upload-binding.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { bindUpload } from '../src/domain/upload-binding.ts'
+import { bindUpload } from '../src/upload-binding.ts'
 import { ask } from './fixtures/ask.ts'
 import { UPLOAD_SECRET, startProxy, until } from './fixtures/proxy.ts'
 import { openRawConnection } from './fixtures/raw-connection.ts'

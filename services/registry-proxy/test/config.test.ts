@@ -1,4 +1,4 @@
-import { ConfigError } from '@registry-manager/service-kit'
+import { ConfigError } from '@registry-manager/http'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
 

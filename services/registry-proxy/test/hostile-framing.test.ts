@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { bindUpload } from '../src/domain/upload-binding.ts'
+import { bindUpload } from '../src/upload-binding.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { sendRaw, statusOf } from './fixtures/raw-connection.ts'
 import { DIGEST } from './fixtures/requests.ts'

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import type { IndexClient } from '../src/adapters/index-client.ts'
-import { limitLookups } from '../src/adapters/limit-lookups.ts'
+import type { IndexClient } from '../src/index-client.ts'
+import { limitLookups } from '../src/limit-lookups.ts'
 
 t.test('eight manifests are looked up at a time, and the others wait', async (t) => {
   const pending: (() => void)[] = []

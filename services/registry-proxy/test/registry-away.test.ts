@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { bindUpload } from '../src/domain/upload-binding.ts'
+import { bindUpload } from '../src/upload-binding.ts'
 import { ask } from './fixtures/ask.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { answerWith } from './fixtures/recording-upstream.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { bindUpload } from '../src/domain/upload-binding.ts'
+import { bindUpload } from '../src/upload-binding.ts'
 import { ask } from './fixtures/ask.ts'
 import { CANONICAL } from './fixtures/fake-image-manager.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'

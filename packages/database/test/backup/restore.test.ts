@@ -12,8 +12,8 @@ import { writeBackup } from '../../src/backup/write.ts'
 import type { Database } from '../../src/connect.ts'
 import { MIGRATING, connectPostgres } from '../../src/connect.ts'
 import { finishedMigrations, migrateDown, migrateToLatest } from '../../src/migrate.ts'
-import { pgliteForTest } from '../fixtures/pglite.ts'
-import { startPostgres } from '../fixtures/real-postgres.ts'
+import { pgliteForTest } from '@registry-manager/testing/pglite'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
 
 const MANIFESTS = 130
 const MIB = 1 << 20

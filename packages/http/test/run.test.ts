@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import t from 'tap'
+import { ConfigError } from '../src/config.ts'
+import { explainStartFailure } from '../src/run.ts'
+import { until as untilSo } from '@registry-manager/testing/until'
+
+const SLOW_SERVICE = fileURLToPath(new URL('fixtures/slow-service.ts', import.meta.url))
+
+const CASES = [
+  ['bad settings', new ConfigError(['PORT must be integer']), /not valid:\n {2}PORT must be integer/],
+  [
+    'a port in use',
+    Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE', port: 8500, address: '127.0.0.1' }),
+    /^port 8500 on 127\.0\.0\.1 is in use/,
+  ],
+  [
+    'a port below 1024',
+    Object.assign(new Error('listen EACCES'), { code: 'EACCES', port: 80 }),
+    /^port 80 needs/,
+  ],
+  [
+    'a file that may not be read',
+    Object.assign(new Error('open /x'), { code: 'EACCES' }),
+    /^open \/x, EACCES$/,
+  ],
+  ['anything else', new Error('it broke'), /^it broke$/],
+] as const
+
+t.test('what kept a service from starting is told in a sentence', async (t) => {
+  for (const [why, error, sentence] of CASES) t.match(explainStartFailure(error), sentence, why)
+})
+
+/** Starts the slow service, and answers where it listens, once it does on both ports. */
+async function startSlowService(t: Test, ...seconds: number[]) {
+  const child = spawn(process.execPath, [SLOW_SERVICE, ...seconds.map(String)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  const until = (pattern: RegExp) => untilSo(() => pattern.test(said), `the service logs ${pattern}`)
+  const urls = () => [...said.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url ?? '')
+  await until(/Server listening/)
+  const first = { status: (await fetch(`${urls()[0]}/readyz`)).status, ports: urls().length }
+  child.stdin.write('be ready')
+  await until(/Server listening[^]*Server listening/)
+  const [internalUrl = '', publicUrl = ''] = urls()
+  return { child, ended: once(child, 'exit'), until, first, internalUrl, publicUrl }
+}
+
+t.test('the public port opens once the service is ready', async (t) => {
+  const { first, internalUrl, publicUrl } = await startSlowService(t)
+  t.strictSame(first, { status: 503, ports: 1 })
+  t.equal((await fetch(`${internalUrl}/readyz`)).status, 200)
+  t.equal(await (await fetch(`${publicUrl}/slow/0`)).text(), 'done')
+})
+
+t.test(
+  'told to stop: not ready, then no more connections, then the end, once requests are over',
+  async (t) => {
+    const { child, ended, until, internalUrl, publicUrl } = await startSlowService(t, 1, 30)
+    const slow = fetch(`${publicUrl}/slow/3000`)
+    await until(/slow request came/)
+    child.kill('SIGTERM')
+    const readiness = async () => (await fetch(`${internalUrl}/readyz`)).status
+    await untilSo(async () => (await readiness()) !== 200)
+    t.equal((await fetch(`${publicUrl}/slow/0`)).status, 200, 'for a while it goes on accepting')
+    await t.rejects(
+      async () => {
+        for (;;) await fetch(`${publicUrl}/slow/0`, { headers: { connection: 'close' } })
+      },
+      { message: 'fetch failed' },
+      'then it does not',
+    )
+    t.equal(await readiness(), 503, 'and can still be asked how it is')
+    t.equal(await (await slow).text(), 'done')
+    t.strictSame(await ended, [0, null])
+  },
+)
+
+t.test('requests that never end do not keep it', async (t) => {
+  const { child, ended, until, publicUrl } = await startSlowService(t, 0, 1)
+  const endless = t.rejects(fetch(`${publicUrl}/slow/600000`))
+  await until(/slow request came/)
+  child.kill('SIGTERM')
+  await endless
+  t.strictSame(await ended, [0, null])
+})

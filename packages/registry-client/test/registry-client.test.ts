@@ -1,0 +1,175 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ServiceCallError } from '@registry-manager/http'
+import type { Test } from 'tap'
+import t from 'tap'
+import { createRegistryClient } from '../src/registry-client.ts'
+import { isRegistryRefusal } from '../src/registry-request.ts'
+import { createMemoryRegistry } from '../../../services/image-manager/test/fixtures/memory-registry.ts'
+import { startRegistryServer } from './fixtures/registry-server.ts'
+import { MANIFEST, image } from '../../../services/image-manager/test/fixtures/index-and-registry.ts'
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => unknown
+
+/** A client before a server that answers so. */
+async function start(t: Test, answer: Answer, signal?: AbortSignal) {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`)
+    response.setHeader('docker-distribution-api-version', 'registry/2.0')
+    answer(request, response)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const registryUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const serviceToken = async (access: unknown) => JSON.stringify(access)
+  return { client: createRegistryClient({ registryUrl, serviceToken, signal, timeoutMs: 2000 }), asked }
+}
+
+t.test('lists, in the shapes that registries give them', async (t) => {
+  const bodies: [string, readonly string[] | undefined][] = [
+    ['{"repositories":["a","b/c"],"tags":["a","b/c"]}', ['a', 'b/c']],
+    ['{"repositories":null,"tags":null}', []],
+    ['{"repositories":[],"tags":[]}', []],
+    ['{}', undefined],
+    ['{"repositories":[1],"tags":[1]}', undefined],
+    ['{"repositories":"a","tags":"a"}', undefined],
+    ['[]', undefined],
+    ['null', undefined],
+    ['<html>', undefined],
+  ]
+  for (const [body, names] of bodies) {
+    const { client } = await start(t, (_request, response) => response.end(body))
+    const [catalog, tags] = [client.listRepositories(undefined), client.listTags('team/app')]
+    if (names === undefined) {
+      await t.rejects(catalog, { message: /unknown shape/ }, body)
+      await t.rejects(tags, { message: /unknown shape/ }, body)
+    } else {
+      t.same(await catalog, { names, next: undefined }, body)
+      t.same(await tags, names, body)
+    }
+  }
+})
+
+t.test('a repository that the registry does not know has no tags', async (t) => {
+  const { client } = await start(t, (_request, response) => response.writeHead(404).end())
+  t.same(await client.listTags('team/app'), [])
+})
+
+t.test('the catalog goes on where its link says', async (t) => {
+  const links: [string, string | undefined][] = [
+    ['</v2/_catalog?last=a%2Fb&n=1000>; rel="next"', 'a/b'],
+    ['</v2/_catalog?n=1000&last=x>;rel=next', 'x'],
+    ['<https://registry.test/v2/_catalog?last=y>; rel="next"', 'y'],
+    ['</v2/_catalog?last=x>; rel="prev"', undefined],
+    ['', undefined],
+  ]
+  for (const [link, next] of links) {
+    const { client, asked } = await start(t, (_request, response) =>
+      response.setHeader('link', link).end('{"repositories":["a"]}'),
+    )
+    t.equal((await client.listRepositories('b/c')).next, next, link)
+    t.match(asked, [/^GET \/v2\/_catalog\?n=1000&last=b%2Fc /])
+    t.match(asked, [/"type":"registry","name":"catalog","actions":\["\*"\]/])
+  }
+})
+
+t.test('tags that come in pages are all read, and one that does not go on is no end of them', async (t) => {
+  const { client, asked } = await start(t, ({ url }, response) => {
+    const last = new URL(url ?? '', 'http://x').searchParams.get('last') ?? '0'
+    const next = Math.min(Number(last) + 1, 3)
+    return response
+      .setHeader('link', `</v2/a/tags/list?last=${next}>; rel="next"`)
+      .end(`{"tags":["t${last}"]}`)
+  })
+  t.same(await client.listTags('a'), ['t0', 't1', 't2', 't3'])
+  t.equal(asked.length, 4)
+})
+
+t.test('a 404 that is not the registry’s is no answer: what is not there goes from the index', async (t) => {
+  const { client } = await start(t, (_request, response) => {
+    response.removeHeader('docker-distribution-api-version')
+    return response.writeHead(404).end()
+  })
+  for (const call of [
+    client.headManifest('team/app', 'latest'),
+    client.getManifest('team/app', 'latest'),
+    client.listTags('team/app'),
+    client.listRepositories(undefined),
+  ]) {
+    const error = await call.catch((error: unknown) => error)
+    t.match(error, { message: /not by a registry/ })
+    t.equal(isRegistryRefusal(error), false, 'and it is the end of the run')
+  }
+})
+
+t.test('nor is a manifest without its digest', async (t) => {
+  const { client } = await start(t, (_request, response) => response.end())
+  await t.rejects(client.headManifest('team/app', 'latest'), { message: /without a digest/ })
+})
+
+t.test('which errors are one thing’s, and which the whole registry’s', async (t) => {
+  const statuses: [number, boolean][] = [
+    [500, true],
+    [400, true],
+    [405, true],
+    [410, true],
+    [401, false],
+    [403, false],
+    [429, false],
+    [502, false],
+    [503, false],
+    [504, false],
+  ]
+  for (const [status, isRefusal] of statuses) {
+    const { client } = await start(t, (_request, response) => response.writeHead(status).end())
+    const error = await client.headManifest('team/app', 'latest').catch((error: unknown) => error)
+    t.ok(error instanceof ServiceCallError)
+    t.equal(isRegistryRefusal(error), isRefusal, String(status))
+  }
+  const { client } = await start(t, (request) => request.socket.destroy())
+  t.equal(isRegistryRefusal(await client.listTags('a').catch((error: unknown) => error)), false, 'no answer')
+  t.equal(isRegistryRefusal(new ServiceCallError('x', 500, { part: 'auth-service' })), false)
+  t.equal(isRegistryRefusal(new Error('x')), false)
+})
+
+t.test('a request is broken off by its signal, in its answer as well', async (t) => {
+  for (const begin of [() => {}, (response: ServerResponse) => void response.write('{"rep')]) {
+    const stopping = new AbortController()
+    const { client } = await start(
+      t,
+      (_request, response) => {
+        begin(response)
+        setTimeout(() => stopping.abort(), 20)
+      },
+      stopping.signal,
+    )
+    const error = await client.listRepositories(undefined).catch((error: unknown) => error)
+    t.ok(error instanceof ServiceCallError)
+  }
+})
+
+t.test('the tests’ registry behind HTTP is the one in memory', async (t) => {
+  const registry = createMemoryRegistry()
+  registry.pageSize = 1
+  const raw = image('one')
+  const digest = registry.push(raw, MANIFEST, 'v1', 'a')
+  registry.push(raw, MANIFEST, 'v1', 'b/c')
+  const server = await startRegistryServer(registry)
+  t.teardown(server.close)
+  const client = createRegistryClient({ registryUrl: server.url, serviceToken: async () => 'token' })
+  t.same(await client.listRepositories(undefined), { names: ['a'], next: 'a' })
+  t.same(await client.listRepositories('a'), { names: ['b/c'], next: undefined })
+  t.same(await client.listTags('b/c'), ['v1'])
+  t.same(await client.listTags('c'), [])
+  t.equal(await client.headManifest('b/c', 'v1'), digest)
+  t.same(await client.getManifest('b/c', digest), { raw, mediaType: MANIFEST })
+  t.equal(await client.headManifest('b/c', 'v2'), undefined)
+  t.equal(await client.deleteManifest('b/c', digest), true)
+  t.equal(await client.deleteManifest('b/c', digest), false)
+})

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { asUser } from '../../../deploy/local/child.ts'
+import { findPostgres as findParts } from '../../../deploy/local/postgres-binaries.js'
+
+/** A Postgres that can be run: an installed one, or Debian's package in the cache folder. */
+export interface PostgresBinaries {
+  /** The folder of its commands. */
+  readonly folder: string
+  /** What its commands need in their environment. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Where Postgres' commands are, or why there are none. Fetches Debian's package when none is installed. */
+export function findPostgres(): PostgresBinaries | { readonly reason: string } {
+  try {
+    // A database of the environment would not be the test's own.
+    const env = { ...process.env, DATABASE_URL: undefined, DATABASE_URL_FILE: undefined }
+    const say = (line: string) => process.stderr.write(`${line}\n`)
+    const found: { POSTGRES_BINARIES?: string; POSTGRES_LIBRARIES?: string } = findParts(env, say)
+    const { POSTGRES_LIBRARIES: libraries } = found
+    return {
+      folder: found.POSTGRES_BINARIES ?? process.env['POSTGRES_BINARIES'] ?? '',
+      env: libraries ? { LD_LIBRARY_PATH: libraries } : {},
+    }
+  } catch (error) {
+    return { reason: (error as Error).message.split('\n')[0] ?? '' }
+  }
+}
+
+/** The user that Postgres runs as, because it refuses to run as root; this process's own when it is not root. */
+export function postgresUser(): { readonly uid: number; readonly gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
+  return { uid: Number(user?.[2]), gid: Number(user?.[3]) }
+}
+
+/** A command line that runs one of Postgres' commands as `postgresUser`, who may read root's cache folder. */
+export function asPostgresUser(command: string, args: readonly string[]): readonly [string, string[]] {
+  const user = postgresUser()
+  return user === undefined
+    ? [command, [...args]]
+    : ['setpriv', [...asUser(user), '--pdeathsig=QUIT', command, ...args]]
+}

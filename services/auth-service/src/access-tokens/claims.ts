@@ -1,0 +1,45 @@
+import type { Access } from '@registry-manager/oci'
+import type { TokenClaims } from '@registry-manager/principal'
+
+/** A token's claims as they are signed. Source: RFC 7519 §4.1; distribution's token specification. */
+export interface SignedClaims extends TokenClaims {
+  readonly iss: string
+  readonly aud: string
+  readonly nbf: number
+  readonly iat: number
+}
+
+/** How far another machine's clock may be behind ours, in seconds, before it takes a new token for a future one. */
+const CLOCK_SKEW_SECONDS = 30
+
+export interface ClaimsInput {
+  readonly issuer: string
+  readonly audience: string
+  readonly subject: { readonly sub: string; readonly uid?: string; readonly gen?: number }
+  /** Null makes an identity token. */
+  readonly access: readonly Access[] | null
+  /** Marks a token that is issued while the database is unavailable. */
+  readonly offline?: boolean
+  /** Seconds since the epoch. */
+  readonly now: number
+  readonly lifeSeconds: number
+  /** The token never lives longer than this; seconds since the epoch. */
+  readonly notAfter?: number
+  readonly jti: string
+}
+
+/** Puts together the claims of one token. */
+export function makeClaims(input: ClaimsInput): SignedClaims {
+  const { issuer, audience, subject, access, offline, now, lifeSeconds, notAfter = Infinity, jti } = input
+  return {
+    iss: issuer,
+    ...subject,
+    aud: audience,
+    exp: Math.min(now + lifeSeconds, notAfter),
+    nbf: now - CLOCK_SKEW_SECONDS,
+    iat: now,
+    jti,
+    access,
+    ...(offline === true && { offline }),
+  }
+}

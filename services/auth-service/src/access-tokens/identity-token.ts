@@ -1,0 +1,26 @@
+import type { TokenClaims, VerifyToken } from '@registry-manager/principal'
+import type { Holder } from '../registry-tokens/registry-token.ts'
+
+export interface IdentityTokenPorts {
+  readonly verifyToken: VerifyToken
+  readonly findHolderById: (id: string) => Promise<Holder | undefined>
+}
+
+/**
+ * The account or registry token that a live identity token speaks for, and when the token ends (seconds since the epoch).
+ * Undefined for any other token, and for one that its account's generation has ended.
+ */
+export async function findIdentity(
+  { verifyToken, findHolderById }: IdentityTokenPorts,
+  token: string,
+): Promise<{ account: Holder; expiresAt: number } | undefined> {
+  const claims = await verifyToken(token)
+  if (claims === undefined || !isIdentity(claims)) return undefined
+  const account = await findHolderById(claims.uid)
+  if (account === undefined || !account.enabled || account.generation !== claims.gen) return undefined
+  return { account, expiresAt: claims.exp }
+}
+
+function isIdentity(claims: TokenClaims): claims is TokenClaims & { uid: string } {
+  return claims.access === null && claims.uid !== undefined
+}

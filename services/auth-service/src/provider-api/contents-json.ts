@@ -1,0 +1,133 @@
+import type { ArtifactContents, RepositoryContents, UsageAnswer } from '@registry-manager/principal'
+import type { Static, TSchema } from 'typebox'
+import { Type } from 'typebox'
+import type { Installation } from './installation.ts'
+import { BASE, formatTime } from './provider-format.ts'
+
+/*
+ * This installation as a registry, and what is in it.
+ * Source: the provider's public SDKs, `RegistryResponse`, `RepositoryRead`, `ArtifactRead`. Pulls and pushes are
+ * not counted: their figures, which the models require, are 0.
+ */
+
+const UNCOUNTED = { pullCount: 0, pushCount: 0 }
+/** The provider's registries have a name and a place; there is one here. */
+export const REGISTRY_NAME = 'registry-manager'
+const LOCATION = 'local'
+/** Nobody made it: it is there from the first start on. */
+const NOBODY = { createdBy: REGISTRY_NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
+
+const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
+const text = Type.String()
+const whole = Type.Integer()
+
+export const RegistryBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  metadata: Type.Object({ createdBy: text, createdByUserId: text, createdDate: text, state: text }),
+  properties: Type.Object({
+    name: text,
+    location: text,
+    hostname: text,
+    garbageCollectionSchedule: Type.Null(),
+    storageUsage: Type.Object({ bytes: nullable(whole), updatedAt: nullable(text) }),
+    features: Type.Object({ vulnerabilityScanning: Type.Object({ enabled: Type.Boolean() }) }),
+  }),
+})
+export const RegistriesBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  items: Type.Array(RegistryBody),
+  pagination: Type.Object({ limit: whole, token: text }),
+  _links: Type.Object({ next: text, previous: text, self: text }),
+})
+
+const counted = { pullCount: whole, pushCount: whole }
+export const RepositoryBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  metadata: Type.Object({ createdDate: text, lastPushedAt: text, artifactCount: whole, ...counted }),
+  properties: Type.Object({ name: text }),
+})
+export const ArtifactBody = Type.Object({
+  id: text,
+  type: text,
+  href: text,
+  metadata: Type.Object({ createdDate: text, lastPushedAt: text, ...counted }),
+  properties: Type.Object({ repositoryName: text, digest: text, tags: Type.Array(text), mediaType: text }),
+})
+
+/** Source: `RepositoryReadList`, `ArtifactReadList`. */
+const listOf = <Item extends TSchema>(item: Item) =>
+  Type.Object({
+    id: text,
+    type: text,
+    href: text,
+    items: Type.Array(item),
+    offset: whole,
+    limit: whole,
+    _links: Type.Object({ prev: Type.Optional(text), self: text, next: Type.Optional(text) }),
+  })
+export const RepositoriesBody = listOf(RepositoryBody)
+export const ArtifactsBody = listOf(ArtifactBody)
+
+export function registryBody(
+  { id, createdAt }: Installation,
+  hostname: string,
+  { bytes, updatedAt }: Static<typeof UsageAnswer>,
+) {
+  return {
+    id,
+    type: 'registry',
+    href: registryPath(id),
+    metadata: { ...NOBODY, createdDate: formatTime(createdAt), state: 'Running' },
+    properties: {
+      name: REGISTRY_NAME,
+      location: LOCATION,
+      hostname,
+      garbageCollectionSchedule: null,
+      storageUsage: { bytes, updatedAt: updatedAt && formatTime(new Date(updatedAt)) },
+      features: { vulnerabilityScanning: { enabled: false } },
+    },
+  }
+}
+
+export function repositoryBody(registryId: string, repository: Static<typeof RepositoryContents>) {
+  const { name, createdAt, pushedAt, artifacts } = repository
+  return {
+    id: name,
+    type: 'repository',
+    href: repositoryPath(registryId, name),
+    metadata: {
+      createdDate: formatTime(new Date(createdAt)),
+      lastPushedAt: formatTime(new Date(pushedAt)),
+      artifactCount: artifacts,
+      ...UNCOUNTED,
+    },
+    properties: { name },
+  }
+}
+
+export function artifactBody(registryId: string, artifact: Static<typeof ArtifactContents>) {
+  const { repository, digest, mediaType, tags } = artifact
+  const pushedAt = formatTime(new Date(artifact.pushedAt))
+  return {
+    id: digest,
+    type: 'artifact',
+    href: `${repositoryPath(registryId, repository)}/artifacts/${digest}`,
+    metadata: { createdDate: pushedAt, lastPushedAt: pushedAt, ...UNCOUNTED },
+    properties: { repositoryName: repository, digest, tags, mediaType },
+  }
+}
+
+export function registryPath(id: string): string {
+  return `${BASE}/registries/${id}`
+}
+
+/** A repository's name is one segment here, whatever its number of components. */
+export function repositoryPath(registryId: string, name: string): string {
+  return `${registryPath(registryId)}/repositories/${encodeURIComponent(name)}`
+}

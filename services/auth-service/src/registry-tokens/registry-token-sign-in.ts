@@ -1,0 +1,94 @@
+import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
+import { isPast, isTokenName } from './registry-token.ts'
+import { clientNetwork } from '../sign-in/client-address.ts'
+import type { SignIn, SignInPorts, SignInService } from '../sign-in/sign-in.ts'
+import type { Refusal } from '../sign-in/sign-in-limits.ts'
+import { hasRightChecksum, hashTokenSecret, isSameHash, isTokenSecret } from './registry-token-secret.ts'
+import type { VerifiedMemory } from '../sign-in/credential-cache.ts'
+
+/** A password that was found to be good. */
+export interface VerifiedToken {
+  readonly token: RegistryToken
+  readonly secret: StoredSecret
+  /** Milliseconds since the epoch. */
+  readonly verifiedAt: number
+}
+
+export interface TokenSignInPorts extends Pick<SignInPorts, 'isUnavailable' | 'isRevoked'> {
+  /** Undefined when there is no such token; throws what `isUnavailable` knows while the database is away. */
+  findToken(username: string): Promise<StoredRegistryToken | undefined>
+  readonly memory: VerifiedMemory<VerifiedToken>
+  /** Notes that a token was used, in memory. */
+  noteUse(id: string, address: string): void
+  /** Counts wrong credentials of a client (as `clientNetwork` names it). */
+  refuse(client: string): Promise<Refusal>
+  readonly now: () => number
+}
+
+const REFUSED: SignIn = { outcome: 'refused' }
+
+/**
+ * A password that was found to be good is not looked up again for so long. A change of the token is heard of
+ * earlier than that: revocations are read each second.
+ */
+export const FRESH_MS = 2000
+
+/**
+ * Lets registry tokens sign in beside people. A password that looks like a token's is one, and is compared with nothing
+ * else. Wrong ones are counted for each address, and answered 429 when there are too many. Right ones always pass: they
+ * are random, so the limit protects no secret, and one stale password must not stop all jobs behind one address.
+ */
+export function withRegistryTokens(people: SignInService, ports: TokenSignInPorts): SignInService {
+  const { memory, now, isRevoked } = ports
+
+  const accept = (verified: VerifiedToken, address: string, offline: boolean): SignIn => {
+    const { token, secret } = verified
+    if (!token.enabled || isPast(token.expiresAt, now()) || isPast(secret.until, now())) return REFUSED
+    if (!offline) ports.noteUse(token.id, address)
+    return { outcome: 'token', token, notAfter: earliest(token.expiresAt, secret.until), offline }
+  }
+
+  const lookUp = async (username: string, password: string): Promise<VerifiedToken | undefined> => {
+    const found = await ports.findToken(username)
+    if (found === undefined) return undefined
+    const { secrets, ...token } = found
+    const hash = hashTokenSecret(password)
+    const secret = secrets.find((stored) => isSameHash(stored.hash, hash))
+    return secret && { token, secret, verifiedAt: now() }
+  }
+
+  const withToken = async (givenName: string, password: string, address: string): Promise<SignIn> => {
+    if (!isTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
+    const username = givenName.toLowerCase()
+    const credentials = ['registry-token', username, password]
+    const remembered = memory.recall(credentials)
+    const living = remembered && !isRevoked(remembered.token) ? remembered : undefined
+    if (living !== undefined && now() - living.verifiedAt < FRESH_MS) return accept(living, address, false)
+    try {
+      const verified = await lookUp(username, password)
+      if (verified === undefined) return REFUSED
+      const signIn = accept(verified, address, false)
+      if (signIn.outcome === 'token') memory.remember(credentials, verified)
+      return signIn
+    } catch (error) {
+      if (!ports.isUnavailable(error)) throw error
+      if (remembered === undefined) return { outcome: 'unavailable', part: 'the database' }
+      return living === undefined ? REFUSED : accept(living, address, true)
+    }
+  }
+
+  return {
+    ...people,
+    async withPassword(username, password, address) {
+      if (!isTokenSecret(password)) return people.withPassword(username, password, address)
+      const signIn = await withToken(username, password, address)
+      return signIn.outcome === 'refused' ? ports.refuse(clientNetwork(address)) : signIn
+    },
+  }
+}
+
+/** The earlier of two times, in seconds since the epoch; undefined where neither is. */
+function earliest(one: Date | null, other: Date | null): number | undefined {
+  const times = [one, other].filter((time) => time !== null).map((time) => time.getTime())
+  return times.length === 0 ? undefined : Math.floor(Math.min(...times) / 1000)
+}

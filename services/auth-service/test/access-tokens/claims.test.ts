@@ -1,0 +1,51 @@
+import t from 'tap'
+import { makeClaims } from '../../src/access-tokens/claims.ts'
+
+const input = {
+  issuer: 'registry.example:8443',
+  audience: 'the-registry',
+  subject: { sub: 'alice', uid: 'a-uuid', gen: 3 },
+  access: [{ type: 'repository', name: 'team/app', actions: ['pull'] }],
+  now: 1_000_000,
+  lifeSeconds: 300,
+  jti: 'one',
+}
+
+t.test('the claims of a token', async (t) => {
+  const claims = makeClaims(input)
+  t.match(claims, {
+    iss: 'registry.example:8443',
+    sub: 'alice',
+    uid: 'a-uuid',
+    gen: 3,
+    aud: 'the-registry',
+    iat: 1_000_000,
+    exp: 1_000_300,
+    jti: 'one',
+    access: input.access,
+  })
+  t.ok(claims.nbf <= claims.iat, 'a machine whose clock is a little behind takes it too')
+  t.equal(Object.keys(claims).length, 10, 'and nothing else')
+})
+
+t.test('an identity token says so', async (t) => {
+  t.equal(makeClaims({ ...input, access: null }).access, null)
+  t.strictSame(makeClaims({ ...input, access: [] }).access, [], 'nothing granted is something else')
+})
+
+t.test("a service's token has no account", async (t) => {
+  const claims = makeClaims({ ...input, subject: { sub: 'service:image-manager' } })
+  t.notOk('uid' in claims || 'gen' in claims)
+})
+
+t.test('a token ends by the time that it must not outlive', async (t) => {
+  for (const [notAfter, exp] of [
+    [undefined, 1_000_300],
+    [1_000_301, 1_000_300],
+    [1_000_300, 1_000_300],
+    [1_000_299, 1_000_299],
+    [1_000_001, 1_000_001],
+  ] as const) {
+    t.equal(makeClaims({ ...input, notAfter }).exp, exp, `not after ${notAfter}: ${exp}`)
+  }
+})

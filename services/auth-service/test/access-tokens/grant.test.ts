@@ -1,0 +1,170 @@
+import type { Access } from '@registry-manager/oci'
+import t from 'tap'
+import type { Role } from '../../src/accounts/account.ts'
+import { grant, onlyPull, outOfReach } from '../../src/access-tokens/grant.ts'
+
+/** A repository's number and generation, as image-manager tells it of global ones. */
+const MARK = [17, 2] as const
+
+const repository = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
+const catalog: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
+const ALL = ['pull', 'push', 'delete']
+
+const CASES: readonly (readonly [
+  role: Role,
+  namespaces: readonly string[],
+  requested: Access,
+  actions: readonly string[],
+])[] = [
+  ['cluster-administrator', [], repository('team/app', 'pull'), ['pull']],
+  ['cluster-administrator', [], repository('team/app', '*'), ALL],
+  ['cluster-administrator', [], repository('app', 'pull', 'push'), ['pull', 'push']],
+  ['cluster-administrator', [], repository('app', '*'), ALL],
+  ['cluster-administrator', [], repository('host:5000/team/app', 'pull'), []],
+  ['cluster-administrator', [], repository('Team/app', 'pull'), []],
+  ['cluster-administrator', [], repository('team/../app', 'pull'), []],
+  ['cluster-administrator', [], repository('team/', 'pull'), []],
+  ['cluster-administrator', [], repository('', 'pull'), []],
+  ['cluster-administrator', [], repository('*', 'pull'), []],
+  ['cluster-administrator', [], repository('team/app', 'frobnicate'), []],
+  ['cluster-administrator', [], { type: 'sprocket', name: 'team/app', actions: ['pull'] }, []],
+  ['administrator', ['team'], repository('team/app', '*'), ALL],
+  ['administrator', ['team'], repository('other/app', 'pull'), []],
+  ['administrator', ['team'], repository('app', 'pull'), []],
+  ['administrator', [], repository('team/app', 'pull'), []],
+  ['user', ['team'], repository('team/app', 'pull'), ['pull']],
+  ['user', ['team'], repository('team/app', 'push'), ['push']],
+  ['user', ['team'], repository('team/app', 'delete'), ['delete']],
+  ['user', ['team'], repository('team/app', 'push', 'pull'), ['pull', 'push']],
+  ['user', ['team'], repository('team/app', 'pull', '*'), ALL],
+  ['user', ['team'], repository('team/app', 'pull', 'admin'), ['pull']],
+  ['user', ['team'], repository('team/a/b', '*'), ALL],
+  ['user', ['team'], repository('team', '*'), []],
+  ['user', ['team'], repository('teams/app', '*'), []],
+  ['user', ['team'], repository('team-b/app', '*'), []],
+  ['user', ['team'], repository('team/../other/app', '*'), []],
+  ['user', ['team'], repository('team//app', '*'), []],
+  ['user', ['team'], repository('team/App', '*'), []],
+  ['user', ['team'], repository('team/app:tag', '*'), []],
+  ['user', ['team'], repository('host:5000/team/app', '*'), []],
+  ['user', ['team/sub'], repository('team/sub/x', 'pull'), ['pull']],
+  ['user', ['team/sub'], repository('team/x', 'pull'), []],
+  ['user', ['team1/app'], repository('team1/app', '*'), ALL],
+  ['administrator', ['team1/app'], repository('team1/app', '*'), ALL],
+  ['user', ['team1/app'], repository('team1/app2', '*'), []],
+  ['user', ['team1/app'], repository('team1', '*'), []],
+  ['user', ['other', 'team'], repository('team/app', 'pull'), ['pull']],
+  ['user', ['app'], repository('app', '*'), []],
+  ['user', [], repository('team/app', '*'), []],
+  ['cluster-administrator', [], catalog, ['*']],
+  ['administrator', [], catalog, ['*']],
+  ['user', [], catalog, ['*']],
+  ['user', [], { ...catalog, actions: ['pull'] }, []],
+  ['user', [], { ...catalog, actions: ['pull', '*'] }, ['*']],
+  ['user', [], { ...catalog, name: 'other' }, []],
+  ['cluster-administrator', [], { ...catalog, name: '*' }, []],
+  ['user', ['catalog'], repository('catalog', '*'), []],
+]
+
+t.test('requested ∩ permitted', async (t) => {
+  for (const [role, namespaces, requested, actions] of CASES) {
+    const { type, name } = requested
+    const who = `${role}${namespaces.length > 0 ? ` of ${namespaces.join(' and ')}` : ''}`
+    const gets = actions.length > 0 ? actions.join(',') : 'nothing'
+    t.strictSame(
+      grant({ role, namespaces }, [requested]),
+      actions.length > 0 ? [{ type, name, actions }] : [],
+      `${who}, asking for ${type}:${name}:${requested.actions.join(',')}, gets ${gets}`,
+    )
+  }
+})
+
+t.test('each of several scopes is looked at by itself, in the order of asking', async (t) => {
+  const requested = [
+    repository('team/b', 'pull'),
+    repository('other/a', 'pull'),
+    catalog,
+    repository('team/a', '*'),
+  ]
+  t.strictSame(grant({ role: 'user', namespaces: ['team'] }, requested), [
+    repository('team/b', 'pull'),
+    catalog,
+    repository('team/a', ...ALL),
+  ])
+  t.strictSame(grant({ role: 'user', namespaces: ['team'] }, []), [])
+})
+
+t.test('global repositories may be pulled by everybody, and no more', async (t) => {
+  const globals = new Map(
+    ['shared/app', 'app', 'team/app', 'Bad/Name', 'catalog'].map((name) => [name, MARK]),
+  )
+  const cases: readonly (readonly [Access, readonly string[]])[] = [
+    [repository('shared/app', 'pull'), ['pull']],
+    [repository('shared/app', '*'), ['pull']],
+    [repository('shared/app', 'pull', 'push', 'delete'), ['pull']],
+    [repository('shared/app', 'push'), []],
+    [repository('shared/app', 'delete'), []],
+    [repository('shared/app/sub', 'pull'), []],
+    [repository('app', 'pull'), ['pull']],
+    [repository('team/app', '*'), ALL],
+    [{ type: 'sprocket', name: 'shared/app', actions: ['pull'] }, []],
+    [{ type: 'registry', name: 'shared/app', actions: ['pull', '*'] }, []],
+  ]
+  for (const [requested, actions] of cases) {
+    const { type, name } = requested
+    t.strictSame(
+      grant({ role: 'user', namespaces: ['team'] }, [requested], globals),
+      actions.length > 0 ? [{ type, name, actions, ...(name !== 'team/app' && { global: MARK }) }] : [],
+      `${type}:${name}:${requested.actions.join(',')}`,
+    )
+  }
+})
+
+t.test('access that a global repository grants carries its mark, if image-manager tells one', async (t) => {
+  const alice = { role: 'user', namespaces: ['team'] } as const
+  const asked = [
+    repository('shared/app', 'pull'),
+    repository('shared/old', 'pull'),
+    repository('team/app', 'pull'),
+  ]
+  const globals = new Map([
+    ['shared/app', MARK],
+    ['shared/old', undefined],
+    ['team/app', MARK],
+  ])
+  t.strictSame(grant(alice, asked, globals), [{ ...asked[0], global: MARK }, asked[1], asked[2]])
+  t.notOk('global' in (grant(alice, asked.slice(1, 2), globals)[0] ?? {}), 'none is left out')
+  const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
+  t.strictSame(
+    grant(alice, [catalog], new Map([['catalog', MARK]])),
+    [catalog],
+    'a repository of that name aside',
+  )
+})
+
+t.test('of which repositories it must be asked whether they are global', async (t) => {
+  const requested = [
+    repository('team/app', 'pull'),
+    repository('other/app', 'pull'),
+    repository('app', 'push'),
+    repository('Bad/Name', 'pull'),
+    repository('host:5000/app', 'pull'),
+    { type: 'sprocket', name: 'other/app', actions: ['pull'] },
+    catalog,
+  ]
+  t.strictSame(outOfReach({ role: 'user', namespaces: ['team'] }, requested), ['other/app', 'app'])
+  t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested), [])
+})
+
+t.test('only what reads is left while the database is away', async (t) => {
+  const access = [
+    repository('a', 'pull', 'push', 'delete'),
+    repository('b', 'pull'),
+    repository('c', 'push'),
+    repository('d', 'delete'),
+    repository('e', '*'),
+    catalog,
+  ]
+  t.strictSame(onlyPull(access), [repository('a', 'pull'), repository('b', 'pull')])
+  t.strictSame(onlyPull([]), [])
+})

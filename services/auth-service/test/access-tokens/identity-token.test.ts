@@ -1,0 +1,37 @@
+import type { TokenClaims } from '@registry-manager/principal'
+import t from 'tap'
+import type { Account } from '../../src/accounts/account.ts'
+import { findIdentity } from '../../src/access-tokens/identity-token.ts'
+import { makeAccount } from '../fixtures/accounts.ts'
+
+const account = makeAccount({ generation: 3 })
+const claims = { sub: 'alice', uid: account.id, gen: 3, access: null, exp: 1_000_300, jti: 'one' }
+
+const find = (verified: TokenClaims | undefined, found: Account | undefined = account) =>
+  findIdentity(
+    {
+      verifyToken: async (token) => (token === 'the-token' ? verified : undefined),
+      findHolderById: async (id) => (id === found?.id ? found : undefined),
+    },
+    'the-token',
+  )
+
+t.test('a live identity token speaks for its account', async (t) => {
+  t.strictSame(await find(claims), { account, expiresAt: 1_000_300 })
+})
+
+t.test('no other token does', async (t) => {
+  const cases: readonly (readonly [why: string, claims: TokenClaims | undefined, account?: Account])[] = [
+    ['a token that is not good', undefined],
+    ['a scoped token', { ...claims, access: [] }],
+    ['a token with access', { ...claims, access: [{ type: 'repository', name: 'a', actions: ['pull'] }] }],
+    ['a token that does not say', { ...claims, access: undefined as never }],
+    ["a service's", { sub: 'service:image-manager', access: null, exp: 1, jti: 'one' }],
+    ['one of a generation before', { ...claims, gen: 2 }],
+    ['one of a generation to come', { ...claims, gen: 4 }],
+    ['one without a generation', { ...claims, gen: undefined }],
+    ['one whose account is disabled', claims, { ...account, enabled: false }],
+    ['one whose account is gone', claims, makeAccount({ id: 'another', generation: 3 })],
+  ]
+  for (const [why, verified, found] of cases) t.equal(await find(verified, found), undefined, why)
+})

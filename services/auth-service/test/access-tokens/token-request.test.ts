@@ -1,0 +1,165 @@
+import t from 'tap'
+import { isAcceptedService, parseTokenForm, parseTokenQuery } from '../../src/access-tokens/token-request.ts'
+
+const query = (text: string) => parseTokenQuery(new URLSearchParams(text))
+const form = (text: string) => parseTokenForm(new URLSearchParams(text))
+const scope = (name: string, ...actions: string[]) => ({ type: 'repository', name, actions })
+const base = { service: undefined, scopes: null, offline: false, clientId: '' }
+
+const QUERIES: readonly (readonly [why: string, text: string, request: object])[] = [
+  ['nothing', '', base],
+  ['a service', 'service=registry.example', { ...base, service: 'registry.example' }],
+  ['an empty scope is none', 'scope=', base],
+  ['a scope', 'scope=repository:a/b:pull', { ...base, scopes: [scope('a/b', 'pull')] }],
+  [
+    'an escaped scope',
+    'scope=repository%3Aa%2Fb%3Apull%2Cpush',
+    { ...base, scopes: [scope('a/b', 'pull', 'push')] },
+  ],
+  [
+    'several in one, by a plus sign',
+    'scope=repository:a:pull+repository:b:pull',
+    { ...base, scopes: [scope('a', 'pull'), scope('b', 'pull')] },
+  ],
+  [
+    'several parameters',
+    'scope=repository:a:pull&x=y&scope=repository:b:push',
+    { ...base, scopes: [scope('a', 'pull'), scope('b', 'push')] },
+  ],
+  [
+    'what docker login sends',
+    'account=a&client_id=docker&offline_token=true&service=s',
+    {
+      ...base,
+      service: 's',
+      offline: true,
+      clientId: 'docker',
+    },
+  ],
+  ['offline_token=1', 'offline_token=1', { ...base, offline: true }],
+  ['offline_token=false', 'offline_token=false', base],
+  [
+    'unknown parameters, ignored',
+    'foo=bar&grant_type=password&username=a&password=b&access_type=offline',
+    base,
+  ],
+]
+
+t.test('GET', async (t) => {
+  for (const [why, text, request] of QUERIES) t.strictSame(query(text), { request }, why)
+})
+
+const password = { type: 'password', username: 'alice', password: 'a b' }
+const FORMS: readonly (readonly [why: string, text: string, request: object])[] = [
+  ['a password', 'grant_type=password&username=alice&password=a+b', { ...base, grant: password }],
+  [
+    'a password, with everything',
+    'grant_type=password&service=s&client_id=c&scope=repository:a:pull&access_type=offline&username=alice&password=a%20b',
+    { service: 's', clientId: 'c', scopes: [scope('a', 'pull')], offline: true, grant: password },
+  ],
+  [
+    'a refresh token',
+    'grant_type=refresh_token&refresh_token=r&service=s',
+    {
+      ...base,
+      service: 's',
+      grant: { type: 'refresh_token', refreshToken: 'r' },
+    },
+  ],
+  [
+    'online access',
+    'grant_type=password&username=alice&password=a+b&access_type=online&offline_token=true',
+    {
+      ...base,
+      grant: password,
+    },
+  ],
+  [
+    'unknown parameters, ignored',
+    'grant_type=password&username=alice&password=a+b&foo=bar',
+    {
+      ...base,
+      grant: password,
+    },
+  ],
+]
+
+t.test('POST', async (t) => {
+  for (const [why, text, request] of FORMS) t.strictSame(form(text), { request }, why)
+})
+
+const scopes = (count: number) => Array.from({ length: count }, (_, at) => `repository:a${at}:pull`)
+
+t.test('a hundred scopes are answered', async (t) => {
+  for (const text of [
+    `scope=${scopes(100).join('+')}`,
+    scopes(100)
+      .map((one) => `scope=${one}`)
+      .join('&'),
+  ]) {
+    const parsed = query(text)
+    t.equal('request' in parsed && parsed.request.scopes?.length, 100)
+  }
+})
+
+t.test('of more than a hundred scopes the first hundred count', async (t) => {
+  const first = scopes(100).map((_, at) => scope(`a${at}`, 'pull'))
+  for (const text of [
+    `scope=${scopes(101).join('+')}`,
+    `scope=${scopes(5000).join('+')}`,
+    scopes(101)
+      .map((one) => `scope=${one}`)
+      .join('&'),
+  ]) {
+    const parsed = query(text)
+    t.strictSame('request' in parsed && parsed.request.scopes, first)
+  }
+})
+
+t.test('a parameter without a value counts as left out', async (t) => {
+  t.strictSame(query('service=&scope=&client_id=&offline_token=&account='), { request: base })
+  const given = 'grant_type=password&username=alice&password=a+b&service=&scope=&access_type=&refresh_token='
+  t.strictSame(form(given), { request: { ...base, grant: password } })
+})
+
+t.test('a scope that cannot be granted refuses nothing, and never makes an identity token', async (t) => {
+  for (const text of ['scope=repository:x:', 'scope=oops', 'scope=repository:x:metadata_read', 'scope=::']) {
+    t.strictSame(query(text), { request: { ...base, scopes: [] } }, text)
+  }
+  const mixed = 'scope=repository:a:pull,metadata_read+repository:x:+repository(plugin):b:pull'
+  t.strictSame(query(mixed), { request: { ...base, scopes: [scope('a', 'pull'), scope('b', 'pull')] } })
+})
+
+const FAULTS: readonly (readonly [why: string, field: string, of: 'GET' | 'POST', text: string])[] = [
+  ['no grant_type', 'grant_type', 'POST', 'username=a&password=b'],
+  ['an empty grant_type', 'grant_type', 'POST', 'grant_type=&username=a&password=b'],
+  ['an unknown grant_type', 'grant_type', 'POST', 'grant_type=authorization_code&code=x'],
+  ['an empty form', 'grant_type', 'POST', ''],
+  ['no username', 'username', 'POST', 'grant_type=password&password=b'],
+  ['an empty username', 'username', 'POST', 'grant_type=password&username=&password=b'],
+  ['no password', 'password', 'POST', 'grant_type=password&username=a'],
+  ['an empty password', 'password', 'POST', 'grant_type=password&username=a&password='],
+  ['no refresh token', 'refresh_token', 'POST', 'grant_type=refresh_token'],
+  ['an empty refresh token', 'refresh_token', 'POST', 'grant_type=refresh_token&refresh_token='],
+]
+
+t.test('what cannot be answered names the parameter', async (t) => {
+  for (const [why, field, of, text] of FAULTS) {
+    t.match(of === 'GET' ? query(text) : form(text), { field, detail: /\w/ }, `${of}: ${why}`)
+  }
+})
+
+t.test('which services tokens are made for', async (t) => {
+  const accepted = ['registry.example:8443', 'token-service', 'registry.example']
+  const good = [...accepted, undefined, 'https://registry.example:8443', 'http://registry.example/']
+  for (const service of good) t.equal(isAcceptedService(service, accepted), true, `${service}`)
+  const bad = [
+    '',
+    'other',
+    'registry.example:443',
+    'Registry.example',
+    'registry.example.evil',
+    'ftp://registry.example',
+  ]
+  for (const service of bad) t.equal(isAcceptedService(service, accepted), false, `not "${service}"`)
+})

@@ -1,0 +1,147 @@
+import t from 'tap'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
+import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import type { UserChange } from '../../src/accounts/plan-user.ts'
+import { planUserChange } from '../../src/accounts/plan-user.ts'
+import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+
+const CHANGES: readonly (readonly [why: string, change: UserChange, raises: boolean])[] = [
+  ['nothing', {}, false],
+  ['the role it has', { role: 'user' }, false],
+  ['the status it has', { enabled: true }, false],
+  ['the namespaces it has', { namespaces: ['a', 'b'] }, false],
+  ['a password', { password: 'another-password' }, true],
+  ['the same password', { password: 'a-good-password' }, true],
+  ['another role', { role: 'administrator' }, true],
+  ['disabled', { enabled: false }, true],
+  ['other namespaces', { namespaces: ['a'] }, true],
+  ['no namespaces', { namespaces: [] }, true],
+  [
+    'several at once',
+    { enabled: false, role: 'administrator', namespaces: ['c'], password: 'b-password' },
+    true,
+  ],
+]
+
+await onBothDatabases(t, async (t, db) => {
+  const users = createUsersStore(db, fakeHasher, Date.now)
+  const refreshTokens = createRefreshTokensRepository(db, Date.now)
+  const revocations = () => users.revocationsSince(new Date(0))
+  const create = async (username: string, change = {}) => {
+    const created = await users.create(planUser(username, change))
+    if ('refused' in created) throw new Error(`${username} is refused: ${created.refused}`)
+    return created.user
+  }
+  await create('root', { role: 'cluster-administrator' })
+
+  t.test('a new user', async (t) => {
+    const user = await create('alice', { namespaces: ['team'] })
+    t.match(user, { username: 'alice', role: 'user', enabled: true, namespaces: ['team'], generation: 1 })
+    t.match(await users.findByUsername('alice'), { passwordHash: 'hash of a-good-password' })
+    t.strictSame(await users.create(planUser('alice', { role: 'administrator' })), { refused: 'taken' })
+    t.match(await users.findByUsername('alice'), { role: 'user' }, 'whose name is taken is not touched')
+  })
+
+  t.test('the generation is raised by what ends the tokens made before, and by nothing else', async (t) => {
+    for (const [at, [why, change, raises]] of CHANGES.entries()) {
+      const { id, username, generation } = await create(`user-${at}`, { namespaces: ['a', 'b'] })
+      const user = await users.findById(id)
+      const token = user && (await refreshTokens.issue(user, 's', ''))
+      const { password, ...fields } = change
+      const changed = await users.change(username, change)
+      t.match(changed, { user: { id, ...fields, generation: generation + (raises ? 1 : 0) } }, why)
+      t.strictSame(
+        await users.findById(id),
+        'user' in changed && changed.user,
+        'as it is answered, so it is kept',
+      )
+      t.equal((await revocations()).get(id), raises ? 2 : undefined, raises ? 'revoked' : 'not revoked')
+      t.equal(
+        (await refreshTokens.findAccountId(token ?? '', 's')) === undefined,
+        raises,
+        'refresh tokens too',
+      )
+      const kept = await db.selectFrom('refresh_tokens').select('id').where('account_id', '=', id).execute()
+      t.equal(kept.length, raises ? 0 : 1, 'whose rows are gone')
+      const hash = `hash of ${password ?? 'a-good-password'}`
+      t.match(await users.findById(id), { passwordHash: hash })
+    }
+  })
+
+  t.test('a password that is changed leaves a role that was changed meanwhile', async (t) => {
+    const current = await create('carol', { role: 'administrator' })
+    const planned = planUserChange(current, { password: 'another-password' })
+    await users.change('carol', { role: 'user' })
+    if ('change' in planned) await users.change('carol', planned.change)
+    t.match(await users.findByUsername('carol'), { role: 'user', generation: 3 })
+  })
+
+  t.test('what is done to an account is not done to the next one of its name', async (t) => {
+    const old = await create('heidi')
+    let next = old
+    const slow = createUsersStore(
+      db,
+      {
+        ...fakeHasher,
+        // While this takes its time, the account is deleted and made again.
+        hash: async (password) => {
+          await users.delete('heidi')
+          next = await create('heidi')
+          return fakeHasher.hash(password)
+        },
+      },
+      Date.now,
+    )
+    const absent = { refused: 'absent' }
+    t.strictSame(await slow.change(old, { password: 'another-password' }), absent)
+    t.strictSame(await users.endSessions(old), absent)
+    t.strictSame(await users.delete(old), absent)
+    t.equal(await users.find(old), undefined)
+    t.not(next.id, old.id)
+    t.match(await users.find(next), { id: next.id, passwordHash: 'hash of a-good-password', generation: 1 })
+    t.match(await users.find('heidi'), { id: next.id })
+  })
+
+  t.test('a deleted user', async (t) => {
+    const { id } = await create('dave')
+    t.match(await users.delete('dave'), { user: { id } })
+    t.equal(await users.findByUsername('dave'), undefined)
+    t.equal((await revocations()).get(id), 2, 'its tokens end')
+    t.strictSame(await users.delete('dave'), { refused: 'absent' })
+    t.not((await create('dave')).id, id, 'one of the same name is another one')
+  })
+
+  t.test('sessions end, the account stays', async (t) => {
+    const before = await create('erin')
+    t.strictSame(await users.endSessions('erin'), { user: { ...before, generation: 2 } })
+    t.equal((await revocations()).get(before.id), 2)
+    await users.endSessions('erin')
+    t.equal((await revocations()).get(before.id), 3)
+  })
+
+  t.test('nobody is nobody', async (t) => {
+    const absent = { refused: 'absent' }
+    t.strictSame(await users.change('nobody', { enabled: false }), absent)
+    t.strictSame(await users.delete('nobody'), absent)
+    t.strictSame(await users.endSessions('nobody'), absent)
+  })
+
+  t.test('changes of one user at once: each raises the generation', async (t) => {
+    const { id } = await create('frank')
+    await Promise.all(
+      Array.from({ length: 12 }, (_, at) => users.change('frank', { namespaces: [`n${at}`] })),
+    )
+    t.match(await users.findById(id), { generation: 13 })
+    t.equal((await revocations()).get(id), 13)
+  })
+
+  t.test('of those who take a name at once, one gets it', async (t) => {
+    const outcomes = await Promise.all(Array.from({ length: 6 }, () => users.create(planUser('grace'))))
+    t.equal(outcomes.filter((outcome) => 'user' in outcome).length, 1)
+    t.same(
+      outcomes.filter((outcome) => 'refused' in outcome),
+      Array.from({ length: 5 }, () => ({ refused: 'taken' })),
+    )
+  })
+})

@@ -1,0 +1,190 @@
+import t from 'tap'
+import type { Role } from '../../src/accounts/account.ts'
+import {
+  isAdministrator,
+  planNewUser,
+  planUserChange,
+  raisesGeneration,
+} from '../../src/accounts/plan-user.ts'
+import type { UserInput } from '../../src/accounts/user-input.ts'
+import { makeAccount } from '../fixtures/accounts.ts'
+
+const password = 'a-good-password'
+const plan = { username: 'alice', directory: false, role: 'user', enabled: true, namespaces: [], password }
+
+const NEW: readonly (readonly [why: string, input: UserInput, expected: object])[] = [
+  ['a user', { username: 'alice', password }, { plan }],
+  ['ad=false says nothing new', { username: 'alice', password, ad: false }, { plan }],
+  [
+    'admin=true',
+    { username: 'alice', password, admin: true },
+    { plan: { ...plan, role: 'cluster-administrator' } },
+  ],
+  ['admin=false', { username: 'alice', password, admin: false }, { plan }],
+  [
+    'a role',
+    { username: 'alice', password, role: 'administrator' },
+    { plan: { ...plan, role: 'administrator' } },
+  ],
+  [
+    'role and admin that agree',
+    { username: 'alice', password, role: 'cluster-administrator', admin: true },
+    { plan: { ...plan, role: 'cluster-administrator' } },
+  ],
+  [
+    'a role, and admin=false that agrees',
+    { username: 'alice', password, role: 'administrator', admin: false },
+    { plan: { ...plan, role: 'administrator' } },
+  ],
+  ['disabled', { username: 'alice', password, enabled: false }, { plan: { ...plan, enabled: false } }],
+  [
+    'namespaces',
+    { username: 'alice', password, namespaces: ['a'] },
+    { plan: { ...plan, namespaces: ['a'] } },
+  ],
+  ['no username', { password }, { fault: { field: 'username' } }],
+  ['no password', { username: 'alice' }, { fault: { field: 'password' } }],
+  ['a short password', { username: 'alice', password: 'short' }, { fault: { field: 'password' } }],
+  [
+    'the username as a password',
+    { username: 'alice-alice', password: 'Alice-Alice' },
+    { fault: { field: 'password' } },
+  ],
+  [
+    'a directory user, whose password is ignored',
+    { username: 'alice', ad: true, password: 'short' },
+    { plan: { ...plan, directory: true, password: null } },
+  ],
+  [
+    'role and admin that disagree',
+    { username: 'alice', password, role: 'user', admin: true },
+    { fault: { field: 'role' } },
+  ],
+  [
+    'cluster-administrator and admin=false',
+    { username: 'alice', password, role: 'cluster-administrator', admin: false },
+    { fault: { field: 'role' } },
+  ],
+]
+
+t.test('POST /user', async (t) => {
+  for (const [why, input, expected] of NEW) t.match(planNewUser(input), expected, why)
+})
+
+const CHANGES: readonly (readonly [why: string, role: Role, input: UserInput, change: object])[] = [
+  ['nothing', 'administrator', {}, {}],
+  ['admin=true', 'user', { admin: true }, { role: 'cluster-administrator' }],
+  ['admin=true of an administrator', 'administrator', { admin: true }, { role: 'cluster-administrator' }],
+  ['admin=false of a cluster administrator', 'cluster-administrator', { admin: false }, { role: 'user' }],
+  ['a role', 'user', { role: 'administrator' }, { role: 'administrator' }],
+  ['enabled=false', 'user', { enabled: false }, { enabled: false }],
+  ['namespaces', 'user', { namespaces: ['a'] }, { namespaces: ['a'] }],
+  ['no namespaces', 'user', { namespaces: [] }, { namespaces: [] }],
+]
+
+t.test('PATCH /user overwrites what is given', async (t) => {
+  for (const [why, role, input, change] of CHANGES) {
+    t.match(planUserChange(makeAccount({ role }), input), { change }, why)
+  }
+  t.match(planUserChange(makeAccount(), { password }), { change: { password } }, 'a password')
+})
+
+t.test('PATCH /user leaves the rest, also what somebody else is changing just now', async (t) => {
+  for (const role of ['user', 'administrator', 'cluster-administrator'] as const) {
+    const current = makeAccount({ role })
+    t.strictSame(
+      planUserChange(current, { enabled: false }),
+      { change: { enabled: false } },
+      `${role}: enabled`,
+    )
+    t.strictSame(
+      planUserChange(current, { namespaces: ['a'] }),
+      { change: { namespaces: ['a'] } },
+      `${role}: namespaces`,
+    )
+    const planned = planUserChange(current, { password })
+    t.notOk('change' in planned && 'role' in planned.change, `${role}: a password is no word about the role`)
+  }
+})
+
+t.test('admin=false says nothing of those who are no cluster administrators', async (t) => {
+  for (const role of ['user', 'administrator'] as const) {
+    const planned = planUserChange(makeAccount({ role }), { admin: false })
+    t.ok('change' in planned && (planned.change.role ?? role) === role, role)
+  }
+})
+
+t.test('what PATCH /user refuses', async (t) => {
+  const cases: readonly (readonly [UserInput, string])[] = [
+    [{ password: 'short' }, 'password'],
+    [{ password: 'alice-alice' }, 'password'],
+    [{ role: 'user', admin: true }, 'role'],
+  ]
+  for (const [input, field] of cases) {
+    t.match(planUserChange(makeAccount({ username: 'alice-alice' }), input), { fault: { field } }, field)
+  }
+})
+
+t.test("a directory user's password is the directory's", async (t) => {
+  const current = makeAccount({ directory: true, passwordHash: null })
+  const ignored = planUserChange(current, { password: 'whatever' })
+  t.ok('change' in ignored && ignored.change.password === undefined, 'a password given is ignored')
+  t.match(planUserChange(current, { ad: false }), { fault: { field: 'password' } }, 'leaving it needs one')
+  const leaving = planUserChange(current, { ad: false, password })
+  t.strictSame(leaving, { change: { directory: false, password, standing: undefined } }, 'which is forgotten')
+  const entering = planUserChange(makeAccount(), { ad: true, password, namespaces: ['a'] })
+  t.strictSame(
+    entering,
+    { change: { directory: true, password: null, namespaces: ['a'] } },
+    'whoever becomes one has no password of ours',
+  )
+})
+
+t.test("what the groups give is not the administrators' to take", async (t) => {
+  const own = { role: 'user', enabled: true, namespaces: ['a'] } as const
+  const standing = {
+    dn: 'CN=alice',
+    state: 'active',
+    role: 'cluster-administrator',
+    namespaces: ['b'],
+  } as const
+  const role = 'cluster-administrator'
+  const current = makeAccount({ directory: true, role, namespaces: ['a', 'b'], own, standing })
+  t.strictSame(planUserChange(current, { admin: false }), { change: {} }, 'admin=false takes nothing')
+  t.strictSame(planUserChange(current, { role: 'user' }), { change: { role: 'user' } })
+  const cases = [
+    [{ role: 'user' }, false, 'it stays a cluster administrator'],
+    [{ namespaces: ['a', 'b'] }, false, 'given twice is given once'],
+    [{ namespaces: [] }, true, 'its own are taken'],
+    [{ standing: { ...standing, dn: 'CN=alice,OU=moved' } }, false, 'it was moved'],
+    [{ standing: { ...standing, role: null } }, true, 'a group less'],
+    [{ standing: { ...standing, namespaces: ['b', 'c'] } }, true, 'a group more'],
+    [{ standing: { ...standing, state: 'locked' } }, true, 'it was locked'],
+    [{ standing: undefined }, true, 'it leaves the directory'],
+  ] as const
+  for (const [change, raises, why] of cases) t.equal(raisesGeneration(current, change), raises, why)
+})
+
+t.test('what ends the tokens that were made before', async (t) => {
+  const current = makeAccount({ namespaces: ['a', 'b'] })
+  const cases = [
+    [{}, false],
+    [{ role: 'user' }, false],
+    [{ enabled: true }, false],
+    [{ namespaces: ['a', 'b'] }, false],
+    [{ role: 'administrator' }, true],
+    [{ enabled: false }, true],
+    [{ namespaces: ['a'] }, true],
+    [{ namespaces: [] }, true],
+    [{ namespaces: ['a', 'b', 'c'] }, true],
+    [{ password }, true],
+  ] as const
+  for (const [change, raises] of cases)
+    t.equal(raisesGeneration(current, change), raises, JSON.stringify(change))
+})
+
+t.test('administrators are cluster administrators that are not disabled', async (t) => {
+  t.equal(isAdministrator({ role: 'cluster-administrator', enabled: true }), true)
+  t.equal(isAdministrator({ role: 'cluster-administrator', enabled: false }), false)
+  t.equal(isAdministrator({ role: 'administrator', enabled: true }), false)
+})

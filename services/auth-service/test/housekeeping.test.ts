@@ -1,0 +1,114 @@
+import { createMetrics } from '@registry-manager/http'
+import { connectPostgres } from '@registry-manager/database'
+import { createHash, randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import t from 'tap'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { createHousekeeping } from '../src/housekeeping.ts'
+import { createUsersStore } from '../src/accounts/manage-users.ts'
+import { fakeHasher, planUser } from './fixtures/accounts.ts'
+
+const [MINUTE, DAY] = [60_000, 86_400_000]
+
+const silent = { info: () => undefined, warn: () => undefined }
+const ago = (ms: number) => new Date(Date.now() - ms)
+const hashOf = (text: string) => createHash('sha256').update(text).digest()
+
+await onBothDatabases(t, async (t, db) => {
+  const metrics = createMetrics('auth-service')
+  const housekeeping = createHousekeeping({ db, now: Date.now, metrics, log: silent })
+  const created = await createUsersStore(db, fakeHasher, Date.now).create(planUser('alice'))
+  if ('refused' in created) throw new Error(created.refused)
+  const account_id = created.user.id
+
+  t.test('rows that have expired are removed, and no others', async (t) => {
+    const failure = (name: string, cleared: number) => ({
+      key: hashOf(name),
+      failed_at: ago(DAY),
+      clears_at: ago(cleared),
+    })
+    await db
+      .insertInto('sign_in_failures')
+      .values([failure('old', MINUTE), failure('new', -MINUTE)])
+      .execute()
+    const revocation = (age: number) => ({
+      account_id: randomUUID(),
+      least_generation: 2,
+      revoked_at: ago(age),
+    })
+    await db
+      .insertInto('revocations')
+      .values([revocation(25 * 60 * MINUTE), revocation(3 * 60 * MINUTE)])
+      .execute()
+    const token = (name: string, age: number) => ({
+      token_hash: hashOf(name),
+      account_id,
+      generation: 1,
+      service: 's',
+      client_id: '',
+      used_at: ago(age),
+    })
+    await db
+      .insertInto('refresh_tokens')
+      .values([token('old', 90.1 * DAY), token('new', 89.9 * DAY)])
+      .execute()
+    const address = (address: string, age: number) => ({ account_id, address, seen_at: ago(age) })
+    await db
+      .insertInto('known_addresses')
+      .values([address('192.0.2.1', 91 * DAY), address('192.0.2.2', 89 * DAY)])
+      .execute()
+
+    const one = { sign_in_failures: 1, revocations: 1, refresh_tokens: 1, known_addresses: 1 }
+    t.same(await housekeeping.run(), one)
+    const none = { sign_in_failures: 0, revocations: 0, refresh_tokens: 0, known_addresses: 0 }
+    t.same(await housekeeping.run(), none, 'the others stay')
+    for (const table of ['sign_in_failures', 'revocations', 'refresh_tokens', 'known_addresses'] as const) {
+      const { rows } = await sql<{ count: string }>`select count(*) from ${sql.table(table)}`.execute(db)
+      t.equal(Number(rows[0]?.count), 1, table)
+    }
+    t.match(await metrics.registry.metrics(), /housekeeping_removed_rows_total\{table="revocations",.*\} 1/)
+  })
+
+  t.test('a run removes a bounded number of rows; the next one goes on', async (t) => {
+    await sql`insert into revocations (account_id, least_generation, revoked_at)
+      select gen_random_uuid(), 2, now() - interval '2 days' from generate_series(1, 20500)`.execute(db)
+    t.match(await housekeeping.run(), { revocations: 20_000 })
+    t.match(await housekeeping.run(), { revocations: 500 })
+    t.match(await housekeeping.run(), { revocations: 0 })
+  })
+})
+
+t.test('housekeeping of several replicas', async (t) => {
+  const { startPostgres } = await import('@registry-manager/testing/real-postgres')
+  const { migrateToLatest } = await import('@registry-manager/database')
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  const db = connectPostgres(postgres.url)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const make = () =>
+    createHousekeeping({ db, now: Date.now, metrics: createMetrics('auth-service'), log: silent })
+  await sql`insert into revocations (account_id, least_generation, revoked_at)
+    select gen_random_uuid(), 2, now() - interval '2 days' from generate_series(1, 300)`.execute(db)
+
+  await t.test('a replica does nothing while another one is about it', async (t) => {
+    let free: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (free = resolve))
+    const holding = db.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock(7264801128)`.execute(tx)
+      t.same(await make().run(), {})
+      await held
+    })
+    free()
+    await holding
+    t.match(await make().run(), { revocations: 300 })
+  })
+
+  await t.test('it fails while the database is away, and works when that is back', async (t) => {
+    const one = make()
+    await postgres.stop()
+    await t.rejects(one.run())
+    await postgres.start()
+    t.match(await one.run(), { revocations: 0 })
+  })
+})

@@ -1,0 +1,99 @@
+import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import t from 'tap'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
+import type { Question } from '../fixtures/auth-service.ts'
+import { SERVICE_CREDENTIAL, claimsOf, startAuthService } from '../fixtures/auth-service.ts'
+import { tokensApi } from '../fixtures/registry-tokens.ts'
+import { until } from '@registry-manager/testing/until'
+
+const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull', 'push', 'delete'] }]
+const SCOPE = 'repository:team/app:pull,push,delete registry:catalog:*'
+const PULL = [{ type: 'repository', name: 'team/app', actions: ['pull'] }]
+const asked = (as: string, password: string): Question => ({
+  url: `/auth/v2/token?${new URLSearchParams({ scope: SCOPE })}`,
+  as,
+  password,
+})
+
+t.test('registry tokens pull while the database is away', async (t) => {
+  const postgres = await startPostgres(t)
+  if (postgres === undefined) return
+  const db = connectPostgres(postgres.url)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const { ask, askInternal, clock } = await startAuthService(t, db)
+  const api = await tokensApi(ask)
+  const known = await api.make({ name: 'known', scopes })
+  const stranger = await api.make({ name: 'stranger', scopes })
+  const dies = await api.make({ name: 'dies', scopes })
+  // Sooner than any token that is issued offline would end.
+  const expires = Math.floor(Date.now() / 1000) + 60
+  const ends = await api.make({ name: 'ends', scopes, expiryDate: new Date(expires * 1000).toISOString() })
+  const signIn = ({ as, password }: typeof known) => ask(asked(as, password))
+  for (const token of [known, dies, ends]) t.equal((await signIn(token)).statusCode, 200)
+  await api.delete(dies.id)
+  const told = async () =>
+    (await askInternal({ url: '/internal/revocations', bearer: SERVICE_CREDENTIAL })).json().accounts
+  await until(async () => dies.id in (await told()), 'the deleted token is in the revocations')
+
+  await postgres.stop()
+  clock.ahead = 10_000
+
+  await t.test('those that signed in lately, and only to pull', async (t) => {
+    const { token } = (await signIn(known)).json()
+    t.strictSame(claimsOf(token).access, PULL)
+    const json = { username: 'KNOWN', password: known.password, address: '10.0.0.1', access: PULL }
+    const exchanged = await askInternal({
+      method: 'POST',
+      url: '/internal/token-exchanges',
+      json,
+      bearer: SERVICE_CREDENTIAL,
+    })
+    t.strictSame(claimsOf(exchanged.json().token).access, PULL)
+    const identity = await ask({ url: '/auth/v2/token', as: known.as, password: known.password })
+    t.strictSame(claimsOf(identity.json().token).access, [], 'and never as the whole token')
+    t.equal(claimsOf((await signIn(ends)).json().token).exp, expires, 'no longer than they live')
+  })
+
+  await t.test('others not: of them nobody knows, or that they are dead', async (t) => {
+    t.equal((await signIn(stranger)).statusCode, 503)
+    t.equal((await signIn({ ...known, password: stranger.password })).statusCode, 503)
+    t.equal((await signIn(dies)).statusCode, 401)
+    t.equal(
+      (await ask(asked('known', `${known.password.slice(0, -1)}!`))).statusCode,
+      503,
+      'it may be a person',
+    )
+    clock.ahead = 600_000
+    t.equal((await signIn(ends)).statusCode, 401, 'expired meanwhile')
+    clock.ahead = 10_000
+  })
+
+  await t.test('nothing is managed, and it is said in the shape of the API', async (t) => {
+    for (const response of [
+      await api.list(),
+      await api.get(known.id),
+      await api.post({ name: 'new-one' }),
+      await api.delete(known.id),
+    ]) {
+      t.equal(response.statusCode, 503)
+      t.match(response.json(), {
+        httpStatus: 503,
+        messages: [{ errorCode: '0', message: 'the database is not answering' }],
+      })
+    }
+  })
+
+  await t.test('after a quarter of an hour nobody is known any more', async (t) => {
+    clock.ahead = 930_000
+    t.equal((await signIn(known)).statusCode, 503)
+    clock.ahead = 0
+  })
+
+  await t.test('it comes back, and all is as before', async (t) => {
+    await postgres.start()
+    t.strictSame(claimsOf((await signIn(known)).json().token).access?.length, 2)
+    t.equal((await signIn(stranger)).statusCode, 200)
+    t.equal((await signIn(dies)).statusCode, 401)
+  })
+})

@@ -1,0 +1,153 @@
+import t from 'tap'
+import { grant, outOfReach } from '../../src/access-tokens/grant.ts'
+import { parseTokenScopes, scopeNotes } from '../../src/registry-tokens/registry-token-scope.ts'
+
+/*
+ * Which patterns cover which repositories, by hand: a row a pattern, a column a repository, y where it covers.
+ * Every cell is asked with every set of actions.
+ */
+const REPOSITORIES = [
+  'app',
+  'team',
+  'teams',
+  'team/app',
+  'team/app2',
+  'team/app/x',
+  'team/sub/x',
+  'team/sub/x/y',
+  'team-b/app',
+  'teams/app',
+  'other/app',
+  'other/team/app',
+  'a/team/app',
+  'te/am',
+]
+const COVERS: Readonly<Record<string, string>> = {
+  '*': 'yyyyyyyyyyyyyy',
+  'team/*': '---yyyyy------',
+  'team/sub/*': '------yy------',
+  'team/sub/x/*': '-------y------',
+  'team/app/*': '-----y--------',
+  'teams/*': '---------y----',
+  'team-b/*': '--------y-----',
+  'other/*': '----------yy--',
+  'other/team/*': '-----------y--',
+  'app/*': '--------------',
+  team: '-y------------',
+  app: 'y-------------',
+  'team/app': '---y----------',
+  'team/sub': '--------------',
+  'team/sub/x': '------y-------',
+  'other/team/app': '-----------y--',
+  'te/am': '-------------y',
+}
+const ACTIONS: readonly (readonly [scope: readonly string[], permitted: readonly string[]])[] = [
+  [['pull'], ['pull']],
+  [['push'], ['pull', 'push']],
+  [['delete'], ['delete']],
+  [
+    ['pull', 'push'],
+    ['pull', 'push'],
+  ],
+  [
+    ['pull', 'delete'],
+    ['pull', 'delete'],
+  ],
+  [
+    ['push', 'delete'],
+    ['pull', 'push', 'delete'],
+  ],
+  [
+    ['pull', 'push', 'delete'],
+    ['pull', 'push', 'delete'],
+  ],
+]
+const ASKED = ['pull', 'push', 'delete']
+const repository = (name: string, actions: readonly string[]) => ({ type: 'repository', name, actions })
+
+t.test('pattern × repository × actions', async (t) => {
+  let count = 0
+  for (const [pattern, row] of Object.entries(COVERS)) {
+    t.equal(row.length, REPOSITORIES.length, `the row of ${pattern}`)
+    for (const [column, name] of REPOSITORIES.entries()) {
+      for (const [actions, permitted] of ACTIONS) {
+        const parsed = parseTokenScopes([repository(pattern, actions)])
+        const scopes = 'scopes' in parsed ? parsed.scopes : []
+        const expected = row[column] === 'y' ? permitted : []
+        const what = `${pattern}:${actions.join()} on ${name}`
+        const held = (asked: readonly string[]) =>
+          grant({ scopes }, [repository(name, asked)])[0]?.actions ?? []
+        t.strictSame(held(['*']), expected, `${what}: all that is permitted`)
+        for (const action of ASKED) {
+          t.strictSame(
+            held([action]),
+            expected.filter((one) => one === action),
+            `${what}: ${action}`,
+          )
+          count += 1
+        }
+      }
+    }
+  }
+  t.ok(count >= 200, `${count} combinations`)
+})
+
+t.test('a token is granted nothing but its scopes', async (t) => {
+  const scopes = [repository('team/*', ['pull', 'push', 'delete'])]
+  const foreign = repository('other/app', ['pull'])
+  t.strictSame(grant({ scopes }, [foreign], new Map([['other/app', undefined]])), [], 'not what is global')
+  t.strictSame(outOfReach({ scopes }, [foreign]), [], 'which is not even asked for')
+  const everything = { scopes: [repository('*', ['pull', 'push', 'delete'])] }
+  for (const name of ['team/../app', 'team//app', 'Team/app', 'team/*', '*', '', 'host:5000/team/app']) {
+    t.strictSame(grant(everything, [repository(name, ['*'])]), [], `${JSON.stringify(name)} is no repository`)
+  }
+  t.strictSame(grant(everything, [{ type: 'sprocket', name: 'team/app', actions: ['*'] }]), [])
+  t.strictSame(grant(everything, [repository('team/app', ['frobnicate'])]), [])
+  const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
+  t.strictSame(grant({ scopes }, [catalog]), [catalog], 'the catalog shows what it may pull')
+})
+
+t.test('scopes as they come in', async (t) => {
+  const parsed = parseTokenScopes([
+    repository('team/*', ['push', 'pull', 'push']),
+    { type: 'repository', name: '*', actions: ['delete'] },
+  ])
+  t.strictSame(parsed, { scopes: [repository('team/*', ['pull', 'push']), repository('*', ['delete'])] })
+  const hundred = Array.from({ length: 100 }, () => repository('team/*', ['pull']))
+  t.ok('scopes' in parseTokenScopes(hundred))
+  t.strictSame(parseTokenScopes([]), { scopes: [] })
+})
+
+const good = repository('team/*', ['pull'])
+const BAD: readonly (readonly [why: string, given: unknown, field: string])[] = [
+  ['a hundred and one', Array.from({ length: 101 }, () => good), 'scopes'],
+  ['an unknown type', [{ ...good, type: 'registry' }], 'scopes.0.type'],
+  ['a type in capitals', [{ ...good, type: 'Repository' }], 'scopes.0.type'],
+  ['an empty type', [good, { ...good, type: '' }], 'scopes.1.type'],
+  ['no name', [{ ...good, name: '' }], 'scopes.0.name'],
+  ['a bad pattern', [{ ...good, name: 'te*' }], 'scopes.0.name'],
+  ['a bad pattern after a good one', [good, { ...good, name: 'team/**' }], 'scopes.1.name'],
+  ['a capital', [{ ...good, name: 'Team/*' }], 'scopes.0.name'],
+  ['a prefix too long', [{ ...good, name: `${'a'.repeat(254)}/*` }], 'scopes.0.name'],
+  ['an unknown action', [{ ...good, actions: ['pull', 'admin'] }], 'scopes.0.actions'],
+  ['every action as a star', [{ ...good, actions: ['*'] }], 'scopes.0.actions'],
+  ['an action in capitals', [{ ...good, actions: ['Pull'] }], 'scopes.0.actions'],
+  ['no action', [{ ...good, actions: [] }], 'scopes.0.actions'],
+  ['null for actions', [{ ...good, actions: null }], 'scopes.0.actions'],
+  ['a property for an action', [{ ...good, actions: ['constructor'] }], 'scopes.0.actions'],
+]
+
+t.test('bad scopes are named', async (t) => {
+  for (const [why, given, field] of BAD) {
+    const parsed = parseTokenScopes(given as never)
+    t.match(parsed, { fault: { field, detail: String } }, why)
+  }
+})
+
+t.test('a scope that reads like a namespace and is a repository is explained', async (t) => {
+  const scopes = ['team1', 'team1/*', 'team1/app', '*'].map((name) => repository(name, ['pull']))
+  t.strictSame(scopeNotes(scopes), [
+    'scope team1 covers only the repository team1, which belongs to no namespace; ' +
+      'team1/* covers all repositories below team1',
+  ])
+})

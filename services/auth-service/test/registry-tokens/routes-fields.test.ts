@@ -1,0 +1,70 @@
+import t from 'tap'
+import { pgliteForTest } from '@registry-manager/testing/pglite'
+import { startAuthService } from '../fixtures/auth-service.ts'
+import { PULL_TEAM, tokensApi } from '../fixtures/registry-tokens.ts'
+
+const { ask } = await startAuthService(t, await pgliteForTest(t))
+const api = await tokensApi(ask)
+
+const properties = { name: 'bad', scopes: PULL_TEAM }
+const [scope] = PULL_TEAM
+const BAD: readonly (readonly [body: unknown, named: RegExp])[] = [
+  [{}, /properties/],
+  [[], /body/],
+  [{ properties: null }, /properties/],
+  [{ properties: {} }, /name/],
+  [{ properties, more: 1 }, /more/],
+  [{ properties: { ...properties, more: 1 } }, /more/],
+  [{ properties: { ...properties, name: 1 } }, /properties\.name/],
+  [{ properties: { ...properties, name: 'a' } }, /name/],
+  [{ properties: { ...properties, name: 'robot$ci' } }, /name/],
+  [{ properties: { ...properties, scopes: {} } }, /properties\.scopes/],
+  [{ properties: { ...properties, scopes: ['*'] } }, /properties\.scopes\.0/],
+  [{ properties: { ...properties, scopes: [{ ...scope, more: 1 }] } }, /more/],
+  [{ properties: { ...properties, scopes: [{ name: '*', type: 'repository' }] } }, /actions/],
+  [{ properties: { ...properties, scopes: [{ ...scope, actions: 'pull' }] } }, /actions/],
+  [{ properties: { ...properties, scopes: [{ ...scope, actions: ['pull', 1] }] } }, /actions/],
+  [{ properties: { ...properties, scopes: [{ ...scope, actions: [] }] } }, /scopes\.0\.actions/],
+  [{ properties: { ...properties, scopes: [{ ...scope, actions: ['write'] }] } }, /scopes\.0\.actions/],
+  [{ properties: { ...properties, scopes: [{ ...scope, type: 'registry' }] } }, /scopes\.0\.type/],
+  [{ properties: { ...properties, scopes: [scope, { ...scope, name: 'te*' }] } }, /scopes\.1\.name/],
+  [{ properties: { ...properties, expiryDate: 'tomorrow' } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: '2036-02-30T00:00:00Z' } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: '2036-12-24' } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: '2036-12-24T18:00:00' } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: 1 } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: '2036-12-31T23:59:60Z' } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: '0001-01-01T00:00:00Z' } }, /expiryDate/],
+  [{ properties: { ...properties, expiryDate: '2020-01-01T00:00:00Z' } }, /expiryDate/],
+  [{ properties: { ...properties, status: 'expired' } }, /status/],
+  [{ properties: { ...properties, status: null } }, /status/],
+]
+
+t.test('what is not as agreed is a 400 that names it', async (t) => {
+  const { id } = await api.make({ name: 'untouched' })
+  const before = (await api.get(id)).json()
+  for (const [json, named] of BAD) {
+    const bodies: [method: 'POST' | 'PUT' | 'PATCH', url: string, json: unknown][] = [
+      ['POST', api.base, json],
+      ['PUT', `${api.base}/${id}`, json],
+    ]
+    for (const [method, url, body] of bodies) {
+      const response = await ask({ method, url, json: body, as: 'root' })
+      t.equal(response.statusCode, 400, `${method} ${JSON.stringify(body)}`)
+      t.match(response.json(), { httpStatus: 400, messages: [{ errorCode: '0', message: named }] })
+    }
+  }
+  for (const json of [
+    [],
+    { name: 'other' },
+    { properties: {} },
+    { status: 'x' },
+    { expiryDate: '' },
+    { expiryDate: '2036-12-31T23:59:60Z' },
+  ]) {
+    const response = await api.patch(id, json)
+    t.equal(response.statusCode, 400, `PATCH ${JSON.stringify(json)}`)
+    t.match(response.json(), { httpStatus: 400, messages: [{ errorCode: '0', message: String }] })
+  }
+  t.strictSame((await api.get(id)).json(), before)
+})

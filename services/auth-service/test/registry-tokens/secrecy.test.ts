@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import t from 'tap'
+import { findPostgres } from '@registry-manager/testing/postgres-binaries'
+import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { SERVICE_CREDENTIAL, startAuthService } from '../fixtures/auth-service.ts'
+import { tokensApi } from '../fixtures/registry-tokens.ts'
+
+/** What a secret could be found as: itself, its random part, in Base64, in hex. */
+function formsOf(secret: string, username: string): string[] {
+  const bytes = Buffer.from(secret)
+  const basic = Buffer.from(`${username}:${secret}`)
+  // The middle of the text in Base64, wherever in a group of three it begins.
+  const shifted = [0, 1, 2].map((shift) =>
+    Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .slice(4, -4),
+  )
+  return [secret, secret.slice(4, 34), bytes.toString('hex'), basic.toString('base64'), ...shifted]
+}
+
+t.test('the password of a token is in the answer that makes it, and nowhere else', async (t) => {
+  const postgres = await startPostgres(t)
+  const found = findPostgres()
+  if (postgres === undefined || 'reason' in found) return
+  const db = connectPostgres(postgres.url)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const { ask, askInternal, lines, answers } = await startAuthService(t, db, { logLevel: 'trace' })
+  const api = await tokensApi(ask)
+
+  const { id, as, password: first } = await api.make({ name: 'Secretive' })
+  const second = (await api.put(id, '?overlap=3600')).json().properties.credentials.password as string
+  const making = new Set(answers.splice(0).filter((answer) => answer.includes('"rmt_')))
+  t.equal(making.size, 2, 'the answers that make one have it')
+
+  for (const password of [first, second]) {
+    t.equal(
+      (await ask({ url: '/auth/v2/token?scope=repository:team/app:pull', as, password })).statusCode,
+      200,
+    )
+    const form = { grant_type: 'password', username: as, password, access_type: 'offline' }
+    t.equal((await ask({ method: 'POST', url: '/auth/v2/token', form })).statusCode, 200)
+    const json = { username: as, password, address: '10.0.0.1', access: null }
+    await askInternal({ method: 'POST', url: '/internal/token-exchanges', json, bearer: SERVICE_CREDENTIAL })
+    // Where it does not belong: none of it may come back.
+    await ask({ url: `/user?password=${password}`, as: 'root' })
+    await ask({ url: `${api.base}?limit=${password}&filter.expiresWithin=${password}`, as: 'root' })
+    await ask({ method: 'PATCH', url: '/user', json: { username: 'alice', password }, as: 'root' })
+    await ask({
+      method: 'PATCH',
+      url: `${api.base}/${id}`,
+      payload: `{"status":"${password}`,
+      headers: { 'content-type': 'application/json' },
+      as: 'root',
+    })
+    await ask({ url: '/user', as, password })
+    await ask({ url: '/auth/v2/token', as, password: `${password.slice(0, -1)}!` })
+  }
+  await api.list()
+  await api.get(id)
+  await api.patch(id, { status: 'disabled' })
+  await api.patch(id, { status: 'enabled' })
+  const isUsed = async () => 'lastUsedDate' in (await api.get(id)).json().metadata
+  for (let attempt = 0; attempt < 100 && !(await isUsed()); attempt += 1) await sleep(200)
+  t.ok(await isUsed(), 'its use is written down')
+
+  const { stdout: dump } = await promisify(execFile)(join(found.folder, 'pg_dump'), [postgres.url], {
+    env: { ...process.env, ...found.env },
+    maxBuffer: 2 ** 28,
+  })
+  t.match(dump, /COPY public\.registry_tokens/, 'there is a dump')
+  t.match(dump, /Secretive/)
+  t.ok(lines.length > 50 && answers.length > 20, 'and there are logs and answers')
+  for (const [which, secret] of Object.entries({ first, second })) {
+    for (const form of formsOf(secret, as)) {
+      const places = { log: lines.join('\n'), answers: answers.join('\n'), dump }
+      for (const [place, text] of Object.entries(places)) {
+        if (text.includes(form)) t.fail(`the ${which} password is in the ${place}, as ${form.slice(0, 12)}…`)
+      }
+    }
+  }
+  t.pass('nothing of them is anywhere')
+})

@@ -1,0 +1,82 @@
+import { connectPostgres } from '@registry-manager/database'
+import { sql } from 'kysely'
+import t from 'tap'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { createSharedFailures } from '../../src/sign-in/shared-failures.ts'
+import { createFailureMemory } from '../../src/sign-in/failure-memory.ts'
+import { addFailure, delayMs } from '../../src/sign-in/failure-rule.ts'
+
+const RULE = { free: 3, baseMs: 1000, maxMs: 60_000, drainMs: 60_000 }
+const SECRET = 'shared by the replicas, and by nobody else'
+const alice = { key: 'alice', rule: RULE }
+const bob = { key: 'bob', rule: { ...RULE, drainMs: 5000 } }
+
+await onBothDatabases(t, async (t, db) => {
+  const clock = { now: Date.UTC(2026, 10, 28) }
+  const now = () => clock.now
+  const replica = () => createSharedFailures(db, createFailureMemory(now, 100), SECRET, now)
+  t.beforeEach(async () => {
+    await db.deleteFrom('sign_in_failures').execute()
+  })
+
+  t.test('replicas count together, each key by its own rule', async (t) => {
+    const [one, other] = [replica(), replica()]
+    const expected = { alice: undefined, bob: undefined } as Record<
+      string,
+      ReturnType<typeof addFailure> | undefined
+    >
+    for (const turn of [one, other, one, one]) {
+      await turn.add([alice, bob])
+      for (const { key, rule } of [alice, bob]) expected[key] = addFailure(expected[key], rule, now())
+      clock.now += 1000
+    }
+    await other.refresh([alice, bob])
+    t.same({ alice: other.find('alice'), bob: other.find('bob') }, expected)
+    const third = replica()
+    t.equal(third.find('alice'), undefined, 'nothing is known before it was asked for')
+    await third.refresh([alice])
+    t.ok(delayMs(third.find('alice'), RULE, now()) > 0)
+    t.equal(third.find('bob'), undefined)
+  })
+
+  t.test('failures that were forgotten long ago do not come back', async (t) => {
+    await replica().add([alice])
+    clock.now += 60_001
+    const fresh = replica()
+    await fresh.refresh([alice])
+    t.equal(fresh.find('alice'), undefined)
+    await fresh.add([alice])
+    t.same(fresh.find('alice'), { failedAt: now(), clearsAt: now() + 60_000 })
+  })
+
+  t.test('many replicas that count the same keys at once lose none and block none', async (t) => {
+    const replicas = Array.from({ length: 8 }, replica)
+    const adding = replicas.flatMap((one, at) => [
+      one.add([alice, bob]),
+      one.add(at % 2 ? [bob, alice] : [alice]),
+    ])
+    await Promise.all(adding)
+    const fresh = replica()
+    await fresh.refresh([alice, bob])
+    t.equal(fresh.find('alice')?.clearsAt, now() + 16 * 60_000)
+    t.equal(fresh.find('bob')?.clearsAt, now() + 12 * 5000)
+  })
+
+  t.test('the table holds nothing of what was typed', async (t) => {
+    const typed = { key: 'my-password-in-the-wrong-field', rule: RULE }
+    await replica().add([typed])
+    const { rows } = await sql<{ row: string }>`select f::text as row from sign_in_failures f`.execute(db)
+    t.equal(rows.length, 1)
+    t.notMatch(rows[0]?.row, typed.key)
+    t.notMatch(rows[0]?.row, Buffer.from(typed.key).toString('hex'))
+  })
+})
+
+t.test('while the database is away failures are counted in memory', async (t) => {
+  const db = connectPostgres('postgres://registry@127.0.0.1:1/postgres')
+  t.teardown(() => db.destroy())
+  const failures = createSharedFailures(db, createFailureMemory(Date.now, 100), SECRET, Date.now)
+  for (const _ of [1, 2, 3]) await failures.add([alice])
+  await failures.refresh([alice])
+  t.ok(delayMs(failures.find('alice'), RULE, Date.now()) > 0)
+})

@@ -1,0 +1,258 @@
+import t from 'tap'
+import type { StoredAccount } from '../../src/accounts/account.ts'
+import type { DirectorySignIn } from '../../src/directory/directory-sign-in.ts'
+import type { SignIn } from '../../src/sign-in/sign-in.ts'
+import { KNOWN_MS, createSignIn } from '../../src/sign-in/sign-in.ts'
+import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
+import { createVerifiedMemory } from '../../src/sign-in/credential-cache.ts'
+import { makeAccount } from '../fixtures/accounts.ts'
+import { memoryFailures } from '../fixtures/memory-failures.ts'
+
+const PASSWORD = 'the-password'
+const HOME = '198.51.100.7'
+const id = (number: number) => `0b0e7d5e-54b5-4c1e-a7a0-${String(number).padStart(12, '0')}`
+
+class Away extends Error {}
+
+/** Accounts `user-0` and so on, all with one password. `replica` makes another process beside the first one. */
+function build(directory?: DirectorySignIn) {
+  const world = {
+    now: 1_000_000,
+    hashed: 0,
+    atOnce: 0,
+    mostAtOnce: 0,
+    away: false,
+    disabled: new Set<string>(),
+    addresses: new Set<string>(),
+  }
+  const now = () => world.now
+  const failures = memoryFailures(now)
+  const replica = () => {
+    const signIn = createSignIn({
+      ...(directory && { directory }),
+      async findAccount(username) {
+        if (world.away) throw new Away()
+        const number = /^user-(\d+)$/.exec(username)?.[1]
+        if (number === undefined) return undefined
+        const account = { id: id(Number(number)), username, enabled: !world.disabled.has(username) }
+        return makeAccount(directory ? { ...account, directory: true, passwordHash: null } : account)
+      },
+      findByRefreshToken: async () => undefined,
+      isUnavailable: (error) => error instanceof Away,
+      async verifyPassword(password, hash) {
+        world.hashed += 1
+        world.atOnce += 1
+        world.mostAtOnce = Math.max(world.mostAtOnce, world.atOnce)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        world.atOnce -= 1
+        return hash === `hash of ${password}`
+      },
+      isRevoked: () => false,
+      memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
+      offlineMs: 900_000,
+      limits: createSignInLimits({
+        failures,
+        addresses: {
+          note: (account, client) => void world.addresses.add(`${account} ${client}`),
+          isKnown: async (account, client) => world.addresses.has(`${account} ${client}`),
+        },
+        now,
+      }),
+    })
+    return (username: string, password: string, address = HOME) =>
+      signIn.withPassword(username, password, address)
+  }
+  return { world, replica, enter: replica() }
+}
+
+const tally = (results: readonly SignIn[]) => {
+  const counts: Record<string, number> = {}
+  for (const { outcome } of results) counts[outcome] = (counts[outcome] ?? 0) + 1
+  return counts
+}
+const stranger = (number: number) => `203.0.113.${number % 250}`
+
+t.test('one password tried on 600 accounts from one address is limited before the 30th', async (t) => {
+  const { enter } = build()
+  const results: SignIn[] = []
+  for (let at = 0; at < 600; at += 1) results.push(await enter(`user-${at}`, 'summer-2026', '192.0.2.1'))
+  t.same(tally(results), { refused: 22, throttled: 578 })
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'another address is not limited')
+})
+
+t.test('600 guesses of one account at once: twenty are judged', async (t) => {
+  const { world, enter } = build()
+  const guesses = Array.from({ length: 600 }, (_, at) => enter('user-1', `guess-${at}`, stranger(at)))
+  const results = await Promise.all(guesses)
+  t.same(tally(results), { refused: 20, throttled: 580 })
+  t.equal(world.hashed, 20)
+})
+
+t.test('guesses of one account wait longer and longer, from whatever address they come', async (t) => {
+  const { world, enter } = build()
+  for (let at = 0; at < 20; at += 1)
+    t.match(await enter('user-1', `guess-${at}`, stranger(at)), { outcome: 'refused' })
+  for (const retryAfterSeconds of [15, 30, 60, 120]) {
+    t.same(await enter('USER-1', 'guess', stranger(99)), { outcome: 'throttled', retryAfterSeconds })
+    world.now += retryAfterSeconds * 1000
+    t.match(await enter('user-1', `after ${retryAfterSeconds}`, stranger(50)), { outcome: 'refused' })
+  }
+  const wait = await enter('user-1', PASSWORD, stranger(77))
+  t.match(wait, { outcome: 'throttled' }, 'also the right password, where nothing is known of it')
+})
+
+t.test('many clients that start at once with one right password are all let in, for one hash', async (t) => {
+  const { world, enter } = build()
+  const results = await Promise.all(
+    Array.from({ length: 200 }, (_, at) => enter('user-1', PASSWORD, stranger(at))),
+  )
+  t.same(tally(results), { account: 200 })
+  t.ok(world.hashed <= 20, `${world.hashed} hashes`)
+})
+
+t.test('200 people behind one address who sign in at once are all let in', async (t) => {
+  const { enter } = build()
+  const results = await Promise.all(Array.from({ length: 200 }, (_, at) => enter(`user-${at}`, PASSWORD)))
+  t.same(tally(results), { account: 200 })
+})
+
+t.test('known credentials pass whatever others do to the name', async (t) => {
+  const { world, replica, enter } = build()
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
+  for (let at = 0; at < 300; at += 1) await enter('user-1', `guess-${at}`, stranger(at))
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
+  t.match(
+    await enter('user-1', PASSWORD, '198.51.100.8'),
+    { outcome: 'account' },
+    'from a new address as well',
+  )
+
+  const restarted = replica()
+  t.match(
+    await restarted('user-1', 'guess', stranger(1)),
+    { outcome: 'throttled' },
+    'a replica counts what others saw',
+  )
+  t.match(
+    await restarted('user-1', PASSWORD),
+    { outcome: 'account' },
+    'and knows where the account signs in from',
+  )
+  world.addresses.clear()
+  t.match(await replica()('user-1', PASSWORD), { outcome: 'throttled' }, 'which is what lets it pass')
+})
+
+t.test('behind a limited address known credentials pass, and unknown ones wait', async (t) => {
+  const { world, enter } = build()
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
+  for (let at = 0; at < 100; at += 1) await enter(`invented-${at}`, 'wrong-password')
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
+  t.match(await enter('user-2', PASSWORD), { outcome: 'throttled', retryAfterSeconds: 20 })
+  world.now += 20_000
+  t.match(await enter('user-2', PASSWORD), { outcome: 'account' }, 'for twenty seconds')
+})
+
+t.test('known credentials cannot be guessed without end', async (t) => {
+  const { enter } = build()
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
+  for (let at = 0; at < 30; at += 1) await enter(`invented-${at}`, 'wrong-password', stranger(1))
+  t.match(
+    await enter('user-1', PASSWORD, stranger(1)),
+    { outcome: 'throttled' },
+    'not from a limited address',
+  )
+  for (let at = 0; at < 1100; at += 1) await enter('user-1', `guess-${at}`, stranger(at))
+  t.match(
+    await enter('user-1', PASSWORD, '198.51.100.9'),
+    { outcome: 'throttled' },
+    'nor from a thousand addresses',
+  )
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'the account itself still passes at home')
+  for (let at = 0; at < 1100; at += 1) await enter('user-1', `guess-${at}`)
+  t.match(
+    await enter('user-1', PASSWORD),
+    { outcome: 'throttled' },
+    'until a thousand wrong ones come from there',
+  )
+})
+
+t.test('a name that looks like an account and an address does not limit that account there', async (t) => {
+  const { replica, enter } = build()
+  await enter('user-1', PASSWORD)
+  for (let at = 0; at < 50; at += 1) await enter(`user-1","${HOME}`, `guess-${at}`, stranger(at))
+  for (let at = 0; at < 50; at += 1) await enter(`user-1 ${HOME}`, `guess-${at}`, stranger(at))
+  t.match(await replica()('user-1', PASSWORD), { outcome: 'account' })
+})
+
+t.test('a disabled account answers and counts its right password as a wrong one', async (t) => {
+  const { world, enter } = build()
+  await enter('user-1', PASSWORD)
+  world.disabled.add('user-1')
+  const outcomes = async (username: string, password: string, address: string) => {
+    const seen: string[] = []
+    for (let at = 0; at < 30; at += 1) seen.push((await enter(username, password, address)).outcome)
+    return seen
+  }
+  const before = world.hashed
+  const right = await outcomes('user-1', PASSWORD, '192.0.2.1')
+  t.equal(world.hashed - before, 20, 'and costs a hash, although it is known')
+  t.same(right, await outcomes('user-2', 'wrong-password', '192.0.2.2'))
+  t.same(
+    right,
+    await outcomes('nobody', 'wrong-password', '192.0.2.3'),
+    'nor can names be told from each other',
+  )
+})
+
+t.test('a disabled directory account answers and counts its right password as a wrong one', async (t) => {
+  const asked: string[] = []
+  // `user-7` is disabled by the directory, `user-1` by an administrator.
+  const directory: DirectorySignIn = {
+    takes: (_, account) => account !== undefined,
+    async prove(username, password, account): Promise<StoredAccount | undefined> {
+      asked.push(username)
+      if (password !== PASSWORD || account === undefined) return undefined
+      return username === 'user-7' ? { ...account, enabled: false } : account
+    },
+  }
+  const { world, enter } = build(directory)
+  world.disabled.add('user-1')
+  const outcomes = async (username: string, password: string, address: string) => {
+    const seen: string[] = []
+    for (let at = 0; at < 30; at += 1) seen.push((await enter(username, password, address)).outcome)
+    return seen
+  }
+  const wrong = await outcomes('user-2', 'wrong-password', '192.0.2.1')
+  t.same(await outcomes('user-7', PASSWORD, '192.0.2.2'), wrong)
+  asked.length = 0
+  t.same(await outcomes('user-1', PASSWORD, '192.0.2.3'), wrong)
+  t.same(asked, [], 'nor is the directory asked about an account that an administrator disabled')
+  t.match(await enter('user-3', PASSWORD), { outcome: 'account' })
+})
+
+t.test('while the database is away guesses are limited as well, and forgotten when it is back', async (t) => {
+  const { world, enter } = build()
+  await enter('user-1', PASSWORD)
+  world.away = true
+  const results: SignIn[] = []
+  for (let at = 0; at < 40; at += 1) results.push(await enter('user-1', `guess-${at}`, stranger(1)))
+  t.same(tally(results), { unavailable: 20, throttled: 20 })
+  const spray: SignIn[] = []
+  for (let at = 0; at < 40; at += 1) spray.push(await enter(`user-${at + 100}`, 'summer-2026', stranger(2)))
+  t.same(tally(spray), { unavailable: 22, throttled: 18 })
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account', offline: true })
+  world.away = false
+  t.match(await enter('user-2', PASSWORD, stranger(2)), { outcome: 'account', offline: false })
+})
+
+t.test('wrong refresh tokens are limited for each address', async (t) => {
+  const { world } = build()
+  const limits = createSignInLimits({
+    failures: memoryFailures(() => world.now),
+    addresses: { note: () => undefined, isKnown: async () => false },
+    now: () => world.now,
+  })
+  for (let at = 0; at < 22; at += 1) t.match(await limits.refuseToken('192.0.2.1'), { outcome: 'refused' })
+  t.match(await limits.refuseToken('192.0.2.1'), { outcome: 'throttled', retryAfterSeconds: 20 })
+  t.match(await limits.refuseToken('192.0.2.2'), { outcome: 'refused' })
+})

@@ -1,0 +1,60 @@
+import { connectPostgres } from '@registry-manager/database'
+import t from 'tap'
+import { DIRECTORY_USER } from './fixtures/fake-auth-service.ts'
+import { BASE, startImageManager } from './fixtures/image-manager.ts'
+
+const { ask, askFor, auth } = await startImageManager(t)
+
+t.test('503 while auth-service is away', async (t) => {
+  auth.down = true
+  // Credentials that are not remembered must be asked about.
+  const answer = await ask('', { headers: { authorization: `Basic ${btoa('alice:another')}` } })
+  auth.down = false
+  t.equal(answer.statusCode, 503)
+  t.ok(answer.headers['retry-after'])
+})
+
+t.test('503 while the directory is away that has the password', async (t) => {
+  const authorization = `Basic ${btoa(`${DIRECTORY_USER}:a-password`)}`
+  for (const path of ['', '/team/app']) {
+    const answer = await ask(path, { headers: { authorization } })
+    t.equal(answer.statusCode, 503, path)
+    t.match(answer.json(), { detail: 'the directory is not answering' })
+    t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
+    t.equal(answer.headers['www-authenticate'], undefined, 'that is no wrong password')
+  }
+})
+
+t.test('503 while the database is away', async (t) => {
+  const away = connectPostgres('postgres://x:y@127.0.0.1:1/z')
+  t.teardown(() => away.destroy())
+  const other = await startImageManager(t, away)
+  for (const path of ['', '?limit=1', '/team/app']) {
+    const answer = await other.ask(path, { as: 'root' })
+    t.equal(answer.statusCode, 503, path)
+    t.ok(answer.headers['retry-after'])
+  }
+})
+
+t.test('503 while the database of accounts is away, for those whom auth-service remembers too', async (t) => {
+  const other = await startImageManager(t)
+  t.equal((await other.ask('', { as: 'alice' })).statusCode, 200)
+  other.auth.offline = true
+  // Not alice: what she got a moment ago serves for some seconds.
+  const answer = await other.ask('', { as: 'olga' })
+  t.equal(answer.statusCode, 503)
+  t.ok(answer.headers['retry-after'])
+})
+
+t.test('the endpoints are told to anyone', async (t) => {
+  for (const url of ['/', BASE, `${BASE}/`]) {
+    const { statusCode, headers, body } = await askFor(url)
+    t.equal(statusCode, 200)
+    t.match(headers['content-type'], /^text\/plain/)
+    for (const line of ['GET /', `GET ${BASE}/auth/token`, `DELETE ${BASE}/repositories/{repo:.*}`])
+      t.ok(body.split('\n').includes(line), line)
+    const head = await askFor(url, { method: 'HEAD' })
+    t.same([head.statusCode, head.body], [200, ''], `HEAD ${url}`)
+    t.equal(head.headers['content-length'], headers['content-length'])
+  }
+})

@@ -1,0 +1,134 @@
+import t from 'tap'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { createContentsQueries } from '../../src/contents/contents-queries.ts'
+import { createIndexChanges } from '../../src/index/index-changes.ts'
+import { parseManifest } from '../../src/index/manifest.ts'
+import { INDEX, MANIFEST } from '../fixtures/index-and-registry.ts'
+import { digestOf } from '../fixtures/memory-registry.ts'
+
+const descriptor = (content: string, size: number, mediaType = 'application/octet-stream') => ({
+  mediaType,
+  digest: digestOf(Buffer.from(content)),
+  size,
+})
+const image = (config: string, ...layers: string[]) =>
+  Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MANIFEST,
+      config: descriptor(config, 100),
+      layers: layers.map((layer) => descriptor(layer, 1000)),
+    }),
+  )
+const ALL = { offset: 0, limit: 100, orderBy: '' }
+
+void onBothDatabases(t, async (t, db) => {
+  const index = createIndexChanges(db)
+  const queries = createContentsQueries(db)
+  const push = async (repository: string, raw: Buffer, tags: readonly string[] = [], type = MANIFEST) => {
+    const parsed = parseManifest(raw, type)
+    if ('malformed' in parsed) throw new Error(parsed.malformed)
+    await index.putManifest(repository, parsed.manifest)
+    for (const tag of tags) {
+      const { revision } = await index.findTag(repository, tag)
+      await index.setTag(repository, tag, parsed.manifest.digest, revision)
+    }
+    return parsed.manifest.digest
+  }
+  const names = async (page: Partial<Parameters<typeof queries.listRepositories>[0]> = {}) => {
+    const { rows, total } = await queries.listRepositories({ ...ALL, ...page })
+    return [rows.map(({ name }) => name), total] as const
+  }
+
+  t.equal(await queries.usage(), 0, 'nothing takes no place')
+  const one = await push('team/one', image('c1', 'l1', 'l2'), ['v1', 'latest'])
+  const two = await push('team/two', image('c2', 'l2', 'l3'), ['v1'])
+  const untagged = await push('team/two', image('c3', 'l3'))
+  await push('alpine', image('c1', 'l1', 'l2'))
+  await push(
+    'team/one',
+    Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [] })),
+    [],
+    INDEX,
+  )
+  const at = (minutes: number) => new Date(Date.UTC(2026, 10, 21, 12, minutes))
+  const order = ['alpine', 'team/two', 'team/one']
+  for (const [minutes, name] of order.entries()) {
+    await db
+      .updateTable('repositories')
+      .set({ updated_at: at(minutes) })
+      .where('name', '=', name)
+      .execute()
+  }
+  await db
+    .updateTable('manifests')
+    .set({ pushed_at: at(0) })
+    .where('digest', '=', two)
+    .execute()
+  await db
+    .updateTable('manifests')
+    .set({ pushed_at: at(9) })
+    .where('digest', '=', untagged)
+    .execute()
+
+  await t.test('repositories, in the orders that there are', async (t) => {
+    t.strictSame(await names({ orderBy: '-lastPush' }), [order.toReversed(), 3])
+    t.strictSame(await names({ orderBy: 'lastPush' }), [order, 3])
+    t.strictSame(await names({ orderBy: 'name' }), [['alpine', 'team/one', 'team/two'], 3])
+    t.strictSame(await names({ orderBy: '-name' }), [['team/two', 'team/one', 'alpine'], 3])
+    t.strictSame(await names({ orderBy: '-artifactCount' }), [['team/one', 'team/two', 'alpine'], 3])
+    t.strictSame((await names({ orderBy: '-pullCount' }))[1], 3, 'what is not counted is no fault')
+    t.strictSame(await names({ orderBy: 'name', offset: 1, limit: 1 }), [['team/one'], 3])
+    t.strictSame(await names({ orderBy: 'name', search: 'team' }), [['team/one', 'team/two'], 2])
+    t.strictSame(await names({ search: '%' }), [[], 0], 'a percent sign is one')
+    t.strictSame(await names({ name: 'team/one' }), [['team/one'], 1])
+    const { rows } = await queries.listRepositories({ ...ALL, name: 'team/one' })
+    t.match(rows, [{ name: 'team/one', artifacts: 2, pushedAt: at(2), createdAt: Date }])
+  })
+
+  await t.test('artifacts', async (t) => {
+    const listed = await queries.listArtifacts({ ...ALL, repository: 'team/two', orderBy: '-lastPush' })
+    t.match(listed, {
+      total: 2,
+      rows: [
+        { repository: 'team/two', digest: untagged, tags: [], mediaType: MANIFEST, pushedAt: at(9) },
+        { repository: 'team/two', digest: two, tags: ['v1'], pushedAt: at(0) },
+      ],
+    })
+    const oldest = await queries.listArtifacts({
+      ...ALL,
+      repository: 'team/two',
+      orderBy: 'lastPush',
+      limit: 1,
+    })
+    t.match(oldest, { total: 2, rows: [{ digest: two }] })
+    const found = await queries.listArtifacts({ ...ALL, repository: 'team/one', digest: one })
+    t.match(found, { total: 1, rows: [{ digest: one, tags: ['latest', 'v1'] }] })
+    t.match(await queries.listArtifacts({ ...ALL, repository: 'team/two', digest: one }), {
+      total: 0,
+      rows: [],
+    })
+    t.equal((await queries.listArtifacts(ALL)).total, 5, 'of all repositories')
+  })
+
+  await t.test('what is used: every digest once', async (t) => {
+    const { rows } = await db
+      .selectFrom('manifests')
+      .select(['digest', 'raw'])
+      .execute()
+      .then((all) => ({ rows: all }))
+    const manifests = new Map(rows.map(({ digest, raw }) => [digest, raw.length]))
+    const bytes = [...manifests.values()].reduce((sum, size) => sum + size, 0)
+    t.equal(await queries.usage(), bytes + 3 * 100 + 3 * 1000)
+  })
+
+  await t.test('what is being deleted is gone', async (t) => {
+    await index.beginDeletion('team/two')
+    t.strictSame(await names({ orderBy: 'name' }), [['alpine', 'team/one'], 2])
+    t.equal((await queries.listArtifacts(ALL)).total, 3)
+    t.strictSame(
+      [await queries.hasRepository('team/two'), await queries.hasRepository('team/one')],
+      [false, true],
+    )
+  })
+})

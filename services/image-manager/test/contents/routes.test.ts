@@ -1,0 +1,81 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import type { ContentsQueries } from '../../src/contents/contents-queries.ts'
+import { contents } from '../../src/contents/routes.ts'
+import { startImageManager } from '../fixtures/image-manager.ts'
+
+const { askInternal, fill } = await startImageManager(t)
+const PAGE = 'offset=0&limit=10&orderBy=name'
+
+t.test('only services ask', async (t) => {
+  for (const what of [`repositories?${PAGE}`, `artifacts?${PAGE}`, 'usage']) {
+    t.equal((await askInternal(`/internal/contents/${what}`)).statusCode, 200, what)
+    t.equal((await askInternal(`/internal/contents/${what}`, 'Bearer nonsense')).statusCode, 401, what)
+  }
+})
+
+t.test('repositories', async (t) => {
+  await fill({ 'team/a': 'namespace', 'team/b': 'global', alpine: 'namespace' })
+  const { repositories, total } = (
+    await askInternal(`/internal/contents/repositories?${PAGE}&search=team`)
+  ).json()
+  t.equal(total, 2)
+  const TIME = /^\d{4}-.*Z$/
+  t.match(repositories, [
+    { name: 'team/a', artifacts: 0, createdAt: TIME, pushedAt: TIME },
+    { name: 'team/b', artifacts: 0 },
+  ])
+  const one = await askInternal('/internal/contents/repositories?offset=1&limit=1&orderBy=-name')
+  t.match(one.json(), { repositories: [{ name: 'team/a' }], total: 3 })
+})
+
+t.test('artifacts of a repository that is not there: 404', async (t) => {
+  t.equal((await askInternal(`/internal/contents/artifacts?${PAGE}&repository=team/none`)).statusCode, 404)
+  const none = await askInternal(`/internal/contents/artifacts?${PAGE}&repository=team/a`)
+  t.strictSame(none.json(), { artifacts: [], total: 0 })
+})
+
+t.test('what is not as agreed is 400', async (t) => {
+  for (const query of ['', 'offset=0', 'offset=-1&limit=10&orderBy=', 'offset=0&limit=x&orderBy=']) {
+    t.equal((await askInternal(`/internal/contents/repositories?${query}`)).statusCode, 400, query)
+  }
+})
+
+t.test('what is used is counted now and then; when it cannot be, the last figure stays', async (t) => {
+  const world = { now: Date.parse('2026-11-21T12:00:00Z'), counted: 0, fault: undefined as Error | undefined }
+  const usage = async () => {
+    world.counted += 1
+    if (world.fault !== undefined) throw world.fault
+    return world.counted * 1000
+  }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(contents, { queries: { usage } as ContentsQueries, now: () => world.now })
+  const ask = async () => (await app.inject({ url: '/internal/contents/usage' })).json()
+  const first = { bytes: 1000, updatedAt: '2026-11-21T12:00:00.000Z' }
+  t.strictSame([await ask(), await ask()], [first, first])
+  t.equal(world.counted, 1)
+  world.now += 300_000
+  const second = { bytes: 2000, updatedAt: '2026-11-21T12:05:00.000Z' }
+  t.strictSame(await ask(), second)
+  world.now += 300_000
+  world.fault = new Error('statement timeout')
+  t.strictSame([await ask(), await ask()], [second, second])
+  t.equal(world.counted, 3, 'and is not tried again at once')
+})
+
+t.test(
+  'storage that takes long to count is answered with the last figure, and with the new one later',
+  async (t) => {
+    const counted = Promise.withResolvers<number>()
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const queries = { usage: () => counted.promise } as ContentsQueries
+    await app.register(contents, { queries, now: () => Date.parse('2026-11-21T12:00:00Z') })
+    const ask = async () => (await app.inject({ url: '/internal/contents/usage' })).json()
+    t.strictSame(await ask(), { bytes: null, updatedAt: null }, 'auth-service waits for 5 s')
+    counted.resolve(7)
+    await counted.promise
+    t.strictSame(await ask(), { bytes: 7, updatedAt: '2026-11-21T12:00:00.000Z' })
+  },
+)

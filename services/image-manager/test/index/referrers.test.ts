@@ -1,0 +1,126 @@
+import type { Reference } from '@registry-manager/oci'
+import t from 'tap'
+import type { ReferrerRow, ReferrersQuery } from '../../src/index/index-queries.ts'
+import type { ReferrersPage } from '../../src/index/referrers.ts'
+import { findReferrers } from '../../src/index/referrers.ts'
+
+const digestOf = (digit: string) => `sha256:${digit.repeat(64)}`
+const [SUBJECT, ONE, OTHER] = [digestOf('0'), digestOf('1'), digestOf('2')] as const
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+
+interface Held {
+  readonly rows?: readonly Partial<ReferrerRow>[]
+  /** The text under the subject's fallback tag. */
+  readonly fallback?: string
+  /** Manifests that are there. */
+  readonly known?: readonly string[]
+  /** How many rows a page has. */
+  readonly pageSize?: number
+}
+
+function queriesOn({ rows = [], fallback, known = [], pageSize }: Held) {
+  return {
+    findRepository: async (name: string) =>
+      name === 'team/app' ? { id: '1', name, scope: 'namespace' as const } : undefined,
+    listReferrers: async (_id: string, _subject: string, { artifactType, after, limit }: ReferrersQuery) => {
+      const all = rows
+        .map((row) => ({
+          mediaType: MANIFEST,
+          digest: ONE,
+          artifactType: null,
+          annotations: null,
+          size: 7,
+          ...row,
+        }))
+        .filter(
+          (row) => row.digest > after && (artifactType === undefined || row.artifactType === artifactType),
+        )
+      const page = all.slice(0, pageSize ?? limit)
+      return { rows: page, more: page.length < all.length }
+    },
+    findManifest: async (_name: string, reference: Reference) =>
+      fallback !== undefined && 'tag' in reference && reference.tag === `sha256-${'0'.repeat(64)}`
+        ? { digest: OTHER, mediaType: 'x', kept: false, raw: Buffer.from(fallback) }
+        : undefined,
+    filterKnown: async (_id: string, digests: readonly string[]) =>
+      new Set(digests.filter((digest) => known.includes(digest))),
+  }
+}
+
+const findPage = (held: Held, artifactType?: string, after?: string) =>
+  findReferrers(queriesOn(held), 'team/app', SUBJECT, { artifactType, after })
+const find = async (held: Held, artifactType?: string) => (await findPage(held, artifactType)).manifests
+
+/** All pages, each as the digests in it. */
+async function readPages(held: Held, artifactType?: string): Promise<string[][]> {
+  const pages: string[][] = []
+  for (let after: string | undefined = ''; after !== undefined && pages.length < 100;) {
+    const page: ReferrersPage = await findPage(held, artifactType, after)
+    pages.push(page.manifests.map(({ digest }) => digest))
+    after = page.next
+  }
+  return pages
+}
+
+t.test('what names the subject', async (t) => {
+  const annotations = { made: 'here' }
+  const rows = [{ artifactType: 'a/signature', annotations }, { digest: OTHER }]
+  t.strictSame(await find({ rows }), [
+    { mediaType: MANIFEST, digest: ONE, size: 7, artifactType: 'a/signature', annotations },
+    { mediaType: MANIFEST, digest: OTHER, size: 7 },
+  ])
+  t.strictSame(await find({ rows }, 'a/sbom'), [])
+  t.match(await find({ rows }, 'a/signature'), [{ digest: ONE }])
+  t.strictSame(await findReferrers(queriesOn({ rows }), 'team/absent', SUBJECT), { manifests: [] })
+})
+
+t.test('what is kept under the fallback tag', async (t) => {
+  const entry = { mediaType: MANIFEST, digest: OTHER, size: 9, artifactType: 'a/sbom' }
+  const fallback = JSON.stringify({ manifests: [entry] })
+  t.strictSame(await find({ fallback, known: [OTHER] }), [entry])
+  t.strictSame(await find({ fallback }), [], 'not what is deleted')
+  t.strictSame(await find({ fallback, known: [OTHER] }, 'a/sbom'), [entry])
+  t.strictSame(await find({ fallback, known: [OTHER] }, 'a/signature'), [])
+  const rows = [{ digest: OTHER, artifactType: 'a/real' }]
+  t.strictSame(
+    await find({ fallback, known: [OTHER], rows }),
+    [{ mediaType: MANIFEST, digest: OTHER, size: 7, artifactType: 'a/real' }],
+    'once, as the manifest itself says',
+  )
+})
+
+t.test('a fallback tag that holds something else', async (t) => {
+  const bad = [{ digest: ONE }, { digest: 1, mediaType: MANIFEST, size: 1 }, 'text', null]
+  for (const text of ['{}', '{"manifests":{}}', JSON.stringify({ manifests: bad })]) {
+    t.strictSame(await find({ fallback: text, known: [ONE, OTHER] }), [], text)
+  }
+})
+
+t.test(
+  'pages of referrers hold each descriptor once, in the order of digests, whichever source it has',
+  async (t) => {
+    const digests = ['1', '2', '3', '4', '5', '6', '7'].map(digestOf)
+    const rows = digests.filter((_, at) => at % 2 === 0).map((digest) => ({ digest, artifactType: 'a/sbom' }))
+    const named = digests
+      .slice(1)
+      .map((digest) => ({ mediaType: MANIFEST, digest, size: 9, artifactType: 'a/sbom' }))
+    const fallback = JSON.stringify({ manifests: named })
+    for (const pageSize of [1, 2, 3, 100]) {
+      const pages = await readPages({ rows, fallback, known: digests, pageSize }, 'a/sbom')
+      t.strictSame(pages.flat(), digests, `pages of ${pageSize} rows`)
+      t.ok(pages.every((page) => page.length > 0))
+    }
+  },
+)
+
+t.test('a page of referrers ends above 1 MiB, and holds one descriptor however long that is', async (t) => {
+  const long = { note: 'x'.repeat(400_000) }
+  const digests = ['1', '2', '3', '4', '5'].map(digestOf)
+  const rows = digests.map((digest) => ({ digest, annotations: long }))
+  t.strictSame(await readPages({ rows }), [digests.slice(0, 2), digests.slice(2, 4), digests.slice(4)])
+  const huge = { note: 'x'.repeat(3_900_000) }
+  t.strictSame(
+    await readPages({ rows: digests.map((digest) => ({ digest, annotations: huge })) }),
+    digests.map((digest) => [digest]),
+  )
+})

@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify from 'fastify'
+import t from 'tap'
+import type { RepositoriesOptions } from '../../src/index/repositories-routes.ts'
+import { repositories } from '../../src/index/repositories-routes.ts'
+import { until } from '@registry-manager/testing/until'
+
+const [BATCHES, BATCH_BYTES] = [2000, 100 * 1024]
+const MANIFEST = JSON.stringify({ filling: 'x'.repeat(BATCH_BYTES) })
+
+/** The routes over an index of 200 MB, which tells how much of it was read and whether reading has ended. */
+async function startLongList() {
+  const read = { batches: 0, ended: false }
+  const queries = {
+    listRepositories: async (_visibility: unknown, { limit, after }: { limit: number; after: string }) => {
+      const first = after === '' ? 0 : Number(after.slice('team/'.length)) + 1
+      const count = Math.min(limit, BATCHES - first)
+      return Array.from({ length: count }, (_, at) => {
+        const name = `team/${String(first + at).padStart(6, '0')}`
+        return { id: name, name, scope: 'namespace' }
+      })
+    },
+    async *readTaggedManifests(ids: readonly string[]) {
+      try {
+        for (const repositoryId of ids) {
+          read.batches += 1
+          yield [{ repositoryId, name: 'latest', manifest: MANIFEST }]
+        }
+      } finally {
+        read.ended = true
+      }
+    },
+  }
+  const caller = { uid: '1', access: null }
+  const app = Fastify()
+  await app.register(repositories, {
+    gate: { authenticate: async () => ({ outcome: 'caller', caller }) },
+    findAccount: async () => ({ kind: 'user', role: 'administrator', namespaces: [], generation: 1 }),
+    queries,
+    whoIsAway: () => undefined,
+  } as unknown as RepositoriesOptions)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  return { app, read, url: `http://127.0.0.1:${port}/image-manager/api/v1/repositories` }
+}
+
+const { app, read, url } = await startLongList()
+t.teardown(() => app.close())
+
+async function ask(): Promise<IncomingMessage> {
+  const [answer] = (await once(get(url, { agent: false }), 'response')) as [IncomingMessage]
+  return answer
+}
+
+/** How many batches were read when no more were for half a second. */
+async function untilStill(): Promise<number> {
+  for (let before = -1; before !== read.batches;) {
+    before = read.batches
+    await sleep(500)
+  }
+  return read.batches
+}
+
+t.test('a list is read no faster than the client takes it', async (t) => {
+  const answer = await ask()
+  t.equal(answer.statusCode, 200)
+  // Nothing is taken but what fits into the sockets' buffers.
+  const still = await untilStill()
+  t.ok(still < BATCHES / 4, `${still} of ${BATCHES} batches were read for a client that reads nothing`)
+  t.notOk(read.ended)
+
+  await t.test('and no further once the client has gone', async (t) => {
+    answer.destroy()
+    await until(() => read.ended)
+    t.ok(read.batches < BATCHES / 4)
+  })
+})
+
+t.test('whole to a client that reads on', async (t) => {
+  read.batches = 0
+  const answer = await ask()
+  let bytes = 0
+  for await (const chunk of answer as AsyncIterable<Buffer>) bytes += chunk.length
+  t.equal(read.batches, BATCHES)
+  t.ok(bytes > BATCHES * BATCH_BYTES)
+})

@@ -1,0 +1,66 @@
+import type { Access } from '@registry-manager/oci'
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import type { Verdict } from '../../src/index/visibility.ts'
+import { catalogVisibility, judge, managementVisibility, mayList } from '../../src/index/visibility.ts'
+
+/*
+ * The last column of design.md, "Who may do what": a registry token sees what it may pull, and changes nothing
+ * through image management, whatever its scopes are.
+ */
+const scope = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
+const account = {
+  scopes: [scope('team/*', 'pull'), scope('other/app', 'push', 'delete'), scope('lab/*', 'delete')],
+}
+const EVERYTHING = { scopes: [scope('*', 'pull', 'push', 'delete')] }
+
+const CASES: readonly (readonly [repository: string, global: boolean, get: Verdict, change: Verdict])[] = [
+  ['team/app', false, 'allowed', 'forbidden'],
+  ['team/a/b', true, 'allowed', 'forbidden'],
+  ['other/app', false, 'allowed', 'forbidden'],
+  ['other/app2', true, 'not-visible', 'not-visible'],
+  ['lab/app', false, 'not-visible', 'not-visible'],
+  ['team', true, 'not-visible', 'not-visible'],
+]
+
+t.test('acting as itself', async (t) => {
+  for (const [repository, global, get, change] of CASES) {
+    const where = global ? 'global' : 'namespace'
+    t.equal(judge({ account, access: null }, 'get', repository, where), get, `get ${repository}`)
+    for (const action of ['set-scope', 'delete'] as const) {
+      t.equal(judge({ account, access: null }, action, repository, where), change, `${action} ${repository}`)
+      const verdict = judge({ account: EVERYTHING, access: null }, action, repository, where)
+      t.equal(verdict, 'forbidden', `${action} ${repository} with every scope there is`)
+    }
+    t.equal(
+      judge({ account, access: null }, 'get', repository, undefined),
+      'not-visible',
+      'nor what is not there',
+    )
+  }
+})
+
+t.test('with a scoped token: within that, too', async (t) => {
+  const cases = [
+    [[repositoryAccess('team/app', 'pull')], 'team/app', 'allowed'],
+    [[repositoryAccess('team/app', 'push')], 'team/app', 'allowed'],
+    [[repositoryAccess('team/app', 'delete')], 'team/app', 'insufficient'],
+    [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'team/app', 'insufficient'],
+    [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'lab/app', 'not-visible'],
+    [[repositoryAccess('team/app', 'pull')], 'team/other', 'not-visible'],
+    [[repositoryAccess('lab/app', 'pull')], 'lab/app', 'not-visible'],
+    [[], 'team/app', 'not-visible'],
+  ] as const
+  for (const [access, repository, get] of cases) {
+    t.equal(judge({ account, access }, 'get', repository, 'namespace'), get, JSON.stringify(access))
+    t.not(judge({ account, access }, 'delete', repository, 'namespace'), 'allowed')
+  }
+  t.equal(mayList({ account, access: null }), true)
+  t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')] }), false)
+})
+
+t.test('what is listed', async (t) => {
+  const visible = { kind: 'patterns', patterns: ['team/*', 'other/app'] }
+  t.strictSame(catalogVisibility(account), visible)
+  t.strictSame(managementVisibility(account), visible)
+})

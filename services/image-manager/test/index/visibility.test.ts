@@ -1,0 +1,181 @@
+import type { Access } from '@registry-manager/oci'
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import type { Account, RepositoryScope, Verdict } from '../../src/index/visibility.ts'
+import {
+  catalogVisibility,
+  judge,
+  managementVisibility,
+  mayList,
+  outermost,
+} from '../../src/index/visibility.ts'
+
+/*
+ * The rights of design.md, "Who may do what", as a table: what may be done by whom, with what in hand,
+ * to which repository. A letter an action, in the order of ACTIONS:
+ * y allowed, n forbidden (403), i insufficient (403: the token carries less than the account may), - not visible (404).
+ */
+const LETTERS: Readonly<Record<string, Verdict>> = {
+  y: 'allowed',
+  n: 'forbidden',
+  i: 'insufficient',
+  '-': 'not-visible',
+}
+const ACTIONS = ['get', 'set-scope', 'delete'] as const
+
+type Role = Account['role']
+type Where = 'own' | 'global foreign' | 'foreign' | 'absent'
+
+const TABLE: Readonly<Record<string, Readonly<Record<'user' | 'manager', Readonly<Record<Where, string>>>>>> =
+  {
+    identity: {
+      user: { own: 'yyy', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yyy', 'global foreign': 'yyy', foreign: 'yyy', absent: '---' },
+    },
+    pull: {
+      user: { own: 'yii', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yii', 'global foreign': 'yii', foreign: 'yii', absent: '---' },
+    },
+    'push, which includes pull': {
+      user: { own: 'yii', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yii', 'global foreign': 'yii', foreign: 'yii', absent: '---' },
+    },
+    delete: {
+      user: { own: 'iiy', 'global foreign': 'inn', foreign: '---', absent: '---' },
+      manager: { own: 'iiy', 'global foreign': 'iiy', foreign: 'iiy', absent: '---' },
+    },
+    'everything of the repository': {
+      user: { own: 'yiy', 'global foreign': 'ynn', foreign: '---', absent: '---' },
+      manager: { own: 'yiy', 'global foreign': 'yiy', foreign: 'yiy', absent: '---' },
+    },
+    // It lists them, so it may know of them.
+    catalog: {
+      user: { own: 'iii', 'global foreign': 'inn', foreign: '---', absent: '---' },
+      manager: { own: 'iii', 'global foreign': 'iii', foreign: 'iii', absent: '---' },
+    },
+    nothing: {
+      user: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
+      manager: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
+    },
+    'everything of another repository': {
+      user: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
+      manager: { own: '---', 'global foreign': '---', foreign: '---', absent: '---' },
+    },
+  }
+
+const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
+const CARRIED: Readonly<Record<string, (repository: string) => readonly Access[] | null>> = {
+  identity: () => null,
+  pull: (repository) => [repositoryAccess(repository, 'pull')],
+  'push, which includes pull': (repository) => [repositoryAccess(repository, 'push')],
+  delete: (repository) => [repositoryAccess(repository, 'delete')],
+  'everything of the repository': (repository) => [repositoryAccess(repository, 'pull', 'push', 'delete')],
+  catalog: () => [CATALOG],
+  nothing: () => [],
+  'everything of another repository': (repository) => [
+    repositoryAccess(`${repository}2`, 'pull', 'push', 'delete'),
+  ],
+}
+
+const REPOSITORIES: Readonly<Record<Where, readonly [name: string, scope: RepositoryScope | undefined]>> = {
+  own: ['team/app', 'namespace'],
+  'global foreign': ['other/app', 'global'],
+  foreign: ['other/app', 'namespace'],
+  absent: ['team/none', undefined],
+}
+
+const ROLES: Readonly<Record<Role, 'user' | 'manager'>> = {
+  'cluster-administrator': 'manager',
+  administrator: 'manager',
+  user: 'user',
+}
+
+const account = (role: Role): Account => ({ role, namespaces: ['team'] })
+
+for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]) {
+  for (const [carried, expected] of Object.entries(TABLE)) {
+    for (const [where, [name, scope]] of Object.entries(REPOSITORIES) as [
+      Where,
+      (typeof REPOSITORIES)[Where],
+    ][]) {
+      const access = CARRIED[carried]?.(name) ?? null
+      for (const [at, action] of ACTIONS.entries()) {
+        const verdict = LETTERS[expected[kind][where].charAt(at)]
+        t.equal(
+          judge({ account: account(role), access }, action, name, scope),
+          verdict,
+          `${role} with ${carried}: ${action} of ${where} repository is ${verdict}`,
+        )
+      }
+    }
+  }
+}
+
+for (const carried of Object.keys(CARRIED)) {
+  const may = carried === 'identity' || carried === 'catalog'
+  for (const role of Object.keys(ROLES) as Role[]) {
+    const access = CARRIED[carried]?.('team/app') ?? null
+    t.equal(mayList({ account: account(role), access }), may, `${role} with ${carried}: list is ${may}`)
+  }
+}
+
+t.test('an own repository that is global stays changeable', async (t) => {
+  const requester = { account: account('user'), access: null }
+  for (const action of ACTIONS) t.equal(judge(requester, action, 'team/app', 'global'), 'allowed', action)
+})
+
+t.test('a repository without a slash is nobody’s own, whatever their namespaces are', async (t) => {
+  const user = { account: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null }
+  for (const action of ACTIONS) {
+    t.equal(judge(user, action, 'alpine', 'namespace'), 'not-visible', `${action} of one that is not global`)
+  }
+  t.equal(judge(user, 'get', 'alpine', 'global'), 'allowed')
+  t.equal(judge(user, 'delete', 'alpine', 'global'), 'forbidden')
+})
+
+t.test('a namespace of several components covers the repository of its own name', async (t) => {
+  const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null }
+  for (const action of ACTIONS) {
+    t.equal(judge(user, action, 'team1/app', 'namespace'), 'allowed', `${action} of the repository itself`)
+    t.equal(judge(user, action, 'team1/app/x', 'namespace'), 'allowed', `${action} of one below it`)
+    t.equal(judge(user, action, 'team1/app2', 'namespace'), 'not-visible', `${action} of another one`)
+  }
+})
+
+t.test(
+  'what is listed: administrators see all of it in image management, their own in the catalog',
+  async (t) => {
+    const [all, own] = [{ kind: 'all' }, { kind: 'namespaces', namespaces: ['team'] }]
+    t.same(managementVisibility(account('user')), own)
+    t.same(managementVisibility(account('administrator')), all)
+    t.same(managementVisibility(account('cluster-administrator')), all)
+    t.same(catalogVisibility(account('user')), own)
+    t.same(catalogVisibility(account('administrator')), own)
+    t.same(catalogVisibility(account('cluster-administrator')), all)
+  },
+)
+
+for (const [namespaces, expected] of [
+  [[], []],
+  [['team'], ['team']],
+  [
+    ['b', 'a'],
+    ['a', 'b'],
+  ],
+  [['a', 'a/b', 'a', 'a/b/c'], ['a']],
+  [
+    ['a/b/c', 'a/b', 'x', 'a'],
+    ['a', 'x'],
+  ],
+  [
+    ['a/b', 'a/bc', 'a/b/d', 'a/c'],
+    ['a/b', 'a/bc', 'a/c'],
+  ],
+  // All of `a-b/…` comes before all of `a/…`, though `a` comes before `a-b`.
+  [
+    ['a', 'a-b', 'a.b', 'a0', 'a_b', 'a/b', 'ab'],
+    ['a-b', 'a.b', 'a', 'a0', 'a_b', 'ab'],
+  ],
+] as const) {
+  t.same(outermost(namespaces), expected, `outermost of ${namespaces.join(', ') || 'none'}`)
+}

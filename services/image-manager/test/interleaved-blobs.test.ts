@@ -1,0 +1,154 @@
+import type { Test } from 'tap'
+import t from 'tap'
+import { admitManifest } from '../src/push/announce-push.ts'
+import { parseManifest } from '../src/index/manifest.ts'
+import { recordPush } from '../src/push/record-push.ts'
+import { deleteManifest, deleteRepository } from '../src/delete/delete.ts'
+import { INDEX, MANIFEST, REPOSITORY, databaseForTest, indexOf } from './fixtures/index-and-registry.ts'
+import type { Process, Turn } from './fixtures/interleave.ts'
+import { everyInterleaving, inTurn } from './fixtures/interleave.ts'
+import { digestOf } from './fixtures/memory-registry.ts'
+import { startReconcile } from './fixtures/reconcile.ts'
+
+/*
+ * Deletions beside pushes that share blobs with what is deleted, each interrupted before any of its calls. When all are
+ * over, every manifest that the index has is whole, and no blob is left that nothing names.
+ */
+
+const db = await databaseForTest(t)
+/** An image of one layer, which all share: each more makes for many more interleavings. */
+const imageOf = (text: string) =>
+  Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MANIFEST,
+      layers: [{ digest: digestOf(Buffer.from('shared')) }],
+      annotations: { text },
+    }),
+  )
+const blobsOf = (raw: Buffer): string[] =>
+  JSON.parse(raw.toString()).layers.map(({ digest }: { digest: string }) => digest)
+const [ONE, TWO] = [imageOf('one'), imageOf('two')]
+const BOTH = indexOf(ONE, TWO)
+
+type Started = Awaited<ReturnType<typeof startReconcile>>
+type State = (started: Started) => Promise<unknown>
+type Actor = (started: Started, turn: Turn) => Promise<unknown>
+
+const portsOf = ({ ports }: Started, turn: Turn) => ({
+  index: inTurn(ports.index, turn),
+  registry: inTurn(ports.registry, turn),
+})
+
+/** Pushes as the proxy does: what it names is looked for by the registry, in one step with storing the manifest. */
+const pushes =
+  (raw: Buffer, type: string, tag: string | null, uploads: boolean): Actor =>
+  async (started, turn) => {
+    const ports = portsOf(started, turn)
+    const reference = tag === null ? { digest: digestOf(raw) } : { tag }
+    const blobs = type === INDEX ? [] : blobsOf(raw)
+    for (const digest of uploads ? blobs : []) {
+      if (!(await ports.index.announceBlob(REPOSITORY, digest))) return
+      // The upload ends later than it is announced.
+      await turn()
+      started.registry.blobs.add(digest)
+    }
+    const admitted = await admitManifest(ports, { repository: REPOSITORY, reference, type, raw })
+    if (admitted.outcome !== 'admitted') return
+    await turn()
+    const { registry } = started
+    const children = type === INDEX ? [digestOf(ONE), digestOf(TWO)] : []
+    const isWhole =
+      blobs.every((one) => registry.blobs.has(one)) && children.every((one) => registry.manifests.has(one))
+    if (!isWhole) return ports.index.settleAdmission(admitted.id)
+    registry.push(raw, type, tag ?? undefined)
+    const admission = await ports.index.findAdmission(admitted.id)
+    return admission && recordPush(ports, admission)
+  }
+
+const deletes =
+  (raw: Buffer): Actor =>
+  (started, turn) =>
+    deleteManifest(portsOf(started, turn), REPOSITORY, digestOf(raw), { unlessInUse: true })
+const deletesAll: Actor = (started, turn) => deleteRepository(portsOf(started, turn), REPOSITORY)
+
+/** What was pushed before, and is recorded. */
+const holds =
+  (raw: Buffer, type: string, tag: string) =>
+  async ({ registry, index }: Started) => {
+    const parsed = parseManifest(raw, type)
+    if ('malformed' in parsed) throw new Error(parsed.malformed)
+    for (const digest of type === INDEX ? [] : blobsOf(raw)) {
+      await index.announceBlob(REPOSITORY, digest)
+      registry.blobs.add(digest)
+    }
+    registry.push(raw, type, tag)
+    await index.putManifest(REPOSITORY, parsed.manifest)
+    await index.setTag(REPOSITORY, tag, parsed.manifest.digest, 0)
+  }
+
+async function tryAll(t: Test, before: readonly State[], first: Actor, second: Actor) {
+  const faults: string[] = []
+  const tried = await everyInterleaving(async () => {
+    const started = await startReconcile(db)
+    for (const state of before) await state(started)
+    const process =
+      (actor: Actor): Process =>
+      (turn) =>
+        actor(started, turn)
+    const check = async (calls: string) => {
+      for (const fault of await faultsOf(started)) faults.push(`${calls}: ${fault}`)
+    }
+    return { first: process(first), second: process(second), check }
+  })
+  t.same(faults, [], `in ${tried} ways`)
+}
+
+async function faultsOf({ registry, index }: Started): Promise<string[]> {
+  const references = await db
+    .selectFrom('manifest_references')
+    .select(['digest', 'kind', 'manifest_digest'])
+    .execute()
+  const isThere = ({ digest, kind }: { digest: string; kind: string }) =>
+    kind === 'manifest' ? registry.manifests.has(digest) : registry.blobs.has(digest)
+  const broken = references.filter((one) => !isThere(one))
+  const named = new Set(references.map(({ digest }) => digest))
+  const known = new Set(await index.listBlobs(REPOSITORY, ''))
+  const marks = await db.selectFrom('pending_removals').select('digest').execute()
+  return [
+    ...broken.map((one) => `${one.manifest_digest} is recorded without ${one.digest}`),
+    // One that was uploaded, whose push was then refused, is known still: it goes with its repository.
+    ...[...registry.blobs]
+      .filter((one) => !named.has(one) && !known.has(one))
+      .map((one) => `${one} is left over`),
+    ...marks.map(({ digest }) => `${digest} is marked as being removed for ever`),
+  ]
+}
+
+const [HOLDS_ONE, HOLDS_TWO] = [holds(ONE, MANIFEST, 'v1'), holds(TWO, MANIFEST, 'v2')]
+const [UPLOADS_ONE, UPLOADS_TWO] = [pushes(ONE, MANIFEST, 'v1', true), pushes(TWO, MANIFEST, 'v2', true)]
+const CASES: readonly [string, readonly State[], Actor, Actor][] = [
+  [
+    'the deletion of an image, and a push that shares a layer with it',
+    [HOLDS_ONE],
+    deletes(ONE),
+    UPLOADS_TWO,
+  ],
+  [
+    'the deletion of an image, and a push that found its blobs there',
+    [HOLDS_ONE],
+    deletes(ONE),
+    pushes(ONE, MANIFEST, 'again', false),
+  ],
+  ['the deletions of two images that share a layer', [HOLDS_ONE, HOLDS_TWO], deletes(ONE), deletes(TWO)],
+  [
+    'the deletion of an image, and the push of an index of it',
+    [HOLDS_ONE, HOLDS_TWO],
+    deletes(ONE),
+    pushes(BOTH, INDEX, 'both', false),
+  ],
+  ['the deletion of the repository, and a push of the same image', [HOLDS_ONE], deletesAll, UPLOADS_ONE],
+]
+for (const [what, before, first, second] of CASES) {
+  t.test(`every manifest stays whole: ${what}`, (t) => tryAll(t, before, first, second))
+}

@@ -1,0 +1,130 @@
+import type { Test } from 'tap'
+import t from 'tap'
+import { createBackgroundFailures } from '../src/reconcile/background-failures.ts'
+import { createReconcileQueries } from '../src/reconcile/reconcile-queries.ts'
+import { readCounts } from '../src/reconcile/counts.ts'
+import { reconcileRepository } from '../src/reconcile/reconcile-repository.ts'
+import { recordAdmission } from '../src/push/record.ts'
+import { deleteManifest, deleteRepository, deleteTag } from '../src/delete/delete.ts'
+import { MANIFEST, REPOSITORY, databaseForTest, image } from './fixtures/index-and-registry.ts'
+import type { Process, Turn } from './fixtures/interleave.ts'
+import { everyInterleaving, inTurn } from './fixtures/interleave.ts'
+import { contentsOfIndex, parsed, reachableIn, startReconcile } from './fixtures/reconcile.ts'
+
+/*
+ * Pushes, deletions and reconcile at once, each interrupted before any of its calls. When all are over, the index
+ * must say what the registry has.
+ */
+
+const db = await databaseForTest(t)
+const [ONE, TWO] = [image('one'), image('two')]
+const one = parsed(ONE)
+
+type Started = Awaited<ReturnType<typeof startReconcile>>
+/** What is going on; its ports wait for their turn. */
+type Actor = (started: Started, turn: Turn) => Promise<unknown>
+
+const STATES = {
+  'an empty repository': async () => {},
+  'an image that the index knows': async ({ registry, index }: Started) => {
+    registry.push(ONE, MANIFEST, 'v1')
+    await index.putManifest(REPOSITORY, one)
+    await index.setTag(REPOSITORY, 'v1', one.digest, 0)
+  },
+  'an image past the index': async ({ registry }: Started) => void registry.push(ONE, MANIFEST, 'v1'),
+  'an image that the registry lost': async ({ index }: Started) => {
+    await index.putManifest(REPOSITORY, one)
+    await index.setTag(REPOSITORY, 'v1', one.digest, 0)
+  },
+}
+
+const portsOf = ({ ports }: Started, turn: Turn) => ({
+  index: inTurn(ports.index, turn),
+  registry: inTurn(ports.registry, turn),
+})
+
+const reconciles: Actor = async (started, turn) =>
+  reconcileRepository(
+    {
+      ...portsOf(started, turn),
+      queries: inTurn(createReconcileQueries(db), turn),
+      counts: readCounts(),
+      failures: createBackgroundFailures(db),
+      retriesAll: false,
+      isRefusal: () => false,
+      endsWork: () => false,
+      onFailure: ({ reference, error }) => {
+        throw new Error(`${reference} is no trouble here`, { cause: error })
+      },
+      between: async () => {},
+    },
+    REPOSITORY,
+  )
+
+const pushes =
+  (raw: Buffer, tag: string | null): Actor =>
+  async (started, turn) => {
+    const ports = portsOf(started, turn)
+    const admission = await started.admit(raw, tag)
+    await ports.registry.putManifest(REPOSITORY, tag ?? admission.digest, { raw, mediaType: MANIFEST })
+    await recordAdmission(ports, admission)
+  }
+
+const deletes: Actor = (started, turn) => deleteManifest(portsOf(started, turn), REPOSITORY, one.digest)
+const untags: Actor = (started, turn) => deleteTag(portsOf(started, turn), REPOSITORY, 'v1')
+const deletesAll: Actor = (started, turn) => deleteRepository(portsOf(started, turn), REPOSITORY)
+
+async function tryAll(t: Test, state: keyof typeof STATES, first: Actor, second: Actor) {
+  const faults: string[] = []
+  const tried = await everyInterleaving(async () => {
+    const started = await startReconcile(db)
+    await STATES[state](started)
+    const process =
+      (actor: Actor): Process =>
+      (turn) =>
+        actor(started, turn)
+    const check = async (calls: string) => {
+      const fault = await faultOf(started)
+      if (fault !== undefined) faults.push(`${calls}: ${fault}`)
+    }
+    return { first: process(first), second: process(second), check }
+  })
+  t.same(faults, [], `in ${tried} ways`)
+}
+
+/** How the index is wrong: in a tag, in what it has more than the registry, or less than can be found there. */
+async function faultOf({ registry }: Started): Promise<string | undefined> {
+  const none = { tags: {}, manifests: [] as string[] }
+  const index = (await contentsOfIndex(db))[REPOSITORY] ?? none
+  const reachable = reachableIn(registry)[REPOSITORY] ?? none
+  const tags = JSON.stringify([index.tags, reachable.tags])
+  if (JSON.stringify(index.tags) !== JSON.stringify(reachable.tags)) return `tags ${tags}`
+  const more = index.manifests.filter((digest) => !registry.manifests.has(digest))
+  const less = reachable.manifests.filter((digest) => !index.manifests.includes(digest))
+  return more.length + less.length === 0 ? undefined : `too many ${more}, missing ${less}`
+}
+
+const KNOWN = 'an image that the index knows'
+const PAST = 'an image past the index'
+const LOST = 'an image that the registry lost'
+const CASES: readonly [string, keyof typeof STATES, Actor, Actor][] = [
+  ['reconcile, and a push of a new tag', KNOWN, reconciles, pushes(TWO, 'v2')],
+  ['reconcile, and a push that moves a tag', KNOWN, reconciles, pushes(TWO, 'v1')],
+  ['reconcile, and a push by digest', PAST, reconciles, pushes(TWO, null)],
+  ['reconcile, and the same push once more', LOST, reconciles, pushes(ONE, 'v1')],
+  ['reconcile, and the same push by another tag', LOST, reconciles, pushes(ONE, 'v2')],
+  ['reconcile, and the deletion of an image', KNOWN, reconciles, deletes],
+  ['reconcile, and the deletion of an image past the index', PAST, reconciles, deletes],
+  ['reconcile, and the deletion of a tag', KNOWN, reconciles, untags],
+  ['reconcile, and the deletion of a tag past the index', PAST, reconciles, untags],
+  ['reconcile, and the deletion of the repository', KNOWN, reconciles, deletesAll],
+  ['two of reconcile', PAST, reconciles, reconciles],
+  ['a first push, and the deletion of its image', 'an empty repository', pushes(ONE, 'v1'), deletes],
+  ['a push once more, and the deletion of its image', KNOWN, pushes(ONE, 'v1'), deletes],
+  ['a push by another tag, and the deletion of its image', KNOWN, pushes(ONE, 'v2'), deletes],
+  ['a push by digest, and the deletion of its image', 'an empty repository', pushes(ONE, null), deletes],
+  ['a first push, and the deletion of its tag', 'an empty repository', pushes(ONE, 'v1'), untags],
+  ['a push that moves a tag, and the deletion of that', KNOWN, pushes(TWO, 'v1'), untags],
+  ['two pushes of one tag', KNOWN, pushes(ONE, 'v1'), pushes(TWO, 'v1')],
+]
+for (const [what, state, first, second] of CASES) t.test(what, (t) => tryAll(t, state, first, second))

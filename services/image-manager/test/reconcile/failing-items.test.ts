@@ -1,0 +1,245 @@
+import { ServiceCallError } from '@registry-manager/http'
+import { sql } from 'kysely'
+import t from 'tap'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { createBackgroundFailures } from '../../src/reconcile/background-failures.ts'
+import { createReconciler } from '../../src/reconcile/reconciler.ts'
+import type { ItemFailure } from '../../src/reconcile/work-item.ts'
+import { INDEX, MANIFEST, REPOSITORY, image } from '../fixtures/index-and-registry.ts'
+import { digestOf } from '../fixtures/memory-registry.ts'
+import { refused, startReconcile } from '../fixtures/reconcile.ts'
+
+const DOCKER = 'application/vnd.docker.distribution.manifest.v2+json'
+const [ONE, TWO, BAD] = [image('one'), image('two'), image('bad')]
+const [one, two, bad] = [digestOf(ONE), digestOf(TWO), digestOf(BAD)]
+
+/** The manifest that once stopped reconcile for a whole installation: 16,383 foreign layers. */
+const FOREIGN = Buffer.from(
+  JSON.stringify({
+    schemaVersion: 2,
+    mediaType: DOCKER,
+    layers: Array.from({ length: 16_383 }, (_, at) => ({
+      mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+      digest: `sha256:${at.toString(16).padStart(64, '0')}`,
+      size: 1,
+      urls: [`https://layers.test/${at}`],
+    })),
+  }),
+)
+const MANY = Buffer.from(
+  JSON.stringify({
+    schemaVersion: 2,
+    mediaType: INDEX,
+    manifests: Array.from({ length: 5000 }, (_, at) => ({
+      mediaType: MANIFEST,
+      digest: `sha256:${at.toString(16).padStart(64, '0')}`,
+      size: 1,
+    })),
+  }),
+)
+
+await onBothDatabases(t, async (t, db) => {
+  // One row that the database never takes, whatever its reason is.
+  await sql
+    .raw(
+      `create function refuse() returns trigger language plpgsql as
+        'begin if new.digest = ''${bad}'' then raise exception ''this row is refused''; end if; return new; end'`,
+    )
+    .execute(db)
+  await sql`create trigger refuse before insert or update on manifests for each row execute function refuse()`.execute(
+    db,
+  )
+  const failures = createBackgroundFailures(db)
+  const start = async () => {
+    const started = await startReconcile(db)
+    const heard: ItemFailure[] = []
+    const listener = {
+      taken: () => {},
+      progress: () => {},
+      failed: (failure: ItemFailure) => void heard.push(failure),
+    }
+    const reconciler = createReconciler({ db, createRegistry: () => started.registry, listener })
+    const { signal } = new AbortController()
+    return {
+      ...started,
+      heard,
+      settle: () => reconciler.settle(signal),
+      run: () => reconciler.run({ signal }),
+    }
+  }
+  const ageAdmissions = () =>
+    db
+      .updateTable('admissions')
+      .set({ admitted_at: sql`now() - interval '10 minutes'` })
+      .execute()
+  const ageDeletions = () =>
+    db
+      .updateTable('repositories')
+      .set({ deleting_since: sql`now() - interval '10 minutes'` })
+      .where('deleting_since', 'is not', null)
+      .execute()
+  const makeDue = () =>
+    db
+      .updateTable('background_failures')
+      .set({ retry_at: sql`now()` })
+      .execute()
+  const delays = async () => {
+    const { rows } = await sql<{ kind: string; tries: number; minutes: string }>`
+      select kind, tries, round(extract(epoch from retry_at - now()) / 60) as minutes
+      from background_failures order by kind`.execute(db)
+    return rows.map(({ kind, tries, minutes }) => [kind, tries, Number(minutes)])
+  }
+
+  t.test('a pending push that always fails stops no other push and no deletion', async (t) => {
+    const { registry, admit, settle, run, index, admissions, contents, heard } = await start()
+    registry.push(TWO, MANIFEST, 'v1', 'gone/app')
+    await run()
+    await index.beginDeletion('gone/app')
+    await ageDeletions()
+    await admit(BAD, 'bad')
+    registry.push(BAD, MANIFEST, 'bad')
+    await admit(ONE, 'good')
+    registry.push(ONE, MANIFEST, 'good')
+    await ageAdmissions()
+    t.match(await settle(), { admissionsSettled: 1, deletionsFinished: 1, unreadable: 1 })
+    t.same(await contents(), { [REPOSITORY]: { tags: { good: one }, manifests: [one] } })
+    t.equal(await admissions(), 1, 'the one that fails is kept')
+    t.match(heard, [{ kind: 'push', repository: REPOSITORY, reference: 'bad', tries: 1, retryAt: Date }])
+    t.match(heard[0]?.error, { message: /this row is refused/ })
+    t.match(await settle(), { unreadable: 0 }, 'it is not tried before its time')
+  })
+
+  t.test('the delay of an item grows with its tries, up to a day', async (t) => {
+    const { registry, admit, settle, heard } = await start()
+    await admit(BAD, 'bad')
+    registry.push(BAD, MANIFEST, 'bad')
+    await ageAdmissions()
+    const seen: unknown[] = []
+    for (let tries = 1; tries <= 14; tries++) {
+      await makeDue()
+      await settle()
+      seen.push(...(await delays()))
+    }
+    t.same(
+      seen,
+      [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440, 1440].map((minutes, at) => [
+        'push',
+        at + 1,
+        minutes,
+      ]),
+    )
+    t.equal(heard.at(-1)?.tries, 14)
+    t.same([...(await failures.countFailures())], [['push', 1]])
+  })
+
+  t.test('one that succeeds at last is forgotten as a failure', async (t) => {
+    const { registry, admit, settle } = await start()
+    await admit(ONE, 'v1')
+    await ageAdmissions()
+    registry.before = refused
+    t.match(await settle(), { unreadable: 1 })
+    registry.before = () => undefined
+    registry.push(ONE, MANIFEST, 'v1')
+    await makeDue()
+    t.match(await settle(), { admissionsSettled: 1 })
+    t.same([...(await failures.countFailures())], [])
+  })
+
+  t.test('reconcile passes over what it cannot record, and goes through all repositories', async (t) => {
+    const { registry, run, contents, heard } = await start()
+    for (const name of ['a/a', 'b/b', 'c/c']) registry.push(ONE, MANIFEST, 'good', name)
+    registry.push(FOREIGN, DOCKER, 'foreign', 'b/b')
+    registry.push(MANY, INDEX, 'many', 'b/b')
+    registry.push(BAD, MANIFEST, 'bad', 'b/b')
+    const repaired = { tags: { good: one }, manifests: [one] }
+    t.match((await run())?.counts, { repositories: 3, manifestsAdopted: 3, unreadable: 3 })
+    t.same(await contents(), { 'a/a': repaired, 'b/b': repaired, 'c/c': repaired })
+    t.same(
+      heard.map(({ kind, repository, reference }) => [kind, repository, reference]),
+      ['foreign', 'many', 'bad'].map((tag) => ['manifest', 'b/b', tag]),
+    )
+    t.match(String(heard[0]?.error), /4096 descriptors/)
+
+    registry.push(TWO, MANIFEST, 'good', 'c/c')
+    registry.calls.splice(0)
+    t.match((await run())?.counts, { tagsChanged: 1, unreadable: 0 }, 'drift is repaired all the same')
+    t.notOk(registry.calls.includes('HEAD manifest foreign'), 'what failed is not tried before its time')
+
+    registry.repositories.get('b/b')?.tags.delete('foreign')
+    registry.push(TWO, MANIFEST, 'many', 'b/b')
+    await makeDue()
+    await run()
+    t.same(
+      [...(await failures.countFailures())],
+      [['manifest', 1]],
+      'what was repaired or removed is forgotten',
+    )
+    t.match(await contents(), { 'b/b': { tags: { good: one, many: two } } })
+  })
+
+  t.test('a repository that fails as a whole does not keep the others from being reconciled', async (t) => {
+    const { registry, run, contents, heard } = await start()
+    for (const name of ['a/a', 'b/b', 'c/c']) registry.push(ONE, MANIFEST, 'v1', name)
+    registry.before = (call) => (call === 'GET tags b/b' ? refused() : undefined)
+    t.match((await run())?.counts, { unreadable: 1 })
+    t.same(Object.keys(await contents()), ['a/a', 'c/c'])
+    t.match(heard, [{ kind: 'repository', repository: 'b/b', reference: '' }])
+    registry.before = () => undefined
+    await run()
+    t.same([...(await failures.countFailures())], [])
+  })
+
+  t.test('pending pushes that cannot even be listed keep deletions from nothing', async (t) => {
+    const { registry, settle, run, index, contents, heard } = await start()
+    registry.push(TWO, MANIFEST, 'v1', 'gone/app')
+    await run()
+    await index.beginDeletion('gone/app')
+    await ageDeletions()
+    await sql`alter table admissions rename to admissions_elsewhere`.execute(db)
+    t.teardown(() => sql`alter table if exists admissions_elsewhere rename to admissions`.execute(db))
+    t.match(await settle(), { deletionsFinished: 1, unreadable: 1 })
+    await sql`alter table admissions_elsewhere rename to admissions`.execute(db)
+    t.match(heard, [{ kind: 'push', repository: '', tries: 1 }])
+    t.same(await contents(), {})
+  })
+
+  t.test('a registry that does not answer ends the run, and counts against no item', async (t) => {
+    const { registry, run, settle, admit } = await start()
+    registry.push(ONE, MANIFEST, 'v1')
+    await admit(ONE, 'v1')
+    await ageAdmissions()
+    for (const status of [undefined, 401, 429, 502, 503, 504]) {
+      registry.before = () => {
+        throw new ServiceCallError('unavailable', status, { part: 'the registry' })
+      }
+      await t.rejects(settle(), { message: 'unavailable' })
+      await t.rejects(run(), { message: 'unavailable' })
+    }
+    t.same([...(await failures.countFailures())], [])
+  })
+
+  t.test('a database that is unavailable ends the run, and counts against no item', async (t) => {
+    const { run, registry } = await start()
+    registry.push(ONE, MANIFEST, 'v1')
+    registry.before = (call) => {
+      if (call === `GET tags ${REPOSITORY}`)
+        throw Object.assign(new Error('shutting down'), { code: '57P01' })
+    }
+    await t.rejects(run(), { message: 'shutting down' })
+    t.same([...(await failures.countFailures())], [])
+  })
+
+  t.test('texts that Postgres cannot hold are no reason to stop', async (t) => {
+    await start()
+    const item = {
+      kind: 'manifest',
+      item: `a\0b \ud800 ${'x'.repeat(5000)}`,
+      repository: 'a\0',
+      reference: '\ud800',
+    } as const
+    t.match(await failures.noteFailure(item, `\0${'y'.repeat(9999)}`), { tries: 1 })
+    t.match(await failures.noteFailure(item, 'again'), { tries: 2 })
+    await failures.forgetFailure(item)
+    t.same([...(await failures.countFailures())], [])
+  })
+})
