@@ -41,8 +41,8 @@ export async function measureIndexScale(): Promise<Table> {
   }
 
   const far = Array.from({ length: 50 }, (_, at) => `team-${String(at * 39).padStart(4, '0')}`)
-  const callers = { administrator: basic, 'user of 50 namespaces': await createUser(stack, 'far', far) }
-  for (const [who, password] of Object.entries(callers)) {
+  const principals = { administrator: basic, 'user of 50 namespaces': await createUser(stack, 'far', far) }
+  for (const [who, password] of Object.entries(principals)) {
     const headers = { authorization: await token(password, CATALOG) }
     const { names, pages } = await walkCatalog(proxyUrl, headers)
     if (password === basic && names.length !== REPOSITORIES)

@@ -140,7 +140,7 @@ t.test(
 )
 
 t.test(
-  'a chunk for an upload that is further than its client knows is judged by where it belongs',
+  'a chunk for an upload that is further than its client knows is verified by where it belongs',
   { skip },
   async (t) => {
     const location = await begin(false)

@@ -106,7 +106,7 @@ t.test('while the directory is away', { skip: await slapdIsMissing() }, async (t
 
   const isAway = (t: Test, { status, ms, retryAfter, text }: Answered, what: string) => {
     t.equal(status, 503, `${what}: ${text}`)
-    t.match(text, 'the directory is not answering', what)
+    t.match(text, 'the directory is unavailable', what)
     t.match(retryAfter, /^[1-9]\d*$/, what)
     t.ok(ms < MAX_MS + busyMs, `${what}: ${Math.round(ms)} ms`)
   }

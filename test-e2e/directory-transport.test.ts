@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
-import { DirectoryAway } from '../services/auth-service/src/directory/directory.ts'
+import { DirectoryUnavailable } from '../services/auth-service/src/directory/directory.ts'
 import { createAuthority } from './harness/certificates.ts'
 import { connectForTest, patient } from './harness/connected-directory.ts'
 import { startFaultyProxy } from './harness/faulty-proxy.ts'
@@ -24,7 +24,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
   const found = { outcome: 'found', person: { dn: slapd.personDn('alice'), state: 'active' } }
   const isAway = async (t: Test, change: Record<string, string>, message: string) => {
     const { find } = connectForTest(t, { ...settings, ...change })
-    await t.rejects(find('alice'), DirectoryAway, message)
+    await t.rejects(find('alice'), DirectoryUnavailable, message)
   }
 
   await t.test('ldaps: the certificate is verified, always', async (t) => {
@@ -92,7 +92,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
         DIRECTORY_START_TLS: 'true',
         DIRECTORY_CA_FILE: authority.file,
       })
-      await t.rejects(connected.find('alice'), DirectoryAway)
+      await t.rejects(connected.find('alice'), DirectoryUnavailable)
       t.equal(connected.count('service_bind ok'), 0)
       t.equal(connected.count('service_bind refused'), 1)
     }
@@ -153,7 +153,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
   await t.test('a service account that is refused does not go on trying', async (t) => {
     const connected = connectForTest(t, { ...settings, DIRECTORY_BIND_PASSWORD: 'not-its-password' })
     connected.start()
-    for (const _ of [1, 2, 3, 4, 5, 6]) await t.rejects(connected.find('alice'), DirectoryAway)
+    for (const _ of [1, 2, 3, 4, 5, 6]) await t.rejects(connected.find('alice'), DirectoryUnavailable)
     t.ok(connected.count('service_bind refused') < slapd.lockedAfter, 'it would be locked')
     t.match(connected.lines.join('\n'), /error the directory refuses its service account/)
     t.notMatch(connected.lines.join('\n'), 'not-its-password')

@@ -24,10 +24,10 @@ const missing =
 t.test('the image, and all of it by compose', { skip: missing }, async (t) => {
   const engine = await startDockerEngine(t)
   await makeBaseImages(engine)
-  const [standIns] = await Promise.all([buildStandIns(engine), buildImage(engine, IMAGE)])
+  const [tombstones] = await Promise.all([buildStandIns(engine), buildImage(engine, IMAGE)])
 
   await t.test('the image holds what it needs', (t) => holdsWhatItNeeds(t, engine))
-  const system = await startCompose(t, engine, { ...standIns, IMAGE })
+  const system = await startCompose(t, engine, { ...tombstones, IMAGE })
   await t.test('containers are shut in', (t) => areShutIn(t, system, engine))
   await t.test('docker pushes and pulls', (t) => pushAndPull(t, system, engine))
   await t.test('keys rotate while it runs', (t) => keysRotate(t, system))

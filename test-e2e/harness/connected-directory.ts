@@ -3,7 +3,7 @@ import { connectDirectory } from '../../services/auth-service/src/directory/ldap
 import { readConfig } from '../../services/auth-service/src/config.ts'
 import type { DirectoryConfig } from '../../services/auth-service/src/directory/config.ts'
 import type { Directory } from '../../services/auth-service/src/directory/directory.ts'
-import { DirectoryAway } from '../../services/auth-service/src/directory/directory.ts'
+import { DirectoryUnavailable } from '../../services/auth-service/src/directory/directory.ts'
 import type { Ending } from './beside.ts'
 
 export interface ConnectedForTest extends Pick<Directory, 'verify'> {
@@ -61,7 +61,7 @@ export function patient({ find, verify, ...others }: ConnectedForTest): Connecte
     try {
       return await ask()
     } catch (error) {
-      if (!(error instanceof DirectoryAway) || left === 0) throw error
+      if (!(error instanceof DirectoryUnavailable) || left === 0) throw error
       await sleep(1000)
       return repeat(ask, left - 1)
     }

@@ -42,7 +42,7 @@ export async function startFaultyProxy(
     socket.on('close', () => open.delete(socket))
     socket.setNoDelay(true)
   }
-  const carry = (from: Socket, to: Socket) => {
+  const forward = (from: Socket, to: Socket) => {
     from.on('data', async (bytes) => {
       if (fault === 'black-hole') return
       if (typeof fault === 'object') await sleep(fault.lateMs)
@@ -59,8 +59,8 @@ export async function startFaultyProxy(
     const upstream = connect(target)
     keep(upstream)
     client.on('data', (bytes: Buffer) => heard.push(bytes))
-    carry(client, upstream)
-    return carry(upstream, client)
+    forward(client, upstream)
+    return forward(upstream, client)
   })
   await once(server.listen(0, host), 'listening')
   ending.teardown(async () => {

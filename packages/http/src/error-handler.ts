@@ -2,15 +2,14 @@ import type { ErrorCode } from '@registry-manager/oci'
 import { formatRegistryError } from '@registry-manager/oci'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { STATUS_CODES } from 'node:http'
+import type { Dependency, UnavailableDependency } from './dependency.ts'
+import { describeUnavailable } from './dependency.ts'
 import { explainValidation } from './explain-validation.ts'
 import type { Problem } from './problem.ts'
 import { ProblemError } from './problem.ts'
 
 /** Writes a problem as one kind of client understands it. */
 export type ProblemFormat = (reply: FastifyReply, problem: Problem) => FastifyReply
-
-/** Names the part that an error says is away, such as `the database`; undefined for every other error. */
-export type WhoIsAway = (error: unknown) => string | undefined
 
 /** RFC 9457, `application/problem+json`. */
 export const problemJson: ProblemFormat = (reply, { status, detail, field }) =>
@@ -37,16 +36,16 @@ const REGISTRY_CODES: Readonly<Record<number, ErrorCode>> = {
 
 /**
  * Gives a plugin tree its error answers. Problems are sent as they are. Any other error is logged and
- * answered 500 without its message. `whoIsAway` recognizes the errors that mean that a dependency is
+ * answered 500 without its message. `unavailableDependency` recognizes the errors that mean that a dependency is
  * unavailable: those are answered 503.
  */
 export function setErrorFormat(
   app: FastifyInstance,
   format: ProblemFormat,
-  whoIsAway: WhoIsAway = () => undefined,
+  unavailableDependency: UnavailableDependency = () => undefined,
 ): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = toProblem(error, whoIsAway(error))
+    const problem = toProblem(error, unavailableDependency(error))
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed')
     return sendProblem(format, reply, { ...problem, detail: withRequestId(problem, request.id) })
   })
@@ -75,10 +74,10 @@ function sendProblem(format: ProblemFormat, reply: FastifyReply, problem: Proble
   return format(reply, problem)
 }
 
-function toProblem(error: FastifyError, away: string | undefined): Problem {
+function toProblem(error: FastifyError, dependency: Dependency | undefined): Problem {
   if (error instanceof ProblemError) return error.problem
-  if (away !== undefined) {
-    return { status: 503, detail: `${away} is not answering`, headers: { 'retry-after': '5' } }
+  if (dependency !== undefined) {
+    return { status: 503, detail: describeUnavailable(dependency), headers: { 'retry-after': '5' } }
   }
   if (error.validation !== undefined) {
     return { status: 400, ...explainValidation(error.validation, error.validationContext) }

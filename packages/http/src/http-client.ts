@@ -1,20 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import type { Dependency } from './dependency.ts'
 
-/** Another service did not answer, or not as agreed. Its cause has the details; it never holds a secret. */
+/** A call to a dependency failed. The cause has the details. Neither holds a secret. */
 export class ServiceCallError extends Error {
-  /** The answer's HTTP status; undefined when there was no answer. */
+  /** HTTP status of the response; undefined when there was none. */
   readonly status: number | undefined
-  /** Who it was, such as `auth-service`. */
-  readonly part: string
+  readonly dependency: Dependency
 
-  constructor(message: string, status?: number, options: ErrorOptions & { part?: string } = {}) {
-    super(message, options)
+  constructor(
+    message: string,
+    { dependency, status, cause }: { dependency: Dependency; status?: number | undefined; cause?: unknown },
+  ) {
+    super(message, { cause })
     this.name = 'ServiceCallError'
     this.status = status
-    this.part = options.part ?? 'a part behind'
+    this.dependency = dependency
   }
+}
+
+export interface ServiceClientOptions {
+  readonly dependency: Dependency
+  /** URL of the service's internal port. */
+  readonly url: string
+  /** The service credential, sent as a Bearer token. */
+  readonly credential: string
+  /** Deadline of one call, its retries included, in milliseconds. */
+  readonly timeoutMs?: number
 }
 
 export interface ServiceClient {
@@ -46,12 +59,12 @@ const BROKEN_OFF = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCK
  * by a balancer's 502) is made again, for what services ask each other may be asked twice; but not a DELETE, which would
  * find nothing the second time and say so. An answer is an answer.
  */
-export function createServiceClient(
-  baseUrl: string,
-  credential: string,
+export function createServiceClient({
+  dependency,
+  url: baseUrl,
+  credential,
   timeoutMs = 3000,
-  part = 'auth-service',
-): ServiceClient {
+}: ServiceClientOptions): ServiceClient {
   const send = async (
     method: string,
     path: string,
@@ -73,7 +86,7 @@ export function createServiceClient(
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     }).catch((cause: unknown) => {
-      throw new ServiceCallError(`${what} did not answer`, undefined, { cause, part })
+      throw new ServiceCallError(`${what} did not answer`, { dependency, cause })
     })
     return { what, response }
   }
@@ -85,10 +98,13 @@ export function createServiceClient(
     if (!response.ok) {
       const { detail } = Object(answer) as { detail?: unknown }
       const why = typeof detail === 'string' ? `: ${detail}` : ''
-      throw new ServiceCallError(`${what} answered ${response.status}${why}`, response.status, { part })
+      throw new ServiceCallError(`${what} answered ${response.status}${why}`, {
+        dependency,
+        status: response.status,
+      })
     }
     if (!Value.Check(schema, answer))
-      throw new ServiceCallError(`${what} answered in an unknown shape`, undefined, { part })
+      throw new ServiceCallError(`${what} answered in an unknown shape`, { dependency })
     return answer
   }
   const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) =>

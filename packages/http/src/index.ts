@@ -1,6 +1,7 @@
 export * from './byte-budget.ts'
 export * from './client-error.ts'
 export * from './config.ts'
+export * from './dependency.ts'
 export * from './drain.ts'
 export * from './error-handler.ts'
 export * from './explain-error.ts'

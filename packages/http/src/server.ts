@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import Fastify from 'fastify'
 import { answerClientError } from './client-error.ts'
-import type { ProblemFormat, WhoIsAway } from './error-handler.ts'
+import type { UnavailableDependency } from './dependency.ts'
+import type { ProblemFormat } from './error-handler.ts'
 import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
@@ -16,7 +17,7 @@ export interface ServerOptions {
   readonly bodyLimit?: number
   /** How errors outside of any route are told. */
   readonly format?: ProblemFormat
-  readonly whoIsAway?: WhoIsAway
+  readonly unavailableDependency?: UnavailableDependency
   /** The problem of a request that no route takes; 404 when left out. */
   readonly notFound?: (request: FastifyRequest) => Problem
   /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For and X-Request-Id are believed; nobody's when left out. */
@@ -44,7 +45,7 @@ export const IDLE_MS = 900_000
  * strict validation (nothing coerced, nothing dropped), errors in one format, and request metrics.
  */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { name, format = problemJson, whoIsAway, notFound } = options
+  const { name, format = problemJson, unavailableDependency, notFound } = options
   const app = Fastify({
     logger: logger(name, options),
     logController: new RequestLog(),
@@ -64,7 +65,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       request.log.info({ code: error.code }, 'request refused by the router')
     },
   } as FastifyServerOptions) as unknown as FastifyInstance
-  setErrorFormat(app, format, whoIsAway)
+  setErrorFormat(app, format, unavailableDependency)
   setNotFoundFormat(app, format, notFound)
   countRequests(app, options.metrics)
   return app

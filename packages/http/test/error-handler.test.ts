@@ -16,7 +16,7 @@ function build(format: ProblemFormat) {
     name: 'test',
     logLevel: 'info',
     format,
-    whoIsAway: (error) => (error instanceof Away ? 'the cellar' : undefined),
+    unavailableDependency: (error) => (error instanceof Away ? 'directory' : undefined),
     metrics: createMetrics('test'),
     logStream: { write: (line) => void lines.push(line) },
   })
@@ -29,7 +29,7 @@ function build(format: ProblemFormat) {
     })
   })
   app.get('/unavailable', async () => {
-    throw unavailable('the cellar is flooded', 7)
+    throw unavailable('the directory is flooded', 7)
   })
   app.get('/away', async () => {
     throw new Away('connect to 10.0.0.1')
@@ -49,13 +49,13 @@ const REQUESTS = [
     why: 'a dependency is unavailable',
     url: '/unavailable',
     status: 503,
-    detail: /^the cellar is flooded \(request [0-9a-f-]{36}\)$/,
+    detail: /^the directory is flooded \(request [0-9a-f-]{36}\)$/,
   },
   {
     why: 'a fault that means that a part is away',
     url: '/away',
     status: 503,
-    detail: /^the cellar is not answering \(request [0-9a-f-]{36}\)$/,
+    detail: /^the directory is unavailable \(request [0-9a-f-]{36}\)$/,
   },
   {
     why: 'a bug',

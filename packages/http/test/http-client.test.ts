@@ -51,7 +51,7 @@ t.test('a call brings the credential, and its answer is typed', async (t) => {
     seen.push({ method, url, authorization, type, body: await bodyOf(request) })
     response.end('{"count":3}')
   })
-  const client = createServiceClient(url, CREDENTIAL)
+  const client = createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL })
   t.strictSame(await client.get('/internal/x?y=1', Answer), { count: 3 })
   t.strictSame(await client.post('/internal/z', { a: ['b'] }, Answer), { count: 3 })
   t.strictSame(await client.postBytes('/internal/b', Buffer.from('{ "x":1}\n'), Answer), { count: 3 })
@@ -71,7 +71,7 @@ t.test('an answer that has not changed since is not sent again', async (t) => {
     const isKnown = request.headers['if-none-match'] === '"one"'
     response.writeHead(isKnown ? 304 : 200, { etag: '"one"' }).end(isKnown ? undefined : '{"count":3}')
   })
-  const client = createServiceClient(url, CREDENTIAL)
+  const client = createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL })
   const one = { value: { count: 3 }, etag: '"one"' }
   t.strictSame(await client.getIfChanged('/internal/x', Answer, undefined), one)
   t.strictSame(await client.getIfChanged('/internal/x', Answer, '"other"'), one)
@@ -80,7 +80,7 @@ t.test('an answer that has not changed since is not sent again', async (t) => {
 
 t.test('a service that gives no ETag is asked for all each time', async (t) => {
   const url = await listen(t, (_request, response) => response.end('{"count":3}'))
-  const client = createServiceClient(url, CREDENTIAL)
+  const client = createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL })
   t.strictSame(await client.getIfChanged('/internal/x', Answer, '"one"'), {
     value: { count: 3 },
     etag: undefined,
@@ -90,7 +90,13 @@ t.test('a service that gives no ETag is asked for all each time', async (t) => {
 t.test('an answer of another status names it', async (t) => {
   for (const status of [400, 401, 404, 409, 500, 503]) {
     const url = await listen(t, (_request, response) => response.writeHead(status).end('{"count":3}'))
-    const error = await failureOf(t, createServiceClient(url, CREDENTIAL).get('/internal/x', Answer))
+    const error = await failureOf(
+      t,
+      createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).get(
+        '/internal/x',
+        Answer,
+      ),
+    )
     t.equal(error.status, status)
     t.match(error.message, `GET /internal/x at ${new URL(url).host} answered ${status}`)
   }
@@ -102,17 +108,33 @@ t.test('an error says who it was, and why where that was told', async (t) => {
   )
   const error = await failureOf(
     t,
-    createServiceClient(url, CREDENTIAL, 1000, 'image-manager').get('/x', Answer),
+    createServiceClient({
+      dependency: 'image-manager',
+      url: url,
+      credential: CREDENTIAL,
+      timeoutMs: 1000,
+    }).get('/x', Answer),
   )
-  t.match(error, { part: 'image-manager', status: 409, message: 'answered 409: the tag is immutable' })
-  const gone = createServiceClient('http://127.0.0.1:1', CREDENTIAL, 1000, 'image-manager')
-  t.match(await failureOf(t, gone.get('/x', Answer)), { part: 'image-manager' })
+  t.match(error, { dependency: 'image-manager', status: 409, message: 'answered 409: the tag is immutable' })
+  const gone = createServiceClient({
+    dependency: 'image-manager',
+    url: 'http://127.0.0.1:1',
+    credential: CREDENTIAL,
+    timeoutMs: 1000,
+  })
+  t.match(await failureOf(t, gone.get('/x', Answer)), { dependency: 'image-manager' })
 })
 
 t.test('an answer in another shape is none', async (t) => {
   for (const body of ['', 'no json', '{"count":', '{}', '{"count":"3"}', '{"count":1.5}', '[]', 'null']) {
     const url = await listen(t, (_request, response) => response.end(body))
-    const error = await failureOf(t, createServiceClient(url, CREDENTIAL).get('/internal/x', Answer))
+    const error = await failureOf(
+      t,
+      createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).get(
+        '/internal/x',
+        Answer,
+      ),
+    )
     t.match(error.message, 'unknown shape', JSON.stringify(body))
     t.equal(error.status, undefined)
   }
@@ -120,22 +142,44 @@ t.test('an answer in another shape is none', async (t) => {
 
 t.test('a server that never answers meets the deadline', async (t) => {
   const url = await listen(t, () => {})
-  const error = await failureOf(t, createServiceClient(url, CREDENTIAL, 100).get('/internal/x', Answer))
+  const error = await failureOf(
+    t,
+    createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL, timeoutMs: 100 }).get(
+      '/internal/x',
+      Answer,
+    ),
+  )
   t.match(error.message, 'did not answer')
   t.match(error.cause, { name: 'TimeoutError' })
 })
 
 t.test('so does one that stops in the middle of its answer', async (t) => {
   const url = await listen(t, (_request, response) => void response.writeHead(200).write('{"count":'))
-  await failureOf(t, createServiceClient(url, CREDENTIAL, 100).get('/internal/x', Answer))
+  await failureOf(
+    t,
+    createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL, timeoutMs: 100 }).get(
+      '/internal/x',
+      Answer,
+    ),
+  )
 })
 
 t.test('a server that hangs up, or is not there, did not answer', async (t) => {
   const url = await listen(t, (request) => void request.socket.destroy())
-  t.match(await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer)), {
-    message: 'did not answer',
+  t.match(
+    await failureOf(
+      t,
+      createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).get('/x', Answer),
+    ),
+    {
+      message: 'did not answer',
+    },
+  )
+  const gone = createServiceClient({
+    dependency: 'auth-service',
+    url: 'http://127.0.0.1:1',
+    credential: CREDENTIAL,
   })
-  const gone = createServiceClient('http://127.0.0.1:1', CREDENTIAL)
   t.match(await failureOf(t, gone.post('/x', {}, Answer)), { message: 'did not answer', status: undefined })
 })
 
@@ -149,7 +193,10 @@ t.test('a redirect is not followed: the credential would go along', async (t) =>
     const url = await listen(t, (_request, response) =>
       response.writeHead(status, { location: `${elsewhere}/stolen` }).end(),
     )
-    await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer))
+    await failureOf(
+      t,
+      createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).get('/x', Answer),
+    )
   }
   t.same(reached, [])
 })
@@ -165,7 +212,7 @@ t.test('a call that is broken off is made again, with all that it brought', asyn
       if (bodies.length < 4) breakOff(request, response)
       else response.end('{"count":3}')
     })
-    const client = createServiceClient(url, CREDENTIAL)
+    const client = createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL })
     t.strictSame(await client.postBytes('/x', Buffer.from('bytes'), Answer), { count: 3 }, what)
     t.strictSame(bodies, ['bytes', 'bytes', 'bytes', 'bytes'])
   }
@@ -177,7 +224,13 @@ t.test('but not a deletion, which finds nothing the second time', async (t) => {
     calls += 1
     socket.destroy()
   })
-  await failureOf(t, createServiceClient(url, CREDENTIAL).delete('/x', Answer))
+  await failureOf(
+    t,
+    createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).delete(
+      '/x',
+      Answer,
+    ),
+  )
   t.equal(calls, 1)
 })
 
@@ -187,10 +240,22 @@ t.test('not for ever, and not past its deadline', async (t) => {
     calls += 1
     response.writeHead(502).end()
   })
-  t.match(await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer)), { status: 502 })
+  t.match(
+    await failureOf(
+      t,
+      createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).get('/x', Answer),
+    ),
+    { status: 502 },
+  )
   t.equal(calls, 4)
   calls = 0
-  await failureOf(t, createServiceClient(url, CREDENTIAL, 25).get('/x', Answer))
+  await failureOf(
+    t,
+    createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL, timeoutMs: 25 }).get(
+      '/x',
+      Answer,
+    ),
+  )
   t.ok(calls < 4, `it was asked ${calls} times`)
 })
 
@@ -201,7 +266,10 @@ t.test('an answer is not asked for again, whatever it says', async (t) => {
       calls += 1
       response.writeHead(status, { 'retry-after': '0' }).end()
     })
-    await failureOf(t, createServiceClient(url, CREDENTIAL).get('/x', Answer))
+    await failureOf(
+      t,
+      createServiceClient({ dependency: 'auth-service', url: url, credential: CREDENTIAL }).get('/x', Answer),
+    )
     t.equal(calls, 1, `${status}`)
   }
 })

@@ -25,7 +25,7 @@ export function repositoryAccess(name: string, ...actions: RepositoryAction[]): 
 }
 
 /** Whether `held` has every action of `required`, to the letter, as distribution itself compares. */
-export function holds(held: readonly Access[], required: Access): boolean {
+export function holdsExactly(held: readonly Access[], required: Access): boolean {
   return required.actions.every((action) =>
     held.some(
       (entry) =>
@@ -38,8 +38,8 @@ export function holds(held: readonly Access[], required: Access): boolean {
 export function permits(held: readonly Access[], required: Access): boolean {
   return required.actions.every(
     (action) =>
-      holds(held, { ...required, actions: [action] }) ||
-      (action === 'pull' && holds(held, { ...required, actions: ['push'] })),
+      holdsExactly(held, { ...required, actions: [action] }) ||
+      (action === 'pull' && holdsExactly(held, { ...required, actions: ['push'] })),
   )
 }
 

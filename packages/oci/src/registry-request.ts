@@ -231,7 +231,7 @@ function withDigest(
   )
 }
 
-/** The one place where a request is put together: each caller has parsed the fields of its kind. */
+/** The one place where a request is put together: each principal has parsed the fields of its kind. */
 function withMethod(method: string, allow: readonly string[], fields: object): ParsedRegistryRequest {
   if (!allow.includes(method)) return { refused: { code: 'UNSUPPORTED' }, allow }
   return { request: { ...fields, method } as RegistryRequest }

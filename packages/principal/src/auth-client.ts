@@ -2,7 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
 import type { BasicCredentials, Exchanged } from './authenticate.ts'
-import type { ServiceClient } from '@registry-manager/http'
+import type { Dependency, ServiceClient } from '@registry-manager/http'
+import { DEPENDENCIES } from '@registry-manager/http'
 import { ExchangeAnswer, IssuedToken } from './internal-api.ts'
 import { createTokenCache } from './token-cache.ts'
 
@@ -44,7 +45,9 @@ export function createAuthClient(authService: ServiceClient, service: string, no
       if (answer.outcome === 'issued' && answer.offline !== true) {
         cache.set(cacheKey, answer.token, Math.min(answer.expiresIn - MARGIN_SECONDS, MAX_EXCHANGED_SECONDS))
       }
-      return answer
+      return answer.outcome === 'unavailable'
+        ? { outcome: 'unavailable', dependency: toDependency(answer.part) }
+        : answer
     },
 
     forget: (credentials, access) => cache.delete(exchangeKey(credentials, access)),
@@ -59,4 +62,9 @@ export function createAuthClient(authService: ServiceClient, service: string, no
       return token
     },
   }
+}
+
+/** Reads a dependency from a response of auth-service. The previous version sends `the database` for `database`. */
+function toDependency(text: string): Dependency {
+  return DEPENDENCIES.find((dependency) => text.endsWith(dependency)) ?? 'auth-service'
 }

@@ -1,9 +1,10 @@
 import type { Access } from '@registry-manager/oci'
+import type { Dependency } from '@registry-manager/http'
 import type { Credentials } from './credentials.ts'
 import type { TokenClaims } from './token-verifier.ts'
 
 /** Who asks, as their verified token says. */
-export interface Caller {
+export interface Principal {
   readonly uid: string
   /** Null for an identity token, which names the account and carries nothing. */
   readonly access: readonly Access[] | null
@@ -15,20 +16,20 @@ export interface Caller {
 }
 
 export type Authenticated =
-  | { readonly outcome: 'caller'; readonly caller: Caller; readonly token: string }
+  | { readonly outcome: 'principal'; readonly principal: Principal; readonly token: string }
   /** `error` tells a client that showed a token why another one is needed. */
   | { readonly outcome: 'refused'; readonly error?: 'invalid_token' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
-  /** The part that judges passwords, such as `the directory`, is not answering. */
-  | { readonly outcome: 'unavailable'; readonly part: string }
-  /** Nobody knows which tokens are dead. */
+  /** What verifies passwords or knows accounts does not respond. */
+  | { readonly outcome: 'unavailable'; readonly dependency: Dependency }
+  /** The revocation list has not been loaded yet. */
   | { readonly outcome: 'unknown' }
 
 export type Exchanged =
   | { readonly outcome: 'issued'; readonly token: string }
   | { readonly outcome: 'refused' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
-  | { readonly outcome: 'unavailable'; readonly part: string }
+  | { readonly outcome: 'unavailable'; readonly dependency: Dependency }
 
 export interface AuthenticatePorts {
   readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>
@@ -90,6 +91,6 @@ async function judge({ verifyToken, isRevoked }: AuthenticatePorts, token: strin
   if (revoked === undefined) return { outcome: 'unknown' }
   if (revoked) return { outcome: 'refused', error: 'invalid_token' }
   const { uid, access } = claims
-  const caller = claims.offline === true ? ({ uid, access, offline: true } as const) : { uid, access }
-  return { outcome: 'caller', caller, token }
+  const principal = claims.offline === true ? ({ uid, access, offline: true } as const) : { uid, access }
+  return { outcome: 'principal', principal, token }
 }

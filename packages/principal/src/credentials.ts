@@ -15,7 +15,7 @@ const CREDENTIALS = 'credentials'
 
 /**
  * Reads the Authorization header of every request of a plugin tree, before anything else is done with it.
- * Nothing is judged here: `credentialsOf` answers what was found.
+ * Nothing is verified here: `credentialsOf` answers what was found.
  */
 export async function readCredentials(app: FastifyInstance): Promise<void> {
   app.decorateRequest(CREDENTIALS, null)

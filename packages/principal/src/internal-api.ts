@@ -72,7 +72,7 @@ export const EndedGlobals = Type.Object({ repositories: Type.Record(Type.String(
  * `POST /internal/admissions` of image-manager: a manifest may be pushed, under that digest where it is not by a
  * tag; or it is kept, for the registry could not take it; or it is refused.
  */
-export const AdmissionAnswer = Type.Union([
+export const AnnounceAnswer = Type.Union([
   Type.Object({ outcome: Type.Literal('admitted'), id: Type.String(), digest: Type.String() }),
   Type.Object({
     outcome: Type.Literal('kept'),

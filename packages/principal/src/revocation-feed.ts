@@ -15,7 +15,7 @@ const STALE_MS = 5000
 
 /**
  * Follows auth-service's revocations, asking each second for them if they changed. While it does not answer,
- * the last answer holds: what it cannot know yet is bounded by the tokens' short life, and readiness says
+ * the last answer holdsExactly: what it cannot know yet is bounded by the tokens' short life, and readiness says
  * that it is degraded.
  */
 export function createRevocationFeed(authService: ServiceClient, now: () => number): RevocationFeed {

@@ -12,9 +12,9 @@ import type { RevocationFeed } from './revocation-feed.ts'
 import { createRevocationFeed } from './revocation-feed.ts'
 import { createTokenVerifier } from './token-verifier.ts'
 
-export interface TokenGateOptions {
+export interface AuthenticatorOptions {
   readonly authService: ServiceClient
-  /** The service that keeps the gate; its own tokens are for `service:NAME`. */
+  /** The service that keeps the authenticator; its own tokens are for `service:NAME`. */
   readonly name: string
   readonly issuer: string
   readonly audience: string
@@ -23,7 +23,7 @@ export interface TokenGateOptions {
 }
 
 /** How a service finds out who asks, whatever they bring: all of it from auth-service. */
-export interface TokenGate {
+export interface Authenticator {
   /** `access` is what Basic credentials are exchanged for; null for an identity token. */
   authenticate(
     credentials: Credentials,
@@ -37,7 +37,13 @@ export interface TokenGate {
   readonly feed: RevocationFeed
 }
 
-export function createTokenGate({ authService, name, issuer, audience, now }: TokenGateOptions): TokenGate {
+export function createAuthenticator({
+  authService,
+  name,
+  issuer,
+  audience,
+  now,
+}: AuthenticatorOptions): Authenticator {
   const feed = createRevocationFeed(authService, now)
   const findKey = createJwksClient(authService, now)
   const verifyToken = createTokenVerifier({ issuer, audience, findKey })

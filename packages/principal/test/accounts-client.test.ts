@@ -17,8 +17,9 @@ function createFake() {
     client: {
       get: async (path: string) => {
         fake.asked.push(path)
-        if (fake.away) throw new ServiceCallError('it did not answer')
-        if (fake.account === undefined) throw new ServiceCallError('it answered 404', 404)
+        if (fake.away) throw new ServiceCallError('it did not answer', { dependency: 'auth-service' })
+        if (fake.account === undefined)
+          throw new ServiceCallError('it answered 404', { dependency: 'auth-service', status: 404 })
         return fake.account
       },
     } as unknown as ServiceClient,

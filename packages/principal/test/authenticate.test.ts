@@ -7,7 +7,7 @@ import type { TokenClaims } from '../src/token-verifier.ts'
 
 const access: Access[] = [repositoryAccess('team/app', 'pull')]
 const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j' }
-const caller = { outcome: 'caller', caller: { uid: 'uid-alice', access }, token: 'good' }
+const principal = { outcome: 'principal', principal: { uid: 'uid-alice', access }, token: 'good' }
 const INVALID = { outcome: 'refused', error: 'invalid_token' }
 
 /** Knows the tokens by name; `forgotten` counts what was forgotten. */
@@ -41,25 +41,25 @@ t.test('no credentials, or such as cannot be read, are refused without a word of
 })
 
 t.test('bearer tokens', async (t) => {
-  t.same(await withBearer('good'), caller)
+  t.same(await withBearer('good'), principal)
   for (const token of ['dead', 'service', 'without generation', 'unknown']) {
     t.same(await withBearer(token), INVALID, token)
   }
-  const identity = { ...caller, caller: { uid: 'uid-alice', access: null }, token: 'identity' }
+  const identity = { ...principal, principal: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token carries no access')
   const offline = createPorts({ verifyToken: async () => ({ ...alice, offline: true }) })
-  const marked = { ...caller, caller: { uid: 'uid-alice', access, offline: true } }
+  const marked = { ...principal, principal: { uid: 'uid-alice', access, offline: true } }
   t.same(await withBearer('good', offline), marked, 'a token that was issued offline says so')
   const noFeed = createPorts({ isRevoked: () => undefined })
   t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'nobody knows which tokens are dead')
 })
 
 t.test('a password is exchanged for a token', async (t) => {
-  t.same(await withBasic(createPorts({}, [{ outcome: 'issued', token: 'good' }])), caller)
+  t.same(await withBasic(createPorts({}, [{ outcome: 'issued', token: 'good' }])), principal)
   t.same(await withBasic(createPorts()), { outcome: 'refused' })
   const throttled = { outcome: 'throttled', retryAfterSeconds: 7 } as const
   t.same(await withBasic(createPorts({}, [throttled])), throttled)
-  const away = { outcome: 'unavailable', part: 'the directory' } as const
+  const away = { outcome: 'unavailable', dependency: 'directory' } as const
   t.same(await withBasic(createPorts({}, [away])), away, 'nobody can judge it for now')
 })
 
@@ -68,7 +68,7 @@ t.test('a remembered token that died is forgotten, and another one asked for', a
     { outcome: 'issued', token: 'dead' },
     { outcome: 'issued', token: 'good' },
   ])
-  t.same(await withBasic(ports), caller)
+  t.same(await withBasic(ports), principal)
   t.equal(ports.forgotten, 1)
 })
 

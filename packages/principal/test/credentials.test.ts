@@ -52,7 +52,7 @@ t.test('what an Authorization header holds', async (t) => {
   for (const [why, header, found] of CASES) {
     const headers = header === undefined ? {} : { authorization: header }
     const response = await app.inject({ url: '/', headers })
-    t.equal(response.statusCode, 200, `${why}: judged by nobody here`)
+    t.equal(response.statusCode, 200, `${why}: verified by nobody here`)
     t.strictSame(response.json(), found, why)
   }
 })

@@ -1,6 +1,6 @@
 import type { Access } from '@registry-manager/oci'
 import { ServiceCallError } from '@registry-manager/http'
-import { fetchAgain } from '@registry-manager/registry-client'
+import { retryOn500 } from '@registry-manager/registry-client'
 
 export interface RegistryRequestOptions {
   readonly registryUrl: string
@@ -35,7 +35,7 @@ const ACCEPT = [
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ].join(', ')
 
-const PART = 'the registry'
+const DEPENDENCY = 'registry'
 
 /** Requests to the registry behind, each with a token of our own for just that. */
 export function createRegistryRequest(options: RegistryRequestOptions): RegistryRequest {
@@ -45,7 +45,7 @@ export function createRegistryRequest(options: RegistryRequestOptions): Registry
     const token = await serviceToken([access])
     const { signal, forget } = breakOffAfter(timeoutMs, options.signal)
     const exchange = async () => {
-      const response = await fetchAgain(new URL(path, registryUrl), {
+      const response = await retryOn500(new URL(path, registryUrl), {
         method,
         headers: {
           authorization: `Bearer ${token}`,
@@ -94,7 +94,7 @@ function breakOffAfter(timeoutMs: number, stop: AbortSignal | undefined) {
 
 /** The error of a registry that did not answer as agreed. */
 export function registryFault(message: string, status?: number, cause?: unknown): ServiceCallError {
-  return new ServiceCallError(message, status, { cause, part: PART })
+  return new ServiceCallError(message, { dependency: DEPENDENCY, status, cause })
 }
 
 /** What the registry answers where it is the whole of it that does not serve, and not one thing in it. */
@@ -107,7 +107,7 @@ const AWAY = new Set([401, 403, 429, 502, 503, 504])
 export function isRegistryRefusal(error: unknown): boolean {
   return (
     error instanceof ServiceCallError &&
-    error.part === PART &&
+    error.dependency === DEPENDENCY &&
     error.status !== undefined &&
     !AWAY.has(error.status)
   )

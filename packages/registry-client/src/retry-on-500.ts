@@ -8,7 +8,7 @@ const PAUSE_MS = 20
  * looks at a tag that is being written (it empties the file first), or writes one that is being deleted. Only for
  * requests that may be repeated.
  */
-export async function fetchAgain(url: URL, init: RequestInit): Promise<Response> {
+export async function retryOn500(url: URL, init: RequestInit): Promise<Response> {
   for (let tries = 1; ; tries++) {
     const response = await fetch(url, init)
     if (response.status !== 500 || tries === TRIES) return response

@@ -134,7 +134,7 @@ t.test('which errors are one thing’s, and which the whole registry’s', async
   }
   const { client } = await start(t, (request) => request.socket.destroy())
   t.equal(isRegistryRefusal(await client.listTags('a').catch((error: unknown) => error)), false, 'no answer')
-  t.equal(isRegistryRefusal(new ServiceCallError('x', 500, { part: 'auth-service' })), false)
+  t.equal(isRegistryRefusal(new ServiceCallError('x', { dependency: 'auth-service', status: 500 })), false)
   t.equal(isRegistryRefusal(new Error('x')), false)
 })
 

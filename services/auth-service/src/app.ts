@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { RunnableService } from '@registry-manager/http'
+import type { Dependency, RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
   createMetrics,
@@ -27,13 +27,13 @@ import { watchSigningKeys } from './access-tokens/watch-signing-keys.ts'
 import { createUsersStore } from './accounts/manage-users.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { createEnrolment } from './directory/enrolment.ts'
-import { DirectoryAway } from './directory/directory.ts'
+import { DirectoryUnavailable } from './directory/directory.ts'
 import type { StoredAccount } from './accounts/account.ts'
 import { createTokenIssuer } from './access-tokens/issue-access-token.ts'
 import { KNOWN_MS, createSignIn } from './sign-in/sign-in.ts'
 import { createFailureMemory } from './sign-in/failure-memory.ts'
 import { createSignInLimits } from './sign-in/sign-in-limits.ts'
-import { createVerifiedMemory } from './sign-in/credential-cache.ts'
+import { createCredentialCache } from './sign-in/credential-cache.ts'
 import { createRegistryTokens } from './registry-tokens/create-registry-tokens.ts'
 import { containerRegistries } from './provider-api/routes.ts'
 import { internal } from './internal-api/routes.ts'
@@ -86,7 +86,7 @@ export async function createAuthService(
     isUnavailable: isDatabaseBusyOrUnavailable,
     verifyPassword: usersStore.verifyPassword,
     isRevoked: revocations.isRevoked,
-    memory: createVerifiedMemory({
+    memory: createCredentialCache({
       key: randomBytes(32),
       now,
       maxAgeMs: Math.max(KNOWN_MS, offlineGraceSeconds * 1000),
@@ -107,7 +107,12 @@ export async function createAuthService(
   const findHolderById = async (id: string) =>
     (await usersStore.findById(id)) ?? registryTokens.tokens.findById(id)
   const { imageManagerUrl, serviceCredential, anonymousPull } = config
-  const imageManager = createServiceClient(imageManagerUrl, serviceCredential, 1000, 'image-manager')
+  const imageManager = createServiceClient({
+    dependency: 'image-manager',
+    url: imageManagerUrl,
+    credential: serviceCredential,
+    timeoutMs: 1000,
+  })
   const issuer = createTokenIssuer({
     issuer: iss,
     audience: service,
@@ -121,9 +126,9 @@ export async function createAuthService(
     verifyToken: createTokenVerifier({ issuer: iss, audience: service, findKey }),
     findHolderById,
   }
-  const shared = { ...identities, signIn, whoIsAway, realm: service }
+  const shared = { ...identities, signIn, unavailableDependency, realm: service }
 
-  const server = { name: 'auth-service', logLevel, logStream, metrics, whoIsAway }
+  const server = { name: 'auth-service', logLevel, logStream, metrics, unavailableDependency }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(jwks, { keys })
@@ -144,7 +149,8 @@ export async function createAuthService(
   await publicApp.register(containerRegistries, {
     ...shared,
     ...registryTokens.routes,
-    whoIsAway: (error) => whoIsAway(error) ?? (error instanceof ServiceCallError ? error.part : undefined),
+    unavailableDependency: (error) =>
+      unavailableDependency(error) ?? (error instanceof ServiceCallError ? error.dependency : undefined),
   })
   observeTokens(metrics, registryTokens.tokens, now)
 
@@ -181,7 +187,7 @@ export async function createAuthService(
   return { publicApp, internalApp }
 }
 
-function whoIsAway(error: unknown): string | undefined {
-  if (error instanceof DirectoryAway) return 'the directory'
-  return isDatabaseBusyOrUnavailable(error) ? 'the database' : undefined
+function unavailableDependency(error: unknown): Dependency | undefined {
+  if (error instanceof DirectoryUnavailable) return 'directory'
+  return isDatabaseBusyOrUnavailable(error) ? 'database' : undefined
 }

@@ -50,7 +50,7 @@ t.test('no change that a page of another origin sends has an effect, whatever th
   t.strictSame(await stored(), before)
 })
 
-t.test('a foreign change is refused before its credentials are judged', async (t) => {
+t.test('a foreign change is refused before its credentials are verified', async (t) => {
   const [change = { url: '' }] = CHANGES
   const response = await ask({ ...change, as: 'root', password: 'wrong', headers: FOREIGN[0] ?? {} })
   t.equal(response.statusCode, 403)

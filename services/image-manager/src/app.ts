@@ -1,6 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { RunnableService } from '@registry-manager/http'
+import type { Dependency, RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
   createMetrics,
@@ -10,7 +10,7 @@ import {
   refuseForeignChanges,
   requireServiceCredential,
 } from '@registry-manager/http'
-import { createAccountsClient, createTokenGate } from '@registry-manager/principal'
+import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
 import { withDeletionsInTurn } from './delete/deletions-in-turn.ts'
 import { createContentsQueries } from './contents/contents-queries.ts'
 import { createIndexChanges } from './index/index-changes.ts'
@@ -38,29 +38,39 @@ export async function createImageManager(
 ): Promise<RunnableService> {
   const { issuer, service, realm, registryUrl, serviceCredential, logLevel, reconcileIntervalSeconds } =
     config
-  const authService = createServiceClient(config.authServiceUrl, serviceCredential)
-  const gate = createTokenGate({ authService, name: 'image-manager', issuer, audience: service, now })
-  const findAccount = createAccountsClient(authService, gate.feed, now)
-  const behind = { registryUrl, serviceToken: gate.serviceToken }
+  const authService = createServiceClient({
+    dependency: 'auth-service',
+    url: config.authServiceUrl,
+    credential: serviceCredential,
+  })
+  const authenticator = createAuthenticator({
+    authService,
+    name: 'image-manager',
+    issuer,
+    audience: service,
+    now,
+  })
+  const findAccount = createAccountsClient(authService, authenticator.feed, now)
+  const behind = { registryUrl, serviceToken: authenticator.serviceToken }
   const registry = withDeletionsInTurn(createRegistryClient(behind))
   const ports = { registry, index: createIndexChanges(db), queries: createIndexQueries(db), findAccount }
 
   const metrics = createMetrics('image-manager')
-  const server = { name: 'image-manager', logLevel, logStream, metrics, whoIsAway }
+  const server = { name: 'image-manager', logLevel, logStream, metrics, unavailableDependency }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(greeting)
-  await publicApp.register(repositories, { ...ports, gate, realm, service, whoIsAway })
+  await publicApp.register(repositories, { ...ports, authenticator, realm, service, unavailableDependency })
 
   const internalApp = createServer(server)
-  await internalApp.register(health, { metrics, checks: { revocations: gate.feed.check } })
+  await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
   await internalApp.register(async (app) => {
     requireServiceCredential(app, serviceCredential)
     await app.register(internal, ports)
     await app.register(contents, { queries: createContentsQueries(db), now })
   })
-  internalApp.addHook('onReady', async () => gate.feed.start())
-  internalApp.addHook('onClose', async () => gate.feed.stop())
+  internalApp.addHook('onReady', async () => authenticator.feed.start())
+  internalApp.addHook('onClose', async () => authenticator.feed.stop())
   const orphans = createOrphanSchedule(ports, internalApp.log)
   internalApp.addHook('onReady', async () => orphans.start())
   internalApp.addHook('preClose', async () => orphans.stop())
@@ -80,7 +90,7 @@ export async function createImageManager(
   return { publicApp, internalApp }
 }
 
-function whoIsAway(error: unknown): string | undefined {
-  if (isDatabaseBusyOrUnavailable(error)) return 'the database'
-  return error instanceof ServiceCallError ? 'a part behind image-manager' : undefined
+function unavailableDependency(error: unknown): Dependency | undefined {
+  if (isDatabaseBusyOrUnavailable(error)) return 'database'
+  return error instanceof ServiceCallError ? error.dependency : undefined
 }

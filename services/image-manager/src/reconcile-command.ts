@@ -23,7 +23,11 @@ async function run(): Promise<boolean> {
   const { values } = parseArgs({ options: { 'believe-empty': { type: 'boolean', default: false } } })
   const [config, { databaseUrl }] = readConfig(process.env)
   const { registryUrl, authServiceUrl, serviceCredential } = config
-  const authService = createServiceClient(authServiceUrl, serviceCredential)
+  const authService = createServiceClient({
+    dependency: 'auth-service',
+    url: authServiceUrl,
+    credential: serviceCredential,
+  })
   const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
   const db = connectPostgres(databaseUrl, SERVING, 2)
   let toldAt = Date.now()

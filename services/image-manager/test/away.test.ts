@@ -19,7 +19,7 @@ t.test('503 while the directory is away that has the password', async (t) => {
   for (const path of ['', '/team/app']) {
     const answer = await ask(path, { headers: { authorization } })
     t.equal(answer.statusCode, 503, path)
-    t.match(answer.json(), { detail: 'the directory is not answering' })
+    t.match(answer.json(), { detail: 'the directory is unavailable' })
     t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
     t.equal(answer.headers['www-authenticate'], undefined, 'that is no wrong password')
   }

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import t from 'tap'
-import { admitManifest } from '../src/push/announce-push.ts'
+import { announceManifest } from '../src/push/announce-push.ts'
 import { parseManifest } from '../src/index/manifest.ts'
 import { recordPush } from '../src/push/record-push.ts'
 import { deleteManifest, deleteRepository } from '../src/delete/delete.ts'
@@ -53,16 +53,16 @@ const pushes =
       await turn()
       started.registry.blobs.add(digest)
     }
-    const admitted = await admitManifest(ports, { repository: REPOSITORY, reference, type, raw })
+    const admitted = await announceManifest(ports, { repository: REPOSITORY, reference, type, raw })
     if (admitted.outcome !== 'admitted') return
     await turn()
     const { registry } = started
     const children = type === INDEX ? [digestOf(ONE), digestOf(TWO)] : []
     const isWhole =
       blobs.every((one) => registry.blobs.has(one)) && children.every((one) => registry.manifests.has(one))
-    if (!isWhole) return ports.index.settleAdmission(admitted.id)
+    if (!isWhole) return ports.index.removePendingPush(admitted.id)
     registry.push(raw, type, tag ?? undefined)
-    const admission = await ports.index.findAdmission(admitted.id)
+    const admission = await ports.index.findPendingPush(admitted.id)
     return admission && recordPush(ports, admission)
   }
 

@@ -4,7 +4,7 @@ import { createBackgroundFailures } from '../src/reconcile/background-failures.t
 import { createReconcileQueries } from '../src/reconcile/reconcile-queries.ts'
 import { readCounts } from '../src/reconcile/counts.ts'
 import { reconcileRepository } from '../src/reconcile/reconcile-repository.ts'
-import { recordAdmission } from '../src/push/record.ts'
+import { recordPendingPush } from '../src/push/record.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../src/delete/delete.ts'
 import { MANIFEST, REPOSITORY, databaseForTest, image } from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
@@ -67,7 +67,7 @@ const pushes =
     const ports = portsOf(started, turn)
     const admission = await started.admit(raw, tag)
     await ports.registry.putManifest(REPOSITORY, tag ?? admission.digest, { raw, mediaType: MANIFEST })
-    await recordAdmission(ports, admission)
+    await recordPendingPush(ports, admission)
   }
 
 const deletes: Actor = (started, turn) => deleteManifest(portsOf(started, turn), REPOSITORY, one.digest)

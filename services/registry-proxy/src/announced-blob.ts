@@ -14,7 +14,7 @@ export interface AnnouncedBlob {
  */
 export function announcedBlob(asked: RegistryRequest, upstream: UpstreamRequest): AnnouncedBlob | undefined {
   if (asked.kind !== 'upload' && asked.kind !== 'upload-start') return undefined
-  // A mount that the caller may not make is not sent upstream, so what is sent counts.
+  // A mount that the principal may not make is not sent upstream, so what is sent counts.
   const query = new URLSearchParams(upstream.query)
   const digest = query.get('digest') ?? query.get('mount')
   return digest === null ? undefined : { repository: asked.repository, digest }

@@ -1,7 +1,7 @@
 import { parseRegistryRequest } from '@registry-manager/oci'
 import type { Problem, RunnableService } from '@registry-manager/http'
 import { createMetrics, createServer, createServiceClient, health } from '@registry-manager/http'
-import { createTokenGate } from '@registry-manager/principal'
+import { createAuthenticator } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import { createEndedGlobalsFeed } from './ended-globals-feed.ts'
 import { createIndexClient } from './index-client.ts'
@@ -28,18 +28,32 @@ export async function createRegistryProxy(
   { now = Date.now, logStream }: RegistryProxyDeps = {},
 ): Promise<RunnableService> {
   const { issuer, service, realm, registryUrl, uploadSecret, logLevel } = config
-  const authService = createServiceClient(config.authServiceUrl, config.serviceCredential)
-  const imageManager = createServiceClient(
-    config.imageManagerUrl,
-    config.serviceCredential,
-    INDEX_TIMEOUT_MS,
-    'image-manager',
-  )
-  const gate = createTokenGate({ authService, name: 'registry-proxy', issuer, audience: service, now })
+  const authService = createServiceClient({
+    dependency: 'auth-service',
+    url: config.authServiceUrl,
+    credential: config.serviceCredential,
+  })
+  const imageManager = createServiceClient({
+    dependency: 'image-manager',
+    url: config.imageManagerUrl,
+    credential: config.serviceCredential,
+    timeoutMs: INDEX_TIMEOUT_MS,
+  })
+  const authenticator = createAuthenticator({
+    authService,
+    name: 'registry-proxy',
+    issuer,
+    audience: service,
+    now,
+  })
 
   // With a deadline of its own: the other calls may wait for the registry.
   const endedGlobals = createEndedGlobalsFeed(
-    createServiceClient(config.imageManagerUrl, config.serviceCredential, undefined, 'image-manager'),
+    createServiceClient({
+      dependency: 'image-manager',
+      url: config.imageManagerUrl,
+      credential: config.serviceCredential,
+    }),
   )
 
   const metrics = createMetrics('registry-proxy')
@@ -53,7 +67,7 @@ export async function createRegistryProxy(
     registryUrl,
     uploadSecret,
     uploadStates: createUploadStates(),
-    gate,
+    authenticator,
     index: limitLookups(createIndexClient(imageManager)),
     sendManifest: createManifestSender(registryUrl),
     findUploaded: createUploadStatus(registryUrl),
@@ -63,8 +77,8 @@ export async function createRegistryProxy(
   publicApp.server.on('checkContinue', (request, response) => publicApp.routing(request, response))
 
   const internalApp = createServer(server)
-  await internalApp.register(health, { metrics, checks: { revocations: gate.feed.check } })
-  for (const feed of [gate.feed, endedGlobals]) {
+  await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
+  for (const feed of [authenticator.feed, endedGlobals]) {
     internalApp.addHook('onReady', async () => feed.start())
     internalApp.addHook('onClose', async () => feed.stop())
   }

@@ -1,6 +1,7 @@
+import { describeUnavailable } from '@registry-manager/http'
 import type { Access, RegistryError, RegistryRequest } from '@registry-manager/oci'
 import { formatBearerChallenge } from '@registry-manager/oci'
-import type { Caller, TokenGate } from '@registry-manager/principal'
+import type { Principal, Authenticator } from '@registry-manager/principal'
 import { credentialsOf } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Decision } from './decide.ts'
@@ -9,34 +10,38 @@ import { challengeAccess, decide, usableAccess } from './decide.ts'
 import { withoutEndedGlobals } from './ended-globals.ts'
 import { refuse } from './refuse.ts'
 
-export interface JudgeOptions {
+export interface AuthorizeOptions {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
   readonly uploadSecret: string
-  readonly gate: TokenGate
+  readonly authenticator: Authenticator
   readonly endedGlobals: EndedGlobalsFeed
 }
 
-/** A request that is permitted, and the caller's token. */
-export interface Judged {
+/** A request that is permitted, and the principal's token. */
+export interface Authorized {
   readonly decision: Extract<Decision, { outcome: 'forward' | 'index' }>
-  readonly caller: Caller
+  readonly principal: Principal
   readonly token: string
 }
 
 /**
- * Finds the caller of a request and decides on it. A request that is not permitted is refused here, and the answer is
+ * Finds the principal of a request and decides on it. A request that is not permitted is refused here, and the answer is
  * undefined. Throws ServiceCallError when auth-service does not answer.
  */
-export async function judgeRequest(
-  options: JudgeOptions,
+export async function authorize(
+  options: AuthorizeOptions,
   asked: RegistryRequest,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<Judged | undefined> {
+): Promise<Authorized | undefined> {
   const refuseWith = async (error: RegistryError) => void (await refuse(request, reply, error))
-  const found = await options.gate.authenticate(credentialsOf(request), request.ip, usableAccess(asked))
+  const found = await options.authenticator.authenticate(
+    credentialsOf(request),
+    request.ip,
+    usableAccess(asked),
+  )
   switch (found.outcome) {
     case 'refused':
       challenge(options, reply, asked, found.error)
@@ -46,31 +51,31 @@ export async function judgeRequest(
       return refuseWith({ code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins' })
     case 'unavailable':
       reply.header('retry-after', 5)
-      return refuseWith({ code: 'UNAVAILABLE', message: `${found.part} is not answering` })
+      return refuseWith({ code: 'UNAVAILABLE', message: describeUnavailable(found.dependency) })
     case 'unknown': {
       reply.header('retry-after', 1)
       const message = 'the revocation list has not been loaded yet; retry shortly'
       return refuseWith({ code: 'UNAVAILABLE', message })
     }
-    case 'caller':
+    case 'principal':
   }
 
   const { token } = found
-  const caller = withoutEndedGlobals(found.caller, options.endedGlobals.leastGeneration)
-  if (caller === undefined) {
+  const principal = withoutEndedGlobals(found.principal, options.endedGlobals.leastGeneration)
+  if (principal === undefined) {
     reply.header('retry-after', 1)
     const message = 'it is not known yet which repositories ceased to be global; retry shortly'
     return refuseWith({ code: 'UNAVAILABLE', message })
   }
-  const decision = decide(asked, caller, options.uploadSecret)
+  const decision = decide(asked, principal, options.uploadSecret)
   switch (decision.outcome) {
     case 'insufficient':
       if (decision.required.some(isMoreThanPull)) {
-        if (caller.offline === true) {
+        if (principal.offline === true) {
           reply.header('retry-after', 5)
           return refuseWith(OFFLINE_TOKEN)
         }
-        await options.gate.confirmAccount(caller.uid)
+        await options.authenticator.confirmAccount(principal.uid)
       }
       // A password will not get more by asking again; another token might.
       if (credentialsOf(request).kind === 'basic') return refuseWith({ code: 'DENIED' })
@@ -80,7 +85,7 @@ export async function judgeRequest(
       return refuseWith({ code: 'BLOB_UPLOAD_UNKNOWN' })
     case 'index':
     case 'forward':
-      return { decision, caller, token }
+      return { decision, principal, token }
   }
 }
 
@@ -101,7 +106,7 @@ function isMoreThanPull({ actions }: Access): boolean {
 }
 
 function challenge(
-  { realm, service }: JudgeOptions,
+  { realm, service }: AuthorizeOptions,
   reply: FastifyReply,
   asked: RegistryRequest,
   error?: 'insufficient_scope' | 'invalid_token',

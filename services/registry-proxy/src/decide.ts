@@ -1,6 +1,6 @@
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
-import type { Caller } from '@registry-manager/principal'
-import { holds, permits, repositoryAccess } from '@registry-manager/oci'
+import type { Principal } from '@registry-manager/principal'
+import { holdsExactly, permits, repositoryAccess } from '@registry-manager/oci'
 import { accessCheckedUpstream, requiredAccess } from './required-access.ts'
 import { isBound } from './upload-binding.ts'
 import type { ForwardedRequest, UpstreamRequest } from './upstream-request.ts'
@@ -11,8 +11,8 @@ export type Decision =
       readonly outcome: 'forward'
       readonly upstream: UpstreamRequest
       /**
-       * Access for a token of our own, where the registry looks for more than the caller's token says (and we
-       * for less); undefined when the caller's token goes along.
+       * Access for a token of our own, where the registry looks for more than the principal's token says (and we
+       * for less); undefined when the principal's token goes along.
        */
       readonly serviceAccess: readonly Access[] | undefined
     }
@@ -31,10 +31,10 @@ export type IndexRequest = Extract<
 >
 
 /** Decides on a request: refused unless everything it needs is held. */
-export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: string): Decision {
+export function decide(asked: RegistryRequest, principal: Principal, uploadSecret: string): Decision {
   const required = requiredAccess(asked)
   // An identity token names the account and carries nothing.
-  const held = caller.access ?? []
+  const held = principal.access ?? []
   if (!required.every((access) => permits(held, access))) {
     return { outcome: 'insufficient', required: challengeAccess(asked) }
   }
@@ -47,12 +47,12 @@ export function decide(asked: RegistryRequest, caller: Caller, uploadSecret: str
   if (asked.kind === 'manifest' && asked.method !== 'PUT' && isBySha512(asked.reference)) {
     return { outcome: 'index', asked }
   }
-  if (asked.kind === 'upload' && !isBound(uploadSecret, { ...asked, uid: caller.uid }, asked.binding)) {
+  if (asked.kind === 'upload' && !isBound(uploadSecret, { ...asked, uid: principal.uid }, asked.binding)) {
     return { outcome: 'foreign-upload' }
   }
   const request = withPermittedMount(asked, held)
   const checked = accessCheckedUpstream(request)
-  const serviceAccess = checked.every((access) => holds(held, access)) ? undefined : checked
+  const serviceAccess = checked.every((access) => holdsExactly(held, access)) ? undefined : checked
   return { outcome: 'forward', upstream: toUpstreamRequest(request), serviceAccess }
 }
 
@@ -87,7 +87,7 @@ export function challengeAccess(request: RegistryRequest): Access[] {
   return [repositoryAccess(request.repository, 'pull', 'push'), ...mountAccess(request)]
 }
 
-/** All that a request could use, for callers who bring a password instead of a token. */
+/** All that a request could use, for principals who bring a password instead of a token. */
 export function usableAccess(request: RegistryRequest): Access[] {
   if (!('repository' in request)) return requiredAccess(request)
   return [repositoryAccess(request.repository, 'pull', 'push', 'delete'), ...mountAccess(request)]

@@ -12,7 +12,7 @@ const POLL_MS = 1000
 
 /**
  * Polls image-manager each second for the repositories that ceased to be global. While it does not answer, the last
- * list holds: what is missing from it is bounded by the life of tokens.
+ * list holdsExactly: what is missing from it is bounded by the life of tokens.
  */
 export function createEndedGlobalsFeed(imageManager: ServiceClient): EndedGlobalsFeed {
   let repositories: ReadonlyMap<string, number> | undefined

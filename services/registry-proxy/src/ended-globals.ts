@@ -1,16 +1,19 @@
 import type { Access } from '@registry-manager/oci'
-import type { Caller } from '@registry-manager/principal'
+import type { Principal } from '@registry-manager/principal'
 
 /** The least living generation of a repository that ceased to be global; 0 for others. Undefined if not loaded yet. */
 export type LeastGeneration = (repository: number) => number | undefined
 
 /**
- * A caller without the access that their token was granted because a repository was global, where it has ceased to be
+ * A principal without the access that their token was granted because a repository was global, where it has ceased to be
  * since: it was made private, deleted, or emptied. Undefined if that is not known.
  */
-export function withoutEndedGlobals(caller: Caller, leastGeneration: LeastGeneration): Caller | undefined {
-  const { access } = caller
-  if (access === null || access.every(({ global }) => global === undefined)) return caller
+export function withoutEndedGlobals(
+  principal: Principal,
+  leastGeneration: LeastGeneration,
+): Principal | undefined {
+  const { access } = principal
+  if (access === null || access.every(({ global }) => global === undefined)) return principal
   const left: Access[] = []
   for (const entry of access) {
     if (entry.global !== undefined) {
@@ -21,5 +24,5 @@ export function withoutEndedGlobals(caller: Caller, leastGeneration: LeastGenera
     }
     left.push(entry)
   }
-  return { ...caller, access: left }
+  return { ...principal, access: left }
 }

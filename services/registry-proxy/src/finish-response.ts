@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { RegistryRequest } from '@registry-manager/oci'
-import { ServiceCallError } from '@registry-manager/http'
+import { ServiceCallError, describeUnavailable } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexClient } from './index-client.ts'
 import { sendManifest } from './index-answers.ts'
@@ -31,7 +31,7 @@ const UNWANTED_BODY_MS = 30_000
  * range that a blob has not is answered whole, and a blob pushed by its sha512 is to be known by that and its sha256.
  * This runs in a callback of the HTTP client: whatever it throws would end the process, so a fault is answered here.
  */
-export async function finishAnswer(
+export async function finishResponse(
   options: FinishOptions,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -48,7 +48,7 @@ export async function finishAnswer(
       return void refuse(request, reply, { code: 'UNKNOWN', message: 'internal error' })
     }
     reply.header('retry-after', 5)
-    void refuse(request, reply, { code: 'UNAVAILABLE', message: `${error.part} is not answering` })
+    void refuse(request, reply, { code: 'UNAVAILABLE', message: describeUnavailable(error.dependency) })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import { parseMount } from '@registry-manager/oci'
 import type { FastifyRequest } from 'fastify'
-import { readWhole } from './read-body.ts'
+import { readBody } from './read-body.ts'
 
 const MAX_FORM_BYTES = 16 * 1024
 
@@ -22,7 +22,7 @@ export async function withFormMount(
   const isShort = Number(request.headers['content-length'] ?? Infinity) <= MAX_FORM_BYTES
   const isWaiting = request.headers.expect !== undefined
   if (asked.kind !== 'upload-start' || !isForm || !isShort || isWaiting) return asked
-  const body = await readWhole(request.raw, { maxBytes: MAX_FORM_BYTES })
+  const body = await readBody(request.raw, { maxBytes: MAX_FORM_BYTES })
   const form = new URLSearchParams(body?.toString('utf8'))
   for (const [name, value] of Object.entries(asked.mount ?? {})) {
     const parameter = name === 'digest' ? 'mount' : name

@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ByteBudget } from '@registry-manager/http'
 import { createByteBudget } from '@registry-manager/http'
 import type { UpstreamRequest } from './upstream-request.ts'
-import type { Carriage } from './forward.ts'
+import type { ForwardPlan } from './forward.ts'
 import type { PushManifestPorts } from './push-manifest.ts'
 import { pushManifest } from './push-manifest.ts'
-import { readWhole } from './read-body.ts'
+import { readBody } from './read-body.ts'
 import { refuse } from './refuse.ts'
 
 const KIB = 1024
@@ -57,22 +57,22 @@ export function announcesTooLong(upstream: UpstreamRequest, { headers }: Fastify
 export async function carryManifest(
   ports: PushManifestPorts,
   budgets: ManifestBudgets,
-  carriage: Carriage,
+  plan: ForwardPlan,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
   // A chunked body may turn out as long as is permitted.
   const length = Number(request.headers['content-length'] ?? MAX_MANIFEST_BYTES)
   const budget = length <= SMALL_BYTES ? budgets.small : budgets.large
-  const release = await budget.take(carriage.caller.uid, length)
+  const release = await budget.take(plan.principal.uid, length)
   if (release === undefined) {
     reply.header('retry-after', 5)
     return refuse(request, reply, TOO_MANY_MANIFESTS)
   }
   try {
-    const body = await readWhole(request.raw, { maxBytes: MAX_MANIFEST_BYTES, length })
+    const body = await readBody(request.raw, { maxBytes: MAX_MANIFEST_BYTES, length })
     if (body === undefined) return await refuse(request, reply, MANIFEST_TOO_LONG)
-    return await pushManifest(ports, carriage, body, request, reply)
+    return await pushManifest(ports, plan, body, request, reply)
   } finally {
     release()
   }

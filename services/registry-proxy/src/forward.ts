@@ -1,32 +1,33 @@
+import { describeUnavailable } from '@registry-manager/http'
 import type { IncomingHttpHeaders } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { RegistryRequest } from '@registry-manager/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '@registry-manager/principal'
+import type { Principal } from '@registry-manager/principal'
 import { toRequestHeaders } from './request-headers.ts'
 import type { UploadStates } from './upload-states.ts'
 import { toResponseHeaders } from './response-headers.ts'
 import type { UpstreamRequest } from './upstream-request.ts'
 import type { PushManifestPorts } from './push-manifest.ts'
 import { carryManifest, createManifestBudgets } from './forward-manifest.ts'
-import { finishAnswer } from './finish-response.ts'
+import { finishResponse } from './finish-response.ts'
 import { refuse } from './refuse.ts'
 
-export interface CarryOptions extends PushManifestPorts {
+export interface ForwardOptions extends PushManifestPorts {
   readonly registryUrl: string
   readonly uploadSecret: string
   readonly uploadStates: UploadStates
 }
 
 /** What was decided is to be sent. */
-export interface Carriage {
+export interface ForwardPlan {
   readonly asked: RegistryRequest
   readonly upstream: UpstreamRequest
-  readonly caller: Caller
+  readonly principal: Principal
   readonly token: string
 }
 
-const CARRIAGE = 'carriage'
+const CARRIAGE = 'plan'
 
 /**
  * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
@@ -35,19 +36,19 @@ const CARRIAGE = 'carriage'
 const DEADLINES = { connect: 5000, headers: 600_000, body: 120_000 }
 
 /** Notes what the carrier is to do for a request. */
-export function orderCarriage(request: FastifyRequest, carriage: Carriage): void {
-  request.setDecorator<Carriage>(CARRIAGE, carriage)
+export function planForward(request: FastifyRequest, plan: ForwardPlan): void {
+  request.setDecorator<ForwardPlan>(CARRIAGE, plan)
 }
 
 /**
  * Carries requests to the registry, and its answers back, as streams. It knows nothing of what came but what
  * was ordered; a request without an order is a fault.
  */
-export async function carry(app: FastifyInstance, options: CarryOptions): Promise<void> {
+export async function forward(app: FastifyInstance, options: ForwardOptions): Promise<void> {
   const { registryUrl, uploadSecret, uploadStates } = options
   const registry = new URL(registryUrl)
   const budgets = createManifestBudgets()
-  const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<Carriage>(CARRIAGE)
+  const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<ForwardPlan>(CARRIAGE)
   app.decorateRequest(CARRIAGE, null)
   // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
   app.removeAllContentTypeParsers()
@@ -81,7 +82,7 @@ export async function carry(app: FastifyInstance, options: CarryOptions): Promis
       },
       onResponse: (request, reply, answer) => {
         const order = { index: options.index, asked: carriageOf(request).asked }
-        void finishAnswer(order, request as never, reply as never, answer as never)
+        void finishResponse(order, request as never, reply as never, answer as never)
       },
       queryString: (_search, _url, request) => carriageOf(request).upstream.query,
       onError: (reply, { error }) => answerFailure(reply as unknown as FastifyReply, error),
@@ -103,5 +104,5 @@ function withoutBody({ method }: { method: string }) {
 function answerFailure(reply: FastifyReply, error: unknown): void {
   reply.request.log.warn({ err: error }, 'the registry did not answer')
   reply.header('retry-after', 5)
-  void refuse(reply.request, reply, { code: 'UNAVAILABLE', message: 'the registry is not answering' })
+  void refuse(reply.request, reply, { code: 'UNAVAILABLE', message: describeUnavailable('registry') })
 }

@@ -1,6 +1,12 @@
 import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
 import { parseRegistryRequest, repositoryAccess } from '@registry-manager/oci'
-import { ServiceCallError, labelRoute, refuseForeignChanges, setErrorFormat } from '@registry-manager/http'
+import {
+  ServiceCallError,
+  describeUnavailable,
+  labelRoute,
+  refuseForeignChanges,
+  setErrorFormat,
+} from '@registry-manager/http'
 import { readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { FindUploaded } from './upload-status.ts'
@@ -9,28 +15,28 @@ import { faultOfChunk } from './chunk.ts'
 import { toUpstreamRequest } from './upstream-request.ts'
 import { isLost, refuseLost } from './lost-upload.ts'
 import { answerFromIndex } from './index-answers.ts'
-import type { CarryOptions } from './forward.ts'
+import type { ForwardOptions } from './forward.ts'
 import { MANIFEST_TOO_LONG, announcesTooLong } from './forward-manifest.ts'
-import { carry, orderCarriage } from './forward.ts'
+import { forward, planForward } from './forward.ts'
 import { withFormMount } from './form-mount.ts'
-import type { JudgeOptions, Judged } from './authorize.ts'
-import { judgeRequest } from './authorize.ts'
+import type { AuthorizeOptions, Authorized } from './authorize.ts'
+import { authorize } from './authorize.ts'
 import { REGISTRY_HEADERS, refuse, registryProblem } from './refuse.ts'
-import { DECIDE_ONLY, tellDecision } from './authorize-only.ts'
+import { AUTHORIZE_ONLY, answerAuthorizeOnly } from './authorize-only.ts'
 
-export interface V2Options extends CarryOptions, JudgeOptions {
+export interface V2Options extends ForwardOptions, AuthorizeOptions {
   /** PUBLIC_URL's origin. */
   readonly publicOrigin: string
   readonly findUploaded: FindUploaded
 }
 
 /**
- * The registry API. Every request is parsed, its caller found, and decided on before a byte of its body is
+ * The registry API. Every request is parsed, its principal found, and decided on before a byte of its body is
  * read; what was decided is then carried out. Nothing that was refused reaches the registry.
  */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
   setErrorFormat(app, registryProblem, (error) =>
-    error instanceof ServiceCallError ? error.part : undefined,
+    error instanceof ServiceCallError ? error.dependency : undefined,
   )
   // A body may be coming: a refusal like any other. Browsers attach cached Basic credentials here as well.
   refuseForeignChanges(app, options.publicOrigin, (request, reply, message) => {
@@ -46,10 +52,10 @@ export async function v2(app: FastifyInstance, options: V2Options): Promise<void
       request.log.error({ err: error }, 'a request could not be decided on')
       reply.header('retry-after', 5)
       // A refusal like any other, for a body may be coming: not left to the error handler.
-      return refuse(request, reply, { code: 'UNAVAILABLE', message: `${error.part} is not answering` })
+      return refuse(request, reply, { code: 'UNAVAILABLE', message: describeUnavailable(error.dependency) })
     }
   })
-  await carry(app, options)
+  await forward(app, options)
 }
 
 async function decideOn(options: V2Options, request: FastifyRequest, reply: FastifyReply) {
@@ -63,20 +69,20 @@ async function decideOn(options: V2Options, request: FastifyRequest, reply: Fast
     return refuse(request, reply, parsed.refused)
   }
   labelRoute(request, routeOf(parsed.request, request))
-  const judged = await judgeRequest(options, parsed.request, request, reply)
-  if (judged === undefined) return reply
+  const authorized = await authorize(options, parsed.request, request, reply)
+  if (authorized === undefined) return reply
 
   // The form is read only now: nobody's body is waited for before it is known that they may push.
   const asked = await withFormMount(parsed.request, request)
   if ('refused' in asked) return refuse(request, reply, asked.refused)
-  if (asked === parsed.request) return fulfil(options, asked, judged, request, reply)
-  const judgedWithForm = await judgeRequest(options, asked, request, reply)
-  return judgedWithForm === undefined ? reply : fulfil(options, asked, judgedWithForm, request, reply)
+  if (asked === parsed.request) return fulfil(options, asked, authorized, request, reply)
+  const authorizedWithForm = await authorize(options, asked, request, reply)
+  return authorizedWithForm === undefined ? reply : fulfil(options, asked, authorizedWithForm, request, reply)
 }
 
 /** The request's kind for metrics. nginx's questions are labelled apart: they take far less time than transfers. */
 function routeOf({ kind }: RegistryRequest, { headers }: FastifyRequest): string {
-  if (headers[DECIDE_ONLY] !== undefined) return 'decision'
+  if (headers[AUTHORIZE_ONLY] !== undefined) return 'decision'
   return kind === 'upload-start' ? 'upload' : kind
 }
 
@@ -84,22 +90,22 @@ function routeOf({ kind }: RegistryRequest, { headers }: FastifyRequest): string
 async function fulfil(
   options: V2Options,
   asked: RegistryRequest,
-  { decision, caller, token }: Judged,
+  { decision, principal, token }: Authorized,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
   if (decision.outcome === 'index') {
-    return answerFromIndex(options.index, decision.asked, caller, request, reply)
+    return answerFromIndex(options.index, decision.asked, principal, request, reply)
   }
   const { serviceAccess } = decision
   const newer = asked.kind === 'upload' ? options.uploadStates.findNewer(asked) : undefined
   if (newer !== undefined && asked.kind === 'upload') {
     const resumed = { ...asked, state: newer }
     // Bytes that do not say where they belong were meant for an earlier place.
-    if (isLost(resumed, request)) return refuseLost(options, resumed, caller, request, reply)
+    if (isLost(resumed, request)) return refuseLost(options, resumed, principal, request, reply)
     const upstream = toUpstreamRequest(resumed)
     const forward = { outcome: 'forward', upstream, serviceAccess } as const
-    return fulfil(options, resumed, { decision: forward, caller, token }, request, reply)
+    return fulfil(options, resumed, { decision: forward, principal, token }, request, reply)
   }
   const { upstream } = decision
   if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
@@ -108,12 +114,18 @@ async function fulfil(
   // Before the upload is sent, here or by nginx: no deletion removes a blob that image-manager does not know.
   const blob = announcedBlob(asked, upstream)
   if (blob !== undefined) await options.index.announceBlob(blob)
-  if (request.headers[DECIDE_ONLY] !== undefined) {
+  if (request.headers[AUTHORIZE_ONLY] !== undefined) {
     const isCallersToken = serviceAccess === undefined
-    return tellDecision({ asked, upstream, caller, token }, isCallersToken, options.uploadSecret, reply)
+    return answerAuthorizeOnly(
+      { asked, upstream, principal, token },
+      isCallersToken,
+      options.uploadSecret,
+      reply,
+    )
   }
-  const carried = serviceAccess === undefined ? token : await options.gate.serviceToken(serviceAccess)
-  orderCarriage(request, { asked, upstream, caller, token: carried })
+  const carried =
+    serviceAccess === undefined ? token : await options.authenticator.serviceToken(serviceAccess)
+  planForward(request, { asked, upstream, principal, token: carried })
   // A client that waits for leave to send its body has it now, and not before.
   if (request.headers.expect !== undefined) {
     reply.raw.writeContinue()
@@ -124,7 +136,7 @@ async function fulfil(
 
 /** Why a chunk that says where it belongs cannot be taken; the registry is asked how far the upload is. */
 async function findChunkFault(
-  { gate, findUploaded }: V2Options,
+  { authenticator, findUploaded }: V2Options,
   asked: RegistryRequest,
   { headers }: FastifyRequest,
 ): Promise<RegistryError | undefined> {
@@ -133,7 +145,7 @@ async function findChunkFault(
   if (asked.method !== 'PATCH' && asked.method !== 'PUT') return undefined
   const status = { ...asked, method: 'GET', digest: undefined } as const
   const { path, query } = toUpstreamRequest(status)
-  const token = await gate.serviceToken([repositoryAccess(asked.repository, 'pull')])
+  const token = await authenticator.serviceToken([repositoryAccess(asked.repository, 'pull')])
   const uploaded = await findUploaded(`${path}?${query}`, token)
   // An upload that the registry does not know: it says so itself.
   if (uploaded === undefined) return undefined

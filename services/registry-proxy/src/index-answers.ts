@@ -1,5 +1,5 @@
 import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
-import type { Caller } from '@registry-manager/principal'
+import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexClient, IndexedManifest } from './index-client.ts'
 import type { IndexRequest } from './decide.ts'
@@ -18,7 +18,7 @@ const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 export async function answerFromIndex(
   index: IndexClient,
   asked: IndexRequest,
-  { uid }: Caller,
+  { uid }: Principal,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {

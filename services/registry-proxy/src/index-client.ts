@@ -1,7 +1,7 @@
 import type { Reference } from '@registry-manager/oci'
 import type { ServiceClient } from '@registry-manager/http'
 import {
-  AdmissionAnswer,
+  AnnounceAnswer,
   AnnouncedBlobAnswer,
   BlobAliasAnswer,
   ManifestAnswer,
@@ -51,7 +51,7 @@ export interface IndexClient {
     type: string,
     manifest: Buffer,
     account: string,
-  ): Promise<Static<typeof AdmissionAnswer>>
+  ): Promise<Static<typeof AnnounceAnswer>>
   /**
    * Has written down what the registry has of it. Undefined when that was done already, as it is where the answer to it
    * was lost: nobody knows then what became of it.
@@ -113,7 +113,7 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     admit: (repository, reference, type, manifest, account) => {
       const asked = { repository, reference: textOf(reference), type, account }
       const path = `/internal/admissions?${toQuery(asked)}`
-      return imageManager.postBytes(path, manifest, AdmissionAnswer)
+      return imageManager.postBytes(path, manifest, AnnounceAnswer)
     },
 
     async record(admission) {

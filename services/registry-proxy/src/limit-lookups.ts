@@ -16,8 +16,8 @@ export function limitLookups(index: IndexClient): IndexClient {
     async findManifest(repository, reference) {
       const release = await slots.take('all', 1)
       if (release === undefined) {
-        const options = { part: 'image-manager' }
-        throw new ServiceCallError('too many manifests are looked up at once', undefined, options)
+        const message = 'too many manifests are looked up at once'
+        throw new ServiceCallError(message, { dependency: 'image-manager' })
       }
       try {
         return await index.findManifest(repository, reference)

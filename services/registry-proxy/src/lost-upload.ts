@@ -1,5 +1,5 @@
 import type { RegistryRequest } from '@registry-manager/oci'
-import type { Caller } from '@registry-manager/principal'
+import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bindUpload } from './upload-binding.ts'
 import { offsetOf } from './upload-states.ts'
@@ -20,7 +20,7 @@ export function isLost({ method }: Upload, { headers }: FastifyRequest): boolean
 export async function refuseLost(
   { uploadSecret }: { readonly uploadSecret: string },
   { repository, id, state = '' }: Upload,
-  { uid }: Caller,
+  { uid }: Principal,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {

@@ -1,5 +1,5 @@
 import { ServiceCallError } from '@registry-manager/http'
-import { fetchAgain } from '@registry-manager/registry-client'
+import { retryOn500 } from '@registry-manager/registry-client'
 
 export interface ManifestAnswer {
   readonly status: number
@@ -23,7 +23,7 @@ const TIMEOUT_MS = 60_000
 export function createManifestSender(registryUrl: string): SendManifest {
   return async (path, headers, manifest) => {
     try {
-      const response = await fetchAgain(new URL(path, registryUrl), {
+      const response = await retryOn500(new URL(path, registryUrl), {
         method: 'PUT',
         headers,
         // Not copied: it may be 4 MiB long, and fetch makes a copy of its own.
@@ -34,7 +34,7 @@ export function createManifestSender(registryUrl: string): SendManifest {
       const body = Buffer.from(await response.arrayBuffer())
       return { status: response.status, headers: Object.fromEntries(response.headers), body }
     } catch (cause) {
-      throw new ServiceCallError('the registry did not answer', undefined, { cause, part: 'the registry' })
+      throw new ServiceCallError('the registry did not answer', { dependency: 'registry', cause })
     }
   }
 }

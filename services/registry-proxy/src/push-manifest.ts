@@ -6,7 +6,7 @@ import type { SendManifest } from './manifest-sender.ts'
 import { toRequestHeaders } from './request-headers.ts'
 import { toResponseHeaders } from './response-headers.ts'
 import { toUpstreamRequest } from './upstream-request.ts'
-import type { Carriage } from './forward.ts'
+import type { ForwardPlan } from './forward.ts'
 import { refuse } from './refuse.ts'
 
 export interface PushManifestPorts {
@@ -23,15 +23,15 @@ export interface PushManifestPorts {
  */
 export async function pushManifest(
   ports: PushManifestPorts,
-  carriage: Carriage,
+  plan: ForwardPlan,
   manifest: Buffer,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
-  const { asked } = carriage
+  const { asked } = plan
   if (asked.kind !== 'manifest') throw new Error(`a ${asked.kind} is no manifest`)
   const type = request.headers['content-type'] ?? 'application/octet-stream'
-  const push = { ...carriage, asked, manifest, type, headers: request.headers, log: request.log }
+  const push = { ...plan, asked, manifest, type, headers: request.headers, log: request.log }
   const pushed = await pushOnce(ports, push)
   if ('refused' in pushed) return refusePush(request, reply, pushed)
   const { tags = [] } = asked
@@ -44,7 +44,7 @@ export async function pushManifest(
   return reply.code(pushed.status).headers(pushed.headers).send(pushed.body)
 }
 
-interface Push extends Omit<Carriage, 'asked'> {
+interface Push extends Omit<ForwardPlan, 'asked'> {
   readonly asked: Extract<RegistryRequest, { kind: 'manifest' }>
   readonly manifest: Buffer
   readonly type: string
@@ -67,10 +67,10 @@ type Pushed =
  * and never goes there; what is pushed by its sha512 goes there by its sha256.
  */
 async function pushOnce(ports: PushManifestPorts, push: Push, isAgain = false): Promise<Pushed> {
-  const { asked, caller, token, manifest, type } = push
+  const { asked, principal, token, manifest, type } = push
   const { index, sendManifest, registryUrl, uploadSecret } = ports
   const { repository, reference } = asked
-  const admitted = await index.admit(repository, reference, type, manifest, caller.uid)
+  const admitted = await index.admit(repository, reference, type, manifest, principal.uid)
   if (admitted.outcome === 'refused') {
     return admitted.code === 'TOOMANYREQUESTS'
       ? { refused: admitted, retryAfterSeconds: 1 }
@@ -90,7 +90,7 @@ async function pushOnce(ports: PushManifestPorts, push: Push, isAgain = false): 
   delete headers['host']
   delete headers['content-length']
   const answer = await sendManifest(upstream.path, { ...headers, 'content-type': type }, manifest)
-  const context = { registryUrl: new URL(registryUrl), asked, caller, uploadSecret }
+  const context = { registryUrl: new URL(registryUrl), asked, principal, uploadSecret }
   const passed: Record<string, string | string[] | undefined> = toResponseHeaders(answer.headers, context)
   delete passed['content-length']
   if (answer.status === 201) {

@@ -17,7 +17,7 @@ export interface ReadOptions {
  * It is put together in one piece of memory as it comes, for it may be 4 MiB long.
  * Throws ProblemError when the client goes away in the middle, which is no fault of ours, or is too slow.
  */
-export async function readWhole(
+export async function readBody(
   body: Readable,
   { maxBytes, length = 0, readMs = READ_MS }: ReadOptions,
 ): Promise<Buffer | undefined> {

@@ -1,7 +1,7 @@
 import type { Access, RegistryRequest } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 
-/** What a caller must be permitted for a request: reading is `pull`, writing `push`, deleting `delete`. */
+/** What a principal must be permitted for a request: reading is `pull`, writing `push`, deleting `delete`. */
 export function requiredAccess(request: RegistryRequest): Access[] {
   switch (request.kind) {
     case 'base':

@@ -1,6 +1,6 @@
 import type { RegistryRequest } from '@registry-manager/oci'
 import { parseRegistryRequest } from '@registry-manager/oci'
-import type { Caller } from '@registry-manager/principal'
+import type { Principal } from '@registry-manager/principal'
 import { bindUpload } from './upload-binding.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
@@ -27,12 +27,12 @@ const PASSED_ON = [
 export interface AnswerContext {
   readonly registryUrl: URL
   readonly asked: RegistryRequest
-  readonly caller: Caller
+  readonly principal: Principal
   readonly uploadSecret: string
 }
 
 /**
- * The headers of an answer to a client. A Location on the registry is parsed, bound to the caller where it is
+ * The headers of an answer to a client. A Location on the registry is parsed, bound to the principal where it is
  * an upload's, and written relative, so that it holds whatever host the client came by; one that leads
  * elsewhere (to the storage, where the registry redirects) is kept as it is. What was asked for by a digest is
  * named by that digest: distribution calls everything by its sha256.
@@ -63,7 +63,7 @@ function digestOf(asked: RegistryRequest): string | undefined {
 }
 
 function toLocation(location: string, context: AnswerContext): string | undefined {
-  const { registryUrl, asked, caller, uploadSecret } = context
+  const { registryUrl, asked, principal, uploadSecret } = context
   // Not thrown: this runs inside the HTTP client, where nobody catches, and would end the process.
   const url = URL.parse(location, registryUrl.href)
   if (url === null) return undefined
@@ -72,7 +72,7 @@ function toLocation(location: string, context: AnswerContext): string | undefine
   const kind = 'request' in parsed ? parsed.request.kind : undefined
   if ('request' in parsed && parsed.request.kind === 'upload') {
     const { repository, id } = parsed.request
-    url.searchParams.set('_binding', bindUpload(uploadSecret, { repository, id, uid: caller.uid }))
+    url.searchParams.set('_binding', bindUpload(uploadSecret, { repository, id, uid: principal.uid }))
   }
   const digest = digestOf(asked)
   if (digest !== undefined && (kind === 'blob' || kind === 'manifest')) {

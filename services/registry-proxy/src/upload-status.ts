@@ -13,7 +13,7 @@ export function createUploadStatus(registryUrl: string): FindUploaded {
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     }).catch((cause: unknown) => {
-      throw new ServiceCallError('the registry did not answer', undefined, { cause, part: 'the registry' })
+      throw new ServiceCallError('the registry did not answer', { dependency: 'registry', cause })
     })
     await response.body?.cancel()
     return response.status === 204 ? (response.headers.get('range') ?? undefined) : undefined

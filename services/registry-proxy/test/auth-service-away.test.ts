@@ -31,7 +31,7 @@ for (const behaviour of ['down', 'refusing', 'silent'] as const) {
     auth.behaviour = behaviour
     t.teardown(() => (auth.behaviour = 'up'))
 
-    t.test('tokens go on being judged, for the key is known', async (t) => {
+    t.test('tokens go on being authorized, for the key is known', async (t) => {
       t.equal((await ask(port, path, { authorization: bearer(access) })).status, 200)
       t.equal(upstream.requests.splice(0).length, 1)
       const revoked = bearer(access, { uid: 'uid-revoked', gen: 1 })

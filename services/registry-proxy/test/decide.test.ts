@@ -18,7 +18,7 @@ const foreign = bindUpload(SECRET, { repository: 'team/app', id: 'upload-1', uid
 const decideFor = (request: RegistryRequest, access: readonly Access[]) =>
   decide(request, { uid: 'me', access }, SECRET)
 
-/** Requests that are forwarded: with the caller's own token, or with one of ours for this access. */
+/** Requests that are forwarded: with the principal's own token, or with one of ours for this access. */
 const FORWARDED: readonly [string, RegistryRequest, readonly Access[], readonly Access[] | undefined][] = [
   ['base, with no access at all', requests.base(), [], undefined],
   ['pull, with pull', requests.manifest(), pull, undefined],
@@ -81,7 +81,7 @@ for (const [what, request, access, required] of INSUFFICIENT) {
 }
 
 for (const method of ['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE'] as const) {
-  t.test(`${method} of an upload that is not bound to the caller`, async (t) => {
+  t.test(`${method} of an upload that is not bound to the principal`, async (t) => {
     const all = [app('pull', 'push', 'delete')]
     t.same(decideFor(requests.upload(method, foreign), all), { outcome: 'foreign-upload' })
     t.same(decideFor(requests.upload(method), all), { outcome: 'foreign-upload' }, 'without a binding')
@@ -118,7 +118,7 @@ const mountQuery = `mount=${encodeURIComponent(DIGEST)}&from=other%2Fapp`
 const decideMount = (access: readonly Access[]) =>
   decide(requests.uploadStart('other/app'), { uid: 'me', access }, SECRET)
 
-t.test('a mount from where the caller may pull is asked of the registry', async (t) => {
+t.test('a mount from where the principal may pull is asked of the registry', async (t) => {
   t.same(decideMount([into, repositoryAccess('other/app', 'pull')]), {
     outcome: 'forward',
     upstream: { path: uploads, query: mountQuery, body: 'none' },

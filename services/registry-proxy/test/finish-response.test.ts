@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { createMetrics, createServer } from '@registry-manager/http'
 import { ServiceCallError } from '@registry-manager/http'
 import t from 'tap'
-import { finishAnswer } from '../src/finish-response.ts'
+import { finishResponse } from '../src/finish-response.ts'
 import { requests } from './fixtures/requests.ts'
 
 /** An answer 404 of the registry, finished with an index that fails so. */
@@ -19,17 +19,17 @@ async function finishWith(error: Error) {
   app.get('/', (request, reply) => {
     reply.header('etag', '"of the registry"')
     const answer = { statusCode: 404, headers: {}, stream: Readable.from([]) }
-    void finishAnswer({ index, asked: requests.manifest() }, request, reply, answer)
+    void finishResponse({ index, asked: requests.manifest() }, request, reply, answer)
   })
   return { answer: await app.inject('/'), log: log.join('') }
 }
 
 t.test('a failed call to image-manager is 503, with the request id', async (t) => {
-  const { answer } = await finishWith(new ServiceCallError('no answer', undefined, { part: 'image-manager' }))
+  const { answer } = await finishWith(new ServiceCallError('no answer', { dependency: 'image-manager' }))
   t.equal(answer.statusCode, 503)
   t.match(answer.headers, { 'retry-after': '5', 'docker-distribution-api-version': 'registry/2.0' })
   t.equal(answer.headers['etag'], undefined)
-  const message = /^image-manager is not answering \(request [0-9a-f-]{36}\)$/
+  const message = /^image-manager is unavailable \(request [0-9a-f-]{36}\)$/
   t.match(answer.json(), { errors: [{ code: 'UNAVAILABLE', message }] })
 })
 

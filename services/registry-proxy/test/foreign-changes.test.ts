@@ -33,7 +33,7 @@ t.test('a write that a page of another origin sends is refused, and reaches noth
     }
   }
   t.equal(proxy.upstream.requests.length, 0)
-  t.equal(proxy.auth.callsOf('/internal/token-exchanges'), asked, 'no password was judged')
+  t.equal(proxy.auth.callsOf('/internal/token-exchanges'), asked, 'no password was authorized')
 })
 
 t.test('a large body of a page of another origin is answered before it has come whole', async (t) => {

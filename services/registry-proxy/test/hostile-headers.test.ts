@@ -67,7 +67,7 @@ t.test('a password never gets to the registry: a token does', async (t) => {
   t.notMatch(JSON.stringify(headers), basic('alice', 'pw').slice('Basic '.length))
 })
 
-t.test('of two Authorization headers the one that was judged is the only one', async (t) => {
+t.test('of two Authorization headers the one that was authorized is the only one', async (t) => {
   const [good, foreign] = [bearer(access), bearer([repositoryAccess('other/app', 'pull')])]
   const headers = { authorization: [good, foreign] as unknown as string }
   const answer = await ask(port, path, { headers })

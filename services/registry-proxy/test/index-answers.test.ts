@@ -19,7 +19,7 @@ t.beforeEach(() => {
   images.behaviour = 'up'
 })
 
-t.test('the catalog is the index’s, for the caller’s account', async (t) => {
+t.test('the catalog is the index’s, for the principal’s account', async (t) => {
   t.same(JSON.parse((await get('/v2/_catalog')).body.toString()), { repositories: [] })
   images.answers.set('GET /internal/catalog', names('a/b', 'team/app'))
   const answer = await get('/v2/_catalog?n=5&last=a')

@@ -23,7 +23,7 @@ t.test('a password is exchanged once for many requests', async (t) => {
   t.equal(sentClaims().uid, 'uid-alice')
 })
 
-t.test('a wrong one beside the remembered one is judged for itself', async (t) => {
+t.test('a wrong one beside the remembered one is authorized for itself', async (t) => {
   const before = upstream.requests.length
   const answer = await ask(port, path, { authorization: basic('alice', 'wrong') })
   t.equal(answer.status, 401)
@@ -89,7 +89,7 @@ t.test('one that a directory has, which is away: 503, and no word of a wrong pas
     const answer = await ask(port, path, { method, authorization: basic(DIRECTORY_USER, 'a-password') })
     t.equal(answer.status, 503, path)
     t.equal(answer.code, 'UNAVAILABLE')
-    t.match(String(answer.body), 'the directory is not answering')
+    t.match(String(answer.body), 'the directory is unavailable')
     t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
     t.equal(answer.headers['www-authenticate'], undefined)
   }

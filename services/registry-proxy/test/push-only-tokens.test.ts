@@ -43,7 +43,7 @@ t.test('such a token is asked for once', async (t) => {
   t.equal(auth.callsOf('/internal/service-tokens'), 3, 'for delete, for pull and push, for pull')
 })
 
-t.test('a caller with enough in its token has that one sent on', async (t) => {
+t.test('a principal with enough in its token has that one sent on', async (t) => {
   const own = bearer([repositoryAccess('team/app', 'pull', 'push')])
   await ask(port, upload, { method: 'PATCH', authorization: own })
   t.equal(upstream.only().headers.authorization, own)

@@ -2,7 +2,7 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Problem } from '@registry-manager/http'
 import { ProblemError } from '@registry-manager/http'
 import t from 'tap'
-import { readWhole } from '../src/read-body.ts'
+import { readBody } from '../src/read-body.ts'
 
 async function problemOf(reading: Promise<unknown>): Promise<Problem | undefined> {
   const error = await reading.then(
@@ -13,20 +13,20 @@ async function problemOf(reading: Promise<unknown>): Promise<Problem | undefined
 }
 
 t.test('a body is read to its end', async (t) => {
-  const body = await readWhole(Readable.from([Buffer.from('ab'), Buffer.from('c')]), { maxBytes: 3 })
+  const body = await readBody(Readable.from([Buffer.from('ab'), Buffer.from('c')]), { maxBytes: 3 })
   t.equal(body?.toString(), 'abc')
   const chunks = Array.from({ length: 100 }, (_, index) => Buffer.from([index]))
   for (const length of [undefined, 0, 10, 100, 1000]) {
-    const read = await readWhole(Readable.from(chunks), { maxBytes: 100, length })
+    const read = await readBody(Readable.from(chunks), { maxBytes: 100, length })
     t.same(read, Buffer.concat(chunks), `100 bytes that say they are ${length}`)
   }
-  t.equal((await readWhole(Readable.from([]), { maxBytes: 3 }))?.length, 0)
+  t.equal((await readBody(Readable.from([]), { maxBytes: 3 }))?.length, 0)
 })
 
 t.test('a body that is too long is not read to its end, and can be', async (t) => {
   const source = new PassThrough()
   source.write('abcd')
-  t.equal(await readWhole(source, { maxBytes: 3 }), undefined)
+  t.equal(await readBody(source, { maxBytes: 3 }), undefined)
   source.end('e')
   source.resume()
   await new Promise((resolve) => source.once('end', resolve))
@@ -35,7 +35,7 @@ t.test('a body that is too long is not read to its end, and can be', async (t) =
 
 t.test('a body that is cut off is 400', async (t) => {
   const source = new PassThrough()
-  const read = readWhole(source, { maxBytes: 3 })
+  const read = readBody(source, { maxBytes: 3 })
   source.destroy(new Error('aborted'))
   t.match(await problemOf(read), { status: 400, detail: 'the body was cut off' })
 })
@@ -44,6 +44,6 @@ t.test('a body that does not come in time is 408, and the connection is closed',
   const source = new PassThrough()
   source.write('a')
   const headers = { connection: 'close' }
-  t.match(await problemOf(readWhole(source, { maxBytes: 3, readMs: 20 })), { status: 408, headers })
+  t.match(await problemOf(readBody(source, { maxBytes: 3, readMs: 20 })), { status: 408, headers })
   source.destroy()
 })

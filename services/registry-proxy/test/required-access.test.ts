@@ -8,7 +8,7 @@ const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
 const app = (...actions: ('pull' | 'push' | 'delete')[]) => repositoryAccess('team/app', ...actions)
 const other = repositoryAccess('team/other', 'pull')
 
-/** What the caller must be permitted, and what distribution looks for in the token that it is shown. */
+/** What the principal must be permitted, and what distribution looks for in the token that it is shown. */
 const CASES: readonly [RegistryRequest, readonly Access[], readonly Access[]][] = [
   [requests.base('GET'), [], []],
   [requests.base('HEAD'), [], []],
@@ -37,7 +37,7 @@ const CASES: readonly [RegistryRequest, readonly Access[], readonly Access[]][] 
 for (const [request, required, checkedUpstream] of CASES) {
   const mount = request.kind === 'upload-start' && request.mount !== undefined ? ' with a mount' : ''
   t.test(`${request.method} ${request.kind}${mount}`, async (t) => {
-    t.same(requiredAccess(request), required, 'required of the caller')
+    t.same(requiredAccess(request), required, 'required of the principal')
     t.same(accessCheckedUpstream(request), checkedUpstream, 'looked for by distribution')
   })
 }

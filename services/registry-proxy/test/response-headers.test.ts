@@ -9,7 +9,7 @@ const toHeaders = (headers: Record<string, string | string[]>) =>
   toResponseHeaders(headers, {
     registryUrl: REGISTRY,
     asked: requests.blob(),
-    caller: { uid: 'uid-alice', access: [] },
+    principal: { uid: 'uid-alice', access: [] },
     uploadSecret: SECRET,
   })
 const toLocation = (location: string) => toHeaders({ location })['location']

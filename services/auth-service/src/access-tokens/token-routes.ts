@@ -1,7 +1,7 @@
 import { formatScope } from '@registry-manager/oci'
 import { ANONYMOUS_UID, credentialsOf, readCredentials } from '@registry-manager/principal'
 import { ProblemError, foreignChange, registryErrors, setErrorFormat } from '@registry-manager/http'
-import type { WhoIsAway } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
@@ -30,7 +30,7 @@ export interface TokenRoutesOptions extends IdentityTokenPorts {
   readonly signIn: SignInService
   readonly issuer: TokenIssuer
   readonly refreshTokens: RefreshTokensRepository
-  readonly whoIsAway: WhoIsAway
+  readonly unavailableDependency: UnavailableDependency
 }
 
 /** Where the dialects of the seeds look for the token endpoint; a trailing slash is the router's to ignore. */
@@ -48,14 +48,14 @@ const TokenAnswer = Type.Object({
 const answered = { schema: { response: { 200: TokenAnswer } } }
 
 /** Whoever proved who they are, and how. */
-interface Caller extends FoundHolder {
+interface Principal extends FoundHolder {
   /** The refresh token that they showed. */
   readonly refreshToken?: string
   readonly isAnonymous?: true
 }
 
 /** A principal without credentials: it pulls global repositories, and nothing else. */
-const ANYBODY: Caller = {
+const ANYBODY: Principal = {
   account: {
     id: ANONYMOUS_UID,
     username: '',
@@ -76,7 +76,7 @@ const ANYBODY: Caller = {
  */
 export async function token(app: FastifyInstance, options: TokenRoutesOptions): Promise<void> {
   const { service, aliases, realm, signIn, issuer, refreshTokens } = options
-  setErrorFormat(app, registryErrors, options.whoIsAway)
+  setErrorFormat(app, registryErrors, options.unavailableDependency)
   await readCredentials(app)
   parseForms(app)
 
@@ -95,7 +95,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
    * An identity token yields tokens, scoped or again an identity token (seed 001, "Get JWT tokens"), that expire no later
    * than it does: no new power.
    */
-  const byHeader = async (request: FastifyRequest): Promise<Caller> => {
+  const byHeader = async (request: FastifyRequest): Promise<Principal> => {
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
@@ -108,7 +108,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     return { account: identity.account, offline: false, notAfter: identity.expiresAt }
   }
 
-  const byGrant = async (request: FastifyRequest, grant: TokenRequest['grant']): Promise<Caller> => {
+  const byGrant = async (request: FastifyRequest, grant: TokenRequest['grant']): Promise<Principal> => {
     if (grant?.type === 'refresh_token') {
       const { refreshToken } = grant
       return {
@@ -126,8 +126,8 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     return refreshToken
   }
 
-  const answer = async (reply: FastifyReply, wanted: TokenRequest, caller: Caller) => {
-    const { account, offline, notAfter, isAnonymous = false } = caller
+  const answer = async (reply: FastifyReply, wanted: TokenRequest, principal: Principal) => {
+    const { account, offline, notAfter, isAnonymous = false } = principal
     const { token, expiresIn, issuedAt, access } = await issuer.forAccount({
       account,
       offline,
@@ -140,7 +140,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     const isTemporary = offline || isAnonymous || notAfter !== undefined
     const lasting = wanted.offline && !isTemporary && !isRegistryToken(account)
     const refreshToken = lasting
-      ? (caller.refreshToken ?? (await issueRefreshToken(account, wanted.clientId)))
+      ? (principal.refreshToken ?? (await issueRefreshToken(account, wanted.clientId)))
       : undefined
     const body: Static<typeof TokenAnswer> = {
       token,
@@ -164,11 +164,11 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     app.post(path, answered, async (request, reply) => {
       const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
       const wanted = parse(parseTokenForm(form))
-      const caller = await byGrant(request, wanted.grant)
+      const principal = await byGrant(request, wanted.grant)
       // Never an identity token for a refresh token: what docker stores would be worth the password. Clients that check
       // their credentials by GET of /v2/ ask without a scope; a token that may do nothing is enough for that.
-      const scopes = caller.refreshToken === undefined ? wanted.scopes : (wanted.scopes ?? [])
-      return answer(reply, { ...wanted, scopes }, caller)
+      const scopes = principal.refreshToken === undefined ? wanted.scopes : (wanted.scopes ?? [])
+      return answer(reply, { ...wanted, scopes }, principal)
     })
   }
 }

@@ -3,7 +3,7 @@ import type { DirectoryStanding, Powers } from '../directory/directory-state.ts'
 export const ROLES = ['cluster-administrator', 'administrator', 'user'] as const
 export type Role = (typeof ROLES)[number]
 
-/** Somebody who may sign in. What they may do is what holds, the directory's say included. */
+/** Somebody who may sign in. What they may do is what holdsExactly, the directory's say included. */
 export interface Account extends Powers {
   readonly id: string
   readonly username: string

@@ -10,7 +10,7 @@ export type FirstAdministrator =
   | { readonly outcome: 'impossible'; readonly reason: string }
 
 /**
- * Makes the first cluster administrator where there is none. The password may be made up by the caller, who is
+ * Makes the first cluster administrator where there is none. The password may be made up by the principal, who is
  * asked for it only then.
  */
 export async function ensureAdministrator(

@@ -1,6 +1,6 @@
 import { ProblemError, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
 import { credentialsOf } from '@registry-manager/principal'
-import type { WhoIsAway } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
@@ -13,16 +13,16 @@ import type { UserChange } from './plan-user.ts'
 import { planNewUser, planUserChange } from './plan-user.ts'
 import type { FieldFault, UserField } from './user-input.ts'
 import { parseUserInput } from './user-input.ts'
-import type { CallerOptions } from '../sign-in/require-principal.ts'
-import { callerOf, onlyAdministrators, requireCaller } from '../sign-in/require-principal.ts'
+import type { PrincipalOptions } from '../sign-in/require-principal.ts'
+import { principalOf, onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
 import { parseForms, queryOf } from '../access-tokens/form.ts'
 import { accountOrProblem } from '../sign-in/sign-in-problem.ts'
 import { neverStored } from '../sign-in/never-stored.ts'
 
-export interface UsersRoutesOptions extends CallerOptions {
+export interface UsersRoutesOptions extends PrincipalOptions {
   readonly users: UsersStore
   readonly enrol: Enrol
-  readonly whoIsAway: WhoIsAway
+  readonly unavailableDependency: UnavailableDependency
 }
 
 const MAX_PAGE = 50
@@ -54,16 +54,16 @@ const listed = { schema: { response: { 200: Type.Array(User) } } }
 /** The users API of seed 002. Fields come by query, form or JSON alike. */
 export async function users(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
   const { users: store } = options
-  setErrorFormat(app, problemJson, options.whoIsAway)
+  setErrorFormat(app, problemJson, options.unavailableDependency)
   neverStored(app)
-  await requireCaller(app, options)
+  await requirePrincipal(app, options)
   parseForms(app)
   parseJsonBodies(app)
 
-  /** Whom a request is about: the caller's own account, or whoever has a name where an administrator asks. */
+  /** Whom a request is about: the principal's own account, or whoever has a name where an administrator asks. */
   const target = (request: FastifyRequest, username: string | undefined): Whom => {
-    const caller = callerOf(request)
-    if (username === undefined || username === caller.username) return caller
+    const principal = principalOf(request)
+    if (username === undefined || username === principal.username) return principal
     onlyAdministrators(request)
     return username
   }
@@ -123,7 +123,7 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
       throw conflict(`${current.username}'s password is the directory's: change it there`)
     const planned = planUserChange(current, { password })
     if ('fault' in planned) throw badField(planned.fault)
-    if (current.id === callerOf(request).id) await confirm(request, current, input.current_password)
+    if (current.id === principalOf(request).id) await confirm(request, current, input.current_password)
     changedOrProblem(await store.change(current, planned.change))
     return reply.code(204).send()
   })

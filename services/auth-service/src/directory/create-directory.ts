@@ -6,7 +6,7 @@ import type { Enrol } from './enrolment.ts'
 import { createEnrolment } from './enrolment.ts'
 import type { DirectorySignIn } from './directory-sign-in.ts'
 import { createDirectorySignIn } from './directory-sign-in.ts'
-import { createVerifiedMemory } from '../sign-in/credential-cache.ts'
+import { createCredentialCache } from '../sign-in/credential-cache.ts'
 import { connectDirectory } from './ldap/connect.ts'
 import { createDirectoryAccounts } from './directory-accounts.ts'
 import { createDirectoryMetrics } from './metrics.ts'
@@ -49,8 +49,8 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     groups,
     autoCreate,
     accounts,
-    verified: createVerifiedMemory(remembering),
-    wrong: createVerifiedMemory(remembering),
+    verified: createCredentialCache(remembering),
+    wrong: createCredentialCache(remembering),
     count: metrics.signIn,
   })
   const refresh = createDirectoryRefresh({
@@ -68,7 +68,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     enrol: createEnrolment(directory, groups),
     check: async () => {
       const failure = connected.failure()
-      return failure === undefined ? 'ok' : { degraded: `the directory is not answering: ${failure}` }
+      return failure === undefined ? 'ok' : { degraded: `the directory is unavailable: ${failure}` }
     },
     start: () => {
       connected.start()

@@ -4,7 +4,7 @@ import type { DirectoryStanding } from './directory-state.ts'
 import { isSameStanding, standingOf } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
 import { isUsername } from '../accounts/user-input.ts'
-import type { VerifiedMemory } from '../sign-in/credential-cache.ts'
+import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
 export interface DirectoryAccounts {
   /** Makes an account for somebody who has none; answers who has the name by now. */
@@ -24,9 +24,9 @@ export interface DirectorySignInPorts {
   readonly autoCreate: boolean
   readonly accounts: DirectoryAccounts
   /** Credentials that were good, and for which generation of which account. */
-  readonly verified: VerifiedMemory<Pick<Account, 'id' | 'generation'>>
+  readonly verified: CredentialCache<Pick<Account, 'id' | 'generation'>>
   /** Passwords that were wrong: asked again and again, the directory would lock the account. */
-  readonly wrong: VerifiedMemory<true>
+  readonly wrong: CredentialCache<true>
   readonly count: (result: DirectorySignInResult) => void
 }
 
@@ -34,7 +34,7 @@ export interface DirectorySignIn {
   /** Whether a name is the directory's to judge: a directory account, or nobody's where accounts are made. */
   takes(username: string, account: StoredAccount | undefined): boolean
   /**
-   * The account that these credentials are good for; undefined where they are not. Throws DirectoryAway. Local
+   * The account that these credentials are good for; undefined where they are not. Throws DirectoryUnavailable. Local
    * accounts must not be shown here: they win over the directory's, whoever these are.
    */
   prove(

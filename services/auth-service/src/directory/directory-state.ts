@@ -40,7 +40,7 @@ export function isSameStanding(one: DirectoryStanding | undefined, other: Direct
   )
 }
 
-/** What holds: what administrators gave and what the groups give, for as long as the directory has them in order. */
+/** What holdsExactly: what administrators gave and what the groups give, for as long as the directory has them in order. */
 export function powersOf(own: Powers, standing: DirectoryStanding | undefined): Powers {
   if (standing === undefined) return own
   const role = ROLES.find((name) => name === own.role || name === standing.role) ?? own.role

@@ -22,11 +22,11 @@ export type Verification =
   | { readonly outcome: 'barred'; readonly looked: Looked }
 
 /** The directory did not answer: nothing is known, least of all that a password were wrong. */
-export class DirectoryAway extends Error {
-  override readonly name = 'DirectoryAway'
+export class DirectoryUnavailable extends Error {
+  override readonly name = 'DirectoryUnavailable'
 }
 
-/** Every method throws DirectoryAway, in less than three seconds. A known name spares a search for groups. */
+/** Every method throws DirectoryUnavailable, in less than three seconds. A known name spares a search for groups. */
 export interface Directory {
   /** Finds a user by the service account; undefined where there is none. */
   readonly find: ((username: string, knownDn?: string) => Promise<Looked>) | undefined

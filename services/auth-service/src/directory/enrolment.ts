@@ -4,7 +4,7 @@ import { standingOf } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
 import type { FieldFault } from '../accounts/user-input.ts'
 
-/** Finds out how the directory stands to somebody who is to be a directory user. Throws DirectoryAway. */
+/** Finds out how the directory stands to somebody who is to be a directory user. Throws DirectoryUnavailable. */
 export type Enrol = (
   username: string,
 ) => Promise<{ readonly standing: DirectoryStanding } | { readonly fault: FieldFault }>

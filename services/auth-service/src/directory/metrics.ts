@@ -23,7 +23,7 @@ export function createDirectoryMetrics({ registry }: Metrics, isUp: () => boolea
   })
   const signIns = new Counter({
     name: 'directory_sign_ins_total',
-    help: 'Passwords of directory accounts that were judged; cached ones did not ask the directory',
+    help: 'Passwords of directory accounts that were verified; cached ones did not ask the directory',
     labelNames: ['result'],
     registers,
   })

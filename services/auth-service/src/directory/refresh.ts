@@ -1,7 +1,7 @@
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { Account, StoredAccount } from '../accounts/account.ts'
 import type { Directory } from './directory.ts'
-import { DirectoryAway } from './directory.ts'
+import { DirectoryUnavailable } from './directory.ts'
 import { isSameStanding, standingOf } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
 import type { DirectoryAccountsStore } from './directory-accounts.ts'
@@ -60,7 +60,7 @@ export function createDirectoryRefresh(options: DirectoryRefreshOptions): Direct
       failed.delete(account.id)
     } catch (error) {
       // Neither would any other account succeed now.
-      if (error instanceof DirectoryAway || isDatabaseBusyOrUnavailable(error)) throw error
+      if (error instanceof DirectoryUnavailable || isDatabaseBusyOrUnavailable(error)) throw error
       const tries = (failed.get(account.id) ?? 0) + 1
       failed.set(account.id, tries)
       const delayMs = Math.min(refreshMs, leaseMs * 2 ** (tries - 1))
@@ -123,7 +123,7 @@ export function createDirectoryRefresh(options: DirectoryRefreshOptions): Direct
     } catch (error) {
       // Told once. That the directory is away its servers tell.
       const { message } = error as Error
-      if (failure !== message && !(error instanceof DirectoryAway)) {
+      if (failure !== message && !(error instanceof DirectoryUnavailable)) {
         log('error', { err: error }, 'directory accounts could not be asked about')
       }
       failure = message

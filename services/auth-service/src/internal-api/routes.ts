@@ -9,7 +9,7 @@ import {
   Revocations,
   ServiceTokenRequest,
 } from '@registry-manager/principal'
-import { ProblemError, unavailable } from '@registry-manager/http'
+import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { RevocationSnapshot } from '../access-tokens/revocation-list.ts'
 import type { TokenIssuer } from '../access-tokens/issue-access-token.ts'
@@ -40,9 +40,10 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     { schema: { body: ExchangeRequest, response: { 200: ExchangeAnswer } } },
     async ({ body }) => {
       const result = await signIn.withPassword(body.username, body.password, body.address)
-      // Without the database nothing is known; without the directory only these credentials are not judged.
-      if (result.outcome === 'unavailable' && result.part === 'the database') {
-        throw unavailable('the database is not answering')
+      // Without the database nothing is known; without the directory only these credentials are not verified.
+      if (result.outcome === 'unavailable') {
+        if (result.dependency === 'database') throw unavailable(describeUnavailable('database'))
+        return { outcome: 'unavailable', part: result.dependency } as const
       }
       if (result.outcome !== 'account' && result.outcome !== 'token') return result
       const who = result.outcome === 'token' ? { ...result, account: result.token } : result

@@ -1,8 +1,8 @@
 import { parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/http'
-import type { WhoIsAway } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { CallerOptions } from '../sign-in/require-principal.ts'
-import { onlyAdministrators, requireCaller } from '../sign-in/require-principal.ts'
+import type { PrincipalOptions } from '../sign-in/require-principal.ts'
+import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
 import { refuseUnknownFilters } from './filters.ts'
 import { neverStored } from '../sign-in/never-stored.ts'
 import { notOffered } from './not-offered.ts'
@@ -13,8 +13,8 @@ import type { RegistryTokensOptions } from '../registry-tokens/routes.ts'
 import { registryTokens } from '../registry-tokens/routes.ts'
 
 export interface ContainerRegistriesOptions
-  extends CallerOptions, Omit<RegistriesOptions, 'registryOf'>, Omit<RegistryTokensOptions, 'registryOf'> {
-  readonly whoIsAway: WhoIsAway
+  extends PrincipalOptions, Omit<RegistriesOptions, 'registryOf'>, Omit<RegistryTokensOptions, 'registryOf'> {
+  readonly unavailableDependency: UnavailableDependency
 }
 
 /** Everything under `/containerregistries` (seed 004): for cluster administrators, in the provider's shapes. */
@@ -29,12 +29,12 @@ export async function containerRegistries(
   }
   await app.register(
     async (app) => {
-      setErrorFormat(app, providerErrors, options.whoIsAway)
+      setErrorFormat(app, providerErrors, options.unavailableDependency)
       setNotFoundFormat(app, providerErrors)
       // The provider's SDKs say JSON where there is no body at all.
       parseJsonBodies(app, { allowEmpty: true })
       neverStored(app)
-      await requireCaller(app, options)
+      await requirePrincipal(app, options)
       app.addHook('onRequest', async (request) => onlyAdministrators(request))
       refuseUnknownFilters(app)
       await app.register(registries, { ...options, registryOf })

@@ -11,7 +11,7 @@ import type { AuthServiceConfig } from '../config.ts'
 import type { SignInService } from '../sign-in/sign-in.ts'
 import type { TokenSignInPorts } from './registry-token-sign-in.ts'
 import { FRESH_MS, withRegistryTokens } from './registry-token-sign-in.ts'
-import { createVerifiedMemory } from '../sign-in/credential-cache.ts'
+import { createCredentialCache } from '../sign-in/credential-cache.ts'
 
 export interface RegistryTokenDeps {
   readonly db: Database
@@ -32,7 +32,12 @@ export function createRegistryTokens(config: AuthServiceConfig, deps: RegistryTo
   const tokens = createRegistryTokensStore(db, now, deps.issuedLastsMs)
   const uses = createTokenUseLog(tokens.writeUses, now, deps.onError)
   // Lists take longer than what a sign-in waits for.
-  const imageManager = createServiceClient(imageManagerUrl, serviceCredential, 5000, 'image-manager')
+  const imageManager = createServiceClient({
+    dependency: 'image-manager',
+    url: imageManagerUrl,
+    credential: serviceCredential,
+    timeoutMs: 5000,
+  })
   return {
     tokens,
     uses,
@@ -41,7 +46,7 @@ export function createRegistryTokens(config: AuthServiceConfig, deps: RegistryTo
         findToken: tokens.findForSignIn,
         isUnavailable: isDatabaseBusyOrUnavailable,
         isRevoked: revocations.isRevoked,
-        memory: createVerifiedMemory({
+        memory: createCredentialCache({
           key: randomBytes(32),
           now,
           maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),

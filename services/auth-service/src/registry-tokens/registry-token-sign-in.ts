@@ -4,7 +4,7 @@ import { clientNetwork } from '../sign-in/client-address.ts'
 import type { SignIn, SignInPorts, SignInService } from '../sign-in/sign-in.ts'
 import type { Refusal } from '../sign-in/sign-in-limits.ts'
 import { hasRightChecksum, hashTokenSecret, isSameHash, isTokenSecret } from './registry-token-secret.ts'
-import type { VerifiedMemory } from '../sign-in/credential-cache.ts'
+import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
 /** A password that was found to be good. */
 export interface VerifiedToken {
@@ -17,7 +17,7 @@ export interface VerifiedToken {
 export interface TokenSignInPorts extends Pick<SignInPorts, 'isUnavailable' | 'isRevoked'> {
   /** Undefined when there is no such token; throws what `isUnavailable` knows while the database is away. */
   findToken(username: string): Promise<StoredRegistryToken | undefined>
-  readonly memory: VerifiedMemory<VerifiedToken>
+  readonly memory: CredentialCache<VerifiedToken>
   /** Notes that a token was used, in memory. */
   noteUse(id: string, address: string): void
   /** Counts wrong credentials of a client (as `clientNetwork` names it). */
@@ -72,7 +72,7 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
       return signIn
     } catch (error) {
       if (!ports.isUnavailable(error)) throw error
-      if (remembered === undefined) return { outcome: 'unavailable', part: 'the database' }
+      if (remembered === undefined) return { outcome: 'unavailable', dependency: 'database' }
       return living === undefined ? REFUSED : accept(living, address, true)
     }
   }

@@ -6,7 +6,7 @@ import type { GivenToken } from './plan-registry-token.ts'
 import { planNewToken, planTokenChange } from './plan-registry-token.ts'
 import type { Actor, ManagedToken } from './registry-token.ts'
 import type { FieldFault } from '../accounts/user-input.ts'
-import { callerOf } from '../sign-in/require-principal.ts'
+import { principalOf } from '../sign-in/require-principal.ts'
 import { queryOf } from '../access-tokens/form.ts'
 import { BASE, idOf, notFound, pageLinks, parsePage, wholeNumber } from '../provider-api/provider-format.ts'
 import {
@@ -142,7 +142,7 @@ function replacement(current: ManagedToken, given: GivenToken, nowMs: number) {
 }
 
 function actorOf(request: FastifyRequest): Actor {
-  const { id, username } = callerOf(request)
+  const { id, username } = principalOf(request)
   return { id, username }
 }
 

@@ -49,7 +49,7 @@ const MAX_WAIT_MS = 10_000
 
 /**
  * Makes attempts only while their limits allow it. Attempts in flight count as failures until they have succeeded:
- * however many come at once, no more are judged than there are failures left. The others wait for the result.
+ * however many come at once, no more are verified than there are failures left. The others wait for the result.
  */
 export function createAttemptLimits<Result>(
   failures: SharedFailures,
@@ -82,7 +82,7 @@ export function createAttemptLimits<Result>(
 
   const start = ({ id, limits, counts, judge }: Attempt<Result>): Promise<Result | undefined> => {
     takeOff(limits)
-    const judged = (async () => {
+    const verified = (async () => {
       try {
         const result = await judge()
         if (result === undefined) await failures.add(counts)
@@ -92,8 +92,8 @@ export function createAttemptLimits<Result>(
         for (const { key } of limits) land(key)
       }
     })()
-    running.set(id, judged)
-    return judged
+    running.set(id, verified)
+    return verified
   }
 
   const land = (key: string) => {

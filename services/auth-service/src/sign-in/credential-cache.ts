@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 
 /** Remembers what was found out about secrets, without remembering the secrets. */
-export interface VerifiedMemory<Value> {
+export interface CredentialCache<Value> {
   /** What a secret is known by here. */
   keyOf(secret: readonly string[]): string
   remember(secret: readonly string[], value: Value): void
@@ -9,7 +9,7 @@ export interface VerifiedMemory<Value> {
   recall(secret: readonly string[], maxAgeMs?: number): Value | undefined
 }
 
-export interface VerifiedMemoryOptions {
+export interface CredentialCacheOptions {
   /** Random bytes that this process made for itself. */
   readonly key: Buffer
   readonly now: () => number
@@ -18,7 +18,7 @@ export interface VerifiedMemoryOptions {
 }
 
 /** Keys are HMACs under the process's own key, so a memory dump holds nothing to guess against elsewhere. */
-export function createVerifiedMemory<Value>(options: VerifiedMemoryOptions): VerifiedMemory<Value> {
+export function createCredentialCache<Value>(options: CredentialCacheOptions): CredentialCache<Value> {
   const { key, now, maxAgeMs, maxEntries } = options
   const entries = new Map<string, { value: Value; at: number }>()
   const keyOf = (secret: readonly string[]) =>

@@ -8,15 +8,15 @@ import { isRegistryToken } from '../registry-tokens/registry-token.ts'
 import type { SignInService } from './sign-in.ts'
 import { accountOrProblem, forPeopleOnly, unauthorized } from './sign-in-problem.ts'
 
-export interface CallerOptions extends IdentityTokenPorts {
+export interface PrincipalOptions extends IdentityTokenPorts {
   readonly realm: string
   readonly signIn: SignInService
 }
 
-const CALLER = 'caller'
+const CALLER = 'principal'
 
 /** Lets only signed-in people at a plugin's routes: by Basic credentials, or by an identity token. */
-export async function requireCaller(app: FastifyInstance, options: CallerOptions): Promise<void> {
+export async function requirePrincipal(app: FastifyInstance, options: PrincipalOptions): Promise<void> {
   const { realm, signIn } = options
   await readCredentials(app)
   app.decorateRequest(CALLER, null)
@@ -38,13 +38,13 @@ export async function requireCaller(app: FastifyInstance, options: CallerOptions
   })
 }
 
-/** The account that asks, as `requireCaller` found it. */
-export function callerOf(request: FastifyRequest): Account {
+/** The account that asks, as `requirePrincipal` found it. */
+export function principalOf(request: FastifyRequest): Account {
   return request.getDecorator<Account>(CALLER)
 }
 
 /** Throws 403 where somebody else asks. */
 export function onlyAdministrators(request: FastifyRequest): void {
-  if (callerOf(request).role === 'cluster-administrator') return
+  if (principalOf(request).role === 'cluster-administrator') return
   throw new ProblemError({ status: 403, detail: 'this is for cluster administrators' })
 }

@@ -46,7 +46,7 @@ export interface SignInLimits<Result> {
     accountId: string | undefined,
     credentials: { readonly id: string; judge(): Promise<Result | undefined> },
   ): Promise<{ readonly result: Result } | Refusal>
-  /** Counts an attempt that cannot be judged, as the database is away; answers the seconds for which that is limited. */
+  /** Counts an attempt that cannot be verified, as the database is away; answers the seconds for which that is limited. */
   countUnjudged(who: Attempting): number
   noteSuccess(who: Attempting, accountId: string): void
   /** Counts credentials of a kind that is not guessed, such as a refresh token, which were wrong. */

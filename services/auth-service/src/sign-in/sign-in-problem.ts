@@ -1,4 +1,4 @@
-import { ProblemError, unavailable } from '@registry-manager/http'
+import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Account } from '../accounts/account.ts'
 import type { Holder } from '../registry-tokens/registry-token.ts'
 import type { SignIn } from './sign-in.ts'
@@ -47,6 +47,6 @@ function signInProblem(
       return new ProblemError({ status: 429, detail: 'too many failed sign-ins: try again later', headers })
     }
     case 'unavailable':
-      return unavailable(`${signIn.part} is not answering`)
+      return unavailable(describeUnavailable(signIn.dependency))
   }
 }

@@ -1,12 +1,12 @@
 import type { Account, StoredAccount } from '../accounts/account.ts'
 import type { RegistryToken } from '../registry-tokens/registry-token.ts'
-import { DirectoryAway } from '../directory/directory.ts'
+import { DirectoryUnavailable } from '../directory/directory.ts'
 import type { DirectorySignIn } from '../directory/directory-sign-in.ts'
 import { ownPowersOf } from '../directory/directory-state.ts'
 import { clientNetwork } from './client-address.ts'
 import { normalisePassword } from '../accounts/password-form.ts'
 import type { Attempting, SignInLimits } from './sign-in-limits.ts'
-import type { VerifiedMemory } from './credential-cache.ts'
+import type { CredentialCache } from './credential-cache.ts'
 
 export type SignIn =
   /** `offline`: the database is away, and the account is as it was when it last signed in. */
@@ -20,7 +20,7 @@ export type SignIn =
     }
   | { readonly outcome: 'refused' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
-  | { readonly outcome: 'unavailable'; readonly part: 'the database' | 'the directory' }
+  | { readonly outcome: 'unavailable'; readonly dependency: 'database' | 'directory' }
 
 export interface SignInPorts {
   /** Undefined when there is no such account; throws what `isUnavailable` knows while the database is away. */
@@ -35,7 +35,7 @@ export interface SignInPorts {
   /** Whether the last known revocations end this generation of an account. */
   isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
   /** Credentials that were good, for `KNOWN_MS`. */
-  readonly memory: VerifiedMemory<Account & { readonly passwordHash?: string | null }>
+  readonly memory: CredentialCache<Account & { readonly passwordHash?: string | null }>
   /** How long they are enough while the database is away. */
   readonly offlineMs: number
   readonly limits: SignInLimits<StoredAccount>
@@ -50,7 +50,7 @@ export interface SignInService {
 
 const REFUSED: SignIn = { outcome: 'refused' }
 const refreshSecret = (token: string, service: string) => ['refresh-token', token, service]
-const AWAY: SignIn = { outcome: 'unavailable', part: 'the database' }
+const AWAY: SignIn = { outcome: 'unavailable', dependency: 'database' }
 
 /** How long credentials that were good count as known, and are not hashed again. */
 export const KNOWN_MS = 86_400_000
@@ -79,7 +79,7 @@ export function createSignIn(ports: SignInPorts): SignInService {
     password: string,
     account: StoredAccount | undefined,
   ): Promise<StoredAccount | undefined> => {
-    // A disabled account has no password that could be found out: it is judged as one that is not there.
+    // A disabled account has no password that could be found out: it is verified as one that is not there.
     if (account !== undefined && !ownPowersOf(account).enabled) {
       await ports.verifyPassword(password, null, client)
       return undefined
@@ -118,12 +118,12 @@ export function createSignIn(ports: SignInPorts): SignInService {
       const known = await proveKnown(who, password, account)
       const id = memory.keyOf(secret)
       const judge = () => prove(who, password, account)
-      const judged =
+      const verified =
         known === undefined ? await limits.judge(who, account?.id, { id, judge }) : { result: known }
-      if (!('result' in judged)) return judged
-      memory.remember(secret, judged.result)
-      limits.noteSuccess(who, judged.result.id)
-      return { outcome: 'account', account: judged.result, offline: false }
+      if (!('result' in verified)) return verified
+      memory.remember(secret, verified.result)
+      limits.noteSuccess(who, verified.result.id)
+      return { outcome: 'account', account: verified.result, offline: false }
     } finally {
       entered.leave()
     }
@@ -140,7 +140,7 @@ export function createSignIn(ports: SignInPorts): SignInService {
       try {
         return await signIn(who, password)
       } catch (error) {
-        if (error instanceof DirectoryAway) return { outcome: 'unavailable', part: 'the directory' }
+        if (error instanceof DirectoryUnavailable) return { outcome: 'unavailable', dependency: 'directory' }
         if (ports.isUnavailable(error)) return whileAway(secretOf(username, password), who)
         throw error
       }

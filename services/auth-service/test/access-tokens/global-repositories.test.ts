@@ -58,7 +58,7 @@ t.test('a global one is asked for again after five seconds, another one each tim
 t.test('while image-manager is away, those are that were within the grace, and no others', async (t) => {
   const { fake, find } = createFake()
   await find('shared/app')
-  fake.failure = new ServiceCallError('it did not answer')
+  fake.failure = new ServiceCallError('it did not answer', { dependency: 'image-manager' })
   t.strictSame(await find('shared/app', 'shared/b'), ['shared/app'])
   fake.now += 899_999
   t.strictSame(await find('shared/app', 'shared/b'), ['shared/app'])
@@ -74,7 +74,7 @@ t.test('one that was seen to be global no more is not, while image-manager is aw
   fake.now += 5000
   fake.global = []
   t.strictSame(await find('shared/app'), [])
-  fake.failure = new ServiceCallError('it did not answer')
+  fake.failure = new ServiceCallError('it did not answer', { dependency: 'image-manager' })
   t.strictSame(await find('shared/app'), [])
 })
 

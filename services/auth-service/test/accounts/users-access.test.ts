@@ -78,8 +78,8 @@ for (const route of ROUTES) {
     clock.ahead += 3_600_000
     const ways = route.method === 'GET' ? WAYS.slice(0, 1) : WAYS
     for (const way of ways) {
-      for (const [who, caller, refusal] of CALLERS) {
-        const response = await ask({ ...(await questionOf(route, way)), ...caller })
+      for (const [who, principal, refusal] of CALLERS) {
+        const response = await ask({ ...(await questionOf(route, way)), ...principal })
         const status = refusal ?? route.admin
         t.equal(response.statusCode, status, `${who}, by ${way}: ${status}`)
         if (status < 400) continue

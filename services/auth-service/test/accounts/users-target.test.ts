@@ -11,7 +11,7 @@ const alice = makeAccount({ id: 'id-of-alice' })
 const next = makeAccount({ id: 'id-of-the-next-alice' })
 
 /** The routes before a store that notes whom it is asked about. */
-async function startRoutes(caller: Account) {
+async function startRoutes(principal: Account) {
   const asked: [string, unknown][] = []
   const note = (what: string) => async (whom: unknown) => {
     asked.push([what, typeof whom === 'string' ? whom : (whom as Account).id])
@@ -20,10 +20,12 @@ async function startRoutes(caller: Account) {
   const app = createServer({ name: 'users', logLevel: 'silent', metrics: createMetrics('users') })
   await app.register(users, {
     realm: 'registry.test',
-    signIn: { withPassword: async () => ({ outcome: 'account', account: caller, offline: false }) } as never,
+    signIn: {
+      withPassword: async () => ({ outcome: 'account', account: principal, offline: false }),
+    } as never,
     verifyToken: async () => undefined,
     findHolderById: async () => undefined,
-    whoIsAway: () => undefined,
+    unavailableDependency: () => undefined,
     enrol: async () => ({}) as never,
     users: Object.fromEntries(
       ['find', 'change', 'delete', 'endSessions'].map((what) => [what, note(what)]),
@@ -44,9 +46,9 @@ const CASES = [
   ["somebody's record", root, 'GET', '/user?username=alice', 'find', 'alice'],
 ] as const
 
-for (const [why, caller, method, url, what, whom] of CASES) {
+for (const [why, principal, method, url, what, whom] of CASES) {
   t.test(`${why}: of the account that was looked at`, async (t) => {
-    const { app, asked } = await startRoutes(caller)
+    const { app, asked } = await startRoutes(principal)
     const authorization = `Basic ${btoa('somebody:a-good-password')}`
     const { statusCode } = await app.inject({ method, url, headers: { authorization } })
     t.ok(statusCode < 300, `${statusCode}`)

@@ -3,8 +3,8 @@ import type { StoredAccount } from '../../src/accounts/account.ts'
 import { createDirectorySignIn } from '../../src/directory/directory-sign-in.ts'
 import type { DirectoryStanding } from '../../src/directory/directory-state.ts'
 import type { Person, Verification } from '../../src/directory/directory.ts'
-import { DirectoryAway } from '../../src/directory/directory.ts'
-import { createVerifiedMemory } from '../../src/sign-in/credential-cache.ts'
+import { DirectoryUnavailable } from '../../src/directory/directory.ts'
+import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const PASSWORD = 'the-password'
@@ -49,8 +49,8 @@ function build({ autoCreate = false } = {}) {
       },
       touch: async ({ username }) => void world.written.push(['touch', username]),
     },
-    verified: createVerifiedMemory(memory),
-    wrong: createVerifiedMemory(memory),
+    verified: createCredentialCache(memory),
+    wrong: createCredentialCache(memory),
     count: (result) => world.counted.push(result),
   })
   const prove = (password: string, account: StoredAccount | undefined = dora()) =>
@@ -176,9 +176,9 @@ t.test('the same credentials several times at once are one question', async (t) 
 t.test('away is away: nothing is written, nothing remembered', async (t) => {
   const { world, prove } = build()
   world.answer = async () => {
-    throw new DirectoryAway('no server answers')
+    throw new DirectoryUnavailable('no server answers')
   }
-  await Promise.all([1, 2].map(() => t.rejects(prove(PASSWORD), DirectoryAway)))
+  await Promise.all([1, 2].map(() => t.rejects(prove(PASSWORD), DirectoryUnavailable)))
   t.equal(world.asked.length, 1)
   t.strictSame(world.written, [])
   t.strictSame(world.counted, ['away'])

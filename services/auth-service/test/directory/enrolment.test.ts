@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createEnrolment } from '../../src/directory/enrolment.ts'
 import type { Directory, Looked } from '../../src/directory/directory.ts'
-import { DirectoryAway } from '../../src/directory/directory.ts'
+import { DirectoryUnavailable } from '../../src/directory/directory.ts'
 
 const neverAsked: Directory['verify'] = () => {
   throw new Error('nobody signs in here')
@@ -28,7 +28,7 @@ t.test('where nobody can be looked up', async (t) => {
 
 t.test('a directory that is away has not said no', async (t) => {
   const find = async () => {
-    throw new DirectoryAway('no server answers')
+    throw new DirectoryUnavailable('no server answers')
   }
-  await t.rejects(createEnrolment({ find, verify: neverAsked })('alice'), DirectoryAway)
+  await t.rejects(createEnrolment({ find, verify: neverAsked })('alice'), DirectoryUnavailable)
 })

@@ -4,7 +4,7 @@ import { createDirectoryRefresh } from '../../src/directory/refresh.ts'
 import type { StoredAccount } from '../../src/accounts/account.ts'
 import type { DirectoryStanding } from '../../src/directory/directory-state.ts'
 import type { Looked } from '../../src/directory/directory.ts'
-import { DirectoryAway } from '../../src/directory/directory.ts'
+import { DirectoryUnavailable } from '../../src/directory/directory.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const STANDING: DirectoryStanding = { dn: 'CN=x', state: 'active', role: null, namespaces: [] }
@@ -83,8 +83,9 @@ t.test('everybody who is due is asked about, page by page', async (t) => {
 
 t.test('while the directory is away nothing is settled, and what was asked before is kept', async (t) => {
   const { world, refresh } = build(10)
-  for (const at of [4, 5, 6, 7, 8, 9]) world.answers.set(`user-${at}`, new DirectoryAway('no server answers'))
-  await t.rejects(refresh.run(), DirectoryAway)
+  for (const at of [4, 5, 6, 7, 8, 9])
+    world.answers.set(`user-${at}`, new DirectoryUnavailable('no server answers'))
+  await t.rejects(refresh.run(), DirectoryUnavailable)
   t.strictSame(world.settled, [])
   t.strictSame(world.released.map(([name]) => name).toSorted(), ['user-0', 'user-1', 'user-2', 'user-3'])
   t.equal(world.claimed.length, 1, 'nobody else is asked about')

@@ -36,11 +36,11 @@ t.test('a directory account is told that the directory is away, everywhere, howe
   for (let count = 0; count < 25; count += 1) {
     const answer = await ask({ url: TOKEN, as: 'dora' })
     t.equal(answer.statusCode, 503)
-    t.match(answer.json(), { errors: [{ code: 'UNAVAILABLE', message: 'the directory is not answering' }] })
+    t.match(answer.json(), { errors: [{ code: 'UNAVAILABLE', message: 'the directory is unavailable' }] })
     t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
   }
   const user = await ask({ url: '/user', as: 'dora' })
-  t.match(user.json(), { status: 503, detail: 'the directory is not answering' })
+  t.match(user.json(), { status: 503, detail: 'the directory is unavailable' })
   const payload = { username: 'dora', password: 'some-password', address: '10.0.0.1', access: null }
   const bearer = 'the-credential-that-services-share'
   const exchange = await askInternal({
@@ -64,7 +64,7 @@ t.test('nobody is made or changed into one meanwhile', async (t) => {
   ] as const) {
     const answer = await ask({ ...question, as: 'root' })
     t.equal(answer.statusCode, 503)
-    t.match(answer.json(), { detail: 'the directory is not answering' })
+    t.match(answer.json(), { detail: 'the directory is unavailable' })
     t.ok(answer.headers['retry-after'])
   }
   t.equal(await users.findByUsername('erin'), undefined)
@@ -97,6 +97,6 @@ t.test('it is ready all the same, says that it is degraded, and counts', async (
   t.match(metrics, /^directory_sign_ins_total\{result="away"[^}]*\} 2\d$/m)
   t.match(metrics, /^directory_operations_total\{operation="connect",outcome="failed"[^}]*\} \d+$/m)
   t.notMatch(metrics, 'dora')
-  const told = lines.filter((line) => line.includes('is not answering') && line.includes('"level":40'))
+  const told = lines.filter((line) => line.includes('is unavailable') && line.includes('"level":40'))
   t.ok(told.length >= 1 && told.length <= 3, `the log tells ${told.length} times`)
 })

@@ -209,7 +209,7 @@ t.test('while image-manager is away', async (t) => {
   ]) {
     const response = await ask({ url: base + path, as: 'root' })
     t.equal(response.statusCode, 503, path)
-    t.match(response.json(), { httpStatus: 503, messages: [{ message: 'image-manager is not answering' }] })
+    t.match(response.json(), { httpStatus: 503, messages: [{ message: 'image-manager is unavailable' }] })
     t.ok(Number(response.headers['retry-after']) > 0)
   }
   t.match(await get(registry), { status: 200, body: { properties: { storageUsage: { bytes: null } } } })

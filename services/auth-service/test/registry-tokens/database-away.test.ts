@@ -79,7 +79,7 @@ t.test('registry tokens pull while the database is away', async (t) => {
       t.equal(response.statusCode, 503)
       t.match(response.json(), {
         httpStatus: 503,
-        messages: [{ errorCode: '0', message: 'the database is not answering' }],
+        messages: [{ errorCode: '0', message: 'the database is unavailable' }],
       })
     }
   })

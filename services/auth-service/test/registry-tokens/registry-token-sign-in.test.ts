@@ -2,7 +2,7 @@ import t from 'tap'
 import type { StoredRegistryToken, StoredSecret } from '../../src/registry-tokens/registry-token.ts'
 import { hashTokenSecret, makeTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
 import { withRegistryTokens } from '../../src/registry-tokens/registry-token-sign-in.ts'
-import { createVerifiedMemory } from '../../src/sign-in/credential-cache.ts'
+import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
 
 class Away extends Error {}
@@ -33,7 +33,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
       world.people.push(username)
       return { outcome: 'refused' as const }
     },
-    withRefreshToken: async () => ({ outcome: 'unavailable' as const, part: 'the database' as const }),
+    withRefreshToken: async () => ({ outcome: 'unavailable' as const, dependency: 'database' as const }),
     rememberRefreshToken: () => undefined,
   }
   const signIn = withRegistryTokens(people, {
@@ -44,7 +44,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     },
     isUnavailable: (error) => error instanceof Away,
     isRevoked: ({ generation }) => generation < world.least,
-    memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
+    memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
     noteUse: (id, address) => void world.uses.push(`${id} ${address}`),
     refuse: async (client) => {
       world.refusals.push(client)
@@ -101,7 +101,7 @@ t.test('everything else is for people', async (t) => {
   t.strictSame([world.people, world.lookups], [['ci', 'alice'], []])
   t.strictSame(await signIn.withRefreshToken('r', 's', '10.0.0.1'), {
     outcome: 'unavailable',
-    part: 'the database',
+    dependency: 'database',
   })
 })
 
@@ -181,7 +181,7 @@ t.test('while the database is away', async (t) => {
   t.strictSame(await enter(), accepted(makeToken({ expiresAt }), { notAfter: 1500, offline: true }))
   t.strictSame(
     await enter(makeTokenSecret()),
-    { outcome: 'unavailable', part: 'the database' },
+    { outcome: 'unavailable', dependency: 'database' },
     'of others nobody knows',
   )
   world.least = 2
@@ -195,7 +195,7 @@ t.test('while the database is away', async (t) => {
   late.world.now += 900_001
   t.strictSame(
     await late.enter(),
-    { outcome: 'unavailable', part: 'the database' },
+    { outcome: 'unavailable', dependency: 'database' },
     'and is forgotten after the grace',
   )
 })

@@ -188,5 +188,5 @@ t.test('when and from where it was used last is told, in a while', async (t) => 
     await sleep(200)
     ;({ metadata } = (await api.get(id)).json())
   }
-  t.match(metadata, { lastUsedDate: /^\d{4}-.*Z$/, lastUsedAddress: '10.0.0.1' }, "the proxy's caller")
+  t.match(metadata, { lastUsedDate: /^\d{4}-.*Z$/, lastUsedAddress: '10.0.0.1' }, "the proxy's principal")
 })

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createVerifiedMemory } from '../../src/sign-in/credential-cache.ts'
+import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 
 function build(options: { maxAgeMs?: number; maxEntries?: number } = {}) {
   const clock = { now: 1_000_000 }
-  const memory = createVerifiedMemory<string>({
+  const memory = createCredentialCache<string>({
     key: randomBytes(32),
     now: () => clock.now,
     maxAgeMs: 1000,

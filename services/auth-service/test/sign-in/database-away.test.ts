@@ -67,7 +67,7 @@ t.test('pulls go on while the database is away', async (t) => {
     t.equal(posted.scope, 'repository:team/app:pull')
     t.strictSame(await accessOf(byRefreshToken(refresh_token)), PULL)
     const exchanged = (await askInternal(exchangeOf('alice'))).json()
-    t.strictSame(claimsOf(exchanged.token).access, PULL, "for the proxy's callers too")
+    t.strictSame(claimsOf(exchanged.token).access, PULL, "for the proxy's principals too")
     t.equal(exchanged.offline, true, 'who are told why')
   })
 
@@ -87,7 +87,7 @@ t.test('pulls go on while the database is away', async (t) => {
       t.match(response.json(), { errors: [{ code: 'UNAVAILABLE' }] })
       t.ok(Number(response.headers['retry-after']) > 0)
     }
-    t.equal((await askInternal(exchangeOf('olga'))).statusCode, 503, "for the proxy's callers too")
+    t.equal((await askInternal(exchangeOf('olga'))).statusCode, 503, "for the proxy's principals too")
   })
 
   await t.test('what was revoked before stays revoked', async (t) => {

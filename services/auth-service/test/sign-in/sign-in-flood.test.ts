@@ -69,7 +69,7 @@ t.test('a flood of invented names from one address delays no sign-in of others',
   t.equal(neighbour.status, 200, 'known credentials pass behind the limited address')
   const { 401: wrong = 0, 429: limited = 0 } = statusesOf(flood)
   t.equal(wrong + limited, flood.length, 'the flood is refused and limited')
-  t.ok(wrong < 30, `${wrong} invented names were judged`)
+  t.ok(wrong < 30, `${wrong} invented names were verified`)
 })
 
 t.test('replicas limit a client together', async (t) => {
@@ -81,13 +81,13 @@ t.test('replicas limit a client together', async (t) => {
   const names = [...accounts, ...Array.from({ length: 580 }, (_, at) => `other-${at}`)]
 
   await t.test(
-    '600 accounts sprayed with one password over two replicas: fewer than 30 are judged',
+    '600 accounts sprayed with one password over two replicas: fewer than 30 are verified',
     async (t) => {
       const answers: SignInAnswer[] = []
       for (const [at, name] of names.entries())
         answers.push(await signIn(ATTACKER, name, 'summer-2026', at % 2))
       const { 401: wrong = 0, 429: limited = 0 } = statusesOf(answers)
-      t.ok(wrong < 30, `${wrong} were judged`)
+      t.ok(wrong < 30, `${wrong} were verified`)
       t.equal(limited, 600 - wrong, 'the others are limited')
       t.ok(Number(answers.at(-1)?.retryAfter) > 0, 'and say when to come back')
       t.equal((await signIn('2001:db8::1', 'user-1')).status, 200, 'others are not')
@@ -102,18 +102,18 @@ t.test('replicas limit a client together', async (t) => {
       )
       const { 401: wrong = 0, 429: limited = 0 } = statusesOf(answers)
       // Each replica has four in flight at most that the other one does not know of.
-      t.ok(wrong <= 30, `${wrong} were judged`)
+      t.ok(wrong <= 30, `${wrong} were verified`)
       t.equal(wrong + limited, 600)
       t.equal((await signIn('2001:db8:66:2::1', 'user-2')).status, 200, 'the next network is another one')
     },
   )
 
-  await t.test('600 guesses of one account at once, from many addresses, are not all judged', async (t) => {
+  await t.test('600 guesses of one account at once, from many addresses, are not all verified', async (t) => {
     const answers = await Promise.all(
       names.map((_, at) => signIn(stranger(at), 'user-3', `guess-${at}`, at % 2)),
     )
     const { 401: wrong = 0, 429: limited = 0 } = statusesOf(answers)
-    t.ok(wrong <= 28, `${wrong} were judged`)
+    t.ok(wrong <= 28, `${wrong} were verified`)
     t.equal(statusesOf(answers)[200], undefined)
     // What remains on a slow machine is 503, for the database is asked about all of them at once.
     t.ok(limited > 300, `${limited} are limited`)

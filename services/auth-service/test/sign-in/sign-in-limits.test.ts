@@ -4,7 +4,7 @@ import type { DirectorySignIn } from '../../src/directory/directory-sign-in.ts'
 import type { SignIn } from '../../src/sign-in/sign-in.ts'
 import { KNOWN_MS, createSignIn } from '../../src/sign-in/sign-in.ts'
 import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
-import { createVerifiedMemory } from '../../src/sign-in/credential-cache.ts'
+import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 import { memoryFailures } from '../fixtures/memory-failures.ts'
 
@@ -48,7 +48,7 @@ function build(directory?: DirectorySignIn) {
         return hash === `hash of ${password}`
       },
       isRevoked: () => false,
-      memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
+      memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
       offlineMs: 900_000,
       limits: createSignInLimits({
         failures,
@@ -80,7 +80,7 @@ t.test('one password tried on 600 accounts from one address is limited before th
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'another address is not limited')
 })
 
-t.test('600 guesses of one account at once: twenty are judged', async (t) => {
+t.test('600 guesses of one account at once: twenty are verified', async (t) => {
   const { world, enter } = build()
   const guesses = Array.from({ length: 600 }, (_, at) => enter('user-1', `guess-${at}`, stranger(at)))
   const results = await Promise.all(guesses)

@@ -1,17 +1,17 @@
 import t from 'tap'
 import type { StoredAccount } from '../../src/accounts/account.ts'
 import type { DirectorySignIn } from '../../src/directory/directory-sign-in.ts'
-import { DirectoryAway } from '../../src/directory/directory.ts'
+import { DirectoryUnavailable } from '../../src/directory/directory.ts'
 import { KNOWN_MS, createSignIn } from '../../src/sign-in/sign-in.ts'
 import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
-import { createVerifiedMemory } from '../../src/sign-in/credential-cache.ts'
+import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 import { memoryFailures } from '../fixtures/memory-failures.ts'
 
 class Away extends Error {}
 
 const REFUSED = { outcome: 'refused' }
-const UNAVAILABLE = { outcome: 'unavailable', part: 'the database' }
+const UNAVAILABLE = { outcome: 'unavailable', dependency: 'database' }
 const PASSWORD = 'the-password'
 
 /** Accounts in a list, and passwords that "hash" to `hash of …`. */
@@ -43,7 +43,7 @@ function build(directory?: DirectorySignIn) {
       return hash === `hash of ${password}`
     },
     isRevoked: ({ id }) => world.revoked.includes(id),
-    memory: createVerifiedMemory({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 100 }),
+    memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 100 }),
     offlineMs: 900_000,
     limits: createSignInLimits({
       failures: memoryFailures(now),
@@ -208,7 +208,7 @@ t.test('with a directory', async (t) => {
     takes: (username, account) => (account === undefined ? username === 'newcomer' : account.directory),
     async prove(username, password, account) {
       asked.push(username)
-      if (password === 'away') throw new DirectoryAway('no server answers')
+      if (password === 'away') throw new DirectoryUnavailable('no server answers')
       if (password !== PASSWORD) return undefined
       return account ?? makeAccount({ username, directory: true, passwordHash: null })
     },
@@ -229,7 +229,7 @@ t.test('with a directory', async (t) => {
   }
 
   t.test('which is away: that is no failure of whoever signs in', async (t) => {
-    const away = { outcome: 'unavailable', part: 'the directory' }
+    const away = { outcome: 'unavailable', dependency: 'directory' }
     for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword('dora', 'away'), away)
     t.strictSame(await withPassword('dora', PASSWORD), found(dora), 'no attempt was counted')
     t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })

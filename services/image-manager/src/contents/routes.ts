@@ -74,7 +74,7 @@ export const contents: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = async 
     if (now() < countAgainAt) return known
     countAgainAt = now() + USAGE_MS
     const counting = count(request.log)
-    // In a large registry it takes longer than the caller waits: then the figure comes with a later answer.
+    // In a large registry it takes longer than the principal waits: then the figure comes with a later answer.
     await Promise.race([counting, sleep(USAGE_WAIT_MS, undefined, { ref: false })])
     return known
   })

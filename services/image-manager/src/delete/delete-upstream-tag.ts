@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IndexChanges } from '../index/index-changes.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import type { ConfirmPorts } from '../index/verify-manifest.ts'
-import { confirmManifest } from '../index/verify-manifest.ts'
+import { verifyManifest } from '../index/verify-manifest.ts'
 import { digestLike } from '../index/manifest.ts'
 
 /** The annotation of a manifest that stands in for a tag which is being deleted, and that nothing else names. */
@@ -13,7 +13,7 @@ export const DELETED_TAG = 'registry-manager.deleted-tag'
  * tag that nothing else names, which is deleted by its digest. Answers that digest; undefined when there was no
  * such tag.
  */
-export async function freeTag(
+export async function deleteUpstreamTag(
   registry: RegistryClient,
   repository: string,
   tag: string,
@@ -29,10 +29,10 @@ export async function freeTag(
 }
 
 /** Takes a stand-in from the index, where somebody followed the tag to it. */
-export async function dropStandIn(
+export async function dropTombstone(
   ports: ConfirmPorts & { readonly index: Pick<IndexChanges, 'hasManifest'> },
   repository: string,
   digest: string,
 ): Promise<void> {
-  if (await ports.index.hasManifest(repository, digest)) await confirmManifest(ports, repository, digest)
+  if (await ports.index.hasManifest(repository, digest)) await verifyManifest(ports, repository, digest)
 }

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { IndexChanges } from '../index/index-changes.ts'
 import type { IndexOfManifest } from './pending-removals.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
-import { confirmManifest } from '../index/verify-manifest.ts'
-import { dropStandIn, freeTag } from './delete-upstream-tag.ts'
+import { verifyManifest } from '../index/verify-manifest.ts'
+import { dropTombstone, deleteUpstreamTag } from './delete-upstream-tag.ts'
 import { isIndex } from '../index/manifest.ts'
 import type { RecordPorts } from '../push/record.ts'
-import { followTag, knowManifest } from '../push/record.ts'
+import { syncTag, ensureManifest } from '../push/record.ts'
 import { deleteBlobs } from './delete-blobs.ts'
 import { removeOrphans } from './delete-orphans.ts'
 import { deleteUnindexed } from './delete-unindexed.ts'
@@ -49,12 +49,12 @@ export async function deleteManifest(
     const by = unlessInUse ? await index.findIndexOf(repository, names) : undefined
     if (by !== undefined) return { outcome: 'in-use', by }
     was = (await registry.deleteManifest(repository, digest)) || known?.kept === true
-    await confirmManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
+    await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
   } finally {
     if (unlessInUse) await index.endRemoval(removal, repository)
   }
   // Pushed again in the meantime, and so still here: but the registry took away the tags that it had before.
-  for (const tag of await index.listTagsOf(repository, digest)) await followTag(ports, repository, tag)
+  for (const tag of await index.listTagsOf(repository, digest)) await syncTag(ports, repository, tag)
   await removeOrphans(ports, repository, references)
   return { outcome: was ? 'deleted' : 'unknown' }
 }
@@ -64,7 +64,7 @@ async function resolveManifest(ports: RemovePorts, repository: string, digest: s
   const known = await ports.index.resolveDigest(repository, digest)
   if (known !== undefined || digest.startsWith('sha512:')) return known
   try {
-    if (!(await knowManifest(ports, repository, digest))) return undefined
+    if (!(await ensureManifest(ports, repository, digest))) return undefined
   } catch (error) {
     // It may be deleted all the same: distribution answers 500 to the GET of a manifest that it cannot parse.
     const isUnreadable = (error as { status?: unknown }).status === 500
@@ -78,10 +78,10 @@ export async function deleteTag(ports: RemovePorts, repository: string, tag: str
   const { registry, index } = ports
   const { revision, kept } = await index.findTag(repository, tag)
   const dropped = kept && (await index.setTag(repository, tag, undefined, revision))
-  const standIn = await freeTag(registry, repository, tag)
-  await followTag(ports, repository, tag)
-  if (standIn !== undefined) await dropStandIn(ports, repository, standIn)
-  return dropped || standIn !== undefined
+  const tombstone = await deleteUpstreamTag(registry, repository, tag)
+  await syncTag(ports, repository, tag)
+  if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
+  return dropped || tombstone !== undefined
 }
 
 /**

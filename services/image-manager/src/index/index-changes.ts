@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { RepositoryScope } from './visibility.ts'
-import { createAdmissions } from '../push/pending-pushes-repository.ts'
+import { createPendingPushes } from '../push/pending-pushes-repository.ts'
 import { createBlobAliases } from './blob-aliases.ts'
 import { createDeletions } from '../delete/deletions-repository.ts'
 import { createManifestChanges } from './manifest-changes.ts'
@@ -23,7 +23,7 @@ export type IndexChanges = ReturnType<typeof createIndexChanges>
 /** Writes to the index. Each is one statement or one transaction, and safe to repeat. */
 export function createIndexChanges(db: Database) {
   return {
-    ...createAdmissions(db),
+    ...createPendingPushes(db),
     ...createBlobAliases(db),
     ...createDeletions(db),
     ...createManifestChanges(db),

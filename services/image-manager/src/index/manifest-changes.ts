@@ -20,10 +20,10 @@ export function createManifestChanges(db: Database) {
     },
 
     /**
-     * Records an admitted manifest from what its admission holds: bytes and annotations do not leave the database.
+     * Records an admitted manifest from what its admission holdsExactly: bytes and annotations do not leave the database.
      * False where the admission was settled before, or holds no facts.
      */
-    async putAdmitted(repository: string, admission: string): Promise<boolean> {
+    async putPending(repository: string, admission: string): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         const pending = await tx
           .selectFrom('admissions')

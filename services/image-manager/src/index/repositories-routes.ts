@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { isRepositoryName } from '@registry-manager/oci'
 import { ProblemError, problemJson, refuseDuplicateFields, setErrorFormat } from '@registry-manager/http'
 import { readCredentials } from '@registry-manager/principal'
-import type { WhoIsAway } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexQueries, RepositoryRow } from './index-queries.ts'
 import type { RemovePorts } from '../delete/delete.ts'
@@ -16,7 +16,7 @@ import { findRequester } from './require-principal.ts'
 
 export interface RepositoriesOptions extends RequesterOptions, RemovePorts {
   readonly queries: IndexQueries
-  readonly whoIsAway: WhoIsAway
+  readonly unavailableDependency: UnavailableDependency
 }
 
 const BASE = '/image-manager/api/v1'
@@ -25,7 +25,7 @@ const MAX_PAGE = 1000
 /** The image management API of seed 001. */
 export async function repositories(app: FastifyInstance, options: RepositoriesOptions): Promise<void> {
   const { index, queries } = options
-  setErrorFormat(app, problemJson, options.whoIsAway)
+  setErrorFormat(app, problemJson, options.unavailableDependency)
   await readCredentials(app)
   // Whatever type a client says that its body has (curl says a form): it is read as JSON.
   app.removeAllContentTypeParsers()
@@ -122,7 +122,7 @@ function whatIsMissing(action: Exclude<Action, 'list'>, name: string): string {
     return 'setting a scope takes a password, or an identity token (one that was had without a scope)'
   }
   const needed = `repository:${name}:${action === 'get' ? 'pull' : 'delete'}`
-  return `this token does not carry ${needed}: ask for a token with that scope, or use an identity token`
+  return `this token does not forward ${needed}: ask for a token with that scope, or use an identity token`
 }
 
 function scopeOf(body: unknown, name: string): RepositoryScope {

@@ -10,7 +10,7 @@ export interface ConfirmPorts {
  * Whether the registry has a manifest. One that it has no more is taken from the index, unless somebody wrote it
  * down since before the registry was asked: they look after it. `reason`: why it may be gone.
  */
-export async function confirmManifest(
+export async function verifyManifest(
   { registry, index }: ConfirmPorts,
   repository: string,
   digest: string,

@@ -109,7 +109,7 @@ function shows(requester: Requester, repository: string): boolean {
   return carries(requester.access, repository, 'pull', 'delete') || mayList(requester)
 }
 
-/** Whether a requester may list at all: a token that carries access must carry the catalog's. */
+/** Whether a requester may list at all: a token that carries access must forward the catalog's. */
 export function mayList({ access }: Requester): boolean {
   return access === null || permits(access, { type: 'registry', name: 'catalog', actions: ['*'] })
 }

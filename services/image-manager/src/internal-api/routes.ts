@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { parseReference } from '@registry-manager/oci'
 import type { AccountFacts } from '@registry-manager/principal'
 import {
-  AdmissionAnswer,
+  AnnounceAnswer,
   AnnouncedBlob,
   AnnouncedBlobAnswer,
   BlobAlias,
@@ -19,7 +19,7 @@ import {
 import { ProblemError, createByteBudget, unavailable } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { IndexQueries } from '../index/index-queries.ts'
-import { admitManifest } from '../push/announce-push.ts'
+import { announceManifest } from '../push/announce-push.ts'
 import { recordPush } from '../push/record-push.ts'
 import { findReferrers } from '../index/referrers.ts'
 import type { RemovePorts } from '../delete/delete.ts'
@@ -63,7 +63,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     '/internal/admissions',
     {
       bodyLimit: MAX_MANIFEST_BYTES,
-      schema: { querystring: Admitted, response: { 200: AdmissionAnswer } },
+      schema: { querystring: Admitted, response: { 200: AnnounceAnswer } },
       onRequest: (request, reply) => reserveManifest(budget, request, reply),
     },
     (request) =>
@@ -72,7 +72,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
         const { repository, type } = query
         const reference = parseReference(query.reference) ?? badReference()
         if (await index.isBeingDeleted(repository)) throw unavailable('the repository is being deleted', 2)
-        return admitManifest(options, { repository, reference, type, raw: body as unknown as Buffer })
+        return announceManifest(options, { repository, reference, type, raw: body as unknown as Buffer })
       }),
   )
 
@@ -80,7 +80,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     '/internal/admissions/:id/record',
     { schema: { params: Id, response: { 200: RecordAnswer } } },
     async ({ params }) => {
-      const admission = await index.findAdmission(params.id)
+      const admission = await index.findPendingPush(params.id)
       if (admission === undefined) throw new ProblemError({ status: 404, detail: 'it was settled already' })
       const manifest = await recordPush(options, admission)
       return { digest: manifest?.digest ?? null, subject: manifest?.subject ?? null }
@@ -91,7 +91,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     '/internal/admissions/:id',
     { schema: { params: Id, response: { 200: RemovalAnswer } } },
     async ({ params }) => {
-      await index.settleAdmission(params.id)
+      await index.removePendingPush(params.id)
       return { deleted: true }
     },
   )

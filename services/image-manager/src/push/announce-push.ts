@@ -1,5 +1,5 @@
 import type { Reference } from '@registry-manager/oci'
-import { keepManifest, mustBeKept } from './index-only.ts'
+import { storeIndexOnly, isIndexOnly } from './index-only.ts'
 import { digestLike, parseManifest } from '../index/manifest.ts'
 import type { RemovePorts } from '../delete/delete.ts'
 
@@ -13,7 +13,7 @@ export interface PushedManifest {
   readonly raw: Buffer
 }
 
-export type AdmissionOutcome =
+export type AnnounceOutcome =
   | { readonly outcome: 'admitted'; readonly id: string; readonly digest: string }
   | { readonly outcome: 'kept'; readonly digest: string; readonly subject: string | null }
   | {
@@ -27,10 +27,10 @@ export type AdmissionOutcome =
  * Decides on a manifest before the registry sees it: malformed ones are refused, what the registry cannot take
  * is kept here, and of every other a note is made that it is on its way.
  */
-export async function admitManifest(
+export async function announceManifest(
   ports: RemovePorts,
   { repository, reference, type, raw }: PushedManifest,
-): Promise<AdmissionOutcome> {
+): Promise<AnnounceOutcome> {
   const parsed = parseManifest(raw, type)
   if ('malformed' in parsed) return refused('MANIFEST_INVALID', parsed.malformed)
   const { raw: _, ...facts } = parsed.manifest
@@ -39,22 +39,22 @@ export async function admitManifest(
   }
   const tag = 'tag' in reference ? reference.tag : undefined
   const { digest, mediaType, subject = null } = facts
-  if (!mustBeKept(facts)) {
+  if (!isIndexOnly(facts)) {
     const digests = [...new Set(facts.references.map((reference) => reference.digest))]
     const admission = { repository, digest, tag: tag ?? null, mediaType, raw, facts, digests }
     const id = await ports.index.admit(admission)
     // First recorded, then looked for: a deletion does the same the other way round.
     const removed = await ports.index.findRemoval(repository, digests)
     if (removed === undefined) return { outcome: 'admitted', id, digest }
-    await ports.index.settleAdmission(id)
+    await ports.index.removePendingPush(id)
     const message = `${removed}, which the manifest names, is being deleted from ${repository}; push it again`
     return { outcome: 'refused', code: 'MANIFEST_BLOB_UNKNOWN', status: 400, message }
   }
-  const missing = await keepManifest(ports, repository, parsed.manifest, tag)
+  const missing = await storeIndexOnly(ports, repository, parsed.manifest, tag)
   if (missing === undefined) return { outcome: 'kept', digest, subject }
   return refused('MANIFEST_BLOB_UNKNOWN', `the index names ${missing}, which is not there`)
 }
 
-function refused(code: Refusal, message: string): AdmissionOutcome {
+function refused(code: Refusal, message: string): AnnounceOutcome {
   return { outcome: 'refused', code, message }
 }

@@ -1,9 +1,9 @@
 import type { Manifest, ManifestFacts } from '../index/manifest.ts'
 import { isIndex } from '../index/manifest.ts'
-import { knowManifest } from './record.ts'
+import { ensureManifest } from './record.ts'
 import type { RemovePorts } from '../delete/delete.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
-import { dropStandIn, freeTag } from '../delete/delete-upstream-tag.ts'
+import { dropTombstone, deleteUpstreamTag } from '../delete/delete-upstream-tag.ts'
 
 /** How often a tag is taken again when others take it at the same time. */
 const MAX_TRIES = 20
@@ -12,7 +12,7 @@ const MAX_TRIES = 20
  * Whether the registry cannot take a manifest: distribution knows no manifest by its sha512, and refuses an index
  * that names one so. Tried on 2.8.2 and 3.1.1.
  */
-export function mustBeKept({ mediaType, references }: ManifestFacts): boolean {
+export function isIndexOnly({ mediaType, references }: ManifestFacts): boolean {
   return (
     isIndex(mediaType) &&
     references.some(({ kind, digest }) => kind === 'manifest' && digest.startsWith('sha512:'))
@@ -24,7 +24,7 @@ export function mustBeKept({ mediaType, references }: ManifestFacts): boolean {
  * before what is kept, so the later push of either kind wins. Answers the digest of a manifest that the index names
  * and that is not there; then nothing was done.
  */
-export async function keepManifest(
+export async function storeIndexOnly(
   ports: RemovePorts,
   repository: string,
   manifest: Manifest,
@@ -45,9 +45,9 @@ export async function keepManifest(
   if (tag === undefined) return undefined
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const { revision } = await index.findTag(repository, tag)
-    const standIn = await freeTag(registry, repository, tag)
+    const tombstone = await deleteUpstreamTag(registry, repository, tag)
     const isSet = await index.setTag(repository, tag, manifest.digest, revision)
-    if (standIn !== undefined) await dropStandIn(ports, repository, standIn)
+    if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
     if (isSet) return undefined
   }
   throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
@@ -66,7 +66,7 @@ async function findMissing(
   for (const digest of children) {
     // The registry knows no manifest by its sha512; one by its sha256 may have been pushed past us.
     if (known.has(digest)) continue
-    if (digest.startsWith('sha512:') || !(await knowManifest(ports, repository, digest))) return digest
+    if (digest.startsWith('sha512:') || !(await ensureManifest(ports, repository, digest))) return digest
   }
   return undefined
 }

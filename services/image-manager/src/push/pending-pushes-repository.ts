@@ -3,21 +3,21 @@ import { sql } from 'kysely'
 import type { ManifestFacts } from '../index/manifest.ts'
 
 /** What is read of an admitted manifest: not its annotations, which may be megabytes. */
-export type AdmittedFacts = Omit<ManifestFacts, 'annotations'>
+export type PendingFacts = Omit<ManifestFacts, 'annotations'>
 
 /** A manifest on its way to the registry: what became of it is asked there. */
-export interface Admission {
+export interface PendingPush {
   readonly id: string
   readonly repository: string
   readonly digest: string
   readonly tag: string | null
   readonly mediaType: string
   /** Undefined where the previous version admitted it. */
-  readonly facts: AdmittedFacts | undefined
+  readonly facts: PendingFacts | undefined
   readonly admittedAt: Date
 }
 
-export interface NewAdmission extends Omit<Admission, 'id' | 'admittedAt' | 'facts'> {
+export interface NewAdmission extends Omit<PendingPush, 'id' | 'admittedAt' | 'facts'> {
   readonly id?: string
   readonly raw: Buffer
   readonly facts?: ManifestFacts
@@ -25,7 +25,7 @@ export interface NewAdmission extends Omit<Admission, 'id' | 'admittedAt' | 'fac
 }
 
 /** Manifests that were admitted and not yet recorded. */
-export function createAdmissions(db: Database) {
+export function createPendingPushes(db: Database) {
   return {
     /** `digests`: what the manifest references; where it is left out, it is taken to reference everything. */
     async admit({
@@ -56,24 +56,24 @@ export function createAdmissions(db: Database) {
     },
 
     /** An admission without the manifest's bytes. */
-    async findAdmission(id: string): Promise<Admission | undefined> {
+    async findPendingPush(id: string): Promise<PendingPush | undefined> {
       const row = await db
         .selectFrom('admissions')
         .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'admitted_at as admittedAt'])
-        .select(sql<AdmittedFacts | null>`facts - 'annotations'`.as('facts'))
+        .select(sql<PendingFacts | null>`facts - 'annotations'`.as('facts'))
         .where('id', '=', id)
         .executeTakeFirst()
       return row && { ...row, facts: row.facts ?? undefined }
     },
 
     /** The bytes of an admitted manifest. */
-    async readAdmission(id: string): Promise<Buffer | undefined> {
+    async readPendingBytes(id: string): Promise<Buffer | undefined> {
       const row = await db.selectFrom('admissions').select('raw').where('id', '=', id).executeTakeFirst()
       return row?.raw
     },
 
     /** The manifest of some admission of this digest: somebody else's push that is not recorded yet. */
-    async findAdmitted(
+    async findPending(
       repository: string,
       digest: string,
     ): Promise<{ readonly mediaType: string; readonly raw: Buffer } | undefined> {
@@ -108,7 +108,7 @@ export function createAdmissions(db: Database) {
       return row !== undefined
     },
 
-    async settleAdmission(id: string): Promise<void> {
+    async removePendingPush(id: string): Promise<void> {
       await db.deleteFrom('admissions').where('id', '=', id).execute()
     },
   }

@@ -1,7 +1,7 @@
-import type { Admission, AdmittedFacts } from './pending-pushes-repository.ts'
+import type { PendingPush, PendingFacts } from './pending-pushes-repository.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import type { ManifestReference } from '../index/manifest.ts'
-import { recordAdmission } from './record.ts'
+import { recordPendingPush } from './record.ts'
 import type { RemovePorts } from '../delete/delete.ts'
 import { deleteManifest } from '../delete/delete.ts'
 
@@ -9,15 +9,15 @@ import { deleteManifest } from '../delete/delete.ts'
 const AT_ONCE = 8
 
 /**
- * Writes down what became of an admitted manifest, as `recordAdmission` does. Where its repository was deleted
+ * Writes down what became of an admitted manifest, as `recordPendingPush` does. Where its repository was deleted
  * between the registry's taking it and now, the blobs that it names may be gone with the rest: then it goes, too.
  * Looked at only once it is written down, so that a deletion which begins later finds it.
  */
 export async function recordPush(
   ports: RemovePorts,
-  admission: Admission,
-): Promise<AdmittedFacts | undefined> {
-  const manifest = await recordAdmission(ports, admission)
+  admission: PendingPush,
+): Promise<PendingFacts | undefined> {
+  const manifest = await recordPendingPush(ports, admission)
   const { repository, admittedAt } = admission
   if (manifest === undefined || !(await ports.index.isNewSince(repository, admittedAt))) return manifest
   if (await isWhole(ports.registry, repository, manifest)) return manifest
@@ -33,7 +33,7 @@ export async function recordPush(
 async function isWhole(
   registry: RegistryClient,
   repository: string,
-  { references }: AdmittedFacts,
+  { references }: PendingFacts,
 ): Promise<boolean> {
   const named = references.filter(({ isElsewhere }) => isElsewhere !== true)
   const look = async ({ digest, kind }: ManifestReference) =>

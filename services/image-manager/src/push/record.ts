@@ -1,7 +1,7 @@
-import type { Admission, AdmittedFacts } from './pending-pushes-repository.ts'
+import type { PendingPush, PendingFacts } from './pending-pushes-repository.ts'
 import type { IndexChanges } from '../index/index-changes.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
-import { confirmManifest } from '../index/verify-manifest.ts'
+import { verifyManifest } from '../index/verify-manifest.ts'
 import { parseManifest } from '../index/manifest.ts'
 import { UnrecordableError } from './unrecordable-error.ts'
 
@@ -10,13 +10,13 @@ export interface RecordPorts {
   readonly index: Pick<
     IndexChanges,
     | 'putManifest'
-    | 'putAdmitted'
-    | 'readAdmission'
+    | 'putPending'
+    | 'readPendingBytes'
     | 'hasManifest'
-    | 'findAdmitted'
+    | 'findPending'
     | 'findTag'
     | 'setTag'
-    | 'settleAdmission'
+    | 'removePendingPush'
     | 'manifestRevision'
     | 'removeManifest'
   >
@@ -30,30 +30,30 @@ const MAX_TRIES = 20
  * now is what the index says. Safe to repeat, and to run on two replicas at once.
  * Answers the manifest where the registry has it.
  */
-export async function recordAdmission(
+export async function recordPendingPush(
   ports: RecordPorts,
-  admission: Admission,
-): Promise<AdmittedFacts | undefined> {
+  admission: PendingPush,
+): Promise<PendingFacts | undefined> {
   const { index } = ports
   const { id, repository, digest, tag } = admission
   // First recorded, then looked for: a deletion before the look shows in it, one after it finds what to take away.
   const facts = admission.facts === undefined ? await recordBytes(index, admission) : admission.facts
   const isRecorded =
-    admission.facts === undefined ? facts !== undefined : await index.putAdmitted(repository, id)
+    admission.facts === undefined ? facts !== undefined : await index.putPending(repository, id)
   // Another call recorded it, and settled the admission.
-  if (!isRecorded) await knowManifest(ports, repository, digest)
-  const named = tag === null ? undefined : await followTag(ports, repository, tag, true)
-  const there = named === digest || (await confirmManifest(ports, repository, digest))
-  await index.settleAdmission(id)
+  if (!isRecorded) await ensureManifest(ports, repository, digest)
+  const named = tag === null ? undefined : await syncTag(ports, repository, tag, true)
+  const there = named === digest || (await verifyManifest(ports, repository, digest))
+  await index.removePendingPush(id)
   return there ? facts : undefined
 }
 
 /** Records an admission of the previous version, which did not keep what it read. Undefined where it was settled. */
 async function recordBytes(
   index: RecordPorts['index'],
-  { id, repository, mediaType }: Admission,
-): Promise<AdmittedFacts | undefined> {
-  const raw = await index.readAdmission(id)
+  { id, repository, mediaType }: PendingPush,
+): Promise<PendingFacts | undefined> {
+  const raw = await index.readPendingBytes(id)
   if (raw === undefined) return undefined
   const parsed = parseManifest(raw, mediaType)
   if ('malformed' in parsed)
@@ -68,7 +68,7 @@ async function recordBytes(
  * there, so that somebody who looked before the push takes nothing away after it. A tag of a manifest that is kept
  * here stays until the registry has one of that name.
  */
-export async function followTag(
+export async function syncTag(
   ports: RecordPorts,
   repository: string,
   tag: string,
@@ -82,21 +82,21 @@ export async function followTag(
     const isOurs = digest === undefined && known.kept
     if (!isOurs && (digest !== known.digest || (vouches && digest !== undefined))) {
       const isNew = digest !== undefined && !(await index.hasManifest(repository, digest))
-      if (isNew && !(await knowManifest(ports, repository, digest))) continue
+      if (isNew && !(await ensureManifest(ports, repository, digest))) continue
       if (isNew) learned.add(digest)
       const isSet = await index.setTag(repository, tag, digest, known.revision)
       // Whoever deletes what was here before the look takes it away, or changes its revision. What was not here
       // they did not find, so it is looked at again.
       if (!isSet || isNew || known.revision === 0) continue
     }
-    for (const other of learned) if (other !== digest) await confirmManifest(ports, repository, other)
+    for (const other of learned) if (other !== digest) await verifyManifest(ports, repository, other)
     return digest
   }
   throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
 }
 
 /** Sees to it that the index has a manifest which the registry named. False when it went away meanwhile. */
-export async function knowManifest(
+export async function ensureManifest(
   { registry, index }: RecordPorts,
   repository: string,
   digest: string,
@@ -104,7 +104,7 @@ export async function knowManifest(
   if (await index.hasManifest(repository, digest)) return true
   // Another push, on its way to being written down; or one that came past us.
   const found =
-    (await index.findAdmitted(repository, digest)) ?? (await registry.getManifest(repository, digest))
+    (await index.findPending(repository, digest)) ?? (await registry.getManifest(repository, digest))
   if (found === undefined) return false
   const parsed = parseManifest(found.raw, found.mediaType)
   if ('malformed' in parsed)

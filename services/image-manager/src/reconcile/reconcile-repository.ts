@@ -1,9 +1,9 @@
 import { isTag } from '@registry-manager/oci'
-import { confirmManifest } from '../index/verify-manifest.ts'
+import { verifyManifest } from '../index/verify-manifest.ts'
 import { inPages } from './paginate.ts'
-import { followTag, knowManifest } from '../push/record.ts'
+import { syncTag, ensureManifest } from '../push/record.ts'
 import { deleteManifest } from '../delete/delete.ts'
-import type { SettlePorts } from './recover.ts'
+import type { RecoverPorts } from './recover.ts'
 import { UnrecordableError } from '../push/unrecordable-error.ts'
 import { attempt } from './work-item.ts'
 
@@ -12,7 +12,7 @@ import { attempt } from './work-item.ts'
  * index has beside them is there still. Every step is one that pushes and deletions take too, and as safe beside
  * them. One that is being deleted is left to whoever does that.
  */
-export async function reconcileRepository(ports: SettlePorts, repository: string): Promise<void> {
+export async function reconcileRepository(ports: RecoverPorts, repository: string): Promise<void> {
   const { registry, index, queries, counts } = ports
   if (await index.isBeingDeleted(repository)) return
   const listed = new Set(await registry.listTags(repository))
@@ -34,7 +34,7 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
   }
   const follow = async (tag: string) => {
     counts.tags += 1
-    await step(tag, () => followTag(ports, repository, tag))
+    await step(tag, () => syncTag(ports, repository, tag))
   }
   for (const tag of listed) if (isTag(tag)) await follow(tag)
   for (const tag of listed)
@@ -56,13 +56,13 @@ export async function reconcileRepository(ports: SettlePorts, repository: string
       if (asked.has(digest)) continue
       asked.add(digest)
       await step(digest, async () => {
-        if (await knowManifest(ports, repository, digest)) await confirmManifest(ports, repository, digest)
+        if (await ensureManifest(ports, repository, digest)) await verifyManifest(ports, repository, digest)
       })
     }
   }
 
   for await (const digest of inPages((after) => queries.listUntagged(repository, after))) {
-    if (!asked.has(digest)) await step(digest, () => confirmManifest(ports, repository, digest))
+    if (!asked.has(digest)) await step(digest, () => verifyManifest(ports, repository, digest))
   }
   await queries.markReconciled(repository)
   // What failed once and is not there any more; and that all of it failed.

@@ -2,7 +2,7 @@ import { isRepositoryName } from '@registry-manager/oci'
 import type { RunPosition } from './reconcile-runs.ts'
 import { inPages } from './paginate.ts'
 import { reconcileRepository } from './reconcile-repository.ts'
-import type { SettlePorts } from './recover.ts'
+import type { RecoverPorts } from './recover.ts'
 import { UnrecordableError } from '../push/unrecordable-error.ts'
 import { attempt } from './work-item.ts'
 
@@ -23,7 +23,7 @@ const MAX_REFUSED = 5
  * registry names, then every one that the index has beside those. One request at a time.
  * Throws what the registry or the database throw when they are away; the next call goes on from what was saved.
  */
-export async function reconcile(ports: SettlePorts, options: ReconcileOptions): Promise<void> {
+export async function reconcile(ports: RecoverPorts, options: ReconcileOptions): Promise<void> {
   const { position, save } = options
   const visit = createVisit(ports)
   if (position.step === 'registry') {
@@ -42,7 +42,7 @@ export async function reconcile(ports: SettlePorts, options: ReconcileOptions): 
 
 /** Calls for every name in the registry's catalog, after one of them; for some more than once. */
 async function walkRegistry(
-  { registry, counts, between }: SettlePorts,
+  { registry, counts, between }: RecoverPorts,
   after: string | undefined,
   onName: (name: string) => Promise<void>,
 ): Promise<void> {
@@ -75,7 +75,7 @@ function lostBefore(last = ''): string[] {
  * Storage that is not mounted looks like an empty registry, and the index would be emptied after it: with scopes
  * that the registry does not know.
  */
-async function believe({ queries, counts }: SettlePorts, { believeEmpty }: ReconcileOptions): Promise<void> {
+async function believe({ queries, counts }: RecoverPorts, { believeEmpty }: ReconcileOptions): Promise<void> {
   if (believeEmpty || counts.namesInRegistry > 0 || !(await queries.hasRepositories())) return
   throw new Error(
     'the registry names no repository at all, and the index holds some: is its storage there? ' +
@@ -87,7 +87,7 @@ async function believe({ queries, counts }: SettlePorts, { believeEmpty }: Recon
  * Reconciles one repository after another. Gives up when the registry cannot list several in a row: that is the
  * registry's fault, and the next call goes on after the last that was saved.
  */
-function createVisit(ports: SettlePorts): (name: string) => Promise<void> {
+function createVisit(ports: RecoverPorts): (name: string) => Promise<void> {
   let refused = 0
   return async (name) => {
     await ports.between()

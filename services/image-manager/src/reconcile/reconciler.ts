@@ -10,8 +10,8 @@ import { isRegistryRefusal, isRegistryUnavailable } from '@registry-manager/regi
 import type { ReconcileCounts } from './counts.ts'
 import { countChanges, countRequests, readCounts } from './counts.ts'
 import { reconcile } from './reconcile.ts'
-import type { SettlePorts } from './recover.ts'
-import { settle } from './recover.ts'
+import type { RecoverPorts } from './recover.ts'
+import { recover } from './recover.ts'
 import type { ItemFailure } from './work-item.ts'
 
 /** Hears how the work goes. */
@@ -56,7 +56,7 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
 
   const failures = createBackgroundFailures(db)
 
-  const settlePorts = (counts: ReconcileCounts, signal: AbortSignal, retriesAll = false): SettlePorts => ({
+  const settlePorts = (counts: ReconcileCounts, signal: AbortSignal, retriesAll = false): RecoverPorts => ({
     registry: countRequests(createRegistry(signal), counts),
     index,
     queries,
@@ -75,20 +75,20 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
     { believeEmpty = false, retriesAll = false }: Omit<RunOptions, 'signal'>,
   ) => {
     const { id, counts } = run
-    const settling = settlePorts(counts, signal, retriesAll)
-    await settle(settling)
+    const recovering = settlePorts(counts, signal, retriesAll)
+    await recover(recovering)
     let settledAt = now()
     const between = async () => {
       signal.throwIfAborted()
       if (now() - settledAt < SETTLE_MS) return
       settledAt = now()
-      await settle(settling)
+      await recover(recovering)
     }
     const save = async (position: Pick<Run, 'step' | 'lastName'>) => {
       if (!(await reconciliations.save(id, position, counts))) throw takenOver()
       listener.progress(counts)
     }
-    const walking = { ...settling, index: countChanges(index, counts), between }
+    const walking = { ...recovering, index: countChanges(index, counts), between }
     await reconcile(walking, { runId: id, position: run, save, believeEmpty })
     await reconciliations.finish(id, counts)
     await failures.forgetOldFailures()
@@ -99,9 +99,9 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
     countFailures: failures.countFailures,
 
     /** Settles what others left in the middle, and nothing else. */
-    async settle(signal: AbortSignal): Promise<ReconcileCounts> {
+    async recover(signal: AbortSignal): Promise<ReconcileCounts> {
       const counts = readCounts()
-      await settle(settlePorts(counts, signal))
+      await recover(settlePorts(counts, signal))
       return counts
     },
 

@@ -1,14 +1,14 @@
 import type { ReconcileQueries } from './reconcile-queries.ts'
 import type { FailureKind, WorkItem } from './background-failures.ts'
 import { inPages } from './paginate.ts'
-import { followTag, recordAdmission } from '../push/record.ts'
+import { syncTag, recordPendingPush } from '../push/record.ts'
 import type { RemovePorts } from '../delete/delete.ts'
 import { finishDeletion } from '../delete/delete.ts'
 import { UnrecordableError } from '../push/unrecordable-error.ts'
 import type { WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
-export interface SettlePorts extends RemovePorts, WorkItemPorts {
+export interface RecoverPorts extends RemovePorts, WorkItemPorts {
   readonly queries: ReconcileQueries
   /** Whether an error says that the registry serves, and could not serve this one thing. */
   readonly isRefusal: (error: unknown) => boolean
@@ -22,7 +22,7 @@ export interface SettlePorts extends RemovePorts, WorkItemPorts {
  * Settles what others left in the middle: pushes that were admitted and never recorded, deletions that were
  * interrupted, and manifests whose sizes are not known. An item that fails is passed over and tried again later.
  */
-export async function settle(ports: SettlePorts): Promise<void> {
+export async function recover(ports: RecoverPorts): Promise<void> {
   for (const [kind, work] of WORKS) {
     const item = { kind, item: 'all of them', repository: '', reference: '' }
     await attempt(ports, item, () => work(ports))
@@ -30,20 +30,20 @@ export async function settle(ports: SettlePorts): Promise<void> {
 }
 
 /** Where one of these cannot even be listed, the others are done. */
-const WORKS: readonly (readonly [kind: FailureKind, work: (ports: SettlePorts) => Promise<void>])[] = [
+const WORKS: readonly (readonly [kind: FailureKind, work: (ports: RecoverPorts) => Promise<void>])[] = [
   ['push', settleAdmissions],
   ['deletion', finishDeletions],
   ['manifest', fillAllSizes],
 ]
 
-async function settleAdmissions(ports: SettlePorts): Promise<void> {
+async function settleAdmissions(ports: RecoverPorts): Promise<void> {
   for await (const id of inPages(ports.queries.listOldAdmissions)) {
     await ports.between()
-    await settleAdmission(ports, id)
+    await removePendingPush(ports, id)
   }
 }
 
-async function finishDeletions(ports: SettlePorts): Promise<void> {
+async function finishDeletions(ports: RecoverPorts): Promise<void> {
   const { index, counts, between, failures } = ports
   for (;;) {
     await between()
@@ -58,7 +58,7 @@ async function finishDeletions(ports: SettlePorts): Promise<void> {
 }
 
 /** A page at a time; where a page fails, one manifest at a time, and one that fails alone is left without sizes. */
-async function fillAllSizes(ports: SettlePorts): Promise<void> {
+async function fillAllSizes(ports: RecoverPorts): Promise<void> {
   const { index, between, endsWork } = ports
   for (let [more, isAlone] = [true, false]; more;) {
     await between()
@@ -80,20 +80,20 @@ async function fillAllSizes(ports: SettlePorts): Promise<void> {
   }
 }
 
-async function settleAdmission(ports: SettlePorts, id: string): Promise<void> {
+async function removePendingPush(ports: RecoverPorts, id: string): Promise<void> {
   const { registry, index, counts } = ports
-  const admission = await index.findAdmission(id)
+  const admission = await index.findPendingPush(id)
   if (admission === undefined) return
   const { repository, digest, tag } = admission
   const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
   const fault = await attempt(ports, item, async () => {
     const landed = (await registry.headManifest(repository, digest)) !== undefined
-    if (landed) await recordAdmission(ports, admission)
-    else if (tag !== null) await followTag(ports, repository, tag)
+    if (landed) await recordPendingPush(ports, admission)
+    else if (tag !== null) await syncTag(ports, repository, tag)
   })
   // What cannot be recorded is not waited for. Anything else may succeed later.
   if (fault !== undefined && !(fault instanceof UnrecordableError)) return
-  await index.settleAdmission(id)
+  await index.removePendingPush(id)
   await ports.failures.forgetFailure(item)
   counts.admissionsSettled += 1
 }

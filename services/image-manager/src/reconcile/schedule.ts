@@ -58,8 +58,8 @@ export function createReconcileSchedule(options: ReconcileScheduleOptions) {
   }
   const reconciler = createReconciler({ ...rest, now, listener })
 
-  const settle = async () => {
-    const counts = await reconciler.settle(signal)
+  const recover = async () => {
+    const counts = await reconciler.recover(signal)
     metrics.add(counts, readCounts())
     if (isWorthTelling(counts)) log.info({ counts }, 'reconcile: settled what was left in the middle')
   }
@@ -79,7 +79,7 @@ export function createReconcileSchedule(options: ReconcileScheduleOptions) {
   }
   const tick = async () => {
     try {
-      if (intervalSeconds === 0 || !(await reconcile())) await settle()
+      if (intervalSeconds === 0 || !(await reconcile())) await recover()
     } catch (err) {
       if (signal.aborted) log.info('reconcile: stopped; the next run goes on there')
       else log.warn({ err }, 'reconcile: interrupted; it is retried within a minute, and goes on there')

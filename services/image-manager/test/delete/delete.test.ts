@@ -2,8 +2,8 @@ import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
 import { createIndexChanges } from '../../src/index/index-changes.ts'
 import { createIndexQueries } from '../../src/index/index-queries.ts'
-import { confirmManifest } from '../../src/index/verify-manifest.ts'
-import { recordAdmission } from '../../src/push/record.ts'
+import { verifyManifest } from '../../src/index/verify-manifest.ts'
+import { recordPendingPush } from '../../src/push/record.ts'
 import { removeOldOrphans } from '../../src/delete/delete-orphans.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../../src/delete/delete.ts'
 import {
@@ -36,7 +36,7 @@ async function startFilled() {
   ] as const) {
     const admission = await admit(raw, tag, type)
     registry.push(raw, type, tag ?? undefined)
-    await recordAdmission(ports, admission)
+    await recordPendingPush(ports, admission)
   }
   for (const digest of [ONE, TWO].flatMap(blobsOf)) registry.blobs.add(digest)
   registry.calls.splice(0)
@@ -137,7 +137,7 @@ t.test(
   async (t) => {
     const { ports, registry, queries, index } = await startFilled()
     for (const digest of [one, two, both]) registry.manifests.delete(digest)
-    for (const digest of [one, two, both]) await confirmManifest(ports, REPOSITORY, digest)
+    for (const digest of [one, two, both]) await verifyManifest(ports, REPOSITORY, digest)
     t.equal(await queries.findRepository(REPOSITORY), undefined)
     t.equal(registry.blobs.size, blobs.size, 'no blob is deleted')
     t.equal(await index.hasBlobs(REPOSITORY), true)
@@ -167,7 +167,7 @@ t.test('the blobs of a deleted manifest stay while a pending push names one of t
   })
   await deleteManifest(ports, REPOSITORY, one)
   t.same([...registry.blobs].toSorted(), [...new Set([...blobsOf(TWO), ...digests])].toSorted())
-  await index.settleAdmission(id)
+  await index.removePendingPush(id)
   // A process of the version before does not say what its manifest names.
   await admit(pending, null)
   await deleteManifest(ports, REPOSITORY, two)
@@ -196,7 +196,7 @@ t.test('blobs with a sha512 name stay while a manifest names them by either', as
   const push = async (raw: Buffer) => {
     const admission = await admit(raw, null)
     registry.push(raw, MANIFEST)
-    await recordAdmission(ports, admission)
+    await recordPendingPush(ports, admission)
     return admission.digest
   }
   const byWide = await push(named(wide))

@@ -42,7 +42,8 @@ t.test('one at a time for a repository, side by side for two', async (t) => {
 t.test('a failure is its own, and not the next one’s', async (t) => {
   const { registry, digests } = registryOf(2)
   registry.before = (call) => {
-    if (call === `DELETE manifest ${digests[0]}`) throw new ServiceCallError('away', 503)
+    if (call === `DELETE manifest ${digests[0]}`)
+      throw new ServiceCallError('away', { dependency: 'registry', status: 503 })
   }
   const inTurn = withDeletionsInTurn(registry)
   const all = await Promise.allSettled(digests.map((digest) => inTurn.deleteManifest('a/b', digest)))
@@ -56,10 +57,12 @@ t.test('500 with the manifest gone is a deletion; with the manifest there a fail
   const { registry, digests } = registryOf(2)
   const [gone = '', there = ''] = digests
   registry.after = (call) => {
-    if (call === `DELETE manifest ${gone}`) throw new ServiceCallError('a tag went away', 500)
+    if (call === `DELETE manifest ${gone}`)
+      throw new ServiceCallError('a tag went away', { dependency: 'registry', status: 500 })
   }
   registry.before = (call) => {
-    if (call === `DELETE manifest ${there}`) throw new ServiceCallError('disk full', 500)
+    if (call === `DELETE manifest ${there}`)
+      throw new ServiceCallError('disk full', { dependency: 'registry', status: 500 })
   }
   const inTurn = withDeletionsInTurn(registry)
   t.equal(await inTurn.deleteManifest('a/b', gone), true)

@@ -61,12 +61,12 @@ await onBothDatabases(t, async (t, db) => {
       await db.insertInto('manifest_references').values(row).execute()
     }
   }
-  const settle = () =>
+  const recover = () =>
     createReconciler({
       db,
       createRegistry: createMemoryRegistry,
       listener: { taken: () => {}, progress: () => {}, failed: ({ error }) => t.equal(error, undefined) },
-    }).settle(new AbortController().signal)
+    }).recover(new AbortController().signal)
 
   t.test('sizes are recorded with the manifest, and usage counts each digest once', async (t) => {
     await startIndex(db)
@@ -90,7 +90,7 @@ await onBothDatabases(t, async (t, db) => {
     await insertOld(NO_UTF8, MANIFEST, [[3, 'layer']])
     await insertOld(Buffer.from('no JSON'), MANIFEST, [])
     t.equal(await usage(), 0, 'nothing is known before, and nothing fails')
-    await settle()
+    await recover()
     t.same(await references(), [
       [digest(1), 'layer', '100'],
       [digest(2), 'layer', '10'],
@@ -123,7 +123,7 @@ await onBothDatabases(t, async (t, db) => {
       progress: () => {},
       failed: ({ reference }: { reference: string }) => void failed.push(reference),
     }
-    await createReconciler({ db, createRegistry: createMemoryRegistry, listener }).settle(
+    await createReconciler({ db, createRegistry: createMemoryRegistry, listener }).recover(
       new AbortController().signal,
     )
     await sql`drop trigger refuse_size on manifest_references`.execute(db)

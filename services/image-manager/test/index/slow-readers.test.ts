@@ -35,13 +35,13 @@ async function startLongList() {
       }
     },
   }
-  const caller = { uid: '1', access: null }
+  const principal = { uid: '1', access: null }
   const app = Fastify()
   await app.register(repositories, {
-    gate: { authenticate: async () => ({ outcome: 'caller', caller }) },
+    authenticator: { authenticate: async () => ({ outcome: 'principal', principal }) },
     findAccount: async () => ({ kind: 'user', role: 'administrator', namespaces: [], generation: 1 }),
     queries,
-    whoIsAway: () => undefined,
+    unavailableDependency: () => undefined,
   } as unknown as RepositoriesOptions)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import type { AdmissionAnswer } from '@registry-manager/principal'
+import type { AnnounceAnswer } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -121,7 +121,7 @@ t.test(
           // As the proxy's own client does where a connection is reset.
           .catch(() => undefined)
         if (response === undefined) continue
-        const answer = (await response.json()) as Static<typeof AdmissionAnswer>
+        const answer = (await response.json()) as Static<typeof AnnounceAnswer>
         // On a busy machine the database may be slow: that is 503, and may be repeated.
         if (response.status === 503) continue
         // Where it was slow for so long that the background work recorded it.

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { admitManifest } from '../../src/push/announce-push.ts'
-import { followTag, recordAdmission } from '../../src/push/record.ts'
+import { announceManifest } from '../../src/push/announce-push.ts'
+import { syncTag, recordPendingPush } from '../../src/push/record.ts'
 import { deleteOneBlob } from '../../src/delete/delete-blobs.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../../src/delete/delete.ts'
 import { INDEX, MANIFEST, REPOSITORY, databaseForTest, image } from '../fixtures/index-and-registry.ts'
@@ -30,10 +30,10 @@ async function start() {
   const push = async (raw: Buffer, tag: string | null) => {
     const admission = await admit(raw, tag)
     registry.push(raw, MANIFEST, tag ?? undefined)
-    await recordAdmission(ports, admission)
+    await recordPendingPush(ports, admission)
   }
   const keep = (raw: Buffer, reference: { tag: string } | { digest: string }) =>
-    admitManifest(ports, { repository: REPOSITORY, reference, type: INDEX, raw })
+    announceManifest(ports, { repository: REPOSITORY, reference, type: INDEX, raw })
   await push(ONE, null)
   return { ...started, push, keep }
 }
@@ -87,7 +87,7 @@ t.test('a tag goes from the registry to what is kept, and back: the last push wi
 t.test('the tag of what is kept stays when somebody looks at the registry', async (t) => {
   const { keep, ports, tags } = await start()
   await keep(KEPT, { tag: 'latest' })
-  await followTag(ports, REPOSITORY, 'latest')
+  await syncTag(ports, REPOSITORY, 'latest')
   t.same(await tags(), { latest: kept })
 })
 

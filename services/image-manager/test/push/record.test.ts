@@ -1,5 +1,5 @@
 import t from 'tap'
-import { followTag, recordAdmission } from '../../src/push/record.ts'
+import { syncTag, recordPendingPush } from '../../src/push/record.ts'
 import { MANIFEST, REPOSITORY, image, startIndex, databaseForTest } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 
@@ -11,18 +11,18 @@ t.test('what the registry has is written down, and the admission settled', async
   const { ports, registry, admit, tags, manifests, admissions } = await startIndex(db)
   const admission = await admit(ONE, 'latest')
   registry.push(ONE, MANIFEST, 'latest')
-  t.equal((await recordAdmission(ports, admission))?.digest, one)
+  t.equal((await recordPendingPush(ports, admission))?.digest, one)
   t.same(await tags(), { latest: one })
   t.same(await manifests(), [one])
   t.equal(await admissions(), 0)
 
-  t.equal((await recordAdmission(ports, admission))?.digest, one, 'and again changes nothing')
+  t.equal((await recordPendingPush(ports, admission))?.digest, one, 'and again changes nothing')
   t.same(await tags(), { latest: one })
 })
 
 t.test('what the registry has not got is not written down, and the admission settled', async (t) => {
   const { ports, queries, admit, tags, manifests, admissions } = await startIndex(db)
-  t.equal(await recordAdmission(ports, await admit(ONE, 'latest')), undefined)
+  t.equal(await recordPendingPush(ports, await admit(ONE, 'latest')), undefined)
   t.same(await tags(), {})
   t.same(await manifests(), [])
   t.equal(await queries.findRepository(REPOSITORY), undefined)
@@ -33,7 +33,7 @@ t.test('a manifest pushed by digest gets no tag', async (t) => {
   const { ports, registry, admit, tags, manifests } = await startIndex(db)
   const admission = await admit(ONE, null)
   registry.push(ONE, MANIFEST)
-  await recordAdmission(ports, admission)
+  await recordPendingPush(ports, admission)
   t.same(await manifests(), [one])
   t.same(await tags(), {})
 })
@@ -47,9 +47,9 @@ for (const last of ['one', 'two'] as const) {
       for (const raw of pushes) registry.push(raw, MANIFEST, 'latest')
       if (order === 'the other way round') pending.reverse()
       if (order === 'at the same time') {
-        await Promise.all(pending.map((admission) => recordAdmission(ports, admission)))
+        await Promise.all(pending.map((admission) => recordPendingPush(ports, admission)))
       } else {
-        for (const admission of pending) await recordAdmission(ports, admission)
+        for (const admission of pending) await recordPendingPush(ports, admission)
       }
       t.same(await tags(), { latest: last === 'two' ? two : one })
       t.same(await manifests(), [one, two].toSorted())
@@ -62,7 +62,7 @@ t.test('a tag that changed between the look and the writing is looked at again',
   const { ports, registry, admit, tags } = await startIndex(db)
   for (const known of [false, true]) {
     registry.push(ONE, MANIFEST, 'latest')
-    if (known) await followTag(ports, REPOSITORY, 'latest')
+    if (known) await syncTag(ports, REPOSITORY, 'latest')
     const late = await admit(ONE, 'latest')
     const other = await admit(TWO, 'latest')
     // Another replica pushes and records after our look, before we write.
@@ -70,9 +70,9 @@ t.test('a tag that changed between the look and the writing is looked at again',
       if (call !== 'HEAD manifest latest') return
       registry.after = () => undefined
       registry.push(TWO, MANIFEST, 'latest')
-      await recordAdmission(ports, other)
+      await recordPendingPush(ports, other)
     }
-    await recordAdmission(ports, late)
+    await recordPendingPush(ports, late)
     t.same(await tags(), { latest: two }, known ? 'a tag that was there' : 'a new tag')
   }
 })
@@ -80,7 +80,7 @@ t.test('a tag that changed between the look and the writing is looked at again',
 t.test('a tag that was pushed past the index brings its manifest from the registry', async (t) => {
   const { ports, registry, tags, manifests } = await startIndex(db)
   registry.push(ONE, MANIFEST, 'latest')
-  await followTag(ports, REPOSITORY, 'latest')
+  await syncTag(ports, REPOSITORY, 'latest')
   t.same(await tags(), { latest: one })
   t.same(await manifests(), [one])
   t.ok(registry.calls.includes(`GET manifest ${one}`))
@@ -89,9 +89,9 @@ t.test('a tag that was pushed past the index brings its manifest from the regist
 t.test('a tag that the registry lost is taken away, its manifest not', async (t) => {
   const { ports, registry, tags, manifests } = await startIndex(db)
   registry.push(ONE, MANIFEST, 'latest')
-  await followTag(ports, REPOSITORY, 'latest')
+  await syncTag(ports, REPOSITORY, 'latest')
   registry.tags.delete('latest')
-  await followTag(ports, REPOSITORY, 'latest')
+  await syncTag(ports, REPOSITORY, 'latest')
   t.same(await tags(), {})
   t.same(await manifests(), [one])
 })
@@ -100,7 +100,7 @@ t.test('a tag whose manifest is never there is given up, and the admission stays
   const { ports, registry, admit, admissions } = await startIndex(db)
   const admission = await admit(ONE, 'latest')
   const headManifest = async (_: string, reference: string) => (reference === 'latest' ? two : undefined)
-  await t.rejects(recordAdmission({ ...ports, registry: { ...registry, headManifest } }, admission), {
+  await t.rejects(recordPendingPush({ ...ports, registry: { ...registry, headManifest } }, admission), {
     message: /changes faster/,
   })
   t.equal(await admissions(), 1)
@@ -113,6 +113,6 @@ t.test('a registry that does not answer leaves the admission as it is', async (t
   registry.before = () => {
     throw new Error('away')
   }
-  await t.rejects(recordAdmission(ports, admission), { message: 'away' })
+  await t.rejects(recordPendingPush(ports, admission), { message: 'away' })
   t.equal(await admissions(), 1)
 })

@@ -63,7 +63,7 @@ await onBothDatabases(t, async (t, db) => {
     return {
       ...started,
       heard,
-      settle: () => reconciler.settle(signal),
+      recover: () => reconciler.recover(signal),
       run: () => reconciler.run({ signal }),
     }
   }
@@ -91,7 +91,7 @@ await onBothDatabases(t, async (t, db) => {
   }
 
   t.test('a pending push that always fails stops no other push and no deletion', async (t) => {
-    const { registry, admit, settle, run, index, admissions, contents, heard } = await start()
+    const { registry, admit, recover, run, index, admissions, contents, heard } = await start()
     registry.push(TWO, MANIFEST, 'v1', 'gone/app')
     await run()
     await index.beginDeletion('gone/app')
@@ -101,23 +101,23 @@ await onBothDatabases(t, async (t, db) => {
     await admit(ONE, 'good')
     registry.push(ONE, MANIFEST, 'good')
     await ageAdmissions()
-    t.match(await settle(), { admissionsSettled: 1, deletionsFinished: 1, unreadable: 1 })
+    t.match(await recover(), { admissionsSettled: 1, deletionsFinished: 1, unreadable: 1 })
     t.same(await contents(), { [REPOSITORY]: { tags: { good: one }, manifests: [one] } })
     t.equal(await admissions(), 1, 'the one that fails is kept')
     t.match(heard, [{ kind: 'push', repository: REPOSITORY, reference: 'bad', tries: 1, retryAt: Date }])
     t.match(heard[0]?.error, { message: /this row is refused/ })
-    t.match(await settle(), { unreadable: 0 }, 'it is not tried before its time')
+    t.match(await recover(), { unreadable: 0 }, 'it is not tried before its time')
   })
 
   t.test('the delay of an item grows with its tries, up to a day', async (t) => {
-    const { registry, admit, settle, heard } = await start()
+    const { registry, admit, recover, heard } = await start()
     await admit(BAD, 'bad')
     registry.push(BAD, MANIFEST, 'bad')
     await ageAdmissions()
     const seen: unknown[] = []
     for (let tries = 1; tries <= 14; tries++) {
       await makeDue()
-      await settle()
+      await recover()
       seen.push(...(await delays()))
     }
     t.same(
@@ -133,15 +133,15 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('one that succeeds at last is forgotten as a failure', async (t) => {
-    const { registry, admit, settle } = await start()
+    const { registry, admit, recover } = await start()
     await admit(ONE, 'v1')
     await ageAdmissions()
     registry.before = refused
-    t.match(await settle(), { unreadable: 1 })
+    t.match(await recover(), { unreadable: 1 })
     registry.before = () => undefined
     registry.push(ONE, MANIFEST, 'v1')
     await makeDue()
-    t.match(await settle(), { admissionsSettled: 1 })
+    t.match(await recover(), { admissionsSettled: 1 })
     t.same([...(await failures.countFailures())], [])
   })
 
@@ -190,29 +190,29 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('pending pushes that cannot even be listed keep deletions from nothing', async (t) => {
-    const { registry, settle, run, index, contents, heard } = await start()
+    const { registry, recover, run, index, contents, heard } = await start()
     registry.push(TWO, MANIFEST, 'v1', 'gone/app')
     await run()
     await index.beginDeletion('gone/app')
     await ageDeletions()
     await sql`alter table admissions rename to admissions_elsewhere`.execute(db)
     t.teardown(() => sql`alter table if exists admissions_elsewhere rename to admissions`.execute(db))
-    t.match(await settle(), { deletionsFinished: 1, unreadable: 1 })
+    t.match(await recover(), { deletionsFinished: 1, unreadable: 1 })
     await sql`alter table admissions_elsewhere rename to admissions`.execute(db)
     t.match(heard, [{ kind: 'push', repository: '', tries: 1 }])
     t.same(await contents(), {})
   })
 
   t.test('a registry that does not answer ends the run, and counts against no item', async (t) => {
-    const { registry, run, settle, admit } = await start()
+    const { registry, run, recover, admit } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await admit(ONE, 'v1')
     await ageAdmissions()
     for (const status of [undefined, 401, 429, 502, 503, 504]) {
       registry.before = () => {
-        throw new ServiceCallError('unavailable', status, { part: 'the registry' })
+        throw new ServiceCallError('unavailable', { dependency: 'registry', status })
       }
-      await t.rejects(settle(), { message: 'unavailable' })
+      await t.rejects(recover(), { message: 'unavailable' })
       await t.rejects(run(), { message: 'unavailable' })
     }
     t.same([...(await failures.countFailures())], [])

@@ -209,7 +209,7 @@ await onBothDatabases(t, async (t, db) => {
       .set({ finished_at: sql`now() - interval '61 minutes'` })
       .execute()
     registry.before = () => {
-      throw new ServiceCallError('away')
+      throw new ServiceCallError('away', { dependency: 'registry' })
     }
     await t.rejects(run({ dueAfterSeconds: 3600 }), { message: 'away' }, 'it is due')
     registry.before = () => undefined
@@ -264,7 +264,7 @@ await onBothDatabases(t, async (t, db) => {
     await run()
     const before = await contents()
     registry.before = () => {
-      throw new ServiceCallError('away')
+      throw new ServiceCallError('away', { dependency: 'registry' })
     }
     await t.rejects(run(), { message: 'away' })
     t.same(await contents(), before)

@@ -22,8 +22,8 @@ await onBothDatabases(t, async (t, db) => {
       failed: ({ repository, reference }: ItemFailure) =>
         void heard.unreadable.push(`${repository} ${reference}`),
     }
-    const { settle } = createReconciler({ db, createRegistry: () => registry, listener })
-    return { ...started, settle: () => settle(new AbortController().signal) }
+    const { recover } = createReconciler({ db, createRegistry: () => registry, listener })
+    return { ...started, recover: () => recover(new AbortController().signal) }
   }
   const ageAdmissions = (seconds: number) =>
     db
@@ -44,94 +44,98 @@ await onBothDatabases(t, async (t, db) => {
       .execute()
 
   t.test('a push that landed and was not written down is, with its tag', async (t) => {
-    const { registry, admit, settle, contents, admissions } = await start()
+    const { registry, admit, recover, contents, admissions } = await start()
     await admit(ONE, 'latest')
     registry.push(ONE, MANIFEST, 'latest')
     await admit(TWO, null)
     registry.push(TWO, MANIFEST)
-    t.match(await settle(), { admissionsSettled: 0 }, 'not while somebody may be at it')
+    t.match(await recover(), { admissionsSettled: 0 }, 'not while somebody may be at it')
     t.equal(await admissions(), 2)
     await ageAdmissions(100)
-    t.match(await settle(), { admissionsSettled: 2, registryRequests: 5 })
+    t.match(await recover(), { admissionsSettled: 2, registryRequests: 5 })
     t.same(await contents(), { [REPOSITORY]: { tags: { latest: one }, manifests: [one, two].toSorted() } })
     t.equal(await admissions(), 0)
-    t.match(await settle(), { admissionsSettled: 0, registryRequests: 0 }, 'and then there is nothing to ask')
+    t.match(
+      await recover(),
+      { admissionsSettled: 0, registryRequests: 0 },
+      'and then there is nothing to ask',
+    )
   })
 
   t.test('one that never landed is forgotten, and nobody saw anything of it', async (t) => {
-    const { registry, admit, settle, contents, admissions, queries } = await start()
+    const { registry, admit, recover, contents, admissions, queries } = await start()
     await admit(ONE, 'latest')
     await admit(TWO, null)
     await ageAdmissions(100)
     registry.after = async () => t.equal(await queries.findRepository(REPOSITORY), undefined)
-    t.match(await settle(), { admissionsSettled: 2 })
+    t.match(await recover(), { admissionsSettled: 2 })
     t.same(await contents(), {})
     t.equal(await admissions(), 0)
   })
 
   t.test('one that was overtaken brings the tag to what it is', async (t) => {
-    const { registry, admit, settle, contents } = await start()
+    const { registry, admit, recover, contents } = await start()
     await admit(ONE, 'latest')
     registry.push(TWO, MANIFEST, 'latest')
     await ageAdmissions(100)
-    await settle()
+    await recover()
     t.same(await contents(), reachableIn(registry))
   })
 
   t.test(
     'one that cannot be written down is told and forgotten; one that could not be asked for stays',
     async (t) => {
-      const { registry, admit, settle, admissions, heard } = await start()
+      const { registry, admit, recover, admissions, heard } = await start()
       for (const tag of ['malformed', 'refused', 'good']) await admit(ONE, tag)
       registry.push(Buffer.from('no JSON'), MANIFEST, 'malformed')
       registry.push(ONE, MANIFEST, 'good')
       registry.before = (call) => (call.endsWith(' refused') ? refused() : undefined)
       await ageAdmissions(100)
-      t.match(await settle(), { admissionsSettled: 2, unreadable: 2 })
+      t.match(await recover(), { admissionsSettled: 2, unreadable: 2 })
       t.equal(await admissions(), 1)
       t.same(heard.unreadable.toSorted(), [`${REPOSITORY} malformed`, `${REPOSITORY} refused`])
       registry.before = () => undefined
-      t.match(await settle(), { admissionsSettled: 0, unreadable: 0 }, 'not before its time')
+      t.match(await recover(), { admissionsSettled: 0, unreadable: 0 }, 'not before its time')
       await makeDue()
-      t.match(await settle(), { admissionsSettled: 1, unreadable: 0 })
+      t.match(await recover(), { admissionsSettled: 1, unreadable: 0 })
     },
   )
 
   t.test('a registry that is away leaves them all', async (t) => {
-    const { registry, admit, settle, admissions } = await start()
+    const { registry, admit, recover, admissions } = await start()
     for (const tag of ['a', 'b']) await admit(ONE, tag)
     await ageAdmissions(100)
     registry.before = () => {
-      throw new ServiceCallError('away')
+      throw new ServiceCallError('away', { dependency: 'registry' })
     }
-    await t.rejects(settle(), { message: 'away' })
+    await t.rejects(recover(), { message: 'away' })
     t.equal(await admissions(), 2)
   })
 
   t.test('many are settled in one go', async (t) => {
-    const { settle, admissions } = await start()
+    const { recover, admissions } = await start()
     const repository = REPOSITORY
     const raw = Buffer.from('{}')
     const row = { repository, digest: digestOf(raw), tag: null, media_type: MANIFEST, raw }
     const rows = Array.from({ length: 510 }, () => row)
     await db.insertInto('admissions').values(rows).execute()
     await ageAdmissions(100)
-    t.match(await settle(), { admissionsSettled: 510 })
+    t.match(await recover(), { admissionsSettled: 510 })
     t.equal(await admissions(), 0)
   })
 
   t.test('a deletion that broke off is finished, once nobody is at it any more', async (t) => {
-    const { registry, run, settle, index, contents } = await start()
+    const { registry, run, recover, index, contents } = await start()
     for (const name of ['broken/off', 'stays/here']) registry.push(ONE, MANIFEST, 'v1', name)
     const { blobs, manifests } = registry.repositories.get('broken/off') ?? registry
     for (const digest of blobsOf(ONE)) blobs.add(digest)
     await run()
     await index.beginDeletion('broken/off')
     await ageDeletions(60)
-    t.match(await settle(), { deletionsFinished: 0 })
+    t.match(await recover(), { deletionsFinished: 0 })
     t.equal(manifests.size, 1)
     await ageDeletions(130)
-    t.match(await settle(), { deletionsFinished: 1 })
+    t.match(await recover(), { deletionsFinished: 1 })
     t.same([...manifests, ...blobs], [])
     t.same(Object.keys(await contents()), ['stays/here'])
     t.equal(await index.isBeingDeleted('broken/off'), false)
@@ -140,33 +144,33 @@ await onBothDatabases(t, async (t, db) => {
   t.test(
     'one that the registry refuses is told, the others are finished, and it is tried again later',
     async (t) => {
-      const { registry, run, settle, index, heard } = await start()
+      const { registry, run, recover, index, heard } = await start()
       const raw = { 'a/a': ONE, 'b/b': TWO, 'c/c': ONE }
       for (const [name, manifest] of Object.entries(raw)) registry.push(manifest, MANIFEST, 'v1', name)
       await run()
       for (const name of Object.keys(raw)) await index.beginDeletion(name)
       await ageDeletions(130)
       registry.before = (call) => (call === `DELETE manifest ${two}` ? refused() : undefined)
-      t.match(await settle(), { deletionsFinished: 2, unreadable: 1 })
+      t.match(await recover(), { deletionsFinished: 2, unreadable: 1 })
       t.same(heard.unreadable, ['b/b '])
       registry.before = () => undefined
-      t.match(await settle(), { deletionsFinished: 0 }, 'not at once')
+      t.match(await recover(), { deletionsFinished: 0 }, 'not at once')
       await ageDeletions(130)
-      t.match(await settle(), { deletionsFinished: 0 }, 'not before its time')
+      t.match(await recover(), { deletionsFinished: 0 }, 'not before its time')
       await makeDue()
-      t.match(await settle(), { deletionsFinished: 1 })
+      t.match(await recover(), { deletionsFinished: 1 })
       t.equal(registry.repositories.get('b/b')?.manifests.size, 0)
     },
   )
 
   t.test('a deletion under way is nobody else’s', async (t) => {
-    const { registry, run, settle, index, ports } = await start()
+    const { registry, run, recover, index, ports } = await start()
     for (const raw of [ONE, TWO]) registry.push(raw, MANIFEST, digestOf(raw).slice(7, 17))
     await run()
     const id = (await index.beginDeletion(REPOSITORY)) ?? ''
     await ageDeletions(130)
     const others: unknown[] = []
-    registry.before = async () => void others.push((await settle()).deletionsFinished)
+    registry.before = async () => void others.push((await recover()).deletionsFinished)
     await finishDeletion(ports, { id, name: REPOSITORY })
     t.ok(others.length >= 4)
     t.ok(others.every((finished) => finished === 0))

@@ -92,7 +92,7 @@ t.test('what fails is told, and tried again', async (t) => {
   registry.push(ONE, MANIFEST, 'v1')
   registry.push(TWO, MANIFEST, 'bad')
   registry.before = () => {
-    throw new ServiceCallError('away')
+    throw new ServiceCallError('away', { dependency: 'registry' })
   }
   schedule.start()
   await until(() => lines.some((line) => line.includes('interrupted')), 'told')

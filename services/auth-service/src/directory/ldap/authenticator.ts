@@ -2,13 +2,13 @@ import type { Client } from 'ldapts'
 import { ResultCodeError } from 'ldapts'
 import { fillBindTemplate, fillFilter, isDnTemplate } from './filter.ts'
 import type { Directory, Looked, Person, Verification } from '../directory.ts'
-import { DirectoryAway } from '../directory.ts'
+import { DirectoryUnavailable } from '../directory.ts'
 import { isSameDn } from '../distinguished-name.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import type { DirectoryPool } from './pool.ts'
 import type { DirectorySearch } from './search.ts'
 import type { DirectoryLog } from './servers.ts'
-import { createSlots } from './semaphore.ts'
+import { createSemaphore } from './semaphore.ts'
 
 export interface DirectoryAuthenticatorOptions {
   /** Connections of the service account, which finds users; undefined where there is none. */
@@ -44,8 +44,8 @@ type Ask = (
 /** Judges passwords by binding with them: as the entry that was found, or by a template and the entry found after. */
 export function createDirectoryAuthenticator(options: DirectoryAuthenticatorOptions): Directory {
   const { service, users, search, bindTemplate, log, metrics } = options
-  const slots = createSlots(MAX_QUESTIONS)
-  const late = () => new DirectoryAway('too many were waiting for the directory')
+  const slots = createSemaphore(MAX_QUESTIONS)
+  const late = () => new DirectoryUnavailable('too many were waiting for the directory')
 
   /** Whether the directory takes a password for a name. It is never empty: that would be no password at all. */
   const binds = async (client: Client, name: string, password: string): Promise<boolean> => {
@@ -71,7 +71,7 @@ export function createDirectoryAuthenticator(options: DirectoryAuthenticatorOpti
     } catch (error) {
       if (!(error instanceof ResultCodeError)) throw error
       log('error', { reason: error.message }, 'the directory refused what it was asked')
-      throw new DirectoryAway('the directory refused what it was asked', { cause: error })
+      throw new DirectoryUnavailable('the directory refused what it was asked', { cause: error })
     }
   }
 

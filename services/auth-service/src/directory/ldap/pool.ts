@@ -1,6 +1,6 @@
 import type { Client } from 'ldapts'
 import { ResultCodeError } from 'ldapts'
-import { DirectoryAway } from '../directory.ts'
+import { DirectoryUnavailable } from '../directory.ts'
 import type { DirectoryConnection, DirectoryServers, Prepare } from './servers.ts'
 import { before, hadTime } from './servers.ts'
 
@@ -10,7 +10,7 @@ import { before, hadTime } from './servers.ts'
  */
 export interface DirectoryPool {
   /**
-   * Runs work on a connection that is ready. Throws DirectoryAway when nothing was answered before `endsAt` (of
+   * Runs work on a connection that is ready. Throws DirectoryUnavailable when nothing was answered before `endsAt` (of
    * `performance.now`), and ResultCodeError when the directory said no.
    */
   run<Result>(endsAt: number, work: (client: Client) => Promise<Result>): Promise<Result>
@@ -68,7 +68,7 @@ export function createDirectoryPool(servers: DirectoryServers, prepare: Prepare)
         return run(endsAt, work)
       }
       if (hadTime(begun, endsAt)) connection.failed(error)
-      throw new DirectoryAway((error as Error).message, { cause: error })
+      throw new DirectoryUnavailable((error as Error).message, { cause: error })
     }
   }
 

@@ -1,10 +1,10 @@
 /** So many at once, and no more. */
-export interface Slots {
+export interface Semaphore {
   /** Runs work once there is a place; throws `late()` when there is none before `endsAt` (of `performance.now`). */
   run<Result>(endsAt: number, late: () => Error, work: () => Promise<Result>): Promise<Result>
 }
 
-export function createSlots(count: number): Slots {
+export function createSemaphore(count: number): Semaphore {
   let free = count
   const waiting: (() => void)[] = []
 

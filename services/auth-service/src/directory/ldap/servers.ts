@@ -2,7 +2,7 @@ import type { Client } from 'ldapts'
 import { ResultCodeError } from 'ldapts'
 import type { Circuit } from './circuit-breaker.ts'
 import { CLOSED, afterFailure, afterRefusal, isClosed, isTrialDue } from './circuit-breaker.ts'
-import { DirectoryAway } from '../directory.ts'
+import { DirectoryUnavailable } from '../directory.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import type { DirectoryServer, DirectoryTransport } from './socket.ts'
 import { createDirectoryClient, openDirectorySocket } from './socket.ts'
@@ -33,7 +33,7 @@ export interface DirectoryConnection {
 export type Prepare = (client: Client) => Promise<void>
 
 export interface DirectoryServers {
-  /** Connects to the first server that can be had before `endsAt` (of `performance.now`). Throws DirectoryAway. */
+  /** Connects to the first server that can be had before `endsAt` (of `performance.now`). Throws DirectoryUnavailable. */
   open(endsAt: number, prepare: Prepare): Promise<DirectoryConnection>
   /** Asks servers that failed whether they are back; answers connections to those that are. */
   tryAgain(prepare: Prepare): Promise<DirectoryConnection[]>
@@ -68,7 +68,7 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
     state.circuit = refused ? afterRefusal(before, now()) : afterFailure(before, now())
     if (before.failures > 0 && !(isClosed(before) && !isClosed(state.circuit))) return
     if (refused) log('error', { url, reason }, 'the directory refuses its service account')
-    else log('warn', { url, reason }, 'a server of the directory is not answering')
+    else log('warn', { url, reason }, 'a server of the directory is unavailable')
   }
 
   const succeeded = (state: State) => {
@@ -131,7 +131,7 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
         const connection = await connect(state, endsAt, prepare)
         if (connection !== undefined) return connection
       }
-      throw new DirectoryAway(failure() ?? 'no server of the directory answered in time')
+      throw new DirectoryUnavailable(failure() ?? 'no server of the directory answered in time')
     },
 
     async tryAgain(prepare) {

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { createSlots } from '../../../src/directory/ldap/semaphore.ts'
+import { createSemaphore } from '../../../src/directory/ldap/semaphore.ts'
 
 const late = () => new Error('too late')
 const inTime = () => performance.now() + 60_000
 
 t.test('so many at once, in turn', async (t) => {
-  const slots = createSlots(2)
+  const slots = createSemaphore(2)
   const [begun, ends] = [[] as number[], [] as (() => void)[]]
   const run = (number: number) =>
     slots.run(inTime(), late, () => {
@@ -27,7 +27,7 @@ t.test('so many at once, in turn', async (t) => {
 })
 
 t.test('who comes too late leaves, and holds up nobody', async (t) => {
-  const slots = createSlots(1)
+  const slots = createSemaphore(1)
   let end = () => {}
   const first = slots.run(inTime(), late, () => new Promise<void>((resolve) => (end = resolve)))
   await t.rejects(
@@ -41,7 +41,7 @@ t.test('who comes too late leaves, and holds up nobody', async (t) => {
 })
 
 t.test('a place is given back by what fails', async (t) => {
-  const slots = createSlots(1)
+  const slots = createSemaphore(1)
   const fail = async () => {
     throw new Error('a fault')
   }
