@@ -1,18 +1,10 @@
 import { isIP } from 'node:net'
 import { Type } from 'typebox'
+import type { ListenOptions } from './run.ts'
 
 /** Settings that several services share: each is written once, here. */
 export const settings = {
-  host: Type.String({ default: '0.0.0.0', description: 'address to listen on' }),
-  port: (fallback: number) =>
-    Type.Integer({ default: fallback, minimum: 0, maximum: 65535, description: 'public port' }),
-  internalPort: (fallback: number) =>
-    Type.Integer({
-      default: fallback,
-      minimum: 0,
-      maximum: 65535,
-      description: 'port for probes, metrics and the other services; never routed by the ingress',
-    }),
+  port,
   url: (description: string) => urlOf('^https?://[^/?#]+/?$', description),
   publicUrl: urlOf(
     '^https?://[^/?#@]+/?$',
@@ -52,22 +44,56 @@ export const settings = {
       () => 'must be addresses or networks such as 10.0.0.0/8, separated by commas',
     ),
   ),
-  shutdownDelaySeconds: Type.Integer({
-    default: 0,
-    minimum: 0,
-    maximum: 300,
-    description: 'how long a service that is told to stop goes on accepting, so that load balancers notice',
-  }),
-  shutdownGraceSeconds: Type.Integer({
-    default: 30,
-    minimum: 0,
-    maximum: 3600,
-    description: 'how long requests may go on once a service that stops accepts no more',
-  }),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'least level that is logged: fatal, error, warn, info, debug, trace or silent',
   }),
+}
+
+/** The settings of every service that listens on a public and an internal port; `readListen` reads them. */
+export function listenSettings(defaults: { readonly port: number; readonly internalPort: number }) {
+  return {
+    HOST: Type.String({ default: '0.0.0.0', description: 'address to listen on' }),
+    PORT: port(defaults.port),
+    INTERNAL_PORT: port(
+      defaults.internalPort,
+      'port for probes, metrics and the other services; the ingress never routes to it',
+    ),
+    SHUTDOWN_DELAY_SECONDS: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 300,
+      description:
+        'seconds for which a stopping service still accepts connections, so that load balancers notice',
+    }),
+    SHUTDOWN_GRACE_SECONDS: Type.Integer({
+      default: 30,
+      minimum: 0,
+      maximum: 3600,
+      description: 'seconds that open requests get to finish after a stopping service accepts no more',
+    }),
+  }
+}
+
+/** The listen options of a service, from the values of `listenSettings`. */
+export function readListen(values: {
+  readonly HOST: string
+  readonly PORT: number
+  readonly INTERNAL_PORT: number
+  readonly SHUTDOWN_DELAY_SECONDS: number
+  readonly SHUTDOWN_GRACE_SECONDS: number
+}): ListenOptions {
+  return {
+    host: values.HOST,
+    port: values.PORT,
+    internalPort: values.INTERNAL_PORT,
+    shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
+    shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
+  }
+}
+
+function port(fallback: number, description = 'public port') {
+  return Type.Integer({ default: fallback, minimum: 0, maximum: 65535, description })
 }
 
 /** A setting that is a URL: the pattern says which parts it has, the parser whether host and port can be. */

@@ -1,6 +1,7 @@
 export * from './access.ts'
 export * from './challenge.ts'
 export * from './error-codes.ts'
+export * from './media-types.ts'
 export * from './name.ts'
 export * from './reference.ts'
 export * from './registry-request.ts'

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { ROLES } from './role.ts'
 
 /*
  * What the services ask each other on their internal ports: each shape written once, for the one that answers
@@ -50,7 +51,7 @@ export const ExchangeAnswer = Type.Union([
 export const AccountAnswer = Type.Union([
   Type.Object({
     kind: Type.Literal('user'),
-    role: Type.Enum(['cluster-administrator', 'administrator', 'user']),
+    role: Type.Enum([...ROLES]),
     namespaces: Type.Array(Type.String()),
     generation: Type.Integer(),
   }),

@@ -1,14 +1,12 @@
 import type { ListenOptions } from '@registry-manager/http'
-import { readEnvironment, settings } from '@registry-manager/http'
+import { listenSettings, readEnvironment, readListen, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 import type { DirectoryConfig } from './directory/config.ts'
 import { directorySettings, readDirectory } from './directory/config.ts'
 
 export const schema = Type.Object({
-  HOST: settings.host,
-  PORT: settings.port(8001),
-  INTERNAL_PORT: settings.internalPort(9001),
+  ...listenSettings({ port: 8001, internalPort: 9001 }),
   PUBLIC_URL: settings.publicUrl,
   TOKEN_SERVICE: settings.tokenService,
   TOKEN_SERVICE_ALIASES: Type.Optional(
@@ -47,8 +45,6 @@ export const schema = Type.Object({
   SERVICE_CREDENTIAL: settings.serviceCredential,
   ...directorySettings,
   TRUSTED_PROXIES: settings.trustedProxies,
-  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
-  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -99,11 +95,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       logLevel: values.LOG_LEVEL,
     },
     {
-      host: values.HOST,
-      port: values.PORT,
-      internalPort: values.INTERNAL_PORT,
-      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
-      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
+      ...readListen(values),
       databaseUrl: values.DATABASE_URL,
       signingKeysDir: values.SIGNING_KEYS_DIR,
     },

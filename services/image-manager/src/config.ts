@@ -1,12 +1,10 @@
 import type { ListenOptions } from '@registry-manager/http'
-import { readEnvironment, settings } from '@registry-manager/http'
+import { listenSettings, readEnvironment, readListen, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
 export const schema = Type.Object({
-  HOST: settings.host,
-  PORT: settings.port(8002),
-  INTERNAL_PORT: settings.internalPort(9002),
+  ...listenSettings({ port: 8002, internalPort: 9002 }),
   PUBLIC_URL: settings.publicUrl,
   TOKEN_SERVICE: settings.tokenService,
   DATABASE_URL: settings.databaseUrl,
@@ -15,8 +13,6 @@ export const schema = Type.Object({
   SERVICE_CREDENTIAL: settings.serviceCredential,
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   TRUSTED_PROXIES: settings.trustedProxies,
-  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
-  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -59,11 +55,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageMa
       logLevel: values.LOG_LEVEL,
     },
     {
-      host: values.HOST,
-      port: values.PORT,
-      internalPort: values.INTERNAL_PORT,
-      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
-      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
+      ...readListen(values),
       databaseUrl: values.DATABASE_URL,
     },
   ]

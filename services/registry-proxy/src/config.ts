@@ -1,12 +1,10 @@
 import type { ListenOptions } from '@registry-manager/http'
-import { readEnvironment, settings } from '@registry-manager/http'
+import { listenSettings, readEnvironment, readListen, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
 export const schema = Type.Object({
-  HOST: settings.host,
-  PORT: settings.port(8003),
-  INTERNAL_PORT: settings.internalPort(9003),
+  ...listenSettings({ port: 8003, internalPort: 9003 }),
   PUBLIC_URL: settings.publicUrl,
   TOKEN_SERVICE: settings.tokenService,
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
@@ -19,8 +17,6 @@ export const schema = Type.Object({
   }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   TRUSTED_PROXIES: settings.trustedProxies,
-  SHUTDOWN_DELAY_SECONDS: settings.shutdownDelaySeconds,
-  SHUTDOWN_GRACE_SECONDS: settings.shutdownGraceSeconds,
   LOG_LEVEL: settings.logLevel,
 })
 
@@ -58,12 +54,6 @@ export function readConfig(env: NodeJS.ProcessEnv): [RegistryProxyConfig, Listen
       trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },
-    {
-      host: values.HOST,
-      port: values.PORT,
-      internalPort: values.INTERNAL_PORT,
-      shutdownDelaySeconds: values.SHUTDOWN_DELAY_SECONDS,
-      shutdownGraceSeconds: values.SHUTDOWN_GRACE_SECONDS,
-    },
+    readListen(values),
   ]
 }
