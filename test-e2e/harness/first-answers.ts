@@ -5,8 +5,11 @@ import { request as requestTls } from 'node:https'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Within how long a port must give an answer, from the beginning of a start. */
-export const DEADLINE_MS = 240_000
+/**
+ * Within how long a port must answer, from the beginning of a start. Longer than a start may take, so that the error of
+ * a start that hangs comes first: it has the output.
+ */
+export const DEADLINE_MS = 300_000
 /** Pauses between two attempts, in milliseconds: until there is something, and after a status that is no answer yet. */
 export const CONNECT_MS = 5
 const RETRY_MS = 20
