@@ -15,7 +15,7 @@ const IMAGES = '/image-manager/api/v1/repositories'
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const skip = (await dockerIsMissing()) || (await skopeoIsMissing())
 
-test('without an account', { skip }, async (t) => {
+test('anonymous clients pull global repositories and do nothing else', { skip }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'anonymous-pull-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t, { env: { ANONYMOUS_PULL: 'true' } })
@@ -36,21 +36,25 @@ test('without an account', { skip }, async (t) => {
   const skopeo = createSkopeo(system, folder, 'nobody-of-skopeo')
   const pulled = `dir:${join(folder, 'pulled')}`
 
-  await t.test('what is global is pulled', async (t) => {
-    t.equal(await docker.pull('shared/docker:1'), loaded.manifest.config.digest, 'by docker')
+  await t.test('a global repository is pulled without an account', async (t) => {
+    t.equal(await docker.pull('shared/docker:1'), loaded.manifest.config.digest, 'docker pulls the image')
     await skopeo.copy(`docker://${host}/shared/base:v1`, pulled)
-    t.equal((await readImageFolder(join(folder, 'pulled'))).digest, base.digest, 'by skopeo')
+    t.equal((await readImageFolder(join(folder, 'pulled'))).digest, base.digest, 'skopeo pulls the image')
   })
 
-  await t.test('what is not is refused, and so is what is not there', async (t) => {
+  await t.test('anonymous pulls of private and of absent repositories are refused', async (t) => {
     const target = `dir:${join(folder, 'stolen')}`
     for (const image of ['team/app:v1', 'team/absent:v1']) {
-      await t.rejects(docker.pull(image), refused, `docker: ${image}`)
-      await t.rejects(skopeo.copy(`docker://${host}/${image}`, target), refused, `skopeo: ${image}`)
+      await t.rejects(docker.pull(image), refused, `docker does not pull ${image}`)
+      await t.rejects(
+        skopeo.copy(`docker://${host}/${image}`, target),
+        refused,
+        `skopeo does not pull ${image}`,
+      )
     }
   })
 
-  await t.test('nothing is pushed, deleted, listed or managed', async (t) => {
+  await t.test('anonymous clients cannot push, delete, list or manage anything', async (t) => {
     const pusher = await createDockerClient(pushEngine, system, folder, 'nobody-who-pushes')
     await t.rejects(pusher.push('shared/docker:2'), refused)
     await t.rejects(skopeo.copy(pulled, `docker://${host}/shared/base:v2`), refused)
@@ -86,17 +90,17 @@ test('without an account', { skip }, async (t) => {
       const body = method === 'PUT' ? base.manifest : undefined
       for (const who of [{ bearer }, {}]) {
         const { status } = await ask(system, path, { ...who, method, body, type: MANIFEST_TYPE })
-        t.equal(status, 401, `${method} ${path}`)
+        t.equal(status, 401, `${method} ${path} is refused`)
       }
     }
     for (const path of ['/v2/', '/v2/shared/base/manifests/v1']) {
       const answer = await ask(system, path)
-      t.equal(answer.status, 401, 'and clients are sent for a token')
+      t.equal(answer.status, 401, 'the challenge names the token endpoint')
       t.match(answer.headers.get('www-authenticate'), /^Bearer realm=/)
     }
   })
 
-  await t.test('what ceases to be global is gone for nobody in particular', async (t) => {
+  await t.test('a repository that ceased to be global is not pulled anonymously', async (t) => {
     await ask(system, `${IMAGES}/shared/docker`, { ...put, body: '{"scope":"namespace"}' })
     const scope = 'repository:shared/docker:pull'
     const mayPull = async () => {
@@ -104,7 +108,7 @@ test('without an account', { skip }, async (t) => {
       const { token: bearer } = json as { token: string }
       return (await ask(system, '/v2/shared/docker/manifests/1', { bearer })).status === 200
     }
-    // auth-service remembers for five seconds what is global.
+    // auth-service caches for five seconds which repositories are global.
     t.equal(await answerEverywhere(mayPull, false, 15_000), false)
     await t.rejects(docker.pull('shared/docker:1'), refused)
   })

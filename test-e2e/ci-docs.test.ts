@@ -10,13 +10,13 @@ import { runCommand } from './harness/run-command.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * docs/ci.md, command by command: the shell blocks as they stand, and of the two pipelines every command, with the
- * variables that they are run with. Read as printed but for https and the host.
+ * Runs docs/ci.md command by command: the shell blocks as they are, and each command of the two pipelines with the
+ * variables of its pipeline. Only https and the host are replaced.
  */
 const missing = (await dockerIsMissing()) || (await ensureCommands({ curl: 'curl', jq: 'jq' }))
 const page = readFileSync(new URL('../docs/ci.md', import.meta.url), 'utf8')
 
-/** The fenced blocks below a heading. */
+/** Returns the fenced blocks below a heading. */
 function blocksOf(heading: string, language: string): string[] {
   const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? ''
   return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
@@ -24,7 +24,7 @@ function blocksOf(heading: string, language: string): string[] {
     .map(([, , text]) => text ?? '')
 }
 
-/** What a pipeline runs: the value of `run:`, or the items of a list of commands. */
+/** Returns the commands of a pipeline: the value of `run:`, or the items of a list of commands. */
 function commandsOf(yaml: string): string[] {
   const lines = yaml.split('\n').map((line) => line.trim())
   const github = lines.flatMap((line) => /^- run: (.*)$/.exec(line)?.slice(1) ?? [])
@@ -32,7 +32,7 @@ function commandsOf(yaml: string): string[] {
   return [...github, ...gitlab]
 }
 
-t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
+t.test('every command of docs/ci.md works as printed', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'ci-docs-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -56,14 +56,14 @@ t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
   await writeFile(join(folder, 'hello'), 'hello')
 
   const [makeCi = '', makeCluster = ''] = blocksOf('Make the tokens', 'sh')
-  await t.test('make the tokens', async (t) => {
+  await t.test('docs/ci.md: the pipelines push with the tokens of "Make the tokens"', async (t) => {
     const printed = await sh(`${makeCi}\n${makeCluster}`)
     const ci = await credentialsIn('team-ci.json')
     t.equal(printed, `${ci.username}\n${ci.password}\n`)
     t.match(ci, { username: 'team-ci', password: /^rmt_/ })
     t.match(await read('cluster.json'), { properties: { name: 'cluster', scopes: [{ actions: ['pull'] }] } })
   })
-  // The variables of the first block, for those that go on with them.
+  // The later blocks use the variables of the first block.
   const variables = makeCi.split('\n\n')[0] ?? ''
 
   const pipelines = [
@@ -74,7 +74,7 @@ t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
     await t.test(name, async (t) => {
       const [yaml = ''] = blocksOf(name, 'yaml')
       const commands = commandsOf(yaml)
-      t.equal(commands.length, count, 'all of its commands')
+      t.equal(commands.length, count, 'every command of the pipeline was run')
       const image = /^ *IMAGE: (.*)$/m
         .exec(yaml)?.[1]
         ?.replace(/\$\{\{ github\.sha \}\}|\$CI_COMMIT_SHORT_SHA/, tag)
@@ -90,27 +90,27 @@ t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
       const tags = await fetch(`${system.url}/v2/team/app/tags/list`, {
         headers: { authorization: basic(system.admin) },
       })
-      t.ok(((await tags.json()) as { tags: string[] }).tags.includes(tag), 'the image is there')
+      t.ok(((await tags.json()) as { tags: string[] }).tags.includes(tag), 'the image was pushed')
       t.notMatch(
         await readFile(join(env.DOCKER_CONFIG, 'config.json'), 'utf8'),
         system.host,
-        'and it logged out',
+        'the pipeline logged out',
       )
     })
   }
 
-  /** Whether docker pulls with a configuration, as a kubelet and a GitLab runner do. */
+  /** Tells whether docker pulls with a configuration, as a kubelet and a GitLab runner do. */
   const pulls = async (configuration: string, name: string) => {
     const config = await createDockerConfig(join(folder, name))
     await writeFile(join(config, 'config.json'), configuration)
     await docker(['pull', `${system.host}/team/app:abc123`], { env: { DOCKER_CONFIG: config } })
   }
-  await t.test("GitLab's DOCKER_AUTH_CONFIG", async () => {
+  await t.test("docs/ci.md: GitLab's DOCKER_AUTH_CONFIG pulls a private image", async () => {
     const [command = ''] = blocksOf('GitLab CI', 'sh')
     await pulls(await sh(command), 'runner')
   })
 
-  await t.test('Kubernetes', async (t) => {
+  await t.test('docs/ci.md: the Kubernetes secret pulls a private image', async (t) => {
     const [command = ''] = blocksOf('Kubernetes', 'sh')
     await sh(command)
     const secret = await read('pull-secret.json')
@@ -119,20 +119,28 @@ t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
     await pulls(Buffer.from(secret.data['.dockerconfigjson'], 'base64').toString(), 'kubelet')
   })
 
-  await t.test('rotate, and what expires soon', async (t) => {
+  await t.test('docs/ci.md: "Rotate" keeps the old password during the overlap', async (t) => {
     const [rotate = '', soon = ''] = blocksOf('Rotate', 'sh')
     const before = await credentialsIn('team-ci.json')
     t.equal(await statusOf(before), 200)
     await sh(`${variables}\n${rotate}`)
     const after = await credentialsIn('team-ci.json')
     t.not(after.password, before.password)
-    t.strictSame([await statusOf(before), await statusOf(after)], [200, 200], 'both work')
-    t.equal(await sh(`${variables}\n${soon}`), '', 'nothing expires within two weeks')
+    t.strictSame(
+      [await statusOf(before), await statusOf(after)],
+      [200, 200],
+      'the old and the new password work',
+    )
+    t.equal(await sh(`${variables}\n${soon}`), '', 'no token expires within two weeks')
     const soonest = soon.replace('1209600', String(200 * 86_400))
-    t.match(await sh(`${variables}\n${soonest}`), /^cluster\t\d{4}-\d\d-\d\dT/, 'but in half a year')
+    t.match(
+      await sh(`${variables}\n${soonest}`),
+      /^cluster\t\d{4}-\d\d-\d\dT/,
+      'a token expires within half a year',
+    )
   })
 
-  await t.test('a password got out', async (t) => {
+  await t.test('docs/ci.md: "A password got out" replaces the leaked password', async (t) => {
     const [replace = '', find = ''] = blocksOf('A password got out', 'sh')
     const before = await credentialsIn('team-ci.json')
     const found = (await sh(find)).split('\n')
@@ -148,6 +156,6 @@ t.test('docs/ci.md, as printed', { skip: missing }, async (t) => {
   t.strictSame(
     [...page.matchAll(/^```(\w*)/gm)].map(([, language]) => language).filter((language) => language !== ''),
     ['sh', 'sh', 'yaml', 'yaml', 'sh', 'sh', 'sh', 'sh', 'sh', 'sh'],
-    'no block of the page was left out',
+    'every block of the page was run',
   )
 })

@@ -5,8 +5,8 @@ import { createRegistryClient, locationOf } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * OCI distribution-spec 1.1, "Pushing a blob in chunks": chunks come in order, what is out of order is 416, and
- * the upload goes on from where it says that it is.
+ * OCI distribution-spec 1.1, "Pushing a blob in chunks": chunks come in order. A chunk out of order is answered with
+ * 416, and the upload continues at its current offset.
  */
 
 const system = await startSystem(t)
@@ -16,13 +16,13 @@ const REPOSITORY = 'team/chunks'
 const blob = randomBytes(3072)
 const chunkOf = (start: number, end: number) => blob.subarray(start, end + 1)
 
-/** Begins an upload, and sends the first 1024 bytes where `sent` says so. */
+/** Begins an upload. Sends the first 1024 bytes if `sent` is true. */
 async function begin(sent: boolean): Promise<string> {
   const location = await client.beginUpload(REPOSITORY)
   return sent ? locationOf(await client.sendChunk(location, chunkOf(0, 1023), '0-1023')) : location
 }
 
-/** Sends the rest of the blob from where the upload says that it is, and closes it. */
+/** Sends the rest of the blob from the upload's current offset, and closes the upload. */
 async function goOn(location: string) {
   const status = await client.send('GET', location)
   const [, end = ''] = /^0-(\d+)$/.exec(status.headers['range'] ?? '') ?? []
@@ -37,10 +37,10 @@ async function goOn(location: string) {
 }
 
 const outOfOrder = [
-  ['a first chunk that leaves something out', false, 1024, 2047],
-  ['a chunk that leaves something out', true, 2048, 3071],
-  ['a chunk once more', true, 0, 1023],
-  ['a chunk that begins inside another', true, 512, 1535],
+  ['a first chunk with a gap before it', false, 1024, 2047],
+  ['a chunk with a gap before it', true, 2048, 3071],
+  ['a repeated chunk', true, 0, 1023],
+  ['a chunk that overlaps the one before', true, 512, 1535],
 ] as const
 
 const malformed = [
@@ -54,7 +54,7 @@ const malformed = [
   '+1024-2047',
 ]
 
-t.test('a chunk out of order is 416, and the upload goes on', async (t) => {
+t.test('Pushing a blob in chunks: an upload continues after a chunk out of order (416)', async (t) => {
   for (const [what, sent, start, end] of outOfOrder) {
     for (const method of ['PATCH', 'PUT']) {
       const location = await begin(sent)
@@ -64,16 +64,19 @@ t.test('a chunk out of order is 416, and the upload goes on', async (t) => {
         method === 'PATCH'
           ? await client.sendChunk(location, chunk, range)
           : await client.closeUpload(location, digestOf(blob), chunk, range)
-      t.equal(answer.status, 416, `${method} of ${what}`)
+      t.equal(answer.status, 416, `${method} of ${what} is refused`)
       const gone = await goOn(answer.headers['location'] ?? location)
-      t.strictSame(gone.statuses, [204, 202, 201], `${method} of ${what}: it goes on`)
-      t.equal(gone.end, sent ? '1023' : '0', `${method} of ${what}: nothing was taken`)
-      t.ok((await client.send('GET', gone.location ?? '')).body.equals(blob), 'as it was pushed')
+      t.strictSame(gone.statuses, [204, 202, 201], `${method} of ${what}: the upload continues`)
+      t.equal(gone.end, sent ? '1023' : '0', `${method} of ${what}: no byte was stored`)
+      t.ok(
+        (await client.send('GET', gone.location ?? '')).body.equals(blob),
+        'the blob has the bytes that were pushed',
+      )
     }
   }
 })
 
-t.test('a malformed Content-Range is 416, and the upload goes on', async (t) => {
+t.test('Pushing a blob in chunks: an upload continues after a malformed Content-Range (416)', async (t) => {
   for (const range of malformed) {
     for (const method of ['PATCH', 'PUT']) {
       const location = await begin(true)
@@ -82,26 +85,26 @@ t.test('a malformed Content-Range is 416, and the upload goes on', async (t) => 
         method === 'PATCH'
           ? await client.sendChunk(location, chunk, range)
           : await client.closeUpload(location, digestOf(blob), chunk, range)
-      t.equal(answer.status, 416, `${method} with ${range}`)
+      t.equal(answer.status, 416, `${method} with ${range} is refused`)
       const gone = await goOn(location)
-      t.strictSame(gone.statuses, [204, 202, 201], `${method} with ${range}: it goes on`)
-      t.equal(gone.end, '1023', `${method} with ${range}: nothing was taken`)
+      t.strictSame(gone.statuses, [204, 202, 201], `${method} with ${range}: the upload continues`)
+      t.equal(gone.end, '1023', `${method} with ${range}: no byte was stored`)
     }
   }
 })
 
-t.test('a Content-Range that is not as long as its chunk is refused, and the upload goes on', async (t) => {
+t.test('Pushing a blob in chunks: a Content-Range of another length than its chunk is refused', async (t) => {
   for (const range of ['1024-1535', '1024-3071']) {
     const location = await begin(true)
     const answer = await client.sendChunk(location, chunkOf(1024, 2047), range)
     t.ok([400, 416].includes(answer.status), `${range}: ${answer.status}`)
     const gone = await goOn(location)
-    t.strictSame(gone.statuses, [204, 202, 201], `${range}: it goes on`)
-    t.equal(gone.end, '1023', `${range}: nothing was taken`)
+    t.strictSame(gone.statuses, [204, 202, 201], `${range}: the upload continues`)
+    t.equal(gone.end, '1023', `${range}: no byte was stored`)
   }
 })
 
-t.test('the suite’s way: every chunk first out of order, then in order', async (t) => {
+t.test('Pushing a blob in chunks: each chunk may come out of order first, as in the suite', async (t) => {
   for (const lastCloses of [false, true]) {
     let location = await client.beginUpload(REPOSITORY)
     for (let start = 0; start < blob.length; start += 1024) {
@@ -122,34 +125,43 @@ t.test('the suite’s way: every chunk first out of order, then in order', async
   }
 })
 
-/** So many uploads that chance does not send all requests of each to the replica that saw its last response. */
+/** Enough uploads that chance does not send all requests of each to the replica that saw its last response. */
 const UPLOADS = 4
 
-t.test('an upload whose last answer was lost goes on from the Location that the client has', async (t) => {
+t.test('Pushing a blob in chunks: an upload continues after a lost response', async (t) => {
   for (const method of Array.from({ length: UPLOADS }, () => ['GET', 'HEAD']).flat()) {
     const location = await begin(false)
     await client.sendChunk(location, chunkOf(0, 1023), '0-1023')
     const { status, headers } = await client.send(method, location)
     t.match({ status, headers }, { status: 204, headers: { range: '0-1023' } }, method)
-    t.match(await goOn(location), { statuses: [204, 202, 201], end: '1023' }, `${method}, and from there`)
+    t.match(
+      await goOn(location),
+      { statuses: [204, 202, 201], end: '1023' },
+      `the upload continues after ${method}`,
+    )
   }
 })
 
-t.test(
-  'a chunk for an upload that is further than its client knows is verified by where it belongs',
-  async (t) => {
-    const location = await begin(false)
-    await client.sendChunk(location, chunkOf(0, 1023), '0-1023')
-    t.equal((await client.sendChunk(location, chunkOf(0, 1023), '0-1023')).status, 416, 'the same once more')
-    const streamed = await client.sendChunk(location, chunkOf(0, 1023))
-    t.match(
-      streamed,
-      { status: 416, code: 'BLOB_UPLOAD_INVALID', headers: { range: '0-1023' } },
-      'it does not say',
-    )
-    const closed = await client.closeUpload(location, digestOf(chunkOf(0, 1023)))
-    t.equal(closed.status, 416, 'closing it')
-    t.equal((await client.sendChunk(location, chunkOf(1024, 2047), '1024-2047')).status, 202, 'the next')
-    t.match(await goOn(location), { statuses: [204, 202, 201], end: '2047' })
-  },
-)
+t.test('Pushing a blob in chunks: a chunk at an outdated Location is checked', async (t) => {
+  const location = await begin(false)
+  await client.sendChunk(location, chunkOf(0, 1023), '0-1023')
+  t.equal(
+    (await client.sendChunk(location, chunkOf(0, 1023), '0-1023')).status,
+    416,
+    'a repeated chunk is refused',
+  )
+  const streamed = await client.sendChunk(location, chunkOf(0, 1023))
+  t.match(
+    streamed,
+    { status: 416, code: 'BLOB_UPLOAD_INVALID', headers: { range: '0-1023' } },
+    'a chunk without Content-Range is refused',
+  )
+  const closed = await client.closeUpload(location, digestOf(chunkOf(0, 1023)))
+  t.equal(closed.status, 416, 'a closing request is refused')
+  t.equal(
+    (await client.sendChunk(location, chunkOf(1024, 2047), '1024-2047')).status,
+    202,
+    'the next chunk is accepted',
+  )
+  t.match(await goOn(location), { statuses: [204, 202, 201], end: '2047' })
+})

@@ -26,7 +26,7 @@ const malformedDigests = [
   `:${hex}`,
 ]
 
-/** Every place where a digest stands. A malformed one names nothing: 400, or 404 where it could be a tag. */
+/** Every place of a digest in a request. A malformed one is 400, or 404 where it could be a tag. */
 const places = [
   ['GET', 'blobs/DIGEST'],
   ['HEAD', 'blobs/DIGEST'],
@@ -38,10 +38,10 @@ const places = [
   ['GET', 'referrers/DIGEST'],
 ] as const
 
-t.test('a malformed digest is 400 or 404, wherever it stands', async (t) => {
+t.test('Error Codes: a malformed digest is 400 or 404 in every endpoint', async (t) => {
   for (const digest of malformedDigests) {
     for (const [method, place] of places) {
-      // A lone word among manifests is a tag, which may be pushed.
+      // A word without a colon is a tag there, and may be pushed.
       if (method === 'PUT' && !digest.includes(':')) continue
       const put = { headers: { 'content-type': MEDIA_TYPES.manifest }, body: image.bytes }
       const path = `/v2/team/app/${place.replace('DIGEST', digest)}`
@@ -57,17 +57,24 @@ t.test('a malformed digest is 400 or 404, wherever it stands', async (t) => {
       digest,
     )
     const mount = `/v2/team/app/blobs/uploads/?mount=${encodeURIComponent(digest)}&from=team/other`
-    t.ok([202, 400].includes((await client.send('POST', mount)).status), `mount of ${digest}`)
+    t.ok(
+      [202, 400].includes((await client.send('POST', mount)).status),
+      `a mount of ${digest} starts an upload or is refused`,
+    )
   }
-  t.strictSame((await client.send('GET', '/v2/team/app/tags/list')).json.tags, ['v1'], 'nothing came of it')
+  t.strictSame(
+    (await client.send('GET', '/v2/team/app/tags/list')).json.tags,
+    ['v1'],
+    'no request changed anything',
+  )
 })
 
-t.test('an upload closed without a digest is 400', async (t) => {
+t.test('Error Codes: an upload closed without a digest is 400', async (t) => {
   const location = await client.beginUpload('team/app')
   t.match(await client.send('PUT', location), { status: 400, code: 'DIGEST_INVALID' })
 })
 
-t.test('an unknown upload is 404', async (t) => {
+t.test('Error Codes: an unknown upload is 404', async (t) => {
   for (const id of ['0b4f6b5a-0000-4000-8000-000000000000', 'nothing']) {
     for (const method of ['GET', 'PATCH', 'PUT', 'DELETE']) {
       const path = `/v2/team/app/blobs/uploads/${id}?digest=${digestOf('')}`
@@ -80,7 +87,7 @@ t.test('an unknown upload is 404', async (t) => {
   }
 })
 
-t.test('an invalid name is 400 or 404', async (t) => {
+t.test('Error Codes: an invalid repository name is 400 or 404', async (t) => {
   for (const name of [
     'team/App',
     'team//app',
@@ -99,12 +106,16 @@ t.test('an invalid name is 400 or 404', async (t) => {
     t.match(begin, { status: /^40[04]$/, code: 'NAME_INVALID' }, `POST ${name}`)
   }
   const long = `team/${'a'.repeat(224)}`
-  t.equal((await client.push(long, makeImage())).status, 201, 'a name as long as clients write them')
+  t.equal(
+    (await client.push(long, makeImage())).status,
+    201,
+    'the longest name that clients send is accepted',
+  )
   const longer = await client.send('GET', `/v2/team/${'a'.repeat(251)}/tags/list`)
-  t.match(longer, { status: /^40[04]$/, code: 'NAME_INVALID' }, 'a name of 256 characters')
+  t.match(longer, { status: /^40[04]$/, code: 'NAME_INVALID' }, 'a name of 256 characters is refused')
 })
 
-t.test('a method that an endpoint has not is 405, and says which it has', async (t) => {
+t.test('Endpoints: an unsupported method is 405 with an Allow header', async (t) => {
   for (const [method, path, allow] of [
     ['POST', '/v2/team/app/manifests/v1', 'GET, HEAD, PUT, DELETE'],
     ['PUT', `/v2/team/app/blobs/${digestOf('')}`, 'GET, HEAD, DELETE'],
@@ -118,7 +129,7 @@ t.test('a method that an endpoint has not is 405, and says which it has', async 
   }
 })
 
-t.test('an error has the form of "Error Codes"', async (t) => {
+t.test('Error Codes: an error has the documented form', async (t) => {
   for (const path of [
     'team/app/manifests/none',
     'team/none/tags/list',

@@ -13,7 +13,7 @@ const statusOf = async (method: string, path: string) =>
   (await client.send(method, `/v2/team/${path}`)).status
 const tagsOf = async (name: string) => (await client.send('GET', `/v2/team/${name}/tags/list`)).json?.tags
 
-t.test('Deleting tags: that tag and nothing else', async (t) => {
+t.test('Deleting tags: a deleted tag leaves all other tags and manifests', async (t) => {
   const image = makeImage()
   const index = makeIndex([image])
   await client.push('team/tags', index, 'index')
@@ -22,7 +22,7 @@ t.test('Deleting tags: that tag and nothing else', async (t) => {
   t.equal(await statusOf('DELETE', 'tags/manifests/b'), 202)
   t.equal(await statusOf('GET', 'tags/manifests/b'), 404)
   t.equal(await statusOf('HEAD', 'tags/manifests/b'), 404)
-  t.equal(await statusOf('DELETE', 'tags/manifests/b'), 404, 'repeated')
+  t.equal(await statusOf('DELETE', 'tags/manifests/b'), 404, 'a repeated deletion is 404')
   t.strictSame(await tagsOf('tags'), ['a', 'c', 'index'])
   t.equal(await statusOf('DELETE', 'tags/manifests/index'), 202)
   t.strictSame(await tagsOf('tags'), ['a', 'c'])
@@ -34,19 +34,19 @@ t.test('Deleting tags: that tag and nothing else', async (t) => {
   ] as const) {
     t.ok(
       (await client.send('GET', `/v2/team/tags/manifests/${reference}`)).body.equals(bytes),
-      `${reference} stays`,
+      `${reference} still exists`,
     )
   }
   for (const tag of ['a', 'c']) t.equal(await statusOf('DELETE', `tags/manifests/${tag}`), 202)
-  t.strictSame(await tagsOf('tags'), [], 'the last tag leaves the manifests')
+  t.strictSame(await tagsOf('tags'), [], 'the manifests remain after the last tag is deleted')
   t.equal(await statusOf('GET', `tags/manifests/${image.descriptor.digest}`), 200)
 
-  t.equal((await client.putManifest('team/tags', 'b', image)).status, 201, 'a tag can come back')
+  t.equal((await client.putManifest('team/tags', 'b', image)).status, 201, 'the tag can be pushed again')
   t.ok((await client.send('GET', '/v2/team/tags/manifests/b')).body.equals(image.bytes))
   t.strictSame(await tagsOf('tags'), ['b'])
 })
 
-t.test('Deleting tags, many at once', async (t) => {
+t.test('Deleting tags: concurrent deletions of many tags succeed', async (t) => {
   const image = makeImage()
   const tags = [...Array(12).keys()].map((number) => `tag-${String(number).padStart(2, '0')}`)
   await client.push('team/many', image, 'stays')
@@ -57,7 +57,7 @@ t.test('Deleting tags, many at once', async (t) => {
   t.ok((await client.send('GET', '/v2/team/many/manifests/stays')).body.equals(image.bytes))
 })
 
-t.test('Deleting Manifests: with every tag that names it', async (t) => {
+t.test('Deleting Manifests: a deleted manifest is gone with all its tags', async (t) => {
   const [image, other] = [makeImage(), makeImage()]
   const { digest } = image.descriptor
   await client.push('team/manifests', image, 'a')
@@ -76,11 +76,11 @@ t.test('Deleting Manifests: with every tag that names it', async (t) => {
   await client.push('team/manifests', image, 'a')
   t.ok(
     (await client.send('GET', '/v2/team/manifests/manifests/a')).body.equals(image.bytes),
-    'it can come back',
+    'the manifest can be pushed again',
   )
 })
 
-t.test('Deleting Manifests: an index leaves its images', async (t) => {
+t.test('Deleting Manifests: a deleted image index leaves its images', async (t) => {
   const image = makeImage()
   const index = makeIndex([image, makeImage()])
   await client.push('team/index', index, 'index')
@@ -90,19 +90,19 @@ t.test('Deleting Manifests: an index leaves its images', async (t) => {
   }
 })
 
-t.test('Deleting Blobs', async (t) => {
+t.test('Deleting Blobs: a blob is deleted in one repository only and can be pushed again', async (t) => {
   const blob = randomBytes(64)
   const digest = await client.pushBlob('team/blobs', blob)
   await client.pushBlob('team/blobs-too', blob)
   t.equal(await statusOf('DELETE', `blobs/blobs/${digest}`), 202)
   for (const method of ['GET', 'HEAD', 'DELETE'])
     t.equal(await statusOf(method, `blobs/blobs/${digest}`), 404, method)
-  t.equal(await statusOf('GET', `blobs-too/blobs/${digest}`), 200, 'in its repository alone')
+  t.equal(await statusOf('GET', `blobs-too/blobs/${digest}`), 200, 'the other repository still has the blob')
   await client.pushBlob('team/blobs', blob)
-  t.equal(await statusOf('GET', `blobs/blobs/${digest}`), 200, 'it can come back')
+  t.equal(await statusOf('GET', `blobs/blobs/${digest}`), 200, 'the blob can be pushed again')
 })
 
-t.test('what is not there is 404', async (t) => {
+t.test('Content Management: the deletion of unknown content is 404', async (t) => {
   await client.push('team/there', makeImage(), 'v1')
   const unknown = digestOf('nobody pushed this')
   for (const name of ['there', 'absent']) {

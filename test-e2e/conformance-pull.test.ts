@@ -29,11 +29,11 @@ const there = [
   ],
 ] as const
 
-t.test('Pulling manifests, Pulling blobs: what is there', async (t) => {
+t.test('Pulling manifests, Pulling blobs: existing content is returned byte for byte', async (t) => {
   for (const [what, path, bytes, { mediaType, digest }] of there) {
     const answer = await client.send('GET', `/v2/${REPOSITORY}/${path}`)
     t.equal(answer.status, 200, what)
-    t.ok(answer.body.equals(bytes), `${what}: the very bytes`)
+    t.ok(answer.body.equals(bytes), `${what}: the body has the pushed bytes`)
     t.match(
       answer.headers,
       {
@@ -46,10 +46,10 @@ t.test('Pulling manifests, Pulling blobs: what is there', async (t) => {
   }
 })
 
-t.test('Pulling manifests: the type that was pushed comes back, without parameters', async (t) => {
+t.test('Pulling manifests: the response has the pushed media type without parameters', async (t) => {
   const accepts = {
     'the types of the specification': `${MEDIA_TYPES.index}, ${MEDIA_TYPES.manifest}`,
-    'all of them': Object.values(MEDIA_TYPES).join(','),
+    'all types': Object.values(MEDIA_TYPES).join(','),
     anything: '*/*',
   }
   for (const [what, accept] of Object.entries(accepts)) {
@@ -61,11 +61,11 @@ t.test('Pulling manifests: the type that was pushed comes back, without paramete
   }
 })
 
-t.test('Checking if content exists in the registry: what is there', async (t) => {
+t.test('Checking if content exists in the registry: HEAD is 200 without a body', async (t) => {
   for (const [what, path, bytes, { mediaType, digest }] of there) {
     const answer = await client.send('HEAD', `/v2/${REPOSITORY}/${path}`)
     t.equal(answer.status, 200, what)
-    t.equal(answer.body.length, 0, `${what}: no body`)
+    t.equal(answer.body.length, 0, `${what}: the body is empty`)
     t.match(
       answer.headers,
       {
@@ -78,27 +78,24 @@ t.test('Checking if content exists in the registry: what is there', async (t) =>
   }
 })
 
-t.test(
-  'Pulling manifests, Pulling blobs, Checking if content exists: what is not there is 404',
-  async (t) => {
-    const unknown = digestOf('nobody pushed this')
-    for (const [path, code] of [
-      [`${REPOSITORY}/manifests/unknown`, /^MANIFEST_UNKNOWN$/],
-      [`${REPOSITORY}/manifests/${unknown}`, /^MANIFEST_UNKNOWN$/],
-      [`${REPOSITORY}/blobs/${unknown}`, /^BLOB_UNKNOWN$/],
-      ['team/absent/manifests/image', /^(MANIFEST|NAME)_UNKNOWN$/],
-      [`team/absent/manifests/${image.descriptor.digest}`, /^(MANIFEST|NAME)_UNKNOWN$/],
-      [`team/absent/blobs/${digestOf(blob)}`, /^(BLOB|NAME)_UNKNOWN$/],
-    ] as const) {
-      t.match(await client.send('GET', `/v2/${path}`), { status: 404, code }, path)
-      const head = await client.send('HEAD', `/v2/${path}`)
-      t.equal(head.status, 404, `HEAD ${path}`)
-      t.equal(head.body.length, 0)
-    }
-  },
-)
+t.test('Pulling manifests, Pulling blobs, Checking if content exists: unknown content is 404', async (t) => {
+  const unknown = digestOf('nobody pushed this')
+  for (const [path, code] of [
+    [`${REPOSITORY}/manifests/unknown`, /^MANIFEST_UNKNOWN$/],
+    [`${REPOSITORY}/manifests/${unknown}`, /^MANIFEST_UNKNOWN$/],
+    [`${REPOSITORY}/blobs/${unknown}`, /^BLOB_UNKNOWN$/],
+    ['team/absent/manifests/image', /^(MANIFEST|NAME)_UNKNOWN$/],
+    [`team/absent/manifests/${image.descriptor.digest}`, /^(MANIFEST|NAME)_UNKNOWN$/],
+    [`team/absent/blobs/${digestOf(blob)}`, /^(BLOB|NAME)_UNKNOWN$/],
+  ] as const) {
+    t.match(await client.send('GET', `/v2/${path}`), { status: 404, code }, path)
+    const head = await client.send('HEAD', `/v2/${path}`)
+    t.equal(head.status, 404, `HEAD ${path}`)
+    t.equal(head.body.length, 0)
+  }
+})
 
-t.test('Pulling blobs: Range requests (RFC 9110, "Range Requests")', async (t) => {
+t.test('Pulling blobs: a Range request (RFC 9110) returns the requested bytes', async (t) => {
   const path = `/v2/${REPOSITORY}/blobs/${digestOf(blob)}`
   for (const [range, start, end] of [
     ['500-1499', 500, 1499],
@@ -109,18 +106,18 @@ t.test('Pulling blobs: Range requests (RFC 9110, "Range Requests")', async (t) =
   ] as const) {
     const answer = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
     t.equal(answer.status, 206, range)
-    t.ok(answer.body.equals(blob.subarray(start, end + 1)), `${range}: those bytes`)
+    t.ok(answer.body.equals(blob.subarray(start, end + 1)), `${range}: the body has the requested bytes`)
     t.equal(answer.headers['content-length'], String(end + 1 - start), range)
     t.match(answer.headers['content-range'], new RegExp(`^bytes ${start}-${end}/(2048|\\*)$`), range)
   }
   for (const range of ['500-0', '5000-10000', '2048-']) {
     const answer = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
     t.equal(answer.status, 416, range)
-    t.equal((await client.send('GET', path)).status, 200, 'and the next request is answered')
+    t.equal((await client.send('GET', path)).status, 200, 'the next request on the connection is answered')
   }
 })
 
-t.test('Determining Support', async (t) => {
+t.test('Determining Support: GET /v2/ is 200 with the version header', async (t) => {
   const headers = { 'docker-distribution-api-version': 'registry/2.0' }
   for (const path of ['/v2/', '/v2']) {
     t.match(await client.send('GET', path), { status: 200, headers }, path)

@@ -10,7 +10,7 @@ import { basic, startSystem } from './harness/system.ts'
 const system = await startSystem(t)
 const client = createRegistryClient(system.url, basic(await system.createUser('jane', ['team'])))
 
-t.test('every way of pushing ends with a blob that can be pulled', async (t) => {
+t.test('Pushing blobs: every way of pushing stores a blob that can be pulled', async (t) => {
   for (const [way, push] of Object.entries({ ...BLOB_PUSHES, ...BLOB_MOUNTS })) {
     const contents = {
       random: randomBytes(3067),
@@ -24,7 +24,7 @@ t.test('every way of pushing ends with a blob that can be pulled', async (t) => 
       t.match(answer.headers, { 'docker-content-digest': digest }, `${way}, ${what}`)
       const pulled = await client.send('GET', locationOf(answer))
       t.equal(pulled.status, 200, `${way}, ${what}: the Location can be pulled`)
-      t.ok(pulled.body.equals(blob), `${way}, ${what}: as it was pushed`)
+      t.ok(pulled.body.equals(blob), `${way}, ${what}: the blob has the pushed bytes`)
       const headers = { 'content-length': String(blob.length), 'docker-content-digest': digest }
       const head = await client.send('HEAD', `/v2/team/${slugOf(way)}/blobs/${digest}`)
       t.match(head, { status: 200, headers }, `${way}, ${what}: HEAD`)
@@ -32,7 +32,7 @@ t.test('every way of pushing ends with a blob that can be pulled', async (t) => 
   }
 })
 
-t.test('a digest that the content has not is 400, and leaves nothing', async (t) => {
+t.test('Pushing blobs: a wrong digest is 400, and no blob is stored', async (t) => {
   for (const [way, push] of Object.entries(BLOB_PUSHES)) {
     const blob = randomBytes(3067)
     const digest = wrongDigestOf(blob)
@@ -43,7 +43,7 @@ t.test('a digest that the content has not is 400, and leaves nothing', async (t)
   }
 })
 
-t.test('an upload says how far it is (end-13), and can be cancelled', async (t) => {
+t.test('Pushing blobs: an upload reports its offset (end-13) and can be cancelled', async (t) => {
   let location = await client.beginUpload('team/status')
   const first = await client.send('GET', location)
   t.match(first, { status: 204, headers: { range: '0-0' } })
@@ -64,17 +64,17 @@ t.test('an upload says how far it is (end-13), and can be cancelled', async (t) 
   t.match(await client.send('DELETE', location), { status: 404 })
 })
 
-t.test('a mounted blob is in its new repository alone with its old one', async (t) => {
+t.test('Mounting a blob from another repository: a third repository does not get the blob', async (t) => {
   const blob = randomBytes(64)
   const digest = await client.pushBlob('team/old', blob)
   const path = `/v2/team/new/blobs/uploads/?mount=${digest}&from=team/old`
   const mounted = await client.send('POST', path)
-  t.match(mounted, { status: 201, headers: { 'docker-content-digest': digest } }, 'without an upload')
+  t.match(mounted, { status: 201, headers: { 'docker-content-digest': digest } }, 'the mount needs no upload')
   t.ok((await client.send('GET', locationOf(mounted))).body.equals(blob))
   t.equal((await client.send('HEAD', `/v2/team/third/blobs/${digest}`)).status, 404)
 })
 
-t.test('the same blob may be pushed again, also by two at once', async (t) => {
+t.test('Pushing blobs: the same blob may be pushed again, also by two clients at once', async (t) => {
   const blob = randomBytes(64)
   const digests = await Promise.all([1, 2, 3].map(() => client.pushBlob('team/again', blob)))
   digests.push(await client.pushBlob('team/again', blob))

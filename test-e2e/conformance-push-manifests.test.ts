@@ -14,7 +14,10 @@ import {
 import { createRegistryClient, locationOf } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
-/* OCI distribution-spec 1.1, "Pushing Manifests"; what may stand in one: OCI image-spec 1.1, manifest.md, image-index.md. */
+/*
+ * OCI distribution-spec 1.1, "Pushing Manifests". The content of manifests: OCI image-spec 1.1, manifest.md,
+ * image-index.md.
+ */
 
 const system = await startSystem(t)
 const client = createRegistryClient(system.url, basic(await system.createUser('jane', ['team'])))
@@ -29,7 +32,7 @@ const artifact = () =>
 
 const kinds: Readonly<Record<string, Made>> = {
   'an image': makeImage(),
-  'an image of no layers': makeImage({ layers: [] }),
+  'an image without layers': makeImage({ layers: [] }),
   'an image in Docker’s format': makeImage({
     mediaType: MEDIA_TYPES.dockerManifest,
     config: ['application/vnd.docker.container.image.v1+json', Buffer.from('{"os":"linux"}')],
@@ -44,7 +47,7 @@ const kinds: Readonly<Record<string, Made>> = {
   }),
   'an artifact': artifact(),
   'an artifact without layers': makeImage({ config: EMPTY, layers: [EMPTY], fields: { artifactType } }),
-  'a layer that is had elsewhere': makeImage({
+  'a foreign layer': makeImage({
     fields: { layers: [elsewhere, describe(EMPTY)] },
     layers: [EMPTY],
   }),
@@ -52,23 +55,23 @@ const kinds: Readonly<Record<string, Made>> = {
     layers: [EMPTY],
     fields: { layers: [{ ...describe(EMPTY), data: EMPTY[1].toString('base64') }] },
   }),
-  'fields that nobody knows': makeImage({ fields: { 'org.example.unknown': { deep: [1, null] } } }),
+  'unknown fields': makeImage({ fields: { 'org.example.unknown': { deep: [1, null] } } }),
   annotations: makeImage({ fields: { annotations: { 'org.example.note': '☃ "\\ \n' } } }),
   'a large manifest': makeImage({
     fields: {
       annotations: Object.fromEntries([...Array(390).keys()].map((n) => [`large-${n}`, 'A'.repeat(10_000)])),
     },
   }),
-  'an index': makeIndex([makeImage(), makeImage()]),
-  'an index of nothing': makeIndex([]),
-  'an index of indexes': makeIndex([makeIndex([makeImage()]), makeIndex([makeImage()])]),
-  'an index of artifacts': makeIndex([artifact(), artifact()], { fields: { artifactType } }),
-  'Docker’s index': makeIndex([makeImage({ mediaType: MEDIA_TYPES.dockerManifest })], {
+  'an image index': makeIndex([makeImage(), makeImage()]),
+  'an empty image index': makeIndex([]),
+  'an image index of image indexes': makeIndex([makeIndex([makeImage()]), makeIndex([makeImage()])]),
+  'an image index of artifacts': makeIndex([artifact(), artifact()], { fields: { artifactType } }),
+  'Docker’s manifest list': makeIndex([makeImage({ mediaType: MEDIA_TYPES.dockerManifest })], {
     mediaType: MEDIA_TYPES.dockerList,
   }),
 }
 
-t.test('every kind of manifest: pushed, pulled to the byte, deleted', async (t) => {
+t.test('Pushing Manifests: every kind of manifest is pushed, pulled and deleted', async (t) => {
   for (const [number, [what, made]] of Object.entries(kinds).entries()) {
     const repository = `team/kind-${number}`
     const { digest, mediaType } = made.descriptor
@@ -90,12 +93,16 @@ t.test('every kind of manifest: pushed, pulled to the byte, deleted', async (t) 
     for (const reference of ['tag', digest]) {
       const path = `/v2/${repository}/manifests/${reference}`
       t.equal((await client.send('DELETE', path)).status, 202, `${what}: DELETE ${reference}`)
-      t.equal((await client.send('HEAD', path)).status, 404, `${what}: ${reference} is gone`)
+      t.equal(
+        (await client.send('HEAD', path)).status,
+        404,
+        `${what}: ${reference} is 404 after the deletion`,
+      )
     }
   }
 })
 
-t.test('bytes are kept as they were sent', async (t) => {
+t.test('Pushing Manifests: a manifest is stored with its exact bytes', async (t) => {
   const made = makeImage()
   const bytes = Buffer.from(`\n${JSON.stringify(JSON.parse(made.bytes.toString()), null, 7)}\r\n\n`)
   const odd = { ...made, bytes, descriptor: describe([MEDIA_TYPES.manifest, bytes]) }
@@ -105,7 +112,7 @@ t.test('bytes are kept as they were sent', async (t) => {
   }
 })
 
-t.test('parameters of the Content-Type are passed over', async (t) => {
+t.test('Pushing Manifests: parameters of the Content-Type are ignored', async (t) => {
   const made = makeImage()
   await client.pushContents('team/parameters', made)
   const path = '/v2/team/parameters/manifests/v1'
@@ -114,7 +121,7 @@ t.test('parameters of the Content-Type are passed over', async (t) => {
   t.match(await client.send('GET', path), { status: 200, headers: { 'content-type': MEDIA_TYPES.manifest } })
 })
 
-t.test('a manifest whose contents are not there is MANIFEST_BLOB_UNKNOWN', async (t) => {
+t.test('Pushing Manifests: a manifest with missing contents is MANIFEST_BLOB_UNKNOWN', async (t) => {
   for (const [what, made] of Object.entries({
     'a layer': { ...makeImage({ config: EMPTY }), blobs: [EMPTY[1]] },
     'a config': makeImage({ layers: [] }),
@@ -127,20 +134,20 @@ t.test('a manifest whose contents are not there is MANIFEST_BLOB_UNKNOWN', async
       t.equal((await client.send('HEAD', `/v2/team/missing/manifests/${reference}`)).status, 404, what)
     }
   }
-  t.match(await client.send('GET', '/v2/team/missing/tags/list'), { status: 404 }, 'nothing is listed')
+  t.match(await client.send('GET', '/v2/team/missing/tags/list'), { status: 404 }, 'no tag was created')
 })
 
-t.test('a manifest that cannot be one is 400', async (t) => {
+t.test('Pushing Manifests: an invalid manifest is 400', async (t) => {
   const image = makeImage()
   await client.push('team/bad', image, 'good')
   const json = JSON.parse(image.bytes.toString())
   const bodies: Record<string, string> = {
     nothing: '',
-    'no JSON': '{"schemaVersion":2,',
+    'invalid JSON': '{"schemaVersion":2,',
     'a list': '[]',
     'a string': '"manifest"',
-    'another type than it says': JSON.stringify({ ...json, mediaType: MEDIA_TYPES.index }),
-    'a subject that is no digest': JSON.stringify({
+    'a media type other than the Content-Type': JSON.stringify({ ...json, mediaType: MEDIA_TYPES.index }),
+    'a subject without a valid digest': JSON.stringify({
       ...json,
       subject: { mediaType: 'a/b', digest: 'sha256:1', size: 1 },
     }),
@@ -156,16 +163,16 @@ t.test('a manifest that cannot be one is 400', async (t) => {
     code: /^(DIGEST|MANIFEST)_INVALID$/,
   })
   t.equal((await client.send('HEAD', `/v2/team/bad/manifests/${unnamed}`)).status, 404)
-  t.strictSame((await client.send('GET', '/v2/team/bad/tags/list')).json.tags, ['good'], 'nothing came of it')
+  t.strictSame((await client.send('GET', '/v2/team/bad/tags/list')).json.tags, ['good'], 'no tag was created')
 })
 
-t.test('a manifest of more than 4 MiB is 413', async (t) => {
+t.test('Pushing Manifests: a manifest of more than 4 MiB is 413', async (t) => {
   const long = makeImage({ fields: { annotations: { long: 'A'.repeat(4 << 20) } } })
   await client.pushContents('team/long', long)
   t.equal((await client.putManifest('team/long', 'long', long)).status, 413)
 })
 
-t.test('tags: every allowed character, and 128 of them', async (t) => {
+t.test('Pushing Manifests: a tag may have every allowed character and 128 of them', async (t) => {
   const image = makeImage()
   const tags = [
     'a',
@@ -197,11 +204,11 @@ t.test('tags: every allowed character, and 128 of them', async (t) => {
   t.strictSame((await client.send('GET', '/v2/team/tags/tags/list')).json.tags, listed)
 })
 
-t.test('a tag is moved by a push', async (t) => {
+t.test('Pushing Manifests: a push moves an existing tag', async (t) => {
   const [first, second] = [makeImage({ layers: [randomLayer()] }), makeIndex([makeImage()])]
   await client.push('team/moved', first, 'tag')
   await client.push('team/moved', second, 'tag')
   t.ok((await client.send('GET', '/v2/team/moved/manifests/tag')).body.equals(second.bytes))
   const old = await client.send('GET', `/v2/team/moved/manifests/${first.descriptor.digest}`)
-  t.ok(old.body.equals(first.bytes), 'what it named before is still there')
+  t.ok(old.body.equals(first.bytes), 'the previous manifest still exists')
 })

@@ -15,7 +15,7 @@ const blob = Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 251)
 const digest = await client.pushBlob('team/app', blob)
 const authorizations = [basic(jane), `Bearer ${await tokenFor(system, jane, 'repository:team/app:pull')}`]
 
-/** Node's own client: fetch would not send every Range. */
+/** Uses Node's own client, because fetch would not send every Range. */
 async function get(range: string, { method = 'GET', more = {}, name = digest } = {}) {
   const answers = []
   for (const authorization of authorizations) {
@@ -51,7 +51,7 @@ for (const [range, start, end] of [
   ['bytes=-100000', 0, 999],
   ['bytes=-0,0-5', 0, 5],
 ] as const) {
-  t.test(`Range: ${range} is 206 with bytes ${start} to ${end}`, async (t) => {
+  t.test(`Pulling blobs: Range: ${range} is 206 with bytes ${start} to ${end}`, async (t) => {
     for (const answer of await get(range)) {
       t.match(answer, { status: 206, range: `bytes ${start}-${end}/1000` })
       t.ok(answer.body.equals(blob.subarray(start, end + 1)))
@@ -60,7 +60,7 @@ for (const [range, start, end] of [
 }
 
 for (const range of ['items=0-5', 'bytesx=0-5', '0-5', 'seconds=-0', 'none']) {
-  t.test(`Range: ${range} is ignored`, async (t) => {
+  t.test(`Pulling blobs: Range: ${range} is ignored`, async (t) => {
     for (const answer of await get(range)) {
       t.match(answer, { status: 200, range: undefined })
       t.ok(answer.body.equals(blob))
@@ -76,7 +76,7 @@ for (const range of [
   'bytes=1000-1001',
   'bytes=-0,2000-',
 ]) {
-  t.test(`Range: ${range} is 416 with the length of the blob`, async (t) => {
+  t.test(`Pulling blobs: Range: ${range} is 416 with the length of the blob`, async (t) => {
     for (const answer of await get(range)) {
       t.match(answer, { status: 416, range: 'bytes */1000' })
       t.match(JSON.parse(answer.body.toString()), { errors: [{ code: 'SIZE_INVALID' }] })
@@ -84,7 +84,7 @@ for (const range of [
   })
 }
 
-t.test('several ranges come as multipart/byteranges', async (t) => {
+t.test('Pulling blobs: several ranges are returned as multipart/byteranges', async (t) => {
   for (const { status, headers, body } of await get('bytes=0-1,10-12')) {
     t.equal(status, 206)
     t.match(headers['content-type'], /^multipart\/byteranges; boundary=/)
@@ -94,7 +94,7 @@ t.test('several ranges come as multipart/byteranges', async (t) => {
   }
 })
 
-t.test('Range of a HEAD is ignored', async (t) => {
+t.test('Pulling blobs: the Range of a HEAD request is ignored', async (t) => {
   for (const range of ['bytes=0-5', 'bytes=-0', 'items=0-5']) {
     for (const { status, headers } of await get(range, { method: 'HEAD' })) {
       t.match({ status, headers }, { status: 200, headers: { 'content-length': '1000' } }, range)
@@ -102,20 +102,20 @@ t.test('Range of a HEAD is ignored', async (t) => {
   }
 })
 
-t.test('If-Range decides between the range and the whole', async (t) => {
+t.test('Pulling blobs: If-Range selects between the range and the whole blob', async (t) => {
   for (const { status } of await get('bytes=0-5', { more: { 'if-range': `"${digest}"` } }))
     t.equal(status, 206)
   for (const { status } of await get('bytes=0-5', { more: { 'if-range': '"another"' } })) t.equal(status, 200)
 })
 
-t.test('a range of a blob that is not there is 404', async (t) => {
+t.test('Pulling blobs: a range of an unknown blob is 404', async (t) => {
   const name = `sha256:${'0'.repeat(64)}`
   for (const range of ['bytes=0-5', 'bytes=-0']) {
     for (const { status } of await get(range, { name })) t.equal(status, 404)
   }
 })
 
-t.test('a blob may be kept by its reader alone, and its type is not guessed', async (t) => {
+t.test('Pulling blobs: the response is only privately cacheable and forbids type sniffing', async (t) => {
   for (const { headers } of await get('bytes=0-5')) {
     t.match(headers, { 'cache-control': /private/, 'x-content-type-options': 'nosniff' })
   }

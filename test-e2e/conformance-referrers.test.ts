@@ -18,7 +18,7 @@ function attach(subject: Descriptor, artifactType?: string, annotations?: Record
   return makeImage({ config: EMPTY, layers: [['application/octet-stream', randomBytes(64)]], fields })
 }
 
-/** What a list of referrers says of a manifest. */
+/** A manifest's entry in a list of referrers. */
 function listed({ descriptor }: Made, artifactType?: string, annotations?: Record<string, string>) {
   return {
     ...descriptor,
@@ -39,18 +39,22 @@ async function referrersOf(repository: string, digest: string, query = ''): Prom
 const sorted = <One extends { digest: string }>(list: One[]): One[] =>
   list.toSorted((one, other) => (one.digest < other.digest ? -1 : 1))
 
-t.test('none: an empty list, of whatever digest, and no 404', async (t) => {
+t.test('Listing Referrers: a digest without referrers has an empty list, not 404', async (t) => {
   const image = makeImage()
   await client.push('team/none', image)
   for (const repository of ['team/none', 'team/absent']) {
     for (const digest of [image.descriptor.digest, digestOf('nobody pushed this'), digestOf('', 'sha512')]) {
-      t.strictSame(await referrersOf(repository, digest), [], `${repository} ${digest.slice(0, 7)}`)
+      t.strictSame(
+        await referrersOf(repository, digest),
+        [],
+        `${repository} ${digest.slice(0, 7)} has no referrers`,
+      )
       t.strictSame(await referrersOf(repository, digest, `?artifactType=${encodeURIComponent(SBOM)}`), [])
     }
   }
 })
 
-t.test('of one subject: types, annotations, filter', async (t) => {
+t.test('Listing Referrers: referrers have types and annotations, and can be filtered', async (t) => {
   const subject = makeImage()
   await client.push('team/one', subject, 'v1')
   const annotations = { 'org.example.made': 'here', empty: '' }
@@ -69,7 +73,7 @@ t.test('of one subject: types, annotations, filter', async (t) => {
     t.match(
       put,
       { status: 201, headers: { 'oci-subject': subject.descriptor.digest } },
-      `OCI-Subject of ${reference}`,
+      `the OCI-Subject header of ${reference} names the subject`,
     )
   }
   const { digest } = subject.descriptor
@@ -83,26 +87,26 @@ t.test('of one subject: types, annotations, filter', async (t) => {
   const image = makeImage()
   await client.pushContents('team/one', image)
   const put = await client.putManifest('team/one', 'plain', image)
-  t.equal(put.headers['oci-subject'], undefined, 'without a subject there is none to name')
+  t.equal(put.headers['oci-subject'], undefined, 'a manifest without a subject has no OCI-Subject header')
   t.strictSame(await referrersOf('team/one', image.descriptor.digest), [])
 })
 
-t.test('the subject may come after, go away, and come back', async (t) => {
+t.test('Listing Referrers: referrers are listed whether their subject exists or not', async (t) => {
   const subject = makeImage()
   const { digest } = subject.descriptor
   const signature = attach(subject.descriptor, SIGNATURE)
   const put = await client.push('team/order', signature)
   t.equal(put.headers['oci-subject'], digest)
   const expected = [listed(signature, SIGNATURE)]
-  t.strictSame(await referrersOf('team/order', digest), expected, 'before its subject')
+  t.strictSame(await referrersOf('team/order', digest), expected, 'before the subject is pushed')
   await client.push('team/order', subject, 'v1')
-  t.strictSame(await referrersOf('team/order', digest), expected, 'with its subject')
+  t.strictSame(await referrersOf('team/order', digest), expected, 'while the subject exists')
   await client.send('DELETE', `/v2/team/order/manifests/${digest}`)
-  t.strictSame(await referrersOf('team/order', digest), expected, 'after its subject')
-  t.strictSame(await referrersOf('team/one', digest), [], 'and in its repository alone')
+  t.strictSame(await referrersOf('team/order', digest), expected, 'after the subject is deleted')
+  t.strictSame(await referrersOf('team/one', digest), [], 'another repository lists no referrer')
 })
 
-t.test('a deleted referrer is off the list', async (t) => {
+t.test('Listing Referrers: a deleted referrer is not listed', async (t) => {
   const subject = makeImage()
   await client.push('team/deleted', subject, 'v1')
   const { digest } = subject.descriptor
@@ -110,7 +114,7 @@ t.test('a deleted referrer is off the list', async (t) => {
   await client.push('team/deleted', first)
   await client.push('team/deleted', second, 'tagged')
   t.equal((await client.send('DELETE', '/v2/team/deleted/manifests/tagged')).status, 202)
-  t.equal((await referrersOf('team/deleted', digest)).length, 2, 'a tag’s deletion leaves the manifest')
+  t.equal((await referrersOf('team/deleted', digest)).length, 2, 'the deletion of a tag keeps the manifest')
   for (const [gone, left] of [
     [first, [second]],
     [second, []],
@@ -123,19 +127,19 @@ t.test('a deleted referrer is off the list', async (t) => {
   }
 })
 
-t.test('an invalid digest is 400', async (t) => {
+t.test('Listing Referrers: an invalid digest is 400', async (t) => {
   for (const digest of ['sha256:baddigeststring', 'sha256:', 'latest', digestOf('').toUpperCase()]) {
     t.match(await client.send('GET', `/v2/team/one/referrers/${digest}`), { status: 400 }, digest)
   }
 })
 
-t.test('what clients that know no referrers API keep under a tag is found', async (t) => {
+t.test('Referrers Tag Schema: referrers from a fallback tag are listed', async (t) => {
   const subject = makeImage()
   await client.push('team/older', subject, 'v1')
   const { digest } = subject.descriptor
   const tag = digest.replace(':', '-')
   const annotations = { 'org.example.kept': 'under a tag' }
-  // Without a subject of its own, as before image-spec 1.1; and with one, as such clients push since.
+  // Without a subject of its own, as before image-spec 1.1, and with one, as newer clients push with a fallback tag.
   const old = makeImage({
     config: ['application/vnd.example.old', Buffer.from('{}')],
     layers: [randomLayer()],
@@ -151,7 +155,7 @@ t.test('what clients that know no referrers API keep under a tag is found', asyn
   t.strictSame(
     await referrersOf('team/older', digest),
     sorted([oldEntry, listed(newer, SBOM)]),
-    'none of them twice',
+    'each referrer is listed once',
   )
   t.strictSame(await referrersOf('team/older', digest, `?artifactType=${encodeURIComponent(SBOM)}`), [
     listed(newer, SBOM),
@@ -161,9 +165,13 @@ t.test('what clients that know no referrers API keep under a tag is found', asyn
   t.strictSame(
     await referrersOf('team/older', digest),
     [oldEntry],
-    'what is deleted is not there, whatever the tag says',
+    'a deleted referrer is not listed, even if the tag names it',
   )
   await client.send('DELETE', `/v2/team/older/manifests/${tag}`)
-  t.strictSame(await referrersOf('team/older', digest), [], 'nor what was known by the tag alone')
+  t.strictSame(
+    await referrersOf('team/older', digest),
+    [],
+    'a deleted referrer that only the tag named is not listed',
+  )
   t.equal((await client.send('HEAD', `/v2/team/older/manifests/${old.descriptor.digest}`)).status, 200)
 })

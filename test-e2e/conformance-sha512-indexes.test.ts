@@ -6,8 +6,9 @@ import { createRegistryClient, locationOf } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * Indexes whose images are named by sha512, and referrers to such digests, on a registry that refuses the first and
- * knows nothing of the second. OCI distribution-spec 1.1, "Pushing Manifests", "Listing Referrers", "Content Management".
+ * Image indexes whose images are named by sha512, and referrers to such digests. The registry refuses the first and
+ * does not support the second. OCI distribution-spec 1.1, "Pushing Manifests", "Listing Referrers", "Content
+ * Management".
  */
 
 const system = await startSystem(t)
@@ -20,7 +21,7 @@ const pull = (repository: string, reference: string) =>
 const tagsOf = async (repository: string) =>
   (await client.send('GET', `/v2/${repository}/tags/list`)).json?.tags
 
-/** Whether an answer's digest is the content's, in the algorithm that it names. */
+/** Tells whether a response's digest is the content's, in the algorithm of that digest. */
 function isNamedRight({
   headers,
   body,
@@ -34,20 +35,20 @@ function isNamedRight({
 
 const artifactType = 'application/vnd.example.artifact'
 const kinds: Readonly<Record<string, Made>> = {
-  'of images': makeIndex([makeImage(sha512), makeImage(sha512)], sha512),
-  'of an index': makeIndex([makeIndex([makeImage(sha512)], sha512)], sha512),
-  'of both algorithms': makeIndex([makeImage(), makeImage(sha512)]),
-  'of artifacts': makeIndex(
+  'an index of images': makeIndex([makeImage(sha512), makeImage(sha512)], sha512),
+  'an index of an index': makeIndex([makeIndex([makeImage(sha512)], sha512)], sha512),
+  'an index of both algorithms': makeIndex([makeImage(), makeImage(sha512)]),
+  'an index of artifacts': makeIndex(
     [makeImage({ config: EMPTY, layers: [EMPTY], fields: { artifactType }, ...sha512 })],
     {
       fields: { artifactType },
       ...sha512,
     },
   ),
-  'of nothing': makeIndex([], sha512),
+  'an index without manifests': makeIndex([], sha512),
 }
 
-t.test('an index of sha512 images: pushed, pulled to the byte, listed, deleted', async (t) => {
+t.test('Pushing Manifests: an image index of sha512 images is pushed, pulled and deleted', async (t) => {
   for (const [number, [what, made]] of Object.entries(kinds).entries()) {
     const repository = `team/kind-${number}`
     const { digest, mediaType, size } = made.descriptor
@@ -79,22 +80,26 @@ t.test('an index of sha512 images: pushed, pulled to the byte, listed, deleted',
     t.strictSame(await tagsOf(repository), ['tag'], what)
 
     t.equal((await client.send('DELETE', `/v2/${repository}/manifests/tag`)).status, 202, what)
-    t.equal((await pull(repository, 'tag')).status, 404, `${what}: the tag is gone`)
-    t.ok((await pull(repository, digest)).body.equals(made.bytes), `${what}: the index is not`)
+    t.equal((await pull(repository, 'tag')).status, 404, `${what}: the tag is deleted`)
+    t.ok((await pull(repository, digest)).body.equals(made.bytes), `${what}: the index remains`)
     t.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202, what)
     for (const reference of [digest, digestOf(made.bytes)]) {
-      t.equal((await pull(repository, reference)).status, 404, `${what}: ${reference} is gone`)
+      t.equal(
+        (await pull(repository, reference)).status,
+        404,
+        `${what}: ${reference} is 404 after the deletion`,
+      )
     }
     for (const child of made.children) {
       t.ok(
         (await pull(repository, child.descriptor.digest)).body.equals(child.bytes),
-        `${what}: its images are not`,
+        `${what}: the images remain`,
       )
     }
   }
 })
 
-t.test('an index of a sha512 image that is not there is MANIFEST_BLOB_UNKNOWN', async (t) => {
+t.test('Pushing Manifests: an image index of a missing sha512 image is MANIFEST_BLOB_UNKNOWN', async (t) => {
   const index = makeIndex([makeImage(sha512)], sha512)
   for (const reference of ['tag', index.descriptor.digest]) {
     const put = await client.putManifest('team/missing', reference, index)
@@ -103,7 +108,7 @@ t.test('an index of a sha512 image that is not there is MANIFEST_BLOB_UNKNOWN', 
   }
 })
 
-t.test('a wrong sha512 of an index is 400', async (t) => {
+t.test('Pushing Manifests: a wrong sha512 digest of an image index is 400', async (t) => {
   const index = makeIndex([makeImage(sha512)], sha512)
   await client.pushContents('team/wrong', index)
   const wrong = digestOf('something else', 'sha512')
@@ -111,7 +116,7 @@ t.test('a wrong sha512 of an index is 400', async (t) => {
   t.equal((await pull('team/wrong', wrong)).status, 404)
 })
 
-t.test('a tag moves between an ordinary manifest and such an index, both ways', async (t) => {
+t.test('Pushing Manifests: a tag moves to an image index of sha512 images and back', async (t) => {
   const made = [
     makeImage(),
     makeIndex([makeImage(sha512)], sha512),
@@ -125,22 +130,25 @@ t.test('a tag moves between an ordinary manifest and such an index, both ways', 
       t.match(answer, { status: 200, headers: { 'content-type': one.descriptor.mediaType } })
       t.equal(answer.headers['content-length'], String(one.bytes.length))
       if (method === 'GET')
-        t.ok(answer.body.equals(one.bytes) && isNamedRight(answer), 'the last push counts')
+        t.ok(answer.body.equals(one.bytes) && isNamedRight(answer), 'the tag names the last push')
     }
-    t.strictSame(await tagsOf('team/moved'), ['tag'], 'one tag')
+    t.strictSame(await tagsOf('team/moved'), ['tag'], 'the repository has one tag')
   }
   for (const { descriptor, bytes } of made) {
-    t.ok((await pull('team/moved', descriptor.digest)).body.equals(bytes), 'what it named is still there')
+    t.ok(
+      (await pull('team/moved', descriptor.digest)).body.equals(bytes),
+      'the previous manifest still exists',
+    )
   }
   for (const one of made.slice(0, 2)) {
     await client.putManifest('team/moved', 'tag', one)
     t.equal((await client.send('DELETE', '/v2/team/moved/manifests/tag')).status, 202)
-    t.equal((await pull('team/moved', 'tag')).status, 404, 'nothing older comes to light')
+    t.equal((await pull('team/moved', 'tag')).status, 404, 'no older manifest reappears under the tag')
     t.equal(await tagsOf('team/moved').then((tags) => tags.length), 0)
   }
 })
 
-t.test('Listing Referrers of a sha512 digest', async (t) => {
+t.test('Listing Referrers: referrers of a sha512 digest are listed', async (t) => {
   for (const subject of [makeImage(sha512), makeIndex([makeImage(sha512)], sha512)]) {
     const repository = subject.children.length > 0 ? 'team/of-index' : 'team/of-image'
     const { digest } = subject.descriptor
@@ -157,9 +165,9 @@ t.test('Listing Referrers of a sha512 digest', async (t) => {
         algorithm,
       })
     const [signature, sbom] = [attach('example/signature', 'sha512'), attach('example/sbom', 'sha256')]
-    t.strictSame(await listOf(), [], 'none yet')
+    t.strictSame(await listOf(), [], 'the list is empty before the first push')
     const put = await client.push(repository, signature)
-    t.equal(put.headers['oci-subject'], digest, 'OCI-Subject')
+    t.equal(put.headers['oci-subject'], digest, 'the OCI-Subject header names the sha512 digest')
     await client.push(repository, subject, 'v1')
     await client.push(repository, sbom)
 
@@ -172,17 +180,17 @@ t.test('Listing Referrers of a sha512 digest', async (t) => {
       t.equal(one.mediaType, MEDIA_TYPES.manifest)
       const { bytes } = one.artifactType === 'example/sbom' ? sbom : signature
       const pulled = await pull(repository, one.digest)
-      t.ok(pulled.body.equals(bytes), 'each can be pulled as it is listed')
+      t.ok(pulled.body.equals(bytes), 'each listed referrer can be pulled')
       t.equal(one.size, bytes.length)
     }
     t.match(await listOf('?artifactType=example/sbom'), [{ artifactType: 'example/sbom' }])
     await client.send('DELETE', `/v2/${repository}/manifests/${signature.descriptor.digest}`)
-    t.match(await listOf(), [{ artifactType: 'example/sbom' }], 'a deleted one is off the list')
+    t.match(await listOf(), [{ artifactType: 'example/sbom' }], 'a deleted referrer is not listed')
     t.equal((await listOf()).length, 1)
   }
 })
 
-t.test('Referrers Tag Schema: of a sha512 the first 64 characters', async (t) => {
+t.test('Referrers Tag Schema: the tag has the first 64 characters of a sha512 digest', async (t) => {
   const [subject, signature] = [makeImage(sha512), makeImage()]
   const { digest } = subject.descriptor
   await client.push('team/older', subject)
@@ -191,7 +199,7 @@ t.test('Referrers Tag Schema: of a sha512 the first 64 characters', async (t) =>
   t.match(json.manifests, [{ digest: signature.descriptor.digest }])
 })
 
-t.test('image management shows such images, and deletes them under every name', async (t) => {
+t.test('image management shows sha512 images and deletes them under every name', async (t) => {
   const image = makeImage(sha512)
   const index = makeIndex([image], sha512)
   await client.push('team/gone', index, 'tag')
@@ -211,14 +219,14 @@ t.test('image management shows such images, and deletes them under every name', 
     'manifests/tag',
   ]
   for (const name of names)
-    t.equal((await client.send('GET', `/v2/team/gone/${name}`)).status, 200, `there: ${name}`)
+    t.equal((await client.send('GET', `/v2/team/gone/${name}`)).status, 200, `${name} exists`)
   t.equal((await client.send('DELETE', api)).status, 200)
   const bob = createRegistryClient(system.url, basic(await system.createUser('bob', ['team'])))
   for (const isAnew of [false, true]) {
     if (isAnew) await bob.push('team/gone', makeImage(), 'anew')
     for (const name of names) {
       const { status } = await bob.send('GET', `/v2/team/gone/${name}`)
-      t.equal(status, 404, `${name}, for ${isAnew ? 'the next owner' : 'anyone'}`)
+      t.equal(status, 404, `${name} is 404 for ${isAnew ? 'the next owner' : 'all users'}`)
     }
   }
 })

@@ -6,14 +6,14 @@ import { createRegistryClient, locationOf } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * Blobs and manifests by sha512, the other registered algorithm (OCI image-spec 1.1, descriptor.md), on a registry
- * that stores by sha256. OCI distribution-spec 1.1, "Pushing blobs", "Pushing Manifests", "Pull", "Content Management".
+ * Blobs and manifests by sha512, the other registered algorithm (OCI image-spec 1.1, descriptor.md). The registry
+ * stores by sha256. OCI distribution-spec 1.1, "Pushing blobs", "Pushing Manifests", "Pull", "Content Management".
  */
 
 const system = await startSystem(t)
 const client = createRegistryClient(system.url, basic(await system.createUser('jane', ['team'])))
 
-t.test('Pushing blobs by sha512: every way', async (t) => {
+t.test('Pushing blobs: every way of pushing accepts a sha512 digest', async (t) => {
   for (const [way, push] of Object.entries({ ...BLOB_PUSHES, ...BLOB_MOUNTS })) {
     const blobs = { random: randomBytes(3067), 'the empty JSON object': EMPTY[1], empty: Buffer.alloc(0) }
     for (const [what, blob] of Object.entries(blobs)) {
@@ -21,10 +21,14 @@ t.test('Pushing blobs by sha512: every way', async (t) => {
       const digest = digestOf(blob, 'sha512')
       const answer = await push(client, repository, blob, digest)
       t.match(answer, { status: 201, headers: { 'docker-content-digest': digest } }, `${way}, ${what}`)
-      t.match(locationOf(answer), new RegExp(`/${digest}$`), `${way}, ${what}: the Location names it so`)
+      t.match(
+        locationOf(answer),
+        new RegExp(`/${digest}$`),
+        `${way}, ${what}: the Location has the sha512 digest`,
+      )
       t.ok(
         (await client.send('GET', locationOf(answer))).body.equals(blob),
-        `${way}, ${what}: and can be pulled`,
+        `${way}, ${what}: the Location can be pulled`,
       )
       for (const method of ['GET', 'HEAD']) {
         const pulled = await client.send(method, `/v2/${repository}/blobs/${digest}`)
@@ -36,7 +40,7 @@ t.test('Pushing blobs by sha512: every way', async (t) => {
   }
 })
 
-t.test('a sha512 that the content has not is 400, and leaves nothing', async (t) => {
+t.test('Pushing blobs: a wrong sha512 digest is 400, and no blob is stored', async (t) => {
   for (const [way, push] of Object.entries(BLOB_PUSHES)) {
     const blob = randomBytes(3067)
     const digest = wrongDigestOf(blob, 'sha512')
@@ -47,7 +51,7 @@ t.test('a sha512 that the content has not is 400, and leaves nothing', async (t)
   }
 })
 
-t.test('a blob by sha512: parts of it, and what is not there', async (t) => {
+t.test('Pulling blobs: a sha512 digest supports Range, and an unknown one is 404', async (t) => {
   const blob = randomBytes(2048)
   const digest = await client.pushBlob('team/blob', blob, 'sha512')
   const part = await client.send('GET', `/v2/team/blob/blobs/${digest}`, {
@@ -70,17 +74,21 @@ t.test('a blob by sha512: parts of it, and what is not there', async (t) => {
   }
 })
 
-t.test('Deleting Blobs: by either name, under both', async (t) => {
+t.test('Deleting Blobs: a blob deleted by one digest is gone under both', async (t) => {
   for (const deleted of ['sha512', 'sha256'] as const) {
     const blob = randomBytes(64)
     const names = [digestOf(blob), digestOf(blob, 'sha512')]
     await client.pushBlob('team/deleted', blob, 'sha512')
     for (const name of names) {
       const pulled = await client.send('GET', `/v2/team/deleted/blobs/${name}`)
-      t.match(pulled, { status: 200, headers: { 'docker-content-digest': name } }, `there as ${name}`)
+      t.match(
+        pulled,
+        { status: 200, headers: { 'docker-content-digest': name } },
+        `the blob exists as ${name}`,
+      )
     }
     const path = `/v2/team/deleted/blobs/${digestOf(blob, deleted)}`
-    t.equal((await client.send('DELETE', path)).status, 202, `deleted by ${deleted}`)
+    t.equal((await client.send('DELETE', path)).status, 202, `the deletion by ${deleted} is accepted`)
     for (const name of names) {
       for (const method of ['GET', 'HEAD', 'DELETE']) {
         t.equal(
@@ -91,7 +99,7 @@ t.test('Deleting Blobs: by either name, under both', async (t) => {
       }
     }
     await client.pushBlob('team/deleted', blob, 'sha512')
-    t.equal((await client.send('GET', path)).status, 200, 'and it can come back')
+    t.equal((await client.send('GET', path)).status, 200, 'the blob can be pushed again')
   }
 })
 
@@ -105,17 +113,17 @@ const images = {
   }),
 }
 
-t.test('Pushing Manifests by sha512', async (t) => {
+t.test('Pushing Manifests: a manifest is pushed, pulled and deleted by its sha512 digest', async (t) => {
   for (const [number, [what, made]] of Object.entries(images).entries()) {
     const repository = `team/manifest-${number}`
     const { digest, mediaType } = made.descriptor
     const path = `/v2/${repository}/manifests/${digest}`
     await client.pushContents(repository, made)
-    t.equal((await client.send('GET', path)).status, 404, `${what}: not there yet`)
+    t.equal((await client.send('GET', path)).status, 404, `${what}: the digest is 404 before the push`)
 
     const put = await client.putManifest(repository, digest, made)
     t.match(put, { status: 201, headers: { 'docker-content-digest': digest } }, what)
-    t.match(locationOf(put), new RegExp(`/${digest}$`), `${what}: the Location names it so`)
+    t.match(locationOf(put), new RegExp(`/${digest}$`), `${what}: the Location has the sha512 digest`)
     t.ok((await client.send('GET', locationOf(put))).body.equals(made.bytes))
     for (const method of ['GET', 'HEAD']) {
       const answer = await client.send(method, path)
@@ -124,7 +132,11 @@ t.test('Pushing Manifests by sha512', async (t) => {
       t.match(answer, { status: 200, headers }, `${what}: ${method}`)
       if (method === 'GET') t.ok(answer.body.equals(made.bytes), `${what}: byte for byte`)
     }
-    t.equal((await client.putManifest(repository, 'tag', made)).status, 201, `${what}: by a tag too`)
+    t.equal(
+      (await client.putManifest(repository, 'tag', made)).status,
+      201,
+      `${what}: the manifest can be tagged`,
+    )
     t.ok((await client.send('GET', `/v2/${repository}/manifests/tag`)).body.equals(made.bytes))
 
     t.equal((await client.send('DELETE', path)).status, 202)
@@ -137,7 +149,7 @@ t.test('Pushing Manifests by sha512', async (t) => {
   }
 })
 
-t.test('a manifest that was pushed by its sha256, or by a tag, is found by its sha512 as well', async (t) => {
+t.test('Pulling manifests: a manifest pushed by sha256 or by a tag is also found by sha512', async (t) => {
   const image = makeImage()
   await client.push('team/both', image, 'tag')
   const digest = digestOf(image.bytes, 'sha512')
@@ -145,10 +157,14 @@ t.test('a manifest that was pushed by its sha256, or by a tag, is found by its s
   t.match(pulled, { status: 200, headers: { 'docker-content-digest': digest } })
   t.ok(pulled.body.equals(image.bytes))
   t.equal((await client.send('DELETE', `/v2/team/both/manifests/${image.descriptor.digest}`)).status, 202)
-  t.equal((await client.send('GET', `/v2/team/both/manifests/${digest}`)).status, 404, 'and goes with it')
+  t.equal(
+    (await client.send('GET', `/v2/team/both/manifests/${digest}`)).status,
+    404,
+    'the sha512 digest is 404 after the deletion',
+  )
 })
 
-t.test('manifests by sha512 that cannot be', async (t) => {
+t.test('Pushing Manifests: an invalid push by sha512 is refused', async (t) => {
   const image = makeImage({ algorithm: 'sha512' })
   await client.pushContents('team/bad', image)
   const wrong = wrongDigestOf(image.bytes, 'sha512')
@@ -167,5 +183,5 @@ t.test('manifests by sha512 that cannot be', async (t) => {
     status: 404,
     code: 'MANIFEST_UNKNOWN',
   })
-  t.equal((await client.send('GET', '/v2/team/bad/tags/list')).status, 404, 'nothing came of it')
+  t.equal((await client.send('GET', '/v2/team/bad/tags/list')).status, 404, 'no tag was created')
 })

@@ -20,10 +20,10 @@ const AWAY_MS = 60_000
 const IMAGES = '/image-manager/api/v1/repositories'
 const skip = (await dockerIsMissing()) || (await skopeoIsMissing())
 
-test('Postgres is away for a minute', { skip }, async (t) => {
+test('while Postgres is unavailable, images can still be pulled', { skip }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'database-away-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  // Tokens live as short as they may: none that was had before lasts through the minute.
+  // Tokens have the shortest lifetime: none that was issued before lasts through the outage.
   const system = await startReplicas(t, { count: 1, env: { TOKEN_TTL_SECONDS: '60' } })
   if (system === undefined) return
   const { admin, host } = system
@@ -36,7 +36,7 @@ test('Postgres is away for a minute', { skip }, async (t) => {
   const pushEngine = await startDockerEngine(t)
   const docker = await createDockerClient(engine, system, folder, 'alice')
   const pusher = await createDockerClient(pushEngine, system, folder, 'alice-elsewhere')
-  // Signs in and does nothing else before the database goes away.
+  // Signs in, and does nothing else before the database is stopped.
   const fresh = await createDockerClient(engine, system, folder, 'sam')
   const skopeo = createSkopeo(system, folder, 'sam-of-skopeo')
   const carols = createSkopeo(system, folder, 'carol')
@@ -56,15 +56,15 @@ test('Postgres is away for a minute', { skip }, async (t) => {
   const base = await pushSmallImage(system, admin, 'shared/base', 'v1')
   await ask(system, `${IMAGES}/shared/base`, { method: 'PUT', as: admin, body: '{"scope":"global"}' })
   await carols.login(carol)
-  t.equal(await copy(carols, 'shared/base:v1'), base.digest, 'carol pulls what is global')
+  t.equal(await copy(carols, 'shared/base:v1'), base.digest, 'carol pulls a global image')
   await skopeo.login(sam)
   await fresh.login(sam)
-  // Who is remembered by image-manager as well must be answered no worse.
+  // An account that image-manager has cached must not be answered worse.
   t.match(await ask(system, IMAGES, { as: sam }), { status: 200 })
   const usersBefore = (await ask(system, '/users', { as: admin })).text
   const pushToken = await tokenFor(system, sam, 'repository:team/small:pull,push,delete')
 
-  // Under way when it happens: manifests, one after another, and an image of many layers.
+  // Two pushes are in progress when the database stops: manifests in a row, and an image of many layers.
   const pushing = keepPushing(system, sam, small)
   const large = await createImage(join(folder, 'large'), { seed: 'large', layers: 60, layerBytes: 1 << 20 })
   const [source, target] = [`oci:${join(folder, 'large')}:latest`, `docker://${host}/team/large:1`]
@@ -78,7 +78,7 @@ test('Postgres is away for a minute', { skip }, async (t) => {
 
   await system.postgres.stopAtOnce()
   const until = Date.now() + AWAY_MS
-  // What was taken before it stopped may be on its way to be told so.
+  // The response to a stored manifest may still be on its way.
   const refusedBefore = pushing.refused.length
   await untilSo(() => pushing.refused.length > refusedBefore, 'a push is refused')
   const takenBefore = pushing.taken.size
@@ -96,17 +96,17 @@ test('Postgres is away for a minute', { skip }, async (t) => {
       pulls.global.push(await copy(carols, 'shared/base:v1'))
     }
   })()
-  // Its failure is the last test's to tell.
+  // The last test reports its failure.
   pulling.catch(() => undefined)
 
   const isUnavailable = async (t: Test, path: string, question: Question, why: string) => {
     const { status, headers, text, json } = await ask(system, path, question)
     t.equal(status, 503, `${question.method ?? 'GET'} ${path}: ${why}: ${text}`)
-    t.ok(Number(headers.get('retry-after')) > 0, 'and when to come back')
+    t.ok(Number(headers.get('retry-after')) > 0, 'the response has Retry-After')
     if (path.startsWith('/v2/')) t.match(json, { errors: [{ code: 'UNAVAILABLE' }] })
   }
 
-  await t.test('whatever is written is answered 503', async (t) => {
+  await t.test('while the database is unavailable, every write is answered 503', async (t) => {
     const manifest = { method: 'PUT', body: small.manifest, type: MANIFEST_TYPE }
     const writes: readonly (readonly [path: string, question: Question])[] = [
       ['manifests/late', manifest],
@@ -116,16 +116,31 @@ test('Postgres is away for a minute', { skip }, async (t) => {
     ]
     for (const [path, question] of writes) {
       const bearer = pushToken
-      await isUnavailable(t, `/v2/team/small/${path}`, { ...question, bearer }, 'by a live token')
-      await isUnavailable(t, `/v2/team/small/${path}`, { ...question, as: sam }, 'by a password')
+      await isUnavailable(
+        t,
+        `/v2/team/small/${path}`,
+        { ...question, bearer },
+        'a push with a live access token',
+      )
+      await isUnavailable(t, `/v2/team/small/${path}`, { ...question, as: sam }, 'a push with a password')
       const bearerNow = await tokenFor(system, sam, 'repository:team/small:pull,push,delete')
-      await isUnavailable(t, `/v2/team/small/${path}`, { ...question, bearer: bearerNow }, 'by a new token')
+      await isUnavailable(
+        t,
+        `/v2/team/small/${path}`,
+        { ...question, bearer: bearerNow },
+        'a push with a new token',
+      )
     }
     const bearer = await tokenFor(system, sam, 'repository:team/small:pull,push')
-    await isUnavailable(t, '/v2/team/small/blobs/uploads/', { method: 'POST', bearer }, 'an upload')
+    await isUnavailable(
+      t,
+      '/v2/team/small/blobs/uploads/',
+      { method: 'POST', bearer },
+      'the start of an upload',
+    )
   })
 
-  await t.test('so are lists, and managing images and users', async (t) => {
+  await t.test('while the database is unavailable, lists and management are answered 503', async (t) => {
     const user = { method: 'POST', as: admin, body: '{"username":"late","password":"a-good-password"}' }
     const questions: readonly (readonly [path: string, question: Question])[] = [
       ['/v2/_catalog', { as: sam }],
@@ -142,10 +157,10 @@ test('Postgres is away for a minute', { skip }, async (t) => {
       ['/user?username=carol', { method: 'DELETE', as: admin }],
       ['/user/sessions', { method: 'DELETE', as: sam }],
     ]
-    for (const [path, question] of questions) await isUnavailable(t, path, question, 'by somebody known')
+    for (const [path, question] of questions) await isUnavailable(t, path, question, 'a cached account')
   })
 
-  await t.test('of accounts that were not seen nobody knows: 503, not 401', async (t) => {
+  await t.test('while the database is unavailable, an account that is not cached gets 503', async (t) => {
     const who = { username: 'sam', password: 'another-password' }
     for (const as of [unseen, who, { username: 'nobody', password: 'a-good-password' }]) {
       const { username, password } = as
@@ -159,16 +174,16 @@ test('Postgres is away for a minute', { skip }, async (t) => {
     }
   })
 
-  await t.test('clients that push or sign in fail, and do not hang', async (t) => {
+  await t.test('while the database is unavailable, pushes and logins of clients fail in time', async (t) => {
     const [code, stderr] = [1, /503|unavailable|not answering/i]
     const error = await cutOff
-    t.match(error, { code, stderr }, 'the push that was under way')
-    await t.rejects(skopeo.copy(source, target), { code, stderr }, 'skopeo copy')
-    await t.rejects(pusher.push('team/docker:late'), { code, stderr }, 'docker push')
-    await t.rejects(pusher.login(unseen), { code, stderr }, 'docker login')
+    t.match(error, { code, stderr }, 'the interrupted push fails')
+    await t.rejects(skopeo.copy(source, target), { code, stderr }, 'skopeo copy fails')
+    await t.rejects(pusher.push('team/docker:late'), { code, stderr }, 'docker push fails')
+    await t.rejects(pusher.login(unseen), { code, stderr }, 'docker login fails')
   })
 
-  await t.test('existing images are pulled through the whole minute', async (t) => {
+  await t.test('existing images are pulled during the whole outage of the database', async (t) => {
     await pulling
     const id = loaded.manifest.config.digest
     const expected = { alice: id, fresh: id, skopeo: small.digest, global: base.digest }
@@ -176,25 +191,33 @@ test('Postgres is away for a minute', { skip }, async (t) => {
       t.comment(`${name}: ${seen.length} pulls`)
       t.strictSame(new Set(seen), new Set([expected[name as keyof typeof pulls]]), name)
     }
-    t.equal(pushing.taken.size, takenBefore, 'and nothing was taken meanwhile')
+    t.equal(pushing.taken.size, takenBefore, 'no push was accepted during the outage')
   })
 
-  await t.test('it comes back: everything goes on, and nothing is lost', async (t) => {
+  await t.test('after an outage of the database every request succeeds without lost data', async (t) => {
     await system.postgres.start()
     const put = { method: 'PUT', as: sam, body: small.manifest, type: MANIFEST_TYPE }
-    t.match(await ask(system, '/v2/team/small/manifests/after', put), { status: 201 }, 'a push, at once')
+    t.match(
+      await ask(system, '/v2/team/small/manifests/after', put),
+      { status: 201 },
+      'a push succeeds at once',
+    )
     await pushing.stop()
-    t.ok(pushing.taken.size > takenBefore, 'pushes that were repeated are taken')
+    t.ok(pushing.taken.size > takenBefore, 'retried pushes are accepted')
     for (const { status, headers, text } of pushing.refused) {
       t.equal(status, 503, text)
       t.ok(Number(headers.get('retry-after')) > 0)
     }
     await skopeo.copy(source, target)
-    t.equal(await copy(skopeo, 'team/large:1'), large.descriptor.digest, 'the push that was cut is repeated')
+    t.equal(
+      await copy(skopeo, 'team/large:1'),
+      large.descriptor.digest,
+      'the interrupted push succeeds when it is retried',
+    )
     await pusher.push('team/docker:late')
     await fresh.login(sam)
 
-    t.equal((await ask(system, '/users', { as: admin })).text, usersBefore, 'all the users')
+    t.equal((await ask(system, '/users', { as: admin })).text, usersBefore, 'all users still exist')
     const { json: catalog } = await ask(system, '/v2/_catalog', { as: admin })
     t.strictSame(catalog, { repositories: ['shared/base', 'team/docker', 'team/large', 'team/small'] })
     const { json: list } = await ask(system, '/v2/team/small/tags/list', { as: sam })
@@ -205,6 +228,6 @@ test('Postgres is away for a minute', { skip }, async (t) => {
     }
     t.equal(await docker.pull('team/docker:1'), loaded.manifest.config.digest)
     t.equal(await copy(carols, 'shared/base:v1'), base.digest)
-    t.strictSame(system.ended(), [], 'no service had to be started again')
+    t.strictSame(system.ended(), [], 'no service process ended')
   })
 })

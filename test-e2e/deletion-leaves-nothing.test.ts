@@ -7,7 +7,7 @@ import { MEDIA_TYPES, digestOf, makeImage, makeIndex, randomLayer } from './harn
 import { createRegistryClient } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
-/* What is deleted is gone for everybody: at once, and for the next owner of its name. */
+/* Deleted content is gone for all users, immediately, and also for the next owner of the repository's name. */
 
 const system = await startSystem(t)
 const jane = createRegistryClient(system.url, basic(await system.createUser('jane', ['team'])))
@@ -22,7 +22,7 @@ const remove = async (repository: string) => (await jane.send('DELETE', `${API}/
 const removeManifest = async (repository: string, reference: string) =>
   jane.send('DELETE', `/v2/${repository}/manifests/${reference}`)
 
-/** The given input: neither the old owner nor the next one gets at a blob in any way. */
+/** Neither the old owner nor the next one can get a blob in any way. */
 async function checkGone(t: Test, repository: string, digests: readonly string[]) {
   for (const client of [jane, next, admin]) {
     for (const digest of digests) {
@@ -35,42 +35,39 @@ async function checkGone(t: Test, repository: string, digests: readonly string[]
   }
 }
 
-t.test(
-  'an image deleted by digest takes its blobs along, but not those that another image names',
-  async (t) => {
-    const shared = randomLayer()
-    const [one, two] = [makeImage({ layers: [shared, randomLayer()] }), makeImage({ layers: [shared] })]
-    await jane.push('team/shared', one, 'one')
-    await jane.push('team/shared', two, 'two')
-    t.equal((await removeManifest('team/shared', one.descriptor.digest)).status, 202)
-    const kept = digestOf(shared[1])
-    await checkGone(
-      t,
-      'team/shared',
-      blobsOf(one).filter((digest) => digest !== kept),
-    )
-    for (const digest of blobsOf(two)) t.equal(await headBlob(jane, 'team/shared', digest), 200)
-    t.equal((await removeManifest('team/shared', two.descriptor.digest)).status, 202)
-    await checkGone(t, 'team/shared', [kept])
-  },
-)
+t.test('the deletion of an image by digest deletes its blobs, except for shared ones', async (t) => {
+  const shared = randomLayer()
+  const [one, two] = [makeImage({ layers: [shared, randomLayer()] }), makeImage({ layers: [shared] })]
+  await jane.push('team/shared', one, 'one')
+  await jane.push('team/shared', two, 'two')
+  t.equal((await removeManifest('team/shared', one.descriptor.digest)).status, 202)
+  const kept = digestOf(shared[1])
+  await checkGone(
+    t,
+    'team/shared',
+    blobsOf(one).filter((digest) => digest !== kept),
+  )
+  for (const digest of blobsOf(two)) t.equal(await headBlob(jane, 'team/shared', digest), 200)
+  t.equal((await removeManifest('team/shared', two.descriptor.digest)).status, 202)
+  await checkGone(t, 'team/shared', [kept])
+})
 
-t.test('after the last image was deleted the repository is empty, and can be deleted once', async (t) => {
+t.test('after the last image is deleted the repository is empty, and it can be deleted once', async (t) => {
   const image = makeImage()
   await jane.push('team/empty', image, 'only')
   t.equal((await removeManifest('team/empty', image.descriptor.digest)).status, 202)
   const list = await jane.send('GET', '/v2/team/empty/tags/list')
   t.strictSame([list.status, list.json], [200, { name: 'team/empty', tags: [] }])
   const catalog = await jane.send('GET', '/v2/_catalog?n=1000')
-  t.ok(catalog.json.repositories.includes('team/empty'), 'it is in the catalog, too')
+  t.ok(catalog.json.repositories.includes('team/empty'), 'the empty repository is in the catalog')
   t.equal((await jane.send('GET', `${API}/team/empty`)).status, 200)
   t.equal(await remove('team/empty'), 200)
-  t.equal(await remove('team/empty'), 404, 'a repeat finds nothing')
+  t.equal(await remove('team/empty'), 404, 'a second deletion is 404')
   t.equal((await jane.send('GET', '/v2/team/empty/tags/list')).status, 404)
   await checkGone(t, 'team/empty', blobsOf(image))
 })
 
-t.test('a repository that only ever had blobs can be deleted, uploaded and mounted ones alike', async (t) => {
+t.test('a repository without manifests can be deleted with its uploaded and mounted blobs', async (t) => {
   const blob = randomBytes(300)
   const other = await jane.pushBlob('team/source', randomBytes(300))
   const wide = await jane.pushBlob('team/blobs', randomBytes(300), 'sha512')
@@ -78,25 +75,29 @@ t.test('a repository that only ever had blobs can be deleted, uploaded and mount
   const mounted = await jane.send('POST', `/v2/team/blobs/blobs/uploads/?mount=${other}&from=team/source`)
   t.equal(mounted.status, 201)
   for (const digest of digests) t.equal(await headBlob(jane, 'team/blobs', digest), 200)
-  t.equal((await jane.send('GET', '/v2/team/blobs/tags/list')).status, 404, 'it never had a manifest')
+  t.equal(
+    (await jane.send('GET', '/v2/team/blobs/tags/list')).status,
+    404,
+    'the repository never had a manifest',
+  )
   t.equal(await remove('team/blobs'), 200)
-  t.equal(await remove('team/blobs'), 404, 'a repeat finds nothing')
+  t.equal(await remove('team/blobs'), 404, 'a second deletion is 404')
   await checkGone(t, 'team/blobs', digests)
   t.equal(
     await headBlob(jane, 'team/source', other),
     200,
-    'the repository that it was mounted from has it still',
+    'the source repository of the mount still has the blob',
   )
 })
 
-t.test('blobs that no manifest names go with their repository', async (t) => {
+t.test('orphaned blobs are deleted with their repository', async (t) => {
   await jane.push('team/mixed', makeImage(), 'v1')
   const lonely = await jane.pushBlob('team/mixed', randomBytes(300))
   t.equal(await remove('team/mixed'), 200)
   await checkGone(t, 'team/mixed', [lonely])
 })
 
-/** BuildKit's registry cache: an index whose `manifests` are layers and a cache config. */
+/** Pushes BuildKit's registry cache: an index whose `manifests` are layers and a cache config. */
 async function pushCache(repository: string) {
   const blobs = [randomBytes(200), randomBytes(200)]
   for (const blob of blobs) await jane.pushBlob(repository, blob)
@@ -105,12 +106,13 @@ async function pushCache(repository: string) {
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests }))
   const headers = { 'content-type': MEDIA_TYPES.index }
   const pushed = await jane.send('PUT', `/v2/${repository}/manifests/cache`, { headers, body: bytes })
-  if (pushed.status !== 201) throw new Error(`the cache was answered ${pushed.status}: ${pushed.body}`)
+  if (pushed.status !== 201)
+    throw new Error(`the push of the cache was answered ${pushed.status}: ${pushed.body}`)
   return { digest: digestOf(bytes), blobs: blobs.map((blob) => digestOf(blob)) }
 }
 
-t.test('the layers of a BuildKit cache go with its index, and with its repository', async (t) => {
-  // Another image first: the first push of a cache into a new repository is another fault's.
+t.test('the layers of a BuildKit cache are deleted with its index and with its repository', async (t) => {
+  // Pushes another image first: the first push of a cache into a new repository has a test of its own.
   await jane.push('team/cache', makeImage(), 'v1')
   const one = await pushCache('team/cache')
   for (const digest of one.blobs) t.equal(await headBlob(jane, 'team/cache', digest), 200)
@@ -121,7 +123,7 @@ t.test('the layers of a BuildKit cache go with its index, and with its repositor
   await checkGone(t, 'team/cache', two.blobs)
 })
 
-t.test('a push after the deletion of what it shares uploads it again', async (t) => {
+t.test('a push after the deletion of a shared blob uploads the blob again', async (t) => {
   const image = makeImage()
   await jane.push('team/again', image, 'v1')
   t.equal((await removeManifest('team/again', image.descriptor.digest)).status, 202)
@@ -131,7 +133,7 @@ t.test('a push after the deletion of what it shares uploads it again', async (t)
   for (const digest of blobsOf(image)) t.equal(await headBlob(jane, 'team/again', digest), 200)
 })
 
-t.test('a manifest that an index names is not deleted before the index, unless that is forced', async (t) => {
+t.test('a manifest of an image index is deleted only after the index, or with force', async (t) => {
   for (const algorithm of ['sha256', 'sha512'] as const) {
     const image = makeImage({ algorithm })
     const index = makeIndex([image], { algorithm })
@@ -142,15 +144,19 @@ t.test('a manifest that an index names is not deleted before the index, unless t
     t.match(refused.json.errors[0].message, /part of the index sha256:[0-9a-f]{64} \(tag multi\)/)
     t.equal((await jane.send('GET', `/v2/${repository}/manifests/${image.descriptor.digest}`)).status, 200)
     t.equal((await removeManifest(repository, index.descriptor.digest)).status, 202)
-    t.equal((await removeManifest(repository, image.descriptor.digest)).status, 202, 'after its index')
+    t.equal(
+      (await removeManifest(repository, image.descriptor.digest)).status,
+      202,
+      'the deletion after that of the index is accepted',
+    )
     await jane.push(repository, index, 'multi')
     const force = `/v2/${repository}/manifests/${image.descriptor.digest}?force=true`
-    t.equal((await jane.send('DELETE', force)).status, 202, 'by force')
-    t.equal(await remove(repository), 200, 'the repository goes with both')
+    t.equal((await jane.send('DELETE', force)).status, 202, 'the forced deletion is accepted')
+    t.equal(await remove(repository), 200, 'the repository is deleted with both')
   }
 })
 
-t.test('a push by digest sets the tags that it names', async (t) => {
+t.test('a push by digest sets the tags of its tag parameters', async (t) => {
   for (const algorithm of ['sha256', 'sha512'] as const) {
     const image = makeImage({ algorithm })
     await jane.pushContents('team/tags', image)
@@ -170,8 +176,8 @@ t.test('a push by digest sets the tags that it names', async (t) => {
     t.strictSame([invalid.status, invalid.code], [400, 'TAG_INVALID'])
     const many = [...Array(11).keys()].map((number) => `tag=t${number}`).join('&')
     t.equal((await put(many)).status, 414)
-    t.equal((await jane.send('HEAD', '/v2/team/tags/manifests/good')).status, 404, 'nothing was set')
-    t.equal((await put(many.slice(0, many.lastIndexOf('&')))).status, 201, 'ten are taken')
+    t.equal((await jane.send('HEAD', '/v2/team/tags/manifests/good')).status, 404, 'no tag was set')
+    t.equal((await put(many.slice(0, many.lastIndexOf('&')))).status, 201, 'ten tags are accepted')
   }
   const image = makeImage()
   const index = makeIndex([makeImage({ algorithm: 'sha512' })], { algorithm: 'sha512' })
@@ -180,19 +186,19 @@ t.test('a push by digest sets the tags that it names', async (t) => {
   const target = `/v2/team/tags/manifests/${index.descriptor.digest}?tag=kept-a&tag=kept-b`
   t.equal(
     (await jane.send('PUT', target, { headers, body: index.bytes })).headers['oci-tag'],
-    'kept-a, kept-b',
+    'the tags kept-a and kept-b are set',
   )
   for (const tag of ['kept-a', 'kept-b']) {
     t.ok(
       (await jane.send('GET', `/v2/team/tags/manifests/${tag}`)).body.equals(index.bytes),
-      'of what is kept, too',
+      'tags of index-only manifests are set',
     )
   }
   const wrong = `/v2/team/tags/manifests/${image.descriptor.digest}?tag=wrong`
   t.equal((await jane.send('PUT', wrong, { headers, body: index.bytes })).code, 'DIGEST_INVALID')
 })
 
-t.test('referrers above 1 MiB come in pages that Link leads through, with the filter', async (t) => {
+t.test('a list of referrers above 1 MiB comes in pages, also with a filter', async (t) => {
   const subject = makeImage()
   await jane.push('team/refs', subject, 'v1')
   const expected: string[] = []
@@ -219,13 +225,13 @@ t.test('referrers above 1 MiB come in pages that Link leads through, with the fi
     pages += 1
     target = /^<([^>]+)>; rel="next"$/.exec(headers['link'] ?? '')?.[1]
   }
-  t.strictSame(seen, expected.toSorted(), 'each once, in the order of digests')
-  t.ok(pages >= 4, `in ${pages} pages`)
+  t.strictSame(seen, expected.toSorted(), 'each referrer is listed once, in the order of digests')
+  t.ok(pages >= 4, `the list has ${pages} pages`)
   const bad = `/v2/team/refs/referrers/${subject.descriptor.digest}?last=x`
   t.equal((await jane.send('GET', bad)).code, 'DIGEST_INVALID')
 })
 
-t.test('a right to a global repository ends with it: an old token does not pull what is new', async (t) => {
+t.test('an old token does not pull from a repository that ceased to be global', async (t) => {
   const stranger = await system.createUser('stranger', ['elsewhere'])
   const token = async (repository: string) => {
     const query = new URLSearchParams({ scope: `repository:${repository}:pull` })
@@ -247,16 +253,16 @@ t.test('a right to a global repository ends with it: an old token does not pull 
     t.equal((await setScope(repository, 'global')).status, 200)
     const reader = await token(repository)
     const pull = async () => (await reader.send('GET', `/v2/${repository}/manifests/v1`)).status
-    t.equal(await pull(), 200, 'while it is global')
+    t.equal(await pull(), 200, 'the token pulls while the repository is global')
     await end(repository, old.descriptor.digest)
     await jane.push(repository, makeImage(), 'v1')
-    t.equal(await answerEverywhere(pull, 401, 5000), 401, `${how}: within 5 seconds`)
+    t.equal(await answerEverywhere(pull, 401, 5000), 401, `${how}: the token is refused within 5 seconds`)
     const pullAnew = async () =>
       (await (await token(repository)).send('GET', `/v2/${repository}/manifests/v1`)).status
     t.equal(await answerEverywhere(pullAnew, 401, 6000), 401, 'a new token does not pull')
-    // Made global once more, it can be pulled with a new token; not with the old one.
+    // A repository that is global again can be pulled with a new token, but not with the old one.
     t.equal((await setScope(repository, 'global')).status, 200)
-    t.equal(await pull(), 401, 'the old token stays dead')
+    t.equal(await pull(), 401, 'the old token stays refused')
     t.equal(await answerEverywhere(pullAnew, 200, 10_000), 200, 'a new token pulls')
   }
 })

@@ -19,7 +19,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
   const { system, ask, create, signIn } = await startDirectorySystem(t, directory, nested)
   const { admin } = system
 
-  await t.test('made only if the directory knows them', async (t) => {
+  await t.test('a directory account is created only for a user that the directory has', async (t) => {
     const made = await ask(admin, 'POST', '/user', {
       username: 'Alice',
       ad: 'true',
@@ -27,11 +27,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
       namespaces: 'a',
     })
     t.match(made, { status: 201, body: { username: 'alice', ad: true, enabled: true, namespaces: ['a'] } })
-    t.notMatch(
-      JSON.stringify(made.body),
-      /password|CN=|uid=/,
-      'neither a password nor where they are comes back',
-    )
+    t.notMatch(JSON.stringify(made.body), /password|CN=|uid=/, 'the response has neither a password nor a DN')
     t.match(await create('nobody'), {
       status: 400,
       body: { field: 'username', detail: /not in the directory/ },
@@ -42,7 +38,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     t.equal(await signIn({ ...who('alice'), username: 'ALICE' }), 200)
   })
 
-  await t.test('their password is changed in the directory, and there alone', async (t) => {
+  await t.test('the password of a directory user is changed only in the directory', async (t) => {
     t.match(await ask(who('alice'), 'POST', '/user/password', { password: 'another-password' }), {
       status: 409,
     })
@@ -56,7 +52,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     await directory.setPassword('alice', who('alice').password)
   })
 
-  await t.test('a local user of the same name wins', async (t) => {
+  await t.test('a local user takes precedence over a directory user of the same name', async (t) => {
     t.match(await ask(admin, 'POST', '/user', { username: 'bob', password: 'local-password' }), {
       status: 201,
     })
@@ -69,7 +65,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     t.equal(
       await signIn({ username: 'bob', password: 'local-password' }),
       401,
-      'until they become one of the directory',
+      'the local user becomes a directory user',
     )
     t.equal(await signIn(who('bob')), 200)
     t.match(await ask(admin, 'PATCH', '/user', { username: 'bob', ad: 'false' }), { status: 400 })
@@ -81,10 +77,10 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     const local = { username: 'only-local', password: 'local-password' }
     t.match(await ask(admin, 'POST', '/user', local), { status: 201 })
     t.match(await ask(admin, 'PATCH', '/user', { username: 'only-local', ad: 'true' }), { status: 400 })
-    t.equal(await signIn(local), 200, 'who is not in it stays local')
+    t.equal(await signIn(local), 200, 'a user that the directory does not have stays local')
   })
 
-  await t.test('docker login and push', { skip: noDocker }, async (t) => {
+  await t.test('a directory user logs in with docker and pushes', { skip: noDocker }, async (t) => {
     const engine = await startDockerEngine(t)
     const folder = await mkdtemp(join(tmpdir(), 'directory-docker-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -114,7 +110,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     }
   })
 
-  await t.test('names with meaning in filters are nobody’s', async (t) => {
+  await t.test('usernames with LDAP filter syntax match no directory entry', async (t) => {
     for (const username of NOT_NAMES) {
       t.equal(await signIn({ username, password: who('alice').password }), 401, JSON.stringify(username))
       t.match(await create(username), { status: 400, body: { field: 'username' } })

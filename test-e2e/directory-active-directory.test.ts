@@ -3,14 +3,14 @@ import { NOBODY, PASSWORDS, WRONG, connectPatiently } from './harness/people.ts'
 import { person, sambaIsMissing, startSamba } from './harness/samba.ts'
 import { replace, settingsFor } from './harness/test-directory.ts'
 
-t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
+t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t) => {
   const directory = await startSamba(t)
   await directory.addUsers(PASSWORDS)
   await directory.addGroup('developers', [directory.personDn('alice')])
   const settings = settingsFor(directory)
   const { personDn, groupDn } = directory
 
-  await t.test('names with all sorts of characters are found, each for itself', async (t) => {
+  await t.test('Active Directory: each user with special characters in the name is found', async (t) => {
     const names = ['p(a)r', 'am&p', 'ünï', 'c!d~e', 'do.t-$']
     const dnOf = (at: number) => String.raw`CN=Person\, ${at} (${at}),CN=Users,${directory.baseDn}`
     await directory.apply(names.map((name, at) => person(dnOf(at), name, `Password-of-${at}`)).join(''))
@@ -22,7 +22,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     }
   })
 
-  await t.test('two of one name: neither', async (t) => {
+  await t.test('Active Directory: a name that two entries have matches neither', async (t) => {
     for (const name of ['alice', 'carol'])
       await directory.apply(replace(personDn(name), 'mail', 'us@example.com'))
     const byMail = { ...settings, DIRECTORY_USER_FILTER: '(&(objectClass=user)(mail={username}))' }
@@ -35,11 +35,11 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
       })
   })
 
-  await t.test('groups within groups, in the same one search', async (t) => {
+  await t.test('Active Directory: nested groups are resolved in the same search', async (t) => {
     await directory.addGroup('inner', [personDn('carol')])
     await directory.addGroup('middle', [groupDn('inner')])
     await directory.addGroup('outer (all)', [groupDn('middle')])
-    // Groups that contain each other are no endless loop.
+    // Groups that contain each other cause no endless loop.
     await directory.addMember('inner', groupDn('outer (all)'))
     const DIRECTORY_GROUP_MAP = JSON.stringify({
       [groupDn('OUTER (all)')]: { namespaces: ['team'] },
@@ -47,7 +47,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     })
     const { verify, count } = connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP })
     const groups = [groupDn('outer (all)').toLowerCase()]
-    t.match(await verify('carol', PASSWORDS.carol), { person: { groups } }, 'by two searches for a newcomer')
+    t.match(await verify('carol', PASSWORDS.carol), { person: { groups } }, 'a new user takes two searches')
     t.equal(count('search ok'), 2)
     t.match(await verify('carol', PASSWORDS.carol, personDn('carol')), { person: { groups } })
     t.equal(count('search ok'), 3)
@@ -59,7 +59,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     )
   })
 
-  await t.test('bound by a principal name', async (t) => {
+  await t.test('Active Directory: users bind with their principal name', async (t) => {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settings
     const { verify, count } = connectPatiently(t, {
       ...others,
@@ -74,7 +74,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     for (const name of NOBODY)
       t.not((await verify(name, PASSWORDS.alice)).outcome, 'verified', JSON.stringify(name))
 
-    // Erin's principal name is Dave's account name: the one's password must not open the other's account.
+    // Erin's principal name is Dave's account name: her password must not open his account.
     await directory.addUsers({ dave: 'Password-of-dave-1', erin: 'Password-of-erin-1' })
     for (const [name, principal] of [
       ['dave', 'david'],
@@ -85,6 +85,6 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     const corp = connectPatiently(t, { ...others, DIRECTORY_BIND_TEMPLATE: '{username}@corp.example' })
     for (const password of ['Password-of-dave-1', 'Password-of-erin-1'])
       t.not((await corp.verify('dave', password)).outcome, 'verified')
-    t.equal(corp.count('bind ok'), 1, 'although the directory took the one password')
+    t.equal(corp.count('bind ok'), 1, 'the directory accepted the bind, and the sign-in is refused')
   })
 })

@@ -9,7 +9,7 @@ import type { Credentials, System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 import { settingsFor } from './harness/test-directory.ts'
 
-/** Whoever asks is to be answered within this; and what a local account waits at the same time, on a machine that is busy. */
+/** Each response must come within this time. The same limit applies to local accounts, on a busy machine. */
 const MAX_MS = 3000
 const FAULTS: readonly (readonly [name: string, fault: Fault | 'down', mayWork: boolean])[] = [
   ['slow (20 ms each way)', { lateMs: 20 }, true],
@@ -28,7 +28,7 @@ interface Answered {
   readonly text: string
 }
 
-/** What a request is answered, and when. */
+/** Sends a request. Returns its response and the time that it took. */
 async function timed(url: string, init: RequestInit): Promise<Answered> {
   const begun = performance.now()
   const response = await fetch(url, init)
@@ -37,7 +37,7 @@ async function timed(url: string, init: RequestInit): Promise<Answered> {
   return { status: response.status, ms: performance.now() - begun, retryAfter, text }
 }
 
-/** Every way to come with a password, each by somebody else. */
+/** Every way to sign in with a password, each with another account. */
 function ways(system: System, admin: Credentials, next: () => Credentials): (() => Promise<Answered>)[] {
   const shown = () => ({ headers: { authorization: basic(next()) } })
   const posted = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) })
@@ -60,10 +60,12 @@ function describe(answers: readonly Answered[]): string {
   return `${answers.length} answers (${statuses}): p50 ${at(0.5)} ms, longest ${at(1)} ms`
 }
 
-t.test('while the directory is away', { skip: await slapdIsMissing() }, async (t) => {
+const missing = await slapdIsMissing()
+
+t.test('directory users get 503 in time while the directory is unavailable', { skip: missing }, async (t) => {
   const slapd = await startSlapd(t)
   const proxy = await startFaultyProxy(t, slapd)
-  // Nobody signs in twice: what is measured are passwords that nobody remembers.
+  // Each account signs in only once: the measured passwords are in no credential cache.
   const rounds = FAULTS.map((_, round) => Array.from({ length: 40 }, (_, at) => `user-${round}-${at}`))
   const everybody = ['alice', 'spare', ...rounds.flat()]
   await slapd.addUsers(Object.fromEntries(everybody.map((name) => [name, passwordOf(name)])))
@@ -141,7 +143,7 @@ t.test('while the directory is away', { skip: await slapdIsMissing() }, async (t
       }
       const away = await meanwhile
       for (const answer of away) {
-        if (!mayWork) isAway(t, answer, 'one of many')
+        if (!mayWork) isAway(t, answer, 'one of many concurrent sign-ins')
         else t.equal(answer.status, 200)
       }
       t.comment(`directory accounts, 20 at once: ${describe(away)}`)
@@ -157,10 +159,11 @@ t.test('while the directory is away', { skip: await slapdIsMissing() }, async (t
       }
 
       const one = next()
-      for (let count = 0; count < 25; count += 1) isAway(t, await signIn(one), 'one and the same')
-      // Longer than accounts go without being asked about.
+      for (let count = 0; count < 25; count += 1)
+        isAway(t, await signIn(one), 'a repeated sign-in of one account')
+      // Longer than the refresh interval of directory accounts.
       await sleep(fault === 'reset' ? 7000 : 0)
-      t.equal((await pull()).status, 200, 'nothing is revoked by silence')
+      t.equal((await pull()).status, 200, 'no account was revoked')
       t.equal((await refreshed()).status, 200)
       proxy.fault = 'none'
       const begun = Date.now()
@@ -169,13 +172,13 @@ t.test('while the directory is away', { skip: await slapdIsMissing() }, async (t
         await sleep(100)
         back = await signIn(one)
       }
-      t.equal(back.status, 200, 'no attempt was counted as a wrong password')
+      t.equal(back.status, 200, 'no sign-in was counted as a wrong password')
       t.comment(`back ${((Date.now() - begun) / 1000).toFixed(1)} s after the directory`)
     })
   }
 })
 
-/** The form that asks for tokens by a refresh token. */
+/** Returns the form that requests tokens with a refresh token. */
 async function offlineToken(system: System, { username, password }: Credentials): Promise<URLSearchParams> {
   const form = { service: system.host, client_id: 'test' }
   const body = new URLSearchParams({

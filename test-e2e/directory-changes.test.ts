@@ -13,7 +13,7 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
   const { admin } = system
 
   await t.test(
-    `${nested ? 'a group within a group' : 'a group'} gives a namespace, and takes it away`,
+    `${nested ? 'a nested group' : 'a group'} gives a namespace until the user leaves it`,
     async (t) => {
       t.match(await create('dave', 'own'), {
         status: 201,
@@ -25,29 +25,37 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
       await (nested
         ? directory.removeMember('outer', groupDn('inner'))
         : directory.removeMember('outer', personDn('dave')))
-      await until(t, 'the live token is dead', async () => (await pullStatus(token, 'team/app')) === 401)
+      await until(t, 'the live token is refused', async () => (await pullStatus(token, 'team/app')) === 401)
       t.match(await ask(who('dave'), 'GET', '/user'), { body: { namespaces: ['own'] } })
       await t.rejects(pushSmallImage(system, who('dave'), 'team/app', 'v2'), /403/)
       await pushSmallImage(system, who('dave'), 'own/app', 'v1')
       await directory.addMember('outer', personDn('dave'))
-      await until(t, 'given again', async () =>
+      await until(t, 'the namespace is given again', async () =>
         (await ask(who('dave'), 'GET', '/user')).body.namespaces.includes('team'),
       )
     },
   )
 
-  await t.test('an account of its own at the first sign-in, if a group gives something', async (t) => {
+  await t.test('a directory user with a mapped group gets an account at the first sign-in', async (t) => {
     t.equal(await signIn(who('frank')), 401)
-    t.match(await ask(who('erin'), 'GET', '/users'), { status: 200 }, 'a boss, who may list users')
+    t.match(
+      await ask(who('erin'), 'GET', '/users'),
+      { status: 200 },
+      'a cluster administrator may list users',
+    )
     t.match(await ask(admin, 'GET', '/user?username=erin'), {
       body: { ad: true, role: 'cluster-administrator' },
     })
     t.match(await ask(admin, 'GET', '/user?username=frank'), { status: 404 })
     await directory.removeMember('bosses', personDn('erin'))
-    await until(t, 'no boss any more', async () => (await ask(who('erin'), 'GET', '/users')).status === 403)
+    await until(
+      t,
+      'the role is taken away',
+      async () => (await ask(who('erin'), 'GET', '/users')).status === 403,
+    )
   })
 
-  await t.test('who is disabled, locked, expired or gone loses access', async (t) => {
+  await t.test('a disabled, locked, expired or deleted directory user loses access', async (t) => {
     const ends: readonly (readonly [string, (name: string) => Promise<unknown>])[] = [
       ['gina', directory.disable],
       ['hugo', directory.expire],
@@ -69,15 +77,19 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
     }
     for (const [name, end] of ends) await end(name)
     for (const { name, token, refresh } of lives) {
-      await until(t, `${name}'s live token`, async () => (await pullStatus(token, 'shared/app')) === 401)
-      t.equal(await isRefused(refresh), true, `${name}'s refresh token`)
-      t.equal(await signIn(who(name)), 401, `${name}'s password`)
+      await until(
+        t,
+        `${name}'s live token is refused`,
+        async () => (await pullStatus(token, 'shared/app')) === 401,
+      )
+      t.equal(await isRefused(refresh), true, `${name}'s refresh token is refused`)
+      t.equal(await signIn(who(name)), 401, `${name}'s password is refused`)
       t.match(await ask(admin, 'GET', `/user?username=${name}`), { body: { enabled: false } })
     }
     t.match(
       await ask(admin, 'GET', '/user?username=dave'),
       { body: { enabled: true } },
-      'of others nothing changes',
+      'other users keep their access',
     )
   })
 }

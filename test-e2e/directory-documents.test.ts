@@ -18,7 +18,7 @@ const NAMES = ['jane', 'olga', 'john', 'nina']
 const passwordOf = (username: string) => `Password-of-${username}-1`
 const noCurl = await ensureCommands({ curl: 'curl' })
 
-/** What follows a heading, up to the next one of its level. */
+/** Returns the text between a heading and the next one of its level. */
 function section(document: string, heading: string): string {
   const level = /^#+/.exec(heading)?.[0] ?? ''
   const [, text = ''] = document.split(`\n${heading}\n`)
@@ -26,8 +26,8 @@ function section(document: string, heading: string): string {
 }
 
 /**
- * Starts the system with the settings that a document prints, in a shell. Only where the directory is, and the folder of the
- * files, are not as printed.
+ * Starts the system in a shell with the settings that a document prints. Only the directory's address and the folder of
+ * the files are replaced.
  */
 async function startAsPrinted(
   t: Test,
@@ -64,7 +64,7 @@ async function testSession(t: Test, printed: string, system: System): Promise<vo
   t.ok(commands >= 4, `${commands} commands are printed`)
 }
 
-/** What the README prints is less: whoever was made by the administrator signs in. */
+/** The README prints fewer settings: a user that the administrator created signs in. */
 async function testSignIn(t: Test, system: System): Promise<void> {
   const body = new URLSearchParams({ username: 'john', ad: 'true' })
   const headers = { authorization: basic(system.admin) }
@@ -77,7 +77,9 @@ const [readme, page] = await Promise.all(
   ['../README.md', '../docs/directory.md'].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
 )
 
-t.test('Active Directory, as printed', { skip: (await sambaIsMissing()) || noCurl }, async (t) => {
+const missing = (await sambaIsMissing()) || noCurl
+
+t.test('the documented Active Directory settings work as printed', { skip: missing }, async (t) => {
   const samba = await startSamba(t)
   await samba.addUsers(Object.fromEntries(NAMES.map((name) => [name, passwordOf(name)])))
   const ou = `OU=Groups,${samba.baseDn}`
@@ -93,16 +95,20 @@ t.test('Active Directory, as printed', { skip: (await sambaIsMissing()) || noCur
   await testSignIn(t, await startAsPrinted(t, section(readme ?? '', '### Active Directory'), samba, hosts))
 })
 
-t.test('OpenLDAP, as printed', { skip: (await slapdIsMissing()) || noCurl }, async (t) => {
-  const slapd = await startSlapd(t)
-  await slapd.addUsers(Object.fromEntries(NAMES.map((name) => [name, passwordOf(name)])))
-  await slapd.addGroup('developers', [slapd.personDn('jane')])
-  await slapd.addGroup('admins', [slapd.personDn('olga')])
-  const hosts = {
-    'ldap://ldap.example.org': `ldap://${slapd.host}:${slapd.plainPort}`,
-    'ldaps://ldap.example.org': slapd.url,
-  }
-  const printed = section(page ?? '', '## OpenLDAP')
-  await testSession(t, printed, await startAsPrinted(t, printed, slapd, hosts))
-  await testSignIn(t, await startAsPrinted(t, section(readme ?? '', '### OpenLDAP'), slapd, hosts))
-})
+t.test(
+  'the documented OpenLDAP settings work as printed',
+  { skip: (await slapdIsMissing()) || noCurl },
+  async (t) => {
+    const slapd = await startSlapd(t)
+    await slapd.addUsers(Object.fromEntries(NAMES.map((name) => [name, passwordOf(name)])))
+    await slapd.addGroup('developers', [slapd.personDn('jane')])
+    await slapd.addGroup('admins', [slapd.personDn('olga')])
+    const hosts = {
+      'ldap://ldap.example.org': `ldap://${slapd.host}:${slapd.plainPort}`,
+      'ldaps://ldap.example.org': slapd.url,
+    }
+    const printed = section(page ?? '', '## OpenLDAP')
+    await testSession(t, printed, await startAsPrinted(t, printed, slapd, hosts))
+    await testSignIn(t, await startAsPrinted(t, section(readme ?? '', '### OpenLDAP'), slapd, hosts))
+  },
+)

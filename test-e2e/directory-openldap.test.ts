@@ -4,12 +4,12 @@ import { NOBODY, PASSWORDS, WRONG, connectPatiently } from './harness/people.ts'
 import { person, slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { record, replace, settingsFor } from './harness/test-directory.ts'
 
-t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
+t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
   const directory = await startSlapd(t)
   await directory.addUsers(PASSWORDS)
   const settings = settingsFor(directory)
 
-  await t.test('names with all sorts of characters are found, each for itself', async (t) => {
+  await t.test('OpenLDAP: each user with special characters in the name is found', async (t) => {
     const names = ['st*r', 'p)(q', 'back\\slash', 'comma,plus+', 'ünï-✱', '#sharp', 'a"b<c>d;e=f', '*']
     const dnOf = (at: number) => `uid=person-${at},ou=people,${directory.baseDn}`
     await directory.apply(
@@ -27,7 +27,7 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     }
   })
 
-  await t.test('referrals are not followed', async (t) => {
+  await t.test('OpenLDAP: referrals are not followed', async (t) => {
     const elsewhere = await startFaultyProxy(t, directory)
     await directory.apply(
       record(`ou=elsewhere,${directory.baseDn}`, [
@@ -43,7 +43,7 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     t.equal(elsewhere.opened, 0)
   })
 
-  await t.test('two of one name: neither', async (t) => {
+  await t.test('OpenLDAP: a name that two entries have matches neither', async (t) => {
     const twin = `uid=carol,ou=groups,${directory.baseDn}`
     await directory.apply(person(twin, 'carol', PASSWORDS.carol))
     const { find, verify } = connectPatiently(t, settings)
@@ -51,7 +51,7 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     t.match(await verify('carol', PASSWORDS.carol), { outcome: 'barred', looked: { outcome: 'ambiguous' } })
   })
 
-  await t.test('bound by a template', async (t) => {
+  await t.test('OpenLDAP: users bind with a DN from a template', async (t) => {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settings
     const direct = { ...others, DIRECTORY_BIND_TEMPLATE: `uid={username},ou=people,${directory.baseDn}` }
     const { verify, count } = connectPatiently(t, direct)
@@ -72,6 +72,6 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     const mallory = person(directory.personDn('mallory'), 'mallory', 'Password-of-mallory')
     await directory.apply(mallory.replace(/^sn::.*$/m, 'sn: someone else'))
     const impostor = await byMail('mallory', 'Password-of-mallory')
-    t.not(impostor.outcome, 'verified', 'whoever is found must be who has bound')
+    t.not(impostor.outcome, 'verified', 'the entry found must be the one that was bound')
   })
 })

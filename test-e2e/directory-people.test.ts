@@ -5,7 +5,7 @@ import { NOBODY, PASSWORDS, WRONG, connectPatiently } from './harness/people.ts'
 import type { TestDirectory } from './harness/test-directory.ts'
 import { settingsFor } from './harness/test-directory.ts'
 
-/** What both kinds do alike. */
+/** Tests the behaviour that both kinds of directory have in common. */
 async function testPeople(t: Test, directory: TestDirectory) {
   const { personDn } = directory
   await directory.addUsers(PASSWORDS)
@@ -15,42 +15,42 @@ async function testPeople(t: Test, directory: TestDirectory) {
   const connect = (t: Test, change: Record<string, string> = {}) =>
     connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP, ...change })
 
-  await t.test('found, and verified by one search and one bind', async (t) => {
+  await t.test('a directory user is found and verified with one search and one bind', async (t) => {
     const { find, verify, count } = connect(t)
     const looked = await find('alice')
     t.match(looked, { outcome: 'found', person: { dn: personDn('alice'), state: 'active' } })
-    t.match(await find('ALICE'), looked, 'names have no case')
+    t.match(await find('ALICE'), looked, 'names are case-insensitive')
     t.match(await find('bob'), { outcome: 'found', person: { groups: [] } })
     const [searches, binds] = [count('search ok'), count('bind ok')]
     const verified = await verify('alice', PASSWORDS.alice, personDn('alice'))
     t.match(verified, { outcome: 'verified', person: { dn: personDn('alice') } })
     t.strictSame([count('search ok') - searches, count('bind ok') - binds], [1, 1])
-    t.equal(count('root_dse ok'), 1, 'the kind is asked for once')
+    t.equal(count('root_dse ok'), 1, 'the kind of the directory is requested once')
     const [group] = looked.outcome === 'found' ? looked.person.groups : []
     t.equal(group, directory.groupDn('developers').toLowerCase())
   })
 
-  await t.test('a wrong password, and none', async (t) => {
+  await t.test('a wrong password and an empty password are refused by the directory sign-in', async (t) => {
     const { verify, count } = connect(t)
     t.strictSame(await verify('alice', WRONG), { outcome: 'wrong-password', sure: true })
     t.strictSame(await verify('alice', PASSWORDS.bob), { outcome: 'wrong-password', sure: true })
     const binds = count('bind ok') + count('bind refused')
     for (const password of ['', '\0', `${PASSWORDS.alice}\0`])
       t.match(await verify('alice', password), { outcome: 'wrong-password' })
-    t.equal(count('bind ok') + count('bind refused'), binds, 'which never reach the directory')
+    t.equal(count('bind ok') + count('bind refused'), binds, 'invalid passwords never reach the directory')
     t.match(await verify('alice', PASSWORDS.alice), { outcome: 'verified' })
   })
 
-  await t.test('nobody is found by a name that is nobody’s', async (t) => {
+  await t.test('names with filter or DN syntax match no directory user', async (t) => {
     const { find, verify, count } = connect(t)
     for (const name of NOBODY) {
       t.strictSame(await find(name), { outcome: 'gone' }, JSON.stringify(name))
       t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', looked: { outcome: 'gone' } })
     }
-    t.equal(count('bind ok') + count('bind refused'), 0, 'and nobody is bound')
+    t.equal(count('bind ok') + count('bind refused'), 0, 'no bind is sent')
   })
 
-  await t.test('a name that was known is not taken for somebody else’s', async (t) => {
+  await t.test("a directory user's last known DN is not trusted if another entry has it now", async (t) => {
     const { find } = connect(t)
     t.match(await find('bob', personDn('alice')), { outcome: 'found', person: { groups: [] } })
     t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', person: { dn: personDn('bob') } })
@@ -58,7 +58,7 @@ async function testPeople(t: Test, directory: TestDirectory) {
     t.match(moved, { person: { dn: personDn('alice'), groups: [/developers/i] } })
   })
 
-  await t.test('locked, expired, disabled, gone', async (t) => {
+  await t.test('locked, expired, disabled and deleted directory users are refused', async (t) => {
     const { find, verify } = connect(t)
     for (let count = 0; count < directory.lockedAfter; count += 1) {
       t.match(await verify('bob', `${WRONG}${count}`), { outcome: /wrong-password|barred/ })

@@ -17,13 +17,13 @@ import { settingsFor } from './harness/test-directory.ts'
 const RIGHT = 'Right-password+of/alice 1'
 const WRONG = 'Wrong-password+of/alice 2'
 const IGNORED = 'Ignored-password+of/alice 3'
-/** Could be a name, and was typed where the name goes. */
+/** A password that was typed into the name field. */
 const MISTYPED = 'mistyped-password-4'
 
-/** How a secret may be written. */
+/** The spellings in which a secret may appear. */
 function spellings(secret: string): string[] {
   const bytes = Buffer.from(secret)
-  // In base64 a text looks different by what stands before it.
+  // The base64 form of a text depends on the number of bytes before it.
   const shifted = [0, 1, 2].map((by) =>
     Buffer.concat([Buffer.alloc(by), bytes])
       .toString('base64')
@@ -85,12 +85,12 @@ async function testSecrets(t: Test, directory: TestDirectory) {
     })
     await go({ method: 'DELETE', url: '/user?username=bob', as: 'root' })
   }
-  // The local alice of every test has the name; here she is the directory's.
+  // Every test has a local user alice. Here alice is a directory user.
   await service.users.delete('alice')
   for (const password of [RIGHT, WRONG, IGNORED]) await everyWay(password)
   t.ok(
     [200, 201, 401, 409].every((status) => statuses.includes(status)),
-    `answered: ${[...new Set(statuses)].join()}`,
+    `status codes: ${[...new Set(statuses)].join()}`,
   )
   for (const fault of ['reset', 'black-hole'] as const) {
     proxy.fault = fault
@@ -108,7 +108,10 @@ async function testSecrets(t: Test, directory: TestDirectory) {
     'the metrics': (await askInternal({ url: '/metrics' })).body,
     'the health page': (await askInternal({ url: '/readyz' })).body,
   }
-  t.ok(places['the database'].includes('alice') && places['the log'].includes('/user'), 'they are all there')
+  t.ok(
+    places['the database'].includes('alice') && places['the log'].includes('/user'),
+    'every place was searched',
+  )
   const root = 'root-password'
   for (const [place, text] of Object.entries(places)) {
     t.ok(text.length > 100, place)
@@ -119,7 +122,7 @@ async function testSecrets(t: Test, directory: TestDirectory) {
 }
 
 for (const { name, missing, start } of await directoryKinds()) {
-  t.test(`the passwords used are nowhere: ${name}`, { skip: missing }, async (t) => {
+  t.test(`passwords appear in no log, response, table or metric: ${name}`, { skip: missing }, async (t) => {
     await testSecrets(t, await start(t))
   })
 }

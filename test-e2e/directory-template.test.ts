@@ -9,7 +9,7 @@ import { settingsFor } from './harness/test-directory.ts'
 
 const ALICE = { username: 'alice', password: 'Password-of-alice-1' }
 
-t.test('without a service account', { skip: await slapdIsMissing() }, async (t) => {
+t.test('directory users sign in without a service account', { skip: await slapdIsMissing() }, async (t) => {
   const slapd = await startSlapd(t)
   await slapd.addUsers({ alice: ALICE.password, bob: 'Password-of-bob-1' })
   await slapd.addGroup('developers', [slapd.personDn('alice')])
@@ -25,12 +25,12 @@ t.test('without a service account', { skip: await slapdIsMissing() }, async (t) 
   const form = new URLSearchParams({ username: 'bob', ad: 'true' })
   const headers = { authorization: basic(system.admin) }
   const made = await fetch(`${system.url}/user`, { method: 'POST', headers, body: form })
-  t.equal(made.status, 400, 'nobody can be looked up')
+  t.equal(made.status, 400, 'the administrator cannot add a directory user without a service account')
   t.match(await made.json(), { field: 'ad', detail: /DIRECTORY_BIND_DN/ })
 
   await pushSmallImage(system, system.admin, 'team/app', 'v1')
   const token = await tokenOfAlice(system)
-  t.pass('an account of its own at the first sign-in')
+  t.pass('the first sign-in creates an account')
   const pull = async () => {
     const response = await fetch(`${system.url}/v2/team/app/manifests/v1`, {
       headers: { authorization: `Bearer ${token}` },
@@ -42,13 +42,13 @@ t.test('without a service account', { skip: await slapdIsMissing() }, async (t) 
   t.equal(
     await answerEverywhere(pull, 401, 20_000),
     401,
-    'nobody can be asked about: the sign-in ends by itself',
+    'the sign-in expires, because the directory user cannot be looked up',
   )
   await tokenOfAlice(system)
-  t.pass('and the password opens another')
+  t.pass('the user can sign in again with the password')
 })
 
-/** A token, for which it is asked again while the machine is too busy. */
+/** Returns a token. Retries while the machine is too busy. */
 async function tokenOfAlice(system: System, left = 10): Promise<string> {
   try {
     return await tokenFor(system, ALICE, 'repository:team/app:pull')

@@ -9,7 +9,7 @@ import { type Credentials, startSystem } from './harness/system.ts'
 
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 
-test('docker', { skip: await dockerIsMissing() }, async (t) => {
+test('docker logs in, pushes, pulls and logs out', { skip: await dockerIsMissing() }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'docker-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -19,7 +19,7 @@ test('docker', { skip: await dockerIsMissing() }, async (t) => {
   const emptyEngine = await startDockerEngine(t)
   const remote = (image: string) => `${system.host}/${image}`
 
-  /** The environment in which the docker CLI has this user's logins and no others. */
+  /** The environment in which the docker CLI has the logins of one user only. */
   const as: Record<string, { DOCKER_CONFIG: string }> = {
     alice: { DOCKER_CONFIG: await createDockerConfig(join(folder, 'alice')) },
     bob: { DOCKER_CONFIG: await createDockerConfig(join(folder, 'bob')) },
@@ -35,7 +35,7 @@ test('docker', { skip: await dockerIsMissing() }, async (t) => {
   }
   const pull = (username: string, image: string) =>
     emptyEngine.docker(['pull', remote(image)], { env: as[username] })
-  /** Makes an image, loads it into the first engine and answers it with the id that docker gives it. */
+  /** Makes an image and loads it into the first engine. Returns the image with the id that docker gives it. */
   const load = async (seed: string, layers: number, layerBytes: number) => {
     const image = await createImage(join(folder, seed), { seed, layers, layerBytes })
     await runCommand('tar', ['-cf', join(folder, `${seed}.tar`), '-C', join(folder, seed), '.'])
@@ -45,7 +45,7 @@ test('docker', { skip: await dockerIsMissing() }, async (t) => {
   const large = await load('large', 3, 70 << 20)
   const small = await load('small', 1, 1000)
 
-  await t.test('a wrong password does not log in', async (t) => {
+  await t.test('docker login with a wrong password fails', async (t) => {
     await t.rejects(login({ username: 'alice', password: 'not this one' }), {
       code: 1,
       stderr: /unauthorized|incorrect username or password|wrong username or password/i,
@@ -62,7 +62,7 @@ test('docker', { skip: await dockerIsMissing() }, async (t) => {
     t.equal(stored.includes(Buffer.from(`alice:${alice.password}`).toString('base64')), false)
   })
 
-  await t.test('with it alone, an image is pushed and comes back into an empty store', async (t) => {
+  await t.test('docker pushes and pulls an image with the identity token alone', async (t) => {
     const pushed = await push('alice', large.id, 'team/app:1')
     const digest = /digest: (sha256:[0-9a-f]{64})/.exec(pushed.stdout)?.[1]
 
@@ -79,7 +79,7 @@ test('docker', { skip: await dockerIsMissing() }, async (t) => {
     t.same(pulled.RootFS.Layers, large.diffIds)
   })
 
-  await t.test('nobody pushes to or pulls from a namespace of others', async (t) => {
+  await t.test('docker cannot push to or pull from a namespace of other users', async (t) => {
     await login(bob)
     await push('bob', small.id, 'other/app:1')
     await t.rejects(push('alice', small.id, 'other/intruder:1'), refused)
@@ -87,7 +87,7 @@ test('docker', { skip: await dockerIsMissing() }, async (t) => {
     await pull('bob', 'other/app:1')
   })
 
-  await t.test('who has logged out is refused', async (t) => {
+  await t.test('docker is refused after docker logout', async (t) => {
     await engine.docker(['logout', system.host], { env: as.bob })
     await t.rejects(pull('bob', 'other/app:1'), refused)
     await t.rejects(push('bob', small.id, 'other/app:2'), refused)

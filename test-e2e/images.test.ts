@@ -21,20 +21,24 @@ const missing =
   (await dockerIsMissing()) ||
   (await ensureCommands({ ...IMAGE_COMMANDS, ...COMPOSE_COMMANDS, curl: 'curl' }))
 
-t.test('the image, and all of it by compose', { skip: missing }, async (t) => {
+t.test('the container image runs the whole product with docker compose', { skip: missing }, async (t) => {
   const engine = await startDockerEngine(t)
   await makeBaseImages(engine)
   const [tombstones] = await Promise.all([buildStandIns(engine), buildImage(engine, IMAGE)])
 
-  await t.test('the image holds what it needs', (t) => holdsWhatItNeeds(t, engine))
+  await t.test('the container image has only what the product needs', (t) => holdsWhatItNeeds(t, engine))
   const system = await startCompose(t, engine, { ...tombstones, IMAGE })
-  await t.test('containers are shut in', (t) => areShutIn(t, system, engine))
-  await t.test('docker pushes and pulls', (t) => pushAndPull(t, system, engine))
-  await t.test('keys rotate while it runs', (t) => keysRotate(t, system))
-  await t.test('a renewed certificate is served', (t) => certificateIsRenewed(t, system))
-  await t.test('services with other addresses are found', (t) => addressesChange(t, system, engine))
-  await t.test('the database is backed up and restored', (t) => backUpAndRestore(t, system))
-  await t.test('services stop when they are told to', (t) => stopWhenTold(t, system, engine))
+  await t.test('the containers of compose.yaml are isolated and unprivileged', (t) =>
+    areShutIn(t, system, engine),
+  )
+  await t.test('docker pushes to and pulls from the compose system', (t) => pushAndPull(t, system, engine))
+  await t.test('the signing keys of the compose system rotate while it runs', (t) => keysRotate(t, system))
+  await t.test('the compose system serves a renewed certificate', (t) => certificateIsRenewed(t, system))
+  await t.test('nginx finds services whose addresses changed', (t) => addressesChange(t, system, engine))
+  await t.test('the database of the compose system is backed up and restored', (t) =>
+    backUpAndRestore(t, system),
+  )
+  await t.test('the services of the compose system stop on SIGTERM', (t) => stopWhenTold(t, system, engine))
 })
 
 async function holdsWhatItNeeds(t: Test, { docker }: DockerEngine) {
@@ -48,21 +52,25 @@ async function holdsWhatItNeeds(t: Test, { docker }: DockerEngine) {
 
   const tools = ['gcc', 'cc', 'g++', 'make', 'python3', 'git', 'npm', 'npx', 'pnpm', 'yarn', 'corepack']
   const look = `for tool in ${tools.join(' ')}; do command -v $tool; done; true`
-  t.equal((await run(look)).stdout, '', 'no tools to build with')
+  t.equal((await run(look)).stdout, '', 'the image has no build tools')
   const caches = ['/root/.npm', '/root/.cache', '/root/.local', '/var/lib/apt/lists/*', '/var/cache/apt/*']
-  t.equal((await run(`ls -d ${caches.join(' ')} 2>/dev/null || true`)).stdout, '', 'no caches')
+  t.equal(
+    (await run(`ls -d ${caches.join(' ')} 2>/dev/null || true`)).stdout,
+    '',
+    'the image has no package caches',
+  )
   const owned = 'find / -xdev ! -type l -writable ! -path "/proc/*" ! -path "/dev/*" 2>/dev/null || true'
   const writable = (await run(owned)).stdout.trim().split('\n')
   const temporary = new Set(['/tmp', '/var/tmp', '/run/lock', '/var/lock', '/dev', '/proc'])
   t.same(
     writable.filter((path) => path !== '' && !temporary.has(path)),
     [],
-    'nothing that its user could change',
+    'the user of the container cannot change any file',
   )
   const tests =
     'find /app -name "*.test.ts" -not -path "*/node_modules/*"; ls /app/node_modules/.pnpm | grep -i ^tap@ || true'
-  t.equal((await run(tests)).stdout, '', 'no tests')
-  t.match((await run('node --version')).stdout, process.version, 'the Node of the lock file')
+  t.equal((await run(tests)).stdout, '', 'the image has no tests')
+  t.match((await run('node --version')).stdout, process.version, 'Node has the version of the lock file')
   await t.rejects(docker(['run', '--rm', IMAGE]), { code: 2, stderr: /usage: registry-manager COMMAND/ })
   await t.rejects(docker(['run', '--rm', '--read-only', IMAGE, 'auth-service']), {
     code: 1,
@@ -79,16 +87,20 @@ async function areShutIn(t: Test, { containers, curl, host }: ComposeSystem, { d
     t.match(state.HostConfig, { CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges:true'] })
     t.equal((await container.exec(['id', '-u'])).output.trim(), '10001')
     t.match(await container.exec(['touch', '/app/x']), { exitCode: 1, output: /Read-only file system/ })
-    t.notMatch(JSON.stringify(state.Config.Env), /postgres:\/\//, 'no secret in the environment')
+    t.notMatch(JSON.stringify(state.Config.Env), /postgres:\/\//, 'the environment has no secret')
   }
   const reaches = async (from: string, url: string) =>
     (await containers[from]!.exec(['wget', '--tries=1', '--timeout=3', '-qO-', url])).exitCode !== 4
   t.equal(await reaches('nginx', 'http://auth-service:8000/'), true)
   t.equal(await reaches('nginx', 'http://registry:5000/'), true)
-  t.equal(await reaches('nginx', 'http://postgres:5432/'), false, 'nginx does not reach Postgres')
-  t.equal(await reaches('registry', 'http://auth-service:9000/livez'), false, 'nor the registry our services')
+  t.equal(await reaches('nginx', 'http://postgres:5432/'), false, 'nginx cannot reach Postgres')
+  t.equal(
+    await reaches('registry', 'http://auth-service:9000/livez'),
+    false,
+    'the registry cannot reach the services',
+  )
   for (const path of ['/metrics', '/readyz', '/internal/revocations']) {
-    t.equal(await curl(path, '-o', '/dev/null', '-w', '%{http_code}'), '404', `${path} is not for the public`)
+    t.equal(await curl(path, '-o', '/dev/null', '-w', '%{http_code}'), '404', `${path} is not public`)
   }
   const challenge = await curl('/v2/', '-D', '-', '-o', '/dev/null')
   t.match(
@@ -125,7 +137,7 @@ async function pushAndPull(t: Test, { host, admin, curl }: ComposeSystem, { dock
   })
 }
 
-/** The id of the key that signs tokens now. */
+/** Returns the id of the key that signs tokens now. */
 async function signingKey({ curl, admin }: ComposeSystem): Promise<string> {
   const scope = 'repository:team/app:pull'
   const body = await curl(`/auth/v2/token?scope=${scope}`, '-u', `${admin.username}:${admin.password}`)
@@ -141,7 +153,7 @@ async function keysRotate(t: Test, system: ComposeSystem) {
   while ((await signingKey(system)) === before && Date.now() < deadline) await sleep(500)
   t.not(await signingKey(system), before)
   const manifest = await system.curl('/v2/team/app/manifests/1', '-u', 'jane:a-password-of-janes')
-  t.match(JSON.parse(manifest), { layers: [{}, {}] }, 'and the registry takes it')
+  t.match(JSON.parse(manifest), { layers: [{}, {}] }, 'the registry accepts a token of the new key')
 }
 
 async function certificateIsRenewed(t: Test, { secrets, host }: ComposeSystem) {
@@ -153,7 +165,7 @@ async function certificateIsRenewed(t: Test, { secrets, host }: ComposeSystem) {
   const renewed = await mkdtemp(join(tmpdir(), 'renewed-'))
   t.teardown(() => rm(renewed, { recursive: true, force: true }))
   await ensureTls(renewed, ['localhost'])
-  // As whoever renews certificates does: a whole file takes the place of the one before.
+  // A certificate client replaces the whole file.
   for (const name of ['ca.crt', 'server.key', 'server.crt']) {
     await writeFile(join(secrets, 'tls', `${name}.new`), await readFile(join(renewed, name)))
     await rename(join(secrets, 'tls', `${name}.new`), join(secrets, 'tls', name))
@@ -164,14 +176,14 @@ async function certificateIsRenewed(t: Test, { secrets, host }: ComposeSystem) {
   t.not(await served(), before)
 }
 
-/** As after an upgrade, which makes containers anew: nginx is left alone. */
+/** An upgrade recreates the containers of the services. nginx keeps running. */
 async function addressesChange(
   t: Test,
   { containers, curl, admin }: ComposeSystem,
   { docker }: DockerEngine,
 ) {
   const moved = ['auth-service', 'image-manager'] as const
-  // Strangers to that network, who take the addresses that become free.
+  // These containers take the addresses that become free.
   const strangers = ['postgres', 'registry'] as const
   const networks = (await docker(['network', 'ls', '--format={{.Name}}'])).stdout.split('\n')
   const network = networks.find((name) => name.endsWith('_ingress')) ?? ''
@@ -186,14 +198,15 @@ async function addressesChange(
   for (const name of moved) await docker(['network', 'connect', `--alias=${name}`, network, idOf(name)])
   for (const name of strangers) await docker(['network', 'disconnect', network, idOf(name)])
   const after = await Promise.all(moved.map(addressOf))
-  for (const [index, name] of moved.entries()) t.not(after[index], before[index], `${name} is elsewhere`)
+  for (const [index, name] of moved.entries())
+    t.not(after[index], before[index], `${name} has another address`)
   const login = `${admin.username}:${admin.password}`
   const answers = async () => {
     const status = ['-o', '/dev/null', '-w', '%{http_code} ', '-u', login, '--max-time', '10']
     return (await curl('/user', ...status)) + (await curl('/image-manager/api/v1/repositories', ...status))
   }
   const deadline = Date.now() + 60_000
-  // A connection of before may be asked meanwhile, and nobody says that there is no other end any more.
+  // nginx may still use an old connection to a peer that is gone without a reset.
   const isFound = async () => (await answers().catch(() => '')) === '200 200 '
   while (!(await isFound()) && Date.now() < deadline) await sleep(500)
   t.equal(await answers(), '200 200 ')
@@ -217,7 +230,7 @@ async function stopWhenTold(t: Test, { containers }: ComposeSystem, { docker }: 
   const stopped: { Name: string; State: { ExitCode: number } }[] = JSON.parse(
     (await docker(['inspect', ...ids])).stdout,
   )
-  for (const { Name, State } of stopped) t.equal(State.ExitCode, 0, `${Name} ends by itself`)
+  for (const { Name, State } of stopped) t.equal(State.ExitCode, 0, `${Name} exits without being killed`)
 }
 
 function mebibytes(bytes: number): number {

@@ -9,7 +9,7 @@ import { startSystem, tlsVerify } from './harness/system.ts'
 
 const missing = await ensureCommands({ skopeo: 'skopeo' })
 
-test('multi-architecture images', { skip: missing }, async (t) => {
+test('multi-architecture images are pushed and pulled', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'multi-architecture-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -36,7 +36,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
     alice.password,
   )
 
-  await t.test('an OCI index comes back as it was pushed', async (t) => {
+  await t.test('skopeo copies an OCI image index there and back without a change', async (t) => {
     await copy(made, remote('team/index:1'), '--all')
     const target = join(folder, 'index')
     await copy(remote('team/index:1'), `dir:${target}`, '--all')
@@ -47,7 +47,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
     t.same(pulled.blobs, blobs.map(({ digest }) => digest).toSorted())
   })
 
-  await t.test('each architecture gets its own image out of it', async (t) => {
+  await t.test('a client of each architecture pulls its own image of an image index', async (t) => {
     for (const { architecture, descriptor } of index.images) {
       const target = join(folder, architecture)
       const source = remote('team/index:1')
@@ -62,7 +62,7 @@ test('multi-architecture images', { skip: missing }, async (t) => {
     }
   })
 
-  await t.test('a Docker manifest list comes back as it was pushed', async (t) => {
+  await t.test('skopeo copies a Docker manifest list there and back without a change', async (t) => {
     const digestFile = join(folder, 'digest')
     await copy(made, remote('team/list:1'), '--all', '--format=v2s2', `--digestfile=${digestFile}`)
     const target = join(folder, 'list')

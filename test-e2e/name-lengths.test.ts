@@ -2,16 +2,16 @@ import t from 'tap'
 import { pushSmallImage } from './harness/small-image.ts'
 import { basic, startSystem } from './harness/system.ts'
 
-/** distribution's own limit. Source: distribution, `RepositoryNameTotalLengthMax`. */
+/** The limit of distribution. Source: distribution, `RepositoryNameTotalLengthMax`. */
 const LONGEST = 255
 
-/** A name of so many characters, whose last component fills it up. */
+/** Returns a name of this length. Its last component is filled up. */
 const nameOf = (length: number, prefix = '') => prefix + 'n'.repeat(length - prefix.length)
 
-t.test('a repository name that we accept is one that the registry takes, up to the longest', async (t) => {
+t.test('the registry accepts every repository name that registry-manager accepts', async (t) => {
   const system = await startSystem(t)
   const headers = { authorization: basic(system.admin), accept: '*/*' }
-  // From 246 characters on, distribution's descriptor cache answers 500.
+  // distribution's descriptor cache answers 500 for names of 246 characters and more.
   for (const name of [
     nameOf(246, 'team/'),
     nameOf(LONGEST, 'team/'),
@@ -23,15 +23,15 @@ t.test('a repository name that we accept is one that the registry takes, up to t
     t.equal(
       await pulled.text(),
       image.manifest,
-      `${name.length} characters, ${name.split('/').length} components`,
+      `a name of ${name.length} characters in ${name.split('/').length} components is accepted`,
     )
     const shown = await fetch(`${system.url}/image-manager/api/v1/repositories/${name}`, { headers })
-    t.equal(shown.status, 200, 'image management shows it')
+    t.equal(shown.status, 200, 'image management shows the repository')
   }
   const begun = await fetch(`${system.url}/v2/${nameOf(LONGEST + 1, 'team/')}/blobs/uploads/`, {
     method: 'POST',
     headers,
   })
-  t.equal(begun.status, 400, 'a longer one is refused before the registry sees it')
+  t.equal(begun.status, 400, 'a longer name is refused before the registry gets it')
   t.match(await begun.json(), { errors: [{ code: 'NAME_INVALID' }] })
 })

@@ -9,15 +9,15 @@ import { runCommand } from './harness/run-command.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * Signatures and lists of what is in an image, attached and found as oras does it. oras is no Debian package: its
- * requests are made by hand; the image comes and goes by skopeo.
+ * Attaches and discovers signatures and SBOMs as oras does. Debian has no oras package: the tests send its requests.
+ * The image is copied with skopeo.
  */
 
 const SIGNATURE = 'application/vnd.cncf.notary.signature'
 const SBOM = 'application/spdx+json'
 const REPORT = 'application/vnd.example.report+json'
 
-test('oras', { skip: await ensureCommands({ skopeo: 'skopeo' }) }, async (t) => {
+test('oras attaches and discovers', { skip: await ensureCommands({ skopeo: 'skopeo' }) }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'oras-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -35,8 +35,8 @@ test('oras', { skip: await ensureCommands({ skopeo: 'skopeo' }) }, async (t) => 
   await skopeo('copy', '--dest-tls-verify=false', `oci:${join(folder, 'made')}:latest`, remote('v1'))
   const { digest } = image.descriptor
 
-  await t.test('attach, and discover the tree', async (t) => {
-    t.strictSame(await oras.discover('v1'), { digest, referrers: [] }, 'nothing yet')
+  await t.test('oras attach adds referrers, and oras discover shows the tree', async (t) => {
+    t.strictSame(await oras.discover('v1'), { digest, referrers: [] }, 'the image has no referrers yet')
     const signature = await oras.attach('v1', SIGNATURE, 'signature', Buffer.from('signed'))
     const sbom = await oras.attach(digest, SBOM, 'sbom.json', Buffer.from('{"spdx":1}'))
     const signedSbom = await oras.attach(sbom, SIGNATURE, 'sbom.sig', Buffer.from('signed too'))
@@ -51,39 +51,39 @@ test('oras', { skip: await ensureCommands({ skopeo: 'skopeo' }) }, async (t) => 
     // Referrers come in the order of their digests.
     const both = [leaf(signature, SIGNATURE), ofSbom].toSorted((a, b) => (a.digest < b.digest ? -1 : 1))
     t.strictSame(await oras.discover('v1'), { digest, referrers: both })
-    t.strictSame(await oras.discover(digest, SBOM), { digest, referrers: [ofSbom] }, 'of one type')
-    t.strictSame(await oras.discover('v1', REPORT), { digest, referrers: [] }, 'of another')
+    t.strictSame(await oras.discover(digest, SBOM), { digest, referrers: [ofSbom] }, 'one artifact type')
+    t.strictSame(await oras.discover('v1', REPORT), { digest, referrers: [] }, 'another artifact type')
     t.strictSame(
       await oras.discover(sbom),
       { digest: sbom, referrers: ofSbom.referrers },
-      'of what was attached',
+      'the referrers of a referrer',
     )
 
     t.strictSame(await oras.pull(sbom), { 'sbom.json': '{"spdx":1}' })
-    t.strictSame(await oras.pull(signedSbom), { 'sbom.sig': 'signed too' })
+    t.strictSame(await oras.pull(signedSbom), { 'sbom.sig': 'the signature of the SBOM' })
   })
 
-  await t.test('attaching leaves the image and its tags as they were', async (t) => {
+  await t.test('oras attach does not change the image and its tags', async (t) => {
     const { stdout } = await skopeo('list-tags', '--tls-verify=false', `docker://${system.host}/team/app`)
-    t.strictSame(JSON.parse(stdout).Tags, ['v1'], 'and no fallback tag')
+    t.strictSame(JSON.parse(stdout).Tags, ['v1'], 'no fallback tag was pushed')
     await skopeo('copy', '--src-tls-verify=false', remote('v1'), `dir:${join(folder, 'pulled')}`)
     t.equal((await readImageFolder(join(folder, 'pulled'))).digest, digest)
   })
 
-  await t.test('what is deleted is discovered no more', async (t) => {
+  await t.test('oras discover does not show deleted referrers', async (t) => {
     const before = await oras.discover('v1', SBOM)
     const [sbom] = before.referrers
     t.equal((await oras.delete(sbom?.digest ?? '')).status, 202)
     t.strictSame(await oras.discover('v1', SBOM), { digest, referrers: [] })
-    t.equal((await oras.discover('v1')).referrers.length, 1, 'the signature is')
+    t.equal((await oras.discover('v1')).referrers.length, 1, 'the signature is not shown')
     t.equal(
       (await oras.discover(sbom?.referrers[0]?.digest ?? '')).referrers.length,
       1,
-      'and so is what it had',
+      'the signature is deleted',
     )
   })
 
-  await t.test('others discover what is global, and attach nothing', async (t) => {
+  await t.test('other users discover referrers of a global repository but attach none', async (t) => {
     const stranger = createOras(system, bob, 'team/app')
     await t.rejects(stranger.discover('v1'), { message: 'HEAD v1: 401' })
     const put = await fetch(`${system.url}/image-manager/api/v1/repositories/team/app`, {

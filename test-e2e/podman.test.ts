@@ -10,25 +10,25 @@ import { type Credentials, startSystem, tlsVerify } from './harness/system.ts'
 const refused = { code: 125, stderr: /denied|unauthorized|authentication required/i }
 const missing = await ensureCommands({ podman: 'podman' })
 
-test('podman', { skip: missing }, async (t) => {
+test('podman logs in, pushes, pulls and logs out', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'podman-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
   const verify = `--tls-verify=${tlsVerify(system)}`
   const alice = await system.createUser('alice', ['team'])
   const bob = await system.createUser('bob', ['other'])
-  // podman refuses to start when the file that REGISTRY_AUTH_FILE names is not there
+  // podman does not start if the file of REGISTRY_AUTH_FILE is missing.
   for (const { username } of [alice, bob]) await writeFile(join(folder, `${username}.json`), '{}')
   const remote = (image: string) => `${system.host}/${image}`
 
-  /** Runs podman on a store of its own; a name not used before is an empty store. */
+  /** Runs podman on the store with this name. A new name is an empty store. */
   const podman = async (store: string, username: string, args: string[], input?: string) => {
     const flags = [
       `--root=${join(folder, store, 'root')}`,
       `--runroot=${join(folder, store, 'run')}`,
       `--tmpdir=${join(folder, store, 'tmp')}`,
       `--network-config-dir=${join(folder, store, 'network')}`,
-      // the slowest driver, but it works everywhere and mounts nothing
+      // This driver is the slowest one. It works everywhere and needs no mount.
       '--storage-driver=vfs',
       '--events-backend=none',
     ]
@@ -56,19 +56,19 @@ test('podman', { skip: missing }, async (t) => {
   const largeId = await podman('first', 'alice', ['pull', '-q', 'oci:large:latest'])
   const smallId = await podman('first', 'alice', ['pull', '-q', 'oci:small:latest'])
 
-  await t.test('a wrong password does not log in', async (t) => {
+  await t.test('podman login with a wrong password fails', async (t) => {
     await t.rejects(login({ username: 'alice', password: 'not this one' }), {
       code: 125,
       stderr: /invalid username\/password/,
     })
   })
 
-  // For the second format, podman mounts the layers that it remembers to have pushed with the first.
+  // For the second format, podman mounts the layers that it pushed with the first.
   for (const { format, mediaType } of [
     { format: 'oci', mediaType: ociManifest },
     { format: 'v2s2', mediaType: dockerManifest },
   ]) {
-    await t.test(`an image pushed as ${format} comes back into an empty store`, async (t) => {
+    await t.test(`podman pushes an image as ${format} and pulls it into an empty store`, async (t) => {
       await login(alice)
       const digestFile = join(folder, `${format}.digest`)
       await push('alice', largeId, `team/${format}:1`, `--format=${format}`, `--digestfile=${digestFile}`)
@@ -89,7 +89,7 @@ test('podman', { skip: missing }, async (t) => {
     })
   }
 
-  await t.test('nobody pushes to or pulls from a namespace of others', async (t) => {
+  await t.test('podman cannot push to or pull from a namespace of other users', async (t) => {
     await login(bob)
     await push('bob', smallId, 'other/app:1')
     await t.rejects(push('alice', smallId, 'other/intruder:1'), refused)
@@ -97,7 +97,7 @@ test('podman', { skip: missing }, async (t) => {
     t.equal(await pull('kept', 'bob', 'other/app:1'), smallId)
   })
 
-  await t.test('who has logged out is refused', async (t) => {
+  await t.test('podman is refused after podman logout', async (t) => {
     await podman('first', 'bob', ['logout', system.host])
     await t.rejects(pull('late', 'bob', 'other/app:1'), refused)
     await t.rejects(push('bob', smallId, 'other/app:2'), refused)

@@ -11,15 +11,13 @@ import t from 'tap'
 import { pushSmallImage } from './harness/small-image.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 
-/*
- * The provider's own public SDK, as it comes from npm: told our base URL, and nothing else.
- */
-t.test("the provider's SDK works against us", async (t) => {
+/* The provider's public SDK from npm. Only its base URL is set. */
+t.test("the provider's SDK for registry tokens works with registry-manager", async (t) => {
   const system = await startSystem(t)
   const image = await pushSmallImage(system, system.admin, 'team/app', 'v1')
   const basePath = `${system.url}/containerregistries`
   const byPassword = new Configuration({ basePath, ...system.admin })
-  // Its calls for repositories and artifacts send no password, only a bearer token.
+  // The SDK's calls for repositories and artifacts send a bearer token and no password.
   const byToken = new Configuration({ basePath, apiKey: await tokenFor(system, system.admin) })
   const tokens = new TokensApi(byPassword)
   const registries = new RegistriesApi(byPassword)
@@ -55,7 +53,7 @@ t.test("the provider's SDK works against us", async (t) => {
     const response = await fetch(`${system.url}/v2/team/app/manifests/v1`, { headers: { authorization } })
     return response.status
   }
-  t.equal(await signIn(credentials?.password), 200, 'its credentials work')
+  t.equal(await signIn(credentials?.password), 200, 'the credentials of the new token work')
 
   const refused: unknown = await tokens
     .registriesTokensPost({ registryId, postTokenInput: { properties } })
@@ -72,7 +70,7 @@ t.test("the provider's SDK works against us", async (t) => {
     items: [{ id: tokenId }],
   })
   const soon = await tokens.registriesTokensGet({ registryId, filters: { expiresWithin: '86400' } as never })
-  t.match(soon.data, { count: 0, total: 0 }, 'its filters reach ours')
+  t.match(soon.data, { count: 0, total: 0 }, "the SDK's filters have an effect")
 
   const patchTokenInput = { status: 'disabled' as never }
   const { data: patched } = await tokens.registriesTokensPatch({ registryId, tokenId, patchTokenInput })
@@ -110,7 +108,7 @@ t.test("the provider's SDK works against us", async (t) => {
     .catch((error: unknown) => error)
   t.match(gone, { response: { status: 404 } })
 
-  // What the provider's command line tool does: a token without scopes, put back under the id that was deleted.
+  // The provider's command line tool creates a token without scopes and restores a deleted token with PUT.
   const { data: empty } = await tokens.registriesTokensPost({
     registryId,
     postTokenInput: { properties: { name: 'without-scopes' } as never },
@@ -118,7 +116,7 @@ t.test("the provider's SDK works against us", async (t) => {
   t.strictSame(empty.properties?.scopes, [])
   const back = await tokens.registriesTokensPut({ registryId, tokenId, putTokenInput })
   t.match(back, { status: 201, data: { id: tokenId } })
-  t.equal(await signIn(back.data.properties?.credentials?.password), 200, 'the token that was put back works')
+  t.equal(await signIn(back.data.properties?.credentials?.password), 200, 'the restored token works')
 
   t.equal((await new NamesApi(byPassword).namesCheckUsage({ name: 'registry-manager' })).status, 200)
   const refusals: readonly (readonly [status: number, ask: () => Promise<unknown>])[] = [

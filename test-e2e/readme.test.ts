@@ -8,7 +8,7 @@ import { startSystem } from './harness/system.ts'
 
 const missing = (await dockerIsMissing()) || (await ensureCommands({ curl: 'curl' }))
 
-t.test("the README's session, as printed", { skip: missing }, async (t) => {
+t.test('the session in the README works as printed', { skip: missing }, async (t) => {
   const system = await startSystem(t)
   const { env, docker } = await startDockerEngine(t)
   const empty = await runCommand('tar', ['--create', '--files-from=/dev/null'])

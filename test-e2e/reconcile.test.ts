@@ -14,7 +14,7 @@ import { basic, startSystem } from './harness/system.ts'
 
 const API = '/image-manager/api/v1/repositories'
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
-/** The bare registry asks nobody who they are. */
+/** The bare registry requires no credentials. */
 const NOBODY: Credentials = { username: 'nobody', password: 'nothing' }
 
 async function ask(system: System, who: Credentials, path: string, init: RequestInit = {}) {
@@ -25,7 +25,9 @@ async function ask(system: System, who: Credentials, path: string, init: Request
   return { status: response.status, body: isJson ? JSON.parse(text) : text }
 }
 
-/** Asks until the answer is right; then the last answer is what the assertion sees. */
+/**
+ * Repeats a request until its response is right. After the deadline it returns the last response, for the assertion.
+ */
 async function until<Value>(read: () => Promise<Value>, isRight: (value: Value) => boolean): Promise<Value> {
   for (const deadline = Date.now() + 60_000; ; await sleep(50)) {
     const value = await read()
@@ -41,7 +43,7 @@ async function folderFor(t: Test): Promise<string> {
   return folder
 }
 
-/** Pushes a manifest; answers its digest. */
+/** Pushes a manifest. Returns its digest. */
 async function pushManifest(system: System, repository: string, reference: string, manifest: object) {
   const body = JSON.stringify(manifest)
   const { mediaType } = manifest as { mediaType: string }
@@ -58,7 +60,7 @@ const indexOf = (mediaType: string, ...digests: string[]) => ({
   manifests: digests.map((digest) => ({ mediaType, digest, size: 1 })),
 })
 
-t.test('a registry that holds images is adopted when registry-manager is put before it', async (t) => {
+t.test('reconcile adopts the images of a registry that existed before registry-manager', async (t) => {
   const dataDir = await folderFor(t)
   const bare = await startBareRegistry(t, join(dataDir, 'images'))
   const past = bare.asSystem
@@ -93,7 +95,7 @@ t.test('a registry that holds images is adopted when registry-manager is put bef
   t.same(
     (await ask(past, NOBODY, '/v2/_catalog')).body.repositories.includes('team/emptied'),
     true,
-    'still named',
+    'the manifest is still referenced',
   )
   await bare.stop()
 
@@ -102,7 +104,7 @@ t.test('a registry that holds images is adopted when registry-manager is put bef
   const catalogOf = async (who: Credentials) => (await ask(system, who, '/v2/_catalog')).body.repositories
   const names = ['alone', 'lab', 'lab/0', 'lab/0/a', 'lab/a-b', 'team/app', 'team/multi']
   t.strictSame(await until(() => catalogOf(system.admin), same(names)), names)
-  t.strictSame(await catalogOf(jane), ['team/app', 'team/multi'], 'to each what is theirs')
+  t.strictSame(await catalogOf(jane), ['team/app', 'team/multi'], 'each user sees their own repositories')
 
   const { repositories } = (await ask(system, jane, API)).body
   t.match(repositories, [
@@ -120,7 +122,7 @@ t.test('a registry that holds images is adopted when registry-manager is put bef
   const pull = await ask(system, jane, '/v2/team/app/manifests/v2', { headers: { accept: MANIFEST_TYPE } })
   t.strictSame([pull.status, digestOf(JSON.stringify(pull.body))], [200, later.digest])
 
-  // What tags do not reach by themselves was adopted too: or it could be pulled still.
+  // Reconcile also adopts manifests without a tag. Otherwise they could still be pulled.
   for (const tag of ['amd64', 'arm64']) {
     t.match(await ask(system, jane, `/v2/team/multi/manifests/${tag}`, { method: 'DELETE' }), { status: 202 })
   }
@@ -131,7 +133,7 @@ t.test('a registry that holds images is adopted when registry-manager is put bef
   t.match(await ask(system, jane, `/v2/team/multi/blobs/${children[0]?.layer}`), { status: 404 })
 })
 
-t.test('what is done behind its back is found out', async (t) => {
+t.test('reconcile finds changes that were made directly in the registry', async (t) => {
   const system = await startSystem(t, { env: { RECONCILE_INTERVAL_SECONDS: '1' } })
   const { admin } = system
   const moved = await pushSmallImage(system, admin, 'team/app', 'moved')
@@ -165,10 +167,10 @@ t.test('what is done behind its back is found out', async (t) => {
   t.match(
     await ask(system, admin, `/v2/team/app/manifests/${moved.digest}`),
     { status: 200 },
-    'nothing is deleted',
+    'the manifest was not deleted',
   )
 
-  // Pushes go on while it is compared again and again: each is right the moment it returns.
+  // Pushes continue during the comparisons. Each push is correct as soon as it returns.
   for (let count = 0; count < 15; count++) {
     const { manifest } = await pushSmallImage(system, admin, 'team/busy', `v${count % 3}`)
     const { tags } = (await ask(system, admin, `${API}/team/busy`)).body
@@ -179,7 +181,7 @@ t.test('what is done behind its back is found out', async (t) => {
   }
 })
 
-t.test('a push that the database did not see, and a deletion that the registry broke off', async (t) => {
+t.test('reconcile recovers a push without a record and an interrupted deletion', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const bare = await startBareRegistry(t, join(await folderFor(t), 'images'))
@@ -192,7 +194,7 @@ t.test('a push that the database did not see, and a deletion that the registry b
   const image = await pushSmallImage(system, admin, 'team/app', 'v1')
   const dying = await pushSmallImage(system, admin, 'team/dying', 'v1')
 
-  // The manifest is pushed by its digest: no tag would show it to anybody who looks through the registry.
+  // The manifest is pushed by its digest: no tag in the registry leads to it.
   const blobs = JSON.parse(image.manifest)
   for (const { digest } of [blobs.config, ...blobs.layers]) {
     const mount = `/v2/team/pending/blobs/uploads/?mount=${digest}&from=team/app`
@@ -203,16 +205,16 @@ t.test('a push that the database did not see, and a deletion that the registry b
   }
   const put = { method: 'PUT', body: image.manifest, headers: { 'content-type': MANIFEST_TYPE } }
   const push = await ask(system, admin, `/v2/team/pending/manifests/${image.digest}`, put)
-  t.match(push, { status: 503 }, 'it could not be written down')
+  t.match(push, { status: 503 }, 'the push was not recorded')
   hooks.after = async () => {}
   await postgres.start()
 
-  // Nor is that every 503: the database was away a moment ago.
+  // Not every 503 is the expected one: the database was unavailable a moment ago.
   let isBrokenOff = false
   hooks.before = async (method, path) => {
     if (method !== 'DELETE' || !path.includes('/blobs/')) return
     isBrokenOff = true
-    throw new Error('the registry goes away')
+    throw new Error('the deletion was not interrupted')
   }
   const deletion = () => ask(system, admin, `${API}/team/dying`, { method: 'DELETE' })
   t.match(await until(deletion, ({ status }) => status === 503 && isBrokenOff), { status: 503 })
@@ -221,10 +223,10 @@ t.test('a push that the database did not see, and a deletion that the registry b
   t.match(
     await ask(past, NOBODY, `/v2/team/dying/blobs/${dying.layer}`),
     { status: 200 },
-    'half of it is there',
+    'a part of the content remains',
   )
 
-  // Time passes.
+  // Makes the interrupted deletion old enough for recovery.
   const old = new Date(Date.now() - 600_000)
   const { numUpdatedRows } = await db
     .updateTable('admissions')
@@ -239,9 +241,9 @@ t.test('a push that the database did not see, and a deletion that the registry b
   const left = async () => (await ask(past, NOBODY, `/v2/team/dying/blobs/${dying.layer}`)).status
   t.equal(await until(left, same(404)), 404)
   t.strictSame(await db.selectFrom('admissions').select('id').execute(), [])
-  // The content is deleted before the repository's row, and until then a push gets 503.
+  // The content is deleted before the repository's row. Until then a push gets 503.
   const rows = async () =>
     db.selectFrom('repositories').select('id').where('name', '=', 'team/dying').execute()
-  t.strictSame(await until(rows, same([])), [], 'the deletion has ended')
+  t.strictSame(await until(rows, same([])), [], 'the deletion is complete')
   await pushSmallImage(system, admin, 'team/dying', 'v2')
 })

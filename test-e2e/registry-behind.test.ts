@@ -15,7 +15,7 @@ import { answerEverywhere } from './harness/everywhere.ts'
 import { MANIFEST_TYPE, pushSmallImage } from './harness/small-image.ts'
 import { startSystem, tokenFor } from './harness/system.ts'
 
-/** A registry that the test itself runs, and registry-manager before it by REGISTRY_URL. */
+/** Starts a registry and, with REGISTRY_URL, registry-manager in front of it. */
 async function startBoth(t: Test) {
   const folder = await mkdtemp(join(tmpdir(), 'registry-behind-'))
   const keys = join(folder, 'keys')
@@ -39,7 +39,7 @@ async function startBoth(t: Test) {
   return { registry, keys, system: await startSystem(t, { port, env }) }
 }
 
-t.test('reached past the proxy, the registry wants our token', async (t) => {
+t.test('the registry requires an access token even if it is reached past the proxy', async (t) => {
   const { registry, system } = await startBoth(t)
   const image = await pushSmallImage(system, system.admin, 'team/app', 'v1')
   for (const path of [
@@ -52,17 +52,17 @@ t.test('reached past the proxy, the registry wants our token', async (t) => {
     t.equal(response.status, 401, path)
   }
   const begin = await fetch(`${registry.url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
-  t.equal(begin.status, 401, 'an upload')
+  t.equal(begin.status, 401, 'an upload without a token is refused')
 
   const token = await tokenFor(system, system.admin, 'repository:team/app:pull')
   const headers = { authorization: `Bearer ${token}`, accept: MANIFEST_TYPE }
   const inScope = await fetch(`${registry.url}/v2/team/app/manifests/v1`, { headers })
-  t.equal(inScope.status, 200, 'a token of ours, for what it carries')
+  t.equal(inScope.status, 200, 'an access token permits its scopes at the registry')
   const outOfScope = await fetch(`${registry.url}/v2/other/app/manifests/v1`, { headers })
-  t.equal(outOfScope.status, 401, 'and for nothing else')
+  t.equal(outOfScope.status, 401, 'an access token permits nothing else at the registry')
 })
 
-t.test('signing keys rotate with the registry running', async (t) => {
+t.test('signing keys rotate while the registry runs', async (t) => {
   const { registry, keys, system } = await startBoth(t)
   await pushSmallImage(system, system.admin, 'team/app', 'v1')
   const keyOf = (token: string) =>
@@ -76,12 +76,12 @@ t.test('signing keys rotate with the registry running', async (t) => {
   const old = await newToken()
   await rotateSigningKeys(keys)
   let fresh = await newToken()
-  // The service looks at its keys every two seconds.
+  // The service checks its keys every two seconds.
   for (let tries = 0; keyOf(fresh) === keyOf(old) && tries < 50; tries++) {
     await sleep(100)
     fresh = await newToken()
   }
-  t.not(keyOf(fresh), keyOf(old), 'tokens are signed with the next key')
+  t.not(keyOf(fresh), keyOf(old), 'the next key signs tokens')
   for (const [name, token] of Object.entries({ old, fresh })) {
     t.equal(await pull(system.url, token), 200, `the proxy accepts the ${name} key's token`)
     t.equal(await pull(registry.url, token), 200, `the registry accepts the ${name} key's token`)
@@ -94,6 +94,10 @@ t.test('signing keys rotate with the registry running', async (t) => {
     return `${keys.length} keys, ${keys.some(({ kid }) => kid === keyOf(old)) ? 'the first' : 'not the first'}`
   }
   const later = '3 keys, not the first'
-  t.equal(await answerEverywhere(published, later, 30_000), later, 'next, current and retired are published')
-  t.equal(await pull(system.url, fresh), 200, 'the second rotation leaves the middle key')
+  t.equal(
+    await answerEverywhere(published, later, 30_000),
+    later,
+    'the next, current and retired keys are published',
+  )
+  t.equal(await pull(system.url, fresh), 200, 'a second rotation retires the current key')
 })

@@ -6,7 +6,7 @@ import { registryTokens, scope } from './harness/registry-tokens.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 
-/** The files below a folder in which a text stands; and how many were looked at. */
+/** Returns the files below a folder that contain one of the texts, and all searched files. */
 async function search(folder: string, texts: readonly string[]) {
   const [found, looked] = [[] as string[], [] as string[]]
   for (const name of await readdir(folder, { recursive: true })) {
@@ -37,11 +37,14 @@ t.test("a registry token's password is in no log of any service, and in no file"
     for (const door of doors) {
       for (const authorization of [basic(who), `Bearer ${jwt}`, `Bearer ${who.password}`]) {
         const response = await fetch(system.url + door, { headers: { authorization } })
-        t.notOk((await response.text()).includes(who.password), `${door}: not in the answer`)
+        t.notOk(
+          (await response.text()).includes(who.password),
+          `${door}: the response does not have the password`,
+        )
       }
     }
   }
-  // Until it is written down that it was used, and then by a regular stop, which leaves nothing unwritten.
+  // Waits until the last use of the token is recorded. A regular stop then writes all pending data.
   for (let attempt = 0; attempt < 100; attempt += 1) {
     if ('lastUsedDate' in (await tokens.get(token.id)).metadata) break
     await sleep(200)
@@ -54,11 +57,11 @@ t.test("a registry token's password is in no log of any service, and in no file"
   const output = system.output()
   const line = '"req":{"method":"GET","path":"/v2/team/app/manifests/v1"'
   const lines = await search(system.dataDir, [line])
-  t.ok(output.includes(line) || lines.found.some((name) => name.startsWith('logs/')), 'there is a log')
+  t.ok(output.includes(line) || lines.found.some((name) => name.startsWith('logs/')), 'a log exists')
   t.strictSame(
     texts.filter((text) => output.includes(text)),
     [],
-    'what was printed',
+    'the output does not have the password',
   )
   const named = await search(system.dataDir, ['Quiet-One'])
   t.ok(
@@ -68,6 +71,6 @@ t.test("a registry token's password is in no log of any service, and in no file"
   t.strictSame(
     (await search(system.dataDir, texts)).found,
     [],
-    `none of ${named.looked.length} files, the database and every log among them`,
+    `the password is in none of ${named.looked.length} files, including the database and all logs`,
   )
 })

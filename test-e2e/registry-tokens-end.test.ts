@@ -7,7 +7,7 @@ import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 
-/** How long anything may live on that should be dead. */
+/** The longest time that an ended credential may still work. */
 const DEADLINE_MS = 5000
 const PULL = 'repository:team/app:pull'
 
@@ -17,7 +17,7 @@ const statusOf = async (url: string, authorization: string) => {
   return response.status
 }
 
-/** The doors of the system, each asked with the same credentials over and over. */
+/** The endpoints that accept the credentials of a registry token. */
 function doors(system: System, token: RegistryToken, jwt: string, identity: string) {
   const manifest = `${system.url}/v2/team/app/manifests/v1`
   const endpoint = `${system.url}/auth/v2/token?${new URLSearchParams({ scope: PULL })}`
@@ -32,7 +32,7 @@ function doors(system: System, token: RegistryToken, jwt: string, identity: stri
   }
 }
 
-t.test('an ended registry token is dead within 5 seconds, everywhere', async (t) => {
+t.test('an ended registry token is refused by every endpoint within 5 seconds', async (t) => {
   const system = await startSystem(t)
   const tokens = await registryTokens(system)
   await pushSmallImage(system, system.admin, 'team/app', 'v1')
@@ -49,12 +49,12 @@ t.test('an ended registry token is dead within 5 seconds, everywhere', async (t)
       const token = await tokens.make(`is-${what.replaceAll(' ', '-')}`, [scope('team/*', 'pull')])
       const [jwt, identity] = [await tokenFor(system, token, PULL), await tokenFor(system, token)]
       const all = Object.entries(doors(system, token, jwt, identity))
-      for (const [door, ask] of all) t.equal(await ask(), 200, `${door} works before`)
+      for (const [door, ask] of all) t.equal(await ask(), 200, `${door} accepts the token before its end`)
       await end(token.id)
       const deadline = Date.now() + DEADLINE_MS + (what.includes('overlap') ? 1000 : 0)
       const rescoped = what === 'given other scopes'
       for (const [door, ask] of all) {
-        // With other scopes the password still signs in: it just permits nothing here.
+        // With other scopes the password still signs in, but it permits nothing at these endpoints.
         const dead =
           rescoped && door.startsWith('Basic')
             ? door.includes('endpoint')
@@ -63,13 +63,17 @@ t.test('an ended registry token is dead within 5 seconds, everywhere', async (t)
                 ? 403
                 : 404
             : 401
-        t.equal(await answerEverywhere(refusalOf(ask), dead, deadline - Date.now()), dead, `${door} is dead`)
+        t.equal(
+          await answerEverywhere(refusalOf(ask), dead, deadline - Date.now()),
+          dead,
+          `${door} refuses the ended token`,
+        )
       }
     })
   }
 })
 
-t.test('it expires by itself in that second, and so does every JWT of it', async (t) => {
+t.test('a registry token and all its access tokens expire in the same second', async (t) => {
   const system = await startSystem(t)
   const tokens = await registryTokens(system)
   await pushSmallImage(system, system.admin, 'team/app', 'v1')
@@ -79,16 +83,20 @@ t.test('it expires by itself in that second, and so does every JWT of it', async
   })
   const [jwt, identity] = [await tokenFor(system, token, PULL), await tokenFor(system, token)]
   const all = Object.entries(doors(system, token, jwt, identity))
-  for (const [door, ask] of all) t.equal(await ask(), 200, `${door} works before`)
+  for (const [door, ask] of all) t.equal(await ask(), 200, `${door} accepts the token before it expires`)
   await sleep(expires * 1000 - Date.now())
   const deadline = Date.now() + DEADLINE_MS
   for (const [door, ask] of all) {
-    t.equal(await answerEverywhere(refusalOf(ask), 401, deadline - Date.now()), 401, `${door} is dead`)
+    t.equal(
+      await answerEverywhere(refusalOf(ask), 401, deadline - Date.now()),
+      401,
+      `${door} refuses the expired token`,
+    )
   }
   t.match(await tokens.get(token.id), { metadata: { state: 'expired' } })
 })
 
-/** A dead credential that is tried often is rate limited instead: 429 is a refusal as 401 is. */
+/** A refused credential that is sent often gets 429. That is a refusal like 401. */
 function refusalOf(ask: () => Promise<number>): () => Promise<number> {
   return async () => {
     const status = await ask()

@@ -14,7 +14,7 @@ import { basic, startSystem } from './harness/system.ts'
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const missing = (await dockerIsMissing()) || (await ensureCommands({ skopeo: 'skopeo' }))
 
-t.test('registry tokens do what their scopes say, and nothing else', { skip: missing }, async (t) => {
+t.test('registry tokens permit exactly their scopes', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'registry-tokens-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -38,7 +38,7 @@ t.test('registry tokens do what their scopes say, and nothing else', { skip: mis
   })
   t.equal(shared.status, 200)
 
-  await t.test('docker', async (t) => {
+  await t.test('docker can use a registry token for its scopes only', async (t) => {
     const configs = new Map<string, { DOCKER_CONFIG: string }>()
     const login = async ({ username, password }: RegistryToken) => {
       const env = { DOCKER_CONFIG: await createDockerConfig(join(folder, username)) }
@@ -59,22 +59,30 @@ t.test('registry tokens do what their scopes say, and nothing else', { skip: mis
     await push(pusher, 'lab/one:1')
     await as(pusher, 'pull', remote('team/from-docker:1'))
     await as(puller, 'pull', remote('team/from-docker:1'))
-    await t.rejects(push(puller, 'team/from-docker:2'), refused, 'pull is not push')
-    await t.rejects(push(pusher, 'lab/two:1'), refused, 'one name is one name')
+    await t.rejects(push(puller, 'team/from-docker:2'), refused, 'a pull scope does not permit a push')
+    await t.rejects(push(pusher, 'lab/two:1'), refused, 'a scope of one name does not permit another name')
     await t.rejects(push(pusher, 'other/app:1'), refused)
     await t.rejects(push(pusher, 'teams/app:1'), refused)
     await t.rejects(as(puller, 'pull', remote('other/app:v1')), refused)
-    await t.rejects(as(puller, 'pull', remote('team:v1')), refused, 'a prefix is not below itself')
+    await t.rejects(
+      as(puller, 'pull', remote('team:v1')),
+      refused,
+      'a prefix scope does not permit the prefix itself',
+    )
     await t.rejects(
       as(puller, 'pull', remote('other/shared:v1')),
       refused,
-      'what is global is not in its scopes',
+      'global repositories are not in the scopes',
     )
-    await t.rejects(as(deleter, 'pull', remote('team/from-docker:1')), refused, 'delete is not pull')
+    await t.rejects(
+      as(deleter, 'pull', remote('team/from-docker:1')),
+      refused,
+      'a pull scope does not permit a deletion',
+    )
     await t.rejects(push(deleter, 'team/from-docker:2'), refused)
   })
 
-  await t.test('skopeo', async (t) => {
+  await t.test('skopeo can use a registry token for its scopes only', async (t) => {
     const skopeo = async ({ username, password }: RegistryToken, ...args: string[]) => {
       const env = { REGISTRY_AUTH_FILE: join(folder, `${username}.json`) }
       const login = ['login', '--tls-verify=false', '-u', username, '--password-stdin', system.host]
@@ -106,14 +114,18 @@ t.test('registry tokens do what their scopes say, and nothing else', { skip: mis
     await t.rejects(remove(pusher, 'team/from-skopeo:1'), refused)
   })
 
-  await t.test('the registry API, with Basic credentials', async (t) => {
+  await t.test('the registry API accepts a registry token by Basic for its scopes only', async (t) => {
     const ask = async (who: RegistryToken, method: string, path: string) => {
       const response = await fetch(system.url + path, { method, headers: { authorization: basic(who) } })
       return { status: response.status, body: await response.text() }
     }
     const catalog = await ask(puller, 'GET', '/v2/_catalog')
     const visible = ['team/app', 'team/from-docker', 'team/from-skopeo']
-    t.strictSame(JSON.parse(catalog.body), { repositories: visible }, 'the catalog is what it may pull')
+    t.strictSame(
+      JSON.parse(catalog.body),
+      { repositories: visible },
+      'the catalog lists the repositories that the token may pull',
+    )
     const page = await ask(puller, 'GET', '/v2/_catalog?n=1&last=team/app')
     t.strictSame(JSON.parse(page.body), { repositories: ['team/from-docker'] })
     t.strictSame(JSON.parse((await ask(deleter, 'GET', '/v2/_catalog')).body), { repositories: [] })
@@ -127,7 +139,7 @@ t.test('registry tokens do what their scopes say, and nothing else', { skip: mis
     t.equal((await ask(deleter, 'DELETE', '/v2/team/app/manifests/v1')).status, 202)
   })
 
-  await t.test('image management: it lists and gets what it may pull, and changes nothing', async (t) => {
+  await t.test('image management is read-only for a registry token', async (t) => {
     const ask = (who: RegistryToken, method: string, path = '') =>
       fetch(`${system.url}/image-manager/api/v1/repositories${path}`, {
         method,

@@ -10,13 +10,13 @@ import type { Credentials, Reachable } from './harness/system.ts'
 import { tokenFor } from './harness/system.ts'
 
 const IMAGES = '/image-manager/api/v1/repositories'
-/** How long a token may live on that should be dead. */
+/** The longest time that a revoked token may still work. */
 const DEADLINE_MS = 5000
 
 /** Tags and the digests of their manifests. */
 type Tags = Record<string, string>
 
-/** The tags of a repository as the index has them; undefined where it has no such repository. */
+/** Returns the tags of a repository in the index, or undefined if the index does not have the repository. */
 async function tagsOfIndex(at: Reachable, as: Credentials, repository: string): Promise<Tags | undefined> {
   const { status, json } = await ask(at, `${IMAGES}/${repository}`, { as })
   if (status === 404) return undefined
@@ -24,7 +24,7 @@ async function tagsOfIndex(at: Reachable, as: Credentials, repository: string): 
   return Object.fromEntries(tags.map(({ name, manifest }) => [name, digestOf(JSON.stringify(manifest))]))
 }
 
-/** The tags of a repository as the registry itself has them, asked past the proxy. */
+/** Returns the tags of a repository in the registry, past the proxy. */
 async function tagsOfRegistry(system: Replicas, repository: string): Promise<Tags> {
   const bearer = await tokenFor(system, system.admin, `repository:${repository}:pull`)
   const registry = { url: system.registryUrl }
@@ -34,40 +34,40 @@ async function tagsOfRegistry(system: Replicas, repository: string): Promise<Tag
     const headers = { authorization: `Bearer ${bearer}`, accept: MANIFEST_TYPE }
     const response = await fetch(`${registry.url}/v2/${repository}/manifests/${name}`, { headers })
     await response.arrayBuffer()
-    // distribution may go on listing a tag whose manifest was deleted while the tag was written: there is none.
+    // distribution may still list a tag whose manifest was deleted during a push of the tag. Such a tag does not exist.
     return response.status === 404 ? [] : [[name, response.headers.get('docker-content-digest') ?? 'none']]
   })
   return Object.fromEntries((await Promise.all(found)).flat())
 }
 
-/** Both replicas and the registry say the same of a repository; answers what. */
+/** Checks that both replicas and the registry have the same tags. Returns them. */
 async function agree(t: Test, system: Replicas, as: Credentials, repository: string): Promise<Tags> {
   const inRegistry = await tagsOfRegistry(system, repository)
   for (const [replica, at] of system.each.entries()) {
     t.strictSame(
       (await tagsOfIndex(at, as, repository)) ?? {},
       inRegistry,
-      `the index, by replica ${replica}`,
+      `the index of replica ${replica} has the tags`,
     )
     const { json } = await ask(at, `/v2/${repository}/tags/list`, { as })
     const names = (json as { tags?: string[] }).tags ?? []
-    t.strictSame(names, Object.keys(inRegistry).toSorted(), `the list of tags, by replica ${replica}`)
+    t.strictSame(names, Object.keys(inRegistry).toSorted(), `replica ${replica} lists the tags`)
   }
   const [one, other] = await Promise.all(
     system.each.map((at) => ask(at, '/v2/_catalog', { as: system.admin })),
   )
-  t.strictSame(one?.text, other?.text, 'the catalog')
+  t.strictSame(one?.text, other?.text, 'the catalog lists the repository')
   return inRegistry
 }
 
-/** Everything that a tag leads to is there. */
+/** Checks that a tag's manifest and its blobs exist. */
 async function isWhole(t: Test, at: Reachable, as: Credentials, repository: string, tag: string) {
   const { status, json } = await ask(at, `/v2/${repository}/manifests/${tag}`, { as })
-  t.equal(status, 200, `the manifest of ${tag}`)
+  t.equal(status, 200, `the manifest of ${tag} exists`)
   const { config, layers } = json as { config: { digest: string }; layers: { digest: string }[] }
   for (const { digest } of [config, ...layers]) {
     const blob = await ask(at, `/v2/${repository}/blobs/${digest}`, { as, method: 'HEAD' })
-    t.equal(blob.status, 200, `what ${tag} names`)
+    t.equal(blob.status, 200, `the content of ${tag} exists`)
   }
 }
 
@@ -80,7 +80,7 @@ async function testReplicas(system: Replicas) {
   const put = (at: Reachable, repository: string, tag: string, body: string) =>
     ask(at, `/v2/${repository}/manifests/${tag}`, { method: 'PUT', as: jane, body, type: MANIFEST_TYPE })
 
-  t.test('one tag is pushed by many at once, to both', async (t) => {
+  t.test('concurrent pushes of one tag to two replicas leave one consistent tag', async (t) => {
     const image = await pushSmallImage(first, jane, 'team/hot', 'first')
     for (let round = 0; round < 10; round++) {
       const manifests = Array.from({ length: 10 }, (_, at) =>
@@ -91,12 +91,12 @@ async function testReplicas(system: Replicas) {
       const tags = await agree(t, system, jane, 'team/hot')
       t.ok(
         manifests.some((manifest) => digestOf(manifest) === tags['tag']),
-        'the tag is one of those',
+        'the tag names one of the pushed manifests',
       )
     }
   })
 
-  t.test('a tag is pushed and deleted at once', async (t) => {
+  t.test('a concurrent push and deletion of a tag leave replicas and registry consistent', async (t) => {
     const image = await pushSmallImage(first, jane, 'team/torn', 'kept')
     const path = '/v2/team/torn/manifests/torn'
     for (let round = 0; round < 10; round++) {
@@ -107,11 +107,11 @@ async function testReplicas(system: Replicas) {
       for (const { status, text } of await Promise.all(pushes)) t.equal(status, 201, text)
       for (const { status, text } of await Promise.all(deletions)) t.ok([202, 404].includes(status), text)
       const tags = await agree(t, system, jane, 'team/torn')
-      t.equal(tags['kept'], image.digest, 'nothing else goes')
+      t.equal(tags['kept'], image.digest, 'other tags are not deleted')
     }
   })
 
-  t.test('an upload that began on one goes on at the other', async (t) => {
+  t.test('an upload that began on one replica continues on another', async (t) => {
     const [head, tail] = [randomBytes(1000), randomBytes(1000)]
     const bytes = 'application/octet-stream'
     const begun = await ask(first, '/v2/team/hot/blobs/uploads/', { method: 'POST', as: jane })
@@ -122,13 +122,13 @@ async function testReplicas(system: Replicas) {
     const digest = digestOf(Buffer.concat([head, tail]))
     const close = `${patched.headers.get('location')}&digest=${digest}`
     const foreign = { method: 'PUT', as: system.admin, body: tail, type: bytes }
-    t.equal((await ask(second, close, foreign)).status, 404, 'but by nobody else')
+    t.equal((await ask(second, close, foreign)).status, 404, 'another user cannot continue the upload')
     t.equal((await ask(first, close, { method: 'PUT', as: jane, body: tail, type: bytes })).status, 201)
     for (const at of system.each)
       t.equal((await ask(at, `/v2/team/hot/blobs/${digest}`, { method: 'HEAD', as: jane })).status, 200)
   })
 
-  t.test('tokens of one are good on the other, and die on both', async (t) => {
+  t.test('tokens of one replica are accepted by the other, and revoked on both', async (t) => {
     const john = await system.createUser('john', ['team'])
     const scope = 'repository:team/hot:pull'
     const bearers = await Promise.all(system.each.map((at) => tokenFor(at, john, scope)))
@@ -150,10 +150,10 @@ async function testReplicas(system: Replicas) {
       await sleep(100)
       seen = await statuses()
     }
-    t.strictSame(seen, new Set([401]), 'within five seconds')
+    t.strictSame(seen, new Set([401]), 'both replicas refuse the token within five seconds')
   })
 
-  t.test('a repository is deleted on one while pushes go on at the other', async (t) => {
+  t.test('a repository is deleted on one replica during pushes on the other', async (t) => {
     for (let round = 0; round < 10; round++) {
       const repository = `team/gone-${round}`
       const old = await Promise.all(
@@ -161,7 +161,7 @@ async function testReplicas(system: Replicas) {
       )
       const failures: string[] = []
       const stopping = new AbortController()
-      // New images, whose config is the old ones' as well; and images of nothing but an old one's blobs.
+      // Pushes new images that share the old ones' config, and images that consist of old blobs only.
       const pushers = Array.from({ length: 4 }, async (_, pusher) => {
         for (let number = 0; !stopping.signal.aborted; number++) {
           await pushSmallImage(second, jane, repository, `p${pusher}-${number}`).catch((error: Error) =>
@@ -190,12 +190,12 @@ async function testReplicas(system: Replicas) {
       for (const failure of failures) t.match(failure, /\b503\b|BLOB_UNKNOWN/)
       const after = await pushSmallImage(second, jane, repository, 'after')
       const tags = await agree(t, system, jane, repository)
-      t.equal(tags['after'], after.digest, 'what is pushed after it is there')
+      t.equal(tags['after'], after.digest, 'an image that is pushed after the deletion exists')
       for (const tag of Object.keys(tags)) await isWhole(t, first, jane, repository, tag)
     }
   })
 
-  t.test('no service ended', async (t) => {
+  t.test('no service process ended during the tests of replicas', async (t) => {
     t.strictSame(system.ended(), [])
   })
 }

@@ -4,7 +4,7 @@ import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 
-/** How long a token may live on that should be dead. */
+/** The longest time that a revoked token may still work. */
 const DEADLINE_MS = 5000
 
 async function statusWith(system: System, authorization: string): Promise<number> {
@@ -17,7 +17,7 @@ function statusWithin(system: System, authorization: string, expected: number): 
   return answerEverywhere(() => statusWith(system, authorization), expected, DEADLINE_MS)
 }
 
-t.test('live tokens and remembered passwords die within 5 seconds', async (t) => {
+t.test('revoked access tokens and cached passwords are refused within 5 seconds', async (t) => {
   const system = await startSystem(t)
   const { admin } = system
   await pushSmallImage(system, admin, 'team/app', 'v1')
@@ -50,17 +50,17 @@ t.test('live tokens and remembered passwords die within 5 seconds', async (t) =>
     const username = `user${index}`
     const user = await system.createUser(username, ['team'])
     const bearer = `Bearer ${await tokenFor(system, user, 'repository:team/app:pull')}`
-    t.equal(await statusWith(system, bearer), 200, `${what}: the token works before`)
-    t.equal(await statusWith(system, basic(user)), 200, `${what}: so does the password`)
+    t.equal(await statusWith(system, bearer), 200, `${what}: the token works before the change`)
+    t.equal(await statusWith(system, basic(user)), 200, `${what}: the password works before the change`)
 
     await change(method, path, { username, ...body })
-    t.equal(await statusWithin(system, bearer, 401), 401, `${what}: the token is dead`)
+    t.equal(await statusWithin(system, bearer, 401), 401, `${what}: the token is refused`)
     const after = { dies: 401, denied: 403, lives: 200 }[password] ?? 0
     t.equal(await statusWithin(system, basic(user), after), after, `${what}: the password ${password}`)
   }
 })
 
-t.test('a user made again under the same name inherits nothing', async (t) => {
+t.test('a user that is created again with the same name does not inherit old tokens', async (t) => {
   const system = await startSystem(t)
   await pushSmallImage(system, system.admin, 'team/app', 'v1')
   const user = await system.createUser('jane', ['team'])
@@ -68,5 +68,5 @@ t.test('a user made again under the same name inherits nothing', async (t) => {
   const headers = { authorization: basic(system.admin) }
   await fetch(`${system.url}/user?username=jane`, { method: 'DELETE', headers })
   await system.createUser('jane', ['team'])
-  t.equal(await statusWithin(system, bearer, 401), 401, "the first jane's token is dead")
+  t.equal(await statusWithin(system, bearer, 401), 401, "the deleted user's token is refused")
 })

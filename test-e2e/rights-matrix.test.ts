@@ -8,8 +8,8 @@ import type { Credentials } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 
 /*
- * Every role × credential × endpoint × kind of repository, over HTTP: that who may does, that who may not does not,
- * and that nobody can tell what they may not see from what is not there.
+ * Every role × credential × endpoint × kind of repository over HTTP. Permitted requests succeed, others are refused,
+ * and an invisible repository cannot be told from one that does not exist.
  */
 
 interface Cell {
@@ -19,7 +19,7 @@ interface Cell {
   readonly kind: string
   readonly endpoint: Endpoint
   readonly expected: Outcome
-  /** A repository of the cell's own where the request spoils it, otherwise one that is shared. */
+  /** A repository of the cell's own if the request changes it, otherwise a shared one. */
   readonly name: string
 }
 
@@ -56,7 +56,7 @@ const accounts: Readonly<Record<string, Credentials>> = {
 }
 const root = createRegistryClient(system.url, basic(system.admin))
 
-/** Does something with every item, some at a time. */
+/** Runs work for every item, with limited concurrency. */
 async function forEach<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
   const queue = [...items]
   const worker = async () => {
@@ -122,7 +122,7 @@ const answers = new Map<Cell, Answer>()
 await forEach(cells, async (cell) => void answers.set(cell, await request(cell)))
 const answerOf = (cell: Cell) => answers.get(cell) as Answer
 
-t.test('every cell', async (t) => {
+t.test('every role, credential, endpoint and repository has the status of the design', async (t) => {
   for (const cell of cells) {
     const { status, code, headers } = answerOf(cell)
     t.equal(status, cell.expected.status, cell.title)
@@ -139,7 +139,7 @@ t.test('every cell', async (t) => {
   t.ok(cells.length > 800, `${cells.length} cells`)
 })
 
-t.test('what one may not see is like what is not there', async (t) => {
+t.test('an invisible repository gets the same responses as one that does not exist', async (t) => {
   const [foreign, absent] = [KINDS['foreign']?.name ?? '', KINDS['absent']?.name ?? '']
   t.equal(foreign.length, absent.length)
   const seen = ({ status, headers: { date: _date, ...headers }, body }: Answer, name: string) =>
@@ -154,16 +154,16 @@ t.test('what one may not see is like what is not there', async (t) => {
         other.credential === credential &&
         other.endpoint === endpoint,
     )
-    // Whoever sees the one and not the other is told so.
+    // A principal that sees only one of the two repositories gets different responses.
     if (twin === undefined || expected.isPermitted || twin.expected.status !== expected.status) continue
     t.strictSame(seen(answerOf(cell), foreign), seen(answerOf(twin), absent), title)
     compared++
   }
   const ofUsers = CREDENTIALS.length * Object.keys(ENDPOINTS).length
-  t.ok(compared > ofUsers, `${compared} cells, all ${ofUsers} of users among them`)
+  t.ok(compared > ofUsers, `${compared} cells were compared, all ${ofUsers} of users among them`)
 })
 
-t.test('what was refused changed nothing', async (t) => {
+t.test('refused requests change nothing', async (t) => {
   for (const { name, isThere, belongs } of Object.values(KINDS)) {
     const { status, json } = await root.send('GET', `/image-manager/api/v1/repositories/${name}`)
     t.equal(status, isThere ? 200 : 404, name)
@@ -175,7 +175,7 @@ t.test('what was refused changed nothing', async (t) => {
   }
 })
 
-t.test('lists', async (t) => {
+t.test('the catalog and the list of repositories show only what the principal may pull', async (t) => {
   const paths = { catalog: '/v2/_catalog?n=1000', management: '/image-manager/api/v1/repositories' } as const
   for (const role of Object.keys(ROLES)) {
     for (const credential of CREDENTIALS) {
@@ -197,7 +197,7 @@ t.test('lists', async (t) => {
   }
 })
 
-t.test('a mount from a repository', async (t) => {
+t.test('a blob is mounted only from a repository that the principal may pull', async (t) => {
   const { config } = JSON.parse(image.bytes.toString())
   for (const role of Object.keys(ROLES)) {
     for (const credential of CREDENTIALS) {
@@ -212,7 +212,7 @@ t.test('a mount from a repository', async (t) => {
   }
 })
 
-t.test('GET /v2/ takes every credential, and wants one', async (t) => {
+t.test('GET /v2/ accepts every credential and requires one', async (t) => {
   for (const client of clients.values()) t.equal((await client.send('GET', '/v2/')).status, 200)
   const nobody = createRegistryClient(system.url, '')
   for (const { path, method } of Object.values(ENDPOINTS)) {
@@ -220,6 +220,6 @@ t.test('GET /v2/ takes every credential, and wants one', async (t) => {
       method,
       path.replace('NAME', 'far/shared').replace(/MANIFEST|BLOB/, image.descriptor.digest),
     )
-    t.equal(status, 401, `${method} ${path} without any`)
+    t.equal(status, 401, `${method} ${path} without credentials is refused`)
   }
 })

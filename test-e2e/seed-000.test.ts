@@ -5,11 +5,11 @@ import { fillIn, readSeed } from './harness/seed.ts'
 import { startAtPorts } from './harness/system.ts'
 
 /*
- * Docker Registry V2 API, as printed: a token by Basic, then a request by Bearer. Read as printed but for Python 2's
- * print; and where there is no TLS, for `https` and the certificate that goes with it.
+ * Docker Registry V2 API, as printed: a token by Basic, then a request by Bearer. Only Python 2's print is replaced,
+ * and, without TLS, `https` and the certificate.
  */
 t.test(
-  'seed 000: token and catalog commands',
+  'seed 000: the token and catalog commands work as printed',
   { skip: await ensureCommands({ curl: 'curl', python3: 'python3' }) },
   async (t) => {
     const system = await startAtPorts(t)
@@ -46,7 +46,7 @@ t.test(
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
     t.strictSame(claims.access, [{ type: 'registry', name: 'catalog', actions: ['*'] }])
     t.equal(claims.sub, username)
-    t.equal(claims.aud, system.host, 'token-service is an alias: the audience is the one service')
-    t.equal(answer, output?.trim(), 'the catalog, as printed')
+    t.equal(claims.aud, system.host, 'token-service is an alias: the audience is the canonical service')
+    t.equal(answer, output?.trim(), 'the catalog has the printed form')
   },
 )

@@ -6,10 +6,12 @@ import { pushSmallImage } from './harness/small-image.ts'
 import { startAtPorts, tokenFor } from './harness/system.ts'
 
 /*
- * Image management API: both commands as printed (with and without the certificate), read as http where there is no
- * TLS; then what each page does that the seed links.
+ * Image management API: both commands as printed (with and without the certificate), with http if there is no TLS. Then
+ * the function of each linked page.
  */
-t.test('seed 001: the image management API', { skip: await ensureCommands({ curl: 'curl' }) }, async (t) => {
+const noCurl = await ensureCommands({ curl: 'curl' })
+
+t.test('seed 001: the image management API works as printed', { skip: noCurl }, async (t) => {
   const system = await startAtPorts(t)
   const { authority } = system
   const jane = await system.createUser('jane', ['default'])
@@ -40,7 +42,7 @@ t.test('seed 001: the image management API', { skip: await ensureCommands({ curl
     ['https://<Cluster Master Host>:<Cluster Master API Port>', system.url],
   ])
   const second = await runCommand('sh', ['-c', `${insecure} -s`], { env })
-  t.equal(second.stdout, greeting.body, 'with -k as well')
+  t.equal(second.stdout, greeting.body, 'the command works with -k')
 
   const linked = [...seed.matchAll(/\[([A-Z][^\]]*)\]\(\.\.\/apis\/cfc_api_files/g)].map(([, title]) => title)
   t.strictSame(linked, [
@@ -58,7 +60,7 @@ t.test('seed 001: the image management API', { skip: await ensureCommands({ curl
     'PUT /image-manager/api/v1/repositories/{repo:.*}',
     'DELETE /image-manager/api/v1/repositories/{repo:.*}',
   ]) {
-    t.ok(greeting.body.split('\n').includes(line), `the endpoints: ${line}`)
+    t.ok(greeting.body.split('\n').includes(line), `the endpoints have the line ${line}`)
   }
 
   const token = JSON.parse((await curl('/auth/token')).body).token as string
@@ -81,22 +83,30 @@ t.test('seed 001: the image management API', { skip: await ensureCommands({ curl
   )
 
   const update = await curl('/repositories/default/alpine', '-X PUT', `-d '{"scope":"global"}'`)
-  t.match(update, { status: 200, body: 'OK' }, 'Update repository metadata, sent as curl sends it')
+  t.match(update, { status: 200, body: 'OK' }, 'Update repository metadata, encoded as curl sends it')
   t.match(JSON.parse((await curl('/repositories/default/alpine')).body), { scope: 'global' })
   const named = `{"scope":"global","namespace":"default","repo":"alpine"}`
   t.match(
     await curl('/repositories/default/alpine', '-X PUT', `-d '${named}'`),
     { status: 200, body: 'OK' },
-    'with the parameters of its table',
+    'Update repository metadata with the parameters of its table',
   )
   for (const body of ['{"scope":"world"}', '{"scope":"global","owner":"me"}', 'scope=global', '']) {
     const bad = await curl('/repositories/default/alpine', '-X PUT', `-d '${body}'`)
-    t.match(bad, { status: 400, body: /scope/ }, `and not ${body || 'nothing'}`)
+    t.match(
+      bad,
+      { status: 400, body: /scope/ },
+      `Update repository metadata refuses ${body || 'an empty body'}`,
+    )
   }
 
   const gone = await curl('/repositories/default/alpine', '-X DELETE')
   t.match(gone, { status: 200, body: '' }, 'Delete repositories')
-  t.match(await curl('/repositories/default/alpine', '-X DELETE'), { status: 404 }, 'repeated')
+  t.match(
+    await curl('/repositories/default/alpine', '-X DELETE'),
+    { status: 404 },
+    'a repeated deletion is 404',
+  )
   t.match(await curl('/repositories/default/alpine'), { status: 404 })
   t.strictSame(JSON.parse((await curl('/repositories')).body), { repositories: [] })
 })

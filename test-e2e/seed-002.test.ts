@@ -10,7 +10,7 @@ interface Endpoint {
   readonly parameters: readonly string[]
 }
 
-/** The endpoints that the seed lists, with the names of their parameters. */
+/** Returns the endpoints that the seed lists, with the names of their parameters. */
 function listedEndpoints(seed: string): Endpoint[] {
   const block = /^````\n(.*?)^````$/ms.exec(seed)?.[1] ?? ''
   return [...block.matchAll(/^([A-Z]+) (\/\S*)\n((?: {4}.*\n?)*)/gm)].map(
@@ -35,7 +35,7 @@ async function ask(system: System, who: Credentials, method: string, path: strin
   }
 }
 
-t.test('seed 002: every endpoint it lists, with every parameter it lists', async (t) => {
+t.test('seed 002: every listed endpoint accepts every listed parameter', async (t) => {
   const system = await startSystem(t)
   const { admin } = system
   const jane = { username: 'jane', password: 'first-password' }
@@ -44,7 +44,8 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
   const use = (who: Credentials, method: string, path: string, parameters: Record<string, string> = {}) => {
     const endpoint = listed.find((entry) => entry.method === method && entry.path === path)
     t.ok(endpoint, `the seed lists ${method} ${path}`)
-    for (const name of Object.keys(parameters)) t.ok(endpoint?.parameters.includes(name), `and its ${name}`)
+    for (const name of Object.keys(parameters))
+      t.ok(endpoint?.parameters.includes(name), `${method} ${path} has the parameter ${name}`)
     used.push(`${method} ${path}`, ...Object.keys(parameters).map((name) => `${method} ${path} ${name}`))
     return ask(system, who, method, path, parameters)
   }
@@ -59,7 +60,7 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
     status: 201,
     body: { username: 'jane', ad: false, admin: false, namespaces: ['lab', 'team'] },
   })
-  t.notMatch(JSON.stringify(made.body), /password|argon2/, 'neither password nor hash comes back')
+  t.notMatch(JSON.stringify(made.body), /password|argon2/, 'the response has neither a password nor a hash')
 
   t.match(await use(jane, 'GET', '/user'), { status: 200, body: { username: 'jane' } })
   t.match(await use(admin, 'GET', '/user', { username: 'jane' }), { status: 200, body: { username: 'jane' } })
@@ -88,7 +89,7 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
     status: 200,
     body: { admin: true, namespaces: ['team'] },
   })
-  t.match(await ask(system, jane, 'GET', '/user'), { status: 401 }, 'the first password is gone')
+  t.match(await ask(system, jane, 'GET', '/user'), { status: 401 }, 'the first password is refused')
   t.match(await ask(system, admin, 'PATCH', '/user', { username: 'jane', admin: '0' }), {
     body: { role: 'user' },
   })
@@ -105,7 +106,7 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
   const lab = await use(admin, 'POST', '/user/namespaces', { username: 'jane', namespaces: 'lab' })
   t.match(lab, { status: 200, body: { namespaces: ['lab'] } })
 
-  // "All remaining requests are proxied": pushed and pulled where granted, refused elsewhere.
+  // "All remaining requests are proxied": a push and a pull are permitted by a grant and refused elsewhere.
   const image = await pushSmallImage(system, fourth, 'lab/app', 'v1')
   used.push('ALL /')
   const pull = await fetch(`${system.url}/v2/lab/app/manifests/v1`, {
@@ -115,7 +116,7 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
   await t.rejects(
     pushSmallImage(system, fourth, 'team/app', 'v1'),
     /403/,
-    'the namespace that was taken away',
+    'a push to the removed namespace is refused',
   )
   const catalog = await use(fourth, 'GET', '/v2/_catalog')
   t.match(catalog, { status: 200, body: { repositories: ['lab/app'] } })
@@ -127,7 +128,7 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
   const kept = await fetch(`${system.url}/v2/lab/app/manifests/v1`, {
     headers: { authorization: `Bearer ${token}` },
   })
-  t.equal(await kept.text(), image.manifest, 'images that a deleted user pushed stay')
+  t.equal(await kept.text(), image.manifest, 'images of a deleted user remain')
 
   const all = listed.flatMap(({ method, path, parameters }) => [
     `${method} ${path}`,
@@ -136,6 +137,6 @@ t.test('seed 002: every endpoint it lists, with every parameter it lists', async
   t.strictSame(
     all.filter((entry) => !used.includes(entry)),
     [],
-    'nothing that the seed lists was left out',
+    'every listed endpoint was tested',
   )
 })

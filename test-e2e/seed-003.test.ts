@@ -6,12 +6,14 @@ import { pushSmallImage } from './harness/small-image.ts'
 import { startSystem } from './harness/system.ts'
 
 /*
- * Docker Trusted Registry, as printed: variables, a token of ES256, a manifest by Bearer. Read as printed but
- * for the page's mark-up round the variables' values, and the link round the last URL. With TLS, the host is the
- * printed one, which curl finds here: it is spelt without a scheme first, which curl takes for http, then with https.
- * Without TLS, the host is ours, and `https` is read as http.
+ * Docker Trusted Registry, as printed: variables, an ES256 token, a manifest by Bearer. The page's mark-up around the
+ * variables' values and the link around the last URL are removed. With TLS, curl resolves the printed host to this
+ * system: first without a scheme, which curl takes for http, then with https. Without TLS, the host is the system's,
+ * and `https` is replaced by http.
  */
-t.test('seed 003: a manifest by token', { skip: await ensureCommands({ curl: 'curl' }) }, async (t) => {
+const noCurl = await ensureCommands({ curl: 'curl' })
+
+t.test('seed 003: a manifest is pulled by token as printed', { skip: noCurl }, async (t) => {
   const printedHost = 'dtr.example.com'
   const system = await startSystem(t, { publicHost: printedHost })
   const isSecure = system.authority !== undefined
@@ -31,7 +33,7 @@ t.test('seed 003: a manifest by token', { skip: await ensureCommands({ curl: 'cu
 
   const token = find('curl -u')
   const manifest = find('curl -H').replace(/\[(\S+)\]\(\S+ "[^"]*"\)/, '$1')
-  t.notMatch(manifest, /\[/, 'the link is read as its URL')
+  t.notMatch(manifest, /\[/, 'the link was replaced by its URL')
   const variables = [
     fillIn(find('username='), [['username=admin', `username=${system.admin.username}`]]),
     fillIn(find('password='), [['<^><my-password><^^>', system.admin.password]]),
@@ -46,28 +48,28 @@ t.test('seed 003: a manifest by token', { skip: await ensureCommands({ curl: 'cu
   const header = JSON.parse(Buffer.from(answer.token.split('.')[0] ?? '', 'base64url').toString())
   const claims = JSON.parse(payloadOf(answer.token))
   t.match(header, { typ: 'JWT', alg: 'ES256', kid: /^([A-Z2-7]{4}:){11}[A-Z2-7]{4}$/ })
-  // The page lost a comma of its token on the way.
+  // The printed token lost a comma.
   const printed = JSON.parse(payloadOf(find('token=')).replace('P"iat"', ',"iat"'))
-  t.strictSame(claims.access, printed.access, 'access as the printed token has it')
-  for (const claim of Object.keys(printed)) t.ok(claim in claims, `the printed token's ${claim}`)
+  t.strictSame(claims.access, printed.access, 'the access claim has the printed form')
+  for (const claim of Object.keys(printed)) t.ok(claim in claims, `the token has the printed claim ${claim}`)
 
   const asRead = isSecure ? manifest : fillIn(manifest, [['https://', 'http://']])
   const script = [...variables, `token=${answer.token}`, `${asRead} ${options}`]
   const second = await runCommand('sh', ['-c', script.join('\n')])
-  t.equal(second.stdout, image.manifest, 'the manifest as it was pushed')
+  t.equal(second.stdout, image.manifest, 'the manifest has the pushed bytes')
 
   const withScheme = fillIn(`${token} ${options}`, [
     ['service=$host', `service=${isSecure ? 'https' : 'http'}://${host}`],
   ])
   const third = await runCommand('sh', ['-c', [...variables, withScheme].join('\n')])
-  t.match(JSON.parse(third.stdout), { token: String }, '$host with a scheme names the service as well')
+  t.match(JSON.parse(third.stdout), { token: String }, '$host with a scheme names the service too')
 })
 
 function payloadOf(token: string): string {
   return Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
 }
 
-/** The option of curl's that has a host and port be another one's. */
+/** Returns curl's option that redirects a host and port to the host and port of a URL. */
 function connectTo(hostAndPort: string, url: string): string {
   return `--connect-to ${hostAndPort}:${new URL(url).host}`
 }

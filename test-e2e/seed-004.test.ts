@@ -11,15 +11,15 @@ import { fillIn, readSeed } from './harness/seed.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * Registry tokens, as printed: the request, its answer and its 409, byte for byte but for white space, ids, dates
- * and the password; then `docker login` with the answer's credentials, and what the page says that comes after.
- * Read as printed but for `https` (http here) and the host.
+ * Registry tokens, as printed: the request, its response and its 409, byte for byte except for white space, ids, dates
+ * and the password. Then `docker login` with the credentials, and the rest of the page. Only `https` (http here) and
+ * the host are replaced.
  */
 const CREATED_BY = 'sample@sample.com'
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const missing = (await dockerIsMissing()) || (await ensureCommands({ curl: 'curl', skopeo: 'skopeo' }))
 
-t.test('seed 004: a registry token, made and used', { skip: missing }, async (t) => {
+t.test('seed 004: a registry token is created and used as printed', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'seed-004-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -37,7 +37,7 @@ t.test('seed 004: a registry token, made and used', { skip: missing }, async (t)
     ['789f8e3c-d5c8-4359-8f85-c200fb89e97c', registryId],
     ['Basic am9obkBleGFtcGxlLmNvbTphYmMxMjM=', basic(john)],
   ])
-  t.match(request, `/registries/:${registryId}/tokens`, 'with the colon before the id')
+  t.match(request, `/registries/:${registryId}/tokens`, 'the response has a colon before the id')
   const [success, conflict] = [...seed.matchAll(/^{\n.*?^}$/gms)].map(([text]) => JSON.parse(text))
   const run = async () => {
     const { stdout } = await runCommand('sh', ['-c', `${request} -sS -w '\\n%{http_code}'`])
@@ -48,14 +48,18 @@ t.test('seed 004: a registry token, made and used', { skip: missing }, async (t)
   const first = await run()
   const { id, metadata, properties } = JSON.parse(first.body)
   t.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
-  t.match(metadata.createdDate, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'a date as the printed one')
+  t.match(metadata.createdDate, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'the date has the printed form')
   const { password } = properties.credentials
   const expected = structuredClone(success)
   expected.id = id
   Object.assign(expected.metadata, { createdByUserId: johnsId, createdDate: metadata.createdDate })
   expected.properties.credentials.password = password
-  t.strictSame(first, { status: 200, body: JSON.stringify(expected) }, 'the answer')
-  t.strictSame(await run(), { status: 409, body: JSON.stringify(conflict) }, 'and again: the conflict')
+  t.strictSame(first, { status: 200, body: JSON.stringify(expected) }, 'the response has the printed form')
+  t.strictSame(
+    await run(),
+    { status: 409, body: JSON.stringify(conflict) },
+    'a repeated request is the printed conflict',
+  )
 
   const robot = { username: properties.credentials.username as string, password: password as string }
   const { docker } = await startDockerEngine(t)
@@ -71,8 +75,12 @@ t.test('seed 004: a registry token, made and used', { skip: missing }, async (t)
   const remote = `${system.host}/some/app:1`
   await docker(['tag', 'made-here:latest', remote])
 
-  await t.test('docker login, push and pull with its credentials', async (t) => {
-    await t.rejects(login(`${password.slice(0, -1)}_`), { code: 1 }, 'not with another password')
+  await t.test('seed 004: docker logs in, pushes and pulls with the registry token', async (t) => {
+    await t.rejects(
+      login(`${password.slice(0, -1)}_`),
+      { code: 1 },
+      'docker login with another password fails',
+    )
     t.match(await login(password), { stdout: /Login Succeeded/ })
     await docker(['push', remote], { env: config })
     await docker(['rmi', 'made-here:latest', remote])
@@ -80,7 +88,7 @@ t.test('seed 004: a registry token, made and used', { skip: missing }, async (t)
     t.match((await docker(['inspect', '--format', '{{.Id}}', remote])).stdout, image.manifest.config.digest)
   })
 
-  await t.test('"discover tags, delete manifest": the rest of its scopes', async (t) => {
+  await t.test('seed 004: the registry token lists tags and deletes a manifest', async (t) => {
     const tags = await fetch(`${system.url}/v2/some/app/tags/list`, {
       headers: { authorization: basic(robot) },
     })
@@ -91,12 +99,12 @@ t.test('seed 004: a registry token, made and used', { skip: missing }, async (t)
     t.equal(gone.status, 202)
   })
 
-  await t.test('after docker logout nothing goes', async (t) => {
+  await t.test('seed 004: docker is refused after docker logout', async (t) => {
     await docker(['logout', system.host], { env: config })
     await t.rejects(docker(['push', remote], { env: config }), refused)
   })
 
-  await t.test('skopeo, with the same credentials', async (t) => {
+  await t.test('seed 004: skopeo uses the same credentials', async (t) => {
     const env = { REGISTRY_AUTH_FILE: join(folder, 'skopeo.json') }
     const skopeo = (args: string[], input?: string) =>
       runCommand(findCommand('skopeo')!, args, { env, input })

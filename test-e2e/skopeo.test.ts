@@ -10,7 +10,7 @@ import { type Credentials, startSystem, tlsVerify } from './harness/system.ts'
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const missing = await ensureCommands({ skopeo: 'skopeo' })
 
-test('skopeo', { skip: missing }, async (t) => {
+test('skopeo logs in, copies images and logs out', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'skopeo-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -19,7 +19,7 @@ test('skopeo', { skip: missing }, async (t) => {
   const bob = await system.createUser('bob', ['other'])
   const remote = (image: string) => `docker://${system.host}/${image}`
 
-  /** Runs skopeo with the logins that this user's own file holds. */
+  /** Runs skopeo with the logins of this user's own file. */
   const skopeo = (username: string, args: string[], input?: string) =>
     runCommand(findCommand('skopeo')!, ['--insecure-policy', ...args], {
       env: { REGISTRY_AUTH_FILE: join(folder, `${username}.json`) },
@@ -48,14 +48,14 @@ test('skopeo', { skip: missing }, async (t) => {
   const layers = image.manifest.layers.map(({ digest }) => digest)
   const blobs = [image.manifest.config.digest, ...layers]
 
-  await t.test('a wrong password does not log in', async (t) => {
+  await t.test('skopeo login with a wrong password fails', async (t) => {
     await t.rejects(login({ username: 'alice', password: 'not this one' }), {
       code: 1,
       stderr: /invalid username\/password/,
     })
   })
 
-  await t.test('an OCI image comes back as it was pushed', async (t) => {
+  await t.test('skopeo copies an OCI image there and back without a change', async (t) => {
     await login(alice)
     await copy('alice', large, remote('team/oci:1'), '--format=oci')
     const target = join(folder, 'pulled-oci')
@@ -66,8 +66,8 @@ test('skopeo', { skip: missing }, async (t) => {
     t.same(pulled.blobs, blobs.toSorted())
   })
 
-  // Here skopeo mounts the layers that it remembers to have pushed before.
-  await t.test('an image converted to schema 2 comes back as it was pushed', async (t) => {
+  // Here skopeo mounts the layers that it pushed before.
+  await t.test('skopeo copies an image converted to schema 2 there and back', async (t) => {
     const digestFile = join(folder, 'digest')
     await copy('alice', large, remote('team/schema2:1'), '--format=v2s2', `--digestfile=${digestFile}`)
     const target = join(folder, 'pulled-schema2')
@@ -82,7 +82,7 @@ test('skopeo', { skip: missing }, async (t) => {
     t.same(pulled.blobs, blobs.toSorted())
   })
 
-  await t.test('nobody pushes to or pulls from a namespace of others', async (t) => {
+  await t.test('skopeo cannot push to or pull from a namespace of other users', async (t) => {
     await login(bob)
     await copy('bob', small, remote('other/app:1'))
     await t.rejects(copy('alice', small, remote('other/intruder:1')), refused)
@@ -90,7 +90,7 @@ test('skopeo', { skip: missing }, async (t) => {
     await copy('bob', remote('other/app:1'), `dir:${join(folder, 'kept')}`)
   })
 
-  await t.test('who has logged out is refused', async (t) => {
+  await t.test('skopeo is refused after skopeo logout', async (t) => {
     await skopeo('bob', ['logout', `--tls-verify=${verify}`, system.host])
     await t.rejects(copy('bob', remote('other/app:1'), `dir:${join(folder, 'late')}`), refused)
     await t.rejects(copy('bob', small, remote('other/app:2')), refused)

@@ -11,7 +11,7 @@ const system = await startSystem(t)
 const authorization = basic(await system.createUser('jane', ['team']))
 const part = Buffer.alloc(MIB, 'layer ')
 
-/** Sends a head and all of a large body before it reads an answer, as simple clients do. */
+/** Sends a head and all of a large body before it reads the response, as simple clients do. */
 async function send(head: string) {
   const { hostname, port } = new URL(system.plainUrl)
   const socket = connect(Number(port), hostname)
@@ -38,7 +38,7 @@ async function send(head: string) {
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(received)?.[1]), received, failure }
 }
 
-t.test('a POST that brings a large blob with its digest is answered 202', async (t) => {
+t.test('a POST with a digest and a large body is answered 202', async (t) => {
   const digest = digestOf(Buffer.alloc(SIZE, 'layer '))
   const { status, received, failure } = await send(
     `POST /v2/team/app/blobs/uploads/?digest=${digest} HTTP/1.1`,
@@ -48,11 +48,11 @@ t.test('a POST that brings a large blob with its digest is answered 202', async 
   t.match(received, /^location: \/v2\/team\/app\/blobs\/uploads\//im)
 })
 
-t.test('a target with bytes beyond ASCII before a large body is 400', async (t) => {
+t.test('a request path with bytes beyond ASCII and a large body is 400', async (t) => {
   for (const target of ['/v2/te\xe4m/app/blobs/uploads/', '/v2/team/app/manifests/\xc3\xa4', '/users\xff']) {
     const { status, received, failure } = await send(`PUT ${target} HTTP/1.1`)
     t.equal(failure, undefined, target)
-    // nginx takes no such body for other APIs, whatever the target.
+    // nginx refuses such a body for other APIs, whatever the path is.
     if (target.startsWith('/v2/')) t.equal(status, 400, received)
     else t.ok([400, 413].includes(status), received)
     if (target.startsWith('/v2/')) t.match(received, /"errors":/)

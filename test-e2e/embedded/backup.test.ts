@@ -14,13 +14,13 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const npm = (command: string, file: string, dataDir: string) =>
   runCommand('npm', ['run', '--silent', command, '--', file], { cwd: ROOT, env: { DATA_DIR: dataDir } })
 
-/** The rows of accounts in a backup; others change by themselves, such as sessions' last use. */
+/** Returns the rows of accounts, repositories, manifests and tags in a backup. Other rows change during normal work. */
 async function rowsOf(file: string): Promise<string[]> {
   const text = gunzipSync(await readFile(file)).toString()
   return text.split('\n').filter((line) => /^row (accounts|repositories|manifests|tags) /.test(line))
 }
 
-t.test('accounts and index from a backup, images from a copy of their storage', async (t) => {
+t.test('a backup restores accounts and index, with a copy of the image storage', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'registry-manager-backup-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const [before, after, file] = ['before', 'after', 'backup.gz'].map((name) => join(folder, name)) as [
@@ -36,33 +36,49 @@ t.test('accounts and index from a backup, images from a copy of their storage', 
     (await fetch(`${url}/image-manager/api/v1/repositories`, { headers })).json()
   const listed = await listOf(first.url)
   await npm('backup', file, before)
-  t.equal((await stat(file)).mode & 0o777, 0o600, 'a backup holds hashes of passwords')
-  await t.rejects(npm('backup', file, before), /is there already/, 'while it runs')
+  t.equal((await stat(file)).mode & 0o777, 0o600, 'only the owner can read a backup: it has password hashes')
+  await t.rejects(
+    npm('backup', file, before),
+    /is there already/,
+    'a running system does not overwrite a backup',
+  )
   await t.rejects(npm('restore', file, before), /another registry-manager .* uses it: stop that one first/)
   t.strictSame(
     (await readdir(before)).filter((name) => name.startsWith('.backup')),
     [],
-    'nothing is left over',
+    'no temporary file is left',
   )
   const [, internal = ''] = /health +(http:\S+)\/PART/.exec(first.output()) ?? []
-  t.equal((await fetch(`${internal}/backup`, { method: 'POST' })).status, 401, 'only with the credential')
+  t.equal(
+    (await fetch(`${internal}/backup`, { method: 'POST' })).status,
+    401,
+    'the backup endpoint requires the service credential',
+  )
   await first.stop()
-  await t.rejects(npm('backup', file, before), /is there already/, 'while it does not')
+  await t.rejects(
+    npm('backup', file, before),
+    /is there already/,
+    'a stopped system does not overwrite a backup',
+  )
   const stopped = join(folder, 'stopped.gz')
   await npm('backup', stopped, before)
-  t.same(await rowsOf(stopped), await rowsOf(file), 'the same rows, running or stopped')
+  t.same(
+    await rowsOf(stopped),
+    await rowsOf(file),
+    'backups of a running and of a stopped system have the same rows',
+  )
 
   const rubbish = join(folder, 'rubbish.gz')
   await writeFile(rubbish, 'this is no backup')
   await t.rejects(npm('restore', rubbish, after), /this is no backup/)
   await t.rejects(npm('restore', join(folder, 'none.gz'), after), /ENOENT/)
-  t.notOk(existsSync(after), 'a restore that failed leaves no data folder')
+  t.notOk(existsSync(after), 'a failed restore leaves no data folder')
   await npm('restore', file, after)
   await t.rejects(npm('restore', file, after), /holds accounts already/)
   await cp(join(before, 'images'), join(after, 'images'), { recursive: true })
 
   const second = await startEmbedded(t, { dataDir: after, admin: first.admin })
-  t.notMatch(second.output(), 'shown this once', 'the administrator is there')
+  t.notMatch(second.output(), 'shown this once', 'the administrator was restored')
   t.same(await listOf(second.url), listed)
   const pulled = await fetch(`${second.url}/v2/team/app/manifests/v1`, { headers })
   t.equal(await pulled.text(), image.manifest)

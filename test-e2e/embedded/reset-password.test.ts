@@ -21,7 +21,7 @@ t.test('a lost administrator password is replaced while npm start is stopped', a
   const dataDir = join(folder, 'data')
   t.match((await resetPassword(dataDir, '--help')).stdout, /^usage: npm run reset-password -- NAME/)
   await t.rejects(resetPassword(dataDir, 'admin'), /no database is in .*: set DATA_DIR/)
-  t.notOk(existsSync(dataDir), 'neither makes a folder')
+  t.notOk(existsSync(dataDir), 'neither command creates the data folder')
 
   const first = await startEmbedded(t, { dataDir })
   const { username } = first.admin
@@ -48,5 +48,5 @@ t.test('a lost administrator password is replaced while npm start is stopped', a
   t.equal(await statusOf(first.admin), 401)
   const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken })
   const refreshed = await fetch(`${second.url}/auth/v2/token`, { method: 'POST', body })
-  t.equal(refreshed.status, 401, 'what docker stored is refused')
+  t.equal(refreshed.status, 401, 'the identity token from before is refused')
 })

@@ -20,7 +20,7 @@ async function makeTemporary(t: Test): Promise<string> {
   return folder
 }
 
-/** Processes that were given a folder in their environment: the registry of a system, say. */
+/** Returns the processes with a folder in their environment, such as the registry of a system. */
 async function processesOf(folder: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const environments = await Promise.all(
@@ -29,16 +29,20 @@ async function processesOf(folder: string): Promise<number[]> {
   return pids.filter((_, index) => environments[index]?.includes(`ROOTDIRECTORY="${folder}`))
 }
 
-t.test('a restart finds everything again, and shows no password', async (t) => {
+t.test('npm start: a restart keeps all data and prints no password', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
   const first = await startEmbedded(t, { dataDir })
   t.match(first.output(), /password .*shown this once/)
-  t.match(first.output(), /docker login .*docker tag .*docker push .*curl .*\/user/s, 'four commands to copy')
+  t.match(
+    first.output(),
+    /docker login .*docker tag .*docker push .*curl .*\/user/s,
+    'the banner has four commands to copy',
+  )
   const jane = await first.createUser('jane', ['team'])
   const image = await pushSmallImage(first, jane, 'team/app', 'v1')
   t.equal(await first.stop(), 0)
-  t.strictSame(await processesOf(dataDir), [], 'the registry beside it ended too')
+  t.strictSame(await processesOf(dataDir), [], 'the registry process ended')
 
   const again = await startEmbedded(t, { dataDir, admin: first.admin })
   t.notMatch(again.output(), /shown this once/)
@@ -47,17 +51,17 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
   t.equal(await pull.text(), image.manifest)
 })
 
-t.test('it stops within 5 s while a client is in the middle of an upload', async (t) => {
+t.test('npm start stops within 5 s during an upload', async (t) => {
   const system = await startEmbedded(t)
   const { ended } = await startEndlessUpload(system)
   const begin = Date.now()
   t.equal(await system.stop(), 0)
-  t.ok(Date.now() - begin < 5000, 'in time')
+  t.ok(Date.now() - begin < 5000, 'the system stopped in time')
   await ended
   t.strictSame(await processesOf(system.dataDir), [])
 })
 
-t.test('what keeps it from starting is told in one line', async (t) => {
+t.test('npm start prints one line for each problem that prevents a start', async (t) => {
   const system = await startEmbedded(t)
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
@@ -90,11 +94,15 @@ t.test('what keeps it from starting is told in one line', async (t) => {
       { ...free, HOST: 'no-such-host.invalid' },
       /^HOST is no-such-host\.invalid, which/,
     ],
-    ['a URL that cannot be', { PUBLIC_URL: 'http://localhost:99999' }, /^ {2}PUBLIC_URL is not a valid URL/],
-    ['a folder that cannot be', { DATA_DIR: join(file, 'data') }, /^DATA_DIR .*a-file\/data cannot be used/],
+    ['an invalid URL', { PUBLIC_URL: 'http://localhost:99999' }, /^ {2}PUBLIC_URL is not a valid URL/],
+    [
+      'an impossible data folder',
+      { DATA_DIR: join(file, 'data') },
+      /^DATA_DIR .*a-file\/data cannot be used/,
+    ],
     ['a file system without folders', { DATA_DIR: '/proc/x' }, /^DATA_DIR \/proc\/x cannot be used: ENOENT/],
     [
-      'keys that cannot be made',
+      'unwritable signing keys',
       { ...free, SIGNING_KEYS_DIR: '/proc/x' },
       /^the signing keys in \/proc\/x cannot/,
     ],
@@ -105,11 +113,11 @@ t.test('what keeps it from starting is told in one line', async (t) => {
       /cannot be used: it holds other files, such as a-file/,
     ],
     [
-      'no such registry',
+      'a missing registry',
       { REGISTRY_BINARY: '/no/such/file' },
       /^REGISTRY_BINARY: \/no\/such\/file does not exist$/,
     ],
-    ['something else', { REGISTRY_BINARY: process.execPath }, /^REGISTRY_BINARY: .* is not distribution/],
+    ['another program', { REGISTRY_BINARY: process.execPath }, /^REGISTRY_BINARY: .* is not distribution/],
     ['a registry that fails', { ...free, SIGNING_KEYS_DIR: '/dev/null' }, /\/dev\/null/],
   ]
   for (const [name, env, line] of cases) {
@@ -126,12 +134,12 @@ t.test('what keeps it from starting is told in one line', async (t) => {
   for (const name of ['PORT', 'TOKEN_TTL_SECONDS', 'LOG_LEVEL']) {
     t.ok(
       bad.lines.some((line) => line.includes(name)),
-      `${name} is named`,
+      `the message has ${name}`,
     )
   }
 })
 
-t.test('a registry that dies ends it, with one line', async (t) => {
+t.test('npm start ends with one line when the registry ends', async (t) => {
   const system = await startEmbedded(t)
   const [registry] = await processesOf(system.dataDir)
   if (registry === undefined) throw new Error('there is no registry process')
@@ -140,7 +148,7 @@ t.test('a registry that dies ends it, with one line', async (t) => {
   t.match(system.output(), /^the registry ended \(SIGKILL\); its log is .*registry\.log/m)
 })
 
-t.test('a port in use is found before anything is made', async (t) => {
+t.test('npm start finds a port in use before it writes anything', async (t) => {
   const dataDir = join(await makeTemporary(t), 'data')
   const taken = createServer().listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
@@ -148,10 +156,10 @@ t.test('a port in use is found before anything is made', async (t) => {
   const { port } = taken.address() as { port: number }
   const { code } = await startAndEnd(START, { PORT: String(port), DATA_DIR: dataDir })
   t.equal(code, 1)
-  t.notOk(existsSync(dataDir), 'not even the data folder')
+  t.notOk(existsSync(dataDir), 'the data folder was not created')
 })
 
-t.test('health, metrics and logs are where the banner says', async (t) => {
+t.test('npm start serves health and metrics and writes logs where the banner says', async (t) => {
   const system = await startEmbedded(t, { env: { PUBLIC_ULR: 'http://localhost:1' } })
   const [, internal = ''] = /health +(http:\S+)\/PART\/readyz/.exec(system.output()) ?? []
   t.match(internal, /^http:\/\/127\.0\.0\.1:\d+$/)
@@ -173,15 +181,15 @@ t.test('health, metrics and logs are where the banner says', async (t) => {
     services: { 'image-manager': {} },
   })
   for (const path of ['/internal/revocations', '/auth-service/internal/revocations', '/auth-service/users']) {
-    t.equal((await fetch(internal + path)).status, 404, `${path} is not there`)
+    t.equal((await fetch(internal + path)).status, 404, `${path} is not served`)
   }
   const [, logs = ''] = /logs +(\S+)$/m.exec(system.output()) ?? []
   t.strictSame(await readdir(logs), ['registry.log'])
   t.match(system.output(), /PUBLIC_ULR is not a setting and has no effect: is PUBLIC_URL meant\?/)
-  t.equal((await fetch(`${system.url}/`, { method: 'HEAD' })).status, 200, 'and / takes HEAD')
+  t.equal((await fetch(`${system.url}/`, { method: 'HEAD' })).status, 200, '/ accepts HEAD')
 })
 
-t.test('a start that is told to stop prints no password, and the next one does', async (t) => {
+t.test('npm start prints no password if it is stopped early, and the next start prints it', async (t) => {
   const dataDir = join(await makeTemporary(t), 'data')
   const child = spawn(process.execPath, [START], {
     env: { ...process.env, DATA_DIR: dataDir, PORT: String(await freePort()), INTERNAL_PORT: '0' },
@@ -196,15 +204,18 @@ t.test('a start that is told to stop prints no password, and the next one does',
   await exit
   t.match(output, 'stopping')
   t.notMatch(output, /password|serves at/)
-  t.strictSame(await processesOf(dataDir), [], 'no registry is left')
+  t.strictSame(await processesOf(dataDir), [], 'no registry process is left')
   const next = await startEmbedded(t, { dataDir })
-  t.match(next.output(), /password .*shown this once/, 'the administrator that was made can sign in')
+  t.match(next.output(), /password .*shown this once/, 'the next start prints the password')
   const headers = { authorization: basic(next.admin) }
   t.equal((await fetch(`${next.url}/users`, { headers })).status, 200)
-  t.notOk((await readdir(join(dataDir, 'secrets'))).includes('first-password'), 'then it is kept nowhere')
+  t.notOk(
+    (await readdir(join(dataDir, 'secrets'))).includes('first-password'),
+    'the password is no longer stored',
+  )
 })
 
-/** Waits until a system has printed a line. Throws with its output where that takes too long. */
+/** Waits until a system has printed a line. Throws with the output after 15 seconds. */
 async function untilPrinted(system: System, line: RegExp): Promise<void> {
   const end = Date.now() + 15_000
   while (!line.test(system.output())) {
@@ -215,39 +226,32 @@ async function untilPrinted(system: System, line: RegExp): Promise<void> {
 
 const cannotMount = process.getuid?.() !== 0 && 'only root can mount a small disk'
 
-t.test(
-  'a full disk is explained at a start, and reported while images are pushed',
-  { skip: cannotMount },
-  async (t) => {
-    const disk = await makeTemporary(t)
-    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { encoding: 'utf8' })
-    if (mounted.status !== 0) {
-      t.comment(`no disk can be mounted here: ${mounted.stderr}`)
-      return
-    }
-    t.teardown(() => void spawnSync('umount', ['--lazy', disk]))
-    const small = { DATA_DIR: join(disk, 'data'), PORT: '0' }
-    const full = await startAndEnd(START, small)
-    t.equal(full.code, 1)
-    t.match(full.lines, [
-      /^the database in .*data\/database cannot be opened: no space left on the disk, ENOSPC$/,
-    ])
+t.test('npm start explains a full disk at a start and during pushes', { skip: cannotMount }, async (t) => {
+  const disk = await makeTemporary(t)
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { encoding: 'utf8' })
+  if (mounted.status !== 0) {
+    t.comment(`no disk can be mounted here: ${mounted.stderr}`)
+    return
+  }
+  t.teardown(() => void spawnSync('umount', ['--lazy', disk]))
+  const small = { DATA_DIR: join(disk, 'data'), PORT: '0' }
+  const full = await startAndEnd(START, small)
+  t.equal(full.code, 1)
+  t.match(full.lines, [
+    /^the database in .*data\/database cannot be opened: no space left on the disk, ENOSPC$/,
+  ])
 
-    spawnSync('mount', ['-o', 'remount,size=64m', disk])
-    const system = await startEmbedded(t, { dataDir: small.DATA_DIR })
-    await untilPrinted(system, /only \d+ MiB are free on the disk of/)
-    const headers = { authorization: basic(system.admin) }
-    const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
-    const location = new URL(begun.headers.get('location') ?? '', system.url)
-    const body = Buffer.alloc(80 * 2 ** 20, 1)
-    await fetch(location, { method: 'PATCH', headers, body }).catch(() => undefined)
-    const end = Date.now() + 10_000
-    while (!system.output().includes('cannot store') && Date.now() < end) await sleep(100)
-    t.match(
-      system.output(),
-      /the registry cannot store data: no space left on device \(see .*registry\.log\)/,
-    )
-    t.match(await readFile(join(small.DATA_DIR, 'logs', 'registry.log'), 'utf8'), 'no space left on device')
-    await system.stop()
-  },
-)
+  spawnSync('mount', ['-o', 'remount,size=64m', disk])
+  const system = await startEmbedded(t, { dataDir: small.DATA_DIR })
+  await untilPrinted(system, /only \d+ MiB are free on the disk of/)
+  const headers = { authorization: basic(system.admin) }
+  const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
+  const location = new URL(begun.headers.get('location') ?? '', system.url)
+  const body = Buffer.alloc(80 * 2 ** 20, 1)
+  await fetch(location, { method: 'PATCH', headers, body }).catch(() => undefined)
+  const end = Date.now() + 10_000
+  while (!system.output().includes('cannot store') && Date.now() < end) await sleep(100)
+  t.match(system.output(), /the registry cannot store data: no space left on device \(see .*registry\.log\)/)
+  t.match(await readFile(join(small.DATA_DIR, 'logs', 'registry.log'), 'utf8'), 'no space left on device')
+  await system.stop()
+})

@@ -13,10 +13,10 @@ import { startAndEnd } from '../harness/launcher.ts'
 import type { System } from '../harness/system.ts'
 import { STACK, startStack } from '../harness/system.ts'
 
-/** What docs/operating.md promises for a renewed certificate. */
+/** The time that docs/operating.md promises for a renewed certificate. */
 const RELOAD_MS = 15_000
 
-/** The organization and a digest of the certificate that a system serves to a new connection. */
+/** Returns the organization and a digest of the certificate that a system serves on a new connection. */
 async function servedBy({ host }: System): Promise<{ organization: string | undefined; digest: string }> {
   const socket = connect({ port: Number(host.split(':')[1]), host: 'localhost', rejectUnauthorized: false })
   await once(socket, 'secureConnect')
@@ -52,7 +52,7 @@ t.test("nginx serves the operator's certificate, and a renewed one within 15 sec
     writeFileSync(join(versions, 'privkey.pem'), pair['server.key'])
     return pair
   })
-  // As certbot lays it out: links in `live`, which a renewal points to new files.
+  // The layout of certbot: links in `live` that a renewal points to new files.
   const live = join(folder, 'live')
   mkdirSync(live)
   const pointTo = (version: number, name: string) => {
@@ -69,13 +69,13 @@ t.test("nginx serves the operator's certificate, and a renewed one within 15 sec
   })
   const before = await servedBy(system)
   t.equal(before.organization, 'Example company')
-  t.notMatch(system.output(), /signed by/, 'clients need not trust an authority of ours')
+  t.notMatch(system.output(), /signed by/, 'clients need not trust an authority of the product')
 
   for (const name of ['privkey.pem', 'fullchain.pem']) pointTo(2, name)
   const renewed = await untilServedDiffers(system, before.digest)
   t.match(system.output(), /the TLS certificate changed: nginx serves/)
 
-  // A renewal that stops half way: the old certificate is served until the rest is there.
+  // An incomplete renewal: the old certificate is served until all files are there.
   pointTo(3, 'privkey.pem')
   const end = Date.now() + RELOAD_MS
   while (!system.output().includes('is not loaded') && Date.now() < end) await sleep(200)
@@ -83,7 +83,7 @@ t.test("nginx serves the operator's certificate, and a renewed one within 15 sec
     system.output(),
     /the changed TLS certificate is not loaded: .*privkey\.pem is not the private key of/,
   )
-  t.equal((await servedBy(system)).digest, renewed, 'the old one is served on')
+  t.equal((await servedBy(system)).digest, renewed, 'the old certificate is still served')
   pointTo(3, 'fullchain.pem')
   await untilServedDiffers(system, renewed)
 
@@ -111,7 +111,7 @@ t.test(
       t.equal(readFileSync(join(dataDir, 'tls', name), 'utf8'), text, `${name} is kept`)
     }
 
-    // As lego's or a company's tool does it: new content in the same files, key last.
+    // lego writes new content into the same files, the key last.
     const next = makeForeignPair(scratch, 'registry.example')
     for (const name of ['server.crt', 'server.key'] as const)
       writeFileSync(join(dataDir, 'tls', name), next[name])
@@ -127,6 +127,10 @@ t.test(
       INTERNAL_PORT: '18446',
     })
     t.match(refused.lines.join('\n'), /server\.key is not a readable PEM private key/)
-    t.equal(readFileSync(join(dataDir, 'tls', 'server.crt'), 'utf8'), next['server.crt'], 'it is still kept')
+    t.equal(
+      readFileSync(join(dataDir, 'tls', 'server.crt'), 'utf8'),
+      next['server.crt'],
+      'the certificate is still kept',
+    )
   },
 )

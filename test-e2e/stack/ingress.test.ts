@@ -10,7 +10,7 @@ import { basic, startStack } from '../harness/system.ts'
 
 const system = await startStack(t, { env: { REPLICAS: '1' } })
 
-/** The addresses that a process listens on; one that has ended meanwhile listens on none. */
+/** Returns the addresses that a process listens on, or none if the process has ended. */
 function listeningOn(pid: number): string[] {
   try {
     return listeningNow(pid)
@@ -19,7 +19,7 @@ function listeningOn(pid: number): string[] {
   }
 }
 
-/** Such as `0100007F:1F90`. Source: proc_net_tcp(5); state 0A is LISTEN. */
+/** Returns addresses such as `0100007F:1F90`. Source: proc_net_tcp(5); state 0A is LISTEN. */
 function listeningNow(pid: number): string[] {
   const inodes = readdirSync(`/proc/${pid}/fd`).map((fd) => {
     try {
@@ -38,17 +38,17 @@ function listeningNow(pid: number): string[] {
     .map(([, address = '']) => address)
 }
 
-t.test('only the ports with TLS are open to other machines', async (t) => {
+t.test('other machines can connect only to the ports with TLS', async (t) => {
   const pids = await processesNaming(system.dataDir)
   const addresses = new Set(pids.flatMap(listeningOn))
-  t.ok(addresses.size > 10, 'every part listens somewhere')
+  t.ok(addresses.size > 10, 'every process listens on a port')
   const open = [...addresses].filter((address) => !address.startsWith('0100007F:')).toSorted()
   const ports = [system.host, system.registryHost].map((host) => Number(host.split(':')[1]))
   const expected = ports.map((port) => `00000000:${port.toString(16).toUpperCase().padStart(4, '0')}`)
   t.strictSame(open, expected.toSorted())
 })
 
-t.test('what is internal is nowhere to be had', async (t) => {
+t.test('internal endpoints cannot be reached through any public port', async (t) => {
   const { plainUrl, url, registryHost } = system
   const paths = [
     '/livez',
@@ -65,13 +65,13 @@ t.test('what is internal is nowhere to be had', async (t) => {
     for (const path of paths) {
       for (const spelt of [path, `/v2/..${path}`, `/image-manager/..${path}`, `//${path}`, `/%2e${path}`]) {
         const { status } = await fetch(base + spelt, { headers })
-        t.ok([400, 401, 404].includes(status), `${status} at ${spelt}`)
+        t.ok([400, 401, 404].includes(status), `${spelt} answers ${status}`)
       }
     }
   }
 })
 
-/** The status of a GET that comes from an address of this machine. */
+/** Returns the status of a GET from an address of this machine. */
 async function statusFrom(
   { url, authority = '' }: System,
   localAddress: string,
@@ -113,7 +113,7 @@ t.test(
     for (const [username, path] of Object.entries(ways)) {
       const user = await system.createUser(username, ['team'])
       people.push(user)
-      t.equal(await from(OWN_ADDRESS, path, user), 200, `${path}: the first sign-in`)
+      t.equal(await from(OWN_ADDRESS, path, user), 200, `${path}: the first sign-in succeeds`)
     }
     // Replicas learn within five seconds which addresses an account uses.
     await sleep(6000)
@@ -124,14 +124,18 @@ t.test(
       for (let number = 1; number <= 25; number += 1) {
         statuses.push(await from(attacker, path, wrong, `203.0.113.${number}`))
       }
-      t.same(new Set(statuses.slice(0, 18)), new Set([401]), `${path}: wrong passwords`)
-      t.equal(statuses.at(-1), 429, `${path}: too many of them`)
+      t.same(new Set(statuses.slice(0, 18)), new Set([401]), `${path}: wrong passwords are refused`)
+      t.equal(statuses.at(-1), 429, `${path}: too many wrong passwords are rate limited`)
       t.equal(
         await from(attacker, path, { ...wrong, password: 'another' }, OWN_ADDRESS),
         429,
-        `${path}: a claim does not help`,
+        `${path}: a forged X-Forwarded-For does not evade the limit`,
       )
-      t.equal(await from(OWN_ADDRESS, path, user), 200, `${path}: the user signs in from the usual address`)
+      t.equal(
+        await from(OWN_ADDRESS, path, user),
+        200,
+        `${path}: the user can still sign in from the usual address`,
+      )
     }
   },
 )

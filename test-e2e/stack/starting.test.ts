@@ -15,7 +15,7 @@ import { STACK, basic, startStack } from '../harness/system.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-t.test('a restart finds everything again, and shows no password', async (t) => {
+t.test('npm run stack: a restart keeps all data and prints no password', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
   const first = await startStack(t, { dataDir })
@@ -23,17 +23,14 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
   t.match(
     first.output(),
     /docker login .*docker tag .*docker push .*curl --cacert .*\/user/s,
-    'commands to copy',
+    'the banner has commands to copy',
   )
-  t.match(first.output(), join(dataDir, 'tls', 'ca.crt'), 'and what clients are to trust')
-  t.notOk(
-    (await readdir(join(dataDir, 'secrets'))).includes('first-password'),
-    'the password is kept nowhere',
-  )
+  t.match(first.output(), join(dataDir, 'tls', 'ca.crt'), 'the banner names the certificate authority')
+  t.notOk((await readdir(join(dataDir, 'secrets'))).includes('first-password'), 'the password is not stored')
   const jane = await first.createUser('jane', ['team'])
   const image = await pushSmallImage(first, jane, 'team/app', 'v1')
   t.equal(await first.stop(), 0)
-  t.strictSame(await processesNaming(dataDir), [], 'every part of it ended too')
+  t.strictSame(await processesNaming(dataDir), [], 'all processes of the stack ended')
 
   const again = await startStack(t, { dataDir, admin: first.admin })
   t.notMatch(again.output(), /shown this once/)
@@ -42,17 +39,17 @@ t.test('a restart finds everything again, and shows no password', async (t) => {
   t.equal(await pull.text(), image.manifest)
 })
 
-t.test('it stops within 5 s while a client is in the middle of an upload', async (t) => {
+t.test('npm run stack stops within 5 s during an upload', async (t) => {
   const system = await startStack(t)
   const { ended } = await startEndlessUpload(system)
   const begin = Date.now()
   t.equal(await system.stop(), 0)
-  t.ok(Date.now() - begin < 5000, 'in time')
+  t.ok(Date.now() - begin < 5000, 'the stack stopped in time')
   await ended
   t.strictSame(await processesNaming(system.dataDir), [])
 })
 
-t.test('nothing of it outlives it, even when it is killed', async (t) => {
+t.test('npm run stack leaves no process behind, even when it is killed', async (t) => {
   const system = await startStack(t)
   t.ok((await processesNaming(system.dataDir)).length > REPLICAS.length)
   process.kill(Number(await readFile(join(system.dataDir, 'lock'), 'utf8')), 'SIGKILL')
@@ -64,7 +61,7 @@ t.test('nothing of it outlives it, even when it is killed', async (t) => {
   t.strictSame(await processesNaming(system.dataDir), [])
 })
 
-t.test('what keeps it from starting is told in one line', async (t) => {
+t.test('npm run stack prints one line for each problem that prevents a start', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'registry-manager-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const dataDir = join(folder, 'data')
@@ -98,13 +95,17 @@ t.test('what keeps it from starting is told in one line', async (t) => {
       { TLS_CERTIFICATE: file, TLS_CERTIFICATE_KEY: file },
       /^TLS_CERTIFICATE .*a-file is not/,
     ],
-    ['a folder that cannot be', { DATA_DIR: join(file, 'data') }, /^DATA_DIR .*a-file\/data cannot be used/],
-    ['no such nginx', { NGINX_BINARY: '/no/such/file' }, /^NGINX_BINARY: \/no\/such\/file does not exist$/],
-    ['something else', { NGINX_BINARY: process.execPath }, /^NGINX_BINARY: .* is (not nginx|older)/],
-    ['no such Postgres', { POSTGRES_BINARIES: folder }, /^POSTGRES_BINARIES: .* holds no initdb$/],
-    ['no such registry', { REGISTRY_BINARY: '/no/such' }, /^REGISTRY_BINARY: \/no\/such does not exist$/],
     [
-      'no such database',
+      'an impossible data folder',
+      { DATA_DIR: join(file, 'data') },
+      /^DATA_DIR .*a-file\/data cannot be used/,
+    ],
+    ['a missing nginx', { NGINX_BINARY: '/no/such/file' }, /^NGINX_BINARY: \/no\/such\/file does not exist$/],
+    ['another program', { NGINX_BINARY: process.execPath }, /^NGINX_BINARY: .* is (not nginx|older)/],
+    ['a missing Postgres', { POSTGRES_BINARIES: folder }, /^POSTGRES_BINARIES: .* holds no initdb$/],
+    ['a missing registry', { REGISTRY_BINARY: '/no/such' }, /^REGISTRY_BINARY: \/no\/such does not exist$/],
+    [
+      'a missing database',
       { DATABASE_URL: 'postgres://a:b@127.0.0.1:1/c' },
       /^connect ECONNREFUSED 127\.0\.0\.1:1$/,
     ],
@@ -124,11 +125,12 @@ t.test('what keeps it from starting is told in one line', async (t) => {
   ] as const) {
     t.match((await startAndEnd(STACK, { ...all, ...setting })).lines.join('\n'), told)
   }
-  for (const name of ['HTTPS_PORT', 'REPLICAS']) t.match(bad.lines.join('\n'), name, `${name} is named`)
+  for (const name of ['HTTPS_PORT', 'REPLICAS'])
+    t.match(bad.lines.join('\n'), name, `the message has ${name}`)
   t.strictSame(await processesNaming(folder), [])
 })
 
-t.test('every part that dies is started again', async (t) => {
+t.test('npm run stack restarts every process that ends', async (t) => {
   const system = await startStack(t)
   const jane = await system.createUser('jane', ['team'])
   for (const part of ['postgres', 'registry', 'nginx', 'between', 'image-manager-2']) {
@@ -139,7 +141,7 @@ t.test('every part that dies is started again', async (t) => {
 
   const [, internal = ''] = /health +(http:\S+)\/PART\/readyz/.exec(system.output()) ?? []
   const [, parts = ''] = /where PART is (.*)$/m.exec(system.output()) ?? []
-  t.strictSame(parts.split(', ').toSorted(), REPLICAS.toSorted(), 'the banner names every process')
+  t.strictSame(parts.split(', ').toSorted(), REPLICAS.toSorted(), 'the banner has every process')
   for (const part of parts.split(', ')) {
     t.equal((await fetch(`${internal}/${part}/readyz`)).status, 200, `${part} is healthy`)
     const metrics = await (await fetch(`${internal}/${part}/metrics`)).text()
@@ -147,17 +149,21 @@ t.test('every part that dies is started again', async (t) => {
     t.equal(
       (await fetch(`${internal}/${part}/internal/revocations`)).status,
       404,
-      'and nothing else of it is there',
+      'no other path of the internal port is served',
     )
   }
-  t.match(await (await fetch(internal)).text(), '/auth-service-1/metrics\n', 'the port lists what it has')
+  t.match(
+    await (await fetch(internal)).text(),
+    '/auth-service-1/metrics\n',
+    'the internal port lists its endpoints',
+  )
   const logs = await readdir(join(system.dataDir, 'logs'))
   for (const log of ['access.log', 'registry.log', 'postgres.log', 'nginx.log']) t.ok(logs.includes(log), log)
 
   const file = join(system.dataDir, 'a-backup.gz')
   const npm = ['run', '--silent', 'backup', '--', file]
   await runCommand('npm', npm, { cwd: ROOT, env: { DATA_DIR: system.dataDir } })
-  t.match(gunzipSync(await readFile(file)).toString(), '"username":"jane"', 'it is backed up while it runs')
+  t.match(gunzipSync(await readFile(file)).toString(), '"username":"jane"', 'a running stack is backed up')
   t.equal(await system.stop(), 0)
   t.equal(await pidOf(system, 'postgres'), undefined)
 })

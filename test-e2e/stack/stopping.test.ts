@@ -57,7 +57,7 @@ async function pullSlowly(
   return whole.subarray(whole.indexOf('\r\n\r\n') + 4)
 }
 
-t.test('a stack whose parts are stopped in the middle of slow pulls', async (t) => {
+t.test('slow pulls survive a stop of the registry and of nginx', async (t) => {
   const system = await startStack(t)
   const authorization = `Bearer ${await tokenFor(system, system.admin, 'repository:team/large:pull,push')}`
   const blob = randomBytes(BLOB_BYTES)
@@ -90,16 +90,16 @@ t.test('a stack whose parts are stopped in the middle of slow pulls', async (t) 
   await t.test(
     'nginx finishes six pulls at 1 MB/s after SIGQUIT, and lives until the clients have them',
     async (t) => {
-      // A pod loses what is in its kernel's send buffers as soon as its last process ends.
+      // A pod loses the kernel's send buffers when its last process ends.
       t.equal(
         await pullWhile(t, () => restartPart(system, 'nginx', 'SIGQUIT')),
         0,
-        'pulls left when nginx ended',
+        'no pull is left when nginx ends',
       )
     },
   )
 
-  await t.test('both serve again afterwards', async (t) => {
+  await t.test('the registry and nginx serve again after their restart', async (t) => {
     t.ok(await pidOf(system, 'nginx'))
     const response = await fetch(`${system.url}${path}`, { headers: { authorization } })
     t.equal(response.status, 200)

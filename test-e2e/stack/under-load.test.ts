@@ -22,13 +22,13 @@ const missing = (await dockerIsMissing()) || (await ensureCommands({ skopeo: 'sk
 
 async function isFaultless(t: Test, { dataDir }: System, { done, failures }: Load) {
   for (const [kind, count] of done) t.ok(count > 0, `${kind}: ${count} times`)
-  t.strictSame(failures, [], 'nothing failed')
+  t.strictSame(failures, [], 'no request failed')
   if (failures.length === 0) return
   const log = await readFile(join(dataDir, 'logs', 'access.log'), 'utf8')
   for (const line of log.split('\n').filter((line) => /"status":"5/.test(line))) t.comment(line)
 }
 
-t.test('a stack under load', { skip: missing }, async (t) => {
+t.test('the stack serves clients during restarts and key rotations', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'under-load-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startStack(t)
@@ -43,7 +43,7 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     return started
   }
 
-  /** How long each takes where nothing else is done: the clients of a load are on the same machine. */
+  /** The duration of each kind of work without other load: the clients run on the same machine. */
   const alone = new Map<string, number>()
   const kill = async (t: Test, part: string) => {
     const milliseconds = await restartPart(system, part, 'SIGKILL')
@@ -52,11 +52,11 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     return milliseconds
   }
 
-  await t.test('any process of a service that is killed is back within 5 s', async (t) => {
+  await t.test('a killed process of a service is back within 5 s', async (t) => {
     for (const replica of REPLICAS) alone.set(replica, await kill(t, replica))
   })
 
-  await t.test('every process restarts in turn, and no push or pull fails', async (t) => {
+  await t.test('no push or pull fails while every process restarts in turn', async (t) => {
     const skopeo = await skopeoWork(system, alice, await inFolder('rolling-'))
     const running = await load(t, { ...skopeo, ...docker, 'slow upload': () => uploadSlowly(basic(alice)) })
     for (const replica of REPLICAS) {
@@ -67,7 +67,7 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     await isFaultless(t, system, running)
   })
 
-  /** An upload of some seconds: it is there when its process is told to stop. */
+  /** An upload that takes some seconds: it is in progress when its process gets SIGTERM. */
   async function uploadSlowly(
     authorization: string,
     parts = 30,
@@ -95,7 +95,7 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     if (range !== `0-${parts * 1000 - 1}`) throw new Error(`it has ${range}`)
   }
 
-  await t.test('the signing keys rotate, and no token is refused', async (t) => {
+  await t.test('no token is refused while the signing keys rotate', async (t) => {
     const keys = new Set<string>()
     const held = `Bearer ${await tokenFor(system, alice, 'repository:team/pulled-by-docker:pull')}`
     const statusWith = async (authorization: string) => {
@@ -122,13 +122,13 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     while (keys.size < 2 && Date.now() < end) await running.goOn(1)
     await running.goOn(3)
     await running.stop()
-    t.equal(keys.size, 2, 'both keys signed')
+    t.equal(keys.size, 2, 'both keys signed tokens')
     await isFaultless(t, system, running)
   })
 
   const patient = async (name: string) => skopeoWork(system, alice, await inFolder(name), ['--retry-times=3'])
-  await t.test('any process of a service is killed, and clients finish by trying again', async (t) => {
-    // What is to start again is to find a processor: the clients are on the same machine.
+  await t.test('clients succeed with retries while processes of services are killed', async (t) => {
+    // The restarting process needs CPU time: the clients run on the same machine.
     const running = await load(t, { ...(await patient('kill-')), ...docker }, 200)
     for (const replica of REPLICAS) {
       await kill(t, replica)
@@ -138,7 +138,7 @@ t.test('a stack under load', { skip: missing }, async (t) => {
     await isFaultless(t, system, running)
   })
 
-  await t.test('every registry-proxy is killed, and what is under way goes on', async (t) => {
+  await t.test('uploads and downloads continue after every registry-proxy is killed', async (t) => {
     const scope = 'repository:team/large:pull,push repository:team/slow:pull,push'
     const authorization = `Bearer ${await tokenFor(system, alice, scope)}`
     const blob = randomBytes(32 << 20)
@@ -160,11 +160,12 @@ t.test('a stack under load', { skip: missing }, async (t) => {
       await Promise.all(['registry-proxy-1', 'registry-proxy-2'].map((part) => kill(t, part)))
     }
     await Promise.all([upload, download(), killAll()])
-    t.ok(Buffer.concat(received).equals(blob), 'the download is whole, and so is the upload')
+    t.ok(Buffer.concat(received).equals(blob), 'the download and the upload are complete')
   })
 
-  // There is one of each, and clients do not try all again: what they do meanwhile fails, and nothing afterwards.
-  await t.test('whatever is around them is killed, and is back for everybody', async (t) => {
+  // The stack has one process of each, and clients do not retry every request: requests fail until the process is back,
+  // and none afterwards.
+  await t.test('nginx, the registry and Postgres serve again after they are killed', async (t) => {
     const meanwhile = await load(t, await patient('around-'))
     for (const part of ['registry', 'postgres', 'between', 'nginx']) await kill(t, part)
     await meanwhile.stop()
