@@ -1,4 +1,4 @@
-/** The least that Fastify can do: one route, one JSON answer of BYTES bytes. */
+/** A minimal Fastify server: one route, one JSON response of BYTES bytes. */
 import { createRequire } from 'node:module'
 
 interface BareApp {
@@ -6,7 +6,7 @@ interface BareApp {
   listen(address: { host: string; port: number }): Promise<string>
 }
 
-// The bench is no package of the workspace: it takes the product's own Fastify.
+// The benchmarks are no package of the workspace, so this file loads the Fastify of packages/http.
 const require = createRequire(new URL('../packages/http/package.json', import.meta.url))
 const Fastify = require('fastify') as () => BareApp
 

@@ -4,7 +4,7 @@ import { freePort } from '../deploy/local/free-port.ts'
 import { answers, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 
-/** Starts Fastify doing nothing but answering so many bytes of JSON. Answers its URL. */
+/** Starts a minimal Fastify server that answers every request with this number of bytes. Returns its URL. */
 export async function startBareFastify(path: string, bytes: number): Promise<string> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`

@@ -5,14 +5,14 @@ import type { ChildOptions, Running } from '../deploy/local/child.ts'
 import { startChild as start } from '../deploy/local/child.ts'
 import { atEnd } from './cleanup.ts'
 
-/** Runs a program beside this one until the measurement is over. Throws with its last words if it does not serve. */
+/** Runs a program until the measurement ends. Throws with the last line of its output if it does not serve. */
 export async function startChild(options: ChildOptions): Promise<Running> {
   const child = await start(options)
   atEnd(child.stop)
   return child
 }
 
-/** Runs a program to its end. Throws when it fails. */
+/** Runs a program until it exits. Throws if it fails. */
 export async function runToEnd(
   command: string,
   args: readonly string[],
@@ -24,15 +24,15 @@ export async function runToEnd(
   const exit = once(child, 'exit')
   atEnd(async () => {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
-    // With its group: initdb has children of its own.
+    // Kills the whole process group: initdb has child processes.
     process.kill(-child.pid, 'SIGKILL')
     await exit
   })
   const [code, signal] = await exit
-  if (code !== 0) throw new Error(`${command} ended with ${code ?? signal}`)
+  if (code !== 0) throw new Error(`${command} failed: ${code ?? signal}`)
 }
 
-/** Whether a URL answers with this status. */
+/** Tells whether a URL answers with this status. */
 export async function answers(url: string, status = 200): Promise<boolean> {
   const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
   await response?.body?.cancel()

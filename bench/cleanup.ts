@@ -6,15 +6,15 @@ const steps: (() => unknown)[] = []
 let undone = Promise.resolve()
 let ending = false
 
-/** Has something undone when a measurement is over, however it ended; the last comes first. */
+/** Registers a step that runs when the measurement ends, also after an error. The steps run in reverse order. */
 export function atEnd(step: () => unknown): void {
   steps.push(step)
   if (ending) throw new Error('the bench is being stopped')
 }
 
-/** Undoes everything. What cannot be undone is told, and the rest still is. */
+/** Runs all steps. Reports the error of a step and continues. */
 export function cleanUp(): Promise<void> {
-  // One after another: whoever ends the process waits for what is being undone already.
+  // Runs are queued: a caller that ends the process must wait for the steps in progress.
   undone = undone.then(undoAll)
   return undone
 }
@@ -24,19 +24,19 @@ async function undoAll(): Promise<void> {
     try {
       await step()
     } catch (error) {
-      process.stderr.write(`while cleaning up: ${(error as Error).message}\n`)
+      process.stderr.write(`cleanup failed: ${(error as Error).message}\n`)
     }
   }
 }
 
-/** Undoes everything, what begins meanwhile too, and ends the process. */
+/** Runs all steps, including steps that are registered during the cleanup, and ends the process. */
 export async function endWith(code: number): Promise<never> {
   ending = true
   await cleanUp()
   process.exit(code)
 }
 
-/** A folder that is removed at the end. */
+/** Creates a folder that is removed at the end. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'registry-manager-bench-'))
   atEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))

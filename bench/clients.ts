@@ -9,17 +9,17 @@ import type { Upload, UploadResult } from './client/upload.ts'
 
 const CLIENT = fileURLToPath(new URL('client/main.ts', import.meta.url))
 
-/** Makes requests from a process of its own. Errors of the requests are in the result. */
+/** Sends requests from a separate process. The result has the number of failed requests. */
 export async function load(job: Load): Promise<LoadResult> {
   return (await runClient({ load: job })) as LoadResult
 }
 
-/** Reads answers from a process of its own, and tells how long each took. Throws with the first that fails. */
+/** Reads responses in a separate process and measures the time of each. Throws on the first failure. */
 export async function read(job: Read): Promise<ReadResult> {
   return (await runClient({ read: job })) as ReadResult
 }
 
-/** Pushes a random blob from a process of its own. Throws when that fails. */
+/** Pushes a random blob from a separate process. Throws on failure. */
 export async function upload(job: Upload): Promise<UploadResult> {
   return (await runClient({ upload: job })) as UploadResult
 }
@@ -28,7 +28,7 @@ async function runClient(job: Jobs): Promise<unknown> {
   const child = fork(CLIENT, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   atEnd(() => child.kill('SIGKILL'))
   const exit = once(child, 'exit').then(([code]) => {
-    throw new Error(`a client ended with ${code}`)
+    throw new Error(`a client process ended with ${code}`)
   })
   child.send(job)
   const [answer] = (await Promise.race([once(child, 'message'), exit])) as [

@@ -15,7 +15,10 @@ const PATH = '/auth/v2/token?scope=repository:team/app:pull'
 const passwordOf = (username: string) => `Password-of-${username}-1`
 const usernames = Array.from({ length: USERS }, (_, user) => `user-${user}`)
 
-/** Sign-ins by Active Directory and by OpenLDAP: each user's first, and the same again from memory. */
+/**
+ * Measures sign-ins by Active Directory and by OpenLDAP: each user's first sign-in, and a second one from the
+ * credential cache.
+ */
 export async function measureDirectorySignIn(): Promise<Table> {
   const rows: (readonly string[])[] = []
   const faults: string[] = []
@@ -28,7 +31,7 @@ export async function measureDirectorySignIn(): Promise<Table> {
   }
   return {
     title: `directory-sign-in: ${USERS} users at the token endpoint by Basic, ${AT_ONCE} at once, ldaps, groups mapped`,
-    columns: ['', 'p50', 'p99', 'sign-ins', 'searches each', 'binds each', 'told to come again'],
+    columns: ['', 'p50', 'p99', 'sign-ins', 'searches per sign-in', 'binds per sign-in', 'retries after 503'],
     rows,
     faults,
   }
@@ -55,7 +58,7 @@ async function measure({ name, start }: DirectoryKind): Promise<Pick<Table, 'row
     const times = answers.map(({ ms }) => ms)
     rows.push([`${name}, ${how}`, ...percentiles(times), rate, each(searches), each(binds), `${repeated}`])
     const right = [searches, binds].every((count) => count === expected * USERS)
-    // Where the machine is too busy, a directory has been asked in vain.
+    // On a busy machine a query can time out and be retried.
     if (!right && repeated === 0) {
       faults.push(`${name}, ${how}: ${searches} searches and ${binds} binds instead of ${expected} each`)
     }
@@ -63,14 +66,14 @@ async function measure({ name, start }: DirectoryKind): Promise<Pick<Table, 'row
   return { rows, faults }
 }
 
-/** Makes the people and a group of them all; answers auth-service's settings. */
+/** Creates the users and one group with all of them. Returns auth-service's settings. */
 async function populate(directory: TestDirectory): Promise<Record<string, string>> {
   await directory.addUsers(Object.fromEntries(usernames.map((name) => [name, passwordOf(name)])))
   await directory.addGroup('everybody', usernames.map(directory.personDn))
   return {
     ...settingsFor(directory),
     DIRECTORY_GROUP_MAP: JSON.stringify({ [directory.groupDn('everybody')]: { namespaces: ['team'] } }),
-    // What is counted is to be of sign-ins.
+    // Only the queries of sign-ins are counted.
     DIRECTORY_REFRESH_SECONDS: '86400',
   }
 }
@@ -84,7 +87,7 @@ async function createUser({ authUrl, basic }: Stack, username: string): Promise<
   if (response.status !== 201) throw new Error(`POST /user: ${response.status} ${await response.text()}`)
 }
 
-/** Signs in, coming again while the directory is too busy; answers how long all of it took, in milliseconds. */
+/** Signs in. Retries while the directory is too busy. Returns the total time in milliseconds. */
 async function signIn({ authUrl }: Stack, username: string): Promise<{ ms: number; repeated: number }> {
   const begin = performance.now()
   const headers = { authorization: basicOf(username, passwordOf(username)) }
@@ -92,12 +95,13 @@ async function signIn({ authUrl }: Stack, username: string): Promise<{ ms: numbe
     const response = await fetch(authUrl + PATH, { headers })
     await response.bytes()
     if (response.status === 200) return { ms: performance.now() - begin, repeated }
-    if (response.status !== 503 || repeated >= 30) throw new Error(`${username} signs in: ${response.status}`)
+    if (response.status !== 503 || repeated >= 30)
+      throw new Error(`sign-in of ${username} was answered ${response.status}`)
     await sleep(1000)
   }
 }
 
-/** Searches and binds for users that the directory has been asked for, however they ended. */
+/** Counts the searches and binds that auth-service sent for users, including failed ones. */
 async function countOperations({ authInternalUrl }: Stack): Promise<{ search: number; bind: number }> {
   const metrics = await (await fetch(`${authInternalUrl}/metrics`)).text()
   const count = (operation: string) =>
@@ -107,7 +111,7 @@ async function countOperations({ authInternalUrl }: Stack): Promise<{ search: nu
   return { search: count('search'), bind: count('bind') }
 }
 
-/** Does something with each, so many at a time. */
+/** Runs work for each item, with limited concurrency. */
 async function atOnce<Item, Result>(
   items: readonly Item[],
   count: number,

@@ -7,8 +7,8 @@ const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
 const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar'
 
 /**
- * Pushes an image of random blobs: these to the bare registry, its manifest through the proxy, which has it
- * indexed. Answers the requests of its pull.
+ * Pushes an image of random blobs. The blobs go to the bare registry, the manifest through the proxy, which adds it to
+ * the index. Returns the requests of a pull.
  */
 export async function pushImage(
   { bareUrl, proxyUrl, bearer }: Stack,

@@ -7,7 +7,10 @@ import type { Stack } from './stack.ts'
 const ROWS = fileURLToPath(new URL('index-rows.sql', import.meta.url))
 const PAGE = 100
 
-/** Fills the index anew with so many repositories, directly: what is not measured here is how they got there. */
+/**
+ * Fills the index with this number of repositories, directly in the database. Pushing them is not part of the
+ * measurement.
+ */
 export async function fillIndex({ databaseUrl }: Stack, repositories: number): Promise<void> {
   const found = findPostgres()
   if ('reason' in found) throw new Error(found.reason)
@@ -18,11 +21,11 @@ export async function fillIndex({ databaseUrl }: Stack, repositories: number): P
 
 export interface Catalog {
   readonly names: readonly string[]
-  /** Path of each page of 100, in their order. */
+  /** Path of each page of 100 names, in order. */
   readonly pages: readonly string[]
 }
 
-/** Walks a catalog by its links. Throws unless its pages are full, and names come in byte order, each once. */
+/** Follows the links of a catalog. Throws if a page is not full, or if names are duplicate or not in byte order. */
 export async function walkCatalog(
   origin: string,
   headers: Readonly<Record<string, string>>,
@@ -40,7 +43,7 @@ export async function walkCatalog(
     pages.push(path)
     path = /^<([^>]*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
     if (path !== undefined && repositories.length !== PAGE)
-      throw new Error(`the page before ${path} is not full`)
+      throw new Error(`the page before ${path} has fewer names than requested`)
   }
   return { names, pages }
 }

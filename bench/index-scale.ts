@@ -11,7 +11,7 @@ import { createUser } from './users.ts'
 
 const [REPOSITORIES, FEW] = [100_000, 2000]
 const [PAGE_MS, LIST_MS, BOUND_MIB] = [20, 1000, 250]
-/** Connections, and requests on all of them. */
+/** Numbers of connections and of requests on all of them. */
 const LOADS = [
   [1, 400],
   [8, 800],
@@ -19,12 +19,15 @@ const LOADS = [
 const ROUNDS = 5
 const LIST = '/image-manager/api/v1/repositories'
 const CATALOG = 'registry:catalog:*'
-/** What begins the tags of every repository, and is in no manifest: it counts repositories. */
+/** The first field of every repository's tags, which occurs in no manifest: its count is the number of repositories. */
 const COUNTED = '"tags":['
 
 type Timed = Pick<Read, 'origin' | 'headers' | 'paths'>
 
-/** What the index answers of 100 000 repositories with ten tags each, and beside distribution's own catalog. */
+/**
+ * Measures responses from an index of 100 000 repositories with ten tags each, and compares them with distribution's
+ * catalog.
+ */
 export async function measureIndexScale(): Promise<Table> {
   const stack = await startStack()
   const { proxyUrl, imageManagerUrl, imageManagerPid, basic, token } = stack
@@ -33,7 +36,7 @@ export async function measureIndexScale(): Promise<Table> {
   await fillIndex(stack, REPOSITORIES)
 
   const time = async (what: string, job: Timed, connections: number, requests: number, boundMs?: number) => {
-    // Some before: the services have been running for a while.
+    // Warms up the services with some requests.
     await read({ ...job, connections, requests: Math.ceil(requests / 4) })
     const { milliseconds } = await read({ ...job, connections, requests })
     const bound = boundMs === undefined ? '' : `${boundMs} ms`
@@ -65,11 +68,16 @@ export async function measureIndexScale(): Promise<Table> {
   const user = await managementOf(await createUser(stack, 'large', ['large']))
   const details = Array.from({ length: 300 }, (_, at) => `${LIST}/large/app-${3 * at + 1}`)
   for (const [connections, requests] of LOADS) {
-    await time('detail of a repository', { ...user, paths: details }, connections, requests, PAGE_MS)
+    await time('details of one repository', { ...user, paths: details }, connections, requests, PAGE_MS)
   }
-  await time('list, user of 1 000 repositories (and 495 global)', user, 1, 8, LIST_MS)
+  await time('list: a user of 1 000 repositories (and 495 global ones)', user, 1, 8, LIST_MS)
   const administrator = await managementOf(basic)
-  await time('search of one in all', { ...administrator, paths: [`${LIST}?search=app-77777`] }, 1, 20)
+  await time(
+    'search for one repository among all',
+    { ...administrator, paths: [`${LIST}?search=app-77777`] },
+    1,
+    20,
+  )
 
   const remember = async (what: string, slowly?: Read['slowly']) => {
     const watched = watchMemory(imageManagerPid)
@@ -90,19 +98,19 @@ export async function measureIndexScale(): Promise<Table> {
     if (peak >= BOUND_MIB) faults.push(`${what}: ${formatMiB(peak)} is over the bound`)
     return count
   }
-  const count = await remember('list, administrator')
-  if (count !== REPOSITORIES) faults.push(`the whole list has ${count} repositories`)
-  await remember('the same, slow reader that goes away', { bytesPerSecond: 4e6, seconds: 10 })
+  const count = await remember('list: administrator')
+  if (count !== REPOSITORIES) faults.push(`the complete list has ${count} repositories`)
+  await remember('list: administrator, slow reader that disconnects', { bytesPerSecond: 4e6, seconds: 10 })
 
   return {
-    title: `index-scale: ${REPOSITORIES} repositories with ten tags each; the catalog (pages of 100) through the proxy, lists and details from image-manager, whose peak of resident memory is told`,
-    columns: ['', 'connections', 'requests', 'median', 'p99', 'bound', '', 'peak or ratio'],
+    title: `index-scale: ${REPOSITORIES} repositories with ten tags each; catalog (pages of 100) through the proxy, lists and details from image-manager with its peak of resident memory`,
+    columns: ['', 'connections', 'requests', 'median', 'p99', 'bound', '', 'peak memory or ratio'],
     rows,
     faults,
   }
 }
 
-/** All pages of one catalog, by distribution and by us, in turns. */
+/** Reads all pages of the catalog from distribution and from the proxy, alternately. */
 async function compareCatalogs(stack: Stack): Promise<string[][]> {
   const { proxyUrl, bareUrl, basic, token } = stack
   await fillIndex(stack, FEW)
@@ -110,7 +118,7 @@ async function compareCatalogs(stack: Stack): Promise<string[][]> {
   const { names, pages } = await walkCatalog(proxyUrl, headers)
   await writeRepositories(stack.images, names)
   const theirs = await walkCatalog(bareUrl, {})
-  if (theirs.names.join() !== names.join()) throw new Error("distribution's catalog is another than ours")
+  if (theirs.names.join() !== names.join()) throw new Error("distribution's catalog differs from the proxy's")
 
   const [times, theirTimes]: [number[], number[]] = [[], []]
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -121,9 +129,9 @@ async function compareCatalogs(stack: Stack): Promise<string[][]> {
   }
   const row = (what: string, own: number[]) => {
     const ratio = formatRatio(median(own) / median(theirTimes))
-    return [`catalog of ${names.length}, every page: ${what}`, '1', ...timesOf(own), '', '', ratio]
+    return [`catalog of ${names.length} names, all pages: ${what}`, '1', ...timesOf(own), '', '', ratio]
   }
-  return [row("distribution's own", theirTimes), row('ours', times)]
+  return [row('distribution itself', theirTimes), row('ours', times)]
 }
 
 function timesOf(milliseconds: readonly number[]): string[] {
@@ -135,7 +143,7 @@ function p99(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.ceil(values.length * 0.99) - 1] ?? 0
 }
 
-/** Whether a bound holds; a time over it is no fault, for machines differ. */
+/** Compares a value with its bound. A slow time is not an error, because machines differ. */
 function judge(value: number, bound: number | undefined): string {
   if (bound === undefined) return ''
   return value < bound ? 'under' : 'over'

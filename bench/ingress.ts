@@ -8,7 +8,7 @@ import { ensureTls } from '../deploy/local/stack/tls.ts'
 import { atEnd, temporaryFolder } from './cleanup.ts'
 import type { Stack } from './stack.ts'
 
-/** Starts nginx before a stack, as it is deployed; answers the URL of its port without TLS. */
+/** Starts nginx in front of a stack, with the deployed configuration. Returns the URL of its port without TLS. */
 export async function startNginxBefore(stack: Stack): Promise<string> {
   const folder = await temporaryFolder()
   const { NGINX_BINARY, NGINX_LIBRARIES } = process.env

@@ -1,4 +1,7 @@
-/** Runs all measurements, or those that are named, one after another. Fails on errors and memory, never on time. */
+/**
+ * Runs all measurements, or the named ones, one after another. Fails on errors and on too much memory, never on slow
+ * times.
+ */
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { cleanUp, endWith } from './cleanup.ts'
 import { measureIndexScale } from './index-scale.ts'
@@ -44,7 +47,7 @@ const named = process.argv.slice(2)
 const unknown = named.filter((name) => !MEASUREMENTS.has(name))
 if (unknown.length > 0) {
   process.stderr.write(
-    `no measurement is named ${unknown.join(', ')}: ${[...MEASUREMENTS.keys()].join(', ')}\n`,
+    `unknown measurement ${unknown.join(', ')}; available: ${[...MEASUREMENTS.keys()].join(', ')}\n`,
   )
   process.exit(1)
 }
@@ -65,7 +68,7 @@ for (const [name, measure] of MEASUREMENTS) {
   await cleanUp()
 }
 if (!stopping) {
-  process.stdout.write(`\n${Math.round((performance.now() - begin) / 1000)} s in all\n`)
+  process.stdout.write(`\nfinished in ${Math.round((performance.now() - begin) / 1000)} s\n`)
   await endWith(failed ? 1 : 0)
 }
 

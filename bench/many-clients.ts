@@ -9,7 +9,7 @@ const CLIENTS = 200
 const PULLS = 3
 const REPOSITORY = 'bench/rollout'
 
-/** Many clients that pull one image at once, as when it is rolled out. */
+/** Measures many clients that pull one image at once, as during a rollout. */
 export async function measureManyClients(): Promise<Table> {
   const stack = await startStack()
   const { proxyUrl, proxyPid, bareUrl, bearer } = stack
@@ -18,7 +18,7 @@ export async function measureManyClients(): Promise<Table> {
   const bareLanes = Array.from({ length: CLIENTS }, () => pulls)
   const lanes: typeof bareLanes = []
   for (let client = 0; client < CLIENTS; client += 1) {
-    // A token for each: the proxy has to verify every one.
+    // Each client has its own token, so the proxy verifies every one.
     const authorization = await bearer(REPOSITORY, 'pull')
     lanes.push(pulls.map(({ path, headers }) => ({ path, headers: { ...headers, authorization } })))
   }
@@ -29,8 +29,8 @@ export async function measureManyClients(): Promise<Table> {
   const memory = watched()
 
   const faults: string[] = []
-  if (bare.errors > 0) faults.push(`bare registry: ${bare.errors} errors, the first: ${bare.firstError}`)
-  if (proxied.errors > 0) faults.push(`proxy: ${proxied.errors} errors, the first: ${proxied.firstError}`)
+  if (bare.errors > 0) faults.push(`bare registry: ${bare.errors} errors, first: ${bare.firstError}`)
+  if (proxied.errors > 0) faults.push(`proxy: ${proxied.errors} errors, first: ${proxied.firstError}`)
   const row = (what: string, { requests, errors, bytes, seconds }: typeof bare) => [
     what,
     `${requests}`,
@@ -39,11 +39,19 @@ export async function measureManyClients(): Promise<Table> {
   ]
   return {
     title: `many-clients: ${CLIENTS} connections at once, each pulls one image (manifest, 5 MiB, 2 KiB) ${PULLS} times by Bearer`,
-    columns: ['', 'requests', 'errors', 'rate', 'ratio to bare', 'proxy before', 'proxy peak'],
+    columns: [
+      '',
+      'requests',
+      'errors',
+      'rate',
+      'ratio to bare registry',
+      'proxy memory before',
+      'proxy memory peak',
+    ],
     rows: [
       [...row('bare registry', bare), formatRatio(1), '', ''],
       [
-        ...row('through the proxy', proxied),
+        ...row('registry-proxy', proxied),
         formatRatio(proxied.bytes / proxied.seconds / (bare.bytes / bare.seconds)),
         formatMiB(memory.before),
         formatMiB(memory.peak),

@@ -4,18 +4,18 @@ import { atEnd } from './cleanup.ts'
 const SAMPLE_MS = 50
 
 export interface MemoryUse {
-  /** Resident memory when the watch began, in MiB. */
+  /** Resident memory at the beginning, in MiB. */
   readonly before: number
-  /** The most that was resident while it lasted, in MiB. */
+  /** Peak of resident memory, in MiB. */
   readonly peak: number
 }
 
 /**
- * Watches a process's resident memory until what it answers is called; that throws when the process has ended, unless
- * it was meant to. Source: proc(5), `/proc/pid/status`.
+ * Watches a process's resident memory until the returned function is called. That function throws if the process has
+ * ended, unless `isToEnd` is set. Source: proc(5), `/proc/pid/status`.
  */
 export function watchMemory(pid: number, { isToEnd = false } = {}): () => MemoryUse {
-  // Sets the high-water mark back to what is resident now. Source: proc(5), `/proc/pid/clear_refs`.
+  // Resets the high-water mark to the current resident memory. Source: proc(5), `/proc/pid/clear_refs`.
   writeFileSync(`/proc/${pid}/clear_refs`, '5')
   const before = readMiB(pid, 'VmRSS')
   let peak = before
@@ -23,7 +23,7 @@ export function watchMemory(pid: number, { isToEnd = false } = {}): () => Memory
     try {
       peak = Math.max(peak, readMiB(pid, 'VmHWM'))
     } catch {
-      // It has ended; whoever asks for the result will be told.
+      // The process has ended. The returned function reports that.
     }
   }, SAMPLE_MS)
   atEnd(() => clearInterval(sampling))
@@ -37,6 +37,6 @@ export function watchMemory(pid: number, { isToEnd = false } = {}): () => Memory
 function readMiB(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
-  if (kilobytes === undefined) throw new Error(`process ${pid} tells no ${field}: it has ended`)
+  if (kilobytes === undefined) throw new Error(`process ${pid} has no ${field}: it has ended`)
   return Number(kilobytes) / 1024
 }

@@ -5,7 +5,7 @@ import { asPostgresUser, findPostgres, postgresUser } from '@registry-manager/te
 import { runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 
-/** Starts a Postgres with its default settings and an empty database. Answers its URL. */
+/** Starts a Postgres with its default settings and an empty database. Returns its URL. */
 export async function startPostgres(): Promise<string> {
   const found = findPostgres()
   if ('reason' in found) throw new Error(found.reason)
@@ -24,7 +24,7 @@ export async function startPostgres(): Promise<string> {
     args: ['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', folder],
     env: found.env,
     user,
-    // Ends connections and writes everything down.
+    // SIGINT is Postgres's fast shutdown: it ends connections and writes all data.
     stopBy: [['SIGINT', 8000]],
     log: join(folder, 'log'),
     isReady: (printed) => printed.includes('database system is ready to accept connections'),

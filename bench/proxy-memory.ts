@@ -8,7 +8,9 @@ const LAYER_BYTES = 2 * 1024 ** 3
 const BOUND_MIB = 200
 const REPOSITORY = 'bench/large'
 
-/** The proxy's memory while a large layer goes through it, both ways. The layer must come back as it was. */
+/**
+ * Measures the proxy's memory during the push and pull of a large layer. The pulled layer must have the pushed bytes.
+ */
 export async function measureProxyMemory(): Promise<Table> {
   const { proxyUrl, proxyPid, bearer } = await startStack()
   const faults: string[] = []
@@ -34,6 +36,6 @@ export async function measureProxyMemory(): Promise<Table> {
 
   rows.push(['both', formatMiB(Math.max(push.peak, pull.peak)), formatMiB(BOUND_MIB), '', ''])
   const title =
-    'proxy-memory: resident memory of the registry-proxy process while one 2 GiB layer is pushed (chunked PATCH) and pulled (the client hashes it)'
-  return { title, columns: ['', 'peak', 'bound', 'before it', 'rate'], rows, faults }
+    'proxy-memory: resident memory of registry-proxy during the push (chunked PATCH) and pull (with digest check) of one 2 GiB layer'
+  return { title, columns: ['', 'peak', 'bound', 'memory before', 'rate'], rows, faults }
 }

@@ -16,7 +16,10 @@ const BOUND_MIB = 250
 const DONE =
   /^done: (\d+) repositories and (\d+) tags looked at with (\d+) requests, (\d+) manifests adopted/m
 
-/** The command, before a registry of 10 000 repositories of one tag: when the index knows none of them, then all. */
+/**
+ * Measures the reconcile command on a registry of 10 000 repositories with one tag, first with an empty index, then
+ * with a complete one.
+ */
 export async function measureReconcile(): Promise<Table> {
   const stack = await startStack()
   const names = Array.from(
@@ -27,8 +30,8 @@ export async function measureReconcile(): Promise<Table> {
   const faults: string[] = []
   const rows: string[][] = []
   for (const [what, expected] of [
-    ['adoption: all is new', REPOSITORIES],
-    ['nothing to change', 0],
+    ['adoption: the index is empty', REPOSITORIES],
+    ['no change: the index is complete', 0],
   ] as const) {
     const { seconds, peak, repositories, requests, adopted } = await reconcile(stack)
     rows.push([
@@ -40,19 +43,19 @@ export async function measureReconcile(): Promise<Table> {
       formatMiB(peak),
       formatMiB(BOUND_MIB),
     ])
-    if (repositories !== REPOSITORIES) faults.push(`${what}: ${repositories} repositories were looked at`)
+    if (repositories !== REPOSITORIES) faults.push(`${what}: ${repositories} repositories were compared`)
     if (adopted !== expected) faults.push(`${what}: ${adopted} manifests were adopted`)
     if (peak > BOUND_MIB) faults.push(`${what}: ${formatMiB(peak)} is over the bound`)
   }
   return {
-    title: `reconcile: \`npm run reconcile\` before a registry on a file system, ${REPOSITORIES} repositories of one tag`,
-    columns: ['', 'time', 'repositories', 'requests', 'a repository', 'memory peak', 'bound'],
+    title: `reconcile: \`npm run reconcile\` on a file system registry, ${REPOSITORIES} repositories of one tag`,
+    columns: ['', 'time', 'repositories', 'requests', 'time per repository', 'peak memory', 'bound'],
     rows,
     faults,
   }
 }
 
-/** One run of the command, to its end. */
+/** Runs the command once. */
 async function reconcile({ environment }: Stack) {
   const begin = performance.now()
   const env = { ...environment, PATH: process.env['PATH'] }
@@ -63,7 +66,7 @@ async function reconcile({ environment }: Stack) {
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
   const { peak } = memory()
   const [, repositories, , requests, adopted] = DONE.exec(output) ?? []
-  if (code !== 0 || repositories === undefined) throw new Error(`reconcile ended with ${code}:\n${output}`)
+  if (code !== 0 || repositories === undefined) throw new Error(`reconcile failed with ${code}:\n${output}`)
   return {
     seconds: (performance.now() - begin) / 1000,
     peak,

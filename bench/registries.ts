@@ -10,12 +10,12 @@ import { atEnd } from './cleanup.ts'
 export type RegistryOptions = Omit<RegistryChildOptions, 'binary' | 'image' | 'httpSecret' | 'onDeath'>
 
 /**
- * Starts two registries on one storage: one as we run it, and one without any sign-in, as the measure of what
- * we put before it. Answers their URLs.
+ * Starts two registries on one storage: the deployed configuration, and one without authentication, as the baseline.
+ * Returns their URLs.
  */
 export async function startRegistries(folder: string, options: RegistryOptions) {
   const binary = process.env['REGISTRY_BINARY']
-  if (!binary) throw new Error('the bench needs a registry binary: set REGISTRY_BINARY to the path of one')
+  if (!binary) throw new Error('no registry binary was found: set REGISTRY_BINARY to its path')
   const httpSecret = 'the-same-for-both-registries'
   let over = false
   const registry = await startRegistry({

@@ -7,8 +7,8 @@ const CONFIG = Buffer.from('{}')
 const LAYER = Buffer.from('a layer that all of them share')
 
 /**
- * Writes repositories of one small image each, tagged `latest`, into a registry's storage, as distribution lays them
- * out on a file system. Source: distribution, registry/storage/paths.go.
+ * Writes repositories of one small image each, tagged `latest`, into a registry's storage, in distribution's file
+ * system layout. Source: distribution, registry/storage/paths.go.
  */
 export function writeImages(folder: string, names: readonly string[]): void {
   const root = join(folder, 'docker/registry/v2')
@@ -41,7 +41,7 @@ export function writeImages(folder: string, names: readonly string[]): void {
   }
 }
 
-/** Answers the bytes' SHA-256. */
+/** Writes a blob. Returns its SHA-256. */
 function writeBlob(root: string, bytes: Buffer): string {
   const hash = createHash('sha256').update(bytes).digest('hex')
   const folder = join(root, 'blobs/sha256', hash.slice(0, 2), hash)

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 const TAGS = ['1.0', '1.1']
 
 /**
- * Writes repositories as distribution lays them out on a file system, each with a layer and tags, as its own
- * catalog walks them. Their blobs are not there. Source: distribution, registry/storage/paths.go.
+ * Writes repositories with a layer and tags in distribution's file system layout, as its catalog walks them. The blobs
+ * are missing. Source: distribution, registry/storage/paths.go.
  */
 export async function writeRepositories(images: string, names: readonly string[]): Promise<void> {
   for (const name of names) {

@@ -12,7 +12,9 @@ const USERS = 160
 const [ROUNDS, SECONDS] = [3, 2]
 const PATH = '/auth/v2/token?scope=repository:bench/app:pull'
 
-/** The token endpoint: with passwords that it has to hash, with those it knows, and Fastify doing nothing. */
+/**
+ * Measures the token endpoint with passwords that must be hashed and with cached ones, and a minimal Fastify server.
+ */
 export async function measureSignIn(): Promise<Table> {
   const stack = await startStack()
   const answer = await fetch(stack.authUrl + PATH, { headers: { authorization: stack.basic } })
@@ -21,7 +23,7 @@ export async function measureSignIn(): Promise<Table> {
   const faults: string[] = []
   const rate = async (origin: string, lanes: LoadRequest[][], seconds?: number) => {
     const result = await load({ origin, lanes, seconds })
-    if (result.errors > 0) faults.push(`${result.errors} errors, the first: ${result.firstError}`)
+    if (result.errors > 0) faults.push(`${result.errors} errors, first: ${result.firstError}`)
     return result.requests / result.seconds
   }
 
@@ -39,12 +41,12 @@ export async function measureSignIn(): Promise<Table> {
   const bare = median(bareRates)
   const row = (what: string, rate: number) => [what, formatPerSecond(rate, 1), formatRatio(rate / bare)]
   return {
-    title: `sign-in: GET of the token endpoint by Basic, ${CONNECTIONS} connections, answers of ${bytes} bytes`,
-    columns: ['', 'requests', 'ratio to bare'],
+    title: `sign-in: GET of the token endpoint by Basic, ${CONNECTIONS} connections, responses of ${bytes} bytes`,
+    columns: ['', 'requests', 'ratio to bare Fastify'],
     rows: [
       row('bare Fastify route, same size', bare),
-      row('known credentials (one user)', median(knownRates)),
-      row(`cold (${USERS} users, argon2id each)`, cold),
+      row('cached credentials (one user)', median(knownRates)),
+      row(`uncached credentials (${USERS} users, argon2id each)`, cold),
     ],
     faults,
   }
@@ -54,7 +56,7 @@ function lanes(count: number, requestsOf: (lane: number) => LoadRequest[]): Load
   return Array.from({ length: count }, (_, lane) => requestsOf(lane))
 }
 
-/** Makes users who never signed in; answers the request with which each will. */
+/** Creates users that never signed in. Returns their sign-in requests. */
 async function createUsers(stack: Stack): Promise<LoadRequest[]> {
   const create = async (username: string) => {
     const authorization = await createUser(stack, username, ['bench'])

@@ -11,38 +11,44 @@ import { startRegistries } from './registries.ts'
 const program = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
 const ADMIN = { username: 'admin', password: 'bench-of-this-machine' }
-/** Between the services of this one run, on loopback. */
+/** Secrets between the services of this run, on loopback. */
 const [SERVICE_CREDENTIAL, UPLOAD_SECRET] = ['service-credential-'.repeat(2), 'upload-secret-'.repeat(3)]
 
 export interface Stack {
-  /** registry-proxy, as clients reach it. */
+  /** registry-proxy's public port. */
   readonly proxyUrl: string
   readonly proxyPid: number
-  /** auth-service, as clients reach it. */
+  /** auth-service's public port. */
   readonly authUrl: string
-  /** image-manager, as clients reach it. */
+  /** image-manager's public port. */
   readonly imageManagerUrl: string
   readonly imageManagerPid: number
   readonly databaseUrl: string
-  /** auth-service's internal port: its metrics. */
+  /** auth-service's internal port, with its metrics. */
   readonly authInternalUrl: string
-  /** The registry that the proxy stands before. */
+  /** The registry behind the proxy. */
   readonly registryUrl: string
-  /** The registry without sign-in, on the same storage. */
+  /** The registry without authentication, on the same storage. */
   readonly bareUrl: string
-  /** Folder of that storage. */
+  /** Folder of the storage. */
   readonly images: string
-  /** What a command of ours finds in its environment. */
+  /** Environment for the project's commands. */
   readonly environment: Readonly<Record<string, string>>
   /** Authorization header of the administrator. */
   readonly basic: string
-  /** An Authorization header with a new token of the administrator for a repository. */
+  /** Returns an Authorization header with a new token of the administrator for a repository. */
   bearer(repository: string, actions: string): Promise<string>
-  /** An Authorization header with a new token of whom an Authorization header names; an identity token without a scope. */
+  /**
+   * Returns an Authorization header with a new token for the principal of an Authorization header. Without a scope it
+   * is an identity token.
+   */
   token(authorization: string, scope?: string): Promise<string>
 }
 
-/** Starts everything anew, each part in a process of its own, as in production. More settings are auth-service's. */
+/**
+ * Starts a new stack, each service in its own process, as in production. `authSettings` are more settings of
+ * auth-service.
+ */
 export async function startStack(authSettings: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const databaseUrl = await startPostgres()
   await runToEnd(process.execPath, [program('packages/database/src/main.ts')], {
@@ -76,7 +82,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
     AUTH_SERVICE_URL: `http://127.0.0.1:${ports.auth.internal}`,
     IMAGE_MANAGER_URL: `http://127.0.0.1:${ports.image.internal}`,
     REGISTRY_URL: registryUrl,
-    // Nothing goes on beside what is measured.
+    // No background work during a measurement.
     RECONCILE_INTERVAL_SECONDS: '0',
   }
   const startService = (name: string, port: typeof ports.auth, env: NodeJS.ProcessEnv = {}) =>
@@ -126,7 +132,7 @@ async function publicAndInternal() {
   return { public: await freePort(), internal: await freePort() }
 }
 
-/** The flags of Node with which a service's own script runs its program; none where it has no such script. */
+/** Returns Node's flags from a service's own script; none if the service has no such script. */
 export function nodeFlags(name: string, script = 'start'): string[] {
   const { scripts } = JSON.parse(readFileSync(program(`services/${name}/package.json`), 'utf8')) as {
     scripts?: Record<string, string>
@@ -134,7 +140,7 @@ export function nodeFlags(name: string, script = 'start'): string[] {
   return scripts?.[script]?.match(/ --\S+/g)?.map((flag) => flag.trim()) ?? []
 }
 
-/** An Authorization header for Basic credentials. */
+/** Returns an Authorization header for Basic credentials. */
 export function basicOf(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }

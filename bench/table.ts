@@ -1,13 +1,13 @@
 export interface Table {
-  /** What was measured, and on what. */
+  /** The measurement and its conditions. */
   readonly title: string
   readonly columns: readonly string[]
   readonly rows: readonly (readonly string[])[]
-  /** What makes the run fail: errors, and memory over its bound. Never a time. */
+  /** Reasons for a failed run: errors, and memory over its bound; never a time. */
   readonly faults: readonly string[]
 }
 
-/** A table as plain text: the first column to the left, figures to the right. */
+/** Formats a table as plain text: the first column on the left, numbers on the right. */
 export function formatTable({ title, columns, rows, faults }: Table): string {
   const lines = [columns, ...rows]
   const widths = columns.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? '').length)))
@@ -32,7 +32,7 @@ export function median(values: readonly number[]): number {
   return ((low ?? 0) + (high ?? 0)) / 2
 }
 
-/** Megabytes (10⁶) a second. */
+/** Formats a rate in megabytes (10⁶) per second. */
 export function formatRate(bytes: number, seconds: number): string {
   return `${Math.round(bytes / seconds / 1e6)} MB/s`
 }

@@ -8,13 +8,16 @@ import { formatPerSecond, formatRate, formatRatio, median } from './table.ts'
 const REPOSITORY = 'bench/speed'
 const UPLOAD_BYTES = 500e6
 
-/** One side of the comparison. */
+/** One of the compared servers. */
 interface Side {
   readonly origin: string
   readonly authorization?: string
 }
 
-/** The proxy, and nginx before it, beside the bare registry, in turns, so that what else the machine does hits all. */
+/**
+ * Measures the proxy and nginx in front of it against the bare registry, alternately, so that other load on the machine
+ * affects all.
+ */
 export async function measureThroughput(): Promise<Table> {
   const stack = await startStack()
   const { proxyUrl, bareUrl, bearer } = stack
@@ -33,13 +36,13 @@ export async function measureThroughput(): Promise<Table> {
   for (let blob = 0; blob < 8; blob += 1) medium.push(await pushBlob(50 * 1024 ** 2))
   const tiny = await pushBlob(2)
 
-  /** Pulls; answers the rate, of bytes or of requests. */
+  /** Pulls. Returns the rate in bytes or in requests. */
   const pull = async (side: Side, paths: string[], unit: 'bytes' | 'requests', seconds?: number) => {
     const { origin, authorization } = side
     const headers: Record<string, string> = authorization === undefined ? {} : { authorization }
     const lanes = paths.map((path): LoadRequest[] => [{ path, headers }])
     const result = await load({ origin, lanes, seconds })
-    if (result.errors > 0) faults.push(`${origin}: ${result.errors} errors, the first: ${result.firstError}`)
+    if (result.errors > 0) faults.push(`${origin}: ${result.errors} errors, first: ${result.firstError}`)
     return result[unit] / result.seconds
   }
   const push = async (side: Side) =>
@@ -69,11 +72,19 @@ export async function measureThroughput(): Promise<Table> {
     (side) => pull(side, tinyLanes, 'requests', 2),
     formatPerSecond,
   )
-  await compare('500 MB upload', 2, push)
+  await compare('upload of 500 MB', 2, push)
   return {
     title:
-      'throughput: registry-proxy before the registry, nginx before both, and a registry alone on the same storage, in turns',
-    columns: ['', 'bare registry', 'proxy', 'ratio to bare', 'nginx', 'ratio to bare', 'median of'],
+      'throughput: registry-proxy, nginx in front of it, and a bare registry on the same storage, alternately',
+    columns: [
+      '',
+      'bare registry',
+      'proxy',
+      'ratio to bare registry',
+      'nginx',
+      'ratio to bare registry',
+      'runs (median shown)',
+    ],
     rows,
     faults,
   }

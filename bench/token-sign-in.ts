@@ -7,12 +7,12 @@ import type { Table } from './table.ts'
 import { formatPerSecond, formatRatio, median } from './table.ts'
 
 const CONNECTIONS = 32
-/** As many as a large installation has of CI jobs that pull at the same time. */
+/** The number of CI jobs of a large installation that pull at the same time. */
 const TOKENS = 320
 const [ROUNDS, SECONDS] = [5, 3]
 const PATH = '/auth/v2/token?scope=repository:bench/app:pull'
 
-/** The token endpoint with registry tokens, as many CI jobs use it, and Fastify doing nothing. */
+/** Measures the token endpoint with registry tokens, as many CI jobs use it, and a minimal Fastify server. */
 export async function measureTokenSignIn(): Promise<Table> {
   const stack = await startStack()
   const requests = await createTokens(stack)
@@ -23,7 +23,7 @@ export async function measureTokenSignIn(): Promise<Table> {
   const faults: string[] = []
   const rate = async (origin: string, lanes: LoadRequest[][]) => {
     const result = await load({ origin, lanes, seconds: SECONDS })
-    if (result.errors > 0) faults.push(`${result.errors} errors, the first: ${result.firstError}`)
+    if (result.errors > 0) faults.push(`${result.errors} errors, first: ${result.firstError}`)
     return result.requests / result.seconds
   }
 
@@ -38,8 +38,8 @@ export async function measureTokenSignIn(): Promise<Table> {
   const bare = median(rates.bare)
   const row = (what: string, rate: number) => [what, formatPerSecond(rate, 1), formatRatio(rate / bare)]
   return {
-    title: `token-sign-in: GET of the token endpoint by registry tokens, ${CONNECTIONS} connections, answers of ${bytes} bytes, median of ${ROUNDS}`,
-    columns: ['', 'tokens', 'ratio to bare'],
+    title: `token-sign-in: GET of the token endpoint by registry tokens, ${CONNECTIONS} connections, responses of ${bytes} bytes, median of ${ROUNDS}`,
+    columns: ['', 'tokens', 'ratio to bare Fastify'],
     rows: [
       row('bare Fastify route, same size', bare),
       row('one registry token', median(rates.one)),
@@ -49,7 +49,7 @@ export async function measureTokenSignIn(): Promise<Table> {
   }
 }
 
-/** Makes registry tokens; answers the request with which each signs in. */
+/** Creates registry tokens. Returns their sign-in requests. */
 async function createTokens({ authUrl, basic }: Stack): Promise<LoadRequest[]> {
   const headers = { authorization: basic, 'content-type': 'application/json' }
   const registries = await fetch(`${authUrl}/containerregistries/registries`, { headers })

@@ -1,7 +1,7 @@
 import type { Stack } from './stack.ts'
 import { basicOf } from './stack.ts'
 
-/** Makes a user of these namespaces; answers the Authorization header of its password. */
+/** Creates a user with these namespaces. Returns the Authorization header with the user's password. */
 export async function createUser(
   { authUrl, basic }: Stack,
   username: string,

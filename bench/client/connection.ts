@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
-/** For all connections: what was read is heard, and done with, before anything else is read. */
+/** One buffer for all connections: each chunk is processed before the next read. */
 const READ_BUFFER = Buffer.allocUnsafe(256 * 1024)
-/** How long a connection may be silent while an answer is due. */
+/** The longest silence of a connection during a response. */
 const SILENCE_MS = 30_000
 
 export interface Answer {
@@ -13,7 +13,7 @@ export interface Answer {
 }
 
 export interface Connection {
-  /** Sends a GET and reads the answer to its end. The body's bytes are gone once `onBody` returns. */
+  /** Sends a GET and reads the whole response. The chunk is valid only until `onBody` returns. */
   get(
     path: string,
     headers: Readonly<Record<string, string>>,
@@ -29,13 +29,13 @@ interface Pending {
   head: Buffer
   status: number
   bytes: number
-  /** Of the body; undefined until the head was read. */
+  /** Bytes of the body that are still missing; undefined before the head is complete. */
   left: number | undefined
 }
 
 /**
- * A connection that stays open, for one request at a time. It reads into the same buffer over and over: a
- * client that costs next to nothing, so that what is measured is the server. Answers must tell their length.
+ * Opens a persistent connection for one request at a time. It reuses one read buffer, so the client needs little CPU
+ * time and the measurement shows the server. Responses must have a Content-Length.
  */
 export async function openConnection(origin: string): Promise<Connection> {
   const { hostname, port, host } = new URL(origin)
@@ -46,7 +46,7 @@ export async function openConnection(origin: string): Promise<Connection> {
     socket.destroy()
   }
   const hear = (chunk: Buffer) => {
-    if (pending === undefined) return fail(new Error('an answer without a request'))
+    if (pending === undefined) return fail(new Error('received a response without a request'))
     const body = pending.left === undefined ? readHead(pending, chunk) : chunk
     if (body instanceof Error) return fail(body)
     if (pending.left === undefined) return
@@ -69,7 +69,7 @@ export async function openConnection(origin: string): Promise<Connection> {
   socket.on('error', fail)
   socket.on('close', () => fail(new Error('the server closed the connection')))
   socket.setTimeout(SILENCE_MS, () => {
-    if (pending !== undefined) fail(new Error(`nothing came for ${SILENCE_MS / 1000} s`))
+    if (pending !== undefined) fail(new Error(`received nothing for ${SILENCE_MS / 1000} s`))
   })
   await once(socket, 'connect')
 
@@ -85,7 +85,7 @@ export async function openConnection(origin: string): Promise<Connection> {
   }
 }
 
-/** Takes what belongs to the head; answers the rest, which is of the body. */
+/** Reads the head of a response. Returns the rest of the chunk, which belongs to the body. */
 function readHead(pending: Pending, chunk: Buffer): Buffer | Error {
   const read = Buffer.concat([pending.head, chunk])
   const end = read.indexOf('\r\n\r\n')
@@ -96,7 +96,7 @@ function readHead(pending: Pending, chunk: Buffer): Buffer | Error {
   const head = read.toString('latin1', 0, end)
   pending.status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1])
   const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
-  if (length === undefined) return new Error(`an answer without its length: ${head.split('\r\n', 1)[0]}`)
+  if (length === undefined) return new Error(`a response without Content-Length: ${head.split('\r\n', 1)[0]}`)
   pending.left = Number(length)
   return read.subarray(end + 4)
 }

@@ -5,15 +5,15 @@ import { openConnection } from './connection.ts'
 export interface LoadRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  /** What the body must be, `sha256:…`; only its length is looked at when left out. */
+  /** Expected digest of the body, `sha256:…`. Without it only the length is checked. */
   readonly digest?: string
 }
 
 export interface Load {
   readonly origin: string
-  /** Each lane is one connection, that makes its requests one after another. */
+  /** Each lane is one connection that sends its requests one after another. */
   readonly lanes: readonly (readonly LoadRequest[])[]
-  /** Lanes begin again until so many seconds are over; each is run once when left out. */
+  /** The lanes repeat their requests for this time. Without it they run once. */
   readonly seconds?: number
 }
 
@@ -25,7 +25,7 @@ export interface LoadResult {
   readonly firstError: string | undefined
 }
 
-/** Makes the requests of all lanes at once. The clock runs from when every connection stands. */
+/** Sends the requests of all lanes concurrently. The clock starts when all connections are open. */
 export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadResult> {
   const connections = await Promise.all(lanes.map(() => openConnection(origin)))
   const total = { requests: 0, bytes: 0, errors: 0, firstError: undefined as string | undefined }
@@ -43,7 +43,7 @@ export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadRes
   }
   await Promise.all(
     lanes.map((requests, lane) =>
-      // A lane ends with its first error: what comes after one is not the same load.
+      // A lane ends with its first error: requests after an error would be a different load.
       runLane(connections[lane] as Connection, requests).catch((error: Error) => {
         total.errors += 1
         total.firstError ??= error.message
@@ -61,7 +61,7 @@ async function fetchOne(connection: Connection, { path, headers, digest }: LoadR
   const { status, bytes } = await connection.get(path, headers, onBody)
   if (status !== 200) throw new Error(`GET ${path.split('?', 1)[0]}: ${status}`)
   if (hash !== undefined && `sha256:${hash.digest('hex')}` !== digest) {
-    throw new Error(`GET ${path}: other bytes than were pushed`)
+    throw new Error(`GET ${path}: the digest of the body is wrong`)
   }
   return bytes
 }

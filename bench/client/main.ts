@@ -1,4 +1,4 @@
-/** The clients' own process: gets one job from the bench, does it, tells the result. */
+/** The client process: receives one job from the benchmark, runs it and sends the result. */
 import { once } from 'node:events'
 import type { Load } from './load.ts'
 import { runLoad } from './load.ts'

@@ -6,26 +6,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Read {
   readonly origin: string
   readonly headers: Readonly<Record<string, string>>
-  /** What is asked for, in turns. */
+  /** The paths are requested in turn. */
   readonly paths: readonly string[]
   readonly requests: number
-  /** How many connections make them, one after another on each; they stay open. */
+  /** The number of persistent connections. Each sends one request after another. */
   readonly connections: number
-  /** A text that is counted in the answers. */
+  /** A text whose occurrences in the responses are counted. */
   readonly counted?: string
-  /** Reads no faster, and goes away when the time is over. */
+  /** Limits the read rate, and ends the connection after this time. */
   readonly slowly?: { readonly bytesPerSecond: number; readonly seconds: number }
 }
 
 export interface ReadResult {
-  /** How long each request took to the last byte of its answer. */
+  /** Time from each request to the last byte of its response. */
   readonly milliseconds: readonly number[]
   readonly bytes: number
-  /** How often the counted text came. */
+  /** Occurrences of the counted text. */
   readonly count: number
 }
 
-/** Reads answers of any length, as an HTTP client does that holds none of them. */
+/** Reads responses of any length without storing them. */
 export async function runRead(job: Read): Promise<ReadResult> {
   const { origin, headers, paths, requests, connections } = job
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
@@ -51,7 +51,7 @@ export async function runRead(job: Read): Promise<ReadResult> {
   return { milliseconds, ...total }
 }
 
-/** Throws when the answer breaks off. */
+/** Throws if the response is incomplete. */
 async function readBody(answer: IncomingMessage, { counted, slowly }: Read) {
   const end = slowly && performance.now() + slowly.seconds * 1000
   let [bytes, count, rest] = [0, 0, Buffer.alloc(0)]

@@ -10,7 +10,7 @@ export interface Upload {
   readonly origin: string
   readonly repository: string
   readonly bytes: number
-  /** Authorization header; none for the bare registry. */
+  /** Authorization header; undefined for the bare registry. */
   readonly authorization?: string
 }
 
@@ -20,8 +20,8 @@ export interface UploadResult {
 }
 
 /**
- * Pushes a blob of random bytes as docker does: POST, PATCH in chunked transfer coding, PUT. It is made while it
- * is sent and never held; its digest is computed in a pass of its own, before the clock runs.
+ * Pushes a blob of random bytes as docker does: POST, PATCH in chunked transfer coding, PUT. The bytes are generated
+ * while they are sent and never stored. The digest is computed in an earlier pass, before the clock starts.
  */
 export async function runUpload({ origin, repository, bytes, authorization }: Upload): Promise<UploadResult> {
   const key = randomBytes(16)
@@ -54,7 +54,7 @@ export async function runUpload({ origin, repository, bytes, authorization }: Up
   return { seconds, digest }
 }
 
-/** The same random bytes for the same key: a cipher's key stream, several gigabytes a second. */
+/** Generates the same random bytes for the same key: a cipher's key stream, several gigabytes per second. */
 function* randomBody(key: Buffer, bytes: number): Generator<Buffer> {
   const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16))
   for (let left = bytes; left > 0; left -= CHUNK.length) {

@@ -3,11 +3,11 @@ import { basic } from './system.ts'
 
 export interface Question {
   readonly method?: string
-  /** Whose Basic credentials are shown. */
+  /** Credentials that are sent as Basic. */
   readonly as?: Credentials
   readonly bearer?: string
   readonly body?: string | Buffer
-  /** The body's content type. */
+  /** Content-Type of the body. */
   readonly type?: string
 }
 
@@ -15,11 +15,11 @@ export interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  /** The body, parsed where it is JSON. */
+  /** The parsed body of a JSON response. */
   readonly json: unknown
 }
 
-/** One plain HTTP request, its answer read whole. */
+/** Sends one HTTP request and reads the whole response. */
 export async function ask(
   at: Pick<Reachable, 'url'>,
   path: string,

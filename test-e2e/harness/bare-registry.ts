@@ -14,17 +14,17 @@ import type { System } from './system.ts'
 const CONFIG = fileURLToPath(new URL('../../deploy/registry/config.yml', import.meta.url))
 const START_MS = 20_000
 
-/** The registry's configuration, without its `auth` section. */
+/** Returns the registry's configuration without its `auth` section. */
 export function bareRegistryConfig(): string {
   const config = readFileSync(CONFIG, 'utf8')
   const stripped = config.replace(/^auth:\n(?:[ \t#].*\n)*/m, '')
-  if (/^auth:/m.test(stripped) || stripped === config) throw new Error(`${CONFIG}: no auth section was found`)
+  if (/^auth:/m.test(stripped) || stripped === config) throw new Error(`${CONFIG} has no auth section`)
   return stripped
 }
 
 /**
- * Runs the registry on a folder with nothing before it: whoever reaches it may do anything, past registry-manager.
- * It is stopped when the test ends, if not before. `asSystem` is for the harness's functions that push.
+ * Runs the registry on a folder without authentication, so that a test can change it directly. It stops when the test
+ * ends, or earlier by `stop`. `asSystem` is for harness functions that push.
  */
 export async function startBareRegistry(t: Test, folder: string) {
   const binary = findRegistry(process.env, t.comment).REGISTRY_BINARY ?? process.env['REGISTRY_BINARY']
@@ -55,6 +55,7 @@ export async function startBareRegistry(t: Test, folder: string) {
   for (const deadline = Date.now() + START_MS; ; await sleep(20)) {
     const response = await fetch(`${url}/v2/`).catch(() => undefined)
     if (response?.status === 200) return { url, asSystem: { url } as System, stop }
-    if (Date.now() > deadline || child.exitCode !== null) throw new Error('the bare registry does not serve')
+    if (Date.now() > deadline || child.exitCode !== null)
+      throw new Error(`the bare registry does not serve after ${START_MS / 1000} s`)
   }
 }

@@ -4,26 +4,26 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Whatever ends things when a test, or a measurement, is over. */
+/** An object that runs cleanup functions when a test or a measurement ends. */
 export interface Ending {
   teardown(end: () => unknown): unknown
 }
 
 export interface Beside {
-  /** Ends it, and answers once it has ended. */
+  /** Stops the server and waits for its end. */
   stop(): Promise<void>
 }
 
 const START_MS = 60_000
 
-/** Runs a server beside a test until the test ends. What it prints goes to a file. Throws when it does not listen. */
+/** Runs a server until a test ends. Its output goes to a file. Throws if it does not listen. */
 export async function runBeside(
   ending: Ending,
   command: readonly [string, ...string[]],
   { host, port, log, env = {} }: { host: string; port: number; log: string; env?: Record<string, string> },
 ): Promise<Beside> {
   const output = openSync(log, 'w')
-  // setpriv ends it even when this process is killed and gets no chance to. Some end when their input does.
+  // setpriv ends the server even if this process is killed. Some servers end when their input ends.
   const child = spawn('setpriv', ['--pdeathsig=TERM', ...command], {
     stdio: ['pipe', output, output],
     env: { ...process.env, ...env },

@@ -2,7 +2,7 @@ import { digestOf } from './manifests.ts'
 import type { Answer, RegistryClient } from './registry-client.ts'
 import { locationOf } from './registry-client.ts'
 
-/** Pushes a blob of 1 byte and more as one digest; answers the last request's answer. */
+/** Pushes a blob of at least 1 byte with a digest. Returns the last response. */
 export type BlobPush = (
   client: RegistryClient,
   repository: string,
@@ -19,7 +19,7 @@ export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
     const path = `/v2/${repository}/blobs/uploads/?digest=${digest}`
     const headers = { 'content-type': 'application/octet-stream' }
     const answer = await client.send('POST', path, { headers, body: blob })
-    // A registry that does not support it begins an upload.
+    // A registry without support for a single POST begins an upload.
     return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
   },
 
@@ -37,7 +37,7 @@ export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
   'three chunks, the last with the closing PUT': async (client, repository, blob, digest) =>
     inChunks(client, repository, blob, digest, 3, true),
 
-  'a mount of what is not there': async (client, repository, blob, digest) => {
+  'a mount of a missing blob': async (client, repository, blob, digest) => {
     const from = repository.replace(/[^/]+$/, 'has-nothing')
     const path = `/v2/${repository}/blobs/uploads/?mount=${digest}&from=${from}`
     const answer = await client.send('POST', path)
@@ -45,11 +45,11 @@ export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
   },
 }
 
-/** Ways that take a blob over from another repository, where it is first; the digest must be right. */
+/** Ways to take a blob over from another repository that has it. The digest must be correct. */
 export const BLOB_MOUNTS: Readonly<Record<string, BlobPush>> = {
   'a mount': async (client, repository, blob, digest) => mount(client, repository, blob, digest, true),
 
-  'a mount that does not say from where': async (client, repository, blob, digest) =>
+  'a mount without a source': async (client, repository, blob, digest) =>
     mount(client, repository, blob, digest, false),
 }
 
@@ -92,7 +92,7 @@ async function inChunks(
   return client.closeUpload(location, digest)
 }
 
-/** A digest that content has not. */
+/** Returns a digest that does not match the content. */
 export function wrongDigestOf(content: Buffer, algorithm: 'sha256' | 'sha512' = 'sha256'): string {
   return digestOf(Buffer.concat([content, Buffer.from('oh no')]), algorithm)
 }

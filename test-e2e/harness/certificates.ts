@@ -8,16 +8,16 @@ export interface ServerCertificate {
 }
 
 export interface Authority {
-  /** Its own certificate, PEM. */
+  /** Path of its certificate, PEM. */
   readonly file: string
-  /** Makes a certificate for a server with these names, such as `DNS:localhost` or `IP:127.0.0.1`. */
+  /** Issues a server certificate for these names, such as `DNS:localhost` or `IP:127.0.0.1`. */
   issue(name: string, names: readonly string[]): Promise<ServerCertificate>
 }
 
 const DAYS = ['-days', '3']
 const newKey = (file: string) => ['-newkey', 'rsa:2048', '-nodes', '-keyout', file]
 
-/** A certificate authority of a test's own, in a folder that it has. */
+/** Creates a certificate authority in a folder of the test. */
 export async function createAuthority(folder: string, name = 'authority'): Promise<Authority> {
   const openssl = (args: string[]) => runCommand('openssl', args, { cwd: folder })
   const [file, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)]

@@ -13,28 +13,28 @@ import type { Credentials } from './system.ts'
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url))
 const MAKE_SECRETS = join(DEPLOY, 'local/make-secrets.ts')
 const PROJECT = 'under-test'
-/** For the slowest of them to be healthy. */
+/** Until the slowest container is healthy. */
 const START_MS = 240_000
 
-/** Commands that `startCompose` needs, and their Debian packages. */
+/** Commands that `startCompose` needs, with their Debian packages. */
 export const COMPOSE_COMMANDS = { 'docker-compose': 'docker-compose' }
 
-/** What deploy/compose.yaml runs. */
+/** The system that deploy/compose.yaml runs. */
 export interface ComposeSystem {
   /** `host:port`, as clients write it. */
   readonly host: string
   readonly admin: Credentials
-  /** The folder of its secrets. */
+  /** The folder of the secrets. */
   readonly secrets: string
-  /** The containers by the names of their services; the one of a service that has ended is not among them. */
+  /** The running containers by the names of their services. Services that have ended are missing. */
   readonly containers: Readonly<Record<string, StartedTestContainer>>
-  /** Runs curl with the authority of its certificate; answers the body. */
+  /** Runs curl with the authority of the system's certificate. Returns the body. */
   curl(path: string, ...args: string[]): Promise<string>
 }
 
 /**
- * Brings up deploy/compose.yaml on an engine, with these images and with secrets and ports of its own, and waits until
- * all of it is healthy. It is gone, and its data with it, when the test ends.
+ * Runs deploy/compose.yaml on an engine with these images and its own secrets and ports. Returns when all containers
+ * are healthy. Everything is removed when the test ends.
  */
 export async function startCompose(
   t: Test,
@@ -51,13 +51,13 @@ export async function startCompose(
   const host = `localhost:${httpsPort}`
   await runCommand(process.execPath, [MAKE_SECRETS, secrets], { env: { PUBLIC_HOST: host } })
 
-  // It looks for the engine in this process's environment, would start a helper of its own, which cannot be had, and
-  // ask for a network that the engine is run without.
+  // testcontainers finds the engine in this process's environment. Ryuk, its helper container, cannot be pulled here,
+  // and the engine runs without the default bridge network.
   const settings = { TESTCONTAINERS_RYUK_DISABLED: 'true', TESTCONTAINERS_HOST_OVERRIDE: 'localhost' }
   Object.assign(process.env, engine.env, settings)
   const { DockerComposeEnvironment, Wait } = await import('testcontainers')
   const executable = { executablePath: findCommand('docker-compose'), standalone: true } as const
-  // COMPOSE_COMPATIBILITY has every version of compose name containers as the first did.
+  // COMPOSE_COMPATIBILITY makes every version of compose name containers like version 1.
   const environment = await new DockerComposeEnvironment(folder, 'compose.yaml')
     .withProjectName(PROJECT)
     .withClientOptions({ executable })

@@ -8,9 +8,9 @@ import type { Ending } from './beside.ts'
 
 export interface ConnectedForTest extends Pick<Directory, 'verify'> {
   readonly find: NonNullable<Directory['find']>
-  /** How often operations ended so, such as `search ok`. */
+  /** The number of operations with this result, such as `search ok`. */
   count(operation: string): number
-  /** What was logged. */
+  /** The log lines. */
   readonly lines: readonly string[]
   start(): void
 }
@@ -23,14 +23,14 @@ const OTHER_SETTINGS = {
   SERVICE_CREDENTIAL: 'x'.repeat(32),
 }
 
-/** The directory's part of auth-service's configuration. */
+/** Returns the directory's part of auth-service's configuration. */
 export function configFor(settings: Readonly<Record<string, string>>): DirectoryConfig {
   const [{ directory }] = readConfig({ ...OTHER_SETTINGS, ...settings })
-  if (directory === undefined) throw new Error('the settings name no directory')
+  if (directory === undefined) throw new Error('the settings have no directory')
   return directory
 }
 
-/** The directory as auth-service asks it, by settings as they stand in its environment. */
+/** Connects to the directory as auth-service does, with the settings of its environment. */
 export function connectForTest(ending: Ending, settings: Readonly<Record<string, string>>): ConnectedForTest {
   const config = configFor(settings)
   const counts = new Map<string, number>()
@@ -47,7 +47,7 @@ export function connectForTest(ending: Ending, settings: Readonly<Record<string,
     find:
       directory.find ??
       (() => {
-        throw new Error('there is no service account')
+        throw new Error('the directory has no service account')
       }),
     count: (operation) => counts.get(operation) ?? 0,
     lines,
@@ -55,7 +55,7 @@ export function connectForTest(ending: Ending, settings: Readonly<Record<string,
   }
 }
 
-/** The same, for tests in which the directory is there: on a machine that is very busy it may be too slow at first. */
+/** Retries while the directory is unavailable, for tests with a working directory on a busy machine. */
 export function patient({ find, verify, ...others }: ConnectedForTest): ConnectedForTest {
   const repeat = async <Result>(ask: () => Promise<Result>, left = 10): Promise<Result> => {
     try {

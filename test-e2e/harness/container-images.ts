@@ -13,12 +13,12 @@ const STAND_INS = fileURLToPath(new URL('stand-ins', import.meta.url))
 const NODE_LIBRARIES = ['libatomic.so.1']
 const BUILD_SECONDS = 900
 
-/** Commands that `makeBaseImages` needs, and their Debian packages. */
+/** Commands that `makeBaseImages` needs, with their Debian packages. */
 export const IMAGE_COMMANDS = { debootstrap: 'debootstrap' }
 
 /**
- * Makes, where none can be pulled, what our Dockerfile builds from: `debian:bookworm-slim` from Debian's packages, and
- * `node:26-slim` with the Node and npm that are here.
+ * Builds the base images of the Dockerfile without a pull: `debian:bookworm-slim` from Debian packages, and
+ * `node:26-slim` from the installed Node and npm.
  */
 export async function makeBaseImages({ docker }: DockerEngine): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'base-images-'))
@@ -30,7 +30,7 @@ export async function makeBaseImages({ docker }: DockerEngine): Promise<void> {
   }
 }
 
-/** A file system of Debian's least packages, which is made once: it takes a while. */
+/** Builds an archive of a minimal Debian file system, once, because it takes a while. */
 async function debianArchive(folder: string): Promise<string> {
   const archive = join(CACHE, 'debian-bookworm.tar')
   if (existsSync(archive)) return archive
@@ -57,11 +57,11 @@ async function makeNodeImage(context: string, docker: DockerEngine['docker']): P
   for (const library of NODE_LIBRARIES) {
     const entry = stdout.split('\n').find((line) => line.trim().startsWith(library))
     if (entry === undefined) continue
-    // By its real path: /lib is a link, which a folder would replace.
+    // Uses the real path: /lib is a link, and a folder would replace the link.
     const path = await realpath(entry.split(' => ')[1]!)
     await cp(path, join(context, dirname(path), library))
   }
-  // The build trusts whom this machine trusts.
+  // The build trusts the same certificate authorities as this machine.
   const authorities = process.env['NODE_EXTRA_CA_CERTS']
   await writeFile(join(context, 'authorities.pem'), authorities ? await readFile(authorities) : '')
   await writeFile(
@@ -71,7 +71,7 @@ async function makeNodeImage(context: string, docker: DockerEngine['docker']): P
   await docker(['build', '--tag', 'node:26-slim', context], { timeoutSeconds: BUILD_SECONDS })
 }
 
-/** Builds our image, on the network of this machine. */
+/** Builds the product's image on the host network. */
 export async function buildImage({ docker }: DockerEngine, tag: string): Promise<void> {
   const args = [
     'build',
@@ -85,7 +85,7 @@ export async function buildImage({ docker }: DockerEngine, tag: string): Promise
   await docker(args, { timeoutSeconds: BUILD_SECONDS })
 }
 
-/** Builds what stands in for the official images; answers the settings by which compose takes them. */
+/** Builds the substitutes for the official images. Returns the settings with which compose uses them. */
 export async function buildStandIns({ docker }: DockerEngine): Promise<Record<string, string>> {
   const images: Record<string, string> = {}
   for (const name of ['postgres', 'nginx', 'registry']) {

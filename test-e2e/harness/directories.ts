@@ -5,14 +5,14 @@ import type { TestDirectory } from './test-directory.ts'
 
 export interface DirectoryKind {
   readonly name: string
-  /** Why it cannot run here, or false when it can. */
+  /** The reason why it cannot run here, or false. */
   readonly missing: string | false
-  /** Whether groups within groups count. */
+  /** Whether nested groups are resolved. */
   readonly nested: boolean
   start(ending: Ending): Promise<TestDirectory>
 }
 
-/** The real directories that tests meet. */
+/** Returns the kinds of real directories for tests. */
 export async function directoryKinds(): Promise<readonly DirectoryKind[]> {
   return [
     { name: 'Active Directory (Samba)', missing: await sambaIsMissing(), nested: true, start: startSamba },

@@ -9,12 +9,12 @@ import { settingsFor } from './test-directory.ts'
 export const REFRESH_SECONDS = 5
 const PEOPLE = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'gina', 'hugo', 'ivan', 'judy']
 
-/** Somebody of the directory. */
+/** Credentials of a directory user. */
 export function who(username: string): Credentials {
   return { username, password: `Password-of-${username}-1` }
 }
 
-/** What is answered of a user, or a problem instead. */
+/** A user in a response, or a problem. */
 interface User {
   readonly namespaces: readonly string[]
 }
@@ -22,8 +22,8 @@ interface User {
 export type DirectorySystem = Awaited<ReturnType<typeof startDirectorySystem>>
 
 /**
- * registry-manager before a directory with people and groups: Dave is in `outer` (by way of `inner`, where groups within groups
- * count), which gives the namespace `team`; Erin is in `bosses`, who are cluster administrators.
+ * Starts registry-manager with a directory. Dave is in the group `outer` (through `inner`, if nested groups are
+ * resolved), which gives the namespace `team`. Erin is in `bosses`, whose members are cluster administrators.
  */
 export async function startDirectorySystem(t: Test, directory: TestDirectory, nested: boolean) {
   const { personDn, groupDn } = directory
@@ -48,15 +48,15 @@ export async function startDirectorySystem(t: Test, directory: TestDirectory, ne
   }
   return {
     system,
-    /** The users API, as somebody. */
+    /** Sends a request to the users API with credentials. */
     ask,
     create: (username: string, namespaces = '') =>
       ask(system.admin, 'POST', '/user', { username, ad: 'true', namespaces }),
     signIn: async (as: Credentials) => (await ask(as, 'GET', '/user')).status,
-    /** An Authorization header with a new token. */
+    /** Returns an Authorization header with a new token. */
     bearer: async (as: Credentials, image: string) =>
       `Bearer ${await tokenFor(system, as, `repository:${image}:pull,push`)}`,
-    /** Status of a pull: 401 is a refusal, whether the image is there or not. */
+    /** Returns the status of a pull: 401 if it is refused, whether the image exists or not. */
     async pullStatus(authorization: string, image: string): Promise<number> {
       const response = await fetch(`${system.url}/v2/${image}/manifests/v1`, { headers: { authorization } })
       await response.body?.cancel()
@@ -74,10 +74,10 @@ export async function startDirectorySystem(t: Test, directory: TestDirectory, ne
   }
 }
 
-/** Waits for what the directory's news must bring about; fails when it takes longer than it may. */
+/** Waits for an effect of a change in the directory. Fails if it takes longer than the refresh interval. */
 export async function until(t: Test, what: string, isSo: () => Promise<boolean>): Promise<void> {
   const begun = Date.now()
-  // All that is beyond the time is for a machine that is busy.
+  // The extra time is for a busy machine.
   const is = await answerEverywhere(isSo, true, (REFRESH_SECONDS + 10) * 1000)
   t.ok(is, `${what}: after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
 }
@@ -99,7 +99,7 @@ function usersApi(system: System) {
     if (response.status !== 503 || left === 0) {
       return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as User }
     }
-    // The directory is there, but the machine may be very busy.
+    // The directory is available, but the machine may be busy.
     await sleep(1000)
     return ask(as, method, path, parameters, left - 1)
   }

@@ -7,15 +7,15 @@ import type { CommandOutput } from './run-command.ts'
 import { runCommand } from './run-command.ts'
 import type { Credentials, Reachable } from './system.ts'
 
-/** The docker CLI with the logins of one user, or of nobody. Images are named without their host. */
+/** The docker CLI with its own logins. Images are named without their host. */
 export interface DockerClient {
   login(who: Credentials): Promise<CommandOutput>
   push(image: string): Promise<CommandOutput>
-  /** Empties the engine's store, pulls an image and answers its id. */
+  /** Empties the engine's store and pulls an image. Returns the image's id. */
   pull(image: string): Promise<string>
 }
 
-/** `folder` keeps the logins, in a folder of this name. */
+/** The logins are stored below `folder`, in a folder with this name. */
 export async function createDockerClient(
   engine: DockerEngine,
   { host }: Reachable,
@@ -39,7 +39,7 @@ export async function createDockerClient(
   }
 }
 
-/** Makes an image and loads it into an engine, under a name that can be pushed. */
+/** Makes an image and loads it into an engine with a name that can be pushed. */
 export async function loadImage(
   engine: DockerEngine,
   { host }: Reachable,

@@ -14,22 +14,22 @@ export interface DockerEngine {
   stop(): Promise<void>
 }
 
-/** Why no engine can run here, or false when one can. */
+/** Returns the reason why no engine can run here, or false. */
 export async function dockerIsMissing(): Promise<string | false> {
   const missing = await ensureCommands({ docker: 'docker.io', dockerd: 'docker.io' })
   return missing || (process.getuid?.() !== 0 && 'dockerd needs root')
 }
 
-/** Starts a docker engine with an empty store; it and all it wrote are gone when the test ends. */
+/** Starts a docker engine with an empty store. The engine and its files are removed when the test ends. */
 export async function startDockerEngine(t: Test): Promise<DockerEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'docker-engine-'))
   const socket = `unix://${join(folder, 'docker.sock')}`
   const env = { DOCKER_HOST: socket, DOCKER_CONFIG: await createDockerConfig(join(folder, 'config')) }
-  // Without an own configuration file, the machine's engine settings would be read and may contradict the flags.
+  // The engine would otherwise read the machine's configuration file, which may contradict the flags.
   await writeFile(join(folder, 'daemon.json'), '{}')
 
   const log = await open(join(folder, 'docker.log'), 'w')
-  // setpriv ends the engine even when this process is killed and gets no chance to.
+  // setpriv ends the engine even if this process is killed.
   const engine = spawn(
     'setpriv',
     [
@@ -69,10 +69,10 @@ export async function startDockerEngine(t: Test): Promise<DockerEngine> {
   return { env, docker, stop }
 }
 
-/** Makes an empty docker client configuration and answers its folder. */
+/** Makes an empty docker client configuration. Returns its folder. */
 export async function createDockerConfig(folder: string): Promise<string> {
   await mkdir(folder)
-  // With any entry at all the client keeps to this file and looks for no credential helper of the machine.
+  // A client with any entry in this file uses no credential helper of the machine.
   await writeFile(join(folder, 'config.json'), '{"auths":{"unused.invalid":{}}}')
   return folder
 }
@@ -84,7 +84,7 @@ async function untilReady(docker: DockerEngine['docker'], engine: { exitCode: nu
     await sleep(100)
   }
   const lines = (await readFile(log, 'utf8')).trimEnd().split('\n')
-  throw new Error(`dockerd did not start:\n${lines.slice(-20).join('\n')}`)
+  throw new Error(`dockerd does not start:\n${lines.slice(-20).join('\n')}`)
 }
 
 async function unmountBelow(folder: string) {

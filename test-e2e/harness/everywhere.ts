@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Replicas take turns, so of so many answers in a row each has given some. */
+/** Replicas take turns, so this number of consecutive responses includes each replica. */
 const IN_A_ROW = 6
 
 /**
- * Asks until the answer is the expected one, whichever replica gives it. Answers that, or what else is answered once the
- * time is over.
+ * Repeats a request until all replicas give the expected result. Returns the expected result, or after the time the
+ * latest other one.
  */
 export async function answerEverywhere<T>(
   ask: () => Promise<T>,

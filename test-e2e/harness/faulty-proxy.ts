@@ -5,25 +5,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ending } from './beside.ts'
 
 /**
- * What becomes of the bytes, both ways: they pass; each piece comes late by so many milliseconds; they go nowhere;
- * connections are reset.
+ * The treatment of the bytes in both directions: forwarded; delayed by some milliseconds; dropped; or the connection is
+ * reset.
  */
 export type Fault = 'none' | { readonly lateMs: number } | 'black-hole' | 'reset'
 
 export interface FaultyProxy {
   readonly host: string
   readonly port: number
-  /** Holds from now on, for connections that are open too. */
+  /** Applies immediately, also to open connections. */
   fault: Fault
-  /** Connections that were opened to it so far. */
+  /** Number of connections that were opened so far. */
   readonly opened: number
-  /** All that clients have sent. */
+  /** All bytes from clients. */
   readonly heard: Buffer
-  /** Ends the connections that are open, without a word. */
+  /** Closes the open connections. */
   cut(): void
 }
 
-/** A TCP proxy before a server, on a loopback port of its own. */
+/** Starts a TCP proxy in front of a server, on its own loopback port. */
 export async function startFaultyProxy(
   ending: Ending,
   target: { readonly host: string; readonly port: number },

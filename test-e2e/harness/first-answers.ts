@@ -6,29 +6,29 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Within how long a port must answer, from the beginning of a start. Longer than a start may take, so that the error of
- * a start that hangs comes first: it has the output.
+ * The time in which a port must answer, from the beginning of a start. It is longer than the limit of a start, so that
+ * the error of a hanging start comes first: that error has the output.
  */
 export const DEADLINE_MS = 300_000
-/** Pauses between two attempts, in milliseconds: until there is something, and after a status that is no answer yet. */
+/** Pauses between two attempts in milliseconds: before the port listens, and after a status that asks to retry. */
 export const CONNECT_MS = 5
 const RETRY_MS = 20
-/** What nginx and the services answer while something that they need does not serve. nginx also limits requests. */
+/** Responses of nginx and the services while a dependency does not serve. nginx also limits requests. */
 const NOT_YET = new Set([429, 502, 503, 504])
 
-/** A request and the only status that may answer it, apart from those that ask to retry. */
+/** A request and the only status that may answer it, except for statuses that ask to retry. */
 export interface Question {
   readonly port: number
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly expected: 200 | 401
-  /** The file of the authority of a port with TLS. */
+  /** Path of the certificate authority of a port with TLS. */
   readonly authority?: string | undefined
 }
 
 /**
- * Sends each question from before its port listens until there is an answer. Returns what was answered wrongly: one
- * line for each question.
+ * Sends each request from before its port listens until there is a final response. Returns one line for each wrong
+ * response.
  */
 export async function findWrongAnswers(questions: readonly Question[]): Promise<string[]> {
   const deadline = Date.now() + DEADLINE_MS
@@ -68,7 +68,7 @@ async function untilListening(port: number, deadline: number): Promise<void> {
   }
 }
 
-/** The first answer that does not ask to retry. */
+/** Returns the first response that does not ask to retry. */
 async function firstAnswer(question: Question, deadline: number): Promise<Received> {
   for (;;) {
     const received = await send(question)
@@ -79,7 +79,7 @@ async function firstAnswer(question: Question, deadline: number): Promise<Receiv
   }
 }
 
-/** Sends a question once, on a connection of its own. Its status is undefined if there is no response. */
+/** Sends a request once on a new connection. The status is undefined if there is no response. */
 function send({ port, path, headers, authority }: Question): Promise<Received> {
   return new Promise((resolve) => {
     const fail = (error: Error) => resolve({ status: undefined, text: error.message })

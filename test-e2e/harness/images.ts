@@ -28,7 +28,7 @@ export interface Manifest {
 }
 
 export interface ImageOptions {
-  /** the same seed makes the same bytes, and so the same digests */
+  /** The same seed makes the same bytes and digests. */
   seed: string
   layers: number
   layerBytes: number
@@ -39,13 +39,13 @@ export interface Image {
   descriptor: Descriptor
   architecture: string
   manifest: Manifest
-  /** digests of the uncompressed layers: what survives a client that compresses anew */
+  /** Digests of the uncompressed layers, which do not change if a client compresses the layers again. */
   diffIds: string[]
 }
 
 /**
- * Writes an OCI image layout that holds one image of random, incompressible layers, tagged `latest`.
- * Packed with tar it is also an archive for `docker load`, which knows the image as `made-here:latest`.
+ * Writes an OCI image layout with one image of random, incompressible layers, tagged `latest`. Packed with tar it is
+ * also an archive for `docker load`, which names the image `made-here:latest`.
  */
 export async function createImage(layout: string, options: ImageOptions): Promise<Image> {
   const image = await writeImage(layout, options)
@@ -61,7 +61,7 @@ export async function createImage(layout: string, options: ImageOptions): Promis
   return image
 }
 
-/** Writes an OCI image layout that holds an index, tagged `latest`, of one image per architecture. */
+/** Writes an OCI image layout with an image index, tagged `latest`, of one image per architecture. */
 export async function createIndex(
   layout: string,
   architectures: string[],
@@ -83,7 +83,7 @@ export async function createIndex(
   return { descriptor, images }
 }
 
-/** Reads a manifest as it lies in the registry; its digest is computed from the very bytes. */
+/** Reads a manifest from the registry. The digest is computed from the received bytes. */
 export async function fetchManifest(
   registryUrl: string,
   who: Credentials,
@@ -99,8 +99,8 @@ export async function fetchManifest(
 }
 
 /**
- * Reads what skopeo wrote to a `dir:` folder: the manifest or index it was asked for, and what that leads to.
- * Every digest is computed from the bytes; lists are sorted.
+ * Reads a `dir:` folder of skopeo: the manifest or image index and its contents. All digests are computed from the
+ * bytes. Lists are sorted.
  */
 export async function readImageFolder(folder: string) {
   const names = await readdir(folder)
@@ -129,7 +129,7 @@ async function writeImage(layout: string, options: ImageOptions): Promise<Image>
   for (let number = 0; number < count; number++) {
     const tar = tarOf(`layer-${number}`, randomBytes(`${seed} ${number}`, layerBytes))
     diffIds.push(digestOf(tar))
-    // Level 0 stores: random bytes would not shrink anyway.
+    // Level 0 only stores: random bytes do not compress.
     layers.push(await writeBlob(layout, mediaTypes.layer, gzipSync(tar, { level: 0 })))
   }
   const rootfs = { type: 'layers', diff_ids: diffIds }
@@ -167,13 +167,13 @@ function writeJson(path: string, value: unknown): Promise<void> {
   return writeFile(path, toJson(value))
 }
 
-/** The key stream of AES in counter mode: gigabytes a second, the same for the same seed. */
+/** Generates the key stream of AES in counter mode: gigabytes per second, the same for the same seed. */
 function randomBytes(seed: string, size: number): Buffer {
   const key = createHash('sha256').update(seed).digest()
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size))
 }
 
-/** A tar archive of one file, in the ustar format (POSIX.1-1988, table 10-1 "ustar Header Block"). */
+/** Makes a tar archive of one file, in the ustar format (POSIX.1-1988, table 10-1 "ustar Header Block"). */
 function tarOf(name: string, content: Buffer): Buffer {
   const header = Buffer.alloc(512)
   header.write(name, 0)
@@ -182,7 +182,7 @@ function tarOf(name: string, content: Buffer): Buffer {
   header.write(octal(0, 7), 116)
   header.write(octal(content.length, 11), 124)
   header.write(octal(1_767_225_600, 11), 136)
-  header.write('        ', 148) // the checksum counts its own field as blanks
+  header.write('        ', 148) // The checksum is computed with blanks in its own field.
   header.write('0', 156)
   header.write('ustar\u000000', 257)
   header.write(

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream'
 import type { Test } from 'tap'
 import type { FrontService } from '../../deploy/local/front.ts'
 
-/** Listens on loopback for as long as the test runs. */
+/** Listens on loopback until the test ends. */
 export async function listen(t: Test, server: Server, port: number): Promise<void> {
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -15,14 +15,14 @@ export async function listen(t: Test, server: Server, port: number): Promise<voi
   })
 }
 
-/** A listener that deals its requests to some ports in turn, as a Kubernetes service does. */
+/** Starts a listener that distributes its requests to some ports in turn, like a Kubernetes service. */
 export async function startBalancer(t: Test, ports: readonly number[], port: number): Promise<string> {
   const { routing } = deal(t, ports)
   await listen(t, createServer(routing), port)
   return `http://127.0.0.1:${port}`
 }
 
-/** Hands requests on to loopback ports in turn, and the answers back. Nothing is retried or changed. */
+/** Forwards requests to loopback ports in turn, and the responses back. It does not retry and changes nothing. */
 export function deal(t: Test, ports: readonly number[]): FrontService {
   const agent = new Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
@@ -36,13 +36,13 @@ export function deal(t: Test, ports: readonly number[]): FrontService {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
       pipeline(answer, response, () => {})
     })
-    // A client sees what it would see of the service itself: a connection that breaks.
+    // A broken connection of the service breaks the client's connection too.
     upstream.on('error', () => response.destroy())
     pipeline(request, upstream, (error) => {
       if (error) response.destroy()
     })
     response.on('close', () => {
-      // A client that has its answer leaves the connection to the next one.
+      // A client with a complete response may reuse the connection.
       if (!response.writableFinished) upstream.destroy()
     })
   }

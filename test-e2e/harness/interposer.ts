@@ -4,7 +4,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 
-/** Before a registry: passes everything on, and can break in before a request, or before its answer is seen. */
+/** Starts a proxy in front of a registry. Hooks run before each request and before its response is forwarded. */
 export async function startInterposer(t: Test, registryUrl: string) {
   const hooks = {
     before: async (_method: string, _path: string): Promise<void> => {},

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { System } from './system.ts'
 import { basic } from './system.ts'
 
-/** Runs a launcher until it ends by itself. */
+/** Runs a launcher until it exits. */
 export async function startAndEnd(program: string, env: Record<string, string>) {
   const child = spawn(process.execPath, [program], { env: { ...process.env, ...env }, stdio: 'pipe' })
   let stderr = ''
@@ -16,8 +16,8 @@ export async function startAndEnd(program: string, env: Record<string, string>) 
 }
 
 /**
- * Processes that were given something below a folder, in their arguments or their environment, or as the file that
- * they log to (nginx writes over its arguments). Not this one.
+ * Returns the processes that have a path below a folder in their arguments or environment, or as their log file (nginx
+ * overwrites its arguments). This process is excluded.
  */
 export async function processesNaming(folder: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -30,7 +30,7 @@ export async function processesNaming(folder: string): Promise<number[]> {
   return pids.filter((_, index) => texts[index]?.includes(folder)).map(Number)
 }
 
-/** An upload that goes on until it is broken off; it has begun when this answers. */
+/** Starts an upload that continues until its connection ends. Returns once bytes flow. */
 export async function startEndlessUpload(system: System): Promise<{ ended: Promise<unknown> }> {
   const headers = { authorization: basic(system.admin) }
   const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
@@ -51,7 +51,7 @@ export async function startEndlessUpload(system: System): Promise<{ ended: Promi
   const patch = { method: 'PATCH', headers, body: endless, duplex: 'half' } as RequestInit
   const ended = fetch(location, patch)
     .catch(() => 'broken off')
-    // An answer alone does not end it.
+    // A response alone does not end the upload.
     .finally(() => over.abort())
   await flowing
   return { ended }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CONNECT_MS, DEADLINE_MS } from './first-answers.ts'
 
-/** A process that listens on ports of its own: the registry, or a replica of a service. */
+/** A process with its own ports: the registry, or a replica of a service. */
 export interface Listener {
   readonly name: 'registry' | 'auth-service' | 'image-manager' | 'registry-proxy'
   readonly port: number
@@ -11,8 +11,8 @@ export interface Listener {
 }
 
 /**
- * Finds the processes of a system as soon as they exist, by their environment, which names the system's folder and
- * their ports. Calls `onListener` for each of them, and returns when there are as many as expected.
+ * Finds the processes of a system as soon as they exist. Their environment has the system's folder and their ports.
+ * Calls `onListener` for each, and returns when the expected number is reached.
  */
 export async function watchListeners(
   dataDir: string,
@@ -37,7 +37,7 @@ function listenerOf(pid: string, dataDir: string): Listener | undefined {
     try {
       return readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0')
     } catch {
-      return [] // It has ended.
+      return [] // The process has ended.
     }
   }
   const environment = new Map(read('environ').map((entry) => entry.split(/=(.*)/s, 2) as [string, string]))
@@ -58,7 +58,7 @@ function listenerOf(pid: string, dataDir: string): Listener | undefined {
 /** Waits until a file exists. */
 export async function untilThere(file: string): Promise<string> {
   for (const deadline = Date.now() + DEADLINE_MS; !existsSync(file); await sleep(CONNECT_MS)) {
-    if (Date.now() > deadline) throw new Error(`${file} was not made`)
+    if (Date.now() > deadline) throw new Error(`${file} was not created`)
   }
   return file
 }

@@ -8,24 +8,24 @@ import { CommandError, runCommand } from './run-command.ts'
 import type { Credentials, System } from './system.ts'
 import { tlsVerify } from './system.ts'
 
-/** What clients do over and over, and how it went. */
+/** Repeated work of clients, with its results. */
 export interface Load {
-  /** How often each kind of work was done. */
+  /** The number of completed runs of each kind of work. */
   readonly done: ReadonlyMap<string, number>
-  /** What each failure said. */
+  /** The message of each failure. */
   readonly failures: readonly string[]
-  /** Waits until each kind of work was done so many times more. */
+  /** Waits until each kind of work was completed this many more times, or many runs failed. */
   goOn(times: number): Promise<void>
-  /** Ends after the work that is under way. */
+  /** Stops after the work in progress. */
   stop(): Promise<void>
 }
 
-/** Does some kind of work once; gets a number that is another one each time. */
+/** Does one unit of work. Each call gets another number. */
 export type Work = (number: number) => Promise<unknown>
 
 const LAYERS = { layers: 2, layerBytes: 1 << 20 }
 
-/** Does all these kinds of work, each over and over, side by side, with pauses between. */
+/** Runs all kinds of work repeatedly and concurrently, with pauses. */
 export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): Load {
   const done = new Map(Object.keys(kinds).map((kind) => [kind, 0]))
   const failures: string[] = []
@@ -59,13 +59,13 @@ export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): L
   }
 }
 
-/** What a command said last, and the whole of anything else that went wrong. */
+/** Returns the last line of a command's output, or the whole message of another error. */
 function lastLine(error: unknown): string {
   if (!(error instanceof CommandError)) return String(error)
   return (error.stderr || error.message).trim().split('\n').at(-1) ?? ''
 }
 
-/** Pushes and pulls by skopeo, signed in by a password; `flags` such as `--retry-times=3`. */
+/** Pushes and pulls with skopeo and a password; `flags` such as `--retry-times=3`. */
 export async function skopeoWork(
   system: System,
   who: Credentials,
@@ -104,7 +104,7 @@ export async function skopeoWork(
   }
 }
 
-/** Pushes and pulls by docker, signed in by docker login, each in an engine of its own. */
+/** Pushes and pulls with docker after docker login, each in its own engine. */
 export async function dockerWork(
   system: System,
   who: Credentials,

@@ -9,7 +9,7 @@ export interface Descriptor {
   readonly size: number
 }
 
-/** A manifest, and all that must be in a repository before it. */
+/** A manifest with the contents that must be in a repository before it. */
 export interface Made {
   readonly descriptor: Descriptor
   readonly bytes: Buffer
@@ -30,7 +30,7 @@ export const MEDIA_TYPES = {
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
 } as const
 
-/** What stands for no config and no layer. Source: OCI image-spec 1.1, manifest.md, "Guidance for an Empty Descriptor". */
+/** An empty config or layer. Source: OCI image-spec 1.1, manifest.md, "Guidance for an Empty Descriptor". */
 export const EMPTY: Content = [MEDIA_TYPES.empty, Buffer.from('{}')]
 
 export function digestOf(content: string | Buffer, algorithm: Algorithm = 'sha256'): string {
@@ -45,12 +45,12 @@ export interface ImageParts {
   readonly mediaType?: string
   readonly config?: Content
   readonly layers?: readonly Content[]
-  /** What else stands in the manifest: artifactType, subject, annotations, … */
+  /** More fields of the manifest: artifactType, subject, annotations, … */
   readonly fields?: object
   readonly algorithm?: Algorithm
 }
 
-/** An image or artifact manifest; no two are alike where neither config nor layers are given. */
+/** Makes an image or artifact manifest. Manifests without given config and layers are all different. */
 export function makeImage(parts: ImageParts = {}): Made {
   const { mediaType = MEDIA_TYPES.manifest, algorithm = 'sha256', fields } = parts
   const { config = imageConfig(), layers = [randomLayer(), randomLayer()] } = parts
@@ -71,7 +71,7 @@ export interface IndexParts {
   readonly algorithm?: Algorithm
 }
 
-/** An index of other manifests, each for an architecture of its own. */
+/** Makes an image index of other manifests, each for another architecture. */
 export function makeIndex(children: readonly Made[], parts: IndexParts = {}): Made {
   const { mediaType = MEDIA_TYPES.index, algorithm = 'sha256', fields } = parts
   const manifests = children.map(({ descriptor }, number) => ({

@@ -5,13 +5,13 @@ import { createRegistryClient } from './registry-client.ts'
 import type { Credentials, System } from './system.ts'
 import { basic } from './system.ts'
 
-/** What a list of referrers says of one. */
+/** An entry of a list of referrers. */
 export interface Referrer extends Descriptor {
   readonly artifactType: string
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** What `oras discover` draws: a manifest with what refers to it, and what refers to that. */
+/** The tree of `oras discover`: a manifest with its referrers, and their referrers. */
 export interface Tree {
   readonly digest: string
   readonly artifactType?: string
@@ -19,8 +19,8 @@ export interface Tree {
 }
 
 /**
- * The requests of `oras attach`, `oras discover` and `oras pull` (oras 1.2), by hand: each signs in by the challenge
- * that the registry answers, asks first whether there is a referrers API, and never keeps a fallback tag then.
+ * The requests of `oras attach`, `oras discover` and `oras pull` (oras 1.2). Each signs in by the registry's challenge
+ * and first checks for the referrers API. With the API, oras never pushes a fallback tag.
  */
 export function createOras(system: System, who: Credentials, repository: string) {
   const at = `/v2/${repository}`
@@ -45,14 +45,14 @@ export function createOras(system: System, who: Credentials, repository: string)
     const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`
     const { status, headers, json } = await send('GET', `${at}/referrers/${digest}${query}`)
     if (status !== 200 || headers['content-type'] !== MEDIA_TYPES.index)
-      throw new Error(`no referrers API: ${status}`)
+      throw new Error(`the referrers API answered ${status}`)
     if (artifactType !== undefined && headers['oci-filters-applied'] !== 'artifactType')
-      throw new Error('no filter')
+      throw new Error('the response has no OCI-Filters-Applied header')
     return json.manifests
   }
 
   return {
-    /** `oras attach --artifact-type TYPE REFERENCE FILE:TYPE`; answers the new manifest's digest. */
+    /** `oras attach --artifact-type TYPE REFERENCE FILE:TYPE`. Returns the new manifest's digest. */
     async attach(reference: string, artifactType: string, title: string, content: Buffer): Promise<string> {
       const subject = await resolve(reference)
       await listReferrers(`sha256:${'0'.repeat(64)}`)
@@ -79,7 +79,7 @@ export function createOras(system: System, who: Credentials, repository: string)
       return descriptor.digest
     },
 
-    /** `oras discover [--artifact-type TYPE] REFERENCE`; the filter is for the first level alone. */
+    /** `oras discover [--artifact-type TYPE] REFERENCE`. The filter applies to the first level only. */
     async discover(reference: string, artifactType?: string): Promise<Tree> {
       const grow = async (digest: string, filter?: string): Promise<Tree['referrers']> =>
         Promise.all(
@@ -93,15 +93,15 @@ export function createOras(system: System, who: Credentials, repository: string)
       return { digest, referrers: await grow(digest, artifactType) }
     },
 
-    /** `oras pull REFERENCE`; answers the files by their titles. */
+    /** `oras pull REFERENCE`. Returns the files by their titles. */
     async pull(reference: string): Promise<Record<string, string>> {
       const { digest } = await resolve(reference)
       const { body } = await send('GET', `${at}/manifests/${digest}`, { headers: { accept } })
-      if (digestOf(body) !== digest) throw new Error('a manifest that is another')
+      if (digestOf(body) !== digest) throw new Error('the manifest has a wrong digest')
       const files: Record<string, string> = {}
       for (const layer of JSON.parse(body.toString()).layers) {
         const blob = await send('GET', `${at}/blobs/${layer.digest}`)
-        if (digestOf(blob.body) !== layer.digest) throw new Error('a file that is another')
+        if (digestOf(blob.body) !== layer.digest) throw new Error('the file has a wrong digest')
         files[layer.annotations['org.opencontainers.image.title']] = blob.body.toString()
       }
       return files
@@ -112,7 +112,10 @@ export function createOras(system: System, who: Credentials, repository: string)
   }
 }
 
-/** Asks without credentials, and gets the token that the challenge names. Source: distribution, "Token Authentication". */
+/**
+ * Sends a request without credentials, and requests the token that the challenge names. Source: distribution, "Token
+ * Authentication".
+ */
 async function signIn(
   system: System,
   who: Credentials,
@@ -125,7 +128,7 @@ async function signIn(
     [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
   )
   if (status !== 401 || parameters['realm'] === undefined)
-    throw new Error(`no challenge: ${status} ${challenge}`)
+    throw new Error(`the response has no challenge: ${status} ${challenge}`)
   const { realm, service = '', scope = '' } = parameters
   const query = new URLSearchParams({ service, scope })
   const { json } = await createRegistryClient(realm, basic(who)).send('GET', `${realm}?${query}`)

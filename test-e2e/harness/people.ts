@@ -8,14 +8,14 @@ export const PASSWORDS = {
   carol: 'Password-of-carol-1',
 }
 export const WRONG = 'Wrong-password-1'
-/** Names that mean something to a filter, or to a distinguished name, and are nobody's. */
+/** Names with LDAP filter or DN syntax that match no user. */
 export const NOBODY = [
   ['nobody', '*', 'al*', 'a*e', ')(uid=*', 'alice)(uid=*', '*)(uid=alice', 'alice)(objectClass=*))(&(x=y'],
   ['\\', 'alice\\', String.raw`\2a`, String.raw`alice\00`, 'alice\0', '\0', 'a\0lice', '(', ')', '&', '|'],
   ['alice,ou=people', 'alice+cn=x', '#alice', 'älice', 'alicé', '✱', '{username}', '$&', ''],
 ].flat()
 
-/** The directory as it is asked by settings, however busy the machine is. */
+/** Connects to the directory and retries while the machine is busy. */
 export function connectPatiently(t: Test, settings: Record<string, string>): ConnectedForTest {
   return patient(connectForTest(t, settings))
 }

@@ -6,15 +6,15 @@ import { MANIFEST_TYPE, annotated, digestOf } from './small-image.ts'
 import type { Credentials, Reachable } from './system.ts'
 
 export interface Pushing {
-  /** Digests of the manifests that were taken, by tag. */
+  /** Digests of the accepted manifests, by tag. */
   readonly taken: ReadonlyMap<string, string>
-  /** Every other answer. */
+  /** All other responses. */
   readonly refused: readonly Answer[]
-  /** Ends with a manifest that was taken. */
+  /** Stops after the next accepted manifest. */
   stop(): Promise<void>
 }
 
-/** Puts manifests of an image under one new tag after another, each repeated until it is taken. */
+/** Pushes manifests of an image with one new tag after another. Each push is retried until it is accepted. */
 export function keepPushing(
   at: Pick<Reachable, 'url'>,
   as: Credentials,

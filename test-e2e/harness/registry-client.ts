@@ -3,10 +3,10 @@ import { digestOf } from './manifests.ts'
 
 export interface Answer {
   readonly status: number
-  /** Names in lower case. */
+  /** Names are in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
-  /** The body where it is JSON. */
+  /** The parsed body of a JSON response. */
   readonly json: ReturnType<typeof JSON.parse>
   /** Code of the first error. Source: OCI distribution-spec 1.1, "Error Codes". */
   readonly code: string | undefined
@@ -15,7 +15,7 @@ export interface Answer {
 export interface Sending {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Buffer
-  /** Sends the body without saying how long it is. */
+  /** Sends the body without a Content-Length. */
   readonly streamed?: boolean
 }
 
@@ -24,7 +24,7 @@ export type RegistryClient = ReturnType<typeof createRegistryClient>
 const OCTETS = 'application/octet-stream'
 
 /**
- * A client of the registry API that shows every answer as it came, with one Authorization header for all requests.
+ * A client of the registry API that returns every response unchanged. All requests have the same Authorization header.
  * Source: OCI distribution-spec 1.1, "Endpoints".
  */
 export function createRegistryClient(base: string, authorization: string) {
@@ -50,19 +50,19 @@ export function createRegistryClient(base: string, authorization: string) {
     }
   }
 
-  /** Begins an upload; answers its location. */
+  /** Begins an upload. Returns its location. */
   const beginUpload = async (repository: string): Promise<string> => {
     const begun = await send('POST', `/v2/${repository}/blobs/uploads/`)
     return locationOf(expect(begun, 202))
   }
 
-  /** Sends a chunk by its place in the blob, or, without one, as a stream. */
+  /** Sends a chunk with its range, or as a stream without one. */
   const sendChunk = async (location: string, body: Buffer, range?: string): Promise<Answer> => {
     const headers = { 'content-type': OCTETS, ...(range !== undefined && { 'content-range': range }) }
     return send('PATCH', location, { headers, body, streamed: range === undefined })
   }
 
-  /** Closes an upload, with the last bytes where there are any left. */
+  /** Closes an upload, with the last bytes if there are any. */
   const closeUpload = async (location: string, digest: string, body?: Buffer, range?: string) => {
     const url = new URL(location, base)
     url.searchParams.set('digest', digest)
@@ -82,13 +82,13 @@ export function createRegistryClient(base: string, authorization: string) {
       body: bytes,
     })
 
-  /** Pushes what a manifest needs, but not the manifest. */
+  /** Pushes the contents of a manifest, but not the manifest. */
   const pushContents = async (repository: string, made: Made): Promise<void> => {
     for (const blob of made.blobs) await pushBlob(repository, blob, made.algorithm)
     for (const child of made.children) await push(repository, child)
   }
 
-  /** Pushes a manifest with all that it needs, by its digest or a tag. Throws unless that succeeds. */
+  /** Pushes a manifest with its contents, by digest or by tag. Throws on failure. */
   const push = async (
     repository: string,
     made: Made,
@@ -101,9 +101,9 @@ export function createRegistryClient(base: string, authorization: string) {
   return { send, beginUpload, sendChunk, closeUpload, pushBlob, putManifest, pushContents, push }
 }
 
-/** Where an answer leads to; a fault when it does not say. */
+/** Returns the Location of a response. Throws if there is none. */
 export function locationOf({ status, headers: { location } }: Answer): string {
-  if (location === undefined) throw new Error(`an answer ${status} without a Location`)
+  if (location === undefined) throw new Error(`a response ${status} without a Location`)
   return location
 }
 

@@ -11,12 +11,12 @@ export interface GivenScope {
   readonly actions: readonly string[]
 }
 
-/** A scope, as the API takes it. */
+/** Makes a scope in the form of the API. */
 export function scope(name: string, ...actions: string[]): GivenScope {
   return { type: 'repository', name, actions }
 }
 
-/** What the administrator does with registry tokens, over the API. */
+/** Manages registry tokens over the API as the administrator. */
 export async function registryTokens(system: System) {
   const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
   const call = async (method: string, path: string, body?: unknown) => {

@@ -17,27 +17,27 @@ import { createUser } from './system.ts'
 const SERVICES = ['auth-service', 'image-manager', 'registry-proxy'] as const
 type ServiceName = (typeof SERVICES)[number]
 
-/** registry-manager as it runs in production: every service in processes of its own, on Postgres and one registry. */
+/** registry-manager as in production: every service in its own processes, with Postgres and one registry. */
 export interface Replicas extends Reachable, Pick<System, 'admin' | 'createUser'> {
-  /** The replicas one by one, by the same host in tokens: what one is asked, its own processes answer. */
+  /** The replicas. Each is served by its own processes and has the same host in tokens. */
   readonly each: readonly Reachable[]
-  /** The registry behind, past the proxy. */
+  /** URL of the registry, past the proxy. */
   readonly registryUrl: string
   readonly postgres: RealPostgres
-  /** Services that run no more. */
+  /** Returns the services that have ended. */
   ended(): string[]
 }
 
 export interface ReplicasOptions {
-  /** Processes of each service. */
+  /** Number of processes of each service. */
   readonly count?: number
-  /** More settings, for every service; names as in the environment. */
+  /** More settings for every service, named as in the environment. */
   readonly env?: Readonly<Record<string, string>>
 }
 
 /**
- * Starts the services for one test, behind a listener that deals requests to the replicas in turn; so do the
- * listeners between the services. Where no Postgres can be had the test is skipped, and the answer is undefined.
+ * Starts the services for one test. Listeners in front of them, and between them, distribute requests to the replicas
+ * in turn. Without Postgres the test is skipped and the result is undefined.
  */
 export async function startReplicas(
   t: Test,

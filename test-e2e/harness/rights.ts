@@ -1,20 +1,21 @@
 /*
- * Who may do what, as the design says it, and not as the code does it: the right answer to every cell of the matrix.
+ * The rights of every role as the design states them, independent of the code: the right response for every cell of the
+ * matrix.
  */
 
 export type Right =
-  /** Over /v2/: manifests and blobs, tags, referrers, a place in the catalog. */
+  /** Over /v2/: manifests and blobs, tags, referrers, an entry in the catalog. */
   | 'pull'
   | 'push'
   | 'delete'
-  /** By image management: a place in the list, the repository itself. */
+  /** In image management: an entry in the list, the repository itself. */
   | 'see'
-  /** By image management: scope, deletion. */
+  /** In image management: scope, deletion. */
   | 'manage'
 
 const ALL: readonly Right[] = ['pull', 'push', 'delete', 'see', 'manage']
 
-/** One line for each column of the design's table; a registry token gets its own line here, and below in `carried`. */
+/** One line for each column of the design's table. A registry token has its own line here and in `grantedActions`. */
 export const ROLES: Readonly<
   Record<string, Readonly<Record<'own' | 'global' | 'foreign', readonly Right[]>>>
 > = {
@@ -29,7 +30,7 @@ export interface Kind {
   readonly name: string
 }
 
-/** `foreign` and `absent` are alike to the letter but for these names, which are of one length. */
+/** `foreign` and `absent` differ only in their names, which have the same length. */
 export const KINDS: Readonly<Record<string, Kind>> = {
   own: { belongs: 'own', isThere: true, name: 'own/there' },
   'own, absent': { belongs: 'own', isThere: false, name: 'own/nowhere' },
@@ -42,7 +43,10 @@ export const KINDS: Readonly<Record<string, Kind>> = {
 export type Credential = 'basic' | 'identity token' | 'scoped token' | 'pull token'
 export const CREDENTIALS: readonly Credential[] = ['basic', 'identity token', 'scoped token', 'pull token']
 
-/** What a scoped token is asked for; it carries what of that is permitted. Basic and identity tokens ask for nothing. */
+/**
+ * The scope that a scoped token is requested with. The token gets the permitted part. Basic and identity tokens have no
+ * scope.
+ */
 export const SCOPES = {
   'scoped token': { catalog: true, actions: ['pull', 'push', 'delete'] },
   'pull token': { catalog: false, actions: ['pull'] },
@@ -50,12 +54,12 @@ export const SCOPES = {
 
 export interface Endpoint {
   readonly method: string
-  /** With NAME for the repository, MANIFEST and BLOB for digests of what is in it. */
+  /** Path with NAME for the repository, and MANIFEST and BLOB for digests of its contents. */
   readonly path: string
   readonly needs: Right
-  /** Status when permitted: where the repository is there, and where it is not. */
+  /** Status of a permitted request: if the repository exists, and if it is absent. */
   readonly permitted: readonly [there: number, absent: number]
-  /** Whether it leaves the repository another, when permitted. */
+  /** Whether a permitted request changes the repository. */
   readonly spoils?: 'what is there' | 'what is not there'
 }
 
@@ -122,7 +126,7 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
 }
 
-/** What a credential carries over /v2/: an identity token names the account, and nothing else. */
+/** Returns the actions that a credential permits over /v2/. An identity token only names the account. */
 function carried(role: string, { belongs }: Kind, credential: Credential): readonly Right[] {
   const rights = ROLES[role]?.[belongs] ?? []
   switch (credential) {
@@ -139,11 +143,11 @@ function carried(role: string, { belongs }: Kind, credential: Credential): reado
 
 export interface Outcome {
   readonly status: number
-  /** Whether the request was allowed to be what it was. */
+  /** Whether the request was permitted. */
   readonly isPermitted: boolean
 }
 
-/** The right answer to one cell. */
+/** Returns the right response for one cell. */
 export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credential: Credential): Outcome {
   const { needs, permitted } = endpoint
   const may = { status: permitted[kind.isThere ? 0 : 1], isPermitted: true }
@@ -151,13 +155,13 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   const carries = carried(role, kind, credential)
   if (needs !== 'see' && needs !== 'manage') {
     if (carries.includes(needs)) return may
-    // A password will not get more by asking for a token; a token's bearer might.
+    // A password gets no more with a token, so it is 403. A bearer might, so it is 401 with a challenge.
     return mayNot(credential === 'basic' ? 403 : 401)
   }
   const account = ROLES[role]?.[kind.belongs] ?? []
   const actsAsAccount = credential === 'basic' || credential === 'identity token'
-  // A scoped token acts within what it carries: it gets with pull, deletes with delete, sets no scope.
-  // One that lists what the account sees may know of it.
+  // A scoped token acts within its scope: pull permits reading, delete permits deletion, no scope permits setting a
+  // scope. A token that lists the account's repositories may see them.
   const lists = !actsAsAccount && SCOPES[credential].catalog
   const sees = account.includes('see') && (actsAsAccount || lists || carries.length > 0)
   if (!sees || !kind.isThere) return mayNot(404)
@@ -167,7 +171,10 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   return account.includes(needs) && isAllowed ? may : mayNot(403)
 }
 
-/** Which kinds a list shows, over /v2/ (the catalog) or by image management; undefined where it is refused. */
+/**
+ * Returns the kinds of repositories in a list, over /v2/ (the catalog) or in image management; undefined if the list is
+ * refused.
+ */
 export function listedFor(
   list: 'catalog' | 'management',
   role: string,

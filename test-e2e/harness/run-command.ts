@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 
 export interface CommandOptions {
-  /** added to this process's environment */
+  /** Added to this process's environment. */
   env?: Record<string, string>
-  /** written to standard input: where passwords belong */
+  /** Written to standard input. Passwords belong here. */
   input?: string
   cwd?: string
   timeoutSeconds?: number
@@ -14,7 +14,7 @@ export interface CommandOutput {
   stderr: string
 }
 
-/** A command that ended in anything but exit code 0. `code` is null when it was killed or ran out of time. */
+/** A failed command. `code` is null if it was killed or timed out. */
 export class CommandError extends Error {
   readonly code: number | null
   readonly stdout: string
@@ -29,7 +29,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Runs a command without a shell and answers what it printed; throws a CommandError when it fails. */
+/** Runs a command without a shell. Returns its output. Throws a CommandError if it fails. */
 export function runCommand(
   command: string,
   args: string[],
@@ -41,7 +41,7 @@ export function runCommand(
     const output = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
-    // A command that ends without reading its input breaks the pipe; its exit code tells the story.
+    // A command that ends without reading its input breaks the pipe. Its exit code is reported instead.
     child.stdin.on('error', () => {})
     child.stdin.end(input)
 
@@ -57,7 +57,7 @@ export function runCommand(
     child.once('close', (code, signal) => {
       clearTimeout(deadline)
       if (code === 0) return resolve(output)
-      const outcome = timedOut ? `no end after ${timeoutSeconds} s` : `ended with ${signal ?? code}`
+      const outcome = timedOut ? `timed out after ${timeoutSeconds} s` : `ended with ${signal ?? code}`
       reject(new CommandError(commandLine, outcome, code, output))
     })
   })

@@ -15,7 +15,7 @@ const USERS = `CN=Users,${BASE}`
 const ADMINISTRATOR = { dn: `CN=Administrator,${USERS}`, password: 'Password-of-the-administrator-1' }
 const SERVICE = { dn: `CN=registry-manager,${USERS}`, password: 'Password-of-the-service-1' }
 const LOCKED_AFTER = 3
-/** The packages of a domain controller in Debian; the documentation folder of a package shows that it is installed. */
+/** The Debian packages of a domain controller. The documentation folder of a package shows that it is installed. */
 const PACKAGES = [
   'samba',
   'samba-ad-provision',
@@ -25,7 +25,7 @@ const PACKAGES = [
   'winbind',
 ]
 
-/** Why no domain controller can run here, or false when one can. */
+/** Returns the reason why no domain controller can run here, or false. */
 export async function sambaIsMissing(): Promise<string | false> {
   const packages = Object.fromEntries(PACKAGES.map((name) => [`/usr/share/doc/${name}`, name]))
   const programs = { samba: 'samba', 'samba-tool': 'samba' }
@@ -35,8 +35,8 @@ export async function sambaIsMissing(): Promise<string | false> {
 }
 
 /**
- * Starts an Active Directory domain controller (Samba) for the domain example.com, on its own ports of a loopback
- * address that nobody else has.
+ * Starts an Active Directory domain controller (Samba) for the domain example.com, with its own ports on an unused
+ * loopback address.
  */
 export async function startSamba(
   ending: Ending,
@@ -105,15 +105,15 @@ export async function startSamba(
     addMember: (group, member) => apply(changeMember(groupDn(group), 'add', member)),
     removeMember: (group, member) => apply(changeMember(groupDn(group), 'delete', member)),
     setPassword: (username, password) => apply(replace(personDn(username), 'unicodePwd', quoted(password))),
-    // 512, a normal account, and 2, disabled. Source: MS-ADTS §2.2.16.
+    // 512 is a normal account, 2 is disabled. Source: MS-ADTS §2.2.16.
     disable: (username) => apply(replace(personDn(username), 'userAccountControl', '514')),
-    // Some time of 2020. Source: MS-DTYP §2.3.3 (FILETIME).
+    // A time in 2020. Source: MS-DTYP §2.3.3 (FILETIME).
     expire: (username) => apply(replace(personDn(username), 'accountExpires', '132223104000000000')),
     remove: (username) => apply(record(personDn(username), ['changetype: delete'])),
   }
 }
 
-/** A person's record. */
+/** Returns a user's LDIF record. */
 export function person(dn: string, username: string, password: string): string {
   return record(dn, [
     'changetype: add',
@@ -125,12 +125,12 @@ export function person(dn: string, username: string, password: string): string {
   ])
 }
 
-/** A password as Active Directory takes it. Source: MS-ADTS §3.1.1.3.1.5.1. */
+/** Encodes a password for Active Directory. Source: MS-ADTS §3.1.1.3.1.5.1. */
 function quoted(password: string): Buffer {
   return Buffer.from(`"${password}"`, 'utf16le')
 }
 
-/** Test files that run side by side have other processes, and so other addresses; all of 127.0.0.0/8 is ours. */
+/** Concurrent test files have different process ids, and so different addresses. All of 127.0.0.0/8 is loopback. */
 function loopbackAddress(): string {
   return `127.${100 + (process.pid >> 16)}.${(process.pid >> 8) & 255}.${1 + ((process.pid & 255) % 254)}`
 }

@@ -4,19 +4,16 @@ import type { System } from './system.ts'
 
 interface Step {
   readonly command: string
-  /** What is printed; `…` stands for anything. */
+  /** The expected output; `…` matches any text. */
   readonly output: string[]
 }
 
-/** The content of the first block of a kind, such as `console`, in a Markdown text. */
+/** Returns the content of the first block of a kind, such as `console`, in a Markdown text. */
 export function blockOf(text: string, kind: string): string {
   return new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\`$`, 'ms').exec(text)?.[1] ?? ''
 }
 
-/**
- * Runs the session that a document shows, and compares what is printed. Its address is the system's. Answers how
- * many commands there were.
- */
+/** Runs the session of a document against a system and compares the output. Returns the number of commands. */
 export async function runSession(
   t: Test,
   document: string,
@@ -24,7 +21,7 @@ export async function runSession(
   variables: Record<string, string>,
 ): Promise<number> {
   const steps = sessionOf(document)
-  /** Read as said of this system. */
+  /** Replaces the documented address by the system's. */
   const here = (text: string) =>
     text.replaceAll('http://localhost:8500', url).replaceAll('localhost:8500', host)
   for (const { command, output } of steps) {
@@ -36,7 +33,7 @@ export async function runSession(
   return steps.length
 }
 
-/** The session that a document shows, as commands with their output. */
+/** Parses the session of a document into commands with their output. */
 function sessionOf(document: string): Step[] {
   return blockOf(document, 'console')
     .split(/^\$ /m)

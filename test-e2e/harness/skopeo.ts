@@ -4,17 +4,17 @@ import type { CommandOutput } from './run-command.ts'
 import { runCommand } from './run-command.ts'
 import type { Credentials, Reachable } from './system.ts'
 
-/** Skopeo with the logins of one user, or of nobody. */
+/** Skopeo with its own logins. */
 export interface Skopeo {
   login(who: Credentials): Promise<CommandOutput>
-  /** Copies an image; sources and targets in skopeo's spelling, such as `dir:/tmp/image`. */
+  /** Copies an image. Sources and targets have skopeo's syntax, such as `dir:/tmp/image`. */
   copy(source: string, target: string, ...flags: string[]): Promise<CommandOutput>
 }
 
-/** Why there is no skopeo here, or false when there is. */
+/** The reason why skopeo cannot run here, or false. */
 export const skopeoIsMissing = () => ensureCommands({ skopeo: 'skopeo' })
 
-/** `folder` keeps the logins, in a file of this name. */
+/** The logins are stored below `folder`, in a file with this name. */
 export function createSkopeo({ host }: Reachable, folder: string, name: string): Skopeo {
   const run = (args: string[], input?: string) =>
     runCommand(findCommand('skopeo')!, ['--insecure-policy', ...args], {

@@ -12,7 +12,7 @@ import type { TestDirectory } from './test-directory.ts'
 import { applyLdif, changeMember, line, record, replace } from './test-directory.ts'
 
 export interface Slapd extends TestDirectory {
-  /** The port without TLS, on which it is offered. */
+  /** The port without TLS, which offers StartTLS. */
   readonly plainPort: number
 }
 
@@ -22,7 +22,7 @@ const MANAGER = { dn: `cn=manager,${BASE}`, password: 'password-of-the-manager' 
 const SERVICE = { dn: `cn=registry-manager,${BASE}`, password: 'password-of-the-service' }
 const LOCKED_AFTER = 3
 
-/** Why no OpenLDAP can run here, or false when one can. */
+/** Returns the reason why OpenLDAP cannot run here, or false. */
 export function slapdIsMissing(): Promise<string | false> {
   return ensureCommands({
     slapd: 'slapd',
@@ -32,7 +32,7 @@ export function slapdIsMissing(): Promise<string | false> {
   })
 }
 
-/** Starts OpenLDAP with people, groups (memberOf) and a password policy, on loopback ports of its own. */
+/** Starts OpenLDAP with users, groups (memberOf) and a password policy, on its own loopback ports. */
 export async function startSlapd(ending: Ending, given: { authority?: Authority } = {}): Promise<Slapd> {
   const folder = await mkdtemp(join(tmpdir(), 'slapd-'))
   ending.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -47,7 +47,7 @@ export async function startSlapd(ending: Ending, given: { authority?: Authority 
 
   const [host, port, plainPort] = ['127.0.0.1', await freePort(), await freePort()]
   const urls = `ldaps://${host}:${port} ldap://${host}:${plainPort}`
-  // With a debug level it stays in the foreground.
+  // slapd stays in the foreground with a debug level.
   const args = ['-f', config, '-h', urls, '-d', 'none'] as const
   const { stop } = await runBeside(ending, [slapd, ...args], { host, port, log: join(folder, 'log') })
 
@@ -79,7 +79,7 @@ export async function startSlapd(ending: Ending, given: { authority?: Authority 
           'changetype: add',
           'objectClass: groupOfNames',
           `cn: ${name}`,
-          // The class wants a member, always.
+          // The object class requires a member.
           ...[...members, MANAGER.dn].map((member) => line('member', member)),
         ]),
       ),
@@ -92,7 +92,7 @@ export async function startSlapd(ending: Ending, given: { authority?: Authority 
   }
 }
 
-/** A person's record. */
+/** Returns a user's LDIF record. */
 export function person(dn: string, username: string, password: string): string {
   return record(dn, [
     'changetype: add',

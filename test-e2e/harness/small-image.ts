@@ -8,16 +8,16 @@ export { digestOf }
 
 export interface SmallImage {
   readonly repository: string
-  /** The manifest as it was pushed. */
+  /** The pushed manifest. */
   readonly manifest: string
   readonly digest: string
-  /** Digest of its one layer. */
+  /** Digest of the only layer. */
   readonly layer: string
 }
 
 export const MANIFEST_TYPE = MEDIA_TYPES.manifest
 
-/** Pushes an image of a few bytes over plain HTTP requests, with Basic credentials. */
+/** Pushes an image of a few bytes with Basic credentials. */
 export async function pushSmallImage(
   system: Reachable,
   who: Credentials,
@@ -34,12 +34,12 @@ export async function pushSmallImage(
   return { repository, manifest: bytes.toString(), digest: descriptor.digest, layer: digestOf(layer) }
 }
 
-/** Another manifest of the same layers. */
+/** Returns another manifest with the same layers. */
 export function annotated({ manifest }: SmallImage, note: string): string {
   return JSON.stringify({ ...JSON.parse(manifest), annotations: { note } })
 }
 
-/** Pushes a blob; answers its digest. */
+/** Pushes a blob. Returns its digest. */
 export async function pushBlob(system: Reachable, who: Credentials, repository: string, blob: Buffer) {
   return createRegistryClient(system.url, basic(who)).pushBlob(repository, blob)
 }

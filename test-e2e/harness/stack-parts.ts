@@ -5,25 +5,26 @@ import type { System } from './system.ts'
 
 export const SERVICES = ['auth-service', 'image-manager', 'registry-proxy'] as const
 
-/** The processes of a stack of two replicas, as users know them: by the files in its folder. */
+/** The replicas of a stack of two, by the names of their files. */
 export const REPLICAS = SERVICES.flatMap((service) => [`${service}-1`, `${service}-2`])
 
-/** The process id of a part of the stack; undefined while it does not serve. */
+/** Returns the process id of a process of the stack; undefined while it does not serve. */
 export async function pidOf({ dataDir }: System, part: string): Promise<number | undefined> {
   const text = await readFile(join(dataDir, 'run', `${part}.pid`), 'utf8').catch(() => '')
   return text === '' ? undefined : Number(text)
 }
 
-/** Ends a part by a signal, and waits until the stack has started it again. Answers how long that took. */
+/** Sends a signal to a process and waits until the stack has restarted it. Returns the time in milliseconds. */
 export async function restartPart(system: System, part: string, signal: NodeJS.Signals): Promise<number> {
   const before = await pidOf(system, part)
-  if (before === undefined) throw new Error(`${part} does not run`)
+  if (before === undefined) throw new Error(`${part} is not running`)
   const begun = Date.now()
   process.kill(before, signal)
   for (;;) {
     const now = await pidOf(system, part)
     if (now !== undefined && now !== before) return Date.now() - begun
-    if (Date.now() - begun > 60_000) throw new Error(`${part} does not come back:\n${system.output()}`)
+    if (Date.now() - begun > 60_000)
+      throw new Error(`${part} was not restarted after 60 s:\n${system.output()}`)
     await sleep(50)
   }
 }

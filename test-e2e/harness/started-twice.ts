@@ -11,17 +11,17 @@ import { pushSmallImage } from './small-image.ts'
 import type { System } from './system.ts'
 import { basic, tokenFor } from './system.ts'
 
-/** Starts of each test of first answers. More for a measurement: `STARTS=100 tap run …`. */
+/** The number of starts in each test of first answers. `STARTS=100 tap run …` measures more. */
 export const STARTS = Number(process.env['STARTS'] ?? 2)
 
 const ADMIN = { username: 'admin', password: 'the-first-password' }
 const IMAGE = '/v2/team/app/manifests/v1'
 
-/** A start whose answers are known beforehand. */
+/** A start with known responses. */
 export interface KnownStart {
   readonly dataDir: string
   readonly admin: typeof ADMIN
-  /** The same at both starts, because tokens name the host that they are for. */
+  /** Both starts have the same ports, because tokens contain the host. */
   readonly ports: {
     readonly public: number
     readonly second: number
@@ -33,8 +33,8 @@ export interface KnownStart {
 }
 
 /**
- * Starts a system, and then again on the same data, `STARTS` times in total. Fails the test for each answer that
- * `startAndAsk` reports as wrong.
+ * Starts a system and restarts it on the same data, `STARTS` times in total. Fails the test for each wrong response
+ * that `startAndAsk` reports.
  */
 export function testStarts(
   t: Test,
@@ -45,7 +45,7 @@ export function testStarts(
     for (let number = 1; number <= STARTS; number += 2) {
       await t.test(`starts ${number} and ${number + 1}`, async (t) => {
         const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
-        // Added before the system's, so it runs after them.
+        // Teardowns run in reverse order: the system's run before this one.
         t.teardown(() => rm(dataDir, { recursive: true, force: true }))
         const ports = {
           public: await freePort(),
@@ -55,18 +55,18 @@ export function testStarts(
         }
         const start = { dataDir, admin: ADMIN, ports }
         const { system, wrong } = await startAndAsk(t, { ...start, before: undefined })
-        t.strictSame(wrong, [], 'a new installation')
+        t.strictSame(wrong, [], 'all responses of a new installation are right')
         const before = await makeHistory(system)
         await system.stop()
         const again = await startAndAsk(t, { ...start, before })
-        t.strictSame(again.wrong, [], 'a restart')
+        t.strictSame(again.wrong, [], 'all responses after a restart are right')
         await again.system.stop()
       })
     }
   })
 }
 
-/** An image, a token that reads it, and the token of an account that was deleted. */
+/** Pushes an image. Returns a token that reads it, and the token of a deleted account. */
 async function makeHistory(system: System) {
   const scope = 'repository:team/app:pull'
   const [jane, bob] = [await system.createUser('jane', ['team']), await system.createUser('bob', ['team'])]
@@ -83,7 +83,7 @@ async function makeHistory(system: System) {
 
 type Asked = Omit<Question, 'port' | 'authority'>
 
-/** Asks a public port of a service, or one in front of all services. Returns the wrong answers. */
+/** Sends requests to a public port of a service, or to one in front of all services. Returns the wrong responses. */
 export function askPort(
   start: KnownStart,
   service: Listener['name'] | 'all',
@@ -93,7 +93,7 @@ export function askPort(
   return findWrongAnswers(questionsFor(service, start).map((question) => ({ ...question, port, authority })))
 }
 
-/** Asks the internal port of a service. Returns the wrong answers. */
+/** Sends requests to the internal port of a service. Returns the wrong responses. */
 export function askInternalPort(
   { dataDir }: KnownStart,
   { name, internalPort }: Listener,
@@ -110,7 +110,7 @@ export function askInternalPort(
   return findWrongAnswers([...probes, ...asked])
 }
 
-/** What is asked at a public port of a service, or at one in front of all services. */
+/** The requests for a public port of a service, or for one in front of all services. */
 function questionsFor(service: Listener['name'] | 'all', { admin, before }: KnownStart): readonly Asked[] {
   const asAdmin = { authorization: basic(admin) }
   const as = (token: string) => ({ authorization: `Bearer ${token}` })
@@ -151,7 +151,7 @@ function questionsFor(service: Listener['name'] | 'all', { admin, before }: Know
             { path: IMAGE, headers: as(before.deadToken), expected: 401 },
           ] as const)),
     ],
-    // The registry knows signatures, not revocations.
+    // The registry verifies signatures and does not know revocations.
     registry: [
       { path: '/v2/', expected: 401 },
       ...(before === undefined

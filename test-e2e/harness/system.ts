@@ -11,9 +11,9 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { ensureFree, freePort } from '../../deploy/local/free-port.ts'
 
-/** What `npm start` runs. */
+/** The program of `npm start`. */
 export const START = fileURLToPath(new URL('../../deploy/local/start.js', import.meta.url))
-/** What `npm run stack` runs. */
+/** The program of `npm run stack`. */
 export const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.url))
 const START_MS = 240_000
 
@@ -22,7 +22,7 @@ export interface Credentials {
   readonly password: string
 }
 
-/** Where a system is reached. */
+/** The address of a system. */
 export interface Reachable {
   /** Public URL, such as `http://localhost:18500`. */
   readonly url: string
@@ -30,47 +30,47 @@ export interface Reachable {
   readonly host: string
 }
 
-/** registry-manager as `npm start` or `npm run stack` runs it, on ports and in a folder of its own. */
+/** registry-manager as `npm start` or `npm run stack` runs it, with its own ports and folder. */
 export interface System extends Reachable {
-  /** The same for the port that the registry is said to have; with `npm start` there is but one. */
+  /** The host of the registry's port. With `npm start` it is the same port. */
   readonly registryHost: string
   /** URL of the port without TLS. */
   readonly plainUrl: string
-  /** The file of the authority that signed the certificate of an `https` URL. */
+  /** Path of the certificate authority of an `https` URL. */
   readonly authority?: string
   readonly admin: Credentials
   readonly dataDir: string
-  /** Everything that was printed. */
+  /** Returns the output so far. */
   output(): string
-  /** Makes a user over the API. */
+  /** Creates a user over the API. */
   createUser(username: string, namespaces: string[], role?: string): Promise<Credentials>
-  /** Its exit code, once it ended. */
+  /** The exit code of the program, once it has ended. */
   readonly ended: Promise<number | null>
-  /** Stops it, and answers the exit code. */
+  /** Stops the program. Returns the exit code. */
   stop(): Promise<number | null>
 }
 
 export interface SystemOptions {
-  /** The public one; a free one when left out. */
+  /** The public port; a free one by default. */
   readonly port?: number
-  /** The host that clients know it by, with TLS; it goes on to be reached by `url`. */
+  /** The public host name with TLS; the test still uses `url`. */
   readonly publicHost?: string
-  /** More settings; names as in the environment. */
+  /** More settings, named as in the environment. */
   readonly env?: Readonly<Record<string, string>>
-  /** A folder that already holds data, to start on again; it is left there. */
+  /** A folder with data of an earlier system. It is not removed. */
   readonly dataDir?: string
   readonly admin?: Credentials
 }
 
 /**
- * Starts the system for one test; it is stopped, and its data removed, when the test ends. It is the one of
- * `npm start`, or with `E2E_TARGET=stack` the one of `npm run stack`, two processes of each service.
+ * Starts the system for one test. It stops when the test ends, and its data is removed. The system is that of `npm
+ * start`, or with `E2E_TARGET=stack` that of `npm run stack` with two replicas of each service.
  */
 export async function startSystem(t: Test, options: SystemOptions = {}): Promise<System> {
   return process.env['E2E_TARGET'] === 'stack' ? startStack(t, options) : startEmbedded(t, options)
 }
 
-/** The same on the ports that the product has by default, where they are free. */
+/** Starts the system on the product's default ports, if they are free. */
 export async function startAtPorts(t: Test): Promise<System> {
   const isFree = (port: number) =>
     ensureFree('0.0.0.0', port).then(
@@ -83,14 +83,14 @@ export async function startAtPorts(t: Test): Promise<System> {
     (await isFree(8443)) && (await isFree(8500))
       ? await startSystem(t, { port: 8443, env: { REGISTRY_PORT: '8500' } })
       : await startSystem(t)
-  // Teardowns run last to first: the system would be stopped after this one.
+  // Teardowns run in reverse order: the system's own teardown would run after this one.
   t.teardown(() => system.stop().then(release))
   return system
 }
 
 /**
- * Waits until no other test file holds what there is only one of, and holds it. Answers what gives it back; a process
- * that ends gives it back, too. (An abstract socket, unix(7): it is a name, and no file that could be left behind.)
+ * Acquires a lock for a resource that exists once, such as default ports. Returns the function that releases it. The
+ * end of the process releases it too. (The lock is an abstract socket, unix(7): it leaves no file behind.)
  */
 async function takeTurn(name: string): Promise<() => void> {
   for (;;) {
@@ -101,7 +101,7 @@ async function takeTurn(name: string): Promise<() => void> {
   }
 }
 
-/** Starts what `npm start` runs. */
+/** Starts the program of `npm start`. */
 export async function startEmbedded(t: Test, options: SystemOptions = {}): Promise<System> {
   const port = options.port ?? (await freePort())
   const host = `localhost:${port}`
@@ -109,7 +109,7 @@ export async function startEmbedded(t: Test, options: SystemOptions = {}): Promi
   return run(t, START, where, { ...options, env: { PORT: String(port), INTERNAL_PORT: '0', ...options.env } })
 }
 
-/** Starts what `npm run stack` runs; this process and its children trust its certificate from then on. */
+/** Starts the program of `npm run stack`. This process and its children then trust its certificate. */
 export async function startStack(t: Test, options: SystemOptions = {}): Promise<System> {
   const ports = {
     HTTPS_PORT: options.port,
@@ -129,10 +129,10 @@ export async function startStack(t: Test, options: SystemOptions = {}): Promise<
   }
   const system = await run(t, STACK, where, { ...options, env })
   const authority = join(system.dataDir, 'tls', 'ca.crt')
-  // None is there beside an operator's own certificate.
+  // An operator's own certificate has no such authority.
   if (!existsSync(authority)) return system
   setDefaultCACertificates([...getCACertificates(), await readFile(authority, 'utf8')])
-  // Go's and OpenSSL's programs, and curl.
+  // For Go's and OpenSSL's programs, and curl.
   for (const name of ['SSL_CERT_FILE', 'CURL_CA_BUNDLE']) process.env[name] = authority
   return { ...system, authority }
 }
@@ -158,8 +158,11 @@ async function run(
     }
     child.stdout.on('data', hear)
     child.stderr.on('data', hear)
-    void exit.then((code) => reject(new Error(`it ended with ${code}:\n${output}`)))
-    setTimeout(() => reject(new Error(`it does not serve in time:\n${output}`)), START_MS).unref()
+    void exit.then((code) => reject(new Error(`the system ended with ${code}:\n${output}`)))
+    setTimeout(
+      () => reject(new Error(`the system does not serve after ${START_MS / 1000} s:\n${output}`)),
+      START_MS,
+    ).unref()
   })
   const stop = async () => {
     child.kill('SIGTERM')
@@ -187,7 +190,7 @@ async function run(
   }
 }
 
-/** Makes a user over the API. */
+/** Creates a user over the API. */
 export async function createUser(
   { url, host }: Reachable,
   admin: Credentials,
@@ -205,17 +208,17 @@ export async function createUser(
   return { username, password }
 }
 
-/** What podman's and skopeo's `--tls-verify` is to be for a system. */
+/** Returns the value of podman's and skopeo's `--tls-verify` for a system. */
 export function tlsVerify({ authority }: Pick<System, 'authority'>): boolean {
   return authority !== undefined
 }
 
-/** An Authorization header for Basic credentials. */
+/** Returns an Authorization header for Basic credentials. */
 export function basic({ username, password }: Credentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 
-/** A token of this scope, had as clients have it. */
+/** Requests a token of this scope, as clients do. */
 export async function tokenFor(system: Reachable, who: Credentials, scope?: string): Promise<string> {
   const query = new URLSearchParams({ service: system.host, ...(scope !== undefined && { scope }) })
   const response = await fetch(`${system.url}/auth/v2/token?${query}`, {
