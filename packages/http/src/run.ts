@@ -22,7 +22,7 @@ export interface ListenOptions {
 
 /** How long closing may take after the last request. */
 const CLOSE_MS = 4000
-/** How long a service waits for readiness before it opens its public port; from then on its responses name the cause. */
+/** How long a service waits for readiness before it opens its public port anyway: its responses name the cause. */
 const READY_MS = 10_000
 
 /**

@@ -20,7 +20,7 @@ export interface ServerOptions {
   readonly unavailableDependency?: UnavailableDependency
   /** The problem of a request that matches no route; 404 when left out. */
   readonly notFound?: (request: FastifyRequest) => Problem
-  /** Comma-separated addresses and CIDR ranges whose X-Forwarded-For and X-Request-Id are trusted; none when left out. */
+  /** Comma-separated addresses and CIDR ranges of trusted proxies; no proxy is trusted when left out. */
   readonly trustedProxies?: string
   readonly metrics: Metrics
   /** Destination of log lines; standard output when left out. */

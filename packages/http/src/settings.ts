@@ -39,7 +39,8 @@ export const settings = {
     Type.Refine(
       Type.String({
         description:
-          'comma-separated addresses or CIDR ranges of trusted reverse proxies; the last X-Forwarded-For entry they send is the client’s address',
+          'comma-separated addresses or CIDR ranges of trusted reverse proxies; ' +
+          'the last X-Forwarded-For entry they send is the client’s address',
       }),
       (text) => text.split(',').every((entry) => isNetwork(entry.trim())),
       () => 'must be comma-separated addresses or CIDR ranges, such as 10.0.0.0/8',

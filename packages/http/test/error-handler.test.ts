@@ -31,7 +31,7 @@ function build(format: ProblemFormat) {
   app.get('/unavailable', async () => {
     throw unavailable('the directory is flooded', 7)
   })
-  app.get('/away', async () => {
+  app.get('/directory-down', async () => {
     throw new Unavailable('connect to 10.0.0.1')
   })
   app.get('/fault', async () => {
@@ -53,7 +53,7 @@ const REQUESTS = [
   },
   {
     why: 'an error that means that a dependency is unavailable',
-    url: '/away',
+    url: '/directory-down',
     status: 503,
     detail: /^the directory is unavailable \(request [0-9a-f-]{36}\)$/,
   },
@@ -145,7 +145,7 @@ t.test('the headers of a problem are sent', async (t) => {
   const app = build(problemJson)
   t.match((await app.inject('/problem')).headers, { 'x-more': 'yes' })
   t.match((await app.inject('/unavailable')).headers, { 'retry-after': '7' })
-  t.match((await app.inject('/away')).headers, { 'retry-after': '5' })
+  t.match((await app.inject('/directory-down')).headers, { 'retry-after': '5' })
 })
 
 t.test('an unexpected error is logged, and its message is not sent to the client', async (t) => {

@@ -21,7 +21,7 @@ export function canHoldRepositories(prefix: string): boolean {
   return isRepositoryName(`${prefix}/a`)
 }
 
-/** Whether a namespace has several path components: then it also covers the repository of exactly its name. */
+/** Whether a namespace has several path components: it then covers the repository of exactly its name, too. */
 export function isNested(namespace: string): boolean {
   return namespace.includes('/')
 }
@@ -33,8 +33,8 @@ export function isNamespace(text: string): boolean {
 
 /**
  * Whether `namespace` covers `repository`. A namespace covers every repository below it, by whole path components. A
- * namespace of several components also covers the repository of exactly its name. Examples: `team` covers `team/app` and
- * `team/a/b`, but not `team` (a repository without a slash has no namespace) or `teams/app`; `team/app` covers
+ * namespace of several components also covers the repository of exactly its name. Examples: `team` covers `team/app`
+ * and `team/a/b`, but not `team` (a repository without a slash has no namespace) or `teams/app`; `team/app` covers
  * `team/app` and `team/app/x`.
  */
 export function namespaceCovers(namespace: string, repository: string): boolean {

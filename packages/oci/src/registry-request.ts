@@ -67,8 +67,8 @@ const NOT_FOUND: ParsedRegistryRequest = {
 /**
  * Parses method, path and query of a request below `/v2`, exactly as they are in the request line. Only `%3A` in the
  * last segment is decoded, because clients may encode the colon of a digest. Every other escape, dot segment, empty
- * segment or capital letter is refused by the grammar of names and references. Unknown query parameters are dropped; the
- * first of repeated parameters counts.
+ * segment or capital letter is refused by the grammar of names and references. Unknown query parameters are dropped;
+ * the first of repeated parameters counts.
  * Source: OCI distribution-spec 1.1, "Endpoints".
  */
 export function parseRegistryRequest(method: string, target: string): ParsedRegistryRequest {

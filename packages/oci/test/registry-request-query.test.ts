@@ -145,7 +145,7 @@ t.test('a push by digest can set up to ten tags', async (t) => {
   t.equal(tagsOf(many(10)).length, 10)
   t.equal(tagsOf(many(11)), 414)
   t.equal(tagsOf('tag=a', 'PUT', 'v1'), undefined, 'not beside a tag')
-  t.equal(tagsOf('tag=a b', 'GET'), undefined, 'nor of what is read')
+  t.equal(tagsOf('tag=a b', 'GET'), undefined, 'a GET sets no tags')
 })
 
 t.test('only force=true forces a deletion', async (t) => {

@@ -6,12 +6,12 @@ import type { ServiceClient } from '@registry-manager/http'
 const alice = { username: 'alice', password: 'pw', address: '192.0.2.1' }
 const pull = [repositoryAccess('team/app', 'pull')]
 
-/** Responds to each POST with the next of `answers`, and records the request. */
-function createFakeClient(answers: object[]) {
+/** Responds to each POST with the next of `responses`, and records the request. */
+function createFakeClient(responses: object[]) {
   const posts: { path: string; body: unknown }[] = []
   const post = async (path: string, body: unknown) => {
     posts.push({ path, body })
-    return answers.shift() as never
+    return responses.shift() as never
   }
   const never = async () => undefined as never
   const client: ServiceClient = {
@@ -44,8 +44,8 @@ t.test(
     )
     const { exchange, forget } = createAuthClient(client, 'registry-proxy', () => now)
     const tokenOf = async (credentials: typeof alice, access = pull) => {
-      const answer = await exchange(credentials, access)
-      return answer.outcome === 'issued' ? answer.token : answer.outcome
+      const exchanged = await exchange(credentials, access)
+      return exchanged.outcome === 'issued' ? exchanged.token : exchanged.outcome
     }
     t.equal(await tokenOf(alice), 'one')
     t.equal(await tokenOf(alice), 'one')
