@@ -77,7 +77,10 @@ export function createAuthClient(authService: ServiceClient, service: string, no
       const cacheKey = exchangeKey(credentials, access)
       const token = cache.get(cacheKey)
       if (token !== undefined) return { outcome: 'issued', token }
-      return exchanges.run(cacheKey, () => requestExchange(cacheKey, credentials, access))
+      // An outcome of an outage is not shared: the dependency may be back by now.
+      const isFinal = (exchanged: Exchanged) =>
+        exchanged.outcome !== 'unavailable' && !('offline' in exchanged && exchanged.offline === true)
+      return exchanges.run(cacheKey, () => requestExchange(cacheKey, credentials, access), isFinal)
     },
 
     forget(credentials, access) {

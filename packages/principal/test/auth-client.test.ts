@@ -113,22 +113,25 @@ t.test('concurrent exchanges of the same credentials share one request', async (
   t.equal(posts.length, 2)
 })
 
-t.test('a failed exchange fails for all callers who share it, and is not cached', async (t) => {
-  const { client } = createFakeClient([])
-  let calls = 0
-  const post = async () => {
-    calls += 1
-    if (calls === 1) throw new Error('auth-service is unavailable')
-    return issued('one') as never
+t.test('callers who joined an exchange that failed share one repeated exchange', async (t) => {
+  const offline = { ...issued('offline'), offline: true }
+  const unavailable = { outcome: 'unavailable', part: 'database' }
+  for (const failure of [new Error('auth-service is unavailable'), unavailable, offline]) {
+    const { client } = createFakeClient([])
+    let calls = 0
+    const post = async () => {
+      calls += 1
+      if (calls > 1) return issued('one') as never
+      if (failure instanceof Error) throw failure
+      return failure as never
+    }
+    const { exchange } = createAuthClient({ ...client, post }, 'registry-proxy', () => 1_000_000)
+    const ends = await Promise.allSettled([1, 2, 3].map(() => exchange(alice, pull)))
+    const [first, ...joined] = ends.map((end) => (end.status === 'fulfilled' ? end.value : end.reason))
+    t.match(first, failure instanceof Error ? failure : { outcome: failure.outcome })
+    t.match(joined, [{ token: 'one' }, { token: 'one' }])
+    t.equal(calls, 2)
   }
-  const { exchange } = createAuthClient({ ...client, post }, 'registry-proxy', () => 1_000_000)
-  const ends = await Promise.allSettled([exchange(alice, pull), exchange(alice, pull)])
-  t.strictSame(
-    ends.map(({ status }) => status),
-    ['rejected', 'rejected'],
-  )
-  t.equal(calls, 1)
-  t.match(await exchange(alice, pull), { token: 'one' })
 })
 
 t.test('the cache drops the least recently used token when it is full', async (t) => {
