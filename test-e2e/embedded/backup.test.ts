@@ -57,7 +57,7 @@ t.test('a backup restores accounts and index, with a copy of the image storage',
   await first.stop()
   await t.rejects(
     npm('backup', file, before),
-    /is there already/,
+    /already exists/,
     'a stopped system does not overwrite a backup',
   )
   const stopped = join(folder, 'stopped.gz')
@@ -70,11 +70,11 @@ t.test('a backup restores accounts and index, with a copy of the image storage',
 
   const rubbish = join(folder, 'rubbish.gz')
   await writeFile(rubbish, 'this is no backup')
-  await t.rejects(npm('restore', rubbish, after), /this is no backup/)
+  await t.rejects(npm('restore', rubbish, after), /is not a backup/)
   await t.rejects(npm('restore', join(folder, 'none.gz'), after), /ENOENT/)
   t.notOk(existsSync(after), 'a failed restore leaves no data folder')
   await npm('restore', file, after)
-  await t.rejects(npm('restore', file, after), /holds accounts already/)
+  await t.rejects(npm('restore', file, after), /already holds accounts/)
   await cp(join(before, 'images'), join(after, 'images'), { recursive: true })
 
   const second = await startEmbedded(t, { dataDir: after, admin: first.admin })
