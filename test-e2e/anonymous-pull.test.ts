@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { ask } from './harness/ask.ts'
 import { createDockerClient, loadImage } from './harness/docker-client.ts'
 import { dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
-import { answerEverywhere } from './harness/everywhere.ts'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import { readImageFolder } from './harness/images.ts'
 import { createSkopeo, skopeoIsMissing } from './harness/skopeo.ts'
 import { MANIFEST_TYPE, pushSmallImage } from './harness/small-image.ts'
@@ -109,7 +109,7 @@ test('anonymous clients pull global repositories and do nothing else', { skip },
       return (await ask(system, '/v2/shared/docker/manifests/1', { bearer })).status === 200
     }
     // auth-service caches for five seconds which repositories are global.
-    t.equal(await answerEverywhere(mayPull, false, 15_000), false)
+    t.equal(await waitForAllReplicas(mayPull, false, 15_000), false)
     await t.rejects(docker.pull('shared/docker:1'), refused)
   })
 })

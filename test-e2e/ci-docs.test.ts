@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ensureCommands } from './harness/debian-packages.ts'
 import { createDockerConfig, dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
-import { answerEverywhere } from './harness/everywhere.ts'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import { runCommand } from './harness/run-command.ts'
 import { basic, startSystem } from './harness/system.ts'
 
@@ -149,8 +149,8 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
     const id = (await read('team-ci.json')).id as string
     await sh(`${variables}\nID=${id}\n${replace}`)
     const after = await credentialsIn('team-ci.json')
-    t.equal(await answerEverywhere(() => statusOf(before), 401, 5000), 401)
-    t.equal(await answerEverywhere(() => statusOf(after), 200, 5000), 200)
+    t.equal(await waitForAllReplicas(() => statusOf(before), 401, 5000), 401)
+    t.equal(await waitForAllReplicas(() => statusOf(after), 200, 5000), 200)
   })
 
   t.strictSame(

@@ -23,7 +23,7 @@ async function begin(sent: boolean): Promise<string> {
 }
 
 /** Sends the rest of the blob from the upload's current offset, and closes the upload. */
-async function goOn(location: string) {
+async function finishUpload(location: string) {
   const status = await client.send('GET', location)
   const [, end = ''] = /^0-(\d+)$/.exec(status.headers['range'] ?? '') ?? []
   const start = end === '0' ? 0 : Number(end) + 1
@@ -65,11 +65,11 @@ t.test('Pushing a blob in chunks: an upload continues after a chunk out of order
           ? await client.sendChunk(location, chunk, range)
           : await client.closeUpload(location, digestOf(blob), chunk, range)
       t.equal(answer.status, 416, `${method} of ${what} is refused`)
-      const gone = await goOn(answer.headers['location'] ?? location)
-      t.strictSame(gone.statuses, [204, 202, 201], `${method} of ${what}: the upload continues`)
-      t.equal(gone.end, sent ? '1023' : '0', `${method} of ${what}: no byte was stored`)
+      const finished = await finishUpload(answer.headers['location'] ?? location)
+      t.strictSame(finished.statuses, [204, 202, 201], `${method} of ${what}: the upload continues`)
+      t.equal(finished.end, sent ? '1023' : '0', `${method} of ${what}: no byte was stored`)
       t.ok(
-        (await client.send('GET', gone.location ?? '')).body.equals(blob),
+        (await client.send('GET', finished.location ?? '')).body.equals(blob),
         'the blob has the bytes that were pushed',
       )
     }
@@ -86,9 +86,9 @@ t.test('Pushing a blob in chunks: an upload continues after a malformed Content-
           ? await client.sendChunk(location, chunk, range)
           : await client.closeUpload(location, digestOf(blob), chunk, range)
       t.equal(answer.status, 416, `${method} with ${range} is refused`)
-      const gone = await goOn(location)
-      t.strictSame(gone.statuses, [204, 202, 201], `${method} with ${range}: the upload continues`)
-      t.equal(gone.end, '1023', `${method} with ${range}: no byte was stored`)
+      const finished = await finishUpload(location)
+      t.strictSame(finished.statuses, [204, 202, 201], `${method} with ${range}: the upload continues`)
+      t.equal(finished.end, '1023', `${method} with ${range}: no byte was stored`)
     }
   }
 })
@@ -98,9 +98,9 @@ t.test('Pushing a blob in chunks: a Content-Range of another length than its chu
     const location = await begin(true)
     const answer = await client.sendChunk(location, chunkOf(1024, 2047), range)
     t.ok([400, 416].includes(answer.status), `${range}: ${answer.status}`)
-    const gone = await goOn(location)
-    t.strictSame(gone.statuses, [204, 202, 201], `${range}: the upload continues`)
-    t.equal(gone.end, '1023', `${range}: no byte was stored`)
+    const finished = await finishUpload(location)
+    t.strictSame(finished.statuses, [204, 202, 201], `${range}: the upload continues`)
+    t.equal(finished.end, '1023', `${range}: no byte was stored`)
   }
 })
 
@@ -135,7 +135,7 @@ t.test('Pushing a blob in chunks: an upload continues after a lost response', as
     const { status, headers } = await client.send(method, location)
     t.match({ status, headers }, { status: 204, headers: { range: '0-1023' } }, method)
     t.match(
-      await goOn(location),
+      await finishUpload(location),
       { statuses: [204, 202, 201], end: '1023' },
       `the upload continues after ${method}`,
     )
@@ -163,5 +163,5 @@ t.test('Pushing a blob in chunks: a chunk at an outdated Location is checked', a
     202,
     'the next chunk is accepted',
   )
-  t.match(await goOn(location), { statuses: [204, 202, 201], end: '2047' })
+  t.match(await finishUpload(location), { statuses: [204, 202, 201], end: '2047' })
 })

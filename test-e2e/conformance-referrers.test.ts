@@ -175,3 +175,36 @@ t.test('Referrers Tag Schema: referrers from a fallback tag are listed', async (
   )
   t.equal((await client.send('HEAD', `/v2/team/older/manifests/${old.descriptor.digest}`)).status, 200)
 })
+
+t.test('Listing Referrers: a list above 1 MiB comes in pages, also with a filter', async (t) => {
+  const subject = makeImage()
+  await client.push('team/refs', subject, 'v1')
+  const expected: string[] = []
+  for (let number = 0; number < 8; number++) {
+    const annotations = { note: 'x'.repeat(number < 2 ? 3_900_000 : 300_000) }
+    const artifactType = number === 7 ? 'a/other' : 'a/sbom'
+    const fields = { subject: subject.descriptor, artifactType, annotations }
+    const made = makeImage({ layers: [], fields })
+    await client.push('team/refs', made)
+    if (artifactType === 'a/sbom') expected.push(made.descriptor.digest)
+  }
+  const seen: string[] = []
+  let pages = 0
+  let target: string | undefined = `/v2/team/refs/referrers/${subject.descriptor.digest}?artifactType=a/sbom`
+  while (target !== undefined && pages < 20) {
+    const { status, headers, json, body } = await client.send('GET', target)
+    t.equal(status, 200)
+    t.equal(headers['oci-filters-applied'], 'artifactType')
+    t.ok(
+      body.length < 4_100_000 && (json.manifests.length === 1 || body.length < 1_100_000),
+      `${body.length} bytes`,
+    )
+    seen.push(...json.manifests.map(({ digest }: { digest: string }) => digest))
+    pages += 1
+    target = /^<([^>]+)>; rel="next"$/.exec(headers['link'] ?? '')?.[1]
+  }
+  t.strictSame(seen, expected.toSorted(), 'each referrer is listed once, in the order of digests')
+  t.ok(pages >= 4, `the list has ${pages} pages`)
+  const bad = `/v2/team/refs/referrers/${subject.descriptor.digest}?last=x`
+  t.equal((await client.send('GET', bad)).code, 'DIGEST_INVALID')
+})

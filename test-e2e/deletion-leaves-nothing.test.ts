@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import t from 'tap'
-import { answerEverywhere } from './harness/everywhere.ts'
 import type { Made } from './harness/manifests.ts'
 import { MEDIA_TYPES, digestOf, makeImage, makeIndex, randomLayer } from './harness/manifests.ts'
 import { createRegistryClient } from './harness/registry-client.ts'
@@ -196,73 +195,4 @@ t.test('a push by digest sets the tags of its tag parameters', async (t) => {
   }
   const wrong = `/v2/team/tags/manifests/${image.descriptor.digest}?tag=wrong`
   t.equal((await jane.send('PUT', wrong, { headers, body: index.bytes })).code, 'DIGEST_INVALID')
-})
-
-t.test('a list of referrers above 1 MiB comes in pages, also with a filter', async (t) => {
-  const subject = makeImage()
-  await jane.push('team/refs', subject, 'v1')
-  const expected: string[] = []
-  for (let number = 0; number < 8; number++) {
-    const annotations = { note: 'x'.repeat(number < 2 ? 3_900_000 : 300_000) }
-    const artifactType = number === 7 ? 'a/other' : 'a/sbom'
-    const fields = { subject: subject.descriptor, artifactType, annotations }
-    const made = makeImage({ layers: [], fields })
-    await jane.push('team/refs', made)
-    if (artifactType === 'a/sbom') expected.push(made.descriptor.digest)
-  }
-  const seen: string[] = []
-  let pages = 0
-  let target: string | undefined = `/v2/team/refs/referrers/${subject.descriptor.digest}?artifactType=a/sbom`
-  while (target !== undefined && pages < 20) {
-    const { status, headers, json, body } = await jane.send('GET', target)
-    t.equal(status, 200)
-    t.equal(headers['oci-filters-applied'], 'artifactType')
-    t.ok(
-      body.length < 4_100_000 && (json.manifests.length === 1 || body.length < 1_100_000),
-      `${body.length} bytes`,
-    )
-    seen.push(...json.manifests.map(({ digest }: { digest: string }) => digest))
-    pages += 1
-    target = /^<([^>]+)>; rel="next"$/.exec(headers['link'] ?? '')?.[1]
-  }
-  t.strictSame(seen, expected.toSorted(), 'each referrer is listed once, in the order of digests')
-  t.ok(pages >= 4, `the list has ${pages} pages`)
-  const bad = `/v2/team/refs/referrers/${subject.descriptor.digest}?last=x`
-  t.equal((await jane.send('GET', bad)).code, 'DIGEST_INVALID')
-})
-
-t.test('an old token does not pull from a repository that ceased to be global', async (t) => {
-  const stranger = await system.createUser('stranger', ['elsewhere'])
-  const token = async (repository: string) => {
-    const query = new URLSearchParams({ scope: `repository:${repository}:pull` })
-    const response = await fetch(`${system.url}/auth/v2/token?${query}`, {
-      headers: { authorization: basic(stranger) },
-    })
-    return createRegistryClient(system.url, `Bearer ${((await response.json()) as { token: string }).token}`)
-  }
-  const setScope = async (repository: string, scope: string) =>
-    jane.send('PUT', `${API}/${repository}`, { body: JSON.stringify({ scope }) })
-  const endings = {
-    deleted: async (repository: string) => remove(repository),
-    private: async (repository: string) => setScope(repository, 'namespace'),
-    emptied: async (repository: string, digest: string) => removeManifest(repository, digest),
-  }
-  for (const [how, end] of Object.entries(endings)) {
-    const [repository, old] = [`team/global-${how}`, makeImage()]
-    await jane.push(repository, old, 'v1')
-    t.equal((await setScope(repository, 'global')).status, 200)
-    const reader = await token(repository)
-    const pull = async () => (await reader.send('GET', `/v2/${repository}/manifests/v1`)).status
-    t.equal(await pull(), 200, 'the token pulls while the repository is global')
-    await end(repository, old.descriptor.digest)
-    await jane.push(repository, makeImage(), 'v1')
-    t.equal(await answerEverywhere(pull, 401, 5000), 401, `${how}: the token is refused within 5 seconds`)
-    const pullAnew = async () =>
-      (await (await token(repository)).send('GET', `/v2/${repository}/manifests/v1`)).status
-    t.equal(await answerEverywhere(pullAnew, 401, 6000), 401, 'a new token does not pull')
-    // A repository that is global again can be pulled with a new token, but not with the old one.
-    t.equal((await setScope(repository, 'global')).status, 200)
-    t.equal(await pull(), 401, 'the old token stays refused')
-    t.equal(await answerEverywhere(pullAnew, 200, 10_000), 200, 'a new token pulls')
-  }
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { NOBODY, PASSWORDS, WRONG, connectPatiently } from './harness/people.ts'
+import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './harness/directory-users.ts'
 import { person, sambaIsMissing, startSamba } from './harness/samba.ts'
 import { replace, settingsFor } from './harness/test-directory.ts'
 
@@ -14,7 +14,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
     const names = ['p(a)r', 'am&p', 'ünï', 'c!d~e', 'do.t-$']
     const dnOf = (at: number) => String.raw`CN=Person\, ${at} (${at}),CN=Users,${directory.baseDn}`
     await directory.apply(names.map((name, at) => person(dnOf(at), name, `Password-of-${at}`)).join(''))
-    const { find, verify } = connectPatiently(t, settings)
+    const { find, verify } = connectWithRetries(t, settings)
     for (const [at, name] of names.entries()) {
       t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
       t.match(await verify(name, `Password-of-${at}`), { outcome: 'verified' }, name)
@@ -26,7 +26,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
     for (const name of ['alice', 'carol'])
       await directory.apply(replace(personDn(name), 'mail', 'us@example.com'))
     const byMail = { ...settings, DIRECTORY_USER_FILTER: '(&(objectClass=user)(mail={username}))' }
-    const { find, verify } = connectPatiently(t, byMail)
+    const { find, verify } = connectWithRetries(t, byMail)
     t.strictSame(await find('us@example.com'), { outcome: 'ambiguous' })
     for (const password of [PASSWORDS.alice, PASSWORDS.carol])
       t.match(await verify('us@example.com', password), {
@@ -45,7 +45,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
       [groupDn('OUTER (all)')]: { namespaces: ['team'] },
       [groupDn('developers')]: { namespaces: ['other'] },
     })
-    const { verify, count } = connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP })
+    const { verify, count } = connectWithRetries(t, { ...settings, DIRECTORY_GROUP_MAP })
     const groups = [groupDn('outer (all)').toLowerCase()]
     t.match(await verify('carol', PASSWORDS.carol), { person: { groups } }, 'a new user takes two searches')
     t.equal(count('search ok'), 2)
@@ -61,7 +61,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
 
   await t.test('Active Directory: users bind with their principal name', async (t) => {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settings
-    const { verify, count } = connectPatiently(t, {
+    const { verify, count } = connectWithRetries(t, {
       ...others,
       DIRECTORY_BIND_TEMPLATE: '{username}@example.com',
     })
@@ -70,8 +70,8 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
       person: { dn: personDn('alice') },
     })
     t.strictSame([count('bind ok'), count('search ok')], [1, 1])
-    t.match(await verify('alice', WRONG), { outcome: 'wrong-password', sure: false })
-    for (const name of NOBODY)
+    t.match(await verify('alice', WRONG_PASSWORD), { outcome: 'wrong-password', sure: false })
+    for (const name of UNKNOWN_NAMES)
       t.not((await verify(name, PASSWORDS.alice)).outcome, 'verified', JSON.stringify(name))
 
     // Erin's principal name is Dave's account name: her password must not open his account.
@@ -82,7 +82,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
     ] as const) {
       await directory.apply(replace(personDn(name), 'userPrincipalName', `${principal}@corp.example`))
     }
-    const corp = connectPatiently(t, { ...others, DIRECTORY_BIND_TEMPLATE: '{username}@corp.example' })
+    const corp = connectWithRetries(t, { ...others, DIRECTORY_BIND_TEMPLATE: '{username}@corp.example' })
     for (const password of ['Password-of-dave-1', 'Password-of-erin-1'])
       t.not((await corp.verify('dave', password)).outcome, 'verified')
     t.equal(corp.count('bind ok'), 1, 'the directory accepted the bind, and the sign-in is refused')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { directoryKinds } from './harness/directories.ts'
-import { startDirectorySystem, until, who } from './harness/directory-system.ts'
+import { startDirectorySystem, waitForRefresh, who } from './harness/directory-system.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { Credentials } from './harness/system.ts'
 import type { TestDirectory } from './harness/test-directory.ts'
@@ -25,12 +25,16 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
       await (nested
         ? directory.removeMember('outer', groupDn('inner'))
         : directory.removeMember('outer', personDn('dave')))
-      await until(t, 'the live token is refused', async () => (await pullStatus(token, 'team/app')) === 401)
+      await waitForRefresh(
+        t,
+        'the live token is refused',
+        async () => (await pullStatus(token, 'team/app')) === 401,
+      )
       t.match(await ask(who('dave'), 'GET', '/user'), { body: { namespaces: ['own'] } })
       await t.rejects(pushSmallImage(system, who('dave'), 'team/app', 'v2'), /403/)
       await pushSmallImage(system, who('dave'), 'own/app', 'v1')
       await directory.addMember('outer', personDn('dave'))
-      await until(t, 'the namespace is given again', async () =>
+      await waitForRefresh(t, 'the namespace is given again', async () =>
         (await ask(who('dave'), 'GET', '/user')).body.namespaces.includes('team'),
       )
     },
@@ -48,7 +52,7 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
     })
     t.match(await ask(admin, 'GET', '/user?username=frank'), { status: 404 })
     await directory.removeMember('bosses', personDn('erin'))
-    await until(
+    await waitForRefresh(
       t,
       'the role is taken away',
       async () => (await ask(who('erin'), 'GET', '/users')).status === 403,
@@ -77,7 +81,7 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
     }
     for (const [name, end] of ends) await end(name)
     for (const { name, token, refresh } of lives) {
-      await until(
+      await waitForRefresh(
         t,
         `${name}'s live token is refused`,
         async () => (await pullStatus(token, 'shared/app')) === 401,

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startFaultyProxy } from './harness/faulty-proxy.ts'
-import { NOBODY, PASSWORDS, WRONG, connectPatiently } from './harness/people.ts'
+import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './harness/directory-users.ts'
 import { person, slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { record, replace, settingsFor } from './harness/test-directory.ts'
 
@@ -19,7 +19,7 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
         )
         .join(''),
     )
-    const { find, verify } = connectPatiently(t, settings)
+    const { find, verify } = connectWithRetries(t, settings)
     for (const [at, name] of names.entries()) {
       t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
       t.match(await verify(name, `Password-${at}`), { outcome: 'verified' }, name)
@@ -37,7 +37,7 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
         `ref: ldap://${elsewhere.host}:${elsewhere.port}/${directory.baseDn}`,
       ]),
     )
-    const { find } = connectPatiently(t, settings)
+    const { find } = connectWithRetries(t, settings)
     t.match(await find('carol'), { outcome: 'found' })
     t.strictSame(await find('nobody'), { outcome: 'gone' })
     t.equal(elsewhere.opened, 0)
@@ -46,7 +46,7 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
   await t.test('OpenLDAP: a name that two entries have matches neither', async (t) => {
     const twin = `uid=carol,ou=groups,${directory.baseDn}`
     await directory.apply(person(twin, 'carol', PASSWORDS.carol))
-    const { find, verify } = connectPatiently(t, settings)
+    const { find, verify } = connectWithRetries(t, settings)
     t.strictSame(await find('carol'), { outcome: 'ambiguous' })
     t.match(await verify('carol', PASSWORDS.carol), { outcome: 'barred', looked: { outcome: 'ambiguous' } })
   })
@@ -54,19 +54,19 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
   await t.test('OpenLDAP: users bind with a DN from a template', async (t) => {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settings
     const direct = { ...others, DIRECTORY_BIND_TEMPLATE: `uid={username},ou=people,${directory.baseDn}` }
-    const { verify, count } = connectPatiently(t, direct)
+    const { verify, count } = connectWithRetries(t, direct)
     t.match(await verify('alice', PASSWORDS.alice), {
       outcome: 'verified',
       person: { dn: directory.personDn('alice') },
     })
     t.match(await verify('alice', PASSWORDS.alice), { outcome: 'verified' })
     t.strictSame([count('bind ok'), count('search ok')], [2, 2])
-    t.match(await verify('alice', WRONG), { outcome: 'wrong-password', sure: false })
-    for (const name of NOBODY)
+    t.match(await verify('alice', WRONG_PASSWORD), { outcome: 'wrong-password', sure: false })
+    for (const name of UNKNOWN_NAMES)
       t.not((await verify(name, PASSWORDS.alice)).outcome, 'verified', JSON.stringify(name))
 
     await directory.apply(replace(directory.personDn('alice'), 'mail', 'carol'))
-    const { verify: byMail } = connectPatiently(t, { ...direct, DIRECTORY_USER_FILTER: '(sn={username})' })
+    const { verify: byMail } = connectWithRetries(t, { ...direct, DIRECTORY_USER_FILTER: '(sn={username})' })
     t.match(await byMail('alice', PASSWORDS.alice), { outcome: 'verified' })
     await directory.apply(replace(directory.personDn('alice'), 'sn', 'mallory'))
     const mallory = person(directory.personDn('mallory'), 'mallory', 'Password-of-mallory')

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { answerEverywhere } from './harness/everywhere.ts'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
@@ -40,7 +40,7 @@ t.test('directory users sign in without a service account', { skip: await slapdI
   }
   t.equal(await pull(), 200)
   t.equal(
-    await answerEverywhere(pull, 401, 20_000),
+    await waitForAllReplicas(pull, 401, 20_000),
     401,
     'the sign-in expires, because the directory user cannot be looked up',
   )

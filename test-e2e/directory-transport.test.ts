@@ -4,13 +4,13 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
+import { until } from '@registry-manager/testing/until'
 import { DirectoryUnavailable } from '../services/auth-service/src/directory/directory.ts'
 import { createAuthority } from './harness/certificates.ts'
-import { connectForTest, patient } from './harness/connected-directory.ts'
+import { connectForTest, withRetries } from './harness/connected-directory.ts'
 import { startFaultyProxy } from './harness/faulty-proxy.ts'
 import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { settingsFor } from './harness/test-directory.ts'
@@ -22,23 +22,23 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
   await slapd.addUsers({ alice: PASSWORD })
   const settings = settingsFor(slapd)
   const found = { outcome: 'found', person: { dn: slapd.personDn('alice'), state: 'active' } }
-  const isAway = async (t: Test, change: Record<string, string>, message: string) => {
+  const isUnavailable = async (t: Test, change: Record<string, string>, message: string) => {
     const { find } = connectForTest(t, { ...settings, ...change })
     await t.rejects(find('alice'), DirectoryUnavailable, message)
   }
 
   await t.test("ldaps: the directory's certificate is always verified", async (t) => {
     t.match(await connectForTest(t, settings).find('alice'), found)
-    await isAway(t, { DIRECTORY_CA_FILE: '' }, 'a certificate of an unknown authority is refused')
+    await isUnavailable(t, { DIRECTORY_CA_FILE: '' }, 'a certificate of an unknown authority is refused')
     const folder = await mkdtemp(join(tmpdir(), 'another-authority-'))
     t.teardown(() => rm(folder, { recursive: true }))
-    await isAway(
+    await isUnavailable(
       t,
       { DIRECTORY_CA_FILE: (await createAuthority(folder)).file },
       'a certificate of another authority is refused',
     )
     const elsewhere = await startFaultyProxy(t, slapd, '127.0.0.2')
-    await isAway(
+    await isUnavailable(
       t,
       { DIRECTORY_URL: `ldaps://127.0.0.2:${elsewhere.port}` },
       'a certificate for another host is refused',
@@ -46,7 +46,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     t.equal(elsewhere.opened > 0, true)
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
     t.teardown(() => delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'])
-    await isAway(t, { DIRECTORY_CA_FILE: '' }, 'NODE_TLS_REJECT_UNAUTHORIZED has no effect')
+    await isUnavailable(t, { DIRECTORY_CA_FILE: '' }, 'NODE_TLS_REJECT_UNAUTHORIZED has no effect')
   })
 
   await t.test('StartTLS: no password is sent before the connection is encrypted', async (t) => {
@@ -55,27 +55,31 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     const upgraded = connectForTest(t, { ...plain, DIRECTORY_START_TLS: 'true' })
     t.match(await upgraded.find('alice'), found)
     t.match(await upgraded.verify('alice', PASSWORD), { outcome: 'verified' })
-    t.notOk(proxy.heard.includes(PASSWORD))
-    t.notOk(proxy.heard.includes(slapd.service.password))
-    await isAway(
+    t.notOk(proxy.received.includes(PASSWORD))
+    t.notOk(proxy.received.includes(slapd.service.password))
+    await isUnavailable(
       t,
       { ...plain, DIRECTORY_START_TLS: 'true', DIRECTORY_CA_FILE: '' },
       'the certificate is verified after StartTLS',
     )
-    t.notOk(proxy.heard.includes(slapd.service.password))
+    t.notOk(proxy.received.includes(slapd.service.password))
 
     const readable = connectForTest(t, { ...plain, DIRECTORY_ALLOW_PLAINTEXT: 'true' })
     readable.start()
     t.match(readable.lines, [/^warn passwords travel readable/])
     t.match(await readable.verify('alice', PASSWORD), { outcome: 'verified' })
-    t.ok(proxy.heard.includes(PASSWORD), 'plaintext passwords are sent only if the setting allows it')
+    t.ok(proxy.received.includes(PASSWORD), 'plaintext passwords are sent only if the setting allows it')
   })
 
   await t.test('StartTLS: a server that refuses it gets no password', async (t) => {
-    const { port, heard } = await startRefusingServer(t)
-    await isAway(t, { DIRECTORY_URL: `ldap://127.0.0.1:${port}`, DIRECTORY_START_TLS: 'true' }, 'refused')
-    t.ok(heard().includes('1.3.6.1.4.1.1466.20037'))
-    t.notOk(heard().includes(slapd.service.password))
+    const { port, received } = await startRefusingServer(t)
+    await isUnavailable(
+      t,
+      { DIRECTORY_URL: `ldap://127.0.0.1:${port}`, DIRECTORY_START_TLS: 'true' },
+      'refused',
+    )
+    t.ok(received().includes('1.3.6.1.4.1.1466.20037'))
+    t.notOk(received().includes(slapd.service.password))
   })
 
   await t.test('StartTLS: data that was injected before the encryption is ignored', async (t) => {
@@ -122,7 +126,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     t.equal(second.opened, 1, 'the second server is used after the failure')
 
     first.fault = 'black-hole'
-    const connected = patient(connect())
+    const connected = withRetries(connect())
     connected.start()
     for (const _ of [1, 2, 3]) {
       t.match(await connected.find('alice'), found, 'a silent first server causes a delay only')
@@ -134,14 +138,8 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     const opened = first.opened
     await connected.find('alice')
     first.fault = 'none'
-    for (let wait = 0; !connected.lines.join().includes('is back'); wait += 50) {
-      if (wait > 30_000) return t.fail('no probe found that the first server is back')
-      await sleep(50)
-    }
-    return t.ok(
-      first.opened > opened,
-      "a probe finds that the first server is back, without a user's sign-in",
-    )
+    await until(() => connected.lines.join().includes('is back'), 'a probe finds the first server', 30)
+    t.ok(first.opened > opened, "a probe finds that the first server is back, without a user's sign-in")
   })
 
   await t.test('a directory connection that was closed while idle causes no error', async (t) => {
@@ -180,14 +178,14 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
 
 /** An LDAP server that answers every request with "protocol error", like one that does not support StartTLS. */
 async function startRefusingServer(t: Test) {
-  const heard: Buffer[] = []
+  const received: Buffer[] = []
   const port = await listen(t, (socket) => {
     socket.on('data', (request: Buffer) => {
-      heard.push(request)
+      received.push(request)
       socket.write(answer(idOf(request), 0x78, 2))
     })
   })
-  return { port, heard: () => Buffer.concat(heard) }
+  return { port, received: () => Buffer.concat(received) }
 }
 
 /** Listens on a loopback port. Returns the port. */

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import t from 'tap'
+import { until } from '@registry-manager/testing/until'
 import { ensureTls } from '../deploy/local/stack/tls.ts'
 import { COMPOSE_COMMANDS, type ComposeSystem, startCompose } from './harness/compose.ts'
 import { IMAGE_COMMANDS, buildImage, buildStandIns, makeBaseImages } from './harness/container-images.ts'
@@ -149,9 +149,7 @@ async function keysRotate(t: Test, system: ComposeSystem) {
   await runCommand(process.execPath, [ROTATE], {
     env: { SIGNING_KEYS_DIR: join(system.secrets, 'signing-keys') },
   })
-  const deadline = Date.now() + 30_000
-  while ((await signingKey(system)) === before && Date.now() < deadline) await sleep(500)
-  t.not(await signingKey(system), before)
+  await until(async () => (await signingKey(system)) !== before, 'another key signs tokens', 30)
   const manifest = await system.curl('/v2/team/app/manifests/1', '-u', 'jane:a-password-of-janes')
   t.match(JSON.parse(manifest), { layers: [{}, {}] }, 'the registry accepts a token of the new key')
 }
@@ -170,10 +168,11 @@ async function certificateIsRenewed(t: Test, { secrets, host }: ComposeSystem) {
     await writeFile(join(secrets, 'tls', `${name}.new`), await readFile(join(renewed, name)))
     await rename(join(secrets, 'tls', `${name}.new`), join(secrets, 'tls', name))
   }
-  const deadline = Date.now() + 60_000
-  while ((await served()) === before && Date.now() < deadline) await sleep(500)
-  t.match(await served(), /^serial=/)
-  t.not(await served(), before)
+  const isRenewed = async () => {
+    const current = await served()
+    return current.startsWith('serial=') && current !== before
+  }
+  await until(isRenewed, 'nginx serves the renewed certificate')
 }
 
 /** An upgrade recreates the containers of the services. nginx keeps running. */
@@ -205,10 +204,9 @@ async function addressesChange(
     const status = ['-o', '/dev/null', '-w', '%{http_code} ', '-u', login, '--max-time', '10']
     return (await curl('/user', ...status)) + (await curl('/image-manager/api/v1/repositories', ...status))
   }
-  const deadline = Date.now() + 60_000
   // nginx may still use an old connection to a peer that is gone without a reset.
   const isFound = async () => (await answers().catch(() => '')) === '200 200 '
-  while (!(await isFound()) && Date.now() < deadline) await sleep(500)
+  await until(isFound, 'nginx reaches the services at their new addresses')
   t.equal(await answers(), '200 200 ')
 }
 

@@ -7,7 +7,7 @@ import t from 'tap'
 import { connectPostgres } from '../packages/database/src/index.ts'
 import { startPostgres } from '@registry-manager/testing/real-postgres'
 import { startBareRegistry } from './harness/bare-registry.ts'
-import { startInterposer } from './harness/interposer.ts'
+import { startInterceptingProxy } from './harness/intercepting-proxy.ts'
 import { MANIFEST_TYPE, digestOf, pushBlob, pushSmallImage } from './harness/small-image.ts'
 import type { Credentials, System } from './harness/system.ts'
 import { basic, startSystem } from './harness/system.ts'
@@ -15,7 +15,7 @@ import { basic, startSystem } from './harness/system.ts'
 const API = '/image-manager/api/v1/repositories'
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 /** The bare registry requires no credentials. */
-const NOBODY: Credentials = { username: 'nobody', password: 'nothing' }
+const ANY_CREDENTIALS: Credentials = { username: 'nobody', password: 'nothing' }
 
 async function ask(system: System, who: Credentials, path: string, init: RequestInit = {}) {
   const headers = { authorization: basic(who), ...(init.headers as Record<string, string>) }
@@ -49,7 +49,7 @@ async function pushManifest(system: System, repository: string, reference: strin
   const { mediaType } = manifest as { mediaType: string }
   const target = reference === 'by digest' ? digestOf(body) : reference
   const init = { method: 'PUT', body, headers: { 'content-type': mediaType } }
-  const { status } = await ask(system, NOBODY, `/v2/${repository}/manifests/${target}`, init)
+  const { status } = await ask(system, ANY_CREDENTIALS, `/v2/${repository}/manifests/${target}`, init)
   if (status !== 201) throw new Error(`a manifest was answered ${status}`)
   return digestOf(body)
 }
@@ -64,12 +64,12 @@ t.test('reconcile adopts the images of a registry that existed before registry-m
   const dataDir = await folderFor(t)
   const bare = await startBareRegistry(t, join(dataDir, 'images'))
   const past = bare.asSystem
-  const image = await pushSmallImage(past, NOBODY, 'team/app', 'v1')
-  const later = await pushSmallImage(past, NOBODY, 'team/app', 'v2')
+  const image = await pushSmallImage(past, ANY_CREDENTIALS, 'team/app', 'v1')
+  const later = await pushSmallImage(past, ANY_CREDENTIALS, 'team/app', 'v2')
   for (const name of ['alone', 'lab/0/a', 'lab/0', 'lab/a-b', 'lab'])
-    await pushSmallImage(past, NOBODY, name, 'v1')
-  const children = [await pushSmallImage(past, NOBODY, 'team/multi', 'amd64')]
-  children.push(await pushSmallImage(past, NOBODY, 'team/multi', 'arm64'))
+    await pushSmallImage(past, ANY_CREDENTIALS, name, 'v1')
+  const children = [await pushSmallImage(past, ANY_CREDENTIALS, 'team/multi', 'amd64')]
+  children.push(await pushSmallImage(past, ANY_CREDENTIALS, 'team/multi', 'arm64'))
   const inner = await pushManifest(
     past,
     'team/multi',
@@ -77,7 +77,7 @@ t.test('reconcile adopts the images of a registry that existed before registry-m
     indexOf(MANIFEST_TYPE, ...children.map((one) => one.digest)),
   )
   const outer = await pushManifest(past, 'team/multi', 'latest', indexOf(INDEX_TYPE, inner))
-  const empty = await pushBlob(past, NOBODY, 'team/app', Buffer.from('{}'))
+  const empty = await pushBlob(past, ANY_CREDENTIALS, 'team/app', Buffer.from('{}'))
   const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: empty, size: 2 }
   const subject = { mediaType: MANIFEST_TYPE, digest: image.digest, size: image.manifest.length }
   const artifactType = 'application/example.signature'
@@ -90,10 +90,10 @@ t.test('reconcile adopts the images of a registry that existed before registry-m
     subject,
   }
   const signature = await pushManifest(past, 'team/app', 'v1.sig', artifact)
-  const gone = await pushSmallImage(past, NOBODY, 'team/emptied', 'v1')
-  await ask(past, NOBODY, `/v2/team/emptied/manifests/${gone.digest}`, { method: 'DELETE' })
+  const gone = await pushSmallImage(past, ANY_CREDENTIALS, 'team/emptied', 'v1')
+  await ask(past, ANY_CREDENTIALS, `/v2/team/emptied/manifests/${gone.digest}`, { method: 'DELETE' })
   t.same(
-    (await ask(past, NOBODY, '/v2/_catalog')).body.repositories.includes('team/emptied'),
+    (await ask(past, ANY_CREDENTIALS, '/v2/_catalog')).body.repositories.includes('team/emptied'),
     true,
     'the manifest is still referenced',
   )
@@ -144,9 +144,9 @@ t.test('reconcile finds changes that were made directly in the registry', async 
 
   const images = join(system.dataDir, 'images')
   const past = (await startBareRegistry(t, images)).asSystem
-  const newer = await pushSmallImage(past, NOBODY, 'team/app', 'moved')
-  await pushSmallImage(past, NOBODY, 'team/new', 'v1')
-  await ask(past, NOBODY, `/v2/team/app/manifests/${deleted.digest}`, { method: 'DELETE' })
+  const newer = await pushSmallImage(past, ANY_CREDENTIALS, 'team/app', 'moved')
+  await pushSmallImage(past, ANY_CREDENTIALS, 'team/new', 'v1')
+  await ask(past, ANY_CREDENTIALS, `/v2/team/app/manifests/${deleted.digest}`, { method: 'DELETE' })
   await rm(join(images, 'docker/registry/v2/repositories/team/lost'), { recursive: true })
 
   const list = async () => (await ask(system, admin, API)).body.repositories
@@ -185,7 +185,7 @@ t.test('reconcile recovers a push without a record and an interrupted deletion',
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const bare = await startBareRegistry(t, join(await folderFor(t), 'images'))
-  const { hooks, url } = await startInterposer(t, bare.url)
+  const { hooks, url } = await startInterceptingProxy(t, bare.url)
   const env = { DATABASE_URL: postgres.url, REGISTRY_URL: url, RECONCILE_INTERVAL_SECONDS: '1' }
   const system = await startSystem(t, { env })
   const { admin } = system
@@ -221,7 +221,7 @@ t.test('reconcile recovers a push without a record and an interrupted deletion',
   hooks.before = async () => {}
   const past = bare.asSystem
   t.match(
-    await ask(past, NOBODY, `/v2/team/dying/blobs/${dying.layer}`),
+    await ask(past, ANY_CREDENTIALS, `/v2/team/dying/blobs/${dying.layer}`),
     { status: 200 },
     'a part of the content remains',
   )
@@ -238,7 +238,7 @@ t.test('reconcile recovers a push without a record and an interrupted deletion',
   const catalog = async () => (await ask(system, admin, '/v2/_catalog')).body.repositories
   t.strictSame(await until(catalog, same(['team/app', 'team/pending'])), ['team/app', 'team/pending'])
   t.match(await ask(system, admin, `/v2/team/pending/manifests/${image.digest}`), { status: 200 })
-  const left = async () => (await ask(past, NOBODY, `/v2/team/dying/blobs/${dying.layer}`)).status
+  const left = async () => (await ask(past, ANY_CREDENTIALS, `/v2/team/dying/blobs/${dying.layer}`)).status
   t.equal(await until(left, same(404)), 404)
   t.strictSame(await db.selectFrom('admissions').select('id').execute(), [])
   // The content is deleted before the repository's row. Until then a push gets 503.

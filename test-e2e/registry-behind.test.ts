@@ -11,7 +11,7 @@ import {
   createSigningKeys,
   rotateSigningKeys,
 } from '../services/auth-service/src/access-tokens/signing-key-files.ts'
-import { answerEverywhere } from './harness/everywhere.ts'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import { MANIFEST_TYPE, pushSmallImage } from './harness/small-image.ts'
 import { startSystem, tokenFor } from './harness/system.ts'
 
@@ -95,7 +95,7 @@ t.test('signing keys rotate while the registry runs', async (t) => {
   }
   const later = '3 keys, not the first'
   t.equal(
-    await answerEverywhere(published, later, 30_000),
+    await waitForAllReplicas(published, later, 30_000),
     later,
     'the next, current and retired keys are published',
   )

@@ -1,7 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { until } from '@registry-manager/testing/until'
 import { registryTokens, scope } from './harness/registry-tokens.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
@@ -45,10 +45,8 @@ t.test("a registry token's password is in no log of any service, and in no file"
     }
   }
   // Waits until the last use of the token is recorded. A regular stop then writes all pending data.
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    if ('lastUsedDate' in (await tokens.get(token.id)).metadata) break
-    await sleep(200)
-  }
+  const isRecorded = async () => 'lastUsedDate' in (await tokens.get(token.id)).metadata
+  await until(isRecorded, 'the last use of the token is recorded')
   await system.stop()
   const texts = [token, next].flatMap((who) => {
     const auth = basic(who).slice('Basic '.length)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { answerEverywhere } from './harness/everywhere.ts'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import type { RegistryToken } from './harness/registry-tokens.ts'
 import { registryTokens, scope } from './harness/registry-tokens.ts'
 import { pushSmallImage } from './harness/small-image.ts'
@@ -64,7 +64,7 @@ t.test('an ended registry token is refused by every endpoint within 5 seconds', 
                 : 404
             : 401
         t.equal(
-          await answerEverywhere(refusalOf(ask), dead, deadline - Date.now()),
+          await waitForAllReplicas(refusalOf(ask), dead, deadline - Date.now()),
           dead,
           `${door} refuses the ended token`,
         )
@@ -88,7 +88,7 @@ t.test('a registry token and all its access tokens expire in the same second', a
   const deadline = Date.now() + DEADLINE_MS
   for (const [door, ask] of all) {
     t.equal(
-      await answerEverywhere(refusalOf(ask), 401, deadline - Date.now()),
+      await waitForAllReplicas(refusalOf(ask), 401, deadline - Date.now()),
       401,
       `${door} refuses the expired token`,
     )

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { answerEverywhere } from './harness/everywhere.ts'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
@@ -14,7 +14,7 @@ async function statusWith(system: System, authorization: string): Promise<number
 }
 
 function statusWithin(system: System, authorization: string, expected: number): Promise<number> {
-  return answerEverywhere(() => statusWith(system, authorization), expected, DEADLINE_MS)
+  return waitForAllReplicas(() => statusWith(system, authorization), expected, DEADLINE_MS)
 }
 
 t.test('revoked access tokens and cached passwords are refused within 5 seconds', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { findWrongAnswers } from '../harness/first-answers.ts'
 import { watchListeners } from '../harness/listeners.ts'
-import { askPort, testStarts } from '../harness/started-twice.ts'
+import { askPort, testStarts } from '../harness/repeated-starts.ts'
 import { startEmbedded } from '../harness/system.ts'
 
 const PROBES = ['/readyz', '/auth-service/readyz', '/image-manager/readyz', '/registry-proxy/readyz']

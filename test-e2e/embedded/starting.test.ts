@@ -1,17 +1,15 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { startAndEnd, startEndlessUpload } from '../harness/launcher.ts'
 import { pushSmallImage } from '../harness/small-image.ts'
-import type { System } from '../harness/system.ts'
 import { START, basic, startEmbedded } from '../harness/system.ts'
 
 async function makeTemporary(t: Test): Promise<string> {
@@ -213,45 +211,4 @@ t.test('npm start prints no password if it is stopped early, and the next start 
     (await readdir(join(dataDir, 'secrets'))).includes('first-password'),
     'the password is no longer stored',
   )
-})
-
-/** Waits until a system has printed a line. Throws with the output after 15 seconds. */
-async function untilPrinted(system: System, line: RegExp): Promise<void> {
-  const end = Date.now() + 15_000
-  while (!line.test(system.output())) {
-    if (Date.now() > end) throw new Error(`${line} was not printed:\n${system.output()}`)
-    await sleep(100)
-  }
-}
-
-const cannotMount = process.getuid?.() !== 0 && 'only root can mount a small disk'
-
-t.test('npm start explains a full disk at a start and during pushes', { skip: cannotMount }, async (t) => {
-  const disk = await makeTemporary(t)
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { encoding: 'utf8' })
-  if (mounted.status !== 0) {
-    t.comment(`no disk can be mounted here: ${mounted.stderr}`)
-    return
-  }
-  t.teardown(() => void spawnSync('umount', ['--lazy', disk]))
-  const small = { DATA_DIR: join(disk, 'data'), PORT: '0' }
-  const full = await startAndEnd(START, small)
-  t.equal(full.code, 1)
-  t.match(full.lines, [
-    /^the database in .*data\/database cannot be opened: no space left on the disk, ENOSPC$/,
-  ])
-
-  spawnSync('mount', ['-o', 'remount,size=64m', disk])
-  const system = await startEmbedded(t, { dataDir: small.DATA_DIR })
-  await untilPrinted(system, /only \d+ MiB are free on the disk of/)
-  const headers = { authorization: basic(system.admin) }
-  const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
-  const location = new URL(begun.headers.get('location') ?? '', system.url)
-  const body = Buffer.alloc(80 * 2 ** 20, 1)
-  await fetch(location, { method: 'PATCH', headers, body }).catch(() => undefined)
-  const end = Date.now() + 10_000
-  while (!system.output().includes('cannot store') && Date.now() < end) await sleep(100)
-  t.match(system.output(), /the registry cannot store data: no space left on device \(see .*registry\.log\)/)
-  t.match(await readFile(join(small.DATA_DIR, 'logs', 'registry.log'), 'utf8'), 'no space left on device')
-  await system.stop()
 })

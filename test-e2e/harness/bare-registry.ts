@@ -1,18 +1,15 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { startChild } from '../../deploy/local/child.ts'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { findRegistry } from '../../deploy/local/registry-binary.js'
 import type { System } from './system.ts'
 
 const CONFIG = fileURLToPath(new URL('../../deploy/registry/config.yml', import.meta.url))
-const START_MS = 20_000
 
 /** Returns the registry's configuration without its `auth` section. */
 export function bareRegistryConfig(): string {
@@ -33,29 +30,26 @@ export async function startBareRegistry(t: Test, folder: string) {
   const config = join(own, 'config.yml')
   await writeFile(config, bareRegistryConfig())
   const port = await freePort()
-  const child = spawn(binary, ['serve', config], {
-    stdio: 'ignore',
+  const url = `http://127.0.0.1:${port}`
+  const { stop } = await startChild({
+    name: 'the bare registry',
+    command: binary,
+    args: ['serve', config],
     env: {
       ...process.env,
       REGISTRY_HTTP_ADDR: `127.0.0.1:${port}`,
       REGISTRY_HTTP_SECRET: 'a secret that uploads are signed with',
       REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: folder,
     },
+    log: join(own, 'log'),
+    isReady: async () => {
+      const response = await fetch(`${url}/v2/`).catch(() => undefined)
+      return response?.status === 200
+    },
   })
-  const exit = once(child, 'exit')
-  const stop = async () => {
-    child.kill('SIGTERM')
-    await exit
-  }
   t.teardown(async () => {
     await stop()
     await rm(own, { recursive: true })
   })
-  const url = `http://127.0.0.1:${port}`
-  for (const deadline = Date.now() + START_MS; ; await sleep(20)) {
-    const response = await fetch(`${url}/v2/`).catch(() => undefined)
-    if (response?.status === 200) return { url, asSystem: { url } as System, stop }
-    if (Date.now() > deadline || child.exitCode !== null)
-      throw new Error(`the bare registry does not serve after ${START_MS / 1000} s`)
-  }
+  return { url, asSystem: { url } as System, stop }
 }

@@ -4,7 +4,7 @@ import { readConfig } from '../../services/auth-service/src/config.ts'
 import type { DirectoryConfig } from '../../services/auth-service/src/directory/config.ts'
 import type { Directory } from '../../services/auth-service/src/directory/directory.ts'
 import { DirectoryUnavailable } from '../../services/auth-service/src/directory/directory.ts'
-import type { Ending } from './beside.ts'
+import type { Teardown } from './server-process.ts'
 
 export interface ConnectedForTest extends Pick<Directory, 'verify'> {
   readonly find: NonNullable<Directory['find']>
@@ -31,7 +31,10 @@ export function configFor(settings: Readonly<Record<string, string>>): Directory
 }
 
 /** Connects to the directory as auth-service does, with the settings of its environment. */
-export function connectForTest(ending: Ending, settings: Readonly<Record<string, string>>): ConnectedForTest {
+export function connectForTest(
+  scope: Teardown,
+  settings: Readonly<Record<string, string>>,
+): ConnectedForTest {
   const config = configFor(settings)
   const counts = new Map<string, number>()
   const add = (name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
@@ -41,7 +44,7 @@ export function connectForTest(ending: Ending, settings: Readonly<Record<string,
     log: (level, details, message) => lines.push(`${level} ${message} ${JSON.stringify(details)}`),
     now: Date.now,
   })
-  ending.teardown(stop)
+  scope.teardown(stop)
   return {
     verify: directory.verify,
     find:
@@ -56,19 +59,19 @@ export function connectForTest(ending: Ending, settings: Readonly<Record<string,
 }
 
 /** Retries while the directory is unavailable, for tests with a working directory on a busy machine. */
-export function patient({ find, verify, ...others }: ConnectedForTest): ConnectedForTest {
-  const repeat = async <Result>(ask: () => Promise<Result>, left = 10): Promise<Result> => {
+export function withRetries({ find, verify, ...others }: ConnectedForTest): ConnectedForTest {
+  const retry = async <Result>(query: () => Promise<Result>, left = 10): Promise<Result> => {
     try {
-      return await ask()
+      return await query()
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable) || left === 0) throw error
       await sleep(1000)
-      return repeat(ask, left - 1)
+      return retry(query, left - 1)
     }
   }
   return {
     ...others,
-    find: (...asked) => repeat(() => find(...asked)),
-    verify: (...asked) => repeat(() => verify(...asked)),
+    find: (...args) => retry(() => find(...args)),
+    verify: (...args) => retry(() => verify(...args)),
   }
 }

@@ -1,4 +1,4 @@
-import type { Ending } from './beside.ts'
+import type { Teardown } from './server-process.ts'
 import { sambaIsMissing, startSamba } from './samba.ts'
 import { slapdIsMissing, startSlapd } from './slapd.ts'
 import type { TestDirectory } from './test-directory.ts'
@@ -9,7 +9,7 @@ export interface DirectoryKind {
   readonly missing: string | false
   /** Whether nested groups are resolved. */
   readonly nested: boolean
-  start(ending: Ending): Promise<TestDirectory>
+  start(scope: Teardown): Promise<TestDirectory>
 }
 
 /** Returns the kinds of real directories for tests. */

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { answerEverywhere } from './everywhere.ts'
+import { waitForAllReplicas } from './all-replicas.ts'
 import type { Credentials, System } from './system.ts'
 import { basic, startSystem, tokenFor } from './system.ts'
 import type { TestDirectory } from './test-directory.ts'
 import { settingsFor } from './test-directory.ts'
 
 export const REFRESH_SECONDS = 5
-const PEOPLE = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'gina', 'hugo', 'ivan', 'judy']
+const USERNAMES = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'gina', 'hugo', 'ivan', 'judy']
 
 /** Credentials of a directory user. */
 export function who(username: string): Credentials {
@@ -27,7 +27,7 @@ export type DirectorySystem = Awaited<ReturnType<typeof startDirectorySystem>>
  */
 export async function startDirectorySystem(t: Test, directory: TestDirectory, nested: boolean) {
   const { personDn, groupDn } = directory
-  await directory.addUsers(Object.fromEntries(PEOPLE.map((name) => [name, who(name).password])))
+  await directory.addUsers(Object.fromEntries(USERNAMES.map((name) => [name, who(name).password])))
   await directory.addGroup('inner', [personDn('dave')])
   await directory.addGroup('outer', [nested ? groupDn('inner') : personDn('dave')])
   await directory.addGroup('bosses', [personDn('erin')])
@@ -75,11 +75,15 @@ export async function startDirectorySystem(t: Test, directory: TestDirectory, ne
 }
 
 /** Waits for an effect of a change in the directory. Fails if it takes longer than the refresh interval. */
-export async function until(t: Test, what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const begun = Date.now()
+export async function waitForRefresh(
+  t: Test,
+  what: string,
+  condition: () => Promise<boolean>,
+): Promise<void> {
+  const start = Date.now()
   // The extra time is for a busy machine.
-  const is = await answerEverywhere(isSo, true, (REFRESH_SECONDS + 10) * 1000)
-  t.ok(is, `${what}: after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
+  const holds = await waitForAllReplicas(condition, true, (REFRESH_SECONDS + 10) * 1000)
+  t.ok(holds, `${what}: after ${((Date.now() - start) / 1000).toFixed(1)} s`)
 }
 
 function usersApi(system: System) {

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Ending } from './beside.ts'
+import type { Teardown } from './server-process.ts'
 
 /**
  * The treatment of the bytes in both directions: forwarded; delayed by some milliseconds; dropped; or the connection is
  * reset.
  */
-export type Fault = 'none' | { readonly lateMs: number } | 'black-hole' | 'reset'
+export type Fault = 'none' | { readonly delayMs: number } | 'black-hole' | 'reset'
 
 export interface FaultyProxy {
   readonly host: string
@@ -18,25 +18,25 @@ export interface FaultyProxy {
   /** Number of connections that were opened so far. */
   readonly opened: number
   /** All bytes from clients. */
-  readonly heard: Buffer
+  readonly received: Buffer
   /** Closes the open connections. */
   cut(): void
 }
 
 /** Starts a TCP proxy in front of a server, on its own loopback port. */
 export async function startFaultyProxy(
-  ending: Ending,
+  scope: Teardown,
   target: { readonly host: string; readonly port: number },
   host = '127.0.0.1',
 ): Promise<FaultyProxy> {
   const open = new Set<Socket>()
-  const heard: Buffer[] = []
+  const received: Buffer[] = []
   let fault: Fault = 'none'
   let opened = 0
   const cut = () => {
     for (const socket of open) socket.resetAndDestroy()
   }
-  const keep = (socket: Socket) => {
+  const track = (socket: Socket) => {
     open.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => open.delete(socket))
@@ -45,7 +45,7 @@ export async function startFaultyProxy(
   const forward = (from: Socket, to: Socket) => {
     from.on('data', async (bytes) => {
       if (fault === 'black-hole') return
-      if (typeof fault === 'object') await sleep(fault.lateMs)
+      if (typeof fault === 'object') await sleep(fault.delayMs)
       if (!to.destroyed) to.write(bytes)
     })
     from.on('close', () => {
@@ -54,16 +54,16 @@ export async function startFaultyProxy(
   }
   const server = createServer((client) => {
     opened += 1
-    keep(client)
+    track(client)
     if (fault === 'reset') return client.resetAndDestroy()
     const upstream = connect(target)
-    keep(upstream)
-    client.on('data', (bytes: Buffer) => heard.push(bytes))
+    track(upstream)
+    client.on('data', (bytes: Buffer) => received.push(bytes))
     forward(client, upstream)
     return forward(upstream, client)
   })
   await once(server.listen(0, host), 'listening')
-  ending.teardown(async () => {
+  scope.teardown(async () => {
     server.close()
     cut()
     await once(server, 'close')
@@ -81,8 +81,8 @@ export async function startFaultyProxy(
     get opened() {
       return opened
     },
-    get heard() {
-      return Buffer.concat(heard)
+    get received() {
+      return Buffer.concat(received)
     },
     cut,
   }

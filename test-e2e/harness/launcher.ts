@@ -21,12 +21,12 @@ export async function startAndEnd(program: string, env: Record<string, string>) 
  */
 export async function processesNaming(folder: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-  const tell = async (pid: string) => {
+  const describe = async (pid: string) => {
     const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8')
-    const told = [read('cmdline'), read('environ'), readlink(`/proc/${pid}/fd/2`)]
-    return (await Promise.all(told.map((text) => text.catch(() => '')))).join(' ')
+    const texts = [read('cmdline'), read('environ'), readlink(`/proc/${pid}/fd/2`)]
+    return (await Promise.all(texts.map((text) => text.catch(() => '')))).join(' ')
   }
-  const texts = await Promise.all(pids.map(tell))
+  const texts = await Promise.all(pids.map(describe))
   return pids.filter((_, index) => texts[index]?.includes(folder)).map(Number)
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '@registry-manager/testing/until'
 import { CONNECT_MS, DEADLINE_MS } from './first-answers.ts'
 
 /** A process with its own ports: the registry, or a replica of a service. */
@@ -56,9 +57,7 @@ function listenerOf(pid: string, dataDir: string): Listener | undefined {
 }
 
 /** Waits until a file exists. */
-export async function untilThere(file: string): Promise<string> {
-  for (const deadline = Date.now() + DEADLINE_MS; !existsSync(file); await sleep(CONNECT_MS)) {
-    if (Date.now() > deadline) throw new Error(`${file} was not created`)
-  }
+export async function waitForFile(file: string): Promise<string> {
+  await until(() => existsSync(file), `${file} exists`, DEADLINE_MS / 1000)
   return file
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '@registry-manager/testing/until'
 import type { DockerEngine } from './docker-engine.ts'
 import { findCommand } from './debian-packages.ts'
 import { createImage } from './images.ts'
@@ -15,7 +16,7 @@ export interface Load {
   /** The message of each failure. */
   readonly failures: readonly string[]
   /** Waits until each kind of work was completed this many more times, or many runs failed. */
-  goOn(times: number): Promise<void>
+  waitForMore(times: number): Promise<void>
   /** Stops after the work in progress. */
   stop(): Promise<void>
 }
@@ -30,7 +31,6 @@ export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): L
   const done = new Map(Object.keys(kinds).map((kind) => [kind, 0]))
   const failures: string[] = []
   const stopping = new AbortController()
-  const heard = new Set<() => void>()
   const repeat = async (kind: string, work: Work) => {
     for (let number = 0; !stopping.signal.aborted; number += 1) {
       await work(number).then(
@@ -38,7 +38,6 @@ export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): L
         (error: unknown) =>
           failures.push(`${new Date().toISOString()} ${kind} ${number}: ${lastLine(error)}`),
       )
-      for (const hear of heard) hear()
       await sleep(pauseMs)
     }
   }
@@ -46,11 +45,11 @@ export function startLoad(kinds: Readonly<Record<string, Work>>, pauseMs = 0): L
   return {
     done,
     failures,
-    async goOn(times) {
+    async waitForMore(times) {
       const goals = [...done].map(([kind, count]) => [kind, count + times] as const)
       const isThere = () =>
         goals.every(([kind, goal]) => (done.get(kind) ?? 0) >= goal) || failures.length > 20
-      while (!isThere()) await new Promise<void>((resolve) => heard.add(resolve))
+      await until(isThere, `${times} more runs of each kind of work`, 600)
     },
     async stop() {
       stopping.abort()

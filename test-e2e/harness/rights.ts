@@ -127,7 +127,7 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 }
 
 /** Returns the actions that a credential permits over /v2/. An identity token only names the account. */
-function carried(role: string, { belongs }: Kind, credential: Credential): readonly Right[] {
+function grantedActions(role: string, { belongs }: Kind, credential: Credential): readonly Right[] {
   const rights = ROLES[role]?.[belongs] ?? []
   switch (credential) {
     case 'basic':
@@ -152,9 +152,9 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   const { needs, permitted } = endpoint
   const may = { status: permitted[kind.isThere ? 0 : 1], isPermitted: true }
   const mayNot = (status: number) => ({ status, isPermitted: false })
-  const carries = carried(role, kind, credential)
+  const granted = grantedActions(role, kind, credential)
   if (needs !== 'see' && needs !== 'manage') {
-    if (carries.includes(needs)) return may
+    if (granted.includes(needs)) return may
     // A password gets no more with a token, so it is 403. A bearer might, so it is 401 with a challenge.
     return mayNot(credential === 'basic' ? 403 : 401)
   }
@@ -163,11 +163,11 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   // A scoped token acts within its scope: pull permits reading, delete permits deletion, no scope permits setting a
   // scope. A token that lists the account's repositories may see them.
   const lists = !actsAsAccount && SCOPES[credential].catalog
-  const sees = account.includes('see') && (actsAsAccount || lists || carries.length > 0)
+  const sees = account.includes('see') && (actsAsAccount || lists || granted.length > 0)
   if (!sees || !kind.isThere) return mayNot(404)
   const isDeletion = endpoint.method === 'DELETE'
-  const isCarried = needs === 'see' ? carries.includes('pull') : isDeletion && carries.includes('delete')
-  const isAllowed = actsAsAccount || isCarried
+  const isGranted = needs === 'see' ? granted.includes('pull') : isDeletion && granted.includes('delete')
+  const isAllowed = actsAsAccount || isGranted
   return account.includes(needs) && isAllowed ? may : mayNot(403)
 }
 

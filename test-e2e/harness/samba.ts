@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Ending } from './beside.ts'
-import { runBeside } from './beside.ts'
+import type { Teardown } from './server-process.ts'
+import { startServer } from './server-process.ts'
 import type { Authority } from './certificates.ts'
 import { createAuthority } from './certificates.ts'
 import { ensureCommands, findCommand } from './debian-packages.ts'
 import { runCommand } from './run-command.ts'
 import type { TestDirectory } from './test-directory.ts'
-import { applyLdif, changeMember, line, record, replace } from './test-directory.ts'
+import { applyLdif, line, record, replace, sharedChanges } from './test-directory.ts'
 
 const BASE = 'DC=example,DC=com'
 const USERS = `CN=Users,${BASE}`
@@ -39,11 +39,11 @@ export async function sambaIsMissing(): Promise<string | false> {
  * loopback address.
  */
 export async function startSamba(
-  ending: Ending,
+  scope: Teardown,
   given: { authority?: Authority } = {},
 ): Promise<TestDirectory> {
   const folder = await mkdtemp(join(tmpdir(), 'samba-'))
-  ending.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  scope.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
   const authority = given.authority ?? (await createAuthority(folder))
   const [host, port] = [loopbackAddress(), 636]
   const certificate = await authority.issue('dc1', ['DNS:dc1.example.com', `IP:${host}`, 'IP:127.0.0.1'])
@@ -67,19 +67,15 @@ export async function startSamba(
   await runCommand(findCommand('samba-tool')!, [...provision, ...rest], { timeoutSeconds: 500 })
   const config = join(folder, 'domain', 'etc', 'smb.conf')
   const command = [findCommand('samba')!, '-i', '-M', 'prefork', '-s', config] as const
-  const { stop } = await runBeside(ending, [...command], { host, port, log: join(folder, 'output') })
+  const { stop } = await startServer(scope, [...command], { host, port, log: join(folder, 'output') })
 
   const apply = (ldif: string) => applyLdif(`ldaps://${host}:${port}`, ADMINISTRATOR, ldif)
   const personDn = (username: string) => `CN=${username},${USERS}`
   const groupDn = (name: string) => `CN=${name},${USERS}`
-  const addUsers = (users: Readonly<Record<string, string>>) =>
-    apply(
-      Object.entries(users)
-        .map(([username, password]) => person(personDn(username), username, password))
-        .join(''),
-    )
+  const groupLines = (name: string) => ['objectClass: group', `sAMAccountName: ${name}`]
+  const changes = sharedChanges({ personDn, groupDn, apply, person, groupLines })
   await apply(replace(BASE, 'lockoutThreshold', String(LOCKED_AFTER)))
-  await addUsers({ 'registry-manager': SERVICE.password })
+  await changes.addUsers({ 'registry-manager': SERVICE.password })
   return {
     host,
     port,
@@ -92,24 +88,12 @@ export async function startSamba(
     groupDn,
     apply,
     stop,
-    addUsers,
-    addGroup: (name, members) =>
-      apply(
-        record(groupDn(name), [
-          'changetype: add',
-          'objectClass: group',
-          `sAMAccountName: ${name}`,
-          ...members.map((member) => line('member', member)),
-        ]),
-      ),
-    addMember: (group, member) => apply(changeMember(groupDn(group), 'add', member)),
-    removeMember: (group, member) => apply(changeMember(groupDn(group), 'delete', member)),
+    ...changes,
     setPassword: (username, password) => apply(replace(personDn(username), 'unicodePwd', quoted(password))),
     // 512 is a normal account, 2 is disabled. Source: MS-ADTS §2.2.16.
     disable: (username) => apply(replace(personDn(username), 'userAccountControl', '514')),
     // A time in 2020. Source: MS-DTYP §2.3.3 (FILETIME).
     expire: (username) => apply(replace(personDn(username), 'accountExpires', '132223104000000000')),
-    remove: (username) => apply(record(personDn(username), ['changetype: delete'])),
   }
 }
 

@@ -2,14 +2,14 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../deploy/local/free-port.ts'
-import type { Ending } from './beside.ts'
-import { runBeside } from './beside.ts'
+import type { Teardown } from './server-process.ts'
+import { startServer } from './server-process.ts'
 import type { Authority } from './certificates.ts'
 import { createAuthority } from './certificates.ts'
 import { ensureCommands, findCommand } from './debian-packages.ts'
 import { runCommand } from './run-command.ts'
 import type { TestDirectory } from './test-directory.ts'
-import { applyLdif, changeMember, line, record, replace } from './test-directory.ts'
+import { applyLdif, line, record, replace, sharedChanges } from './test-directory.ts'
 
 export interface Slapd extends TestDirectory {
   /** The port without TLS, which offers StartTLS. */
@@ -33,9 +33,9 @@ export function slapdIsMissing(): Promise<string | false> {
 }
 
 /** Starts OpenLDAP with users, groups (memberOf) and a password policy, on its own loopback ports. */
-export async function startSlapd(ending: Ending, given: { authority?: Authority } = {}): Promise<Slapd> {
+export async function startSlapd(scope: Teardown, given: { authority?: Authority } = {}): Promise<Slapd> {
   const folder = await mkdtemp(join(tmpdir(), 'slapd-'))
-  ending.teardown(() => rm(folder, { recursive: true, force: true }))
+  scope.teardown(() => rm(folder, { recursive: true, force: true }))
   const authority = given.authority ?? (await createAuthority(folder))
   const certificate = await authority.issue('slapd', ['DNS:localhost', 'IP:127.0.0.1'])
   const config = join(folder, 'slapd.conf')
@@ -49,11 +49,17 @@ export async function startSlapd(ending: Ending, given: { authority?: Authority 
   const urls = `ldaps://${host}:${port} ldap://${host}:${plainPort}`
   // slapd stays in the foreground with a debug level.
   const args = ['-f', config, '-h', urls, '-d', 'none'] as const
-  const { stop } = await runBeside(ending, [slapd, ...args], { host, port, log: join(folder, 'log') })
+  const { stop } = await startServer(scope, [slapd, ...args], { host, port, log: join(folder, 'log') })
 
   const apply = (ldif: string) => applyLdif(`ldap://${host}:${plainPort}`, MANAGER, ldif)
   const personDn = (username: string) => `uid=${username},${PEOPLE}`
   const groupDn = (name: string) => `cn=${name},ou=groups,${BASE}`
+  // The object class requires a member.
+  const groupLines = (name: string) => [
+    'objectClass: groupOfNames',
+    `cn: ${name}`,
+    line('member', MANAGER.dn),
+  ]
   return {
     host,
     port,
@@ -67,28 +73,10 @@ export async function startSlapd(ending: Ending, given: { authority?: Authority 
     groupDn,
     apply,
     stop,
-    addUsers: (users) =>
-      apply(
-        Object.entries(users)
-          .map(([username, password]) => person(personDn(username), username, password))
-          .join(''),
-      ),
-    addGroup: (name, members) =>
-      apply(
-        record(groupDn(name), [
-          'changetype: add',
-          'objectClass: groupOfNames',
-          `cn: ${name}`,
-          // The object class requires a member.
-          ...[...members, MANAGER.dn].map((member) => line('member', member)),
-        ]),
-      ),
-    addMember: (group, member) => apply(changeMember(groupDn(group), 'add', member)),
-    removeMember: (group, member) => apply(changeMember(groupDn(group), 'delete', member)),
+    ...sharedChanges({ personDn, groupDn, apply, person, groupLines }),
     setPassword: (username, password) => apply(replace(personDn(username), 'userPassword', password)),
     disable: (username) => apply(replace(personDn(username), 'pwdAccountLockedTime', '000001010000Z')),
     expire: (username) => apply(replace(personDn(username), 'pwdEndTime', '20200101000000Z')),
-    remove: (username) => apply(record(personDn(username), ['changetype: delete'])),
   }
 }
 

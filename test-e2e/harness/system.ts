@@ -16,6 +16,8 @@ export const START = fileURLToPath(new URL('../../deploy/local/start.js', import
 /** The program of `npm run stack`. */
 export const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.url))
 const START_MS = 240_000
+/** The longest time that another test file uses the default ports. */
+const LOCK_MS = 1_200_000
 
 export interface Credentials {
   readonly username: string
@@ -78,7 +80,7 @@ export async function startAtPorts(t: Test): Promise<System> {
       () => false,
     )
   if (process.env['E2E_TARGET'] !== 'stack') return startSystem(t)
-  const release = await takeTurn('default-ports')
+  const release = await acquireLock('default-ports')
   const system =
     (await isFree(8443)) && (await isFree(8500))
       ? await startSystem(t, { port: 8443, env: { REGISTRY_PORT: '8500' } })
@@ -92,12 +94,13 @@ export async function startAtPorts(t: Test): Promise<System> {
  * Acquires a lock for a resource that exists once, such as default ports. Returns the function that releases it. The
  * end of the process releases it too. (The lock is an abstract socket, unix(7): it leaves no file behind.)
  */
-async function takeTurn(name: string): Promise<() => void> {
-  for (;;) {
+async function acquireLock(name: string): Promise<() => void> {
+  for (const deadline = Date.now() + LOCK_MS; ; await sleep(200)) {
     const server = createServer()
-    const taken = once(server.listen(`\0registry-manager-tests/${name}`), 'listening')
-    if (await taken.then(() => true).catch(() => false)) return () => void server.close()
-    await sleep(200)
+    const listening = once(server.listen(`\0registry-manager-tests/${name}`), 'listening')
+    if (await listening.then(() => true).catch(() => false)) return () => void server.close()
+    if (Date.now() > deadline)
+      throw new Error(`another test file has held the lock ${name} for ${LOCK_MS / 60_000} minutes`)
   }
 }
 
@@ -152,12 +155,12 @@ async function run(
   const exit = once(child, 'exit').then(([code]) => code as number | null)
   let output = ''
   const serving = new Promise<void>((resolve, reject) => {
-    const hear = (chunk: Buffer) => {
+    const collect = (chunk: Buffer) => {
       output += chunk.toString()
       if (output.includes('Ctrl-C stops')) resolve()
     }
-    child.stdout.on('data', hear)
-    child.stderr.on('data', hear)
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
     void exit.then((code) => reject(new Error(`the system ended with ${code}:\n${output}`)))
     setTimeout(
       () => reject(new Error(`the system does not serve after ${START_MS / 1000} s:\n${output}`)),
@@ -174,10 +177,10 @@ async function run(
   })
   await serving
 
-  const made = /password\s+(\S+)\s+\(shown this once\)/.exec(output)?.[1]
+  const printed = /password\s+(\S+)\s+\(shown this once\)/.exec(output)?.[1]
   const admin = options.admin ?? {
     username: 'admin',
-    password: options.env?.['ADMIN_PASSWORD'] ?? made ?? '',
+    password: options.env?.['ADMIN_PASSWORD'] ?? printed ?? '',
   }
   return {
     ...where,

@@ -54,8 +54,42 @@ export function replace(dn: string, name: string, value: string | Buffer): strin
   return record(dn, ['changetype: modify', `replace: ${name}`, line(name, value)])
 }
 
-export function changeMember(group: string, change: 'add' | 'delete', member: string): string {
-  return record(group, ['changetype: modify', `${change}: member`, line('member', member)])
+/** Names, records and the administrator's connection of a directory. */
+interface Tree {
+  readonly personDn: (username: string) => string
+  readonly groupDn: (name: string) => string
+  readonly apply: (ldif: string) => Promise<void>
+  readonly person: (dn: string, username: string, password: string) => string
+  /** The lines of a group's record, except for its members. */
+  readonly groupLines: (name: string) => readonly string[]
+}
+
+type SharedChanges = 'addUsers' | 'addGroup' | 'addMember' | 'removeMember' | 'remove'
+
+/** Returns the changes that both kinds of directory have in common. */
+export function sharedChanges(tree: Tree): Pick<TestDirectory, SharedChanges> {
+  const { personDn, groupDn, apply, person, groupLines } = tree
+  const changeMember = (group: string, change: 'add' | 'delete', member: string) =>
+    apply(record(groupDn(group), ['changetype: modify', `${change}: member`, line('member', member)]))
+  return {
+    addUsers: (users) =>
+      apply(
+        Object.entries(users)
+          .map(([username, password]) => person(personDn(username), username, password))
+          .join(''),
+      ),
+    addGroup: (name, members) =>
+      apply(
+        record(groupDn(name), [
+          'changetype: add',
+          ...groupLines(name),
+          ...members.map((member) => line('member', member)),
+        ]),
+      ),
+    addMember: (group, member) => changeMember(group, 'add', member),
+    removeMember: (group, member) => changeMember(group, 'delete', member),
+    remove: (username) => apply(record(personDn(username), ['changetype: delete'])),
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
+import { until } from '@registry-manager/testing/until'
 import { makeForeignPair } from '../../deploy/local/test/fixtures/foreign-pair.ts'
 import { startAndEnd } from '../harness/launcher.ts'
 import type { System } from '../harness/system.ts'
@@ -77,8 +78,11 @@ t.test("nginx serves the operator's certificate, and a renewed one within 15 sec
 
   // An incomplete renewal: the old certificate is served until all files are there.
   pointTo(3, 'privkey.pem')
-  const end = Date.now() + RELOAD_MS
-  while (!system.output().includes('is not loaded') && Date.now() < end) await sleep(200)
+  await until(
+    () => system.output().includes('is not loaded'),
+    'the incomplete renewal is reported',
+    RELOAD_MS / 1000,
+  )
   t.match(
     system.output(),
     /the changed TLS certificate is not loaded: .*privkey\.pem is not the private key of/,

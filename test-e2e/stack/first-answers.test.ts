@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { findWrongAnswers } from '../harness/first-answers.ts'
-import { untilThere, watchListeners } from '../harness/listeners.ts'
-import { REPLICAS } from '../harness/stack-parts.ts'
-import { askInternalPort, askPort, testStarts } from '../harness/started-twice.ts'
+import { waitForFile, watchListeners } from '../harness/listeners.ts'
+import { REPLICAS } from '../harness/stack-processes.ts'
+import { askInternalPort, askPort, testStarts } from '../harness/repeated-starts.ts'
 import { startStack } from '../harness/system.ts'
 
 testStarts(t, async (t, start) => {
@@ -26,7 +26,7 @@ testStarts(t, async (t, start) => {
     findWrongAnswers(
       REPLICAS.map((name) => ({ port: ports.internal, path: `/${name}/readyz`, expected: 200 as const })),
     ),
-    untilThere(join(dataDir, 'tls', 'ca.crt')).then(async (authority) =>
+    waitForFile(join(dataDir, 'tls', 'ca.crt')).then(async (authority) =>
       (
         await Promise.all([ports.public, ports.second].map((port) => askPort(start, 'all', port, authority)))
       ).flat(),

@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { until } from '@registry-manager/testing/until'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { processesNaming, startAndEnd, startEndlessUpload } from '../harness/launcher.ts'
 import { runCommand } from '../harness/run-command.ts'
 import { pushSmallImage } from '../harness/small-image.ts'
-import { REPLICAS, pidOf, restartPart } from '../harness/stack-parts.ts'
+import { REPLICAS, pidOf, restartProcess } from '../harness/stack-processes.ts'
 import { STACK, basic, startStack } from '../harness/system.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -54,11 +55,7 @@ t.test('npm run stack leaves no process behind, even when it is killed', async (
   t.ok((await processesNaming(system.dataDir)).length > REPLICAS.length)
   process.kill(Number(await readFile(join(system.dataDir, 'lock'), 'utf8')), 'SIGKILL')
   await system.ended
-  const end = Date.now() + 20_000
-  while ((await processesNaming(system.dataDir)).length > 0 && Date.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  t.strictSame(await processesNaming(system.dataDir), [])
+  await until(async () => (await processesNaming(system.dataDir)).length === 0, 'all processes ended', 20)
 })
 
 t.test('npm run stack prints one line for each problem that prevents a start', async (t) => {
@@ -134,7 +131,7 @@ t.test('npm run stack restarts every process that ends', async (t) => {
   const system = await startStack(t)
   const jane = await system.createUser('jane', ['team'])
   for (const part of ['postgres', 'registry', 'nginx', 'between', 'image-manager-2']) {
-    await restartPart(system, part, 'SIGKILL')
+    await restartProcess(system, part, 'SIGKILL')
     t.match(system.output(), `${part} ended (SIGKILL): restarting it`)
   }
   await pushSmallImage(system, jane, 'team/app', 'v1')

@@ -7,7 +7,7 @@ import { connect } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createRegistryClient } from '../harness/registry-client.ts'
-import { pidOf, restartPart } from '../harness/stack-parts.ts'
+import { pidOf, restartProcess } from '../harness/stack-processes.ts'
 import type { System } from '../harness/system.ts'
 import { basic, startStack, tokenFor } from '../harness/system.ts'
 
@@ -84,7 +84,7 @@ t.test('slow pulls survive a stop of the registry and of nginx', async (t) => {
   }
 
   await t.test('the registry finishes six pulls at 1 MB/s after SIGTERM', async (t) => {
-    await pullWhile(t, () => restartPart(system, 'registry', 'SIGTERM'))
+    await pullWhile(t, () => restartProcess(system, 'registry', 'SIGTERM'))
   })
 
   await t.test(
@@ -92,7 +92,7 @@ t.test('slow pulls survive a stop of the registry and of nginx', async (t) => {
     async (t) => {
       // A pod loses the kernel's send buffers when its last process ends.
       t.equal(
-        await pullWhile(t, () => restartPart(system, 'nginx', 'SIGQUIT')),
+        await pullWhile(t, () => restartProcess(system, 'nginx', 'SIGQUIT')),
         0,
         'no pull is left when nginx ends',
       )

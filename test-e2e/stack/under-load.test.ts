@@ -13,7 +13,7 @@ import { dockerIsMissing, startDockerEngine } from '../harness/docker-engine.ts'
 import type { Load, Work } from '../harness/load.ts'
 import { dockerWork, skopeoWork, startLoad } from '../harness/load.ts'
 import { createRegistryClient } from '../harness/registry-client.ts'
-import { REPLICAS, restartPart } from '../harness/stack-parts.ts'
+import { REPLICAS, restartProcess } from '../harness/stack-processes.ts'
 import type { System } from '../harness/system.ts'
 import { basic, startStack, tokenFor } from '../harness/system.ts'
 
@@ -39,14 +39,14 @@ t.test('the stack serves clients during restarts and key rotations', { skip: mis
   const load = async (t: Test, kinds: Readonly<Record<string, Work>>, pauseMs?: number) => {
     const started = startLoad(kinds, pauseMs)
     t.teardown(started.stop)
-    await started.goOn(1)
+    await started.waitForMore(1)
     return started
   }
 
   /** The duration of each kind of work without other load: the clients run on the same machine. */
   const alone = new Map<string, number>()
   const kill = async (t: Test, part: string) => {
-    const milliseconds = await restartPart(system, part, 'SIGKILL')
+    const milliseconds = await restartProcess(system, part, 'SIGKILL')
     const limit = Math.max(5000, 3 * (alone.get(part) ?? 0))
     t.ok(milliseconds < limit, `${part} was back after ${milliseconds} ms`)
     return milliseconds
@@ -60,9 +60,9 @@ t.test('the stack serves clients during restarts and key rotations', { skip: mis
     const skopeo = await skopeoWork(system, alice, await inFolder('rolling-'))
     const running = await load(t, { ...skopeo, ...docker, 'slow upload': () => uploadSlowly(basic(alice)) })
     for (const replica of REPLICAS) {
-      t.comment(`${replica} took ${await restartPart(system, replica, 'SIGTERM')} ms`)
+      t.comment(`${replica} took ${await restartProcess(system, replica, 'SIGTERM')} ms`)
     }
-    await running.goOn(1)
+    await running.waitForMore(1)
     await running.stop()
     await isFaultless(t, system, running)
   })
@@ -119,20 +119,21 @@ t.test('the stack serves clients during restarts and key rotations', { skip: mis
     const env = { ...process.env, SIGNING_KEYS_DIR: join(system.dataDir, 'signing-keys') }
     await promisify(execFile)(process.execPath, [ROTATE], { env })
     const end = Date.now() + 30_000
-    while (keys.size < 2 && Date.now() < end) await running.goOn(1)
-    await running.goOn(3)
+    while (keys.size < 2 && Date.now() < end) await running.waitForMore(1)
+    await running.waitForMore(3)
     await running.stop()
     t.equal(keys.size, 2, 'both keys signed tokens')
     await isFaultless(t, system, running)
   })
 
-  const patient = async (name: string) => skopeoWork(system, alice, await inFolder(name), ['--retry-times=3'])
+  const withRetries = async (name: string) =>
+    skopeoWork(system, alice, await inFolder(name), ['--retry-times=3'])
   await t.test('clients succeed with retries while processes of services are killed', async (t) => {
     // The restarting process needs CPU time: the clients run on the same machine.
-    const running = await load(t, { ...(await patient('kill-')), ...docker }, 200)
+    const running = await load(t, { ...(await withRetries('kill-')), ...docker }, 200)
     for (const replica of REPLICAS) {
       await kill(t, replica)
-      await running.goOn(1)
+      await running.waitForMore(1)
     }
     await running.stop()
     await isFaultless(t, system, running)
@@ -166,10 +167,10 @@ t.test('the stack serves clients during restarts and key rotations', { skip: mis
   // The stack has one process of each, and clients do not retry every request: requests fail until the process is back,
   // and none afterwards.
   await t.test('nginx, the registry and Postgres serve again after they are killed', async (t) => {
-    const meanwhile = await load(t, await patient('around-'))
+    const during = await load(t, await withRetries('around-'))
     for (const part of ['registry', 'postgres', 'between', 'nginx']) await kill(t, part)
-    await meanwhile.stop()
-    const after = await load(t, { ...(await patient('after-')), ...docker })
+    await during.stop()
+    const after = await load(t, { ...(await withRetries('after-')), ...docker })
     await after.stop()
     await isFaultless(t, system, after)
   })

@@ -12,8 +12,8 @@ import { settingsFor } from './harness/test-directory.ts'
 /** Each response must come within this time. The same limit applies to local accounts, on a busy machine. */
 const MAX_MS = 3000
 const FAULTS: readonly (readonly [name: string, fault: Fault | 'down', mayWork: boolean])[] = [
-  ['slow (20 ms each way)', { lateMs: 20 }, true],
-  ['very slow (2 s each way)', { lateMs: 2000 }, false],
+  ['slow (20 ms each way)', { delayMs: 20 }, true],
+  ['very slow (2 s each way)', { delayMs: 2000 }, false],
   ['black-holed', 'black-hole', false],
   ['reset', 'reset', false],
   ['down', 'down', false],

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { test } from 'tap'
-import { until as untilSo } from '@registry-manager/testing/until'
+import { until } from '@registry-manager/testing/until'
 import type { Question } from './harness/ask.ts'
 import { ask } from './harness/ask.ts'
 import { createDockerClient, loadImage } from './harness/docker-client.ts'
 import { dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
 import { createImage, readImageFolder } from './harness/images.ts'
-import { keepPushing } from './harness/pushing.ts'
+import { startRepeatedPushes } from './harness/repeated-pushes.ts'
 import { startReplicas } from './harness/replicas.ts'
 import type { CommandError } from './harness/run-command.ts'
 import { createSkopeo, skopeoIsMissing } from './harness/skopeo.ts'
@@ -21,7 +21,7 @@ const IMAGES = '/image-manager/api/v1/repositories'
 const skip = (await dockerIsMissing()) || (await skopeoIsMissing())
 
 test('while Postgres is unavailable, images can still be pulled', { skip }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'database-away-'))
+  const folder = await mkdtemp(join(tmpdir(), 'database-unavailable-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   // Tokens have the shortest lifetime: none that was issued before lasts through the outage.
   const system = await startReplicas(t, { count: 1, env: { TOKEN_TTL_SECONDS: '60' } })
@@ -65,7 +65,7 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
   const pushToken = await tokenFor(system, sam, 'repository:team/small:pull,push,delete')
 
   // Two pushes are in progress when the database stops: manifests in a row, and an image of many layers.
-  const pushing = keepPushing(system, sam, small)
+  const pushing = startRepeatedPushes(system, sam, small)
   const large = await createImage(join(folder, 'large'), { seed: 'large', layers: 60, layerBytes: 1 << 20 })
   const [source, target] = [`oci:${join(folder, 'large')}:latest`, `docker://${host}/team/large:1`]
   const cutOff = skopeo.copy(source, target).then(
@@ -74,14 +74,14 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
   )
   const firstLayer = `/v2/team/large/blobs/${large.manifest.layers[0]?.digest}`
   const isPushed = async () => (await ask(system, firstLayer, { method: 'HEAD', as: sam })).status === 200
-  await untilSo(isPushed, 'the first layer of the large image is pushed')
+  await until(isPushed, 'the first layer of the large image is pushed')
 
   await system.postgres.stopAtOnce()
-  const until = Date.now() + AWAY_MS
+  const end = Date.now() + AWAY_MS
   // The response to a stored manifest may still be on its way.
   const refusedBefore = pushing.refused.length
-  await untilSo(() => pushing.refused.length > refusedBefore, 'a push is refused')
-  const takenBefore = pushing.taken.size
+  await until(() => pushing.refused.length > refusedBefore, 'a push is refused')
+  const acceptedBefore = pushing.accepted.size
   const pulls: Record<'alice' | 'fresh' | 'skopeo' | 'global', string[]> = {
     alice: [],
     fresh: [],
@@ -89,7 +89,7 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
     global: [],
   }
   const pulling = (async () => {
-    while (Date.now() < until) {
+    while (Date.now() < end) {
       pulls.alice.push(await docker.pull('team/docker:1'))
       pulls.skopeo.push(await copy(skopeo, 'team/small:v1'))
       pulls.fresh.push(await fresh.pull('team/docker:1'))
@@ -191,7 +191,7 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
       t.comment(`${name}: ${seen.length} pulls`)
       t.strictSame(new Set(seen), new Set([expected[name as keyof typeof pulls]]), name)
     }
-    t.equal(pushing.taken.size, takenBefore, 'no push was accepted during the outage')
+    t.equal(pushing.accepted.size, acceptedBefore, 'no push was accepted during the outage')
   })
 
   await t.test('after an outage of the database every request succeeds without lost data', async (t) => {
@@ -203,7 +203,7 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
       'a push succeeds at once',
     )
     await pushing.stop()
-    t.ok(pushing.taken.size > takenBefore, 'retried pushes are accepted')
+    t.ok(pushing.accepted.size > acceptedBefore, 'retried pushes are accepted')
     for (const { status, headers, text } of pushing.refused) {
       t.equal(status, 503, text)
       t.ok(Number(headers.get('retry-after')) > 0)
@@ -221,8 +221,11 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
     const { json: catalog } = await ask(system, '/v2/_catalog', { as: admin })
     t.strictSame(catalog, { repositories: ['shared/base', 'team/docker', 'team/large', 'team/small'] })
     const { json: list } = await ask(system, '/v2/team/small/tags/list', { as: sam })
-    t.strictSame(list, { name: 'team/small', tags: ['after', ...[...pushing.taken.keys()].toSorted(), 'v1'] })
-    for (const [tag, digest] of pushing.taken) {
+    t.strictSame(list, {
+      name: 'team/small',
+      tags: ['after', ...[...pushing.accepted.keys()].toSorted(), 'v1'],
+    })
+    for (const [tag, digest] of pushing.accepted) {
       const { headers } = await ask(system, `/v2/team/small/manifests/${tag}`, { method: 'HEAD', as: sam })
       t.equal(headers.get('docker-content-digest'), digest, tag)
     }

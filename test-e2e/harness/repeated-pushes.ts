@@ -5,25 +5,29 @@ import type { SmallImage } from './small-image.ts'
 import { MANIFEST_TYPE, annotated, digestOf } from './small-image.ts'
 import type { Credentials, Reachable } from './system.ts'
 
-export interface Pushing {
+export interface RepeatedPushes {
   /** Digests of the accepted manifests, by tag. */
-  readonly taken: ReadonlyMap<string, string>
+  readonly accepted: ReadonlyMap<string, string>
   /** All other responses. */
   readonly refused: readonly Answer[]
   /** Stops after the next accepted manifest. */
   stop(): Promise<void>
 }
 
+/** The time until the last push must be accepted. */
+const STOP_MS = 60_000
+
 /** Pushes manifests of an image with one new tag after another. Each push is retried until it is accepted. */
-export function keepPushing(
+export function startRepeatedPushes(
   at: Pick<Reachable, 'url'>,
   as: Credentials,
   image: SmallImage,
   prefix = 'pushed',
-): Pushing {
-  const taken = new Map<string, string>()
+): RepeatedPushes {
+  const accepted = new Map<string, string>()
   const refused: Answer[] = []
   const stopping = new AbortController()
+  let deadline = Infinity
   const push = async () => {
     for (let number = 0; !stopping.signal.aborted; number++) {
       const [tag, body] = [`${prefix}-${number}`, annotated(image, `${prefix} ${number}`)]
@@ -31,15 +35,18 @@ export function keepPushing(
         ask(at, `/v2/${image.repository}/manifests/${tag}`, { method: 'PUT', as, body, type: MANIFEST_TYPE })
       for (let answer = await put(); answer.status !== 201; answer = await put()) {
         refused.push(answer)
+        if (Date.now() > deadline)
+          throw new Error(`the last push was answered ${answer.status}: ${answer.text}`)
         await sleep(100)
       }
-      taken.set(tag, digestOf(body))
+      accepted.set(tag, digestOf(body))
     }
   }
   const pushing = push()
   const stop = () => {
     stopping.abort()
+    deadline = Date.now() + STOP_MS
     return pushing
   }
-  return { taken, refused, stop }
+  return { accepted, refused, stop }
 }

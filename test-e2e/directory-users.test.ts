@@ -1,19 +1,19 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { directoryKinds } from './harness/directories.ts'
-import { NOBODY, PASSWORDS, WRONG, connectPatiently } from './harness/people.ts'
+import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './harness/directory-users.ts'
 import type { TestDirectory } from './harness/test-directory.ts'
 import { settingsFor } from './harness/test-directory.ts'
 
 /** Tests the behaviour that both kinds of directory have in common. */
-async function testPeople(t: Test, directory: TestDirectory) {
+async function testUsers(t: Test, directory: TestDirectory) {
   const { personDn } = directory
   await directory.addUsers(PASSWORDS)
   await directory.addGroup('developers', [personDn('alice')])
   const settings = settingsFor(directory)
   const DIRECTORY_GROUP_MAP = JSON.stringify({ [directory.groupDn('developers')]: { namespaces: ['team'] } })
   const connect = (t: Test, change: Record<string, string> = {}) =>
-    connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP, ...change })
+    connectWithRetries(t, { ...settings, DIRECTORY_GROUP_MAP, ...change })
 
   await t.test('a directory user is found and verified with one search and one bind', async (t) => {
     const { find, verify, count } = connect(t)
@@ -32,7 +32,7 @@ async function testPeople(t: Test, directory: TestDirectory) {
 
   await t.test('a wrong password and an empty password are refused by the directory sign-in', async (t) => {
     const { verify, count } = connect(t)
-    t.strictSame(await verify('alice', WRONG), { outcome: 'wrong-password', sure: true })
+    t.strictSame(await verify('alice', WRONG_PASSWORD), { outcome: 'wrong-password', sure: true })
     t.strictSame(await verify('alice', PASSWORDS.bob), { outcome: 'wrong-password', sure: true })
     const binds = count('bind ok') + count('bind refused')
     for (const password of ['', '\0', `${PASSWORDS.alice}\0`])
@@ -43,7 +43,7 @@ async function testPeople(t: Test, directory: TestDirectory) {
 
   await t.test('names with filter or DN syntax match no directory user', async (t) => {
     const { find, verify, count } = connect(t)
-    for (const name of NOBODY) {
+    for (const name of UNKNOWN_NAMES) {
       t.strictSame(await find(name), { outcome: 'gone' }, JSON.stringify(name))
       t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', looked: { outcome: 'gone' } })
     }
@@ -61,7 +61,7 @@ async function testPeople(t: Test, directory: TestDirectory) {
   await t.test('locked, expired, disabled and deleted directory users are refused', async (t) => {
     const { find, verify } = connect(t)
     for (let count = 0; count < directory.lockedAfter; count += 1) {
-      t.match(await verify('bob', `${WRONG}${count}`), { outcome: /wrong-password|barred/ })
+      t.match(await verify('bob', `${WRONG_PASSWORD}${count}`), { outcome: /wrong-password|barred/ })
     }
     const barred = (state: string) => ({ outcome: 'barred', looked: { person: { state } } })
     t.match(await verify('bob', PASSWORDS.bob), barred('locked'))
@@ -76,5 +76,5 @@ async function testPeople(t: Test, directory: TestDirectory) {
 }
 
 for (const { name, missing, start } of await directoryKinds()) {
-  t.test(name, { skip: missing }, async (t) => testPeople(t, await start(t)))
+  t.test(name, { skip: missing }, async (t) => testUsers(t, await start(t)))
 }

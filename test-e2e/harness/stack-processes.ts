@@ -9,22 +9,22 @@ export const SERVICES = ['auth-service', 'image-manager', 'registry-proxy'] as c
 export const REPLICAS = SERVICES.flatMap((service) => [`${service}-1`, `${service}-2`])
 
 /** Returns the process id of a process of the stack; undefined while it does not serve. */
-export async function pidOf({ dataDir }: System, part: string): Promise<number | undefined> {
-  const text = await readFile(join(dataDir, 'run', `${part}.pid`), 'utf8').catch(() => '')
+export async function pidOf({ dataDir }: System, name: string): Promise<number | undefined> {
+  const text = await readFile(join(dataDir, 'run', `${name}.pid`), 'utf8').catch(() => '')
   return text === '' ? undefined : Number(text)
 }
 
 /** Sends a signal to a process and waits until the stack has restarted it. Returns the time in milliseconds. */
-export async function restartPart(system: System, part: string, signal: NodeJS.Signals): Promise<number> {
-  const before = await pidOf(system, part)
-  if (before === undefined) throw new Error(`${part} is not running`)
+export async function restartProcess(system: System, name: string, signal: NodeJS.Signals): Promise<number> {
+  const before = await pidOf(system, name)
+  if (before === undefined) throw new Error(`${name} is not running`)
   const begun = Date.now()
   process.kill(before, signal)
   for (;;) {
-    const now = await pidOf(system, part)
-    if (now !== undefined && now !== before) return Date.now() - begun
+    const current = await pidOf(system, name)
+    if (current !== undefined && current !== before) return Date.now() - begun
     if (Date.now() - begun > 60_000)
-      throw new Error(`${part} was not restarted after 60 s:\n${system.output()}`)
+      throw new Error(`${name} was not restarted after 60 s:\n${system.output()}`)
     await sleep(50)
   }
 }
