@@ -69,7 +69,7 @@ async function measure({ name, start }: DirectoryKind): Promise<Pick<Table, 'row
 /** Creates the users and one group with all of them. Returns auth-service's settings. */
 async function populate(directory: TestDirectory): Promise<Record<string, string>> {
   await directory.addUsers(Object.fromEntries(usernames.map((name) => [name, passwordOf(name)])))
-  await directory.addGroup('everybody', usernames.map(directory.personDn))
+  await directory.addGroup('everybody', usernames.map(directory.userDn))
   return {
     ...settingsFor(directory),
     DIRECTORY_GROUP_MAP: JSON.stringify({ [directory.groupDn('everybody')]: { namespaces: ['team'] } }),

@@ -45,7 +45,7 @@ export async function measureIndexScale(): Promise<Table> {
 
   const far = Array.from({ length: 50 }, (_, at) => `team-${String(at * 39).padStart(4, '0')}`)
   const principals = { administrator: basic, 'user of 50 namespaces': await createUser(stack, 'far', far) }
-  for (const [who, password] of Object.entries(principals)) {
+  for (const [credentials, password] of Object.entries(principals)) {
     const headers = { authorization: await token(password, CATALOG) }
     const { names, pages } = await walkCatalog(proxyUrl, headers)
     if (password === basic && names.length !== REPOSITORIES)
@@ -55,7 +55,7 @@ export async function measureIndexScale(): Promise<Table> {
       ['last', -1],
     ] as const) {
       const page = { origin: proxyUrl, headers, paths: pages.slice(at).slice(0, 1) }
-      const what = `catalog, ${who}: ${which} page of ${pages.length}`
+      const what = `catalog, ${credentials}: ${which} page of ${pages.length}`
       for (const [connections, requests] of LOADS) await time(what, page, connections, requests, PAGE_MS)
     }
   }

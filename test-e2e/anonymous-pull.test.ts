@@ -33,7 +33,7 @@ test('anonymous clients pull global repositories and do nothing else', { skip },
     t.match(await ask(system, `${IMAGES}/${name}`, put), { status: 200 })
 
   const docker = await createDockerClient(engine, system, folder, 'nobody')
-  const skopeo = createSkopeo(system, folder, 'nobody-of-skopeo')
+  const skopeo = createSkopeo(system, folder, 'anonymous-skopeo')
   const pulled = `dir:${join(folder, 'pulled')}`
 
   await t.test('a global repository is pulled without an account', async (t) => {
@@ -55,7 +55,7 @@ test('anonymous clients pull global repositories and do nothing else', { skip },
   })
 
   await t.test('anonymous clients cannot push, delete, list or manage anything', async (t) => {
-    const pusher = await createDockerClient(pushEngine, system, folder, 'nobody-who-pushes')
+    const pusher = await createDockerClient(pushEngine, system, folder, 'anonymous-pusher')
     await t.rejects(pusher.push('shared/docker:2'), refused)
     await t.rejects(skopeo.copy(pulled, `docker://${host}/shared/base:v2`), refused)
 
@@ -88,8 +88,8 @@ test('anonymous clients pull global repositories and do nothing else', { skip },
     ] as const
     for (const [method, path] of questions) {
       const body = method === 'PUT' ? base.manifest : undefined
-      for (const who of [{ bearer }, {}]) {
-        const { status } = await ask(system, path, { ...who, method, body, type: MANIFEST_TYPE })
+      for (const credentials of [{ bearer }, {}]) {
+        const { status } = await ask(system, path, { ...credentials, method, body, type: MANIFEST_TYPE })
         t.equal(status, 401, `${method} ${path} is refused`)
       }
     }

@@ -48,9 +48,9 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
   const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'))
   const credentialsIn = async (name: string) =>
     (await read(name)).properties.credentials as { username: string; password: string }
-  const statusOf = async (who: { username: string; password: string }) => {
+  const statusOf = async (user: { username: string; password: string }) => {
     const url = `${system.url}/auth/v2/token?scope=repository:team/app:pull`
-    return (await fetch(url, { headers: { authorization: basic(who) } })).status
+    return (await fetch(url, { headers: { authorization: basic(user) } })).status
   }
   await writeFile(join(folder, 'Dockerfile'), 'FROM scratch\nCOPY hello /\n')
   await writeFile(join(folder, 'hello'), 'hello')

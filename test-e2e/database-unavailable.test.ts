@@ -161,8 +161,8 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
   })
 
   await t.test('while the database is unavailable, an account that is not cached gets 503', async (t) => {
-    const who = { username: 'sam', password: 'another-password' }
-    for (const as of [unseen, who, { username: 'nobody', password: 'a-good-password' }]) {
+    const credentials = { username: 'sam', password: 'another-password' }
+    for (const as of [unseen, credentials, { username: 'nobody', password: 'a-good-password' }]) {
       const { username, password } = as
       const token = `/auth/v2/token?scope=repository:team/small:pull`
       await isUnavailable(t, token, { as }, username)

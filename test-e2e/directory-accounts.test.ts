@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { directoryKinds } from './harness/directories.ts'
-import { startDirectorySystem, who } from './harness/directory-system.ts'
+import { startDirectorySystem, credentialsOf } from './harness/directory-system.ts'
 import { createDockerConfig, dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
 import { createImage } from './harness/images.ts'
 import { runCommand } from './harness/run-command.ts'
@@ -33,13 +33,16 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
       body: { field: 'username', detail: /not in the directory/ },
     })
     t.match(await create('alice'), { status: 409 })
-    t.match(await ask(who('alice'), 'GET', '/user'), { status: 200, body: { username: 'alice', ad: true } })
+    t.match(await ask(credentialsOf('alice'), 'GET', '/user'), {
+      status: 200,
+      body: { username: 'alice', ad: true },
+    })
     t.equal(await signIn({ username: 'alice', password: 'ignored' }), 401)
-    t.equal(await signIn({ ...who('alice'), username: 'ALICE' }), 200)
+    t.equal(await signIn({ ...credentialsOf('alice'), username: 'ALICE' }), 200)
   })
 
   await t.test('the password of a directory user is changed only in the directory', async (t) => {
-    t.match(await ask(who('alice'), 'POST', '/user/password', { password: 'another-password' }), {
+    t.match(await ask(credentialsOf('alice'), 'POST', '/user/password', { password: 'another-password' }), {
       status: 409,
     })
     const byAdmin = await ask(admin, 'POST', '/user/password', {
@@ -49,7 +52,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     t.match(byAdmin, { status: 409, body: { detail: /change it there/ } })
     await directory.setPassword('alice', 'New-password-of-alice-1')
     t.equal(await signIn({ username: 'alice', password: 'New-password-of-alice-1' }), 200)
-    await directory.setPassword('alice', who('alice').password)
+    await directory.setPassword('alice', credentialsOf('alice').password)
   })
 
   await t.test('a local user takes precedence over a directory user of the same name', async (t) => {
@@ -57,7 +60,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
       status: 201,
     })
     t.equal(await signIn({ username: 'bob', password: 'local-password' }), 200)
-    t.equal(await signIn(who('bob')), 401)
+    t.equal(await signIn(credentialsOf('bob')), 401)
     t.match(await ask(admin, 'PATCH', '/user', { username: 'bob', ad: 'true' }), {
       status: 200,
       body: { ad: true },
@@ -67,12 +70,12 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
       401,
       'the local user becomes a directory user',
     )
-    t.equal(await signIn(who('bob')), 200)
+    t.equal(await signIn(credentialsOf('bob')), 200)
     t.match(await ask(admin, 'PATCH', '/user', { username: 'bob', ad: 'false' }), { status: 400 })
     t.match(await ask(admin, 'PATCH', '/user', { username: 'bob', ad: 'false', password: 'local-again' }), {
       status: 200,
     })
-    t.equal(await signIn(who('bob')), 401)
+    t.equal(await signIn(credentialsOf('bob')), 401)
     t.equal(await signIn({ username: 'bob', password: 'local-again' }), 200)
     const local = { username: 'only-local', password: 'local-password' }
     t.match(await ask(admin, 'POST', '/user', local), { status: 201 })
@@ -95,10 +98,10 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
         input: password,
       })
     await t.rejects(login('Wrong-password-1'), { code: 1, stderr: /unauthorized|incorrect|wrong/i })
-    await login(who('alice').password)
+    await login(credentialsOf('alice').password)
     const stored = await readFile(join(env.DOCKER_CONFIG, 'config.json'), 'utf8')
     t.match(JSON.parse(stored).auths[system.host].identitytoken, /^rmr_/)
-    t.notOk(stored.includes(btoa(`alice:${who('alice').password}`)))
+    t.notOk(stored.includes(btoa(`alice:${credentialsOf('alice').password}`)))
     for (const [target, allowed] of [
       ['a/app:1', true],
       ['team/app:1', false],
@@ -112,7 +115,11 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
 
   await t.test('usernames with LDAP filter syntax match no directory entry', async (t) => {
     for (const username of NOT_NAMES) {
-      t.equal(await signIn({ username, password: who('alice').password }), 401, JSON.stringify(username))
+      t.equal(
+        await signIn({ username, password: credentialsOf('alice').password }),
+        401,
+        JSON.stringify(username),
+      )
       t.match(await create(username), { status: 400, body: { field: 'username' } })
     }
   })

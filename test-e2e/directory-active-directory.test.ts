@@ -1,19 +1,19 @@
 import t from 'tap'
 import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './harness/directory-users.ts'
-import { person, sambaIsMissing, startSamba } from './harness/samba.ts'
+import { userRecord, sambaIsMissing, startSamba } from './harness/samba.ts'
 import { replace, settingsFor } from './harness/test-directory.ts'
 
 t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t) => {
   const directory = await startSamba(t)
   await directory.addUsers(PASSWORDS)
-  await directory.addGroup('developers', [directory.personDn('alice')])
+  await directory.addGroup('developers', [directory.userDn('alice')])
   const settings = settingsFor(directory)
-  const { personDn, groupDn } = directory
+  const { userDn, groupDn } = directory
 
   await t.test('Active Directory: each user with special characters in the name is found', async (t) => {
     const names = ['p(a)r', 'am&p', 'ünï', 'c!d~e', 'do.t-$']
     const dnOf = (at: number) => String.raw`CN=Person\, ${at} (${at}),CN=Users,${directory.baseDn}`
-    await directory.apply(names.map((name, at) => person(dnOf(at), name, `Password-of-${at}`)).join(''))
+    await directory.apply(names.map((name, at) => userRecord(dnOf(at), name, `Password-of-${at}`)).join(''))
     const { find, verify } = connectWithRetries(t, settings)
     for (const [at, name] of names.entries()) {
       t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
@@ -24,7 +24,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
 
   await t.test('Active Directory: a name that two entries have matches neither', async (t) => {
     for (const name of ['alice', 'carol'])
-      await directory.apply(replace(personDn(name), 'mail', 'us@example.com'))
+      await directory.apply(replace(userDn(name), 'mail', 'us@example.com'))
     const byMail = { ...settings, DIRECTORY_USER_FILTER: '(&(objectClass=user)(mail={username}))' }
     const { find, verify } = connectWithRetries(t, byMail)
     t.strictSame(await find('us@example.com'), { outcome: 'ambiguous' })
@@ -36,7 +36,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
   })
 
   await t.test('Active Directory: nested groups are resolved in the same search', async (t) => {
-    await directory.addGroup('inner', [personDn('carol')])
+    await directory.addGroup('inner', [userDn('carol')])
     await directory.addGroup('middle', [groupDn('inner')])
     await directory.addGroup('outer (all)', [groupDn('middle')])
     // Groups that contain each other cause no endless loop.
@@ -49,11 +49,11 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
     const groups = [groupDn('outer (all)').toLowerCase()]
     t.match(await verify('carol', PASSWORDS.carol), { person: { groups } }, 'a new user takes two searches')
     t.equal(count('search ok'), 2)
-    t.match(await verify('carol', PASSWORDS.carol, personDn('carol')), { person: { groups } })
+    t.match(await verify('carol', PASSWORDS.carol, userDn('carol')), { person: { groups } })
     t.equal(count('search ok'), 3)
     await directory.removeMember('middle', groupDn('inner'))
     t.strictSame(
-      ((await verify('carol', PASSWORDS.carol, personDn('carol'))) as { person: { groups: unknown } }).person
+      ((await verify('carol', PASSWORDS.carol, userDn('carol'))) as { person: { groups: unknown } }).person
         .groups,
       [],
     )
@@ -67,7 +67,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
     })
     t.match(await verify('alice', PASSWORDS.alice), {
       outcome: 'verified',
-      person: { dn: personDn('alice') },
+      person: { dn: userDn('alice') },
     })
     t.strictSame([count('bind ok'), count('search ok')], [1, 1])
     t.match(await verify('alice', WRONG_PASSWORD), { outcome: 'wrong-password', sure: false })
@@ -80,7 +80,7 @@ t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t
       ['dave', 'david'],
       ['erin', 'dave'],
     ] as const) {
-      await directory.apply(replace(personDn(name), 'userPrincipalName', `${principal}@corp.example`))
+      await directory.apply(replace(userDn(name), 'userPrincipalName', `${principal}@corp.example`))
     }
     const corp = connectWithRetries(t, { ...others, DIRECTORY_BIND_TEMPLATE: '{username}@corp.example' })
     for (const password of ['Password-of-dave-1', 'Password-of-erin-1'])

@@ -1,13 +1,13 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { directoryKinds } from './harness/directories.ts'
-import { startDirectorySystem, waitForRefresh, who } from './harness/directory-system.ts'
+import { startDirectorySystem, waitForRefresh, credentialsOf } from './harness/directory-system.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { Credentials } from './harness/system.ts'
 import type { TestDirectory } from './harness/test-directory.ts'
 
 async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
-  const { personDn, groupDn } = directory
+  const { userDn, groupDn } = directory
   const { system, ask, create, signIn, bearer, pullStatus, refreshToken, isRefused } =
     await startDirectorySystem(t, directory, nested)
   const { admin } = system
@@ -19,31 +19,31 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
         status: 201,
         body: { namespaces: ['own', 'team'], role: 'user' },
       })
-      await pushSmallImage(system, who('dave'), 'team/app', 'v1')
-      const token = await bearer(who('dave'), 'team/app')
+      await pushSmallImage(system, credentialsOf('dave'), 'team/app', 'v1')
+      const token = await bearer(credentialsOf('dave'), 'team/app')
       t.equal(await pullStatus(token, 'team/app'), 200)
       await (nested
         ? directory.removeMember('outer', groupDn('inner'))
-        : directory.removeMember('outer', personDn('dave')))
+        : directory.removeMember('outer', userDn('dave')))
       await waitForRefresh(
         t,
         'the live token is refused',
         async () => (await pullStatus(token, 'team/app')) === 401,
       )
-      t.match(await ask(who('dave'), 'GET', '/user'), { body: { namespaces: ['own'] } })
-      await t.rejects(pushSmallImage(system, who('dave'), 'team/app', 'v2'), /403/)
-      await pushSmallImage(system, who('dave'), 'own/app', 'v1')
-      await directory.addMember('outer', personDn('dave'))
+      t.match(await ask(credentialsOf('dave'), 'GET', '/user'), { body: { namespaces: ['own'] } })
+      await t.rejects(pushSmallImage(system, credentialsOf('dave'), 'team/app', 'v2'), /403/)
+      await pushSmallImage(system, credentialsOf('dave'), 'own/app', 'v1')
+      await directory.addMember('outer', userDn('dave'))
       await waitForRefresh(t, 'the namespace is given again', async () =>
-        (await ask(who('dave'), 'GET', '/user')).body.namespaces.includes('team'),
+        (await ask(credentialsOf('dave'), 'GET', '/user')).body.namespaces.includes('team'),
       )
     },
   )
 
   await t.test('a directory user with a mapped group gets an account at the first sign-in', async (t) => {
-    t.equal(await signIn(who('frank')), 401)
+    t.equal(await signIn(credentialsOf('frank')), 401)
     t.match(
-      await ask(who('erin'), 'GET', '/users'),
+      await ask(credentialsOf('erin'), 'GET', '/users'),
       { status: 200 },
       'a cluster administrator may list users',
     )
@@ -51,11 +51,11 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
       body: { ad: true, role: 'cluster-administrator' },
     })
     t.match(await ask(admin, 'GET', '/user?username=frank'), { status: 404 })
-    await directory.removeMember('bosses', personDn('erin'))
+    await directory.removeMember('bosses', userDn('erin'))
     await waitForRefresh(
       t,
       'the role is taken away',
-      async () => (await ask(who('erin'), 'GET', '/users')).status === 403,
+      async () => (await ask(credentialsOf('erin'), 'GET', '/users')).status === 403,
     )
   })
 
@@ -67,12 +67,12 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
       ['ivan', (name) => lock(signIn, name, directory.lockedAfter)],
     ]
     for (const [name] of ends) t.match(await create(name, 'shared'), { status: 201 })
-    await pushSmallImage(system, who('gina'), 'shared/app', 'v1')
+    await pushSmallImage(system, credentialsOf('gina'), 'shared/app', 'v1')
     const lives = await Promise.all(
       ends.map(async ([name]) => ({
         name,
-        token: await bearer(who(name), 'shared/app'),
-        refresh: await refreshToken(who(name)),
+        token: await bearer(credentialsOf(name), 'shared/app'),
+        refresh: await refreshToken(credentialsOf(name)),
       })),
     )
     for (const { name, token, refresh } of lives) {
@@ -87,7 +87,7 @@ async function testChanges(t: Test, directory: TestDirectory, nested: boolean) {
         async () => (await pullStatus(token, 'shared/app')) === 401,
       )
       t.equal(await isRefused(refresh), true, `${name}'s refresh token is refused`)
-      t.equal(await signIn(who(name)), 401, `${name}'s password is refused`)
+      t.equal(await signIn(credentialsOf(name)), 401, `${name}'s password is refused`)
       t.match(await ask(admin, 'GET', `/user?username=${name}`), { body: { enabled: false } })
     }
     t.match(

@@ -86,9 +86,9 @@ t.test('the documented Active Directory settings work as printed', { skip: missi
   await samba.apply(record(ou, ['changetype: add', 'objectClass: organizationalUnit']))
   const addGroup = (name: string, member: string) =>
     samba.apply(record(`CN=${name},${ou}`, ['changetype: add', 'objectClass: group', line('member', member)]))
-  await addGroup('Backend', samba.personDn('jane'))
+  await addGroup('Backend', samba.userDn('jane'))
   await addGroup('Developers', `CN=Backend,${ou}`)
-  await addGroup('Registry Admins', samba.personDn('olga'))
+  await addGroup('Registry Admins', samba.userDn('olga'))
   const hosts = { 'dc1.example.com': samba.host, 'dc2.example.com': samba.host }
   const printed = section(page ?? '', '## Active Directory')
   await testSession(t, printed, await startAsPrinted(t, printed, samba, hosts))
@@ -101,8 +101,8 @@ t.test(
   async (t) => {
     const slapd = await startSlapd(t)
     await slapd.addUsers(Object.fromEntries(NAMES.map((name) => [name, passwordOf(name)])))
-    await slapd.addGroup('developers', [slapd.personDn('jane')])
-    await slapd.addGroup('admins', [slapd.personDn('olga')])
+    await slapd.addGroup('developers', [slapd.userDn('jane')])
+    await slapd.addGroup('admins', [slapd.userDn('olga')])
     const hosts = {
       'ldap://ldap.example.org': `ldap://${slapd.host}:${slapd.plainPort}`,
       'ldaps://ldap.example.org': slapd.url,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startFaultyProxy } from './harness/faulty-proxy.ts'
 import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './harness/directory-users.ts'
-import { person, slapdIsMissing, startSlapd } from './harness/slapd.ts'
+import { userRecord, slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { record, replace, settingsFor } from './harness/test-directory.ts'
 
 t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
@@ -15,7 +15,7 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     await directory.apply(
       names
         .map((name, at) =>
-          person(dnOf(at), name, `Password-${at}`).replace(/^uid::/m, `uid: person-${at}\nuid::`),
+          userRecord(dnOf(at), name, `Password-${at}`).replace(/^uid::/m, `uid: person-${at}\nuid::`),
         )
         .join(''),
     )
@@ -45,7 +45,7 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
 
   await t.test('OpenLDAP: a name that two entries have matches neither', async (t) => {
     const twin = `uid=carol,ou=groups,${directory.baseDn}`
-    await directory.apply(person(twin, 'carol', PASSWORDS.carol))
+    await directory.apply(userRecord(twin, 'carol', PASSWORDS.carol))
     const { find, verify } = connectWithRetries(t, settings)
     t.strictSame(await find('carol'), { outcome: 'ambiguous' })
     t.match(await verify('carol', PASSWORDS.carol), { outcome: 'barred', looked: { outcome: 'ambiguous' } })
@@ -57,7 +57,7 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     const { verify, count } = connectWithRetries(t, direct)
     t.match(await verify('alice', PASSWORDS.alice), {
       outcome: 'verified',
-      person: { dn: directory.personDn('alice') },
+      person: { dn: directory.userDn('alice') },
     })
     t.match(await verify('alice', PASSWORDS.alice), { outcome: 'verified' })
     t.strictSame([count('bind ok'), count('search ok')], [2, 2])
@@ -65,11 +65,11 @@ t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     for (const name of UNKNOWN_NAMES)
       t.not((await verify(name, PASSWORDS.alice)).outcome, 'verified', JSON.stringify(name))
 
-    await directory.apply(replace(directory.personDn('alice'), 'mail', 'carol'))
+    await directory.apply(replace(directory.userDn('alice'), 'mail', 'carol'))
     const { verify: byMail } = connectWithRetries(t, { ...direct, DIRECTORY_USER_FILTER: '(sn={username})' })
     t.match(await byMail('alice', PASSWORDS.alice), { outcome: 'verified' })
-    await directory.apply(replace(directory.personDn('alice'), 'sn', 'mallory'))
-    const mallory = person(directory.personDn('mallory'), 'mallory', 'Password-of-mallory')
+    await directory.apply(replace(directory.userDn('alice'), 'sn', 'mallory'))
+    const mallory = userRecord(directory.userDn('mallory'), 'mallory', 'Password-of-mallory')
     await directory.apply(mallory.replace(/^sn::.*$/m, 'sn: someone else'))
     const impostor = await byMail('mallory', 'Password-of-mallory')
     t.not(impostor.outcome, 'verified', 'the entry found must be the one that was bound')

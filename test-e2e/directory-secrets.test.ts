@@ -39,7 +39,7 @@ async function testSecrets(t: Test, directory: TestDirectory) {
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   await directory.addUsers({ alice: RIGHT, bob: 'Password-of-bob-1' })
-  await directory.addGroup('developers', [directory.personDn('alice')])
+  await directory.addGroup('developers', [directory.userDn('alice')])
   const proxy = await startFaultyProxy(t, directory)
   const config = configFor({
     ...settingsFor(directory),

@@ -12,11 +12,11 @@ const ALICE = { username: 'alice', password: 'Password-of-alice-1' }
 t.test('directory users sign in without a service account', { skip: await slapdIsMissing() }, async (t) => {
   const slapd = await startSlapd(t)
   await slapd.addUsers({ alice: ALICE.password, bob: 'Password-of-bob-1' })
-  await slapd.addGroup('developers', [slapd.personDn('alice')])
+  await slapd.addGroup('developers', [slapd.userDn('alice')])
   const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = settingsFor(slapd)
   const env = {
     ...others,
-    DIRECTORY_BIND_TEMPLATE: slapd.personDn('{username}'),
+    DIRECTORY_BIND_TEMPLATE: slapd.userDn('{username}'),
     DIRECTORY_GROUP_MAP: JSON.stringify({ [slapd.groupDn('developers')]: { namespaces: ['team'] } }),
     DIRECTORY_AUTO_CREATE: 'true',
     DIRECTORY_REFRESH_SECONDS: '10',

@@ -21,7 +21,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
   const slapd = await startSlapd(t)
   await slapd.addUsers({ alice: PASSWORD })
   const settings = settingsFor(slapd)
-  const found = { outcome: 'found', person: { dn: slapd.personDn('alice'), state: 'active' } }
+  const found = { outcome: 'found', person: { dn: slapd.userDn('alice'), state: 'active' } }
   const isUnavailable = async (t: Test, change: Record<string, string>, message: string) => {
     const { find } = connectForTest(t, { ...settings, ...change })
     await t.rejects(find('alice'), DirectoryUnavailable, message)

@@ -77,7 +77,7 @@ t.test('directory users get 503 in time while the directory is unavailable', { s
   const system = await startSystem(t, { env })
   const { admin } = system
   const bob = await system.createUser('bob', ['team'])
-  const who = (username: string): Credentials => ({ username, password: passwordOf(username) })
+  const credentialsOf = (username: string): Credentials => ({ username, password: passwordOf(username) })
   for (const username of everybody) {
     const body = new URLSearchParams({ username, ad: 'true', namespaces: 'team' })
     const made = await fetch(`${system.url}/user`, {
@@ -88,12 +88,12 @@ t.test('directory users get 503 in time while the directory is unavailable', { s
     if (made.status !== 201) throw new Error(`POST /user: ${made.status} ${await made.text()}`)
   }
   await pushSmallImage(system, bob, 'team/app', 'v1')
-  const live = `Bearer ${await tokenFor(system, who('alice'), 'repository:team/app:pull')}`
-  const refresh = await offlineToken(system, who('alice'))
+  const live = `Bearer ${await tokenFor(system, credentialsOf('alice'), 'repository:team/app:pull')}`
+  const refresh = await offlineToken(system, credentialsOf('alice'))
 
   const signIn = (username: string) =>
     timed(`${system.url}/auth/v2/token?scope=repository:team/app:pull`, {
-      headers: { authorization: basic(who(username)) },
+      headers: { authorization: basic(credentialsOf(username)) },
     })
   let busyMs = 0
   const local = async () => {
@@ -125,7 +125,7 @@ t.test('directory users get 503 in time while the directory is unavailable', { s
 
       busyMs = 0
       const [all] = await Promise.all([
-        Promise.all(ways(system, admin, () => who(next())).map((ask) => ask())),
+        Promise.all(ways(system, admin, () => credentialsOf(next())).map((ask) => ask())),
         local(),
       ])
       for (const [at, answer] of all.entries()) {

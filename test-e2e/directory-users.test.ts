@@ -7,9 +7,9 @@ import { settingsFor } from './harness/test-directory.ts'
 
 /** Tests the behaviour that both kinds of directory have in common. */
 async function testUsers(t: Test, directory: TestDirectory) {
-  const { personDn } = directory
+  const { userDn } = directory
   await directory.addUsers(PASSWORDS)
-  await directory.addGroup('developers', [personDn('alice')])
+  await directory.addGroup('developers', [userDn('alice')])
   const settings = settingsFor(directory)
   const DIRECTORY_GROUP_MAP = JSON.stringify({ [directory.groupDn('developers')]: { namespaces: ['team'] } })
   const connect = (t: Test, change: Record<string, string> = {}) =>
@@ -18,12 +18,12 @@ async function testUsers(t: Test, directory: TestDirectory) {
   await t.test('a directory user is found and verified with one search and one bind', async (t) => {
     const { find, verify, count } = connect(t)
     const looked = await find('alice')
-    t.match(looked, { outcome: 'found', person: { dn: personDn('alice'), state: 'active' } })
+    t.match(looked, { outcome: 'found', person: { dn: userDn('alice'), state: 'active' } })
     t.match(await find('ALICE'), looked, 'names are case-insensitive')
     t.match(await find('bob'), { outcome: 'found', person: { groups: [] } })
     const [searches, binds] = [count('search ok'), count('bind ok')]
-    const verified = await verify('alice', PASSWORDS.alice, personDn('alice'))
-    t.match(verified, { outcome: 'verified', person: { dn: personDn('alice') } })
+    const verified = await verify('alice', PASSWORDS.alice, userDn('alice'))
+    t.match(verified, { outcome: 'verified', person: { dn: userDn('alice') } })
     t.strictSame([count('search ok') - searches, count('bind ok') - binds], [1, 1])
     t.equal(count('root_dse ok'), 1, 'the kind of the directory is requested once')
     const [group] = looked.outcome === 'found' ? looked.person.groups : []
@@ -52,10 +52,10 @@ async function testUsers(t: Test, directory: TestDirectory) {
 
   await t.test("a directory user's last known DN is not trusted if another entry has it now", async (t) => {
     const { find } = connect(t)
-    t.match(await find('bob', personDn('alice')), { outcome: 'found', person: { groups: [] } })
-    t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', person: { dn: personDn('bob') } })
-    const moved = await find('alice', personDn('bob'))
-    t.match(moved, { person: { dn: personDn('alice'), groups: [/developers/i] } })
+    t.match(await find('bob', userDn('alice')), { outcome: 'found', person: { groups: [] } })
+    t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', person: { dn: userDn('bob') } })
+    const moved = await find('alice', userDn('bob'))
+    t.match(moved, { person: { dn: userDn('alice'), groups: [/developers/i] } })
   })
 
   await t.test('locked, expired, disabled and deleted directory users are refused', async (t) => {

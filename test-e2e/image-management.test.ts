@@ -5,8 +5,8 @@ import { basic, startSystem, tokenFor } from './harness/system.ts'
 
 const API = '/image-manager/api/v1/repositories'
 
-async function ask(system: System, who: Credentials, path: string, init: RequestInit = {}) {
-  const headers = { authorization: basic(who), ...(init.headers as Record<string, string>) }
+async function ask(system: System, credentials: Credentials, path: string, init: RequestInit = {}) {
+  const headers = { authorization: basic(credentials), ...(init.headers as Record<string, string>) }
   const response = await fetch(system.url + path, { ...init, headers })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json') ?? false
@@ -20,9 +20,10 @@ t.test('image management shows and changes only repositories that the user has r
   const image = await pushSmallImage(system, jane, 'team/app', 'v1')
   await pushSmallImage(system, bob, 'lab/tool', 'v1')
   await pushSmallImage(system, system.admin, 'alone', 'v1')
-  const catalogOf = async (who: Credentials) => (await ask(system, who, '/v2/_catalog')).body.repositories
-  const listOf = async (who: Credentials) =>
-    (await ask(system, who, API)).body.repositories.map(({ name }: { name: string }) => name)
+  const catalogOf = async (credentials: Credentials) =>
+    (await ask(system, credentials, '/v2/_catalog')).body.repositories
+  const listOf = async (credentials: Credentials) =>
+    (await ask(system, credentials, API)).body.repositories.map(({ name }: { name: string }) => name)
 
   t.strictSame(await catalogOf(system.admin), ['alone', 'lab/tool', 'team/app'])
   t.strictSame(await catalogOf(jane), ['team/app'])

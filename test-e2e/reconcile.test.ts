@@ -17,8 +17,8 @@ const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 /** The bare registry requires no credentials. */
 const ANY_CREDENTIALS: Credentials = { username: 'nobody', password: 'nothing' }
 
-async function ask(system: System, who: Credentials, path: string, init: RequestInit = {}) {
-  const headers = { authorization: basic(who), ...(init.headers as Record<string, string>) }
+async function ask(system: System, credentials: Credentials, path: string, init: RequestInit = {}) {
+  const headers = { authorization: basic(credentials), ...(init.headers as Record<string, string>) }
   const response = await fetch(system.url + path, { ...init, headers })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json') ?? false
@@ -101,7 +101,8 @@ t.test('reconcile adopts the images of a registry that existed before registry-m
 
   const system = await startSystem(t, { dataDir })
   const jane = await system.createUser('jane', ['team'])
-  const catalogOf = async (who: Credentials) => (await ask(system, who, '/v2/_catalog')).body.repositories
+  const catalogOf = async (credentials: Credentials) =>
+    (await ask(system, credentials, '/v2/_catalog')).body.repositories
   const names = ['alone', 'lab', 'lab/0', 'lab/0/a', 'lab/a-b', 'team/app', 'team/multi']
   t.strictSame(await until(() => catalogOf(system.admin), same(names)), names)
   t.strictSame(await catalogOf(jane), ['team/app', 'team/multi'], 'each user sees their own repositories')

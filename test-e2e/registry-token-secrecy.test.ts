@@ -24,9 +24,9 @@ t.test("a registry token's password is in no log of any service, and in no file"
   const tokens = await registryTokens(system)
   const token = await tokens.make('Quiet-One', [scope('*', 'pull', 'push', 'delete')])
   const next = await tokens.rotate(token.id, '?overlap=3600')
-  for (const who of [token, next]) {
-    await pushSmallImage(system, who, 'team/app', 'v1')
-    const jwt = await tokenFor(system, who, 'repository:team/app:pull')
+  for (const credentials of [token, next]) {
+    await pushSmallImage(system, credentials, 'team/app', 'v1')
+    const jwt = await tokenFor(system, credentials, 'repository:team/app:pull')
     const doors = [
       '/v2/_catalog',
       '/v2/team/app/manifests/v1',
@@ -35,10 +35,10 @@ t.test("a registry token's password is in no log of any service, and in no file"
       '/containerregistries/registries',
     ]
     for (const door of doors) {
-      for (const authorization of [basic(who), `Bearer ${jwt}`, `Bearer ${who.password}`]) {
+      for (const authorization of [basic(credentials), `Bearer ${jwt}`, `Bearer ${credentials.password}`]) {
         const response = await fetch(system.url + door, { headers: { authorization } })
         t.notOk(
-          (await response.text()).includes(who.password),
+          (await response.text()).includes(credentials.password),
           `${door}: the response does not have the password`,
         )
       }
@@ -48,9 +48,14 @@ t.test("a registry token's password is in no log of any service, and in no file"
   const isRecorded = async () => 'lastUsedDate' in (await tokens.get(token.id)).metadata
   await until(isRecorded, 'the last use of the token is recorded')
   await system.stop()
-  const texts = [token, next].flatMap((who) => {
-    const auth = basic(who).slice('Basic '.length)
-    return [who.password, who.password.slice(4, 34), auth, Buffer.from(who.password).toString('hex')]
+  const texts = [token, next].flatMap((credentials) => {
+    const auth = basic(credentials).slice('Basic '.length)
+    return [
+      credentials.password,
+      credentials.password.slice(4, 34),
+      auth,
+      Buffer.from(credentials.password).toString('hex'),
+    ]
   })
   const output = system.output()
   const line = '"req":{"method":"GET","path":"/v2/team/app/manifests/v1"'

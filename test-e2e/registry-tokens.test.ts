@@ -51,9 +51,9 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
     const as = ({ username }: RegistryToken, ...args: string[]) =>
       docker(args, { env: configs.get(username)! })
     for (const token of [puller, pusher, deleter]) await login(token)
-    const push = async (who: RegistryToken, name: string) => {
+    const push = async (credentials: RegistryToken, name: string) => {
       await docker(['tag', 'made-here:latest', remote(name)])
-      return as(who, 'push', remote(name))
+      return as(credentials, 'push', remote(name))
     }
     await push(pusher, 'team/from-docker:1')
     await push(pusher, 'lab/one:1')
@@ -90,12 +90,19 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
       return runCommand(findCommand('skopeo')!, ['--insecure-policy', ...args], { env })
     }
     const source = `oci:${join(folder, 'image')}:latest`
-    const push = (who: RegistryToken, name: string) =>
-      skopeo(who, 'copy', '--dest-tls-verify=false', source, `docker://${remote(name)}`)
-    const inspect = (who: RegistryToken, name: string) =>
-      skopeo(who, 'inspect', '--tls-verify=false', '--format', '{{.Digest}}', `docker://${remote(name)}`)
-    const remove = (who: RegistryToken, name: string) =>
-      skopeo(who, 'delete', '--tls-verify=false', `docker://${remote(name)}`)
+    const push = (credentials: RegistryToken, name: string) =>
+      skopeo(credentials, 'copy', '--dest-tls-verify=false', source, `docker://${remote(name)}`)
+    const inspect = (credentials: RegistryToken, name: string) =>
+      skopeo(
+        credentials,
+        'inspect',
+        '--tls-verify=false',
+        '--format',
+        '{{.Digest}}',
+        `docker://${remote(name)}`,
+      )
+    const remove = (credentials: RegistryToken, name: string) =>
+      skopeo(credentials, 'delete', '--tls-verify=false', `docker://${remote(name)}`)
     await push(pusher, 'team/from-skopeo:1')
     t.equal((await inspect(puller, 'team/from-skopeo:1')).stdout.trim(), image.descriptor.digest)
     const tags = await skopeo(
@@ -115,8 +122,11 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
   })
 
   await t.test('the registry API accepts a registry token by Basic for its scopes only', async (t) => {
-    const ask = async (who: RegistryToken, method: string, path: string) => {
-      const response = await fetch(system.url + path, { method, headers: { authorization: basic(who) } })
+    const ask = async (credentials: RegistryToken, method: string, path: string) => {
+      const response = await fetch(system.url + path, {
+        method,
+        headers: { authorization: basic(credentials) },
+      })
       return { status: response.status, body: await response.text() }
     }
     const catalog = await ask(puller, 'GET', '/v2/_catalog')
@@ -140,10 +150,10 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
   })
 
   await t.test('image management is read-only for a registry token', async (t) => {
-    const ask = (who: RegistryToken, method: string, path = '') =>
+    const ask = (credentials: RegistryToken, method: string, path = '') =>
       fetch(`${system.url}/image-manager/api/v1/repositories${path}`, {
         method,
-        headers: { authorization: basic(who) },
+        headers: { authorization: basic(credentials) },
         body: method === 'PUT' ? '{"scope":"global"}' : null,
       })
     const listed = (await (await ask(puller, 'GET')).json()) as { repositories: { name: string }[] }

@@ -21,11 +21,11 @@ function listedEndpoints(seed: string): Endpoint[] {
   )
 }
 
-async function ask(system: System, who: Credentials, method: string, path: string, parameters = {}) {
+async function ask(system: System, credentials: Credentials, method: string, path: string, parameters = {}) {
   const query = new URLSearchParams(parameters)
   const response = await fetch(`${system.url}${path}?${query}`, {
     method,
-    headers: { authorization: basic(who) },
+    headers: { authorization: basic(credentials) },
   })
   const text = await response.text()
   return {
@@ -41,13 +41,18 @@ t.test('seed 002: every listed endpoint accepts every listed parameter', async (
   const jane = { username: 'jane', password: 'first-password' }
   const listed = listedEndpoints(readSeed('002_ab0893e6de9f48c5'))
   const used: string[] = []
-  const use = (who: Credentials, method: string, path: string, parameters: Record<string, string> = {}) => {
+  const use = (
+    credentials: Credentials,
+    method: string,
+    path: string,
+    parameters: Record<string, string> = {},
+  ) => {
     const endpoint = listed.find((entry) => entry.method === method && entry.path === path)
     t.ok(endpoint, `the seed lists ${method} ${path}`)
     for (const name of Object.keys(parameters))
       t.ok(endpoint?.parameters.includes(name), `${method} ${path} has the parameter ${name}`)
     used.push(`${method} ${path}`, ...Object.keys(parameters).map((name) => `${method} ${path} ${name}`))
-    return ask(system, who, method, path, parameters)
+    return ask(system, credentials, method, path, parameters)
   }
 
   const made = await use(admin, 'POST', '/user', {

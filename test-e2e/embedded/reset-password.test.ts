@@ -42,8 +42,8 @@ t.test('a lost administrator password is replaced while npm start is stopped', a
 
   const second = await startEmbedded(t, { dataDir, admin: { username, password } })
   t.notMatch(second.output(), password)
-  const statusOf = async (who: { username: string; password: string }) =>
-    (await fetch(`${second.url}/users`, { headers: { authorization: basic(who) } })).status
+  const statusOf = async (credentials: { username: string; password: string }) =>
+    (await fetch(`${second.url}/users`, { headers: { authorization: basic(credentials) } })).status
   t.equal(await statusOf({ username, password }), 200)
   t.equal(await statusOf(first.admin), 401)
   const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken })

@@ -10,7 +10,7 @@ export const REFRESH_SECONDS = 5
 const USERNAMES = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'gina', 'hugo', 'ivan', 'judy']
 
 /** Credentials of a directory user. */
-export function who(username: string): Credentials {
+export function credentialsOf(username: string): Credentials {
   return { username, password: `Password-of-${username}-1` }
 }
 
@@ -26,11 +26,11 @@ export type DirectorySystem = Awaited<ReturnType<typeof startDirectorySystem>>
  * resolved), which gives the namespace `team`. Erin is in `bosses`, whose members are cluster administrators.
  */
 export async function startDirectorySystem(t: Test, directory: TestDirectory, nested: boolean) {
-  const { personDn, groupDn } = directory
-  await directory.addUsers(Object.fromEntries(USERNAMES.map((name) => [name, who(name).password])))
-  await directory.addGroup('inner', [personDn('dave')])
-  await directory.addGroup('outer', [nested ? groupDn('inner') : personDn('dave')])
-  await directory.addGroup('bosses', [personDn('erin')])
+  const { userDn, groupDn } = directory
+  await directory.addUsers(Object.fromEntries(USERNAMES.map((name) => [name, credentialsOf(name).password])))
+  await directory.addGroup('inner', [userDn('dave')])
+  await directory.addGroup('outer', [nested ? groupDn('inner') : userDn('dave')])
+  await directory.addGroup('bosses', [userDn('erin')])
   const env = {
     ...settingsFor(directory),
     DIRECTORY_GROUP_MAP: JSON.stringify({

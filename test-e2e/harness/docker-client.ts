@@ -9,7 +9,7 @@ import type { Credentials, Reachable } from './system.ts'
 
 /** The docker CLI with its own logins. Images are named without their host. */
 export interface DockerClient {
-  login(who: Credentials): Promise<CommandOutput>
+  login(credentials: Credentials): Promise<CommandOutput>
   push(image: string): Promise<CommandOutput>
   /** Empties the engine's store and pulls an image. Returns the image's id. */
   pull(image: string): Promise<string>

@@ -86,13 +86,13 @@ export async function createIndex(
 /** Reads a manifest from the registry. The digest is computed from the received bytes. */
 export async function fetchManifest(
   registryUrl: string,
-  who: Credentials,
+  credentials: Credentials,
   repository: string,
   reference: string,
 ): Promise<{ digest: string; manifest: Manifest }> {
   const accept = `${mediaTypes.manifest}, ${dockerManifest}`
   const url = `${registryUrl}/v2/${repository}/manifests/${reference}`
-  const response = await fetch(url, { headers: { authorization: basic(who), accept } })
+  const response = await fetch(url, { headers: { authorization: basic(credentials), accept } })
   if (!response.ok) throw new Error(`GET ${url}: ${response.status} ${await response.text()}`)
   const bytes = await response.bytes()
   return { digest: digestOf(bytes), manifest: JSON.parse(Buffer.from(bytes).toString()) }

@@ -67,7 +67,7 @@ function lastLine(error: unknown): string {
 /** Pushes and pulls with skopeo and a password; `flags` such as `--retry-times=3`. */
 export async function skopeoWork(
   system: System,
-  who: Credentials,
+  credentials: Credentials,
   folder: string,
   flags: readonly string[] = [],
 ): Promise<Record<string, Work>> {
@@ -81,7 +81,7 @@ export async function skopeoWork(
       `--src-tls-verify=${verify}`,
       `--dest-tls-verify=${verify}`,
       source.startsWith('docker:') ? '--src-creds' : '--dest-creds',
-      `${who.username}:${who.password}`,
+      `${credentials.username}:${credentials.password}`,
       source,
       target,
     ])
@@ -106,13 +106,13 @@ export async function skopeoWork(
 /** Pushes and pulls with docker after docker login, each in its own engine. */
 export async function dockerWork(
   system: System,
-  who: Credentials,
+  credentials: Credentials,
   folder: string,
   [pusher, puller]: readonly [DockerEngine, DockerEngine],
 ): Promise<Record<string, Work>> {
   for (const engine of [pusher, puller]) {
-    const login = ['login', '--username', who.username, '--password-stdin', system.host]
-    await engine.docker(login, { input: who.password })
+    const login = ['login', '--username', credentials.username, '--password-stdin', system.host]
+    await engine.docker(login, { input: credentials.password })
   }
   const push = async (image: string, name: string) => {
     const layout = join(folder, name)

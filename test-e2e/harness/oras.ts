@@ -22,12 +22,12 @@ export interface Tree {
  * The requests of `oras attach`, `oras discover` and `oras pull` (oras 1.2). Each signs in by the registry's challenge
  * and first checks for the referrers API. With the API, oras never pushes a fallback tag.
  */
-export function createOras(system: System, who: Credentials, repository: string) {
+export function createOras(system: System, credentials: Credentials, repository: string) {
   const at = `/v2/${repository}`
   const accept = Object.values(MEDIA_TYPES).join(', ')
 
   const send = async (method: string, path: string, sending: Sending = {}): Promise<Answer> => {
-    const client = await signIn(system, who, method, path)
+    const client = await signIn(system, credentials, method, path)
     return client.send(method, path, sending)
   }
 
@@ -63,7 +63,7 @@ export function createOras(system: System, who: Credentials, repository: string)
       for (const blob of [content, EMPTY[1]]) {
         const path = `${at}/blobs/${digestOf(blob)}`
         if ((await send('HEAD', path)).status === 200) continue
-        const client = await signIn(system, who, 'POST', `${at}/blobs/uploads/`)
+        const client = await signIn(system, credentials, 'POST', `${at}/blobs/uploads/`)
         await client.pushBlob(repository, blob)
       }
       const annotations = { 'org.opencontainers.image.created': '2026-01-01T00:00:00Z' }
@@ -118,7 +118,7 @@ export function createOras(system: System, who: Credentials, repository: string)
  */
 async function signIn(
   system: System,
-  who: Credentials,
+  credentials: Credentials,
   method: string,
   path: string,
 ): Promise<RegistryClient> {
@@ -131,6 +131,6 @@ async function signIn(
     throw new Error(`the response has no challenge: ${status} ${challenge}`)
   const { realm, service = '', scope = '' } = parameters
   const query = new URLSearchParams({ service, scope })
-  const { json } = await createRegistryClient(realm, basic(who)).send('GET', `${realm}?${query}`)
+  const { json } = await createRegistryClient(realm, basic(credentials)).send('GET', `${realm}?${query}`)
   return createRegistryClient(system.url, `Bearer ${json.token}`)
 }

@@ -81,7 +81,7 @@ async function makeHistory(system: System) {
   return before
 }
 
-type Asked = Omit<Question, 'port' | 'authority'>
+type PublicQuestion = Omit<Question, 'port' | 'authority'>
 
 /** Sends requests to a public port of a service, or to one in front of all services. Returns the wrong responses. */
 export function askPort(
@@ -103,15 +103,18 @@ export function askInternalPort(
   const paths = { 'auth-service': ['/internal/revocations'], 'image-manager': ['/internal/ended-globals'] }
   const inside = name === 'auth-service' || name === 'image-manager' ? paths[name] : []
   const probes = ['/readyz', '/metrics'].map((path) => ({ port: internalPort, path, expected: 200 as const }))
-  const asked = inside.flatMap((path): Question[] => [
+  const internal = inside.flatMap((path): Question[] => [
     { port: internalPort, path, headers: { authorization: `Bearer ${credential}` }, expected: 200 },
     { port: internalPort, path, expected: 401 },
   ])
-  return findWrongAnswers([...probes, ...asked])
+  return findWrongAnswers([...probes, ...internal])
 }
 
 /** The requests for a public port of a service, or for one in front of all services. */
-function questionsFor(service: Listener['name'] | 'all', { admin, before }: KnownStart): readonly Asked[] {
+function questionsFor(
+  service: Listener['name'] | 'all',
+  { admin, before }: KnownStart,
+): readonly PublicQuestion[] {
   const asAdmin = { authorization: basic(admin) }
   const as = (token: string) => ({ authorization: `Bearer ${token}` })
   const ofService = {
@@ -158,7 +161,7 @@ function questionsFor(service: Listener['name'] | 'all', { admin, before }: Know
         ? []
         : ([{ path: '/v2/team/app/tags/list', headers: as(before.token), expected: 200 }] as const)),
     ],
-  } as const satisfies Record<Listener['name'], readonly Asked[]>
+  } as const satisfies Record<Listener['name'], readonly PublicQuestion[]>
   return service === 'all'
     ? [...ofService['auth-service'], ...ofService['image-manager'], ...ofService['registry-proxy']]
     : ofService[service]

@@ -70,10 +70,10 @@ export async function startSamba(
   const { stop } = await startServer(scope, [...command], { host, port, log: join(folder, 'output') })
 
   const apply = (ldif: string) => applyLdif(`ldaps://${host}:${port}`, ADMINISTRATOR, ldif)
-  const personDn = (username: string) => `CN=${username},${USERS}`
+  const userDn = (username: string) => `CN=${username},${USERS}`
   const groupDn = (name: string) => `CN=${name},${USERS}`
   const groupLines = (name: string) => ['objectClass: group', `sAMAccountName: ${name}`]
-  const changes = sharedChanges({ personDn, groupDn, apply, person, groupLines })
+  const changes = sharedChanges({ userDn, groupDn, apply, userRecord, groupLines })
   await apply(replace(BASE, 'lockoutThreshold', String(LOCKED_AFTER)))
   await changes.addUsers({ 'registry-manager': SERVICE.password })
   return {
@@ -84,21 +84,21 @@ export async function startSamba(
     baseDn: BASE,
     service: SERVICE,
     lockedAfter: LOCKED_AFTER,
-    personDn,
+    userDn,
     groupDn,
     apply,
     stop,
     ...changes,
-    setPassword: (username, password) => apply(replace(personDn(username), 'unicodePwd', quoted(password))),
+    setPassword: (username, password) => apply(replace(userDn(username), 'unicodePwd', quoted(password))),
     // 512 is a normal account, 2 is disabled. Source: MS-ADTS §2.2.16.
-    disable: (username) => apply(replace(personDn(username), 'userAccountControl', '514')),
+    disable: (username) => apply(replace(userDn(username), 'userAccountControl', '514')),
     // A time in 2020. Source: MS-DTYP §2.3.3 (FILETIME).
-    expire: (username) => apply(replace(personDn(username), 'accountExpires', '132223104000000000')),
+    expire: (username) => apply(replace(userDn(username), 'accountExpires', '132223104000000000')),
   }
 }
 
 /** Returns a user's LDIF record. */
-export function person(dn: string, username: string, password: string): string {
+export function userRecord(dn: string, username: string, password: string): string {
   return record(dn, [
     'changetype: add',
     'objectClass: user',

@@ -6,7 +6,7 @@ import type { Credentials, Reachable } from './system.ts'
 
 /** Skopeo with its own logins. */
 export interface Skopeo {
-  login(who: Credentials): Promise<CommandOutput>
+  login(credentials: Credentials): Promise<CommandOutput>
   /** Copies an image. Sources and targets have skopeo's syntax, such as `dir:/tmp/image`. */
   copy(source: string, target: string, ...flags: string[]): Promise<CommandOutput>
 }

@@ -17,7 +17,7 @@ export interface Slapd extends TestDirectory {
 }
 
 const BASE = 'dc=example,dc=org'
-const PEOPLE = `ou=people,${BASE}`
+const USERS_DN = `ou=people,${BASE}`
 const MANAGER = { dn: `cn=manager,${BASE}`, password: 'password-of-the-manager' }
 const SERVICE = { dn: `cn=registry-manager,${BASE}`, password: 'password-of-the-service' }
 const LOCKED_AFTER = 3
@@ -52,7 +52,7 @@ export async function startSlapd(scope: Teardown, given: { authority?: Authority
   const { stop } = await startServer(scope, [slapd, ...args], { host, port, log: join(folder, 'log') })
 
   const apply = (ldif: string) => applyLdif(`ldap://${host}:${plainPort}`, MANAGER, ldif)
-  const personDn = (username: string) => `uid=${username},${PEOPLE}`
+  const userDn = (username: string) => `uid=${username},${USERS_DN}`
   const groupDn = (name: string) => `cn=${name},ou=groups,${BASE}`
   // The object class requires a member.
   const groupLines = (name: string) => [
@@ -69,19 +69,19 @@ export async function startSlapd(scope: Teardown, given: { authority?: Authority
     baseDn: BASE,
     service: SERVICE,
     lockedAfter: LOCKED_AFTER,
-    personDn,
+    userDn,
     groupDn,
     apply,
     stop,
-    ...sharedChanges({ personDn, groupDn, apply, person, groupLines }),
-    setPassword: (username, password) => apply(replace(personDn(username), 'userPassword', password)),
-    disable: (username) => apply(replace(personDn(username), 'pwdAccountLockedTime', '000001010000Z')),
-    expire: (username) => apply(replace(personDn(username), 'pwdEndTime', '20200101000000Z')),
+    ...sharedChanges({ userDn, groupDn, apply, userRecord, groupLines }),
+    setPassword: (username, password) => apply(replace(userDn(username), 'userPassword', password)),
+    disable: (username) => apply(replace(userDn(username), 'pwdAccountLockedTime', '000001010000Z')),
+    expire: (username) => apply(replace(userDn(username), 'pwdEndTime', '20200101000000Z')),
   }
 }
 
 /** Returns a user's LDIF record. */
-export function person(dn: string, username: string, password: string): string {
+export function userRecord(dn: string, username: string, password: string): string {
   return record(dn, [
     'changetype: add',
     'objectClass: inetOrgPerson',
@@ -129,7 +129,7 @@ objectClass: organization
 dc: example
 o: Example
 
-dn: ${PEOPLE}
+dn: ${USERS_DN}
 objectClass: organizationalUnit
 ou: people
 

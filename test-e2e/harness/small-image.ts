@@ -20,7 +20,7 @@ export const MANIFEST_TYPE = MEDIA_TYPES.manifest
 /** Pushes an image of a few bytes with Basic credentials. */
 export async function pushSmallImage(
   system: Reachable,
-  who: Credentials,
+  credentials: Credentials,
   repository: string,
   tag: string,
 ): Promise<SmallImage> {
@@ -29,7 +29,7 @@ export async function pushSmallImage(
     config: [MEDIA_TYPES.config, Buffer.from('{}')],
     layers: [['application/vnd.oci.image.layer.v1.tar', layer]],
   })
-  await createRegistryClient(system.url, basic(who)).push(repository, image, tag)
+  await createRegistryClient(system.url, basic(credentials)).push(repository, image, tag)
   const { bytes, descriptor } = image
   return { repository, manifest: bytes.toString(), digest: descriptor.digest, layer: digestOf(layer) }
 }
@@ -40,6 +40,11 @@ export function annotated({ manifest }: SmallImage, note: string): string {
 }
 
 /** Pushes a blob. Returns its digest. */
-export async function pushBlob(system: Reachable, who: Credentials, repository: string, blob: Buffer) {
-  return createRegistryClient(system.url, basic(who)).pushBlob(repository, blob)
+export async function pushBlob(
+  system: Reachable,
+  credentials: Credentials,
+  repository: string,
+  blob: Buffer,
+) {
+  return createRegistryClient(system.url, basic(credentials)).pushBlob(repository, blob)
 }

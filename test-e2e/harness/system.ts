@@ -222,10 +222,10 @@ export function basic({ username, password }: Credentials): string {
 }
 
 /** Requests a token of this scope, as clients do. */
-export async function tokenFor(system: Reachable, who: Credentials, scope?: string): Promise<string> {
+export async function tokenFor(system: Reachable, credentials: Credentials, scope?: string): Promise<string> {
   const query = new URLSearchParams({ service: system.host, ...(scope !== undefined && { scope }) })
   const response = await fetch(`${system.url}/auth/v2/token?${query}`, {
-    headers: { authorization: basic(who) },
+    headers: { authorization: basic(credentials) },
   })
   if (response.status !== 200)
     throw new Error(`the token endpoint: ${response.status} ${await response.text()}`)

@@ -12,7 +12,7 @@ export interface TestDirectory {
   readonly service: { readonly dn: string; readonly password: string }
   /** Number of wrong passwords that lock an account. */
   readonly lockedAfter: number
-  personDn(username: string): string
+  userDn(username: string): string
   groupDn(name: string): string
   addUsers(users: Readonly<Record<string, string>>): Promise<void>
   /** Creates a group of users or groups. */
@@ -56,10 +56,10 @@ export function replace(dn: string, name: string, value: string | Buffer): strin
 
 /** Names, records and the administrator's connection of a directory. */
 interface Tree {
-  readonly personDn: (username: string) => string
+  readonly userDn: (username: string) => string
   readonly groupDn: (name: string) => string
   readonly apply: (ldif: string) => Promise<void>
-  readonly person: (dn: string, username: string, password: string) => string
+  readonly userRecord: (dn: string, username: string, password: string) => string
   /** The lines of a group's record, except for its members. */
   readonly groupLines: (name: string) => readonly string[]
 }
@@ -68,14 +68,14 @@ type SharedChanges = 'addUsers' | 'addGroup' | 'addMember' | 'removeMember' | 'r
 
 /** Returns the changes that both kinds of directory have in common. */
 export function sharedChanges(tree: Tree): Pick<TestDirectory, SharedChanges> {
-  const { personDn, groupDn, apply, person, groupLines } = tree
+  const { userDn, groupDn, apply, userRecord, groupLines } = tree
   const changeMember = (group: string, change: 'add' | 'delete', member: string) =>
     apply(record(groupDn(group), ['changetype: modify', `${change}: member`, line('member', member)]))
   return {
     addUsers: (users) =>
       apply(
         Object.entries(users)
-          .map(([username, password]) => person(personDn(username), username, password))
+          .map(([username, password]) => userRecord(userDn(username), username, password))
           .join(''),
       ),
     addGroup: (name, members) =>
@@ -88,7 +88,7 @@ export function sharedChanges(tree: Tree): Pick<TestDirectory, SharedChanges> {
       ),
     addMember: (group, member) => changeMember(group, 'add', member),
     removeMember: (group, member) => changeMember(group, 'delete', member),
-    remove: (username) => apply(record(personDn(username), ['changetype: delete'])),
+    remove: (username) => apply(record(userDn(username), ['changetype: delete'])),
   }
 }
 
@@ -97,14 +97,14 @@ export function sharedChanges(tree: Tree): Pick<TestDirectory, SharedChanges> {
  */
 export async function applyLdif(
   url: string,
-  who: { readonly dn: string; readonly password: string },
+  credentials: { readonly dn: string; readonly password: string },
   ldif: string,
 ): Promise<void> {
   // ldapmodify takes a password only from its command line or a file. The shell reads the password from standard input,
   // before the changes.
   const script = 'IFS= read -r password; exec ldapmodify -x -H "$1" -D "$2" -w "$password" >/dev/null'
-  await runCommand('sh', ['-c', script, 'ldapmodify', url, who.dn], {
-    input: `${who.password}\n${ldif}`,
+  await runCommand('sh', ['-c', script, 'ldapmodify', url, credentials.dn], {
+    input: `${credentials.password}\n${ldif}`,
     env: { LDAPTLS_REQCERT: 'never' },
     timeoutSeconds: 500,
   })

@@ -8,10 +8,10 @@ import { startStack } from '../harness/system.ts'
 
 testStarts(t, async (t, start) => {
   const { dataDir, admin, ports } = start
-  const asked: Promise<string[]>[] = []
+  const checks: Promise<string[]>[] = []
   // The replicas and the registry.
   const listeners = watchListeners(dataDir, REPLICAS.length + 1, (listener) => {
-    asked.push(askPort(start, listener.name, listener.port), askInternalPort(start, listener))
+    checks.push(askPort(start, listener.name, listener.port), askInternalPort(start, listener))
   })
   const settings = {
     HTTPS_PORT: String(ports.public),
@@ -21,7 +21,7 @@ testStarts(t, async (t, start) => {
     ADMIN_PASSWORD: admin.password,
   }
   const starting = startStack(t, { dataDir, admin, env: settings })
-  asked.push(
+  checks.push(
     askPort(start, 'all', ports.plain),
     findWrongAnswers(
       REPLICAS.map((name) => ({ port: ports.internal, path: `/${name}/readyz`, expected: 200 as const })),
@@ -32,6 +32,6 @@ testStarts(t, async (t, start) => {
       ).flat(),
     ),
   )
-  const [system] = await Promise.all([starting, listeners, ...asked])
-  return { system, wrong: (await Promise.all(asked)).flat() }
+  const [system] = await Promise.all([starting, listeners, ...checks])
+  return { system, wrong: (await Promise.all(checks)).flat() }
 })

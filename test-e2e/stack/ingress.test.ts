@@ -76,7 +76,7 @@ async function statusFrom(
   { url, authority = '' }: System,
   localAddress: string,
   path: string,
-  who: Credentials,
+  credentials: Credentials,
   headers: Record<string, string> = {},
 ): Promise<number> {
   const asking = request(new URL(path, url), {
@@ -84,7 +84,7 @@ async function statusFrom(
     family: 4,
     localAddress,
     agent: false,
-    headers: { authorization: basic(who), ...headers },
+    headers: { authorization: basic(credentials), ...headers },
   }).end()
   const [response] = (await once(asking, 'response')) as [IncomingMessage]
   response.resume()
