@@ -11,7 +11,7 @@ const require = createRequire(new URL('../packages/http/package.json', import.me
 const Fastify = require('fastify') as () => BareApp
 
 const envelope = JSON.stringify({ token: '' }).length
-const answer = { token: 'x'.repeat(Number(process.env['BYTES']) - envelope) }
+const response = { token: 'x'.repeat(Number(process.env['BYTES']) - envelope) }
 const app = Fastify()
-app.get('/auth/v2/token', async () => answer)
+app.get('/auth/v2/token', async () => response)
 await app.listen({ host: '127.0.0.1', port: Number(process.env['PORT']) })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../deploy/local/free-port.ts'
-import { answers, startChild } from './child.ts'
+import { respondsWith, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 
 /** Starts a minimal Fastify server that answers every request with this number of bytes. Returns its URL. */
@@ -14,7 +14,7 @@ export async function startBareFastify(path: string, bytes: number): Promise<str
     args: [fileURLToPath(new URL('bare-fastify.ts', import.meta.url))],
     env: { PORT: String(port), BYTES: String(bytes) },
     log: join(await temporaryFolder(), 'log'),
-    isReady: () => answers(url + path),
+    isReady: () => respondsWith(url + path),
   })
   return url
 }

@@ -33,7 +33,7 @@ export async function runToEnd(
 }
 
 /** Tells whether a URL answers with this status. */
-export async function answers(url: string, status = 200): Promise<boolean> {
+export async function respondsWith(url: string, status = 200): Promise<boolean> {
   const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
   await response?.body?.cancel()
   return response?.status === status

@@ -31,10 +31,10 @@ async function runClient(job: Jobs): Promise<unknown> {
     throw new Error(`a client process ended with ${code}`)
   })
   child.send(job)
-  const [answer] = (await Promise.race([once(child, 'message'), exit])) as [
+  const [response] = (await Promise.race([once(child, 'message'), exit])) as [
     { result?: unknown; error?: string },
   ]
   exit.catch(() => undefined)
-  if (answer.error !== undefined) throw new Error(answer.error)
-  return answer.result
+  if (response.error !== undefined) throw new Error(response.error)
+  return response.result
 }

@@ -50,12 +50,12 @@ async function measure({ name, start }: DirectoryKind): Promise<Pick<Table, 'row
   ] as const) {
     const before = await countOperations(stack)
     const begin = performance.now()
-    const answers = await atOnce(usernames, AT_ONCE, (username) => signIn(stack, username))
+    const responses = await atOnce(usernames, AT_ONCE, (username) => signIn(stack, username))
     const rate = formatPerSecond(USERS, (performance.now() - begin) / 1000)
     const after = await countOperations(stack)
     const [searches, binds] = [after.search - before.search, after.bind - before.bind]
-    const repeated = answers.reduce((sum, { repeated }) => sum + repeated, 0)
-    const times = answers.map(({ ms }) => ms)
+    const repeated = responses.reduce((sum, { repeated }) => sum + repeated, 0)
+    const times = responses.map(({ ms }) => ms)
     rows.push([`${name}, ${how}`, ...percentiles(times), rate, each(searches), each(binds), `${repeated}`])
     const right = [searches, binds].every((count) => count === expected * USERS)
     // On a busy machine a query can time out and be retried.

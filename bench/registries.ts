@@ -4,7 +4,7 @@ import { freePort } from '../deploy/local/free-port.ts'
 import type { RegistryChildOptions } from '../deploy/local/registry-child.ts'
 import { startRegistry } from '../deploy/local/registry-child.ts'
 import { bareRegistryConfig } from '../test-e2e/harness/bare-registry.ts'
-import { answers, startChild } from './child.ts'
+import { respondsWith, startChild } from './child.ts'
 import { atEnd } from './cleanup.ts'
 
 export type RegistryOptions = Omit<RegistryChildOptions, 'binary' | 'image' | 'httpSecret' | 'onDeath'>
@@ -45,7 +45,7 @@ export async function startRegistries(folder: string, options: RegistryOptions) 
       REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: options.folder,
     },
     log: join(folder, 'bare-registry.log'),
-    isReady: () => answers(`${bareUrl}/v2/`),
+    isReady: () => respondsWith(`${bareUrl}/v2/`),
   })
   return { registryUrl: registry.url, bareUrl }
 }

@@ -17,8 +17,8 @@ const PATH = '/auth/v2/token?scope=repository:bench/app:pull'
  */
 export async function measureSignIn(): Promise<Table> {
   const stack = await startStack()
-  const answer = await fetch(stack.authUrl + PATH, { headers: { authorization: stack.basic } })
-  const bytes = (await answer.bytes()).length
+  const response = await fetch(stack.authUrl + PATH, { headers: { authorization: stack.basic } })
+  const bytes = (await response.bytes()).length
   const bareUrl = await startBareFastify(PATH, bytes)
   const faults: string[] = []
   const rate = async (origin: string, lanes: LoadRequest[][], seconds?: number) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../deploy/local/free-port.ts'
 import { createSigningKeys } from '../services/auth-service/src/embedding.ts'
-import { answers, runToEnd, startChild } from './child.ts'
+import { respondsWith, runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
 import { startPostgres } from './postgres.ts'
 import { startRegistries } from './registries.ts'
@@ -92,7 +92,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
       args: [...nodeFlags(name), program(`services/${name}/src/main.ts`)],
       env: { ...shared, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
       log: join(folder, `${name}.log`),
-      isReady: () => answers(`http://127.0.0.1:${port.internal}/readyz`),
+      isReady: () => respondsWith(`http://127.0.0.1:${port.internal}/readyz`),
     })
   await startService('auth-service', ports.auth, {
     ADMIN_USERNAME: ADMIN.username,

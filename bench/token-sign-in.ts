@@ -17,8 +17,8 @@ export async function measureTokenSignIn(): Promise<Table> {
   const stack = await startStack()
   const requests = await createTokens(stack)
   const [first] = requests
-  const answer = await fetch(stack.authUrl + PATH, { headers: first?.headers })
-  const bytes = (await answer.bytes()).length
+  const sample = await fetch(stack.authUrl + PATH, { headers: first?.headers })
+  const bytes = (await sample.bytes()).length
   const bareUrl = await startBareFastify(PATH, bytes)
   const faults: string[] = []
   const rate = async (origin: string, lanes: LoadRequest[][]) => {

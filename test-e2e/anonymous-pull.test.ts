@@ -94,9 +94,9 @@ test('anonymous clients pull global repositories and do nothing else', { skip },
       }
     }
     for (const path of ['/v2/', '/v2/shared/base/manifests/v1']) {
-      const answer = await ask(system, path)
-      t.equal(answer.status, 401, 'the challenge names the token endpoint')
-      t.match(answer.headers.get('www-authenticate'), /^Bearer realm=/)
+      const response = await ask(system, path)
+      t.equal(response.status, 401, 'the challenge names the token endpoint')
+      t.match(response.headers.get('www-authenticate'), /^Bearer realm=/)
     }
   })
 

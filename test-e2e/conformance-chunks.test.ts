@@ -60,12 +60,12 @@ t.test('Pushing a blob in chunks: an upload continues after a chunk out of order
       const location = await begin(sent)
       const chunk = chunkOf(start, end)
       const range = `${start}-${end}`
-      const answer =
+      const response =
         method === 'PATCH'
           ? await client.sendChunk(location, chunk, range)
           : await client.closeUpload(location, digestOf(blob), chunk, range)
-      t.equal(answer.status, 416, `${method} of ${what} is refused`)
-      const finished = await finishUpload(answer.headers['location'] ?? location)
+      t.equal(response.status, 416, `${method} of ${what} is refused`)
+      const finished = await finishUpload(response.headers['location'] ?? location)
       t.strictSame(finished.statuses, [204, 202, 201], `${method} of ${what}: the upload continues`)
       t.equal(finished.end, sent ? '1023' : '0', `${method} of ${what}: no byte was stored`)
       t.ok(
@@ -81,11 +81,11 @@ t.test('Pushing a blob in chunks: an upload continues after a malformed Content-
     for (const method of ['PATCH', 'PUT']) {
       const location = await begin(true)
       const chunk = chunkOf(1024, 2047)
-      const answer =
+      const response =
         method === 'PATCH'
           ? await client.sendChunk(location, chunk, range)
           : await client.closeUpload(location, digestOf(blob), chunk, range)
-      t.equal(answer.status, 416, `${method} with ${range} is refused`)
+      t.equal(response.status, 416, `${method} with ${range} is refused`)
       const finished = await finishUpload(location)
       t.strictSame(finished.statuses, [204, 202, 201], `${method} with ${range}: the upload continues`)
       t.equal(finished.end, '1023', `${method} with ${range}: no byte was stored`)
@@ -96,8 +96,8 @@ t.test('Pushing a blob in chunks: an upload continues after a malformed Content-
 t.test('Pushing a blob in chunks: a Content-Range of another length than its chunk is refused', async (t) => {
   for (const range of ['1024-1535', '1024-3071']) {
     const location = await begin(true)
-    const answer = await client.sendChunk(location, chunkOf(1024, 2047), range)
-    t.ok([400, 416].includes(answer.status), `${range}: ${answer.status}`)
+    const response = await client.sendChunk(location, chunkOf(1024, 2047), range)
+    t.ok([400, 416].includes(response.status), `${range}: ${response.status}`)
     const finished = await finishUpload(location)
     t.strictSame(finished.statuses, [204, 202, 201], `${range}: the upload continues`)
     t.equal(finished.end, '1023', `${range}: no byte was stored`)

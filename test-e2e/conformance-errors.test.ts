@@ -45,10 +45,11 @@ t.test('Error Codes: a malformed digest is 400 or 404 in every endpoint', async 
       if (method === 'PUT' && !digest.includes(':')) continue
       const put = { headers: { 'content-type': MEDIA_TYPES.manifest }, body: image.bytes }
       const path = `/v2/team/app/${place.replace('DIGEST', digest)}`
-      const answer = await client.send(method, path, method === 'PUT' ? put : {})
-      t.ok([400, 404].includes(answer.status), `${method} ${path}: ${answer.status}`)
-      if (method !== 'HEAD') t.match(answer.code, /^[A-Z_]+$/, `${method} ${path}`)
-      if (method === 'PUT' || place.startsWith('referrers')) t.equal(answer.status, 400, `${method} ${path}`)
+      const response = await client.send(method, path, method === 'PUT' ? put : {})
+      t.ok([400, 404].includes(response.status), `${method} ${path}: ${response.status}`)
+      if (method !== 'HEAD') t.match(response.code, /^[A-Z_]+$/, `${method} ${path}`)
+      if (method === 'PUT' || place.startsWith('referrers'))
+        t.equal(response.status, 400, `${method} ${path}`)
     }
     const location = await client.beginUpload('team/app')
     t.match(
@@ -98,9 +99,9 @@ t.test('Error Codes: an invalid repository name is 400 or 404', async (t) => {
     'team/ap%20p',
   ]) {
     for (const path of ['manifests/v1', `blobs/${digestOf('')}`, 'tags/list', `referrers/${digestOf('')}`]) {
-      const answer = await client.send('GET', `/v2/${name}/${path}`)
-      t.ok([400, 404].includes(answer.status), `${name}: ${answer.status}`)
-      t.equal(answer.code, 'NAME_INVALID', name)
+      const response = await client.send('GET', `/v2/${name}/${path}`)
+      t.ok([400, 404].includes(response.status), `${name}: ${response.status}`)
+      t.equal(response.code, 'NAME_INVALID', name)
     }
     const begin = await client.send('POST', `/v2/${name}/blobs/uploads/`)
     t.match(begin, { status: /^40[04]$/, code: 'NAME_INVALID' }, `POST ${name}`)
@@ -124,8 +125,8 @@ t.test('Endpoints: an unsupported method is 405 with an Allow header', async (t)
     ['GET', '/v2/team/app/blobs/uploads/', 'POST'],
     ['POST', '/v2/', 'GET, HEAD'],
   ] as const) {
-    const answer = await client.send(method, path)
-    t.match(answer, { status: 405, code: 'UNSUPPORTED', headers: { allow } }, `${method} ${path}`)
+    const response = await client.send(method, path)
+    t.match(response, { status: 405, code: 'UNSUPPORTED', headers: { allow } }, `${method} ${path}`)
   }
 })
 

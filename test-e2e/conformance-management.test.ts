@@ -107,8 +107,8 @@ t.test('Content Management: the deletion of unknown content is 404', async (t) =
   const unknown = digestOf('nobody pushed this')
   for (const name of ['there', 'absent']) {
     for (const path of ['manifests/v2', `manifests/${unknown}`, `blobs/${unknown}`]) {
-      const answer = await client.send('DELETE', `/v2/team/${name}/${path}`)
-      t.match(answer, { status: 404, code: /^(MANIFEST|BLOB|NAME)_UNKNOWN$/ }, `${name}/${path}`)
+      const response = await client.send('DELETE', `/v2/team/${name}/${path}`)
+      t.match(response, { status: 404, code: /^(MANIFEST|BLOB|NAME)_UNKNOWN$/ }, `${name}/${path}`)
     }
   }
 })

@@ -31,11 +31,11 @@ const there = [
 
 t.test('Pulling manifests, Pulling blobs: existing content is returned byte for byte', async (t) => {
   for (const [what, path, bytes, { mediaType, digest }] of there) {
-    const answer = await client.send('GET', `/v2/${REPOSITORY}/${path}`)
-    t.equal(answer.status, 200, what)
-    t.ok(answer.body.equals(bytes), `${what}: the body has the pushed bytes`)
+    const response = await client.send('GET', `/v2/${REPOSITORY}/${path}`)
+    t.equal(response.status, 200, what)
+    t.ok(response.body.equals(bytes), `${what}: the body has the pushed bytes`)
     t.match(
-      answer.headers,
+      response.headers,
       {
         'content-type': mediaType,
         'content-length': String(bytes.length),
@@ -55,19 +55,19 @@ t.test('Pulling manifests: the response has the pushed media type without parame
   for (const [what, accept] of Object.entries(accepts)) {
     for (const { descriptor } of [image, index]) {
       const path = `/v2/${REPOSITORY}/manifests/${descriptor.digest}`
-      const answer = await client.send('GET', path, { headers: { accept } })
-      t.match(answer, { status: 200, headers: { 'content-type': descriptor.mediaType } }, what)
+      const response = await client.send('GET', path, { headers: { accept } })
+      t.match(response, { status: 200, headers: { 'content-type': descriptor.mediaType } }, what)
     }
   }
 })
 
 t.test('Checking if content exists in the registry: HEAD is 200 without a body', async (t) => {
   for (const [what, path, bytes, { mediaType, digest }] of there) {
-    const answer = await client.send('HEAD', `/v2/${REPOSITORY}/${path}`)
-    t.equal(answer.status, 200, what)
-    t.equal(answer.body.length, 0, `${what}: the body is empty`)
+    const response = await client.send('HEAD', `/v2/${REPOSITORY}/${path}`)
+    t.equal(response.status, 200, what)
+    t.equal(response.body.length, 0, `${what}: the body is empty`)
     t.match(
-      answer.headers,
+      response.headers,
       {
         'content-type': mediaType,
         'content-length': String(bytes.length),
@@ -104,15 +104,15 @@ t.test('Pulling blobs: a Range request (RFC 9110) returns the requested bytes', 
     ['2000-5000', 2000, 2047],
     ['0-0', 0, 0],
   ] as const) {
-    const answer = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
-    t.equal(answer.status, 206, range)
-    t.ok(answer.body.equals(blob.subarray(start, end + 1)), `${range}: the body has the requested bytes`)
-    t.equal(answer.headers['content-length'], String(end + 1 - start), range)
-    t.match(answer.headers['content-range'], new RegExp(`^bytes ${start}-${end}/(2048|\\*)$`), range)
+    const response = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
+    t.equal(response.status, 206, range)
+    t.ok(response.body.equals(blob.subarray(start, end + 1)), `${range}: the body has the requested bytes`)
+    t.equal(response.headers['content-length'], String(end + 1 - start), range)
+    t.match(response.headers['content-range'], new RegExp(`^bytes ${start}-${end}/(2048|\\*)$`), range)
   }
   for (const range of ['500-0', '5000-10000', '2048-']) {
-    const answer = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
-    t.equal(answer.status, 416, range)
+    const response = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
+    t.equal(response.status, 416, range)
     t.equal((await client.send('GET', path)).status, 200, 'the next request on the connection is answered')
   }
 })

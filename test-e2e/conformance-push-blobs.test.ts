@@ -19,10 +19,10 @@ t.test('Pushing blobs: every way of pushing stores a blob that can be pulled', a
     }
     for (const [what, blob] of Object.entries(contents)) {
       const digest = digestOf(blob)
-      const answer = await push(client, `team/${slugOf(way)}`, blob, digest)
-      t.equal(answer.status, 201, `${way}, ${what}`)
-      t.match(answer.headers, { 'docker-content-digest': digest }, `${way}, ${what}`)
-      const pulled = await client.send('GET', locationOf(answer))
+      const response = await push(client, `team/${slugOf(way)}`, blob, digest)
+      t.equal(response.status, 201, `${way}, ${what}`)
+      t.match(response.headers, { 'docker-content-digest': digest }, `${way}, ${what}`)
+      const pulled = await client.send('GET', locationOf(response))
       t.equal(pulled.status, 200, `${way}, ${what}: the Location can be pulled`)
       t.ok(pulled.body.equals(blob), `${way}, ${what}: the blob has the pushed bytes`)
       const headers = { 'content-length': String(blob.length), 'docker-content-digest': digest }

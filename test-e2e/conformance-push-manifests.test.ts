@@ -129,8 +129,8 @@ t.test('Pushing Manifests: a manifest with missing contents is MANIFEST_BLOB_UNK
   })) {
     if (what === 'a layer') await client.pushBlob('team/missing', EMPTY[1])
     for (const reference of ['tag', made.descriptor.digest]) {
-      const answer = await client.putManifest('team/missing', reference, made)
-      t.match(answer, { status: /^40[04]$/, code: 'MANIFEST_BLOB_UNKNOWN' }, what)
+      const response = await client.putManifest('team/missing', reference, made)
+      t.match(response, { status: /^40[04]$/, code: 'MANIFEST_BLOB_UNKNOWN' }, what)
       t.equal((await client.send('HEAD', `/v2/team/missing/manifests/${reference}`)).status, 404, what)
     }
   }
@@ -154,8 +154,8 @@ t.test('Pushing Manifests: an invalid manifest is 400', async (t) => {
   }
   for (const [what, body] of Object.entries(bodies)) {
     const headers = { 'content-type': MEDIA_TYPES.manifest }
-    const answer = await client.send('PUT', '/v2/team/bad/manifests/bad', { headers, body })
-    t.match(answer, { status: 400, code: 'MANIFEST_INVALID' }, what)
+    const response = await client.send('PUT', '/v2/team/bad/manifests/bad', { headers, body })
+    t.match(response, { status: 400, code: 'MANIFEST_INVALID' }, what)
   }
   const unnamed = wrongDigestOf(image.bytes)
   t.match(await client.putManifest('team/bad', unnamed, image), {

@@ -17,7 +17,7 @@ const authorizations = [basic(jane), `Bearer ${await tokenFor(system, jane, 'rep
 
 /** Uses Node's own client, because fetch would not send every Range. */
 async function get(range: string, { method = 'GET', more = {}, name = digest } = {}) {
-  const answers = []
+  const responses = []
   for (const authorization of authorizations) {
     const { hostname, port } = new URL(system.plainUrl)
     const headers = { authorization, range, ...more }
@@ -31,14 +31,14 @@ async function get(range: string, { method = 'GET', more = {}, name = digest } =
     })
     const [incoming] = (await once(outgoing.end(), 'response')) as [IncomingMessage]
     const { statusCode: status, headers: received } = incoming
-    answers.push({
+    responses.push({
       status,
       range: received['content-range'],
       headers: received,
       body: await buffer(incoming),
     })
   }
-  return answers
+  return responses
 }
 
 for (const [range, start, end] of [
@@ -52,18 +52,18 @@ for (const [range, start, end] of [
   ['bytes=-0,0-5', 0, 5],
 ] as const) {
   t.test(`Pulling blobs: Range: ${range} is 206 with bytes ${start} to ${end}`, async (t) => {
-    for (const answer of await get(range)) {
-      t.match(answer, { status: 206, range: `bytes ${start}-${end}/1000` })
-      t.ok(answer.body.equals(blob.subarray(start, end + 1)))
+    for (const response of await get(range)) {
+      t.match(response, { status: 206, range: `bytes ${start}-${end}/1000` })
+      t.ok(response.body.equals(blob.subarray(start, end + 1)))
     }
   })
 }
 
 for (const range of ['items=0-5', 'bytesx=0-5', '0-5', 'seconds=-0', 'none']) {
   t.test(`Pulling blobs: Range: ${range} is ignored`, async (t) => {
-    for (const answer of await get(range)) {
-      t.match(answer, { status: 200, range: undefined })
-      t.ok(answer.body.equals(blob))
+    for (const response of await get(range)) {
+      t.match(response, { status: 200, range: undefined })
+      t.ok(response.body.equals(blob))
     }
   })
 }
@@ -77,9 +77,9 @@ for (const range of [
   'bytes=-0,2000-',
 ]) {
   t.test(`Pulling blobs: Range: ${range} is 416 with the length of the blob`, async (t) => {
-    for (const answer of await get(range)) {
-      t.match(answer, { status: 416, range: 'bytes */1000' })
-      t.match(JSON.parse(answer.body.toString()), { errors: [{ code: 'SIZE_INVALID' }] })
+    for (const response of await get(range)) {
+      t.match(response, { status: 416, range: 'bytes */1000' })
+      t.match(JSON.parse(response.body.toString()), { errors: [{ code: 'SIZE_INVALID' }] })
     }
   })
 }

@@ -126,11 +126,11 @@ t.test('Pushing Manifests: a tag moves to an image index of sha512 images and ba
   for (const one of [...made, ...made.toReversed(), ...made]) {
     await client.push('team/moved', one, 'tag')
     for (const method of ['GET', 'HEAD']) {
-      const answer = await client.send(method, '/v2/team/moved/manifests/tag')
-      t.match(answer, { status: 200, headers: { 'content-type': one.descriptor.mediaType } })
-      t.equal(answer.headers['content-length'], String(one.bytes.length))
+      const response = await client.send(method, '/v2/team/moved/manifests/tag')
+      t.match(response, { status: 200, headers: { 'content-type': one.descriptor.mediaType } })
+      t.equal(response.headers['content-length'], String(one.bytes.length))
       if (method === 'GET')
-        t.ok(answer.body.equals(one.bytes) && isNamedRight(answer), 'the tag names the last push')
+        t.ok(response.body.equals(one.bytes) && isNamedRight(response), 'the tag names the last push')
     }
     t.strictSame(await tagsOf('team/moved'), ['tag'], 'the repository has one tag')
   }

@@ -19,15 +19,15 @@ t.test('Pushing blobs: every way of pushing accepts a sha512 digest', async (t) 
     for (const [what, blob] of Object.entries(blobs)) {
       const repository = `team/${way.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`
       const digest = digestOf(blob, 'sha512')
-      const answer = await push(client, repository, blob, digest)
-      t.match(answer, { status: 201, headers: { 'docker-content-digest': digest } }, `${way}, ${what}`)
+      const response = await push(client, repository, blob, digest)
+      t.match(response, { status: 201, headers: { 'docker-content-digest': digest } }, `${way}, ${what}`)
       t.match(
-        locationOf(answer),
+        locationOf(response),
         new RegExp(`/${digest}$`),
         `${way}, ${what}: the Location has the sha512 digest`,
       )
       t.ok(
-        (await client.send('GET', locationOf(answer))).body.equals(blob),
+        (await client.send('GET', locationOf(response))).body.equals(blob),
         `${way}, ${what}: the Location can be pulled`,
       )
       for (const method of ['GET', 'HEAD']) {
@@ -126,11 +126,11 @@ t.test('Pushing Manifests: a manifest is pushed, pulled and deleted by its sha51
     t.match(locationOf(put), new RegExp(`/${digest}$`), `${what}: the Location has the sha512 digest`)
     t.ok((await client.send('GET', locationOf(put))).body.equals(made.bytes))
     for (const method of ['GET', 'HEAD']) {
-      const answer = await client.send(method, path)
+      const response = await client.send(method, path)
       const length = String(made.bytes.length)
       const headers = { 'content-type': mediaType, 'content-length': length, 'docker-content-digest': digest }
-      t.match(answer, { status: 200, headers }, `${what}: ${method}`)
-      if (method === 'GET') t.ok(answer.body.equals(made.bytes), `${what}: byte for byte`)
+      t.match(response, { status: 200, headers }, `${what}: ${method}`)
+      if (method === 'GET') t.ok(response.body.equals(made.bytes), `${what}: byte for byte`)
     }
     t.equal(
       (await client.putManifest(repository, 'tag', made)).status,

@@ -95,11 +95,11 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
           const id = idOf(request)
           // Begins a forged response "bound" to the next request. The real response would become the rest of its text.
           const forged = Buffer.from(`301a0201${hex(id + ahead)}61150a01000400040e`, 'hex')
-          socket.write(Buffer.concat([answer(id, 0x78, 0), forged]))
+          socket.write(Buffer.concat([response(id, 0x78, 0), forged]))
           const secured = new TLSSocket(socket, { isServer: true, key, cert })
           secured.on('error', () => {})
           // The real response: the password is wrong.
-          secured.on('data', (bind: Buffer) => secured.write(answer(idOf(bind), 0x61, 49)))
+          secured.on('data', (bind: Buffer) => secured.write(response(idOf(bind), 0x61, 49)))
         })
       })
       const connected = connectForTest(t, {
@@ -182,7 +182,7 @@ async function startRefusingServer(t: Test) {
   const port = await listen(t, (socket) => {
     socket.on('data', (request: Buffer) => {
       received.push(request)
-      socket.write(answer(idOf(request), 0x78, 2))
+      socket.write(response(idOf(request), 0x78, 2))
     })
   })
   return { port, received: () => Buffer.concat(received) }
@@ -205,7 +205,7 @@ function idOf(message: Buffer): number {
 }
 
 /** Encodes a result without a text. Source: RFC 4511 §4.1.9. */
-function answer(id: number, tag: number, code: number): Buffer {
+function response(id: number, tag: number, code: number): Buffer {
   return Buffer.from(`300c0201${hex(id)}${hex(tag)}070a01${hex(code)}04000400`, 'hex')
 }
 

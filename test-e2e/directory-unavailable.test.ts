@@ -21,7 +21,7 @@ const FAULTS: readonly (readonly [name: string, fault: Fault | 'down', mayWork: 
 
 const passwordOf = (username: string) => `Password-of-${username}-1`
 
-interface Answered {
+interface TimedResponse {
   readonly status: number
   readonly ms: number
   readonly retryAfter: string | null
@@ -29,7 +29,7 @@ interface Answered {
 }
 
 /** Sends a request. Returns its response and the time that it took. */
-async function timed(url: string, init: RequestInit): Promise<Answered> {
+async function timed(url: string, init: RequestInit): Promise<TimedResponse> {
   const begun = performance.now()
   const response = await fetch(url, init)
   const text = await response.text()
@@ -38,7 +38,7 @@ async function timed(url: string, init: RequestInit): Promise<Answered> {
 }
 
 /** Every way to sign in with a password, each with another account. */
-function ways(system: System, admin: Credentials, next: () => Credentials): (() => Promise<Answered>)[] {
+function ways(system: System, admin: Credentials, next: () => Credentials): (() => Promise<TimedResponse>)[] {
   const shown = () => ({ headers: { authorization: basic(next()) } })
   const posted = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) })
   const grant = { grant_type: 'password', service: system.host, client_id: 'test' }
@@ -53,11 +53,11 @@ function ways(system: System, admin: Credentials, next: () => Credentials): (() 
   ]
 }
 
-function describe(answers: readonly Answered[]): string {
-  const times = answers.map(({ ms }) => ms).toSorted((one, other) => one - other)
+function describe(responses: readonly TimedResponse[]): string {
+  const times = responses.map(({ ms }) => ms).toSorted((one, other) => one - other)
   const at = (part: number) => Math.round(times[Math.floor((times.length - 1) * part)] ?? 0)
-  const statuses = [...new Set(answers.map(({ status }) => status))].toSorted().join(', ')
-  return `${answers.length} answers (${statuses}): p50 ${at(0.5)} ms, longest ${at(1)} ms`
+  const statuses = [...new Set(responses.map(({ status }) => status))].toSorted().join(', ')
+  return `${responses.length} responses (${statuses}): p50 ${at(0.5)} ms, longest ${at(1)} ms`
 }
 
 const missing = await slapdIsMissing()
@@ -97,16 +97,16 @@ t.test('directory users get 503 in time while the directory is unavailable', { s
     })
   let busyMs = 0
   const local = async () => {
-    const answer = await timed(`${system.url}/auth/v2/token?scope=repository:team/app:pull`, {
+    const result = await timed(`${system.url}/auth/v2/token?scope=repository:team/app:pull`, {
       headers: { authorization: basic(bob) },
     })
-    busyMs = Math.max(busyMs, answer.ms)
-    return answer
+    busyMs = Math.max(busyMs, result.ms)
+    return result
   }
   const pull = () => timed(`${system.url}/v2/team/app/manifests/v1`, { headers: { authorization: live } })
   const refreshed = () => timed(`${system.url}/auth/v2/token`, { method: 'POST', body: refresh })
 
-  const isAway = (t: Test, { status, ms, retryAfter, text }: Answered, what: string) => {
+  const isUnavailable = (t: Test, { status, ms, retryAfter, text }: TimedResponse, what: string) => {
     t.equal(status, 503, `${what}: ${text}`)
     t.match(text, 'the directory is unavailable', what)
     t.match(retryAfter, /^[1-9]\d*$/, what)
@@ -128,31 +128,31 @@ t.test('directory users get 503 in time while the directory is unavailable', { s
         Promise.all(ways(system, admin, () => credentialsOf(next())).map((ask) => ask())),
         local(),
       ])
-      for (const [at, answer] of all.entries()) {
-        if (!mayWork) isAway(t, answer, `way ${at}`)
-        else t.ok(answer.ms < MAX_MS + busyMs, `way ${at}: ${answer.status} in ${Math.round(answer.ms)} ms`)
+      for (const [at, result] of all.entries()) {
+        if (!mayWork) isUnavailable(t, result, `way ${at}`)
+        else t.ok(result.ms < MAX_MS + busyMs, `way ${at}: ${result.status} in ${Math.round(result.ms)} ms`)
       }
-      const meanwhile = Promise.all(Array.from({ length: 20 }, () => signIn(next())))
-      const locals: Answered[] = []
-      const pulls: Answered[] = []
-      const refreshes: Answered[] = []
+      const concurrent = Promise.all(Array.from({ length: 20 }, () => signIn(next())))
+      const locals: TimedResponse[] = []
+      const pulls: TimedResponse[] = []
+      const refreshes: TimedResponse[] = []
       for (let count = 0; count < 20; count += 1) {
         locals.push(await local())
         pulls.push(await pull())
         refreshes.push(await refreshed())
       }
-      const away = await meanwhile
-      for (const answer of away) {
-        if (!mayWork) isAway(t, answer, 'one of many concurrent sign-ins')
-        else t.equal(answer.status, 200)
+      const results = await concurrent
+      for (const result of results) {
+        if (!mayWork) isUnavailable(t, result, 'one of many concurrent sign-ins')
+        else t.equal(result.status, 200)
       }
-      t.comment(`directory accounts, 20 at once: ${describe(away)}`)
+      t.comment(`directory accounts, 20 at once: ${describe(results)}`)
       const again = [await signIn(next()), await signIn(next()), await signIn(next())]
       t.comment(`directory accounts after those: ${describe(again)}`)
       t.comment(`local accounts: ${describe(locals)}`)
       t.comment(`pulls by a live token of a directory account: ${describe(pulls)}`)
       t.comment(`refresh tokens of a directory account: ${describe(refreshes)}`)
-      for (const answer of [...locals, ...pulls, ...refreshes]) t.equal(answer.status, 200)
+      for (const result of [...locals, ...pulls, ...refreshes]) t.equal(result.status, 200)
       if (mayWork || fault === 'down') {
         proxy.fault = 'none'
         return
@@ -160,7 +160,7 @@ t.test('directory users get 503 in time while the directory is unavailable', { s
 
       const one = next()
       for (let count = 0; count < 25; count += 1)
-        isAway(t, await signIn(one), 'a repeated sign-in of one account')
+        isUnavailable(t, await signIn(one), 'a repeated sign-in of one account')
       // Longer than the refresh interval of directory accounts.
       await sleep(fault === 'reset' ? 7000 : 0)
       t.equal((await pull()).status, 200, 'no account was revoked')

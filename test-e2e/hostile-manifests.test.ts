@@ -74,9 +74,9 @@ t.test('reconcile adopts a manifest of 16,383 layers, and its repository can be 
 })
 
 t.test('a manifest with more than 4096 descriptors is refused and never reaches the registry', async (t) => {
-  const answer = await put(jane, 'team/refused', 'v1', bytes(foreign(16_383)), MEDIA_TYPES.dockerManifest)
-  t.match(answer, { status: 400, code: 'MANIFEST_INVALID' })
-  t.match(answer.body.toString(), /4096 descriptors/)
+  const response = await put(jane, 'team/refused', 'v1', bytes(foreign(16_383)), MEDIA_TYPES.dockerManifest)
+  t.match(response, { status: 400, code: 'MANIFEST_INVALID' })
+  t.match(response.body.toString(), /4096 descriptors/)
   t.equal((await jane.send('GET', '/v2/team/refused/manifests/v1')).status, 404)
 })
 
@@ -87,9 +87,9 @@ t.test('manifests with keys in the wrong case, duplicate keys or invalid UTF-8 a
     [Buffer.from('{"schemaVersion":2,"layers":[{"mediatype":"x"}]}'), 'mediatype'],
     [Buffer.from('{"schemaVersion":2,"annotations":{"a":"\xff"}}', 'latin1'), 'UTF-8'],
   ] as const) {
-    const answer = await put(jane, 'team/refused', 'v1', body)
-    t.match(answer, { status: 400, code: 'MANIFEST_INVALID' }, said)
-    t.match(answer.body.toString(), said)
+    const response = await put(jane, 'team/refused', 'v1', body)
+    t.match(response, { status: 400, code: 'MANIFEST_INVALID' }, said)
+    t.match(response.body.toString(), said)
   }
 })
 

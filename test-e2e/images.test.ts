@@ -200,14 +200,14 @@ async function addressesChange(
   for (const [index, name] of moved.entries())
     t.not(after[index], before[index], `${name} has another address`)
   const login = `${admin.username}:${admin.password}`
-  const answers = async () => {
+  const responses = async () => {
     const status = ['-o', '/dev/null', '-w', '%{http_code} ', '-u', login, '--max-time', '10']
     return (await curl('/user', ...status)) + (await curl('/image-manager/api/v1/repositories', ...status))
   }
   // nginx may still use an old connection to a peer that is gone without a reset.
-  const isFound = async () => (await answers().catch(() => '')) === '200 200 '
+  const isFound = async () => (await responses().catch(() => '')) === '200 200 '
   await until(isFound, 'nginx reaches the services at their new addresses')
-  t.equal(await answers(), '200 200 ')
+  t.equal(await responses(), '200 200 ')
 }
 
 async function backUpAndRestore(t: Test, { containers }: ComposeSystem) {

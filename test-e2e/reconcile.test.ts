@@ -151,7 +151,7 @@ t.test('reconcile finds changes that were made directly in the registry', async 
   await rm(join(images, 'docker/registry/v2/repositories/team/lost'), { recursive: true })
 
   const list = async () => (await ask(system, admin, API)).body.repositories
-  const told = async () =>
+  const tagState = async () =>
     (await list()).map(({ name, scope, tags }: { name: string; scope: string; tags: { name: string }[] }) => [
       name,
       scope,
@@ -162,7 +162,7 @@ t.test('reconcile finds changes that were made directly in the registry', async 
     ['team/last', 'namespace', ['v1']],
     ['team/new', 'namespace', ['v1']],
   ]
-  t.strictSame(await until(told, same(expected)), expected)
+  t.strictSame(await until(tagState, same(expected)), expected)
   const manifestOf = async () => JSON.stringify((await list())[0].tags[0].manifest)
   t.equal(await until(manifestOf, same(newer.manifest)), newer.manifest)
   t.match(

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { makeImage, makeIndex } from './harness/manifests.ts'
-import type { Answer, RegistryClient } from './harness/registry-client.ts'
+import type { RegistryResponse, RegistryClient } from './harness/registry-client.ts'
 import { createRegistryClient } from './harness/registry-client.ts'
 import type { Credential, Endpoint, Kind, Outcome } from './harness/rights.ts'
 import { CREDENTIALS, ENDPOINTS, KINDS, ROLES, SCOPES, listedFor, outcomeOf } from './harness/rights.ts'
@@ -100,7 +100,7 @@ for (const [role, account] of Object.entries(accounts)) {
 const clientOf = (role: string, credential: Credential) =>
   clients.get(`${role} ${credential}`) as RegistryClient
 
-async function request({ role, credential, endpoint, name, kind }: Cell): Promise<Answer> {
+async function request({ role, credential, endpoint, name, kind }: Cell): Promise<RegistryResponse> {
   const path = endpoint.path
     .replace('NAME', name)
     .replace('MANIFEST', image.descriptor.digest)
@@ -118,13 +118,13 @@ async function request({ role, credential, endpoint, name, kind }: Cell): Promis
   )
 }
 
-const answers = new Map<Cell, Answer>()
-await forEach(cells, async (cell) => void answers.set(cell, await request(cell)))
-const answerOf = (cell: Cell) => answers.get(cell) as Answer
+const responses = new Map<Cell, RegistryResponse>()
+await forEach(cells, async (cell) => void responses.set(cell, await request(cell)))
+const responseOf = (cell: Cell) => responses.get(cell) as RegistryResponse
 
 t.test('every role, credential, endpoint and repository has the status of the design', async (t) => {
   for (const cell of cells) {
-    const { status, code, headers } = answerOf(cell)
+    const { status, code, headers } = responseOf(cell)
     t.equal(status, cell.expected.status, cell.title)
     if (
       !cell.endpoint.path.startsWith('/v2/') ||
@@ -142,7 +142,7 @@ t.test('every role, credential, endpoint and repository has the status of the de
 t.test('an invisible repository gets the same responses as one that does not exist', async (t) => {
   const [foreign, absent] = [KINDS['foreign']?.name ?? '', KINDS['absent']?.name ?? '']
   t.equal(foreign.length, absent.length)
-  const seen = ({ status, headers: { date: _date, ...headers }, body }: Answer, name: string) =>
+  const seen = ({ status, headers: { date: _date, ...headers }, body }: RegistryResponse, name: string) =>
     JSON.parse(JSON.stringify({ status, headers, body: body.toString() }).replaceAll(name, 'NAME'))
   let compared = 0
   for (const cell of cells.filter(({ kind }) => kind === 'foreign')) {
@@ -156,7 +156,7 @@ t.test('an invisible repository gets the same responses as one that does not exi
     )
     // A principal that sees only one of the two repositories gets different responses.
     if (twin === undefined || expected.isPermitted || twin.expected.status !== expected.status) continue
-    t.strictSame(seen(answerOf(cell), foreign), seen(answerOf(twin), absent), title)
+    t.strictSame(seen(responseOf(cell), foreign), seen(responseOf(twin), absent), title)
     compared++
   }
   const ofUsers = CREDENTIALS.length * Object.keys(ENDPOINTS).length

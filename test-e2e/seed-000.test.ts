@@ -41,12 +41,12 @@ t.test(
       fillIn(catalog ?? '', [...common, ['<Cluster Master Host>:8500', system.registryHost]]),
     ]
     const { stdout } = await runCommand('sh', ['-c', script.join('\n')])
-    const [token = '', answer = ''] = stdout.split('\n').filter((line) => line !== '')
+    const [token = '', response = ''] = stdout.split('\n').filter((line) => line !== '')
 
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
     t.strictSame(claims.access, [{ type: 'registry', name: 'catalog', actions: ['*'] }])
     t.equal(claims.sub, username)
     t.equal(claims.aud, system.host, 'token-service is an alias: the audience is the canonical service')
-    t.equal(answer, output?.trim(), 'the catalog has the printed form')
+    t.equal(response, output?.trim(), 'the catalog has the printed form')
   },
 )

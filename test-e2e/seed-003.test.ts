@@ -42,11 +42,11 @@ t.test('seed 003: a manifest is pulled by token as printed', { skip: noCurl }, a
     find('tag='),
   ]
   const first = await runCommand('sh', ['-c', [...variables, `${token} ${options}`].join('\n')])
-  const answer = JSON.parse(first.stdout) as { token: string; access_token: string }
-  t.equal(answer.token, answer.access_token)
+  const response = JSON.parse(first.stdout) as { token: string; access_token: string }
+  t.equal(response.token, response.access_token)
 
-  const header = JSON.parse(Buffer.from(answer.token.split('.')[0] ?? '', 'base64url').toString())
-  const claims = JSON.parse(payloadOf(answer.token))
+  const header = JSON.parse(Buffer.from(response.token.split('.')[0] ?? '', 'base64url').toString())
+  const claims = JSON.parse(payloadOf(response.token))
   t.match(header, { typ: 'JWT', alg: 'ES256', kid: /^([A-Z2-7]{4}:){11}[A-Z2-7]{4}$/ })
   // The printed token lost a comma.
   const printed = JSON.parse(payloadOf(find('token=')).replace('P"iat"', ',"iat"'))
@@ -54,7 +54,7 @@ t.test('seed 003: a manifest is pulled by token as printed', { skip: noCurl }, a
   for (const claim of Object.keys(printed)) t.ok(claim in claims, `the token has the printed claim ${claim}`)
 
   const asRead = isSecure ? manifest : fillIn(manifest, [['https://', 'http://']])
-  const script = [...variables, `token=${answer.token}`, `${asRead} ${options}`]
+  const script = [...variables, `token=${response.token}`, `${asRead} ${options}`]
   const second = await runCommand('sh', ['-c', script.join('\n')])
   t.equal(second.stdout, image.manifest, 'the manifest has the pushed bytes')
 

@@ -6,7 +6,7 @@ const READ_BUFFER = Buffer.allocUnsafe(256 * 1024)
 /** The longest silence of a connection during a response. */
 const SILENCE_MS = 30_000
 
-export interface Answer {
+export interface ResponseSummary {
   readonly status: number
   /** Length of the body. */
   readonly bytes: number
@@ -18,12 +18,12 @@ export interface Connection {
     path: string,
     headers: Readonly<Record<string, string>>,
     onBody?: (chunk: Buffer) => void,
-  ): Promise<Answer>
+  ): Promise<ResponseSummary>
   close(): void
 }
 
 interface Pending {
-  readonly resolve: (answer: Answer) => void
+  readonly resolve: (response: ResponseSummary) => void
   readonly reject: (error: Error) => void
   readonly onBody: ((chunk: Buffer) => void) | undefined
   head: Buffer

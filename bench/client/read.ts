@@ -36,11 +36,11 @@ export async function runRead(job: Read): Promise<ReadResult> {
     while (next < requests) {
       const path = paths[next++ % paths.length] ?? ''
       const begin = performance.now()
-      const [answer] = (await once(get(new URL(path, origin), { agent, headers }), 'response')) as [
+      const [response] = (await once(get(new URL(path, origin), { agent, headers }), 'response')) as [
         IncomingMessage,
       ]
-      if (answer.statusCode !== 200) throw new Error(`GET ${path.split('?', 1)[0]}: ${answer.statusCode}`)
-      const { bytes, count } = await readBody(answer, job)
+      if (response.statusCode !== 200) throw new Error(`GET ${path.split('?', 1)[0]}: ${response.statusCode}`)
+      const { bytes, count } = await readBody(response, job)
       milliseconds.push(performance.now() - begin)
       total.bytes += bytes
       total.count += count
@@ -52,10 +52,10 @@ export async function runRead(job: Read): Promise<ReadResult> {
 }
 
 /** Throws if the response is incomplete. */
-async function readBody(answer: IncomingMessage, { counted, slowly }: Read) {
+async function readBody(response: IncomingMessage, { counted, slowly }: Read) {
   const end = slowly && performance.now() + slowly.seconds * 1000
   let [bytes, count, rest] = [0, 0, Buffer.alloc(0)]
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
+  for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (counted !== undefined) {
       const text = Buffer.concat([rest, chunk])

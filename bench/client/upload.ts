@@ -38,10 +38,10 @@ export async function runUpload({ origin, repository, bytes, authorization }: Up
       outgoing.on('response', resolve).on('error', reject)
     })
     const sent = body ? pipeline(Readable.from(body, { objectMode: false }), outgoing) : outgoing.end()
-    const [answer] = await Promise.all([answered, sent])
-    answer.resume()
-    if (answer.statusCode !== expected) throw new Error(`${method} ${url.pathname}: ${answer.statusCode}`)
-    return new URL(answer.headers.location ?? '', origin)
+    const [response] = await Promise.all([answered, sent])
+    response.resume()
+    if (response.statusCode !== expected) throw new Error(`${method} ${url.pathname}: ${response.statusCode}`)
+    return new URL(response.headers.location ?? '', origin)
   }
 
   const begin = performance.now()

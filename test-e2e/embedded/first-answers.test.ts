@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findWrongAnswers } from '../harness/first-answers.ts'
+import { findWrongResponses } from '../harness/first-answers.ts'
 import { watchListeners } from '../harness/listeners.ts'
 import { askPort, testStarts } from '../harness/repeated-starts.ts'
 import { startEmbedded } from '../harness/system.ts'
@@ -14,7 +14,7 @@ testStarts(t, async (t, start) => {
   const starting = startEmbedded(t, { dataDir, admin, port: ports.public, env })
   checks.push(
     askPort(start, 'all', ports.public),
-    findWrongAnswers(PROBES.map((path) => ({ port: ports.internal, path, expected: 200 as const }))),
+    findWrongResponses(PROBES.map((path) => ({ port: ports.internal, path, expected: 200 as const }))),
   )
   const [system] = await Promise.all([starting, registry, ...checks])
   return { system, wrong: (await Promise.all(checks)).flat() }

@@ -170,9 +170,9 @@ t.test('npm start serves health and metrics and writes logs where the banner say
     t.match(
       metrics,
       `http_request_duration_seconds_count{service="${part}"`.slice(0, 30),
-      `${part} is measured`,
+      `${part} has metrics`,
     )
-    t.match(metrics, `service="${part}"`, `${part} is told apart`)
+    t.match(metrics, `service="${part}"`, `${part} has its own service label`)
   }
   t.match(await (await fetch(`${internal}/readyz`)).json(), {
     status: 'ok',

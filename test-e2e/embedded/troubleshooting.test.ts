@@ -29,7 +29,7 @@ const explained = [...GUIDE.matchAll(/^### `(.+)`$/gm)].map(([, text = '']) => {
 })
 
 /** Returns nginx's response for a status at /v2/, from its configuration. */
-function nginxAnswer(status: string): string {
+function nginxResponse(status: string): string {
   const body = NGINX_ERRORS.split('\n').find((line) => line.trim().startsWith(`${status} '{"errors"`))
   return /'(.*)'/.exec(body ?? '')?.[1] ?? ''
 }
@@ -57,10 +57,10 @@ async function listenWithTls(t: Test, address: string, hosts: readonly string[])
 }
 
 async function listenAsNginx(t: Test, status: number, pattern: string): Promise<string> {
-  const answer = nginxAnswer(pattern)
-  t.match(JSON.parse(answer), { errors: [{ code: String, message: String }] })
+  const errorBody = nginxResponse(pattern)
+  t.match(JSON.parse(errorBody), { errors: [{ code: String, message: String }] })
   const server = createServer((_request, response) =>
-    response.writeHead(status, { 'content-type': 'application/json' }).end(answer),
+    response.writeHead(status, { 'content-type': 'application/json' }).end(errorBody),
   )
   return `localhost:${await listen(t, server, '127.0.0.1')}`
 }

@@ -11,7 +11,7 @@ export interface Question {
   readonly type?: string
 }
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number
   readonly headers: Headers
   readonly text: string
@@ -24,7 +24,7 @@ export async function ask(
   at: Pick<Reachable, 'url'>,
   path: string,
   question: Question = {},
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const { method = 'GET', as, bearer, body, type = 'application/json' } = question
   const headers: Record<string, string> = {}
   if (as !== undefined) headers['authorization'] = basic(as)

@@ -1,5 +1,5 @@
 import { digestOf } from './manifests.ts'
-import type { Answer, RegistryClient } from './registry-client.ts'
+import type { RegistryResponse, RegistryClient } from './registry-client.ts'
 import { locationOf } from './registry-client.ts'
 
 /** Pushes a blob of at least 1 byte with a digest. Returns the last response. */
@@ -8,7 +8,7 @@ export type BlobPush = (
   repository: string,
   blob: Buffer,
   digest: string,
-) => Promise<Answer>
+) => Promise<RegistryResponse>
 
 /** Every way to push a blob. Source: OCI distribution-spec 1.1, "Pushing blobs" and below. */
 export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
@@ -18,9 +18,9 @@ export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
   'Single POST': async (client, repository, blob, digest) => {
     const path = `/v2/${repository}/blobs/uploads/?digest=${digest}`
     const headers = { 'content-type': 'application/octet-stream' }
-    const answer = await client.send('POST', path, { headers, body: blob })
+    const response = await client.send('POST', path, { headers, body: blob })
     // A registry without support for a single POST begins an upload.
-    return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
+    return response.status === 202 ? client.closeUpload(locationOf(response), digest, blob) : response
   },
 
   'a streamed PATCH': async (client, repository, blob, digest) => {
@@ -40,8 +40,8 @@ export const BLOB_PUSHES: Readonly<Record<string, BlobPush>> = {
   'a mount of a missing blob': async (client, repository, blob, digest) => {
     const from = repository.replace(/[^/]+$/, 'has-nothing')
     const path = `/v2/${repository}/blobs/uploads/?mount=${digest}&from=${from}`
-    const answer = await client.send('POST', path)
-    return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
+    const response = await client.send('POST', path)
+    return response.status === 202 ? client.closeUpload(locationOf(response), digest, blob) : response
   },
 }
 
@@ -59,12 +59,12 @@ async function mount(
   blob: Buffer,
   digest: string,
   saysFrom: boolean,
-): Promise<Answer> {
+): Promise<RegistryResponse> {
   const from = `${repository}-source`
   await client.pushBlob(from, blob, digest.startsWith('sha512') ? 'sha512' : 'sha256')
   const query = new URLSearchParams({ mount: digest, ...(saysFrom && { from }) })
-  const answer = await client.send('POST', `/v2/${repository}/blobs/uploads/?${query}`)
-  return answer.status === 202 ? client.closeUpload(locationOf(answer), digest, blob) : answer
+  const response = await client.send('POST', `/v2/${repository}/blobs/uploads/?${query}`)
+  return response.status === 202 ? client.closeUpload(locationOf(response), digest, blob) : response
 }
 
 async function inChunks(
@@ -74,7 +74,7 @@ async function inChunks(
   digest: string,
   count: number,
   lastCloses: boolean,
-): Promise<Answer> {
+): Promise<RegistryResponse> {
   let location = await client.beginUpload(repository)
   const size = Math.ceil(blob.length / count)
   for (let start = 0; start < blob.length; start += size) {

@@ -30,7 +30,7 @@ export interface Question {
  * Sends each request from before its port listens until there is a final response. Returns one line for each wrong
  * response.
  */
-export async function findWrongAnswers(questions: readonly Question[]): Promise<string[]> {
+export async function findWrongResponses(questions: readonly Question[]): Promise<string[]> {
   const deadline = Date.now() + DEADLINE_MS
   const listening = new Map<number, Promise<void>>()
   const ask = async (question: Question) => {
@@ -38,7 +38,7 @@ export async function findWrongAnswers(questions: readonly Question[]): Promise<
     const listens = listening.get(port) ?? untilListening(port, deadline)
     listening.set(port, listens)
     await listens
-    const { status, text } = await firstAnswer(question, deadline)
+    const { status, text } = await finalResponse(question, deadline)
     return status === expected
       ? []
       : [`${describe(question)}: ${status} instead of ${expected}: ${text.slice(0, 300)}`]
@@ -69,7 +69,7 @@ async function untilListening(port: number, deadline: number): Promise<void> {
 }
 
 /** Returns the first response that does not ask to retry. */
-async function firstAnswer(question: Question, deadline: number): Promise<Received> {
+async function finalResponse(question: Question, deadline: number): Promise<Received> {
   for (;;) {
     const received = await send(question)
     const { status } = received

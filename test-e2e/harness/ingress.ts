@@ -32,9 +32,9 @@ export function deal(t: Test, ports: readonly number[]): FrontService {
     const port = ports[turn++ % ports.length]
     const upstream = sendRequest({ host: '127.0.0.1', port, method, path, headers, agent })
     upstream.on('continue', () => response.writeContinue())
-    upstream.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      pipeline(answer, response, () => {})
+    upstream.on('response', (upstreamResponse) => {
+      response.writeHead(upstreamResponse.statusCode ?? 502, upstreamResponse.headers)
+      pipeline(upstreamResponse, response, () => {})
     })
     // A broken connection of the service breaks the client's connection too.
     upstream.on('error', () => response.destroy())

@@ -1,6 +1,6 @@
 import type { Descriptor } from './manifests.ts'
 import { EMPTY, MEDIA_TYPES, describe, digestOf, makeImage } from './manifests.ts'
-import type { Answer, RegistryClient, Sending } from './registry-client.ts'
+import type { RegistryResponse, RegistryClient, Sending } from './registry-client.ts'
 import { createRegistryClient } from './registry-client.ts'
 import type { Credentials, System } from './system.ts'
 import { basic } from './system.ts'
@@ -26,7 +26,7 @@ export function createOras(system: System, credentials: Credentials, repository:
   const at = `/v2/${repository}`
   const accept = Object.values(MEDIA_TYPES).join(', ')
 
-  const send = async (method: string, path: string, sending: Sending = {}): Promise<Answer> => {
+  const send = async (method: string, path: string, sending: Sending = {}): Promise<RegistryResponse> => {
     const client = await signIn(system, credentials, method, path)
     return client.send(method, path, sending)
   }

@@ -1,7 +1,7 @@
 import type { Algorithm, Made } from './manifests.ts'
 import { digestOf } from './manifests.ts'
 
-export interface Answer {
+export interface RegistryResponse {
   readonly status: number
   /** Names are in lower case. */
   readonly headers: Readonly<Record<string, string>>
@@ -28,7 +28,7 @@ const OCTETS = 'application/octet-stream'
  * Source: OCI distribution-spec 1.1, "Endpoints".
  */
 export function createRegistryClient(base: string, authorization: string) {
-  const send = async (method: string, target: string, sending: Sending = {}): Promise<Answer> => {
+  const send = async (method: string, target: string, sending: Sending = {}): Promise<RegistryResponse> => {
     const { headers, body, streamed } = sending
     const response = await fetch(new URL(target, base), {
       method,
@@ -57,7 +57,7 @@ export function createRegistryClient(base: string, authorization: string) {
   }
 
   /** Sends a chunk with its range, or as a stream without one. */
-  const sendChunk = async (location: string, body: Buffer, range?: string): Promise<Answer> => {
+  const sendChunk = async (location: string, body: Buffer, range?: string): Promise<RegistryResponse> => {
     const headers = { 'content-type': OCTETS, ...(range !== undefined && { 'content-range': range }) }
     return send('PATCH', location, { headers, body, streamed: range === undefined })
   }
@@ -93,7 +93,7 @@ export function createRegistryClient(base: string, authorization: string) {
     repository: string,
     made: Made,
     reference = made.descriptor.digest,
-  ): Promise<Answer> => {
+  ): Promise<RegistryResponse> => {
     await pushContents(repository, made)
     return expect(await putManifest(repository, reference, made), 201)
   }
@@ -102,12 +102,12 @@ export function createRegistryClient(base: string, authorization: string) {
 }
 
 /** Returns the Location of a response. Throws if there is none. */
-export function locationOf({ status, headers: { location } }: Answer): string {
+export function locationOf({ status, headers: { location } }: RegistryResponse): string {
   if (location === undefined) throw new Error(`a response ${status} without a Location`)
   return location
 }
 
-function expect(answer: Answer, status: number): Answer {
-  if (answer.status === status) return answer
-  throw new Error(`${answer.status} instead of ${status}: ${answer.body}`)
+function expect(received: RegistryResponse, status: number): RegistryResponse {
+  if (received.status === status) return received
+  throw new Error(`${received.status} instead of ${status}: ${received.body}`)
 }

@@ -33,12 +33,12 @@ export async function registryTokens(system: System) {
   const { items } = await call('GET', '/registries')
   const registryId: string = items[0].id
   const base = `/registries/${registryId}/tokens`
-  const credentialsIn = (answer: {
+  const credentialsIn = (created: {
     id: string
     properties: { credentials: Credentials }
   }): RegistryToken => ({
-    id: answer.id,
-    ...answer.properties.credentials,
+    id: created.id,
+    ...created.properties.credentials,
   })
   return {
     registryId,

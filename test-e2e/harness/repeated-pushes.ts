@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Answer } from './ask.ts'
+import type { HttpResponse } from './ask.ts'
 import { ask } from './ask.ts'
 import type { SmallImage } from './small-image.ts'
 import { MANIFEST_TYPE, annotated, digestOf } from './small-image.ts'
@@ -9,7 +9,7 @@ export interface RepeatedPushes {
   /** Digests of the accepted manifests, by tag. */
   readonly accepted: ReadonlyMap<string, string>
   /** All other responses. */
-  readonly refused: readonly Answer[]
+  readonly refused: readonly HttpResponse[]
   /** Stops after the next accepted manifest. */
   stop(): Promise<void>
 }
@@ -25,7 +25,7 @@ export function startRepeatedPushes(
   prefix = 'pushed',
 ): RepeatedPushes {
   const accepted = new Map<string, string>()
-  const refused: Answer[] = []
+  const refused: HttpResponse[] = []
   const stopping = new AbortController()
   let deadline = Infinity
   const push = async () => {
@@ -33,10 +33,10 @@ export function startRepeatedPushes(
       const [tag, body] = [`${prefix}-${number}`, annotated(image, `${prefix} ${number}`)]
       const put = () =>
         ask(at, `/v2/${image.repository}/manifests/${tag}`, { method: 'PUT', as, body, type: MANIFEST_TYPE })
-      for (let answer = await put(); answer.status !== 201; answer = await put()) {
-        refused.push(answer)
+      for (let response = await put(); response.status !== 201; response = await put()) {
+        refused.push(response)
         if (Date.now() > deadline)
-          throw new Error(`the last push was answered ${answer.status}: ${answer.text}`)
+          throw new Error(`the last push was answered ${response.status}: ${response.text}`)
         await sleep(100)
       }
       accepted.set(tag, digestOf(body))

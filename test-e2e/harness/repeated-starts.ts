@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from '../../deploy/local/free-port.ts'
 import type { Question } from './first-answers.ts'
-import { findWrongAnswers } from './first-answers.ts'
+import { findWrongResponses } from './first-answers.ts'
 import type { Listener } from './listeners.ts'
 import { pushSmallImage } from './small-image.ts'
 import type { System } from './system.ts'
@@ -90,7 +90,9 @@ export function askPort(
   port: number,
   authority?: string,
 ): Promise<string[]> {
-  return findWrongAnswers(questionsFor(service, start).map((question) => ({ ...question, port, authority })))
+  return findWrongResponses(
+    questionsFor(service, start).map((question) => ({ ...question, port, authority })),
+  )
 }
 
 /** Sends requests to the internal port of a service. Returns the wrong responses. */
@@ -107,7 +109,7 @@ export function askInternalPort(
     { port: internalPort, path, headers: { authorization: `Bearer ${credential}` }, expected: 200 },
     { port: internalPort, path, expected: 401 },
   ])
-  return findWrongAnswers([...probes, ...internal])
+  return findWrongResponses([...probes, ...internal])
 }
 
 /** The requests for a public port of a service, or for one in front of all services. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { answers, runToEnd, startChild } from '../../bench/child.ts'
+import { respondsWith, runToEnd, startChild } from '../../bench/child.ts'
 import { cleanUp, temporaryFolder } from '../../bench/cleanup.ts'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { createFront } from '../../deploy/local/front.ts'
@@ -94,7 +94,7 @@ export async function startReplicas(
       args: [program(`services/${name}/src/main.ts`)],
       env: { ...settings, PORT: String(port.public), INTERNAL_PORT: String(port.internal) },
       log: join(folder, `${name}-${port.public}.log`),
-      isReady: () => answers(`http://127.0.0.1:${port.internal}/readyz`),
+      isReady: () => respondsWith(`http://127.0.0.1:${port.internal}/readyz`),
     })
     return { name, pid }
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { findWrongAnswers } from '../harness/first-answers.ts'
+import { findWrongResponses } from '../harness/first-answers.ts'
 import { waitForFile, watchListeners } from '../harness/listeners.ts'
 import { REPLICAS } from '../harness/stack-processes.ts'
 import { askInternalPort, askPort, testStarts } from '../harness/repeated-starts.ts'
@@ -23,7 +23,7 @@ testStarts(t, async (t, start) => {
   const starting = startStack(t, { dataDir, admin, env: settings })
   checks.push(
     askPort(start, 'all', ports.plain),
-    findWrongAnswers(
+    findWrongResponses(
       REPLICAS.map((name) => ({ port: ports.internal, path: `/${name}/readyz`, expected: 200 as const })),
     ),
     waitForFile(join(dataDir, 'tls', 'ca.crt')).then(async (authority) =>

@@ -116,11 +116,11 @@ t.test('npm run stack prints one line for each problem that prevents a start', a
   const settings = { HTTPS_PORT: 'https', REPLICAS: '0', DATA_DIR: join(folder, 'embedded') }
   const bad = await startAndEnd(STACK, { ...all, ...settings })
   t.equal(bad.code, 1)
-  for (const [setting, told] of [
+  for (const [setting, line] of [
     [{ TLS_CERTIFICATE: file }, /TLS_CERTIFICATE and TLS_CERTIFICATE_KEY must be set together/],
     [{ DATA_DIR: join(folder, 'a;b {c') }, /DATA_DIR may hold letters, digits and .* because nginx reads it/],
   ] as const) {
-    t.match((await startAndEnd(STACK, { ...all, ...setting })).lines.join('\n'), told)
+    t.match((await startAndEnd(STACK, { ...all, ...setting })).lines.join('\n'), line)
   }
   for (const name of ['HTTPS_PORT', 'REPLICAS'])
     t.match(bad.lines.join('\n'), name, `the message has ${name}`)
@@ -142,7 +142,7 @@ t.test('npm run stack restarts every process that ends', async (t) => {
   for (const part of parts.split(', ')) {
     t.equal((await fetch(`${internal}/${part}/readyz`)).status, 200, `${part} is healthy`)
     const metrics = await (await fetch(`${internal}/${part}/metrics`)).text()
-    t.match(metrics, `service="${part.replace(/-\d+$/, '')}"`, `${part} is measured`)
+    t.match(metrics, `service="${part.replace(/-\d+$/, '')}"`, `${part} has metrics`)
     t.equal(
       (await fetch(`${internal}/${part}/internal/revocations`)).status,
       404,
