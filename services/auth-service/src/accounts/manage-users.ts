@@ -25,7 +25,7 @@ export type UsersStore = ReturnType<typeof createUsersStore>
  * Changes of users, each one transaction: the change, the generation it raises, and the revocation that tells
  * the others. Passwords are hashed before it begins, so that no connection waits for that.
  */
-export function createUsersStore(db: Database, hasher: PasswordHasher, now: () => number) {
+export function createUsersStore(db: Database, hasher: PasswordHasher, _now: () => number) {
   const hashed = async (password: string | null | undefined) =>
     password === undefined ? {} : { passwordHash: password === null ? null : await hasher.hash(password) }
 
@@ -52,7 +52,7 @@ export function createUsersStore(db: Database, hasher: PasswordHasher, now: () =
 
   const revoke = async (tx: Database, id: string, generation: number) => {
     await createAccountsRepository(tx).revoke(id, generation)
-    await createRefreshTokensRepository(tx, now).revokeAll(id)
+    await createRefreshTokensRepository(tx).revokeAll(id)
   }
 
   return {

@@ -1,5 +1,5 @@
 import { normalisePassword } from './password-form.ts'
-import { isTokenSecret } from '../registry-tokens/registry-token-secret.ts'
+import { isRegistryTokenSecret } from '../registry-tokens/registry-token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
 
@@ -14,7 +14,7 @@ export function passwordFault(given: string, username: string): string | undefin
   if (password.toLowerCase() === username) return 'must not be the username'
   if ([...password].some(isControl)) return 'must not hold control characters, such as tabs and line ends'
   // What looks like one signs in registry tokens, and nobody else.
-  if (isTokenSecret(password)) return 'must not be the password of a registry token'
+  if (isRegistryTokenSecret(password)) return 'must not be the password of a registry token'
   return undefined
 }
 

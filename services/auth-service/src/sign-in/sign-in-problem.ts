@@ -1,6 +1,6 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Account } from '../accounts/account.ts'
-import type { Holder } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../registry-tokens/registry-token.ts'
 import type { SignIn } from './sign-in.ts'
 
 /** 401 with a Basic challenge. Source: RFC 7617 §2. */
@@ -22,7 +22,7 @@ export function accountOrProblem(signIn: SignIn, realm: string): Account {
 }
 
 export interface FoundHolder {
-  readonly account: Holder
+  readonly account: Principal
   readonly offline: boolean
   /** Seconds since the epoch. */
   readonly notAfter?: number | undefined
@@ -35,7 +35,7 @@ export function holderOrProblem(signIn: SignIn, realm: string): FoundHolder {
   throw signInProblem(signIn, realm)
 }
 
-function signInProblem(
+export function signInProblem(
   signIn: Exclude<SignIn, { outcome: 'account' | 'token' }>,
   realm: string,
 ): ProblemError {

@@ -1,13 +1,13 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
 import { resetPassword } from '../../src/accounts/reset-password.ts'
 import { createUsersStore } from '../../src/accounts/manage-users.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
 await onBothDatabases(t, async (t, db) => {
   const users = createUsersStore(db, fakeHasher, Date.now)
-  const refreshTokens = createRefreshTokensRepository(db, Date.now)
+  const refreshTokens = refreshTokensOf(db)
   const reset = (username: string, leaveDirectory = false) =>
     resetPassword(db, fakeHasher, { username, leaveDirectory })
   t.beforeEach(() => db.deleteFrom('accounts').execute())

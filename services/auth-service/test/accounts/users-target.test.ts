@@ -24,7 +24,7 @@ async function startRoutes(principal: Account) {
       withPassword: async () => ({ outcome: 'account', account: principal, offline: false }),
     } as never,
     verifyToken: async () => undefined,
-    findHolderById: async () => undefined,
+    findPrincipalById: async () => undefined,
     unavailableDependency: () => undefined,
     enrol: async () => ({}) as never,
     users: Object.fromEntries(

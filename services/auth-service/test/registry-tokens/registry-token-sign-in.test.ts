@@ -1,6 +1,10 @@
+import { randomInt } from 'node:crypto'
 import t from 'tap'
 import type { StoredRegistryToken, StoredSecret } from '../../src/registry-tokens/registry-token.ts'
-import { hashTokenSecret, makeTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
+import {
+  hashRegistryTokenSecret,
+  makeRegistryTokenSecret,
+} from '../../src/registry-tokens/registry-token-secret.ts'
 import { withRegistryTokens } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
@@ -10,13 +14,13 @@ class Away extends Error {}
 const REFUSED = { outcome: 'refused' }
 const ADDRESS = '10.0.0.1'
 const stored = (secret: string, until: Date | null = null): StoredSecret => ({
-  hash: hashTokenSecret(secret),
+  hash: hashRegistryTokenSecret(secret),
   until,
 })
 
 /** One token, called CI, and people of whom it is only noted that they were asked. */
 function build(change: Partial<StoredRegistryToken> = {}) {
-  const secret = makeTokenSecret()
+  const secret = makeRegistryTokenSecret(randomInt)
   const world = {
     now: 1_000_000,
     token: { ...makeToken(), secrets: [stored(secret)], ...change } as StoredRegistryToken | undefined,
@@ -37,7 +41,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     rememberRefreshToken: () => undefined,
   }
   const signIn = withRegistryTokens(people, {
-    findToken: async (username) => {
+    findRegistryToken: async (username) => {
       if (world.away !== undefined) throw world.away
       world.lookups.push(username)
       return username === 'ci' ? world.token : undefined
@@ -78,7 +82,7 @@ t.test('the right password, the name in any case', async (t) => {
 
 t.test('what is refused', async (t) => {
   const { world, secret, enter } = build()
-  t.strictSame(await enter(makeTokenSecret()), REFUSED, 'another password')
+  t.strictSame(await enter(makeRegistryTokenSecret(randomInt)), REFUSED, 'another password')
   t.strictSame(await enter(secret, 'other'), REFUSED, 'another name')
   world.token = { ...world.token!, enabled: false }
   t.strictSame(await enter(), REFUSED, 'disabled')
@@ -107,7 +111,7 @@ t.test('everything else is for people', async (t) => {
 
 t.test('stale passwords lock nobody out', async (t) => {
   const { enter } = build()
-  for (let attempt = 0; attempt < 100; attempt += 1) await enter(makeTokenSecret())
+  for (let attempt = 0; attempt < 100; attempt += 1) await enter(makeRegistryTokenSecret(randomInt))
   t.strictSame(await enter(), accepted())
 })
 
@@ -123,7 +127,7 @@ t.test('it is refused from the second of its expiry', async (t) => {
 
 t.test('after a rotation both passwords work until the overlap ends', async (t) => {
   const { world, secret, enter } = build()
-  const next = makeTokenSecret()
+  const next = makeRegistryTokenSecret(randomInt)
   world.token = { ...world.token!, secrets: [stored(next), stored(secret, new Date(1_060_000))] }
   t.match(await enter(next), { outcome: 'token', notAfter: undefined })
   t.match(await enter(secret), { outcome: 'token', notAfter: 1060 }, 'nothing outlives the old one')
@@ -180,7 +184,7 @@ t.test('while the database is away', async (t) => {
   world.now += 60_000
   t.strictSame(await enter(), accepted(makeToken({ expiresAt }), { notAfter: 1500, offline: true }))
   t.strictSame(
-    await enter(makeTokenSecret()),
+    await enter(makeRegistryTokenSecret(randomInt)),
     { outcome: 'unavailable', dependency: 'database' },
     'of others nobody knows',
   )
@@ -211,7 +215,7 @@ t.test('each wrong credential of a registry token is counted for its address', a
   await enter()
   t.same(world.refusals, [])
   const wrong = [
-    [makeTokenSecret()],
+    [makeRegistryTokenSecret(randomInt)],
     [`${secret.slice(0, -1)}${secret.endsWith('A') ? 'B' : 'A'}`],
     [secret, 'nobody'],
     [secret, 'no/name'],
