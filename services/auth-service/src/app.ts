@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { Dependency, RunnableService } from '@registry-manager/http'
+import type { RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
   createMetrics,
@@ -12,34 +11,26 @@ import {
   requireServiceCredential,
 } from '@registry-manager/http'
 import { createTokenVerifier } from '@registry-manager/principal'
-import { createDirectory } from './directory/create-directory.ts'
+import { findIdentity } from './access-tokens/identity-token.ts'
 import { createGlobalRepositories } from './access-tokens/global-repositories.ts'
-import { createHousekeeping } from './housekeeping.ts'
-import { createKnownAddresses } from './sign-in/known-addresses.ts'
-import { createPasswordHasher } from './accounts/password-hasher.ts'
+import { createTokenIssuer } from './access-tokens/issue-access-token.ts'
+import { jwks } from './access-tokens/jwks-routes.ts'
 import { createRefreshTokensRepository } from './access-tokens/refresh-tokens-repository.ts'
 import { createRevocationSnapshot } from './access-tokens/revocation-list.ts'
-import { createSharedFailures } from './sign-in/shared-failures.ts'
-import { countSignIns } from './sign-in/metrics.ts'
 import type { SigningKeys } from './access-tokens/signing-keys.ts'
-import { observeTokens } from './registry-tokens/metrics.ts'
-import { watchSigningKeys } from './access-tokens/watch-signing-keys.ts'
-import { createUsersStore } from './accounts/manage-users.ts'
-import type { AuthServiceConfig } from './config.ts'
-import { createEnrolment } from './directory/enrolment.ts'
-import { DirectoryUnavailable } from './directory/directory.ts'
-import type { StoredAccount } from './accounts/account.ts'
-import { createTokenIssuer } from './access-tokens/issue-access-token.ts'
-import { KNOWN_MS, createSignIn } from './sign-in/sign-in.ts'
-import { createFailureMemory } from './sign-in/failure-memory.ts'
-import { createSignInLimits } from './sign-in/sign-in-limits.ts'
-import { createCredentialCache } from './sign-in/credential-cache.ts'
-import { createRegistryTokens } from './registry-tokens/create-registry-tokens.ts'
-import { containerRegistries } from './provider-api/routes.ts'
-import { internal } from './internal-api/routes.ts'
-import { jwks } from './access-tokens/jwks-routes.ts'
 import { token } from './access-tokens/token-routes.ts'
-import { users } from './accounts/users-routes.ts'
+import { watchSigningKeys } from './access-tokens/watch-signing-keys.ts'
+import { createAccounts, usersApi } from './accounts/index.ts'
+import type { AuthServiceConfig } from './config.ts'
+import { DirectoryUnavailable } from './directory/directory.ts'
+import { createDirectory } from './directory/index.ts'
+import { createHousekeeping } from './housekeeping.ts'
+import { internal } from './internal-api/routes.ts'
+import { containerRegistries } from './provider-api/routes.ts'
+import { createRegistryTokens } from './registry-tokens/create-registry-tokens.ts'
+import { observeTokens } from './registry-tokens/metrics.ts'
+import { createSignInFeature } from './sign-in/index.ts'
+import type { SignInDependency } from './sign-in/sign-in.ts'
 
 export interface AuthServiceDeps {
   readonly db: Database
@@ -56,56 +47,49 @@ export async function createAuthService(
 ): Promise<RunnableService> {
   const { issuer: iss, service, aliases, tokenLifeSeconds, offlineGraceSeconds, logLevel } = config
   const metrics = createMetrics('auth-service')
-  const usersStore = createUsersStore(db, createPasswordHasher(), now)
+  const accounts = createAccounts(db)
   const refreshTokens = createRefreshTokensRepository(db, now)
   // A token may be issued from memory as late as the grace allows, and lives its life then.
   const windowMs = (tokenLifeSeconds + offlineGraceSeconds + 60) * 1000
-  const revocations = createRevocationSnapshot({ load: usersStore.revocationsSince, now, windowMs })
+  const revocations = createRevocationSnapshot({ load: accounts.revocationsSince, now, windowMs })
   const directory =
     config.directory &&
     createDirectory(config.directory, {
       db,
-      users: usersStore,
+      accounts,
       metrics,
       now,
       log: (level, details, message) => internalApp.log[level](details, message),
     })
-  const addresses = createKnownAddresses(db, now, (err) =>
-    internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
-  )
-  const failures = createSharedFailures(db, createFailureMemory(now, 50_000), config.serviceCredential, now)
-  const limits = createSignInLimits<StoredAccount>({ failures, addresses, now })
-  const people = createSignIn({
-    directory: directory?.signIn,
-    findAccount: usersStore.findByUsername,
-    findByRefreshToken: async (secret) => {
-      const id = await refreshTokens.findAccountId(secret, service)
-      const account = id === undefined ? undefined : await usersStore.findById(id)
-      return account?.enabled ? account : undefined
-    },
-    isUnavailable: isDatabaseBusyOrUnavailable,
-    verifyPassword: usersStore.verifyPassword,
-    isRevoked: revocations.isRevoked,
-    memory: createCredentialCache({
-      key: randomBytes(32),
-      now,
-      maxAgeMs: Math.max(KNOWN_MS, offlineGraceSeconds * 1000),
-      maxEntries: 50_000,
-    }),
-    offlineMs: offlineGraceSeconds * 1000,
-    limits,
-  })
   const registryTokens = createRegistryTokens(config, {
     db,
     now,
     revocations,
     issuedLastsMs: windowMs,
-    refuse: limits.refuseToken,
     onError: (err) => internalApp.log.warn({ err }, 'when registry tokens were used is not written down yet'),
   })
-  const signIn = countSignIns(metrics, registryTokens.beside(people))
-  const findHolderById = async (id: string) =>
-    (await usersStore.findById(id)) ?? registryTokens.tokens.findById(id)
+  const signInFeature = createSignInFeature({
+    db,
+    methods: [registryTokens.signInMethod],
+    verifiers: directory ? [directory.passwordVerifier] : [],
+    findAccount: accounts.find,
+    verifyPassword: accounts.verifyPassword,
+    findByRefreshToken: async (secret) => {
+      const id = await refreshTokens.findAccountId(secret, service)
+      const account = id === undefined ? undefined : await accounts.find({ id })
+      return account?.enabled ? account : undefined
+    },
+    unavailableDependency,
+    isRevoked: revocations.isRevoked,
+    offlineMs: offlineGraceSeconds * 1000,
+    secret: config.serviceCredential,
+    metrics,
+    now,
+    onError: (err) => internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
+  })
+  const { signIn } = signInFeature
+  const findPrincipalById = async (id: string) =>
+    (await accounts.find({ id })) ?? registryTokens.tokens.findById(id)
   const { imageManagerUrl, serviceCredential, anonymousPull } = config
   const imageManager = createServiceClient({
     dependency: 'image-manager',
@@ -124,9 +108,15 @@ export async function createAuthService(
   const findKey = async (kid: string) => keys.findKey(kid)
   const identities = {
     verifyToken: createTokenVerifier({ issuer: iss, audience: service, findKey }),
-    findHolderById,
+    findPrincipalById,
   }
-  const shared = { ...identities, signIn, unavailableDependency, realm: service }
+  const shared = {
+    ...identities,
+    findIdentity: (token: string) => findIdentity(identities, token),
+    signIn,
+    unavailableDependency,
+    realm: service,
+  }
 
   const server = { name: 'auth-service', logLevel, logStream, metrics, unavailableDependency }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
@@ -141,11 +131,7 @@ export async function createAuthService(
     issuer,
     refreshTokens,
   })
-  await publicApp.register(users, {
-    ...shared,
-    users: usersStore,
-    enrol: directory?.enrol ?? createEnrolment(undefined),
-  })
+  await publicApp.register(usersApi, { ...shared, accounts, lookUpUser: directory?.lookUpUser })
   await publicApp.register(containerRegistries, {
     ...shared,
     ...registryTokens.routes,
@@ -168,26 +154,26 @@ export async function createAuthService(
   await internalApp.register(jwks, { keys })
   await internalApp.register(async (app) => {
     requireServiceCredential(app, serviceCredential)
-    await app.register(internal, { signIn, issuer, revocations, findHolderById, now })
+    await app.register(internal, { signIn, issuer, revocations, findPrincipalById, now })
   })
   internalApp.addHook('onReady', revocations.start)
   internalApp.addHook('onReady', async () => registryTokens.uses.start())
-  internalApp.addHook('onReady', async () => addresses.start())
+  internalApp.addHook('onReady', async () => signInFeature.start())
   internalApp.addHook('onReady', async () => housekeeping.start())
   internalApp.addHook('onReady', async () => directory?.start())
   // Before anything is closed: the database is still there.
   internalApp.addHook('preClose', registryTokens.uses.stop)
-  internalApp.addHook('preClose', addresses.stop)
+  internalApp.addHook('preClose', signInFeature.stop)
   internalApp.addHook('preClose', housekeeping.stop)
+  internalApp.addHook('preClose', async () => directory?.stop())
   internalApp.addHook('onClose', async () => {
-    directory?.stop()
     revocations.stop()
     watch.stop()
   })
   return { publicApp, internalApp }
 }
 
-function unavailableDependency(error: unknown): Dependency | undefined {
+function unavailableDependency(error: unknown): SignInDependency | undefined {
   if (error instanceof DirectoryUnavailable) return 'directory'
   return isDatabaseBusyOrUnavailable(error) ? 'database' : undefined
 }

@@ -8,11 +8,11 @@ import {
 import type { Account } from '../accounts/account.ts'
 import type { RegistryToken } from '../registry-tokens/registry-token.ts'
 
-type Person = Pick<Account, 'role' | 'namespaces'>
+type DirectoryEntry = Pick<Account, 'role' | 'namespaces'>
 
 /** Global repositories by name, each with its mark; undefined where image-manager does not tell it. */
 export type Globals = ReadonlyMap<string, GlobalMark | undefined>
-type Grantee = Person | Pick<RegistryToken, 'scopes'>
+type Grantee = DirectoryEntry | Pick<RegistryToken, 'scopes'>
 
 /**
  * What of the requested access an account or a registry token gets: requested ∩ permitted, entries with nothing left dropped.
@@ -67,11 +67,11 @@ export function outOfReach(account: Grantee, requested: readonly Access[]): stri
     .map(({ name }) => name)
 }
 
-function canReach(account: Person, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
+function canReach(account: DirectoryEntry, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
   return type === 'repository' && isRepositoryName(name) && reaches(account, name)
 }
 
-function reaches({ role, namespaces }: Person, repository: string): boolean {
+function reaches({ role, namespaces }: DirectoryEntry, repository: string): boolean {
   return (
     role === 'cluster-administrator' || namespaces.some((namespace) => namespaceCovers(namespace, repository))
   )

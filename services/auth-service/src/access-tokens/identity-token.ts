@@ -1,9 +1,9 @@
 import type { TokenClaims, VerifyToken } from '@registry-manager/principal'
-import type { Holder } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken
-  readonly findHolderById: (id: string) => Promise<Holder | undefined>
+  readonly findPrincipalById: (id: string) => Promise<Principal | undefined>
 }
 
 /**
@@ -11,12 +11,12 @@ export interface IdentityTokenPorts {
  * Undefined for any other token, and for one that its account's generation has ended.
  */
 export async function findIdentity(
-  { verifyToken, findHolderById }: IdentityTokenPorts,
+  { verifyToken, findPrincipalById }: IdentityTokenPorts,
   token: string,
-): Promise<{ account: Holder; expiresAt: number } | undefined> {
+): Promise<{ account: Principal; expiresAt: number } | undefined> {
   const claims = await verifyToken(token)
   if (claims === undefined || !isIdentity(claims)) return undefined
-  const account = await findHolderById(claims.uid)
+  const account = await findPrincipalById(claims.uid)
   if (account === undefined || !account.enabled || account.generation !== claims.gen) return undefined
   return { account, expiresAt: claims.exp }
 }

@@ -4,7 +4,7 @@ import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import type { Globals } from './grant.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
-import type { Holder } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
 import { MAX_TOKEN_LENGTH, fitting } from './token-length.ts'
 
 export interface IssuedToken {
@@ -18,7 +18,7 @@ export interface IssuedToken {
 }
 
 export interface AccountTokenRequest {
-  readonly account: Holder
+  readonly account: Principal
   /** Null asks for an identity token. */
   readonly scopes: readonly Access[] | null
   /** Issued from memory, while nobody can say whether the account was revoked: then it only pulls. */

@@ -10,13 +10,13 @@ import type { Account } from '../accounts/account.ts'
 import type { IdentityTokenPorts } from './identity-token.ts'
 import { findIdentity } from './identity-token.ts'
 import type { TokenIssuer } from './issue-access-token.ts'
-import { isRegistryToken } from '../registry-tokens/registry-token.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
 import type { SignInService } from '../sign-in/sign-in.ts'
 import type { ParsedTokenRequest, TokenRequest } from './token-request.ts'
 import { isAcceptedService, parseTokenForm, parseTokenQuery } from './token-request.ts'
 import { parseForms, queryOf } from './form.ts'
-import type { FoundHolder } from '../sign-in/sign-in-problem.ts'
-import { holderOrProblem, unauthorized } from '../sign-in/sign-in-problem.ts'
+import type { FoundPrincipal } from '../sign-in/sign-in-problem.ts'
+import { principalOrProblem, unauthorized } from '../sign-in/sign-in-problem.ts'
 
 export interface TokenRoutesOptions extends IdentityTokenPorts {
   /** The service that tokens are made for, and the names under which clients may ask for it. */
@@ -48,7 +48,7 @@ const TokenAnswer = Type.Object({
 const answered = { schema: { response: { 200: TokenAnswer } } }
 
 /** Whoever proved who they are, and how. */
-interface Principal extends FoundHolder {
+interface Principal extends FoundPrincipal {
   /** The refresh token that they showed. */
   readonly refreshToken?: string
   readonly isAnonymous?: true
@@ -99,7 +99,7 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
-      return holderOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+      return principalOrProblem(await signIn.withPassword(username, password, request.ip), realm)
     }
     if (credentials.kind === 'none' && options.anonymousPull) return ANYBODY
     if (credentials.kind !== 'bearer') throw unauthorized(realm)
@@ -112,12 +112,12 @@ export async function token(app: FastifyInstance, options: TokenRoutesOptions): 
     if (grant?.type === 'refresh_token') {
       const { refreshToken } = grant
       return {
-        ...holderOrProblem(await signIn.withRefreshToken(refreshToken, service, request.ip), realm),
+        ...principalOrProblem(await signIn.withRefreshToken(refreshToken, service, request.ip), realm),
         refreshToken,
       }
     }
     const { username, password } = grant ?? { username: '', password: '' }
-    return holderOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+    return principalOrProblem(await signIn.withPassword(username, password, request.ip), realm)
   }
 
   const issueRefreshToken = async (account: Account, clientId: string) => {

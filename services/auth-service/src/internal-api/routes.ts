@@ -13,21 +13,22 @@ import { ProblemError, describeUnavailable, unavailable } from '@registry-manage
 import { Type } from 'typebox'
 import type { RevocationSnapshot } from '../access-tokens/revocation-list.ts'
 import type { TokenIssuer } from '../access-tokens/issue-access-token.ts'
-import type { Holder } from '../registry-tokens/registry-token.ts'
-import { isPast, isRegistryToken } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
+import { isPast } from '../registry-tokens/registry-token.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
 import type { SignInService } from '../sign-in/sign-in.ts'
 
 export interface InternalRoutesOptions {
   readonly signIn: SignInService
   readonly issuer: TokenIssuer
   readonly revocations: RevocationSnapshot
-  readonly findHolderById: (id: string) => Promise<Holder | undefined>
+  readonly findPrincipalById: (id: string) => Promise<Principal | undefined>
   readonly now: () => number
 }
 
 /** What the other services ask: tokens to work with, who an account is, and whose tokens are dead. */
 export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
-  const { signIn, issuer, revocations, findHolderById, now } = options
+  const { signIn, issuer, revocations, findPrincipalById, now } = options
 
   app.post(
     '/internal/service-tokens',
@@ -61,7 +62,7 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       },
     },
     async ({ params }) => {
-      const account = await findHolderById(params.uid)
+      const account = await findPrincipalById(params.uid)
       if (account === undefined || !account.enabled) throw notThere()
       const { generation } = account
       if (isRegistryToken(account)) {

@@ -8,9 +8,7 @@ import { createRegistryTokensStore } from './manage-registry-tokens.ts'
 import type { RevocationSnapshot } from '../access-tokens/revocation-list.ts'
 import { createTokenUseLog } from './last-used.ts'
 import type { AuthServiceConfig } from '../config.ts'
-import type { SignInService } from '../sign-in/sign-in.ts'
-import type { TokenSignInPorts } from './registry-token-sign-in.ts'
-import { FRESH_MS, withRegistryTokens } from './registry-token-sign-in.ts'
+import { FRESH_MS, createRegistryTokenSignIn } from './registry-token-sign-in.ts'
 import { createCredentialCache } from '../sign-in/credential-cache.ts'
 
 export interface RegistryTokenDeps {
@@ -19,8 +17,6 @@ export interface RegistryTokenDeps {
   readonly revocations: RevocationSnapshot
   /** How long what was issued before a change could still be used. */
   readonly issuedLastsMs: number
-  /** Counts wrong credentials of a client. */
-  readonly refuse: TokenSignInPorts['refuse']
   /** Hears what keeps the last uses from being written down. */
   readonly onError: (error: unknown) => void
 }
@@ -41,21 +37,19 @@ export function createRegistryTokens(config: AuthServiceConfig, deps: RegistryTo
   return {
     tokens,
     uses,
-    beside: (people: SignInService): SignInService =>
-      withRegistryTokens(people, {
-        findToken: tokens.findForSignIn,
-        isUnavailable: isDatabaseBusyOrUnavailable,
-        isRevoked: revocations.isRevoked,
-        memory: createCredentialCache({
-          key: randomBytes(32),
-          now,
-          maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),
-          maxEntries: 50_000,
-        }),
-        noteUse: uses.note,
-        refuse: deps.refuse,
+    signInMethod: createRegistryTokenSignIn({
+      findToken: tokens.findForSignIn,
+      isUnavailable: isDatabaseBusyOrUnavailable,
+      isRevoked: revocations.isRevoked,
+      memory: createCredentialCache({
+        key: randomBytes(32),
         now,
+        maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),
+        maxEntries: 50_000,
       }),
+      noteUse: uses.note,
+      now,
+    }),
     routes: {
       tokens,
       contents: createRegistryContents(imageManager),

@@ -6,6 +6,7 @@ import type { Actor, ManagedToken, StoredRegistryToken } from './registry-token.
 import { isPast } from './registry-token.ts'
 import { hashTokenSecret, makeTokenSecret } from './registry-token-secret.ts'
 import { createAccountsRepository } from '../accounts/accounts-repository.ts'
+import { createRevocationsRepository } from '../accounts/revocations-repository.ts'
 import { createRegistryTokensRepository } from './registry-tokens-repository.ts'
 
 /** A token with its password, which is nowhere else. */
@@ -44,7 +45,7 @@ export function createRegistryTokensStore(db: Database, now: () => number, issue
       if (current === undefined) return undefined
       const { change, ends, secret } = work(current)
       const generation = current.generation + (ends ? 1 : 0)
-      if (ends) await createAccountsRepository(tx).revoke(id, generation)
+      if (ends) await createRevocationsRepository(tx).revoke(id, generation)
       await tokens.update(id, { plan: change, generation, by, at: new Date(now()), secret })
       return tokens.findById(id)
     })
@@ -62,7 +63,7 @@ export function createRegistryTokensStore(db: Database, now: () => number, issue
         const token = await db.transaction().execute(async (tx) => {
           const tokens = createRegistryTokensRepository(tx)
           const generation =
-            id === undefined ? undefined : await createAccountsRepository(tx).leastGeneration(id)
+            id === undefined ? undefined : await createRevocationsRepository(tx).leastGeneration(id)
           return tokens.findById(await tokens.insert(plan, by, hashTokenSecret(password), { id, generation }))
         })
         return token && { token, password }
@@ -106,9 +107,9 @@ export function createRegistryTokensStore(db: Database, now: () => number, issue
       return db.transaction().execute(async (tx) => {
         const current = await createRegistryTokensRepository(tx).lock(id)
         if (current === undefined) return false
-        const accounts = createAccountsRepository(tx)
+        const accounts = createRevocationsRepository(tx)
         await accounts.revoke(id, current.generation + 1)
-        await accounts.remove(id)
+        await createAccountsRepository(tx).delete(id)
         return true
       })
     },

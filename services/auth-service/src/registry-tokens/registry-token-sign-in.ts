@@ -1,8 +1,6 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
 import { isPast, isTokenName } from './registry-token.ts'
-import { clientNetwork } from '../sign-in/client-address.ts'
-import type { SignIn, SignInPorts, SignInService } from '../sign-in/sign-in.ts'
-import type { Refusal } from '../sign-in/sign-in-limits.ts'
+import type { SignIn, SignInMethod } from '../sign-in/sign-in.ts'
 import { hasRightChecksum, hashTokenSecret, isSameHash, isTokenSecret } from './registry-token-secret.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
@@ -14,14 +12,16 @@ export interface VerifiedToken {
   readonly verifiedAt: number
 }
 
-export interface TokenSignInPorts extends Pick<SignInPorts, 'isUnavailable' | 'isRevoked'> {
+export interface TokenSignInPorts {
+  /** Whether an error of another port says that the database is unavailable. */
+  isUnavailable(error: unknown): boolean
+  /** Whether the last known revocation list revokes this generation of an account. */
+  isRevoked(account: Pick<RegistryToken, 'id' | 'generation'>): boolean
   /** Undefined when there is no such token; throws what `isUnavailable` knows while the database is away. */
   findToken(username: string): Promise<StoredRegistryToken | undefined>
   readonly memory: CredentialCache<VerifiedToken>
   /** Notes that a token was used, in memory. */
   noteUse(id: string, address: string): void
-  /** Counts wrong credentials of a client (as `clientNetwork` names it). */
-  refuse(client: string): Promise<Refusal>
   readonly now: () => number
 }
 
@@ -34,11 +34,11 @@ const REFUSED: SignIn = { outcome: 'refused' }
 export const FRESH_MS = 2000
 
 /**
- * Lets registry tokens sign in beside people. A password that looks like a token's is one, and is compared with nothing
- * else. Wrong ones are counted for each address, and answered 429 when there are too many. Right ones always pass: they
- * are random, so the limit protects no secret, and one stale password must not stop all jobs behind one address.
+ * Signs registry tokens in. A password that has the form of a registry token's is compared with nothing else. Right ones
+ * always pass, also from an address with many wrong ones: the passwords are random, so a limit would protect no secret,
+ * and one stale password must not stop all jobs behind one address.
  */
-export function withRegistryTokens(people: SignInService, ports: TokenSignInPorts): SignInService {
+export function createRegistryTokenSignIn(ports: TokenSignInPorts): SignInMethod {
   const { memory, now, isRevoked } = ports
 
   const accept = (verified: VerifiedToken, address: string, offline: boolean): SignIn => {
@@ -57,7 +57,7 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
     return secret && { token, secret, verifiedAt: now() }
   }
 
-  const withToken = async (givenName: string, password: string, address: string): Promise<SignIn> => {
+  const signIn = async (givenName: string, password: string, address: string): Promise<SignIn> => {
     if (!isTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
     const username = givenName.toLowerCase()
     const credentials = ['registry-token', username, password]
@@ -67,9 +67,9 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
     try {
       const verified = await lookUp(username, password)
       if (verified === undefined) return REFUSED
-      const signIn = accept(verified, address, false)
-      if (signIn.outcome === 'token') memory.remember(credentials, verified)
-      return signIn
+      const result = accept(verified, address, false)
+      if (result.outcome === 'token') memory.remember(credentials, verified)
+      return result
     } catch (error) {
       if (!ports.isUnavailable(error)) throw error
       if (remembered === undefined) return { outcome: 'unavailable', dependency: 'database' }
@@ -77,14 +77,7 @@ export function withRegistryTokens(people: SignInService, ports: TokenSignInPort
     }
   }
 
-  return {
-    ...people,
-    async withPassword(username, password, address) {
-      if (!isTokenSecret(password)) return people.withPassword(username, password, address)
-      const signIn = await withToken(username, password, address)
-      return signIn.outcome === 'refused' ? ports.refuse(clientNetwork(address)) : signIn
-    },
-  }
+  return { accepts: (_username, password) => isTokenSecret(password), signIn }
 }
 
 /** The earlier of two times, in seconds since the epoch; undefined where neither is. */

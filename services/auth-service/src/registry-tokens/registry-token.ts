@@ -1,5 +1,4 @@
 import type { Access } from '@registry-manager/oci'
-import type { Account } from '../accounts/account.ts'
 
 /** A registry token: credentials of a machine, which permit exactly what their scopes say. */
 export interface RegistryToken {
@@ -47,13 +46,6 @@ const NAME = /^[A-Za-z][-A-Za-z0-9]{0,61}[A-Za-z0-9]$/
 
 export function isTokenName(text: string): boolean {
   return NAME.test(text)
-}
-
-/** Whoever can sign in. */
-export type Holder = Account | RegistryToken
-
-export function isRegistryToken(holder: Holder): holder is RegistryToken {
-  return 'scopes' in holder
 }
 
 /** Whether a time is there: null never is. */

@@ -11,7 +11,7 @@ const find = (verified: TokenClaims | undefined, found: Account | undefined = ac
   findIdentity(
     {
       verifyToken: async (token) => (token === 'the-token' ? verified : undefined),
-      findHolderById: async (id) => (id === found?.id ? found : undefined),
+      findPrincipalById: async (id) => (id === found?.id ? found : undefined),
     },
     'the-token',
   )

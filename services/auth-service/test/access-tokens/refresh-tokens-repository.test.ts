@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const DAY = 86_400_000
@@ -11,7 +11,7 @@ const DAY = 86_400_000
 await onBothDatabases(t, async (t, db) => {
   const clock = { ahead: 0 }
   const now = () => Date.now() + clock.ahead
-  const users = createUsersStore(db, fakeHasher, now)
+  const users = createAccounts(db, fakeHasher)
   const tokens = createRefreshTokensRepository(db, now)
   const create = async (username: string) => {
     const created = await users.create(planUser(username))

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
+import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 import { createInstallation } from '../../src/provider-api/installation.ts'
 import { createRegistryTokensStore } from '../../src/registry-tokens/manage-registry-tokens.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import type { TokenPlan } from '../../src/registry-tokens/plan-registry-token.ts'
 import { hashTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
@@ -23,14 +23,14 @@ void onBothDatabases(t, async (t, db) => {
   const clock = { now: Date.parse('2026-11-21T12:00:00Z') }
   const now = () => clock.now
   const tokens = createRegistryTokensStore(db, now, ISSUED_LASTS_MS)
-  const accounts = createAccountsRepository(db)
-  const users = createUsersStore(db, fakeHasher, now)
+  const revocations = createRevocationsRepository(db)
+  const users = createAccounts(db, fakeHasher)
   const make = async (name: string, change: Partial<TokenPlan> = {}) => {
     const made = await tokens.create(plan(name, change), BY)
     if (made === undefined) throw new Error(`${name} is taken`)
     return made
   }
-  const leastOf = async (id: string) => (await accounts.revocationsSince(new Date(0))).get(id)
+  const leastOf = async (id: string) => (await revocations.revocationsSince(new Date(0))).get(id)
   const hashesOf = async (name: string) =>
     (await tokens.findForSignIn(name))?.secrets.map(({ hash, until }) => [hash.toString('hex'), until])
   const hash = (password: string) => hashTokenSecret(password).toString('hex')
@@ -66,8 +66,8 @@ void onBothDatabases(t, async (t, db) => {
 
   await t.test('tokens are no users', async (t) => {
     const { token } = await make('not-a-user')
-    t.equal(await users.findByUsername('not-a-user'), undefined)
-    t.equal(await users.findById(token.id), undefined)
+    t.equal(await users.find('not-a-user'), undefined)
+    t.equal(await users.find({ id: token.id }), undefined)
     t.strictSame(
       (await users.list(0, 10)).map(({ username }) => username),
       ['jane'],
@@ -79,7 +79,7 @@ void onBothDatabases(t, async (t, db) => {
     ]) {
       t.strictSame(refused, { refused: 'absent' })
     }
-    const jane = await users.findByUsername('jane')
+    const jane = await users.find('jane')
     t.equal(await tokens.findById(jane?.id ?? ''), undefined, 'nor users tokens')
     t.equal(await tokens.findForSignIn('jane'), undefined)
   })
