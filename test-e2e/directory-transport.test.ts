@@ -21,7 +21,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
   const slapd = await startSlapd(t)
   await slapd.addUsers({ alice: PASSWORD })
   const settings = settingsFor(slapd)
-  const found = { outcome: 'found', person: { dn: slapd.personDn('alice'), state: 'active' } }
+  const found = { outcome: 'found', entry: { dn: slapd.personDn('alice'), state: 'active' } }
   const isAway = async (t: Test, change: Record<string, string>, message: string) => {
     const { find } = connectForTest(t, { ...settings, ...change })
     await t.rejects(find('alice'), DirectoryUnavailable, message)

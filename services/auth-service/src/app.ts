@@ -1,29 +1,19 @@
-import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { Dependency, RunnableService } from '@registry-manager/http'
+import type { RunnableService } from '@registry-manager/http'
 import { createMetrics, createServer, health, refuseForeignChanges } from '@registry-manager/http'
 import { createAccessTokens } from './access-tokens/index.ts'
 import type { SigningKeys } from './access-tokens/signing-keys.ts'
-import type { StoredAccount } from './accounts/account.ts'
-import { createUsersStore } from './accounts/manage-users.ts'
-import { createPasswordHasher } from './accounts/password-hasher.ts'
-import { users } from './accounts/users-routes.ts'
+import { createAccounts, usersApi } from './accounts/index.ts'
 import type { AuthServiceConfig } from './config.ts'
-import { createDirectory } from './directory/create-directory.ts'
 import { DirectoryUnavailable } from './directory/directory.ts'
-import { createEnrolment } from './directory/enrolment.ts'
+import { createDirectory } from './directory/index.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { registerInternalApi } from './internal-api/index.ts'
 import { createProviderApi } from './provider-api/index.ts'
 import { createRegistryTokens } from './registry-tokens/index.ts'
-import { createCredentialCache } from './sign-in/credential-cache.ts'
-import { createFailureMemory } from './sign-in/failure-memory.ts'
-import { createKnownAddresses } from './sign-in/known-addresses.ts'
-import { countSignIns } from './sign-in/metrics.ts'
-import { createSharedFailures } from './sign-in/shared-failures.ts'
-import { createSignInLimits } from './sign-in/sign-in-limits.ts'
-import { KNOWN_MS, createSignIn } from './sign-in/sign-in.ts'
+import { createSignInFeature } from './sign-in/index.ts'
+import type { SignInDependency } from './sign-in/sign-in.ts'
 
 export interface AuthServiceDeps {
   readonly db: Database
@@ -33,7 +23,7 @@ export interface AuthServiceDeps {
   readonly logStream?: { write(line: string): void }
 }
 
-/** Builds auth-service from its features: accounts, sign-in, tokens, and the APIs on them. */
+/** Composes auth-service: each feature gets what it needs, and registers its routes on the public or internal port. */
 export async function createAuthService(
   config: AuthServiceConfig,
   { db, keys, now = Date.now, logStream }: AuthServiceDeps,
@@ -48,70 +38,40 @@ export async function createAuthService(
   }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   const internalApp = createServer(server)
-  const { log } = internalApp
-  const shared = { db, now, metrics, log, unavailableDependency }
+  const accounts = createAccounts(db)
+  const shared = { db, now, metrics, log: internalApp.log, accounts, unavailableDependency }
 
-  const usersStore = createUsersStore(db, createPasswordHasher(), now)
+  const accessTokens = createAccessTokens(config, { ...shared, keys })
   const directory =
     config.directory &&
     createDirectory(config.directory, {
-      db,
-      users: usersStore,
-      metrics,
-      now,
-      log: (level, details, message) => log[level](details, message),
+      ...shared,
+      log: (level, details, message) => internalApp.log[level](details, message),
     })
-  const accessTokens = createAccessTokens(config, { ...shared, keys })
-  const { isRevoked } = accessTokens.revocations
-  const addresses = createKnownAddresses(db, now, (err) =>
-    log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
-  )
-  const failures = createSharedFailures(db, createFailureMemory(now, 50_000), config.serviceCredential, now)
-  const limits = createSignInLimits<StoredAccount>({ failures, addresses, now })
-  const people = createSignIn({
-    directory: directory?.signIn,
-    findAccount: usersStore.findByUsername,
-    findByRefreshToken: accessTokens.refreshTokens.findAccount,
-    isUnavailable: isDatabaseBusyOrUnavailable,
-    verifyPassword: usersStore.verifyPassword,
-    isRevoked,
-    memory: createCredentialCache({
-      key: randomBytes(32),
-      now,
-      maxAgeMs: Math.max(KNOWN_MS, config.offlineGraceSeconds * 1000),
-      maxEntries: 50_000,
-    }),
-    offlineMs: config.offlineGraceSeconds * 1000,
-    limits,
-  })
-  const registryTokens = createRegistryTokens({
+  const registryTokens = createRegistryTokens(config, { ...shared, ...accessTokens.revocation })
+  const { signIn, ...signInTasks } = createSignInFeature({
     ...shared,
-    offlineGraceSeconds: config.offlineGraceSeconds,
-    accessTokenWindowMs: accessTokens.windowMs,
-    isRevoked,
-    refuse: limits.refuseToken,
+    ...accessTokens.revocation,
+    methods: [registryTokens.signInMethod],
+    verifiers: directory ? [directory.passwordVerifier] : [],
+    findAccount: accounts.find,
+    verifyPassword: accounts.verifyPassword,
+    findByRefreshToken: accessTokens.findByRefreshToken,
+    offlineMs: config.offlineGraceSeconds * 1000,
+    secret: config.serviceCredential,
+    onError: (err) => internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
   })
-  const signIn = countSignIns(metrics, registryTokens.withRegistryTokens(people))
   const findPrincipalById = async (id: string) =>
-    (await usersStore.findById(id)) ?? registryTokens.registryTokens.find(id)
-  const authentication = {
-    signIn,
-    findPrincipalById,
-    verifyToken: accessTokens.verifyToken,
-    realm: config.service,
-    unavailableDependency,
-  }
+    (await accounts.find({ id })) ?? registryTokens.registryTokens.find(id)
+  const findIdentity = accessTokens.identityFinder(findPrincipalById)
+  const principals = { signIn, findIdentity, realm: config.service, unavailableDependency }
 
   refuseForeignChanges(publicApp, config.publicOrigin)
   await accessTokens.registerJwks(publicApp)
-  await accessTokens.registerTokenEndpoint(publicApp, authentication)
-  await publicApp.register(users, {
-    ...authentication,
-    users: usersStore,
-    enrol: directory?.enrol ?? createEnrolment(undefined),
-  })
+  await accessTokens.registerTokenEndpoint(publicApp, principals)
+  await publicApp.register(usersApi, { ...principals, accounts, lookUpUser: directory?.lookUpUser })
   await createProviderApi(config, db).register(publicApp, {
-    ...authentication,
+    ...principals,
     registerMore: registryTokens.register,
   })
 
@@ -119,31 +79,27 @@ export async function createAuthService(
   await internalApp.register(health, { metrics, checks })
   await accessTokens.registerJwks(internalApp)
   await registerInternalApi(internalApp, {
+    ...accessTokens.internal(signIn),
     serviceCredential: config.serviceCredential,
-    exchangeCredentials: accessTokens.exchangeCredentials(signIn),
-    issuer: accessTokens.issuer,
-    revocations: accessTokens.revocations,
     findPrincipalById,
     now,
   })
-  const housekeeping = createHousekeeping(shared)
-  internalApp.addHook('onReady', accessTokens.start)
-  internalApp.addHook('onReady', async () => registryTokens.start())
-  internalApp.addHook('onReady', async () => addresses.start())
-  internalApp.addHook('onReady', async () => housekeeping.start())
-  internalApp.addHook('onReady', async () => directory?.start())
-  // Before anything is closed: the database is still there.
-  internalApp.addHook('preClose', registryTokens.stop)
-  internalApp.addHook('preClose', addresses.stop)
-  internalApp.addHook('preClose', housekeeping.stop)
-  internalApp.addHook('onClose', async () => {
-    directory?.stop()
-    await accessTokens.stop()
+
+  const tasks = [registryTokens, signInTasks, createHousekeeping(shared), directory]
+  internalApp.addHook('onReady', async () => {
+    await accessTokens.start()
+    for (const task of tasks) task?.start()
   })
+  // Before the database is closed: some tasks save their last data.
+  internalApp.addHook('preClose', async () => {
+    await Promise.all(tasks.map((task) => task?.stop()))
+  })
+  // After the last request: until then revocations must take effect.
+  internalApp.addHook('onClose', accessTokens.stop)
   return { publicApp, internalApp }
 }
 
-function unavailableDependency(error: unknown): Dependency | undefined {
+function unavailableDependency(error: unknown): SignInDependency | undefined {
   if (error instanceof DirectoryUnavailable) return 'directory'
   return isDatabaseBusyOrUnavailable(error) ? 'database' : undefined
 }

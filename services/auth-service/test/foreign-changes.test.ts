@@ -70,7 +70,7 @@ t.test('a change of our own origin, and one of no browser, is made', async (t) =
   t.equal((await make('by-page', own)).statusCode, 201)
   t.equal((await make('by-hand', { 'sec-fetch-site': 'none' })).statusCode, 201)
   t.equal((await make('by-curl', {})).statusCode, 201)
-  t.ok(await users.findByUsername('by-page'))
+  t.ok(await users.find('by-page'))
 })
 
 t.test('a read that a page of another origin sends is answered as before', async (t) => {

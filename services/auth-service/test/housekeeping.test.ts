@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createHousekeeping } from '../src/housekeeping.ts'
-import { createUsersStore } from '../src/accounts/manage-users.ts'
+import { createAccounts } from '../src/accounts/index.ts'
 import { fakeHasher, planUser } from './fixtures/accounts.ts'
 
 const [MINUTE, DAY] = [60_000, 86_400_000]
@@ -17,7 +17,7 @@ const hashOf = (text: string) => createHash('sha256').update(text).digest()
 await onBothDatabases(t, async (t, db) => {
   const metrics = createMetrics('auth-service')
   const housekeeping = createHousekeeping({ db, now: Date.now, metrics, log: silent })
-  const created = await createUsersStore(db, fakeHasher, Date.now).create(planUser('alice'))
+  const created = await createAccounts(db, fakeHasher).create(planUser('alice'))
   if ('refused' in created) throw new Error(created.refused)
   const account_id = created.user.id
 

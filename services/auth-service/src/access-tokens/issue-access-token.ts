@@ -1,5 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import type { Principal } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
 import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'

@@ -64,9 +64,5 @@ export function createRefreshTokensRepository(db: Database) {
     async setUsedAt(id: string, usedAt: Date): Promise<void> {
       await db.updateTable('refresh_tokens').set({ used_at: usedAt }).where('id', '=', id).execute()
     },
-
-    async revokeAll(accountId: string): Promise<void> {
-      await db.deleteFrom('refresh_tokens').where('account_id', '=', accountId).execute()
-    },
   }
 }

@@ -22,7 +22,7 @@ export interface RefreshTokensPorts<Found extends Pick<Account, 'enabled'>> {
     ): Promise<{ readonly id: string; readonly accountId: string; readonly usedAt: Date } | undefined>
     setUsedAt(id: string, usedAt: Date): Promise<void>
   }
-  findAccountById(id: string): Promise<Found | undefined>
+  findAccount(ref: Pick<Account, 'id'>): Promise<Found | undefined>
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Returns random bytes for a new refresh token. */
@@ -46,7 +46,7 @@ const USED_AT_STEP_MS = 60_000
 /** Refresh tokens are random, so a fast hash (SHA-256) is enough to store them by. */
 export function createRefreshTokens<Found extends Pick<Account, 'enabled'>>({
   repository,
-  findAccountById,
+  findAccount,
   now,
   randomBytes,
 }: RefreshTokensPorts<Found>): RefreshTokens<Found> {
@@ -68,7 +68,7 @@ export function createRefreshTokens<Found extends Pick<Account, 'enabled'>>({
       if (now() - found.usedAt.getTime() > USED_AT_STEP_MS) {
         await repository.setUsedAt(found.id, new Date(now()))
       }
-      const account = await findAccountById(found.accountId)
+      const account = await findAccount({ id: found.accountId })
       return account?.enabled === true ? account : undefined
     },
   }

@@ -1,15 +1,13 @@
 import type { Credentials } from '@registry-manager/principal'
 import { ANONYMOUS_UID } from '@registry-manager/principal'
 import type { Account } from '../accounts/account.ts'
-import type { Principal } from '../registry-tokens/registry-token.ts'
-import { isRegistryToken } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
-import type { IdentityTokenPorts } from '../sign-in/identity-token.ts'
-import { findIdentity } from '../sign-in/identity-token.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
-export interface TokenEndpointPorts extends IdentityTokenPorts {
+export interface TokenEndpointPorts {
   /** The service that access tokens are made for. */
   readonly service: string
   /** Whether a client without credentials gets an access token. */
@@ -19,6 +17,10 @@ export interface TokenEndpointPorts extends IdentityTokenPorts {
     withRefreshToken(token: string, service: string, address: string): Promise<SignIn>
     rememberRefreshToken(token: string, service: string, account: Account): void
   }
+  /** Undefined for anything but a valid identity token. `expiresAt` is in seconds since the epoch. */
+  findIdentity(
+    token: string,
+  ): Promise<{ readonly account: Principal; readonly expiresAt: number } | undefined>
   readonly issuer: {
     forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
   }
@@ -80,7 +82,7 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
       case 'bearer': {
         // Access tokens from an identity token (seed 001, "Get JWT tokens") expire no later than it does, so the
         // exchange extends no rights.
-        const identity = await findIdentity(ports, credentials.token)
+        const identity = await ports.findIdentity(credentials.token)
         if (identity === undefined) return { outcome: 'bad-identity-token' }
         return { account: identity.account, offline: false, notAfter: identity.expiresAt }
       }

@@ -1,5 +1,6 @@
-import type { Principal } from '../registry-tokens/registry-token.ts'
-import { isActive } from '../registry-tokens/registry-token.ts'
+import { isPast } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
 
 export interface FindActivePrincipalPorts {
   findPrincipalById(id: string): Promise<Principal | undefined>
@@ -12,6 +13,7 @@ export type FindActivePrincipal = (id: string) => Promise<Principal | undefined>
 export function createFindActivePrincipal(ports: FindActivePrincipalPorts): FindActivePrincipal {
   return async (id) => {
     const principal = await ports.findPrincipalById(id)
-    return principal !== undefined && isActive(principal, ports.now()) ? principal : undefined
+    if (principal === undefined || !principal.enabled) return undefined
+    return isRegistryToken(principal) && isPast(principal.expiresAt, ports.now()) ? undefined : principal
   }
 }

@@ -14,7 +14,7 @@ import { Type } from 'typebox'
 import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
-import { isRegistryToken } from '../registry-tokens/registry-token.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
 import type { FindActivePrincipal } from './find-active-principal.ts'
 
 export interface InternalRoutesOptions {

@@ -4,30 +4,32 @@ import { isDatabaseBusyOrUnavailable, isUniqueViolation } from '@registry-manage
 import type { Metrics } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import { createAccountsRepository } from '../accounts/accounts-repository.ts'
+import { createRevocationsRepository } from '../accounts/revocations-repository.ts'
 import { createCredentialCache } from '../sign-in/credential-cache.ts'
-import type { SignInService } from '../sign-in/sign-in.ts'
 import { createLastUsedLog } from './last-used.ts'
 import { createManageRegistryTokens } from './manage-registry-tokens.ts'
 import { observeRegistryTokens } from './metrics.ts'
 import type { RegistryTokenSignInPorts } from './registry-token-sign-in.ts'
-import { FRESH_MS, withRegistryTokens } from './registry-token-sign-in.ts'
+import { FRESH_MS, createRegistryTokenSignIn } from './registry-token-sign-in.ts'
 import { createRegistryTokensRepository } from './registry-tokens-repository.ts'
 import type { RegistryTokensRoutesOptions } from './routes.ts'
 import { registryTokensRoutes } from './routes.ts'
 
-export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRevoked' | 'refuse'> {
+export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRevoked'> {
   readonly db: Database
   readonly now: () => number
   readonly metrics: Metrics
   readonly log: { warn(details: object, message: string): void }
-  readonly offlineGraceSeconds: number
   /** How long an access token from before a change may still be valid, in milliseconds. */
   readonly accessTokenWindowMs: number
 }
 
-/** Registry tokens: their management, their sign-in beside users, and their metrics. */
-export function createRegistryTokens(deps: RegistryTokensDeps) {
-  const { db, now, metrics, log, isRevoked, refuse, accessTokenWindowMs } = deps
+/** Registry tokens: their management, sign-in and metrics. */
+export function createRegistryTokens(
+  { offlineGraceSeconds }: { readonly offlineGraceSeconds: number },
+  deps: RegistryTokensDeps,
+) {
+  const { db, now, metrics, log, isRevoked, accessTokenWindowMs } = deps
   const repository = createRegistryTokensRepository(db)
   const lastUsed = createLastUsedLog({
     save: repository.saveUses,
@@ -41,7 +43,7 @@ export function createRegistryTokens(deps: RegistryTokensDeps) {
       db.transaction().execute((tx) =>
         work({
           registryTokens: createRegistryTokensRepository(tx),
-          accounts: createAccountsRepository(tx),
+          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
         }),
       ),
     isTaken: isUniqueViolation,
@@ -55,21 +57,19 @@ export function createRegistryTokens(deps: RegistryTokensDeps) {
     register: async (app: FastifyInstance, registryOf: RegistryTokensRoutesOptions['registryOf']) => {
       await app.register(registryTokensRoutes, { registryTokens, registryOf, now })
     },
-    withRegistryTokens: (users: SignInService): SignInService =>
-      withRegistryTokens(users, {
-        findRegistryToken: repository.findForSignIn,
-        isUnavailable: isDatabaseBusyOrUnavailable,
-        isRevoked,
-        memory: createCredentialCache({
-          key: randomBytes(32),
-          now,
-          maxAgeMs: Math.max(deps.offlineGraceSeconds * 1000, FRESH_MS),
-          maxEntries: 50_000,
-        }),
-        noteUse: lastUsed.note,
-        refuse,
+    signInMethod: createRegistryTokenSignIn({
+      findRegistryToken: repository.findForSignIn,
+      isUnavailable: isDatabaseBusyOrUnavailable,
+      isRevoked,
+      cache: createCredentialCache({
+        key: randomBytes(32),
         now,
+        maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),
+        maxEntries: 50_000,
       }),
+      noteUse: lastUsed.note,
+      now,
+    }),
     start: lastUsed.start,
     /** Saves the last uses: stop before the database is closed. */
     stop: lastUsed.stop,

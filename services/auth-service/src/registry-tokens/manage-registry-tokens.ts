@@ -56,7 +56,7 @@ export interface RegistryTokenTransaction {
     revoke(id: string, leastGeneration: number): Promise<void>
     /** The least valid generation of an id that was revoked before. */
     leastGeneration(id: string): Promise<number | undefined>
-    remove(id: string): Promise<void>
+    delete(id: string): Promise<void>
   }
 }
 
@@ -224,7 +224,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
         const current = await registryTokens.lock(id)
         if (current === undefined) return false
         await accounts.revoke(id, current.generation + 1)
-        await accounts.remove(id)
+        await accounts.delete(id)
         return true
       }),
   }

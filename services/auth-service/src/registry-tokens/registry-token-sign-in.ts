@@ -1,14 +1,7 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
 import { isPast, isRegistryTokenName } from './registry-token.ts'
-import { clientNetwork } from '../sign-in/client-address.ts'
-import type { SignIn, SignInPorts, SignInService } from '../sign-in/sign-in.ts'
-import type { Refusal } from '../sign-in/sign-in-limits.ts'
-import {
-  hasRightChecksum,
-  hashRegistryTokenSecret,
-  isSameHash,
-  isRegistryTokenSecret,
-} from './registry-token-secret.ts'
+import type { SignIn, SignInMethod } from '../sign-in/sign-in.ts'
+import { hasRightChecksum, hashRegistryTokenSecret, isSameHash, isRegistryTokenSecret } from './registry-token-secret.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
 /** A password that was verified, with its registry token. */
@@ -19,14 +12,16 @@ export interface VerifiedRegistryToken {
   readonly verifiedAt: number
 }
 
-export interface RegistryTokenSignInPorts extends Pick<SignInPorts, 'isUnavailable' | 'isRevoked'> {
+export interface RegistryTokenSignInPorts {
+  /** Whether an error of another port says that the database is unavailable. */
+  isUnavailable(error: unknown): boolean
+  /** Whether the last known revocation list revokes this generation of an account. */
+  isRevoked(account: Pick<RegistryToken, 'id' | 'generation'>): boolean
   /** Undefined when there is no such registry token. Throws an error that `isUnavailable` recognises. */
   findRegistryToken(username: string): Promise<StoredRegistryToken | undefined>
-  readonly memory: CredentialCache<VerifiedRegistryToken>
-  /** Notes in memory that a registry token was used. */
+  readonly cache: CredentialCache<VerifiedRegistryToken>
+  /** Notes that a token was used, in cache. */
   noteUse(id: string, address: string): void
-  /** Counts a wrong password of a client, named by `clientNetwork`. */
-  refuse(client: string): Promise<Refusal>
   readonly now: () => number
 }
 
@@ -39,12 +34,12 @@ const REFUSED: SignIn = { outcome: 'refused' }
 export const FRESH_MS = 2000
 
 /**
- * Adds registry tokens to the sign-in of users. A password with the form of a registry token's is compared with registry
- * tokens only. Wrong passwords are counted by address; too many get 429. Right ones always pass: they are random, so a
- * limit protects no secret, and one outdated password must not stop all jobs behind the same address.
+ * Signs registry tokens in. A password with the form of a registry token's is compared with registry tokens only. A right
+ * password is accepted even from an address with many failed sign-ins: passwords are random, so a limit protects no
+ * secret, and one outdated password must not stop all jobs behind the same address.
  */
-export function withRegistryTokens(users: SignInService, ports: RegistryTokenSignInPorts): SignInService {
-  const { memory, now, isRevoked } = ports
+export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): SignInMethod {
+  const { cache, now, isRevoked } = ports
 
   const accept = (verified: VerifiedRegistryToken, address: string, offline: boolean): SignIn => {
     const { token, secret } = verified
@@ -62,19 +57,19 @@ export function withRegistryTokens(users: SignInService, ports: RegistryTokenSig
     return secret && { token, secret, verifiedAt: now() }
   }
 
-  const withRegistryToken = async (givenName: string, password: string, address: string): Promise<SignIn> => {
+  const signIn = async (givenName: string, password: string, address: string): Promise<SignIn> => {
     if (!isRegistryTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
     const username = givenName.toLowerCase()
     const credentials = ['registry-token', username, password]
-    const cached = memory.recall(credentials)
+    const cached = cache.recall(credentials)
     const valid = cached && !isRevoked(cached.token) ? cached : undefined
     if (valid !== undefined && now() - valid.verifiedAt < FRESH_MS) return accept(valid, address, false)
     try {
       const verified = await lookUp(username, password)
       if (verified === undefined) return REFUSED
-      const signIn = accept(verified, address, false)
-      if (signIn.outcome === 'token') memory.remember(credentials, verified)
-      return signIn
+      const result = accept(verified, address, false)
+      if (result.outcome === 'token') cache.remember(credentials, verified)
+      return result
     } catch (error) {
       if (!ports.isUnavailable(error)) throw error
       if (cached === undefined) return { outcome: 'unavailable', dependency: 'database' }
@@ -82,14 +77,7 @@ export function withRegistryTokens(users: SignInService, ports: RegistryTokenSig
     }
   }
 
-  return {
-    ...users,
-    async withPassword(username, password, address) {
-      if (!isRegistryTokenSecret(password)) return users.withPassword(username, password, address)
-      const signIn = await withRegistryToken(username, password, address)
-      return signIn.outcome === 'refused' ? ports.refuse(clientNetwork(address)) : signIn
-    },
-  }
+  return { accepts: (_username, password) => isRegistryTokenSecret(password), signIn }
 }
 
 /** The earlier of two times, in seconds since the epoch; undefined where both are null. */

@@ -1,5 +1,4 @@
 import type { Access } from '@registry-manager/oci'
-import type { Account } from '../accounts/account.ts'
 
 /** A registry token: a machine's credential, which permits exactly what its scopes say. */
 export interface RegistryToken {
@@ -29,7 +28,10 @@ export interface StoredRegistryToken extends RegistryToken {
 }
 
 /** The principal that made a change. */
-export type PrincipalName = Pick<Account, 'id' | 'username'>
+export interface PrincipalName {
+  readonly id: string
+  readonly username: string
+}
 
 /** A registry token as its management API shows it. */
 export interface ManagedRegistryToken extends RegistryToken {
@@ -46,21 +48,9 @@ export function isRegistryTokenName(text: string): boolean {
   return NAME.test(text)
 }
 
-/** A principal that can sign in: a user or a registry token. */
-export type Principal = Account | RegistryToken
-
-export function isRegistryToken(principal: Principal): principal is RegistryToken {
-  return 'scopes' in principal
-}
-
 /** Whether a time was reached; null never is. */
 export function isPast(time: Date | null, nowMs: number): boolean {
   return time !== null && time.getTime() <= nowMs
-}
-
-/** Whether a principal may act: its account is enabled, and a registry token has not expired. */
-export function isActive(principal: Principal, nowMs: number): boolean {
-  return principal.enabled && !(isRegistryToken(principal) && isPast(principal.expiresAt, nowMs))
 }
 
 /** `disabled` wins over `expired`: it is the state that an administrator chose. */

@@ -1,6 +1,6 @@
 import type { Access } from '@registry-manager/oci'
 import t from 'tap'
-import type { Role } from '../../src/accounts/account.ts'
+import type { Role } from '@registry-manager/principal'
 import { grant, onlyPull, outOfReach } from '../../src/access-tokens/grant.ts'
 
 /** A repository's number and generation, as image-manager tells it of global ones. */

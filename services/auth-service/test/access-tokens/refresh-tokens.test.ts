@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
@@ -11,7 +11,7 @@ const DAY = 86_400_000
 await onBothDatabases(t, async (t, db) => {
   const clock = { ahead: 0 }
   const now = () => Date.now() + clock.ahead
-  const users = createUsersStore(db, fakeHasher, now)
+  const users = createAccounts(db, fakeHasher)
   const tokens = refreshTokensOf(db, now)
   const accountOf = (token: string, service = 's') => tokens.findAccountId(token, service)
   const create = async (username: string) => {
@@ -86,11 +86,11 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await accountOf(token), undefined)
   })
 
-  t.test('revokeAll deletes the refresh tokens of one account only', async (t) => {
+  t.test('the end of the sessions of an account deletes its refresh tokens only', async (t) => {
     const [frank, grace] = [await create('frank'), await create('grace')]
     const [one, two] = [await tokens.issue(frank, 's', ''), await tokens.issue(frank, 's', '')]
     const other = await tokens.issue(grace, 's', '')
-    await tokens.revokeAll(frank.id)
+    await users.endSessions(frank)
     const found = await Promise.all([one, two, other].map((token) => accountOf(token)))
     t.same(found, [undefined, undefined, grace.id])
   })

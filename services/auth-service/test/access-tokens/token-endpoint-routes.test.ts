@@ -44,7 +44,7 @@ t.test('the same answer at every path, by GET and by POST', async (t) => {
 
 t.test('the claims name the account', async (t) => {
   const { token } = (await get(`scope=${scope}`)).json()
-  const alice = await users.findByUsername('alice')
+  const alice = await users.find('alice')
   const claims = claimsOf(token)
   t.match(claims, { iss: SERVICE, aud: SERVICE, sub: 'alice', uid: alice?.id, gen: 1 })
   t.equal(claims.exp - claims.iat, 300)

@@ -1,20 +1,19 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { ensureAdministrator } from '../../src/accounts/first-administrator.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const PASSWORD = 'the-first-password'
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
+  const users = createAccounts(db, fakeHasher)
   const ensure = (password: () => string | undefined = () => PASSWORD) =>
-    ensureAdministrator(db, fakeHasher, 'root', password)
+    users.ensureFirstAdministrator('root', password)
   t.beforeEach(() => db.deleteFrom('accounts').execute())
 
   t.test('is made where there is none', async (t) => {
     t.strictSame(await ensure(), { outcome: 'created' })
-    t.match(await users.findByUsername('root'), {
+    t.match(await users.find('root'), {
       role: 'cluster-administrator',
       enabled: true,
       directory: false,
@@ -49,7 +48,7 @@ await onBothDatabases(t, async (t, db) => {
   t.test('is impossible where somebody else has the name: nobody is promoted unasked', async (t) => {
     await users.create(planUser('root'))
     t.match(await ensure(), { outcome: 'impossible', reason: /set ADMIN_USERNAME/ })
-    t.match(await users.findByUsername('root'), { role: 'user' })
+    t.match(await users.find('root'), { role: 'user' })
   })
 
   t.test('is one, when several replicas start at once', async (t) => {

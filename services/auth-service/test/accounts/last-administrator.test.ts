@@ -1,8 +1,8 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import type { UsersStore } from '../../src/accounts/manage-users.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
-import { isAdministrator } from '../../src/accounts/plan-user.ts'
+import type { Accounts } from '../../src/accounts/index.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
+import { isClusterAdministrator } from '../../src/accounts/account.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const administrator = (username: string) => planUser(username, { role: 'cluster-administrator' })
@@ -11,7 +11,7 @@ const LAST = { refused: 'last-administrator' }
 /** Everything that takes an administrator away. */
 const REMOVALS: readonly (readonly [
   why: string,
-  remove: (users: UsersStore, username: string) => Promise<object>,
+  remove: (users: Accounts, username: string) => Promise<object>,
 ])[] = [
   ['demoted to user', (users, username) => users.change(username, { role: 'user' })],
   ['demoted to administrator', (users, username) => users.change(username, { role: 'administrator' })],
@@ -20,9 +20,9 @@ const REMOVALS: readonly (readonly [
 ]
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
+  const users = createAccounts(db, fakeHasher)
   const administrators = async () =>
-    (await users.list(0, 50)).filter(isAdministrator).map(({ username }) => username)
+    (await users.list(0, 50)).filter(isClusterAdministrator).map(({ username }) => username)
   t.beforeEach(async () => {
     await db.deleteFrom('accounts').execute()
     await users.create(administrator('root'))
@@ -31,9 +31,9 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('the last one stays', async (t) => {
-    const before = await users.findByUsername('root')
+    const before = await users.find('root')
     for (const [why, remove] of REMOVALS) t.strictSame(await remove(users, 'root'), LAST, `cannot be ${why}`)
-    t.strictSame(await users.findByUsername('root'), before, 'and nothing about it was changed')
+    t.strictSame(await users.find('root'), before, 'and nothing about it was changed')
   })
 
   t.test('but may change otherwise', async (t) => {

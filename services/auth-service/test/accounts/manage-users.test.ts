@@ -1,6 +1,6 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import type { UserChange } from '../../src/accounts/plan-user.ts'
 import { planUserChange } from '../../src/accounts/plan-user.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
@@ -25,7 +25,7 @@ const CHANGES: readonly (readonly [why: string, change: UserChange, raises: bool
 ]
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
+  const users = createAccounts(db, fakeHasher)
   const refreshTokens = refreshTokensOf(db)
   const revocations = () => users.revocationsSince(new Date(0))
   const create = async (username: string, change = {}) => {
@@ -38,21 +38,21 @@ await onBothDatabases(t, async (t, db) => {
   t.test('a new user', async (t) => {
     const user = await create('alice', { namespaces: ['team'] })
     t.match(user, { username: 'alice', role: 'user', enabled: true, namespaces: ['team'], generation: 1 })
-    t.match(await users.findByUsername('alice'), { passwordHash: 'hash of a-good-password' })
+    t.match(await users.find('alice'), { passwordHash: 'hash of a-good-password' })
     t.strictSame(await users.create(planUser('alice', { role: 'administrator' })), { refused: 'taken' })
-    t.match(await users.findByUsername('alice'), { role: 'user' }, 'whose name is taken is not touched')
+    t.match(await users.find('alice'), { role: 'user' }, 'whose name is taken is not touched')
   })
 
   t.test('the generation is raised by what ends the tokens made before, and by nothing else', async (t) => {
     for (const [at, [why, change, raises]] of CHANGES.entries()) {
       const { id, username, generation } = await create(`user-${at}`, { namespaces: ['a', 'b'] })
-      const user = await users.findById(id)
+      const user = await users.find({ id: id })
       const token = user && (await refreshTokens.issue(user, 's', ''))
       const { password, ...fields } = change
       const changed = await users.change(username, change)
       t.match(changed, { user: { id, ...fields, generation: generation + (raises ? 1 : 0) } }, why)
       t.strictSame(
-        await users.findById(id),
+        await users.find({ id: id }),
         'user' in changed && changed.user,
         'as it is answered, so it is kept',
       )
@@ -65,7 +65,7 @@ await onBothDatabases(t, async (t, db) => {
       const kept = await db.selectFrom('refresh_tokens').select('id').where('account_id', '=', id).execute()
       t.equal(kept.length, raises ? 0 : 1, 'whose rows are gone')
       const hash = `hash of ${password ?? 'a-good-password'}`
-      t.match(await users.findById(id), { passwordHash: hash })
+      t.match(await users.find({ id: id }), { passwordHash: hash })
     }
   })
 
@@ -74,25 +74,21 @@ await onBothDatabases(t, async (t, db) => {
     const planned = planUserChange(current, { password: 'another-password' })
     await users.change('carol', { role: 'user' })
     if ('change' in planned) await users.change('carol', planned.change)
-    t.match(await users.findByUsername('carol'), { role: 'user', generation: 3 })
+    t.match(await users.find('carol'), { role: 'user', generation: 3 })
   })
 
   t.test('what is done to an account is not done to the next one of its name', async (t) => {
     const old = await create('heidi')
     let next = old
-    const slow = createUsersStore(
-      db,
-      {
-        ...fakeHasher,
-        // While this takes its time, the account is deleted and made again.
-        hash: async (password) => {
-          await users.delete('heidi')
-          next = await create('heidi')
-          return fakeHasher.hash(password)
-        },
+    const slow = createAccounts(db, {
+      ...fakeHasher,
+      // While this takes its time, the account is deleted and made again.
+      hash: async (password) => {
+        await users.delete('heidi')
+        next = await create('heidi')
+        return fakeHasher.hash(password)
       },
-      Date.now,
-    )
+    })
     const absent = { refused: 'absent' }
     t.strictSame(await slow.change(old, { password: 'another-password' }), absent)
     t.strictSame(await users.endSessions(old), absent)
@@ -106,7 +102,7 @@ await onBothDatabases(t, async (t, db) => {
   t.test('a deleted user', async (t) => {
     const { id } = await create('dave')
     t.match(await users.delete('dave'), { user: { id } })
-    t.equal(await users.findByUsername('dave'), undefined)
+    t.equal(await users.find('dave'), undefined)
     t.equal((await revocations()).get(id), 2, 'its tokens end')
     t.strictSame(await users.delete('dave'), { refused: 'absent' })
     t.not((await create('dave')).id, id, 'one of the same name is another one')
@@ -132,7 +128,7 @@ await onBothDatabases(t, async (t, db) => {
     await Promise.all(
       Array.from({ length: 12 }, (_, at) => users.change('frank', { namespaces: [`n${at}`] })),
     )
-    t.match(await users.findById(id), { generation: 13 })
+    t.match(await users.find({ id: id }), { generation: 13 })
     t.equal((await revocations()).get(id), 13)
   })
 

@@ -97,7 +97,7 @@ t.test('a trailing slash is accepted', async (t) => {
 })
 
 t.test('what was refused was not done', async (t) => {
-  const before = await users.findByUsername('olga')
+  const before = await users.find('olga')
   for (const as of ['alice', undefined]) {
     for (const route of ROUTES) {
       const fields = new URLSearchParams({
@@ -109,8 +109,8 @@ t.test('what was refused was not done', async (t) => {
       t.notMatch(response.body, 'olga')
     }
   }
-  t.strictSame(await users.findByUsername('olga'), before)
-  t.equal(await users.findByUsername('target-0'), undefined)
+  t.strictSame(await users.find('olga'), before)
+  t.equal(await users.find('target-0'), undefined)
 })
 
 t.test('nothing that was answered or logged held a password, a hash or a query', async (t) => {

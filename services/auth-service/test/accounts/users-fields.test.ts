@@ -87,7 +87,7 @@ for (const [method, url, names] of FIELDS) {
         }
       }
     }
-    t.equal(await users.findByUsername('someone-new'), undefined, 'nobody was made')
+    t.equal(await users.find('someone-new'), undefined, 'nobody was made')
   })
 }
 
@@ -165,5 +165,5 @@ t.test('fields that contradict each other', async (t) => {
       )
     }
   }
-  t.equal(await users.findByUsername('someone-new'), undefined)
+  t.equal(await users.find('someone-new'), undefined)
 })

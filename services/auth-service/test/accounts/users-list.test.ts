@@ -96,8 +96,8 @@ t.test('each is shown as the API shows a user', async (t) => {
 t.test('the list can be of names that hold a text, and of users with a namespace', async (t) => {
   await users.create(planUser('a_b.c%d', { namespaces: ['lab/x', 'lab'] }))
   await users.create(planUser('axb', { namespaces: ['lab/x'] }))
-  const standing = { dn: 'CN=dora', state: 'active', role: null, namespaces: ['lab'] } as const
-  await users.create(planUser('dora', { directory: true, password: null, standing }))
+  const directoryState = { dn: 'CN=dora', state: 'active', role: null, namespaces: ['lab'] } as const
+  await users.create(planUser('dora', { directory: true, password: null, directoryState }))
   for (const [query, expected] of [
     ['?search=a_b', ['a_b.c%d']],
     ['?search=A_B', ['a_b.c%d']],

@@ -21,7 +21,7 @@ const TOKEN = '/auth/v2/token'
 const { ask, askInternal, users, lines } = await startAuthService(t, await pgliteForTest(t), {
   directory: DIRECTORY,
 })
-const standing = { dn: 'cn=dora', state: 'active', role: null, namespaces: ['team'] } as const
+const directoryState = { dn: 'cn=dora', state: 'active', role: null, namespaces: ['team'] } as const
 await users.create({
   username: 'dora',
   directory: true,
@@ -29,7 +29,7 @@ await users.create({
   enabled: true,
   namespaces: [],
   password: null,
-  standing,
+  directoryState,
 })
 
 t.test('a directory account is told that the directory is away, everywhere, however often', async (t) => {
@@ -67,8 +67,8 @@ t.test('nobody is made or changed into one meanwhile', async (t) => {
     t.match(answer.json(), { detail: 'the directory is unavailable' })
     t.ok(answer.headers['retry-after'])
   }
-  t.equal(await users.findByUsername('erin'), undefined)
-  t.match(await users.findByUsername('alice'), { directory: false })
+  t.equal(await users.find('erin'), undefined)
+  t.match(await users.find('alice'), { directory: false })
 })
 
 t.test('what needs no directory goes on', async (t) => {

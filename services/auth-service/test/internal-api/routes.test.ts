@@ -12,7 +12,7 @@ const exchangeOf = (username: string, password = passwordOf(username)) => ({
   address: '10.0.0.1',
   access,
 })
-const alice = await users.findByUsername('alice')
+const alice = await users.find('alice')
 const post = (url: string, json: unknown) =>
   askInternal({ method: 'POST', url, json, bearer: SERVICE_CREDENTIAL })
 const get = (url: string) => askInternal({ url, bearer: SERVICE_CREDENTIAL })
@@ -84,7 +84,7 @@ t.test('who an account is', async (t) => {
   const known = { kind: 'user', role: 'user', namespaces: ['team'], generation: 1 }
   t.strictSame((await get(`/internal/accounts/${alice?.id}`)).json(), known)
   await users.change('olga', { enabled: false })
-  const olga = await users.findByUsername('olga')
+  const olga = await users.find('olga')
   t.equal((await get(`/internal/accounts/${olga?.id}`)).statusCode, 404, 'disabled')
   t.equal((await get('/internal/accounts/00000000-0000-4000-8000-000000000000')).statusCode, 404, 'unknown')
   for (const id of ['alice', '1', "'", '%00']) {

@@ -3,7 +3,8 @@ import { isUniqueViolation } from '@registry-manager/database'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import t from 'tap'
 import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
+import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 import { createInstallationRepository } from '../../src/provider-api/installation-repository.ts'
 import type { Refused, WithPassword } from '../../src/registry-tokens/manage-registry-tokens.ts'
 import { createManageRegistryTokens } from '../../src/registry-tokens/manage-registry-tokens.ts'
@@ -27,7 +28,7 @@ void onBothDatabases(t, async (t, db) => {
       db.transaction().execute((tx) =>
         work({
           registryTokens: createRegistryTokensRepository(tx),
-          accounts: createAccountsRepository(tx),
+          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
         }),
       ),
     isTaken: isUniqueViolation,
@@ -35,8 +36,7 @@ void onBothDatabases(t, async (t, db) => {
     randomInt,
     accessTokenWindowMs: WINDOW_MS,
   })
-  const accounts = createAccountsRepository(db)
-  const users = createUsersStore(db, fakeHasher, now)
+  const users = createAccounts(db, fakeHasher)
   const create = async (name: string, change: Partial<RegistryTokenInput> = {}) =>
     expectPassword(await tokens.create({ name, scopes, ...change }, BY))
   const rotate = async (id: string, overlapMs: number, input: RegistryTokenInput | null = null) =>
@@ -45,7 +45,7 @@ void onBothDatabases(t, async (t, db) => {
     const result = await tokens.change(id, input, BY)
     return result.outcome === 'changed' ? result.registryToken : result
   }
-  const leastOf = async (id: string) => (await accounts.revocationsSince(new Date(0))).get(id)
+  const leastOf = async (id: string) => (await users.revocationsSince(new Date(0))).get(id)
   const hashesOf = async (name: string) =>
     (await repository.findForSignIn(name))?.secrets.map(({ hash, until }) => [hash.toString('hex'), until])
   const hash = (password: string) => hashRegistryTokenSecret(password).toString('hex')
@@ -89,8 +89,8 @@ void onBothDatabases(t, async (t, db) => {
 
   await t.test('registry tokens are not users, and users are not registry tokens', async (t) => {
     const { registryToken } = await create('not-a-user')
-    t.equal(await users.findByUsername('not-a-user'), undefined)
-    t.equal(await users.findById(registryToken.id), undefined)
+    t.equal(await users.find('not-a-user'), undefined)
+    t.equal(await users.find({ id: registryToken.id }), undefined)
     t.strictSame(
       (await users.list(0, 10)).map(({ username }) => username),
       ['jane'],
@@ -102,7 +102,7 @@ void onBothDatabases(t, async (t, db) => {
     ]) {
       t.strictSame(refused, { refused: 'absent' })
     }
-    const jane = await users.findByUsername('jane')
+    const jane = await users.find('jane')
     t.equal(await tokens.find(jane?.id ?? ''), undefined)
     t.equal(await repository.findForSignIn('jane'), undefined)
   })

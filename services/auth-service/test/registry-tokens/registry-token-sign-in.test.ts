@@ -1,11 +1,8 @@
 import { randomInt } from 'node:crypto'
 import t from 'tap'
 import type { StoredRegistryToken, StoredSecret } from '../../src/registry-tokens/registry-token.ts'
-import {
-  hashRegistryTokenSecret,
-  makeRegistryTokenSecret,
-} from '../../src/registry-tokens/registry-token-secret.ts'
-import { withRegistryTokens } from '../../src/registry-tokens/registry-token-sign-in.ts'
+import { hashRegistryTokenSecret, makeRegistryTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
+import { createRegistryTokenSignIn } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
 
@@ -18,7 +15,7 @@ const stored = (secret: string, until: Date | null = null): StoredSecret => ({
   until,
 })
 
-/** One token, called CI, and people of whom it is only noted that they were asked. */
+/** A registry token with the name CI. */
 function build(change: Partial<StoredRegistryToken> = {}) {
   const secret = makeRegistryTokenSecret(randomInt)
   const world = {
@@ -27,20 +24,10 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     least: 0,
     away: undefined as Error | undefined,
     lookups: [] as string[],
-    people: [] as string[],
     uses: [] as string[],
-    refusals: [] as string[],
   }
   const now = () => world.now
-  const people = {
-    withPassword: async (username: string) => {
-      world.people.push(username)
-      return { outcome: 'refused' as const }
-    },
-    withRefreshToken: async () => ({ outcome: 'unavailable' as const, dependency: 'database' as const }),
-    rememberRefreshToken: () => undefined,
-  }
-  const signIn = withRegistryTokens(people, {
+  const method = createRegistryTokenSignIn({
     findRegistryToken: async (username) => {
       if (world.away !== undefined) throw world.away
       world.lookups.push(username)
@@ -48,19 +35,15 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     },
     isUnavailable: (error) => error instanceof Away,
     isRevoked: ({ generation }) => generation < world.least,
-    memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
+    cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
     noteUse: (id, address) => void world.uses.push(`${id} ${address}`),
-    refuse: async (client) => {
-      world.refusals.push(client)
-      return { outcome: 'refused' }
-    },
     now,
   })
   return {
     world,
     secret,
-    signIn,
-    enter: (password = secret, name = 'CI') => signIn.withPassword(name, password, ADDRESS),
+    method,
+    enter: (password = secret, name = 'CI') => method.signIn(name, password, ADDRESS),
   }
 }
 
@@ -75,7 +58,6 @@ const accepted = (token = makeToken(), more: object = {}) => ({
 t.test('the right password, the name in any case', async (t) => {
   const { world, enter } = build()
   for (const name of ['CI', 'ci', 'Ci']) t.strictSame(await enter(undefined, name), accepted(), name)
-  t.strictSame(world.people, [], 'people are not asked')
   t.strictSame(new Set(world.uses), new Set([`${makeToken().id} ${ADDRESS}`]), 'its use is noted')
   t.notOk(JSON.stringify(await enter()).includes('hash'), 'what is stored of its password stays behind')
 })
@@ -86,7 +68,7 @@ t.test('what is refused', async (t) => {
   t.strictSame(await enter(secret, 'other'), REFUSED, 'another name')
   world.token = { ...world.token!, enabled: false }
   t.strictSame(await enter(), REFUSED, 'disabled')
-  t.strictSame([world.people, world.uses], [[], []])
+  t.strictSame(world.uses, [])
 })
 
 t.test('a wrong checksum costs no query, nor does a name that is none', async (t) => {
@@ -95,18 +77,14 @@ t.test('a wrong checksum costs no query, nor does a name that is none', async (t
     t.strictSame(await enter(secret, name), REFUSED)
   const wrong = secret.slice(0, -1) + (secret.endsWith('x') ? 'y' : 'x')
   t.strictSame(await enter(wrong), REFUSED)
-  t.strictSame([world.lookups, world.people], [[], []])
+  t.strictSame(world.lookups, [])
 })
 
-t.test('everything else is for people', async (t) => {
-  const { world, signIn } = build()
-  await signIn.withPassword('ci', 'a-password', ADDRESS)
-  await signIn.withPassword('alice', 'rmt_short', ADDRESS)
-  t.strictSame([world.people, world.lookups], [['ci', 'alice'], []])
-  t.strictSame(await signIn.withRefreshToken('r', 's', '10.0.0.1'), {
-    outcome: 'unavailable',
-    dependency: 'database',
-  })
+t.test('the method of registry tokens accepts only passwords of their form', async (t) => {
+  const { method, secret } = build()
+  t.equal(method.accepts('ci', secret), true)
+  t.equal(method.accepts('alice', secret), true, 'whatever the username is')
+  for (const password of ['a-password', 'rmt_short', '']) t.equal(method.accepts('ci', password), false)
 })
 
 t.test('stale passwords lock nobody out', async (t) => {
@@ -208,18 +186,4 @@ t.test('other faults are faults', async (t) => {
   const { world, enter } = build()
   world.away = new Error('a fault')
   await t.rejects(enter(), { message: 'a fault' })
-})
-
-t.test('each wrong credential of a registry token is counted for its address', async (t) => {
-  const { world, enter, secret } = build()
-  await enter()
-  t.same(world.refusals, [])
-  const wrong = [
-    [makeRegistryTokenSecret(randomInt)],
-    [`${secret.slice(0, -1)}${secret.endsWith('A') ? 'B' : 'A'}`],
-    [secret, 'nobody'],
-    [secret, 'no/name'],
-  ] as const
-  for (const [password, name] of wrong) await enter(password, name)
-  t.same(world.refusals, [ADDRESS, ADDRESS, ADDRESS, ADDRESS])
 })

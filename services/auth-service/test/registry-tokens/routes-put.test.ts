@@ -83,12 +83,12 @@ t.test('PUT of an unknown id needs a body, a free name, a free id and good field
   t.equal((await api.put(unknown, '', { properties: { name: 'alice' } })).statusCode, 409, "a user's name")
   t.equal((await api.put(unknown, '', { properties: { name: 'x' } })).statusCode, 400)
   t.equal((await api.put('no-uuid', '', { properties: { name: 'put-x' } })).statusCode, 404)
-  const alice = await users.findByUsername('alice')
+  const alice = await users.find('alice')
   t.equal(
     (await api.put(alice?.id ?? '', '', { properties: { name: 'put-x' } })).statusCode,
     409,
     "a user's id",
   )
-  t.equal((await users.findByUsername('alice'))?.role, 'user')
+  t.equal((await users.find('alice'))?.role, 'user')
   t.equal((await api.get(unknown)).statusCode, 404)
 })

@@ -9,7 +9,7 @@ import { PULL_TEAM, tokensApi } from '../fixtures/registry-tokens.ts'
  */
 const { ask, clock, users } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)
-const root = await users.findByUsername('root')
+const root = await users.find('root')
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 const errorOf = (response: { json(): { messages: { message: string }[] } }) =>

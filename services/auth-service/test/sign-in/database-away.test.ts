@@ -49,7 +49,7 @@ t.test('pulls go on while the database is away', async (t) => {
   await tokenOf({ ...GET, as: 'root' })
   const { refresh_token: bobs } = await tokenOf(byPassword('bob'))
   await tokenOf(byRefreshToken(bobs))
-  const bob = await users.findByUsername('bob')
+  const bob = await users.find('bob')
   await users.change('bob', { password: 'another-password' })
   // Revocations are read each second: the last ones known hold while the database is away.
   const revocations = { url: '/internal/revocations', bearer: SERVICE_CREDENTIAL }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Failures } from '../../src/sign-in/failure-rule.ts'
-import { addFailure, attemptsAtOnce, delayMs } from '../../src/sign-in/failure-rule.ts'
+import { addFailure, concurrentAttempts, delayMs } from '../../src/sign-in/failure-rule.ts'
 import { ACCOUNT_RULE, ADDRESS_RULE } from '../../src/sign-in/sign-in-rules.ts'
 
 const RULE = { free: 3, baseMs: 1000, maxMs: 10_000, drainMs: 60_000 }
@@ -22,11 +22,11 @@ t.test('the first failures are free; each one after them doubles the delay', asy
 
 t.test('failures are forgotten one after the other', async (t) => {
   const failures = failAt(0, 0, 0)
-  t.equal(attemptsAtOnce(failures, RULE, 0), 1, 'one attempt may always be made once the delay is over')
-  t.equal(attemptsAtOnce(failures, RULE, 60_000), 1)
-  t.equal(attemptsAtOnce(failures, RULE, 120_000), 2)
-  t.equal(attemptsAtOnce(failures, RULE, 180_000), 3)
-  t.equal(attemptsAtOnce(undefined, RULE, 0), 3)
+  t.equal(concurrentAttempts(failures, RULE, 0), 1, 'one attempt may always be made once the delay is over')
+  t.equal(concurrentAttempts(failures, RULE, 60_000), 1)
+  t.equal(concurrentAttempts(failures, RULE, 120_000), 2)
+  t.equal(concurrentAttempts(failures, RULE, 180_000), 3)
+  t.equal(concurrentAttempts(undefined, RULE, 0), 3)
   t.equal(delayMs(failAt(0, 0, 0, 120_000), RULE, 120_000), 0, 'a later failure finds room again')
 })
 

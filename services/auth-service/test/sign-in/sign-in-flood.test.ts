@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { SignInAnswer } from '../fixtures/replicas.ts'
+import { isDatabaseUnavailable } from '@registry-manager/database'
 import { createSharedFailures } from '../../src/sign-in/shared-failures.ts'
+import { createSignInFailuresRepository } from '../../src/sign-in/sign-in-failures-repository.ts'
 import { createFailureMemory, keyOf } from '../../src/sign-in/failure-memory.ts'
 import { ACCOUNT_RULE } from '../../src/sign-in/sign-in-rules.ts'
 import { CREDENTIAL, startReplicas } from '../fixtures/replicas.ts'
@@ -129,7 +131,13 @@ t.test('replicas limit a client together', async (t) => {
         if (Date.now() > end) throw new Error('the address was not written within 30 s')
       }
       // As many failures as another replica would have counted of an attack that goes on.
-      const others = createSharedFailures(db, createFailureMemory(Date.now, 10), CREDENTIAL, Date.now)
+      const others = createSharedFailures({
+        ...createSignInFailuresRepository(db),
+        isUnavailable: isDatabaseUnavailable,
+        memory: createFailureMemory(Date.now, 10),
+        secret: CREDENTIAL,
+        now: Date.now,
+      })
       for (let at = 0; at < 40; at += 1) {
         await others.add([{ key: keyOf('account', 'user-4'), rule: ACCOUNT_RULE }])
       }

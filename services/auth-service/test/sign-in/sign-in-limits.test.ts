@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { StoredAccount } from '../../src/accounts/account.ts'
-import type { DirectorySignIn } from '../../src/directory/directory-sign-in.ts'
 import type { SignIn } from '../../src/sign-in/sign-in.ts'
-import { KNOWN_MS, createSignIn } from '../../src/sign-in/sign-in.ts'
+import type { PasswordVerifier } from '../../src/sign-in/user-sign-in.ts'
+import { KNOWN_MS, createUserSignIn } from '../../src/sign-in/user-sign-in.ts'
 import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
@@ -13,9 +13,10 @@ const HOME = '198.51.100.7'
 const id = (number: number) => `0b0e7d5e-54b5-4c1e-a7a0-${String(number).padStart(12, '0')}`
 
 class Away extends Error {}
+const unavailableDependency = (error: unknown) => (error instanceof Away ? 'database' : undefined)
 
 /** Accounts `user-0` and so on, all with one password. `replica` makes another process beside the first one. */
-function build(directory?: DirectorySignIn) {
+function build(verifier?: PasswordVerifier) {
   const world = {
     now: 1_000_000,
     hashed: 0,
@@ -28,17 +29,17 @@ function build(directory?: DirectorySignIn) {
   const now = () => world.now
   const failures = memoryFailures(now)
   const replica = () => {
-    const signIn = createSignIn({
-      ...(directory && { directory }),
+    const signIn = createUserSignIn({
+      verifiers: verifier ? [verifier] : [],
       async findAccount(username) {
         if (world.away) throw new Away()
         const number = /^user-(\d+)$/.exec(username)?.[1]
         if (number === undefined) return undefined
         const account = { id: id(Number(number)), username, enabled: !world.disabled.has(username) }
-        return makeAccount(directory ? { ...account, directory: true, passwordHash: null } : account)
+        return makeAccount(verifier ? { ...account, directory: true, passwordHash: null } : account)
       },
       findByRefreshToken: async () => undefined,
-      isUnavailable: (error) => error instanceof Away,
+      unavailableDependency,
       async verifyPassword(password, hash) {
         world.hashed += 1
         world.atOnce += 1
@@ -48,7 +49,7 @@ function build(directory?: DirectorySignIn) {
         return hash === `hash of ${password}`
       },
       isRevoked: () => false,
-      memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
+      cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
       offlineMs: 900_000,
       limits: createSignInLimits({
         failures,
@@ -59,8 +60,7 @@ function build(directory?: DirectorySignIn) {
         now,
       }),
     })
-    return (username: string, password: string, address = HOME) =>
-      signIn.withPassword(username, password, address)
+    return (username: string, password: string, address = HOME) => signIn.signIn(username, password, address)
   }
   return { world, replica, enter: replica() }
 }
@@ -207,9 +207,9 @@ t.test('a disabled account answers and counts its right password as a wrong one'
 t.test('a disabled directory account answers and counts its right password as a wrong one', async (t) => {
   const asked: string[] = []
   // `user-7` is disabled by the directory, `user-1` by an administrator.
-  const directory: DirectorySignIn = {
-    takes: (_, account) => account !== undefined,
-    async prove(username, password, account): Promise<StoredAccount | undefined> {
+  const directory: PasswordVerifier = {
+    handles: (_, account) => account !== undefined,
+    async verify({ username, password }, account): Promise<StoredAccount | undefined> {
       asked.push(username)
       if (password !== PASSWORD || account === undefined) return undefined
       return username === 'user-7' ? { ...account, enabled: false } : account

@@ -4,7 +4,7 @@ import { createSharedLookup } from '../../../src/directory/ldap/socket.ts'
 
 type Callback = Parameters<LookupFunction>[2]
 
-t.test('a name is looked up once at a time, for everybody who waits', async (t) => {
+t.test('a name is lookup up once at a time, for everybody who waits', async (t) => {
   const asked: { hostname: string; callback: Callback }[] = []
   const lookup = createSharedLookup((hostname, _options, callback) => asked.push({ hostname, callback }))
   const answers: unknown[] = []

@@ -1,7 +1,7 @@
 import type { TokenClaims } from '@registry-manager/principal'
 import t from 'tap'
 import type { Account } from '../../src/accounts/account.ts'
-import { findIdentity } from '../../src/sign-in/identity-token.ts'
+import { findIdentity } from '../../src/access-tokens/identity-token.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const account = makeAccount({ generation: 3 })

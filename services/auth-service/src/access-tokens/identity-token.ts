@@ -1,5 +1,5 @@
 import type { TokenClaims, VerifyToken } from '@registry-manager/principal'
-import type { Principal } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { accountState } from '../../src/directory/account-state.ts'
+import { entryState } from '../../src/directory/entry-state.ts'
 
 const NOW = Date.UTC(2026, 10, 21, 12)
 /** 100 nanoseconds since 1601, of a time in milliseconds since 1970. */
@@ -39,6 +39,6 @@ const CASES: readonly (readonly [why: string, attributes: Record<string, string>
 for (const [why, attributes, state] of CASES) {
   t.test(why, async (t) => {
     const values = new Map(Object.entries(attributes).map(([name, value]) => [name, [value]]))
-    t.equal(accountState(values, NOW), state)
+    t.equal(entryState(values, NOW), state)
   })
 }
