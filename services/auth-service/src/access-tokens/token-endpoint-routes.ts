@@ -1,12 +1,18 @@
 import type { UnavailableDependency } from '@registry-manager/http'
-import { ProblemError, foreignChange, registryErrors, setErrorFormat } from '@registry-manager/http'
+import {
+  ProblemError,
+  foreignChange,
+  parseForms,
+  queryOf,
+  registryErrors,
+  setErrorFormat,
+} from '@registry-manager/http'
 import { formatScope } from '@registry-manager/oci'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { signInProblem, unauthorized } from '../sign-in/sign-in-problem.ts'
-import { parseForms, queryOf } from './form.ts'
 import type { TokenEndpoint, TokenResult } from './token-endpoint.ts'
 import type { ParsedTokenRequest, TokenRequest } from './token-request.ts'
 import { isAcceptedService, parseTokenForm, parseTokenQuery } from './token-request.ts'

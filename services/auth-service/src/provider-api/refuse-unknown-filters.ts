@@ -1,6 +1,5 @@
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
-import { queryOf } from '../access-tokens/form.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,8 +1,7 @@
 import { isDigest, isRepositoryName } from '@registry-manager/oci'
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
-import { queryOf } from '../access-tokens/form.ts'
 import type { BrowseRegistry } from './browse-registry.ts'
 import {
   ArtifactBody,

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { queryOf } from '../access-tokens/form.ts'
 import { BASE, idOf, notFound, pageLinks, parsePage, wholeNumber } from '../provider-api/provider-format.ts'
 import { principalOf } from '../sign-in/require-principal.ts'
 import type { ManageRegistryTokens, Refused, WithPassword } from './manage-registry-tokens.ts'
