@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import type { SigningKeys } from '../src/access-tokens/signing-keys.ts'
-import { jwks } from '../src/access-tokens/jwks-routes.ts'
+import { jwksRoutes } from '../src/access-tokens/jwks-routes.ts'
 import { User } from '../src/accounts/users-routes.ts'
 import type { Question } from './fixtures/auth-service.ts'
 import { SERVICE, passwordOf, startAuthService } from './fixtures/auth-service.ts'
@@ -75,6 +75,6 @@ t.test('a key is answered with every public field, and nothing private', async (
   t.strictSame((await ask({ url: '/.well-known/jwks.json' })).json(), { keys: keys.publicKeys() })
   const app = Fastify()
   const leaky = keys.publicKeys().map((key) => ({ ...key, d: 'private', privatePem: 'PRIVATE KEY' }))
-  await app.register(jwks, { keys: { ...keys, publicKeys: () => leaky } as SigningKeys })
+  await app.register(jwksRoutes, { keys: { ...keys, publicKeys: () => leaky } as SigningKeys })
   t.strictSame((await app.inject('/.well-known/jwks.json')).json(), { keys: keys.publicKeys() })
 })

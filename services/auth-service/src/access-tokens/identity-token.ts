@@ -7,8 +7,8 @@ export interface IdentityTokenPorts {
 }
 
 /**
- * The account or registry token that a live identity token speaks for, and when the token ends (seconds since the epoch).
- * Undefined for any other token, and for one that its account's generation has ended.
+ * Returns the principal of a valid identity token, and when the identity token expires (seconds since the epoch).
+ * Undefined for any other access token, and for one from before its account's present generation.
  */
 export async function findIdentity(
   { verifyToken, findPrincipalById }: IdentityTokenPorts,

@@ -1,4 +1,4 @@
-import { isTokenSecret } from '../registry-tokens/registry-token-secret.ts'
+import { isRegistryTokenSecret } from '../registry-tokens/registry-token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
 /** Spaces beyond ASCII: the characters of Unicode's category Zs except U+0020. */
@@ -24,7 +24,7 @@ export function passwordFault(given: string, username: string): string | undefin
   if ([...password].some(isControl))
     return 'must not contain control characters, such as tabs and line breaks'
   // Sign-in treats every password of this form as a registry token's.
-  if (isTokenSecret(password)) return 'must not be the password of a registry token'
+  if (isRegistryTokenSecret(password)) return 'must not be the password of a registry token'
   return undefined
 }
 

@@ -1,4 +1,11 @@
-import { ProblemError, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
+import {
+  ProblemError,
+  parseForms,
+  parseJsonBodies,
+  problemJson,
+  queryOf,
+  setErrorFormat,
+} from '@registry-manager/http'
 import { ROLES, credentialsOf } from '@registry-manager/principal'
 import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -10,7 +17,6 @@ import type { FieldFault, UserField, UserInput } from './user-input.ts'
 import { parseUserInput } from './user-input.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { onlyAdministrators, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
-import { parseForms, queryOf } from '../access-tokens/form.ts'
 import { neverStored } from '../sign-in/never-stored.ts'
 
 export interface UsersRoutesOptions extends PrincipalOptions {

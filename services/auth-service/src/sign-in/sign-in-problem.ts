@@ -1,6 +1,5 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Account } from '../accounts/account.ts'
-import type { Principal } from './principal.ts'
 import type { SignIn } from './sign-in.ts'
 
 /** 401 with a Basic challenge. Source: RFC 7617 §2. */
@@ -21,21 +20,8 @@ export function accountOrProblem(signIn: SignIn, realm: string): Account {
   throw signInProblem(signIn, realm)
 }
 
-export interface FoundPrincipal {
-  readonly account: Principal
-  readonly offline: boolean
-  /** When the credentials expire, in seconds since the epoch. */
-  readonly notAfter?: number | undefined
-}
-
-/** The user or registry token of a sign-in. Throws any other outcome as a problem. */
-export function principalOrProblem(signIn: SignIn, realm: string): FoundPrincipal {
-  if (signIn.outcome === 'account') return signIn
-  if (signIn.outcome === 'token') return { ...signIn, account: signIn.token }
-  throw signInProblem(signIn, realm)
-}
-
-function signInProblem(
+/** The problem of a sign-in that failed. */
+export function signInProblem(
   signIn: Exclude<SignIn, { outcome: 'account' | 'token' }>,
   realm: string,
 ): ProblemError {

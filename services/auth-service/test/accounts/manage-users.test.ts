@@ -1,10 +1,10 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
 import { createAccounts } from '../../src/accounts/index.ts'
 import type { UserChange } from '../../src/accounts/plan-user.ts'
 import { planUserChange } from '../../src/accounts/plan-user.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
 const CHANGES: readonly (readonly [why: string, change: UserChange, raises: boolean])[] = [
   ['nothing', {}, false],
@@ -26,7 +26,7 @@ const CHANGES: readonly (readonly [why: string, change: UserChange, raises: bool
 
 await onBothDatabases(t, async (t, db) => {
   const users = createAccounts(db, fakeHasher)
-  const refreshTokens = createRefreshTokensRepository(db, Date.now)
+  const refreshTokens = refreshTokensOf(db)
   const revocations = () => users.revocationsSince(new Date(0))
   const create = async (username: string, change = {}) => {
     const created = await users.create(planUser(username, change))

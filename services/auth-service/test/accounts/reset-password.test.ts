@@ -1,12 +1,12 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
 import { createAccounts } from '../../src/accounts/index.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
 await onBothDatabases(t, async (t, db) => {
   const users = createAccounts(db, fakeHasher)
-  const refreshTokens = createRefreshTokensRepository(db, Date.now)
+  const refreshTokens = refreshTokensOf(db)
   const reset = (username: string, leaveDirectory = false) =>
     users.resetPassword({ username, leaveDirectory })
   t.beforeEach(() => db.deleteFrom('accounts').execute())

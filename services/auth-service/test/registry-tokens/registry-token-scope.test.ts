@@ -1,6 +1,6 @@
 import t from 'tap'
 import { grant, outOfReach } from '../../src/access-tokens/grant.ts'
-import { parseTokenScopes, scopeNotes } from '../../src/registry-tokens/registry-token-scope.ts'
+import { parseRegistryTokenScopes, scopeNotes } from '../../src/registry-tokens/registry-token-scope.ts'
 
 /*
  * Which patterns cover which repositories, by hand: a row a pattern, a column a repository, y where it covers.
@@ -71,7 +71,7 @@ t.test('pattern × repository × actions', async (t) => {
     t.equal(row.length, REPOSITORIES.length, `the row of ${pattern}`)
     for (const [column, name] of REPOSITORIES.entries()) {
       for (const [actions, permitted] of ACTIONS) {
-        const parsed = parseTokenScopes([repository(pattern, actions)])
+        const parsed = parseRegistryTokenScopes([repository(pattern, actions)])
         const scopes = 'scopes' in parsed ? parsed.scopes : []
         const expected = row[column] === 'y' ? permitted : []
         const what = `${pattern}:${actions.join()} on ${name}`
@@ -108,14 +108,14 @@ t.test('a token is granted nothing but its scopes', async (t) => {
 })
 
 t.test('scopes as they come in', async (t) => {
-  const parsed = parseTokenScopes([
+  const parsed = parseRegistryTokenScopes([
     repository('team/*', ['push', 'pull', 'push']),
     { type: 'repository', name: '*', actions: ['delete'] },
   ])
   t.strictSame(parsed, { scopes: [repository('team/*', ['pull', 'push']), repository('*', ['delete'])] })
   const hundred = Array.from({ length: 100 }, () => repository('team/*', ['pull']))
-  t.ok('scopes' in parseTokenScopes(hundred))
-  t.strictSame(parseTokenScopes([]), { scopes: [] })
+  t.ok('scopes' in parseRegistryTokenScopes(hundred))
+  t.strictSame(parseRegistryTokenScopes([]), { scopes: [] })
 })
 
 const good = repository('team/*', ['pull'])
@@ -139,7 +139,7 @@ const BAD: readonly (readonly [why: string, given: unknown, field: string])[] = 
 
 t.test('bad scopes are named', async (t) => {
   for (const [why, given, field] of BAD) {
-    const parsed = parseTokenScopes(given as never)
+    const parsed = parseRegistryTokenScopes(given as never)
     t.match(parsed, { fault: { field, detail: String } }, why)
   }
 })

@@ -1,19 +1,21 @@
+import { randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { passwordFault } from '../../src/accounts/password-policy.ts'
 import {
   hasRightChecksum,
-  hashTokenSecret,
+  hashRegistryTokenSecret,
   isSameHash,
-  isTokenSecret,
-  makeTokenSecret,
+  isRegistryTokenSecret,
+  makeRegistryTokenSecret,
 } from '../../src/registry-tokens/registry-token-secret.ts'
 
 t.test('a password that scanners can find', async (t) => {
-  const made = Array.from({ length: 1000 }, () => makeTokenSecret())
+  const made = Array.from({ length: 1000 }, () => makeRegistryTokenSecret(randomInt))
   t.equal(new Set(made).size, 1000, 'each is another')
   for (const secret of made) {
-    if (/^rmt_[0-9A-Za-z]{36}$/.test(secret) && isTokenSecret(secret) && hasRightChecksum(secret)) continue
+    if (/^rmt_[0-9A-Za-z]{36}$/.test(secret) && isRegistryTokenSecret(secret) && hasRightChecksum(secret))
+      continue
     t.fail(`${secret} is not as documented`)
   }
   const characters = new Set(made.flatMap((secret) => secret.slice(4, 34).split('')))
@@ -22,7 +24,7 @@ t.test('a password that scanners can find', async (t) => {
 
 t.test('at least 128 bits are random', async (t) => {
   const asked: number[] = []
-  makeTokenSecret((max) => {
+  makeRegistryTokenSecret((max) => {
     asked.push(max)
     return 0
   })
@@ -30,7 +32,7 @@ t.test('at least 128 bits are random', async (t) => {
 })
 
 t.test('the checksum is CRC-32 in base 62', async (t) => {
-  const lowest = makeTokenSecret(() => 0)
+  const lowest = makeRegistryTokenSecret(() => 0)
   t.equal(lowest.slice(0, 34), `rmt_${'0'.repeat(30)}`)
   const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
   const value = Array.from(lowest.slice(34)).reduce((sum, digit) => sum * 62 + digits.indexOf(digit), 0)
@@ -38,7 +40,7 @@ t.test('the checksum is CRC-32 in base 62', async (t) => {
 })
 
 t.test('one changed character, and the checksum is wrong', async (t) => {
-  const secret = makeTokenSecret()
+  const secret = makeRegistryTokenSecret(randomInt)
   for (let at = 4; at < secret.length; at += 1) {
     const other = secret[at] === 'x' ? 'y' : 'x'
     t.notOk(hasRightChecksum(secret.slice(0, at) + other + secret.slice(at + 1)), `at ${at}`)
@@ -46,7 +48,7 @@ t.test('one changed character, and the checksum is wrong', async (t) => {
 })
 
 t.test('what does not look like one', async (t) => {
-  const secret = makeTokenSecret()
+  const secret = makeRegistryTokenSecret(randomInt)
   for (const text of [
     '',
     'rmt_',
@@ -57,18 +59,20 @@ t.test('what does not look like one', async (t) => {
     `rmr_${secret.slice(4)}`,
     secret.replace('_', '-'),
   ]) {
-    t.notOk(isTokenSecret(text), JSON.stringify(text))
+    t.notOk(isRegistryTokenSecret(text), JSON.stringify(text))
   }
 })
 
 t.test('no user has such a password', async (t) => {
-  t.match(passwordFault(makeTokenSecret(), 'alice'), /registry token/)
+  t.match(passwordFault(makeRegistryTokenSecret(randomInt), 'alice'), /registry token/)
   t.equal(passwordFault('rmt_is-the-beginning', 'alice'), undefined, 'a beginning is no matter')
 })
 
 t.test('hashes', async (t) => {
-  const secret = makeTokenSecret()
-  t.ok(isSameHash(hashTokenSecret(secret), hashTokenSecret(secret)))
-  t.notOk(isSameHash(hashTokenSecret(secret), hashTokenSecret(makeTokenSecret())))
-  t.notOk(isSameHash(hashTokenSecret(secret), Buffer.alloc(0)), 'of other lengths too')
+  const secret = makeRegistryTokenSecret(randomInt)
+  t.ok(isSameHash(hashRegistryTokenSecret(secret), hashRegistryTokenSecret(secret)))
+  t.notOk(
+    isSameHash(hashRegistryTokenSecret(secret), hashRegistryTokenSecret(makeRegistryTokenSecret(randomInt))),
+  )
+  t.notOk(isSameHash(hashRegistryTokenSecret(secret), Buffer.alloc(0)), 'of other lengths too')
 })

@@ -1,6 +1,10 @@
+import { randomInt } from 'node:crypto'
 import t from 'tap'
 import type { StoredRegistryToken, StoredSecret } from '../../src/registry-tokens/registry-token.ts'
-import { hashTokenSecret, makeTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
+import {
+  hashRegistryTokenSecret,
+  makeRegistryTokenSecret,
+} from '../../src/registry-tokens/registry-token-secret.ts'
 import { createRegistryTokenSignIn } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
@@ -10,13 +14,13 @@ class Away extends Error {}
 const REFUSED = { outcome: 'refused' }
 const ADDRESS = '10.0.0.1'
 const stored = (secret: string, until: Date | null = null): StoredSecret => ({
-  hash: hashTokenSecret(secret),
+  hash: hashRegistryTokenSecret(secret),
   until,
 })
 
 /** A registry token with the name CI. */
 function build(change: Partial<StoredRegistryToken> = {}) {
-  const secret = makeTokenSecret()
+  const secret = makeRegistryTokenSecret(randomInt)
   const world = {
     now: 1_000_000,
     token: { ...makeToken(), secrets: [stored(secret)], ...change } as StoredRegistryToken | undefined,
@@ -27,14 +31,14 @@ function build(change: Partial<StoredRegistryToken> = {}) {
   }
   const now = () => world.now
   const method = createRegistryTokenSignIn({
-    findToken: async (username) => {
+    findRegistryToken: async (username) => {
       if (world.away !== undefined) throw world.away
       world.lookups.push(username)
       return username === 'ci' ? world.token : undefined
     },
     isUnavailable: (error) => error instanceof Away,
     isRevoked: ({ generation }) => generation < world.least,
-    memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
+    cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
     noteUse: (id, address) => void world.uses.push(`${id} ${address}`),
     now,
   })
@@ -63,7 +67,7 @@ t.test('the right password, the name in any case', async (t) => {
 
 t.test('what is refused', async (t) => {
   const { world, secret, enter } = build()
-  t.strictSame(await enter(makeTokenSecret()), REFUSED, 'another password')
+  t.strictSame(await enter(makeRegistryTokenSecret(randomInt)), REFUSED, 'another password')
   t.strictSame(await enter(secret, 'other'), REFUSED, 'another name')
   world.token = { ...world.token!, enabled: false }
   t.strictSame(await enter(), REFUSED, 'disabled')
@@ -88,7 +92,7 @@ t.test('the method of registry tokens accepts only passwords of their form', asy
 
 t.test('stale passwords lock nobody out', async (t) => {
   const { enter } = build()
-  for (let attempt = 0; attempt < 100; attempt += 1) await enter(makeTokenSecret())
+  for (let attempt = 0; attempt < 100; attempt += 1) await enter(makeRegistryTokenSecret(randomInt))
   t.strictSame(await enter(), accepted())
 })
 
@@ -104,7 +108,7 @@ t.test('it is refused from the second of its expiry', async (t) => {
 
 t.test('after a rotation both passwords work until the overlap ends', async (t) => {
   const { world, secret, enter } = build()
-  const next = makeTokenSecret()
+  const next = makeRegistryTokenSecret(randomInt)
   world.token = { ...world.token!, secrets: [stored(next), stored(secret, new Date(1_060_000))] }
   t.match(await enter(next), { outcome: 'token', notAfter: undefined })
   t.match(await enter(secret), { outcome: 'token', notAfter: 1060 }, 'nothing outlives the old one')
@@ -161,7 +165,7 @@ t.test('while the database is away', async (t) => {
   world.now += 60_000
   t.strictSame(await enter(), accepted(makeToken({ expiresAt }), { notAfter: 1500, offline: true }))
   t.strictSame(
-    await enter(makeTokenSecret()),
+    await enter(makeRegistryTokenSecret(randomInt)),
     { outcome: 'unavailable', dependency: 'database' },
     'of others nobody knows',
   )
