@@ -124,7 +124,11 @@ t.test('a directory user has no local password', async (t) => {
   const current = makeAccount({ directory: true, passwordHash: null })
   const ignored = planUserChange(current, { password: 'whatever' })
   t.ok('change' in ignored && ignored.change.password === undefined, 'a password is ignored')
-  t.match(planUserChange(current, { ad: false }), { fault: { field: 'password' } }, 'a password is required to become a local user')
+  t.match(
+    planUserChange(current, { ad: false }),
+    { fault: { field: 'password' } },
+    'a password is required to become a local user',
+  )
   const leaving = planUserChange(current, { ad: false, password })
   t.strictSame(
     leaving,

@@ -73,22 +73,25 @@ async function questionOf(route: Route, way: (typeof WAYS)[number]): Promise<Que
 }
 
 for (const route of ROUTES) {
-  t.test(`${route.method} ${route.path} allows the principals that the API names, in every form of input`, async (t) => {
-    // The failed sign-ins of earlier routes have drained by then.
-    clock.ahead += 3_600_000
-    const ways = route.method === 'GET' ? WAYS.slice(0, 1) : WAYS
-    for (const way of ways) {
-      for (const [who, principal, refusal] of CALLERS) {
-        const response = await ask({ ...(await questionOf(route, way)), ...principal })
-        const status = refusal ?? route.admin
-        t.equal(response.statusCode, status, `${who}, by ${way}: ${status}`)
-        if (status < 400) continue
-        t.match(response.headers['content-type'], /^application\/problem\+json/)
-        t.match(response.json(), { status, title: /\w/, detail: /\w/ })
-        if (status === 401) t.match(response.headers['www-authenticate'], /^Basic realm="[^"]+"/)
+  t.test(
+    `${route.method} ${route.path} allows the principals that the API names, in every form of input`,
+    async (t) => {
+      // The failed sign-ins of earlier routes have drained by then.
+      clock.ahead += 3_600_000
+      const ways = route.method === 'GET' ? WAYS.slice(0, 1) : WAYS
+      for (const way of ways) {
+        for (const [who, principal, refusal] of CALLERS) {
+          const response = await ask({ ...(await questionOf(route, way)), ...principal })
+          const status = refusal ?? route.admin
+          t.equal(response.statusCode, status, `${who}, by ${way}: ${status}`)
+          if (status < 400) continue
+          t.match(response.headers['content-type'], /^application\/problem\+json/)
+          t.match(response.json(), { status, title: /\w/, detail: /\w/ })
+          if (status === 401) t.match(response.headers['www-authenticate'], /^Basic realm="[^"]+"/)
+        }
       }
-    }
-  })
+    },
+  )
 }
 
 t.test('a trailing slash of a path is ignored', async (t) => {

@@ -43,15 +43,18 @@ const PAGES: readonly (readonly [query: string, from: number, to: number, next: 
   ['?offset=99999', 60, 60, undefined],
 ]
 
-t.test('GET /users returns pages sorted by username, with the total and a link to the next page', async (t) => {
-  for (const [query, from, to, next] of PAGES) {
-    const response = await list(query)
-    t.equal(response.statusCode, 200, query)
-    t.strictSame(namesOf(response.json()), NAMES.slice(from, to))
-    t.equal(String(response.headers['x-total-count']), '60')
-    t.equal(response.headers['link'], next)
-  }
-})
+t.test(
+  'GET /users returns pages sorted by username, with the total and a link to the next page',
+  async (t) => {
+    for (const [query, from, to, next] of PAGES) {
+      const response = await list(query)
+      t.equal(response.statusCode, 200, query)
+      t.strictSame(namesOf(response.json()), NAMES.slice(from, to))
+      t.equal(String(response.headers['x-total-count']), '60')
+      t.equal(response.headers['link'], next)
+    }
+  },
+)
 
 t.test('the links of GET /users lead to every user once', async (t) => {
   const seen: string[] = []

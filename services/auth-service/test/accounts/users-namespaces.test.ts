@@ -29,7 +29,11 @@ t.test('a namespace that cannot contain a repository is refused', async (t) => {
       ['POST', '/user/namespaces'],
     ] as const) {
       const response = await ask({ method, url, form, as: 'root' })
-      t.match(response.json(), { status: 400, field: 'namespaces', detail: `"${bad}" cannot contain a repository` })
+      t.match(response.json(), {
+        status: 400,
+        field: 'namespaces',
+        detail: `"${bad}" cannot contain a repository`,
+      })
     }
   }
 })

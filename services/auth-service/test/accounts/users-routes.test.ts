@@ -31,7 +31,11 @@ t.test('a user has the documented fields and no others', async (t) => {
     created_at: /^\d{4}-\d\d-\d\dT.*Z$/,
   })
   const { location } = created.headers
-  t.strictSame((await ask({ url: String(location), ...root })).json(), user, 'Location is the URL of the user')
+  t.strictSame(
+    (await ask({ url: String(location), ...root })).json(),
+    user,
+    'Location is the URL of the user',
+  )
   t.strictSame(
     (await ask({ url: '/user', as: 'bob@example.com', password })).json(),
     user,
@@ -128,7 +132,11 @@ t.test('users and cluster administrators change passwords', async (t) => {
   t.notOk(await signsIn('erin', password))
   t.ok(await signsIn('erin', 'pässwörd: new 😀'), 'a password may contain any printable characters')
   const erin = { as: 'erin', password: 'pässwörd: new 😀' }
-  t.equal((await change({ password, username: 'erin' }, erin)).statusCode, 204, 'users may give their own usernames')
+  t.equal(
+    (await change({ password, username: 'erin' }, erin)).statusCode,
+    204,
+    'users may give their own usernames',
+  )
   t.equal((await change({ password, username: 'alice' }, { as: 'erin', password })).statusCode, 403)
   t.equal((await change({ password: 'by-an-administrator', username: 'erin' }, root)).statusCode, 204)
   t.ok(await signsIn('erin', 'by-an-administrator'))
@@ -172,5 +180,9 @@ t.test('the last cluster administrator is protected', async (t) => {
   for (const response of await Promise.all(attempts)) t.match(response.json(), { status: 409 })
   await create({ username: 'boss', admin: true })
   t.equal((await ask({ method: 'DELETE', url: '/user?username=root', as: 'boss', password })).statusCode, 204)
-  t.equal((await ask({ url: '/users', ...root })).statusCode, 401, 'a deleted cluster administrator is refused at once')
+  t.equal(
+    (await ask({ url: '/users', ...root })).statusCode,
+    401,
+    'a deleted cluster administrator is refused at once',
+  )
 })

@@ -88,7 +88,11 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
   ['a path', { DIRECTORY_URL: 'ldaps://dc1/dc=x' }, /^DIRECTORY_URL /],
   ['a password in the URL', { DIRECTORY_URL: 'ldaps://me:secret@dc1' }, /^DIRECTORY_URL /],
   ['plaintext', { DIRECTORY_URL: 'ldap://dc1' }, /^DIRECTORY_URL .*DIRECTORY_START_TLS/],
-  ['one plaintext URL of several', { DIRECTORY_URL: 'ldaps://dc1,ldap://dc2' }, /^DIRECTORY_URL .*unencrypted/],
+  [
+    'one plaintext URL of several',
+    { DIRECTORY_URL: 'ldaps://dc1,ldap://dc2' },
+    /^DIRECTORY_URL .*unencrypted/,
+  ],
   ['StartTLS on TLS', { DIRECTORY_START_TLS: 'true' }, /^DIRECTORY_START_TLS /],
   [
     'StartTLS and plaintext',
@@ -97,7 +101,11 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
   ],
   ['no base', { DIRECTORY_BASE_DN: '' }, /^DIRECTORY_BASE_DN is required/],
   ['an invalid base', { DIRECTORY_BASE_DN: 'example.com' }, /^DIRECTORY_BASE_DN /],
-  ['no password of the service account', { DIRECTORY_BIND_PASSWORD: '' }, /^DIRECTORY_BIND_PASSWORD is required/],
+  [
+    'no password of the service account',
+    { DIRECTORY_BIND_PASSWORD: '' },
+    /^DIRECTORY_BIND_PASSWORD is required/,
+  ],
   ['a password without a service account', { DIRECTORY_BIND_DN: '' }, /^DIRECTORY_BIND_DN is required/],
   [
     'neither a service account nor a bind template',
@@ -107,10 +115,26 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
   ['a filter without the placeholder', { DIRECTORY_USER_FILTER: '(uid=alice)' }, /^DIRECTORY_USER_FILTER /],
   ['an unbalanced filter', { DIRECTORY_USER_FILTER: '(&(uid={username})' }, /^DIRECTORY_USER_FILTER /],
   ['a filter without parentheses', { DIRECTORY_USER_FILTER: 'uid={username}' }, /^DIRECTORY_USER_FILTER /],
-  ['a bind template without a domain', { DIRECTORY_BIND_TEMPLATE: '{username}' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['a bind template with a NetBIOS domain', { DIRECTORY_BIND_TEMPLATE: 'EXAMPLE\\{username}' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['a bind template without the placeholder', { DIRECTORY_BIND_TEMPLATE: 'uid=alice,dc=x' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['an invalid distinguished name', { DIRECTORY_BIND_TEMPLATE: 'uid={username},x' }, /^DIRECTORY_BIND_TEMPLATE /],
+  [
+    'a bind template without a domain',
+    { DIRECTORY_BIND_TEMPLATE: '{username}' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  [
+    'a bind template with a NetBIOS domain',
+    { DIRECTORY_BIND_TEMPLATE: 'EXAMPLE\\{username}' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  [
+    'a bind template without the placeholder',
+    { DIRECTORY_BIND_TEMPLATE: 'uid=alice,dc=x' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  [
+    'an invalid distinguished name',
+    { DIRECTORY_BIND_TEMPLATE: 'uid={username},x' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
   ['a text that is not a certificate', { DIRECTORY_CA: 'x' }, /^DIRECTORY_CA_FILE /],
   [
     'a broken certificate',
@@ -118,11 +142,24 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
     /^DIRECTORY_CA_FILE /,
   ],
   ['a missing file', { DIRECTORY_CA_FILE: '/nowhere/ca.pem' }, /^DIRECTORY_CA_FILE cannot be read/],
-  ['an invalid group map', { DIRECTORY_GROUP_MAP: '{"a":{},"b":{}}' }, /^DIRECTORY_GROUP_MAP_FILE "a"/, /"b"/],
-  ['automatic accounts without a group map', { DIRECTORY_AUTO_CREATE: 'true' }, /^DIRECTORY_GROUP_MAP_FILE is required/],
+  [
+    'an invalid group map',
+    { DIRECTORY_GROUP_MAP: '{"a":{},"b":{}}' },
+    /^DIRECTORY_GROUP_MAP_FILE "a"/,
+    /"b"/,
+  ],
+  [
+    'automatic accounts without a group map',
+    { DIRECTORY_AUTO_CREATE: 'true' },
+    /^DIRECTORY_GROUP_MAP_FILE is required/,
+  ],
   ['a refresh time that is too short', { DIRECTORY_REFRESH_SECONDS: '4' }, /^DIRECTORY_REFRESH_SECONDS /],
   ['a flag that is not a boolean', { DIRECTORY_AUTO_CREATE: 'yes' }, /^DIRECTORY_AUTO_CREATE /],
-  ['other settings without DIRECTORY_URL', { DIRECTORY_URL: '' }, /^DIRECTORY_URL is required if DIRECTORY_BASE_DN is set/],
+  [
+    'other settings without DIRECTORY_URL',
+    { DIRECTORY_URL: '' },
+    /^DIRECTORY_URL is required if DIRECTORY_BASE_DN is set/,
+  ],
   [
     'several faults at the same time',
     { DIRECTORY_BASE_DN: 'x', DIRECTORY_USER_FILTER: 'x', DIRECTORY_BIND_TEMPLATE: 'x' },

@@ -8,7 +8,11 @@ const filetime = (ms: number) => String((BigInt(ms) + 11_644_473_600_000n) * 10_
 const CASES: readonly (readonly [why: string, attributes: Record<string, string>, state: string])[] = [
   ['an entry without state attributes', {}, 'active'],
   ['a normal account', { useraccountcontrol: '512', accountexpires: '0' }, 'active'],
-  ['an account that never expires', { useraccountcontrol: '66048', accountexpires: '9223372036854775807' }, 'active'],
+  [
+    'an account that never expires',
+    { useraccountcontrol: '66048', accountexpires: '9223372036854775807' },
+    'active',
+  ],
   ['disabled', { useraccountcontrol: '514' }, 'disabled'],
   [
     'disabled and locked',
@@ -29,11 +33,7 @@ const CASES: readonly (readonly [why: string, attributes: Record<string, string>
   ['expired in OpenLDAP', { pwdendtime: '20261121115959Z' }, 'expired'],
   ['expired, with a fraction of a second', { pwdendtime: '20261121115959.5Z' }, 'expired'],
   ['expires later in OpenLDAP', { pwdendtime: '20261121120001Z' }, 'active'],
-  [
-    'invalid values',
-    { useraccountcontrol: 'x', accountexpires: 'y', pwdendtime: 'z' },
-    'active',
-  ],
+  ['invalid values', { useraccountcontrol: 'x', accountexpires: 'y', pwdendtime: 'z' }, 'active'],
 ]
 
 for (const [why, attributes, state] of CASES) {

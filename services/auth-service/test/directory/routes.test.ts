@@ -86,17 +86,20 @@ t.test('local users and changes by administrators need no directory', async (t) 
   t.equal(password.statusCode, 409)
 })
 
-t.test('the service is ready and reports the unavailable directory in its probe, metrics and log', async (t) => {
-  const ready = await askInternal({ url: '/readyz' })
-  t.equal(ready.statusCode, 200)
-  t.match(ready.json(), {
-    parts: { directory: { status: 'degraded', reason: /ldaps:\/\/127\.0\.0\.1:1.*ECONNREFUSED/ } },
-  })
-  const metrics = (await askInternal({ url: '/metrics' })).body
-  t.match(metrics, /^directory_up\{[^}]*\} 0$/m)
-  t.match(metrics, /^directory_sign_ins_total\{result="away"[^}]*\} 2\d$/m)
-  t.match(metrics, /^directory_operations_total\{operation="connect",outcome="failed"[^}]*\} \d+$/m)
-  t.notMatch(metrics, 'dora')
-  const warnings = lines.filter((line) => line.includes('is unavailable') && line.includes('"level":40'))
-  t.ok(warnings.length >= 1 && warnings.length <= 3, `${warnings.length} warnings in the log`)
-})
+t.test(
+  'the service is ready and reports the unavailable directory in its probe, metrics and log',
+  async (t) => {
+    const ready = await askInternal({ url: '/readyz' })
+    t.equal(ready.statusCode, 200)
+    t.match(ready.json(), {
+      parts: { directory: { status: 'degraded', reason: /ldaps:\/\/127\.0\.0\.1:1.*ECONNREFUSED/ } },
+    })
+    const metrics = (await askInternal({ url: '/metrics' })).body
+    t.match(metrics, /^directory_up\{[^}]*\} 0$/m)
+    t.match(metrics, /^directory_sign_ins_total\{result="away"[^}]*\} 2\d$/m)
+    t.match(metrics, /^directory_operations_total\{operation="connect",outcome="failed"[^}]*\} \d+$/m)
+    t.notMatch(metrics, 'dora')
+    const warnings = lines.filter((line) => line.includes('is unavailable') && line.includes('"level":40'))
+    t.ok(warnings.length >= 1 && warnings.length <= 3, `${warnings.length} warnings in the log`)
+  },
+)

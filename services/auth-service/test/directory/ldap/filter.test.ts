@@ -27,8 +27,16 @@ t.test('the username replaces every placeholder of a filter', async (t) => {
     fillFilter('(|(uid={username})(mail={username}))', 'a)(b'),
     String.raw`(|(uid=a\29\28b)(mail=a\29\28b))`,
   )
-  t.equal(fillFilter('(uid={username})', '$&'), '(uid=$&)', 'replacement patterns in a username have no effect')
-  t.equal(fillFilter('(uid={username})', '{username}'), '(uid={username})', 'a placeholder in a username is not replaced')
+  t.equal(
+    fillFilter('(uid={username})', '$&'),
+    '(uid=$&)',
+    'replacement patterns in a username have no effect',
+  )
+  t.equal(
+    fillFilter('(uid={username})', '{username}'),
+    '(uid={username})',
+    'a placeholder in a username is not replaced',
+  )
 })
 
 t.test('the username is escaped in a distinguished name and unchanged in a principal name', async (t) => {
