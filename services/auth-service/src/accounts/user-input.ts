@@ -115,7 +115,8 @@ function parseNamespaces(given: unknown): Parsed<string[]> {
   }
   if (!Array.isArray(names) || names.length > 1000) return fault
   const bad = names.find((name) => typeof name !== 'string' || !isNamespace(name))
-  if (bad !== undefined) return { detail: `${fault.detail}; ${JSON.stringify(bad)} is not one` }
+  if (bad !== undefined)
+    return { detail: `${fault.detail}; ${JSON.stringify(bad)} cannot contain a repository` }
   return { value: [...new Set(names as string[])].toSorted() }
 }
 

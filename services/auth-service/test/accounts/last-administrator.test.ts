@@ -8,7 +8,7 @@ import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 const administrator = (username: string) => planUser(username, { role: 'cluster-administrator' })
 const LAST = { refused: 'last-administrator' }
 
-/** Everything that takes an administrator away. */
+/** The changes that remove an administrator. */
 const REMOVALS: readonly (readonly [
   why: string,
   remove: (users: Accounts, username: string) => Promise<object>,
@@ -30,21 +30,21 @@ await onBothDatabases(t, async (t, db) => {
     await users.create({ ...administrator('former'), enabled: false })
   })
 
-  t.test('the last one stays', async (t) => {
+  t.test('the last cluster administrator cannot be demoted, disabled or deleted', async (t) => {
     const before = await users.find('root')
     for (const [why, remove] of REMOVALS) t.strictSame(await remove(users, 'root'), LAST, `cannot be ${why}`)
-    t.strictSame(await users.find('root'), before, 'and nothing about it was changed')
+    t.strictSame(await users.find('root'), before, 'the account is unchanged')
   })
 
-  t.test('but may change otherwise', async (t) => {
+  t.test('other changes of the last cluster administrator are allowed', async (t) => {
     t.match(await users.change('root', { password: 'another-password' }), { user: { username: 'root' } })
     t.match(await users.change('root', { namespaces: ['team'], role: 'cluster-administrator' }), { user: {} })
     t.match(await users.endSessions('root'), { user: { username: 'root' } })
-    t.match(await users.delete('alice'), { user: {} }, 'others may go')
-    t.match(await users.delete('former'), { user: {} }, 'a disabled administrator too')
+    t.match(await users.delete('alice'), { user: {} }, 'other users can be deleted')
+    t.match(await users.delete('former'), { user: {} }, 'a disabled administrator can be deleted')
   })
 
-  t.test('one of two may go, the other one stays then', async (t) => {
+  t.test('one of two cluster administrators can be removed, and then not the other one', async (t) => {
     for (const [why, remove] of REMOVALS) {
       await users.delete('boss')
       await users.create(administrator('boss'))
@@ -54,7 +54,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  t.test('two that are taken away at once leave one', async (t) => {
+  t.test('concurrent removals of two cluster administrators leave one', async (t) => {
     for (const [why, removeOne] of REMOVALS) {
       for (const [reason, removeOther] of REMOVALS) {
         await users.delete('boss')

@@ -25,7 +25,7 @@ const CASES: readonly (readonly [password: string, fault: RegExp | undefined, wh
   ['somebody1', undefined, 'more than the username'],
 ]
 
-t.test('which passwords may be used', async (t) => {
+t.test('the password policy limits length, control characters and reserved forms', async (t) => {
   for (const [password, fault, why] of CASES) {
     const found = passwordFault(password, 'somebody')
     if (fault === undefined) t.equal(found, undefined, `may: ${why}`)
@@ -33,6 +33,6 @@ t.test('which passwords may be used', async (t) => {
   }
 })
 
-t.test('the fault never holds the password', async (t) => {
+t.test('a fault of a password does not contain the password', async (t) => {
   t.notMatch(passwordFault('hunter2', 'somebody'), 'hunter2')
 })

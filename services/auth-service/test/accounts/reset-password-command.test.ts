@@ -63,7 +63,11 @@ t.test('reset-password prints the new password of a user once, and it is the one
   t.equal(await users.verifyPassword('a-good-password', stored?.passwordHash ?? null), false)
 
   t.match(await run(['jane'], env), { code: 0, out: 'jane is still disabled' })
-  t.match(await run(['dora'], env), { code: 1, out: '', err: /reset it in the directory.*--leave-directory/ })
+  t.match(await run(['dora'], env), {
+    code: 1,
+    out: '',
+    err: /reset the password in the directory.*--leave-directory/,
+  })
   t.match(await run(['dora', '--leave-directory'], env), { code: 0, out: 'new password of dora' })
   t.match(await run(['nobody'], env), {
     code: 1,

@@ -24,7 +24,7 @@ await onBothDatabases(t, async (t, db) => {
     const after = await users.find('root')
     t.equal(after?.passwordHash, `hash of ${first.password}`)
     t.equal(after?.generation, before.generation + 1)
-    t.match(after, { role: 'cluster-administrator', namespaces: ['team'] }, 'its rights stay')
+    t.match(after, { role: 'cluster-administrator', namespaces: ['team'] }, 'the rights are unchanged')
     t.equal((await users.revocationsSince(new Date(0))).get(before.id), before.generation + 1)
     t.equal(await refreshTokens.findAccountId(refreshToken, 'registry.example'), undefined)
     t.equal(await db.selectFrom('refresh_tokens').selectAll().executeTakeFirst(), undefined)
@@ -48,7 +48,7 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(await db.selectFrom('accounts').selectAll().orderBy('id').execute(), before)
   })
 
-  t.test('a directory account keeps the password of its directory unless it leaves it', async (t) => {
+  t.test('a reset leaves a directory user unchanged unless the user leaves the directory', async (t) => {
     const directoryState = {
       dn: 'CN=dora,DC=example,DC=com',
       state: 'active',

@@ -4,7 +4,7 @@ import { claimsOf, startAuthService } from '../fixtures/auth-service.ts'
 
 const { ask } = await startAuthService(t, await pgliteForTest(t))
 
-t.test('a namespace of several components reaches the repository of its own name', async (t) => {
+t.test('a namespace of several components covers the repository of the same name', async (t) => {
   await ask({
     method: 'POST',
     url: '/user',
@@ -21,7 +21,7 @@ t.test('a namespace of several components reaches the repository of its own name
   )
 })
 
-t.test('a namespace that no repository can be in is refused by its name', async (t) => {
+t.test('a namespace that cannot contain a repository is refused', async (t) => {
   for (const bad of ['team1/', 'a'.repeat(254), 'team1/*']) {
     const form = { username: 'alice', namespaces: `team,${bad}` }
     for (const [method, url] of [
@@ -29,7 +29,11 @@ t.test('a namespace that no repository can be in is refused by its name', async 
       ['POST', '/user/namespaces'],
     ] as const) {
       const response = await ask({ method, url, form, as: 'root' })
-      t.match(response.json(), { status: 400, field: 'namespaces', detail: `"${bad}" covers no repository` })
+      t.match(response.json(), {
+        status: 400,
+        field: 'namespaces',
+        detail: `"${bad}" cannot contain a repository`,
+      })
     }
   }
 })

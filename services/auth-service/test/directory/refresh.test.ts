@@ -96,7 +96,7 @@ t.test('an account that cannot be refreshed delays no other account and is retri
     world.readAt.filter(([, at]) => at !== 1_000_000).map(([name, at]) => [name, at]),
     [0, 1, 2, 3, 4, 60].map((at) => [`user-${at}`, 935_000]),
   )
-  t.match(world.logged, [/could not be refreshed/])
+  t.match(world.logged, [/could not refresh a directory user/])
   world.due = [makeAccount({ id: 'user-0', username: 'user-0', directory: true, directoryState: STATE })]
   await refresh.run()
   t.equal(world.readAt.at(-1)?.[1], 945_000, 'the delay doubles')

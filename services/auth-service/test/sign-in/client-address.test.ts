@@ -15,5 +15,5 @@ const CASES = [
 
 t.test('failed sign-ins are counted by IPv4 address or IPv6 /64 network', async (t) => {
   for (const [address, network, why] of CASES) t.equal(clientNetwork(address), network, why)
-  t.equal(clientNetwork('x'.repeat(10_000)).length, 64, 'and is cut where it is long')
+  t.equal(clientNetwork('x'.repeat(10_000)).length, 64, 'a long text is cut')
 })

@@ -4,7 +4,7 @@ import { createSharedLookup } from '../../../src/directory/ldap/socket.ts'
 
 type Callback = Parameters<LookupFunction>[2]
 
-t.test('a name is lookup up once at a time, for everybody who waits', async (t) => {
+t.test('concurrent DNS lookups of a name are shared', async (t) => {
   const asked: { hostname: string; callback: Callback }[] = []
   const lookup = createSharedLookup((hostname, _options, callback) => asked.push({ hostname, callback }))
   const answers: unknown[] = []
@@ -24,8 +24,8 @@ t.test('a name is lookup up once at a time, for everybody who waits', async (t) 
     [null, '127.0.0.1', 4],
   ])
   ask('dc1')
-  t.equal(asked.length, 4, 'and anew afterwards')
+  t.equal(asked.length, 4, 'a later lookup is a new one')
   const failure = new Error('ENOTFOUND')
   asked[3]?.callback(failure, '')
-  t.strictSame(answers.at(-1), [failure, ''], 'failures are told too')
+  t.strictSame(answers.at(-1), [failure, ''], 'a failed lookup fails for every caller')
 })
