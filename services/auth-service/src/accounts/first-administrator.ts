@@ -43,6 +43,6 @@ export async function ensureFirstAdministrator(
   if (account !== undefined && isClusterAdministrator(account)) return { outcome: 'exists' }
   return {
     outcome: 'impossible',
-    reason: `the account ${username} exists and is not an enabled cluster administrator: set ADMIN_USERNAME to another name`,
+    reason: `${username} is not an enabled cluster administrator: set ADMIN_USERNAME to an unused name`,
   }
 }

@@ -75,8 +75,8 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
 }
 
 /**
- * Parses the fields of a request. `sources` are the name and value pairs of the query and of the body. Returns the first
- * fault: an unknown field, a field that is given twice, or an invalid value.
+ * Parses the fields of a request. `sources` are the name and value pairs of the query and of the body. Returns the
+ * first fault: an unknown field, a field that is given twice, or an invalid value.
  */
 export function parseUserInput(
   sources: readonly Iterable<readonly [string, unknown]>[],

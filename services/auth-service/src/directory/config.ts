@@ -17,7 +17,7 @@ export const directorySettings = {
     Type.String({
       pattern: String.raw`^ldaps?://[^/?#@,\s]+/?(,\s*ldaps?://[^/?#@,\s]+/?)*$`,
       description:
-        'comma-separated URLs of the directory servers, in order of preference, such as ldaps://dc1.example.com,ldaps://dc2.example.com',
+        'comma-separated URLs of the servers, by preference, such as ldaps://dc1.example.com,ldaps://dc2.example.com',
     }),
   ),
   DIRECTORY_BASE_DN: optional('search base of users and mapped groups, such as DC=example,DC=com'),
@@ -95,7 +95,8 @@ const checkTransport: Check = (values) => {
     return ['DIRECTORY_START_TLS and DIRECTORY_ALLOW_PLAINTEXT are both set; set only one of them']
   if (!plain || startTls || allowed) return []
   return [
-    'DIRECTORY_URL has an ldap:// URL, which sends passwords unencrypted: use ldaps://, or set DIRECTORY_START_TLS or DIRECTORY_ALLOW_PLAINTEXT',
+    'DIRECTORY_URL has an ldap:// URL, which sends passwords unencrypted: use ldaps://, ' +
+      'or set DIRECTORY_START_TLS or DIRECTORY_ALLOW_PLAINTEXT',
   ]
 }
 
@@ -133,7 +134,7 @@ const checkCertificates: Check = ({ DIRECTORY_CA: ca }) =>
 const checkAutoCreate: Check = (values) =>
   values.DIRECTORY_AUTO_CREATE && values.DIRECTORY_GROUP_MAP === undefined
     ? [
-        'DIRECTORY_GROUP_MAP_FILE is required if DIRECTORY_AUTO_CREATE is set: it lists the groups whose members get accounts',
+        'DIRECTORY_GROUP_MAP_FILE is required if DIRECTORY_AUTO_CREATE is set: members of its groups get accounts',
       ]
     : []
 

@@ -12,7 +12,7 @@ export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | '
 export interface DirectoryAccounts {
   /** Creates a directory user. Returns the account that has the username, which may be a different one by now. */
   create(username: string, directoryState: DirectoryState): Promise<StoredAccount | undefined>
-  /** Saves a changed state, and revokes what was issued if the effective rights change. Undefined when the user is gone. */
+  /** Saves a changed state. Changed effective rights revoke what was issued. Undefined when the user is gone. */
   save(account: Account, directoryState: DirectoryState): Promise<StoredAccount | undefined>
   /** Records that the state was read and has not changed. */
   touch(account: Account): Promise<void>

@@ -21,8 +21,8 @@ export interface SharedFailuresPorts {
 }
 
 /**
- * Counts failed sign-ins of all replicas in the database. Only a failure writes, in one statement. While the database is
- * unavailable, each replica counts in memory.
+ * Counts failed sign-ins of all replicas in the database. Only a failure writes, in one statement. While the database
+ * is unavailable, each replica counts in memory.
  *
  * Keys contain what users typed as their names, sometimes a password: the database gets MACs of the keys.
  */

@@ -40,7 +40,7 @@ export interface SignInLimits<Result> {
   ): Promise<Entered | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }>
   /** Whether cached credentials pass without a limit. */
   mayPass(attempt: Attempt): boolean
-  /** Verifies a password when the limits allow it, and counts a wrong one. `accountId` is undefined without an account. */
+  /** Verifies a password when the limits allow it, and counts a wrong one. `accountId`: if there is an account. */
   verify(
     attempt: Attempt,
     accountId: string | undefined,

@@ -28,8 +28,8 @@ export const ADDRESS_RULE: FailureRule = {
 
 /**
  * Cached credentials pass while their account or address is limited, so an attacker could guess at the cache. This rule
- * bounds the wrong passwords of one account: from all addresses that the account has not used, and from each one that it
- * has.
+ * bounds the wrong passwords of one account: from all addresses that the account has not used, and from each one that
+ * the account has used.
  */
 export const GUESS_RULE: FailureRule = { free: 1000, baseMs: MINUTE, maxMs: MINUTE, drainMs: MINUTE }
 /** Bounds the wrong passwords from one address for all accounts that have signed in from there. */

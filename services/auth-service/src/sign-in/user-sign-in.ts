@@ -57,8 +57,8 @@ export const KNOWN_MS = 86_400_000
 const [MAX_BYTES, MAX_GIVEN_BYTES] = [1024, 4096]
 
 /**
- * Signs users in with passwords and refresh tokens. While the database is unavailable, credentials that were good within
- * `offlineMs` still are, unless the revocation list ends them.
+ * Signs users in with passwords and refresh tokens. While the database is unavailable, credentials that were good
+ * within `offlineMs` still are, unless the revocation list ends them.
  */
 export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
   const { cache, limits, offlineMs } = ports

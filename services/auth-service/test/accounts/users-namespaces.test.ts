@@ -13,7 +13,8 @@ t.test('a namespace of several components covers the repository of the same name
   })
   const form = { username: 'nested', namespaces: 'team1/app' }
   t.equal((await ask({ method: 'PATCH', url: '/user', form, as: 'root' })).statusCode, 200)
-  const url = `/auth/v2/token?scope=${['team1/app', 'team1/app/x', 'team1', 'team1/other'].map((name) => `repository:${name}:pull`).join('+')}`
+  const names = ['team1/app', 'team1/app/x', 'team1', 'team1/other']
+  const url = `/auth/v2/token?scope=${names.map((name) => `repository:${name}:pull`).join('+')}`
   const { token } = (await ask({ url, as: 'nested', password: 'a-good-password' })).json()
   t.strictSame(
     claimsOf(token).access?.map(({ name }) => name),

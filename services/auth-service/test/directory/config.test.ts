@@ -110,7 +110,7 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
   [
     'neither a service account nor a bind template',
     { DIRECTORY_BIND_DN: '', DIRECTORY_BIND_PASSWORD: '' },
-    /^DIRECTORY_BIND_DN is required, or DIRECTORY_BIND_TEMPLATE/,
+    /^set DIRECTORY_BIND_DN .* or DIRECTORY_BIND_TEMPLATE/,
   ],
   ['a filter without the placeholder', { DIRECTORY_USER_FILTER: '(uid=alice)' }, /^DIRECTORY_USER_FILTER /],
   ['an unbalanced filter', { DIRECTORY_USER_FILTER: '(&(uid={username})' }, /^DIRECTORY_USER_FILTER /],

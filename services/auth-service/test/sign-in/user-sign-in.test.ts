@@ -18,7 +18,7 @@ const REFUSED = { outcome: 'refused' }
 const UNAVAILABLE = { outcome: 'unavailable', dependency: 'database' }
 const PASSWORD = 'the-password'
 
-/** Accounts in a list, and passwords that "hash" to `hash of …`. */
+/** Accounts in a list, with passwords that "hash" to `hash of …`. */
 function build(verifier?: PasswordVerifier) {
   const world = {
     now: 1_000_000,
@@ -71,13 +71,13 @@ const found = (account: StoredAccount | undefined, offline = false) => ({
   offline,
 })
 
-t.test('the right password', async (t) => {
+t.test('a user signs in with the right password and the username in any case', async (t) => {
   const { world, withPassword } = build()
   t.strictSame(await withPassword('alice', PASSWORD), found(world.accounts[0]))
-  t.strictSame(await withPassword('ALICE', PASSWORD), found(world.accounts[0]), 'the name in any case')
+  t.strictSame(await withPassword('ALICE', PASSWORD), found(world.accounts[0]), 'the username in upper case')
 })
 
-t.test('what is refused', async (t) => {
+t.test('wrong and impossible credentials are refused', async (t) => {
   const { world, withPassword } = build()
   world.accounts.push(makeAccount({ username: 'dora', directory: true, passwordHash: null }))
   world.accounts.push(makeAccount({ username: 'eve', enabled: false }))
@@ -98,13 +98,13 @@ t.test('what is refused', async (t) => {
   }
 })
 
-t.test('an unknown name costs a hash too, so that names cannot be probed', async (t) => {
+t.test('an unknown username costs a hash, so that usernames cannot be probed', async (t) => {
   const { world, withPassword } = build()
   await withPassword('nobody', 'some-password')
   t.strictSame(world.hashed, [null])
 })
 
-t.test('names that nobody can have are neither looked for nor counted', async (t) => {
+t.test('impossible usernames cause neither a query nor a count', async (t) => {
   const { world, withPassword } = build()
   world.away = new TypeError('the database was asked')
   for (const name of ['al\0ice', 'x'.repeat(60_000)]) {
@@ -113,16 +113,16 @@ t.test('names that nobody can have are neither looked for nor counted', async (t
   t.same(world.hashed, [])
 })
 
-t.test('a good password is hashed once, and again when it was changed', async (t) => {
+t.test('a password is hashed once and then cached until it changes', async (t) => {
   const { world, withPassword } = build()
   for (const _ of [1, 2, 3]) t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
   t.equal(world.hashed.length, 1)
   world.accounts = [makeAccount({ passwordHash: 'hash of a-new-password' })]
-  t.strictSame(await withPassword('alice', PASSWORD), REFUSED, 'the old one is dead at once')
+  t.strictSame(await withPassword('alice', PASSWORD), REFUSED, 'the old password is refused at once')
   t.match(await withPassword('alice', 'a-new-password'), { outcome: 'account' })
 })
 
-t.test('disabled, deleted: refused at once, remembered or not', async (t) => {
+t.test('cached credentials of a disabled or deleted user are refused at once', async (t) => {
   const { world, withPassword, withRefreshToken } = build()
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
@@ -133,34 +133,42 @@ t.test('disabled, deleted: refused at once, remembered or not', async (t) => {
   }
 })
 
-t.test('while the database is away', async (t) => {
+t.test('cached credentials sign in while the database is unavailable', async (t) => {
   const { world, withPassword, withRefreshToken } = build()
   const [alice] = world.accounts
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
   world.away = new Away()
 
-  t.strictSame(await withPassword('Alice', PASSWORD), found(alice, true), 'a known password is good')
-  t.strictSame(await withPassword('alice', PASSWORD, '10.0.0.9'), found(alice, true), 'from anywhere')
-  t.strictSame(await withRefreshToken('r-alice'), found(alice, true), 'so is a known refresh token')
-  t.strictSame(await withPassword('alice', 'another-password'), UNAVAILABLE, 'of others nobody knows')
+  t.strictSame(await withPassword('Alice', PASSWORD), found(alice, true), 'a cached password')
+  t.strictSame(
+    await withPassword('alice', PASSWORD, '10.0.0.9'),
+    found(alice, true),
+    'a cached password from another address',
+  )
+  t.strictSame(await withRefreshToken('r-alice'), found(alice, true), 'a cached refresh token')
+  t.strictSame(await withPassword('alice', 'another-password'), UNAVAILABLE, 'a password that is not cached')
   t.strictSame(await withPassword('bob', PASSWORD), UNAVAILABLE)
   t.strictSame(await withRefreshToken('r-bob'), UNAVAILABLE)
   t.strictSame(await withRefreshToken('r-alice', 'another-service'), UNAVAILABLE)
-  t.strictSame(await withPassword('refresh-token', 'r-alice'), UNAVAILABLE, 'a token is no password')
+  t.strictSame(
+    await withPassword('refresh-token', 'r-alice'),
+    UNAVAILABLE,
+    'a refresh token is not a password',
+  )
 
   world.now += 900_001
-  t.strictSame(await withPassword('alice', PASSWORD), UNAVAILABLE, 'nor of anybody when it lasts')
+  t.strictSame(await withPassword('alice', PASSWORD), UNAVAILABLE, 'after the grace')
   t.strictSame(await withRefreshToken('r-alice'), UNAVAILABLE)
   world.away = undefined
-  t.strictSame(await withPassword('alice', PASSWORD), found(alice), 'until it is back')
+  t.strictSame(await withPassword('alice', PASSWORD), found(alice), 'after the outage')
 })
 
-t.test('a refresh token that was made just now is known without having been shown', async (t) => {
+t.test('a new refresh token is cached before its first use', async (t) => {
   const { world, remember, withRefreshToken } = build()
   const account = makeAccount()
   remember('r-new', 'registry.example', account)
-  t.strictSame(await withRefreshToken('r-new'), REFUSED, 'while the database is there, it decides')
+  t.strictSame(await withRefreshToken('r-new'), REFUSED, 'the available database decides')
   world.away = new Away()
   t.strictSame(await withRefreshToken('r-new'), found(account, true))
   t.strictSame(await withRefreshToken('r-new', 'another-service'), UNAVAILABLE)
@@ -168,7 +176,7 @@ t.test('a refresh token that was made just now is known without having been show
   t.strictSame(await withRefreshToken('r-new'), REFUSED)
 })
 
-t.test('signing in while it is away does not lengthen the time', async (t) => {
+t.test('a sign-in during an outage does not extend the grace', async (t) => {
   const { world, withPassword } = build()
   await withPassword('alice', PASSWORD)
   world.away = new Away()
@@ -178,7 +186,7 @@ t.test('signing in while it is away does not lengthen the time', async (t) => {
   t.strictSame(await withPassword('alice', PASSWORD), UNAVAILABLE)
 })
 
-t.test('what is known to be revoked stays so while it is away', async (t) => {
+t.test('cached credentials of a revoked account are refused during an outage', async (t) => {
   const { world, withPassword, withRefreshToken } = build()
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
@@ -188,7 +196,7 @@ t.test('what is known to be revoked stays so while it is away', async (t) => {
   t.strictSame(await withRefreshToken('r-alice'), REFUSED)
 })
 
-t.test('refresh tokens', async (t) => {
+t.test('a refresh token signs in for its own service only', async (t) => {
   const { world, withRefreshToken } = build()
   t.strictSame(await withRefreshToken('r-alice'), found(world.accounts[0]))
   for (const unknown of ['', 'r-bob', 'R-ALICE', PASSWORD])
@@ -196,7 +204,7 @@ t.test('refresh tokens', async (t) => {
   t.strictSame(await withRefreshToken('r-alice', 'another-service'), REFUSED)
 })
 
-t.test('a fault is a fault, and no reason to let anybody in', async (t) => {
+t.test('a sign-in fails with an unexpected error instead of using the cache', async (t) => {
   const { world, withPassword, withRefreshToken } = build()
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
@@ -205,14 +213,14 @@ t.test('a fault is a fault, and no reason to let anybody in', async (t) => {
   await t.rejects(withRefreshToken('r-alice'), TypeError)
 })
 
-t.test('with a directory', async (t) => {
+t.test('a verifier of a directory decides about directory users and newcomers', async (t) => {
   const dora = makeAccount({ id: 'id-of-dora', username: 'dora', directory: true, passwordHash: null })
   const asked: string[] = []
   const directory: PasswordVerifier = {
     handles: (username, account) => (account === undefined ? username === 'newcomer' : account.directory),
     async verify({ username, password }, account) {
       asked.push(username)
-      if (password === 'away') throw new DirectoryUnavailable('no server answers')
+      if (password === 'away') throw new DirectoryUnavailable('no server responds')
       if (password !== PASSWORD) return undefined
       return account ?? makeAccount({ username, directory: true, passwordHash: null })
     },
@@ -223,23 +231,23 @@ t.test('with a directory', async (t) => {
   t.strictSame(await withPassword('DORA', PASSWORD), found(dora))
   t.match(await withPassword('newcomer', PASSWORD), { outcome: 'account', account: { username: 'newcomer' } })
   t.strictSame(await withPassword('dora', 'another-password'), REFUSED)
-  t.strictSame(await withPassword('eve', PASSWORD), REFUSED, 'disabled by an administrator')
+  t.strictSame(await withPassword('eve', PASSWORD), REFUSED, 'a user whom an administrator disabled')
   asked.length = 0
   for (const name of ['alice', 'nobody']) await withPassword(name, PASSWORD)
-  t.strictSame(asked, [], 'neither a local account nor an unknown name is asked about')
+  t.strictSame(asked, [], 'no directory request for a local user or an unknown username')
   for (const password of ['', 'x'.repeat(1025)]) {
     t.strictSame(await withPassword('dora', password), REFUSED)
-    t.strictSame(asked, [], 'nor is what cannot be a password')
+    t.strictSame(asked, [], 'no directory request for an impossible password')
   }
 
-  t.test('which is away: that is no failure of whoever signs in', async (t) => {
+  t.test('an unavailable directory does not count as a failed sign-in', async (t) => {
     const away = { outcome: 'unavailable', dependency: 'directory' }
     for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword('dora', 'away'), away)
     t.strictSame(await withPassword('dora', PASSWORD), found(dora), 'no attempt was counted')
     t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
   })
 
-  t.test('while the database is away, known credentials are good without it', async (t) => {
+  t.test('cached directory users sign in during an outage of the database', async (t) => {
     world.away = new Away()
     asked.length = 0
     t.strictSame(await withPassword('dora', PASSWORD), found(dora, true))

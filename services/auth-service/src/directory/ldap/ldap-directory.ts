@@ -33,7 +33,7 @@ const [MAX_CONCURRENT, MAX_WAIT_MS] = [8, 1500]
  */
 const REFUSING = new Set([19, 32, 34, 48, 49, 53])
 
-/** Verifies before `endsAt` (a time of `performance.now`). Throws ResultCodeError for any other error of the directory. */
+/** Verifies before `endsAt` (a time of `performance.now`). Throws ResultCodeError for other errors of the directory. */
 type Verify = (
   endsAt: number,
   username: string,
@@ -63,8 +63,8 @@ export function createLdapDirectory(options: LdapDirectoryOptions): Directory {
   }
 
   /**
-   * Runs a request within the concurrency limit and the deadline. An LDAP error here is a wrong configuration or a fault
-   * of the server, never a wrong password.
+   * Runs a request within the concurrency limit and the deadline. An LDAP error here is a wrong configuration or a
+   * fault of the server, never a wrong password.
    */
   const limited = async <Result>(request: (endsAt: number) => Promise<Result>): Promise<Result> => {
     const begun = performance.now()
