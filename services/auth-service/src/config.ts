@@ -58,7 +58,7 @@ export interface AuthServiceConfig {
   readonly aliases: readonly string[]
   /** PUBLIC_URL's origin: the only one whose pages may send changes. */
   readonly publicOrigin: string
-  readonly tokenLifeSeconds: number
+  readonly accessTokenLifeSeconds: number
   readonly offlineGraceSeconds: number
   readonly administrator: { readonly username: string; readonly password: string | undefined }
   /** Whether clients without credentials may pull global repositories. */
@@ -85,7 +85,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
   return [
     {
       ...tokenNaming(PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES),
-      tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
+      accessTokenLifeSeconds: values.TOKEN_TTL_SECONDS,
       offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
       administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
       anonymousPull: values.ANONYMOUS_PULL,

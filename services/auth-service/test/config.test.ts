@@ -32,7 +32,7 @@ t.test('the required settings are enough, the others have defaults', async (t) =
     aliases: ['registry.example:8443', 'token-service', 'registry.example'],
     realm: 'https://registry.example:8443/auth/v2/token',
     publicOrigin: 'https://registry.example:8443',
-    tokenLifeSeconds: 300,
+    accessTokenLifeSeconds: 300,
     offlineGraceSeconds: 900,
     administrator: { username: 'admin', password: undefined },
     anonymousPull: false,
@@ -89,7 +89,7 @@ t.test('every bad setting is named; the message has no secret value', async (t) 
 
 t.test('the life of an access token can be 60 to 3600 seconds', async (t) => {
   for (const seconds of ['60', '3600']) {
-    t.equal(readConfig({ ...ENV, TOKEN_TTL_SECONDS: seconds })[0].tokenLifeSeconds, Number(seconds))
+    t.equal(readConfig({ ...ENV, TOKEN_TTL_SECONDS: seconds })[0].accessTokenLifeSeconds, Number(seconds))
   }
   t.equal(readConfig({ ...ENV, OFFLINE_GRACE_SECONDS: '0' })[0].offlineGraceSeconds, 0)
 })

@@ -36,7 +36,7 @@ export function createExchangeCredentials({ signIn, issuer }: ExchangeCredential
         return { outcome: 'issued', issued: await issuer.forPrincipal({ account, offline, scopes }), offline }
       }
       case 'token': {
-        const { token: account, offline, notAfter } = result
+        const { registryToken: account, offline, notAfter } = result
         const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes })
         return { outcome: 'issued', issued, offline }
       }

@@ -26,7 +26,7 @@ export interface AccessTokensConfig {
   readonly service: string
   readonly aliases: readonly string[]
   readonly publicOrigin: string
-  readonly tokenLifeSeconds: number
+  readonly accessTokenLifeSeconds: number
   readonly offlineGraceSeconds: number
   readonly anonymousPull: boolean
   readonly imageManagerUrl: string
@@ -47,11 +47,11 @@ export interface AccessTokensDeps {
 
 /** Access and refresh tokens: issuing, verification, signing keys and the revocation list. */
 export function createAccessTokens(config: AccessTokensConfig, deps: AccessTokensDeps) {
-  const { issuer: iss, service, tokenLifeSeconds } = config
+  const { issuer: iss, service, accessTokenLifeSeconds } = config
   const { db, accounts, keys, now, log, unavailableDependency } = deps
   const graceMs = config.offlineGraceSeconds * 1000
   // The credential cache issues access tokens until the grace ends; the last one then lives its full life.
-  const accessTokenWindowMs = graceMs + (tokenLifeSeconds + 60) * 1000
+  const accessTokenWindowMs = graceMs + (accessTokenLifeSeconds + 60) * 1000
   const revocations = createRevocationList({
     load: accounts.revocationsSince,
     now,
@@ -81,7 +81,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
   const issuer = createAccessTokenIssuer({
     issuer: iss,
     audience: service,
-    lifeSeconds: tokenLifeSeconds,
+    lifeSeconds: accessTokenLifeSeconds,
     sign: keys.sign,
     findGlobal,
     now,

@@ -142,7 +142,7 @@ function toIdentified(signIn: SignIn): Identified {
     case 'account':
       return { account: signIn.account, offline: signIn.offline }
     case 'token':
-      return { account: signIn.token, offline: signIn.offline, notAfter: signIn.notAfter }
+      return { account: signIn.registryToken, offline: signIn.offline, notAfter: signIn.notAfter }
     default:
       return signIn
   }

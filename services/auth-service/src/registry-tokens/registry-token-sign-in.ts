@@ -11,7 +11,7 @@ import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
 /** A password that was verified, with its registry token. */
 export interface VerifiedRegistryToken {
-  readonly token: RegistryToken
+  readonly registryToken: RegistryToken
   readonly secret: StoredSecret
   /** Milliseconds since the epoch. */
   readonly verifiedAt: number
@@ -47,19 +47,21 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
   const { cache, now, isRevoked } = ports
 
   const accept = (verified: VerifiedRegistryToken, address: string, offline: boolean): SignIn => {
-    const { token, secret } = verified
-    if (!token.enabled || isPast(token.expiresAt, now()) || isPast(secret.until, now())) return REFUSED
-    if (!offline) ports.noteUse(token.id, address)
-    return { outcome: 'token', token, notAfter: earliest(token.expiresAt, secret.until), offline }
+    const { registryToken, secret } = verified
+    if (!registryToken.enabled || isPast(registryToken.expiresAt, now())) return REFUSED
+    if (isPast(secret.until, now())) return REFUSED
+    if (!offline) ports.noteUse(registryToken.id, address)
+    const notAfter = earliest(registryToken.expiresAt, secret.until)
+    return { outcome: 'token', registryToken, notAfter, offline }
   }
 
   const lookUp = async (username: string, password: string): Promise<VerifiedRegistryToken | undefined> => {
     const found = await ports.findRegistryToken(username)
     if (found === undefined) return undefined
-    const { secrets, ...token } = found
+    const { secrets, ...registryToken } = found
     const hash = hashRegistryTokenSecret(password)
     const secret = secrets.find((stored) => isSameHash(stored.hash, hash))
-    return secret && { token, secret, verifiedAt: now() }
+    return secret && { registryToken, secret, verifiedAt: now() }
   }
 
   const signIn = async (givenName: string, password: string, address: string): Promise<SignIn> => {
@@ -67,7 +69,7 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
     const username = givenName.toLowerCase()
     const credentials = ['registry-token', username, password]
     const cached = cache.recall(credentials)
-    const valid = cached && !isRevoked(cached.token) ? cached : undefined
+    const valid = cached && !isRevoked(cached.registryToken) ? cached : undefined
     if (valid !== undefined && now() - valid.verifiedAt < FRESH_MS) return accept(valid, address, false)
     try {
       const verified = await lookUp(username, password)

@@ -5,10 +5,10 @@ import { clientNetwork } from './client-address.ts'
 export type SignIn =
   /** `offline`: the database is unavailable, and the account is as it was at its last sign-in. */
   | { readonly outcome: 'account'; readonly account: Account; readonly offline: boolean }
-  /** `notAfter`: when the token or its password expires, in seconds since the epoch; `offline` as above. */
+  /** `notAfter`: when the registry token or its password expires, in seconds since the epoch; `offline` as above. */
   | {
       readonly outcome: 'token'
-      readonly token: RegistryToken
+      readonly registryToken: RegistryToken
       readonly notAfter: number | undefined
       readonly offline: boolean
     }

@@ -50,9 +50,9 @@ function build(change: Partial<StoredRegistryToken> = {}) {
   }
 }
 
-const accepted = (token = makeToken(), more: object = {}) => ({
+const accepted = (registryToken = makeToken(), more: object = {}) => ({
   outcome: 'token',
-  token,
+  registryToken,
   notAfter: undefined,
   offline: false,
   ...more,
@@ -151,7 +151,7 @@ t.test('a revocation overrides a cached password at once', async (t) => {
   await other.enter()
   other.world.least = 2
   other.world.token = { ...other.world.token!, generation: 2 }
-  t.match(await other.enter(), { outcome: 'token', token: { generation: 2 } }, 'changed')
+  t.match(await other.enter(), { outcome: 'token', registryToken: { generation: 2 } }, 'changed')
 })
 
 t.test('a refusal is not cached', async (t) => {
