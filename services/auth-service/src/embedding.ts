@@ -1,4 +1,4 @@
-/** What a launcher needs that runs this service inside its own process. */
+/** The exports for launchers that run this service inside their own process. */
 export { createAuthority, issueLeaf, replaceFile } from './access-tokens/certificates.ts'
 export { createAccounts } from './accounts/index.ts'
 export { createSigningKeys } from './access-tokens/signing-key-files.ts'

@@ -6,7 +6,7 @@ import { createAuthService } from './app.ts'
 import { readConfig, schema } from './config.ts'
 
 await runService(async () => {
-  // Other services' settings may be in a shared environment: only near misses of this one's are mistakes.
+  // A shared environment may have other services' settings, so only misspellings of this service's are reported.
   warnOfUnknownSettings(schema, process.env, [])
   const [config, { databaseUrl, signingKeysDir, ...listen }] = readConfig(process.env)
   const db = connectPostgres(databaseUrl)

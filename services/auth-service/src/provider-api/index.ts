@@ -24,7 +24,7 @@ export function createProviderApi(
     dependency: 'image-manager',
     url: imageManagerUrl,
     credential: serviceCredential,
-    // Lists take longer than what a sign-in waits for.
+    // A list takes longer than the lookups of a sign-in (1 second).
     timeoutMs: 5000,
   })
   const browseRegistry = createBrowseRegistry({

@@ -9,8 +9,8 @@ declare module 'fastify' {
 }
 
 /**
- * Refuses filters that a route does not have. If an unknown filter were ignored, everything would seem to match it, such
- * as every artifact a filter for a vulnerability. Other unknown parameters are ignored.
+ * Refuses filters that a route does not have. An ignored filter would seem to match everything: a filter for a
+ * vulnerability would list every artifact. Other unknown parameters are ignored.
  */
 export function refuseUnknownFilters(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {

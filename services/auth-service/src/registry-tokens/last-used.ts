@@ -10,6 +10,8 @@ export interface LastUsedPorts {
   save(uses: readonly RegistryTokenUse[]): Promise<void>
   readonly now: () => number
   readonly onError: (error: unknown) => void
+  /** Pause between two batches, in milliseconds. */
+  readonly everyMs?: number
 }
 
 export interface LastUsedLog {
@@ -20,13 +22,11 @@ export interface LastUsedLog {
   stop(): Promise<void>
 }
 
-const SAVE_MS = 5000
-
 /**
  * The last use of each registry token, with the client's address. Uses are collected in memory and saved in one batch
  * every few seconds, so a sign-in writes nothing. A batch that fails is saved with the next one.
  */
-export function createLastUsedLog({ save, now, onError }: LastUsedPorts): LastUsedLog {
+export function createLastUsedLog({ save, now, onError, everyMs = 5000 }: LastUsedPorts): LastUsedLog {
   let uses = new Map<string, { at: number; address: string }>()
 
   const saveAll = async () => {
@@ -40,7 +40,7 @@ export function createLastUsedLog({ save, now, onError }: LastUsedPorts): LastUs
       onError(error)
     }
   }
-  const saving = createPeriodicWork({ everyMs: SAVE_MS, waitFirst: true, work: saveAll })
+  const saving = createPeriodicWork({ everyMs, waitFirst: true, work: saveAll })
 
   return {
     note: (id, address) => void uses.set(id, { at: now(), address }),

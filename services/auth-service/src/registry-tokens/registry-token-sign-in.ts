@@ -25,7 +25,7 @@ export interface RegistryTokenSignInPorts {
   /** Undefined when there is no such registry token. Throws an error that `isUnavailable` recognises. */
   findRegistryToken(username: string): Promise<StoredRegistryToken | undefined>
   readonly cache: CredentialCache<VerifiedRegistryToken>
-  /** Notes that a token was used, in cache. */
+  /** Notes in memory that a registry token was used. */
   noteUse(id: string, address: string): void
   readonly now: () => number
 }

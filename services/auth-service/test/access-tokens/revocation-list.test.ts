@@ -2,6 +2,10 @@ import t from 'tap'
 import { createRevocationList } from '../../src/access-tokens/revocation-list.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
+// Periodic work does not keep a process alive; this timer does.
+const alive = setInterval(() => {}, 1000)
+t.teardown(() => clearInterval(alive))
+
 const account = makeAccount({ generation: 2 })
 
 /** A fake database with revocations that can fail. `read` resolves after so many more queries. */

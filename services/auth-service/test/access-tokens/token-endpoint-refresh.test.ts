@@ -11,25 +11,29 @@ const refreshTokenOf = async (as: string): Promise<string> => (await login(as)).
 const refresh = (refresh_token: string, more: Record<string, string> = { scope: SCOPE }) =>
   ask({ ...POST, form: { grant_type: 'refresh_token', refresh_token, ...more } })
 
-t.test('a refresh token comes only when it is asked for', async (t) => {
+t.test('a refresh token is issued only on request', async (t) => {
   const password = { grant_type: 'password', username: 'alice', password: passwordOf('alice') }
-  const asked = [
+  const requested = [
     await login('alice'),
     await ask({ url: '/auth/v2/token?offline_token=1', as: 'alice' }),
     await ask({ ...POST, form: { ...password, access_type: 'offline' } }),
   ]
-  for (const response of asked) t.match(response.json().refresh_token, /^.{40,}$/)
-  t.equal(new Set(asked.map((response) => response.json().refresh_token)).size, 3, 'each is another one')
-  const unasked = [
+  for (const response of requested) t.match(response.json().refresh_token, /^.{40,}$/)
+  t.equal(
+    new Set(requested.map((response) => response.json().refresh_token)).size,
+    3,
+    'all refresh tokens differ',
+  )
+  const others = [
     await ask({ url: `/auth/v2/token?scope=${SCOPE}`, as: 'alice' }),
     await ask({ url: '/auth/v2/token?offline_token=false&access_type=offline', as: 'alice' }),
     await ask({ ...POST, form: password }),
     await ask({ ...POST, form: { ...password, access_type: 'online', offline_token: 'true' } }),
   ]
-  for (const response of unasked) t.notOk('refresh_token' in response.json())
+  for (const response of others) t.notOk('refresh_token' in response.json())
 })
 
-t.test('it stands for the password, again and again', async (t) => {
+t.test('a refresh token yields access tokens more than once', async (t) => {
   const token = await refreshTokenOf('alice')
   for (const _ of [1, 2, 3]) {
     const response = await refresh(token)
@@ -43,7 +47,7 @@ t.test('it stands for the password, again and again', async (t) => {
 })
 
 t.test(
-  'a refresh token never yields an identity token: without a scope the token may do nothing',
+  'a refresh token never yields an identity token: without a scope the access token may do nothing',
   async (t) => {
     const token = await refreshTokenOf('root')
     const forms: readonly Record<string, string>[] = [
@@ -55,7 +59,7 @@ t.test(
       const response = await refresh(token, more)
       t.equal(response.statusCode, 200, JSON.stringify(more))
       const bearer: string = response.json().token
-      t.strictSame(claimsOf(bearer).access, [], 'enough for GET of /v2/, and for nothing else')
+      t.strictSame(claimsOf(bearer).access, [], 'no access: enough for GET /v2/ only')
       const fields = {
         username: `made-${Object.keys(more).length}`,
         password: 'a-good-password',
@@ -73,7 +77,7 @@ t.test(
   },
 )
 
-t.test('wrong refresh tokens are limited for their address; right ones are not', async (t) => {
+t.test('wrong refresh tokens are limited by address; right ones are always accepted', async (t) => {
   const token = await refreshTokenOf('alice')
   const statuses: number[] = []
   for (let at = 0; at < 40; at += 1) statuses.push((await refresh(`rmr_${at}`)).statusCode)
@@ -81,36 +85,40 @@ t.test('wrong refresh tokens are limited for their address; right ones are not',
   t.equal(statuses.at(-1), 429)
   t.ok(statuses.filter((status) => status === 401).length < 30)
   t.equal((await refresh(token)).statusCode, 200)
-  t.equal((await ask({ url: '/user', as: 'olga' })).statusCode, 200, 'passwords are counted by themselves')
+  t.equal((await ask({ url: '/user', as: 'olga' })).statusCode, 200, 'passwords are counted separately')
   clock.ahead = 3_600_000
   t.equal((await refresh('rmr_x')).statusCode, 401)
   clock.ahead = 0
 })
 
-t.test('it is not rotated: docker keeps the first one', async (t) => {
+t.test('a refresh token is not rotated: docker keeps the first one', async (t) => {
   const token = await refreshTokenOf('alice')
   const response = await refresh(token, { access_type: 'offline', scope: SCOPE })
   t.equal(response.json().refresh_token, token)
   t.equal((await refresh(token)).statusCode, 200)
 })
 
-t.test('it is no password and no bearer', async (t) => {
+t.test('a refresh token is refused as a password and as a Bearer token', async (t) => {
   const token = await refreshTokenOf('alice')
   t.equal((await ask({ url: '/user', as: 'alice', password: token })).statusCode, 401)
   t.equal((await ask({ url: '/user', bearer: token })).statusCode, 401)
   t.equal((await ask({ url: '/auth/v2/token', as: '<token>', password: token })).statusCode, 401)
 })
 
-t.test('it is bound to its service', async (t) => {
+t.test('a refresh token is bound to its service', async (t) => {
   const token = await refreshTokenOf('alice')
   t.equal((await refresh(token, { service: SERVICE })).statusCode, 200)
-  t.equal((await refresh(token, { service: 'token-service' })).statusCode, 200, 'or an alias of it')
+  t.equal(
+    (await refresh(token, { service: 'token-service' })).statusCode,
+    200,
+    'an alias of the service is accepted',
+  )
   t.equal((await refresh(token, { service: 'other.example' })).statusCode, 400)
   await db.updateTable('refresh_tokens').set({ service: 'other.example' }).execute()
   t.equal((await refresh(token)).statusCode, 401)
 })
 
-t.test('it dies with the sessions and with the generation of its account', async (t) => {
+t.test('a refresh token ends with the sessions and with the generation of its account', async (t) => {
   const password = passwordOf('bob')
   const bob = {
     username: 'bob',
@@ -142,14 +150,14 @@ t.test('it dies with the sessions and with the generation of its account', async
     const [one, other] = [await refreshTokenOf('bob'), await refreshTokenOf('bob')]
     t.equal((await refresh(one)).statusCode, 200)
     t.ok((await ask(question)).statusCode < 300, why)
-    t.equal((await refresh(one)).statusCode, 401, `${why}, it is dead`)
-    t.equal((await refresh(other)).statusCode, 401, 'and every other one')
+    t.equal((await refresh(one)).statusCode, 401, `${why}, the refresh token is refused`)
+    t.equal((await refresh(other)).statusCode, 401, 'every refresh token of the account is refused')
   }
   await users.create(bob)
-  t.equal((await refresh(bystander)).statusCode, 200, "another account's lives")
+  t.equal((await refresh(bystander)).statusCode, 200, "another account's refresh token stays valid")
 })
 
-t.test('a change that ends nothing leaves it alone', async (t) => {
+t.test('a change without effect does not end a refresh token', async (t) => {
   const token = await refreshTokenOf('alice')
   t.equal(
     (await ask({ method: 'PATCH', url: '/user?username=alice&enabled=true&role=user', as: 'root' }))
@@ -159,7 +167,7 @@ t.test('a change that ends nothing leaves it alone', async (t) => {
   t.equal((await refresh(token)).statusCode, 200)
 })
 
-t.test('unused for ninety days, it is dead', async (t) => {
+t.test('the token endpoint refuses a refresh token that was unused for ninety days', async (t) => {
   const token = await refreshTokenOf('alice')
   t.teardown(() => (clock.ahead = 0))
   clock.ahead = 89 * 86_400_000
