@@ -57,7 +57,15 @@ export function createAccounts(db: Database, hasher: PasswordHasher = createPass
         username,
         password,
       ),
-    resetPassword: (options) => resetPassword({ ...accounts, change: changeAccount.change }, options),
+    resetPassword: (options) =>
+      resetPassword(
+        {
+          find: accounts.find,
+          listAdministrators: accounts.listAdministrators,
+          change: changeAccount.change,
+        },
+        options,
+      ),
   }
 }
 
@@ -73,7 +81,8 @@ const NO_DIRECTORY: LookUpUser = async () => ({
 
 /** The users API of seed 002. */
 export async function usersApi(app: FastifyInstance, options: UsersApiOptions): Promise<void> {
-  const { accounts, lookUpUser = NO_DIRECTORY, signIn, realm } = options
+  const { accounts, lookUpUser = NO_DIRECTORY, ...routesOptions } = options
+  const { signIn, realm } = routesOptions
   const users = createManageUsers({
     find: accounts.find,
     list: accounts.list,
@@ -85,5 +94,5 @@ export async function usersApi(app: FastifyInstance, options: UsersApiOptions): 
       return result.outcome !== 'refused' && accountOrProblem(result, realm) !== undefined
     },
   })
-  await app.register(usersRoutes, { ...options, users })
+  await app.register(usersRoutes, { ...routesOptions, users })
 }

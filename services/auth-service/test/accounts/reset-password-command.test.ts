@@ -75,7 +75,7 @@ t.test('reset-password prints the new password of a user once, and it is the one
   })
 })
 
-t.test("the image's script explains reset-password and does nothing when it is asked for help", async (t) => {
+t.test("the image's script explains reset-password and does nothing for --help", async (t) => {
   const script = readFileSync(SCRIPT, 'utf8').replace('cd /app', `cd ${fileURLToPath(ROOT)}`)
   const child = spawn('sh', ['-c', script, 'registry-manager', 'reset-password', '--help'], {
     stdio: ['ignore', 'pipe', 'inherit'],

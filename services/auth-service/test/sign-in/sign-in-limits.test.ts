@@ -12,8 +12,8 @@ const PASSWORD = 'the-password'
 const HOME = '198.51.100.7'
 const id = (number: number) => `0b0e7d5e-54b5-4c1e-a7a0-${String(number).padStart(12, '0')}`
 
-class Away extends Error {}
-const unavailableDependency = (error: unknown) => (error instanceof Away ? 'database' : undefined)
+class Outage extends Error {}
+const unavailableDependency = (error: unknown) => (error instanceof Outage ? 'database' : undefined)
 
 /** Accounts `user-0`, `user-1` … with one password. `replica` builds a further replica. */
 function build(verifier?: PasswordVerifier) {
@@ -22,7 +22,7 @@ function build(verifier?: PasswordVerifier) {
     hashed: 0,
     atOnce: 0,
     mostAtOnce: 0,
-    away: false,
+    outage: false,
     disabled: new Set<string>(),
     addresses: new Set<string>(),
   }
@@ -32,7 +32,7 @@ function build(verifier?: PasswordVerifier) {
     const signIn = createUserSignIn({
       verifiers: verifier ? [verifier] : [],
       async findAccount(username) {
-        if (world.away) throw new Away()
+        if (world.outage) throw new Outage()
         const number = /^user-(\d+)$/.exec(username)?.[1]
         if (number === undefined) return undefined
         const account = { id: id(Number(number)), username, enabled: !world.disabled.has(username) }
@@ -231,7 +231,7 @@ t.test('the right password of a disabled directory user is handled like a wrong 
 t.test('guesses are limited during an outage of the database and not counted after it', async (t) => {
   const { world, enter } = build()
   await enter('user-1', PASSWORD)
-  world.away = true
+  world.outage = true
   const results: SignIn[] = []
   for (let at = 0; at < 40; at += 1) results.push(await enter('user-1', `guess-${at}`, stranger(1)))
   t.same(tally(results), { unavailable: 20, throttled: 20 })
@@ -239,7 +239,7 @@ t.test('guesses are limited during an outage of the database and not counted aft
   for (let at = 0; at < 40; at += 1) spray.push(await enter(`user-${at + 100}`, 'summer-2026', stranger(2)))
   t.same(tally(spray), { unavailable: 22, throttled: 18 })
   t.match(await enter('user-1', PASSWORD), { outcome: 'account', offline: true })
-  world.away = false
+  world.outage = false
   t.match(await enter('user-2', PASSWORD, stranger(2)), { outcome: 'account', offline: false })
 })
 

@@ -8,10 +8,10 @@ import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 import { memoryFailures } from '../fixtures/memory-failures.ts'
 
-class Away extends Error {}
+class Outage extends Error {}
 function unavailableDependency(error: unknown) {
   if (error instanceof DirectoryUnavailable) return 'directory'
-  return error instanceof Away ? 'database' : undefined
+  return error instanceof Outage ? 'database' : undefined
 }
 
 const REFUSED = { outcome: 'refused' }
@@ -25,13 +25,13 @@ function build(verifier?: PasswordVerifier) {
     accounts: [makeAccount()] as StoredAccount[],
     refreshTokens: new Map([['r-alice', 'alice']]),
     revoked: [] as string[],
-    away: undefined as Error | undefined,
+    outage: undefined as Error | undefined,
     hashed: [] as (string | null)[],
     addresses: new Set<string>(),
   }
   const now = () => world.now
   const find = (username: string | undefined) => {
-    if (world.away !== undefined) throw world.away
+    if (world.outage !== undefined) throw world.outage
     return world.accounts.find((account) => account.username === username)
   }
   const signIn = createUserSignIn({
@@ -106,7 +106,7 @@ t.test('an unknown username costs a hash, so that usernames cannot be probed', a
 
 t.test('impossible usernames cause neither a query nor a count', async (t) => {
   const { world, withPassword } = build()
-  world.away = new TypeError('the database was asked')
+  world.outage = new TypeError('the database was queried')
   for (const name of ['al\0ice', 'x'.repeat(60_000)]) {
     for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword(name, 'some-password'), REFUSED)
   }
@@ -138,7 +138,7 @@ t.test('cached credentials sign in while the database is unavailable', async (t)
   const [alice] = world.accounts
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
-  world.away = new Away()
+  world.outage = new Outage()
 
   t.strictSame(await withPassword('Alice', PASSWORD), found(alice, true), 'a cached password')
   t.strictSame(
@@ -160,7 +160,7 @@ t.test('cached credentials sign in while the database is unavailable', async (t)
   world.now += 900_001
   t.strictSame(await withPassword('alice', PASSWORD), UNAVAILABLE, 'after the grace')
   t.strictSame(await withRefreshToken('r-alice'), UNAVAILABLE)
-  world.away = undefined
+  world.outage = undefined
   t.strictSame(await withPassword('alice', PASSWORD), found(alice), 'after the outage')
 })
 
@@ -169,7 +169,7 @@ t.test('a new refresh token is cached before its first use', async (t) => {
   const account = makeAccount()
   remember('r-new', 'registry.example', account)
   t.strictSame(await withRefreshToken('r-new'), REFUSED, 'the available database decides')
-  world.away = new Away()
+  world.outage = new Outage()
   t.strictSame(await withRefreshToken('r-new'), found(account, true))
   t.strictSame(await withRefreshToken('r-new', 'another-service'), UNAVAILABLE)
   world.revoked.push(account.id)
@@ -179,7 +179,7 @@ t.test('a new refresh token is cached before its first use', async (t) => {
 t.test('a sign-in during an outage does not extend the grace', async (t) => {
   const { world, withPassword } = build()
   await withPassword('alice', PASSWORD)
-  world.away = new Away()
+  world.outage = new Outage()
   world.now += 600_000
   t.match(await withPassword('alice', PASSWORD), { outcome: 'account', offline: true })
   world.now += 600_000
@@ -190,7 +190,7 @@ t.test('cached credentials of a revoked account are refused during an outage', a
   const { world, withPassword, withRefreshToken } = build()
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
-  world.away = new Away()
+  world.outage = new Outage()
   world.revoked.push(makeAccount().id)
   t.strictSame(await withPassword('alice', PASSWORD), REFUSED)
   t.strictSame(await withRefreshToken('r-alice'), REFUSED)
@@ -208,19 +208,19 @@ t.test('a sign-in fails with an unexpected error instead of using the cache', as
   const { world, withPassword, withRefreshToken } = build()
   await withPassword('alice', PASSWORD)
   await withRefreshToken('r-alice')
-  world.away = new TypeError('a programming fault')
+  world.outage = new TypeError('a programming fault')
   await t.rejects(withPassword('alice', PASSWORD), TypeError)
   await t.rejects(withRefreshToken('r-alice'), TypeError)
 })
 
 t.test('a verifier of a directory decides about directory users and newcomers', async (t) => {
   const dora = makeAccount({ id: 'id-of-dora', username: 'dora', directory: true, passwordHash: null })
-  const asked: string[] = []
+  const requests: string[] = []
   const directory: PasswordVerifier = {
     handles: (username, account) => (account === undefined ? username === 'newcomer' : account.directory),
     async verify({ username, password }, account) {
-      asked.push(username)
-      if (password === 'away') throw new DirectoryUnavailable('no server responds')
+      requests.push(username)
+      if (password === 'directory-outage') throw new DirectoryUnavailable('no server responds')
       if (password !== PASSWORD) return undefined
       return account ?? makeAccount({ username, directory: true, passwordHash: null })
     },
@@ -232,26 +232,26 @@ t.test('a verifier of a directory decides about directory users and newcomers', 
   t.match(await withPassword('newcomer', PASSWORD), { outcome: 'account', account: { username: 'newcomer' } })
   t.strictSame(await withPassword('dora', 'another-password'), REFUSED)
   t.strictSame(await withPassword('eve', PASSWORD), REFUSED, 'a user whom an administrator disabled')
-  asked.length = 0
+  requests.length = 0
   for (const name of ['alice', 'nobody']) await withPassword(name, PASSWORD)
-  t.strictSame(asked, [], 'no directory request for a local user or an unknown username')
+  t.strictSame(requests, [], 'no directory request for a local user or an unknown username')
   for (const password of ['', 'x'.repeat(1025)]) {
     t.strictSame(await withPassword('dora', password), REFUSED)
-    t.strictSame(asked, [], 'no directory request for an impossible password')
+    t.strictSame(requests, [], 'no directory request for an impossible password')
   }
 
   t.test('an unavailable directory does not count as a failed sign-in', async (t) => {
-    const away = { outcome: 'unavailable', dependency: 'directory' }
-    for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword('dora', 'away'), away)
+    const unavailable = { outcome: 'unavailable', dependency: 'directory' }
+    for (const _ of [1, 2, 3, 4, 5]) t.strictSame(await withPassword('dora', 'directory-outage'), unavailable)
     t.strictSame(await withPassword('dora', PASSWORD), found(dora), 'no attempt was counted')
     t.match(await withPassword('alice', PASSWORD), { outcome: 'account' })
   })
 
   t.test('cached directory users sign in during an outage of the database', async (t) => {
-    world.away = new Away()
-    asked.length = 0
+    world.outage = new Outage()
+    requests.length = 0
     t.strictSame(await withPassword('dora', PASSWORD), found(dora, true))
     t.strictSame(await withPassword('dora', 'another-password'), UNAVAILABLE)
-    t.strictSame(asked, [])
+    t.strictSame(requests, [])
   })
 })
