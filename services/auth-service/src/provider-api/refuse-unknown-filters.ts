@@ -1,17 +1,16 @@
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
-import { queryOf } from '../access-tokens/form.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The filters that a route of the provider's API knows. */
+    /** The `filter.…` parameters of a route of the provider's API. */
     readonly filters?: readonly string[]
   }
 }
 
 /**
- * Refuses filters that a route does not know, in everything registered on `app`. Ignored, they would say that everything
- * matches: all artifacts affected by a vulnerability, for one. Other unknown parameters are ignored.
+ * Refuses filters that a route does not have. An ignored filter would seem to match everything: a filter for a
+ * vulnerability would list every artifact. Other unknown parameters are ignored.
  */
 export function refuseUnknownFilters(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
@@ -20,7 +19,7 @@ export function refuseUnknownFilters(app: FastifyInstance): void {
       (name) => name.startsWith('filter.') && !filters.includes(name),
     )
     if (unknown === undefined) return
-    const detail = `${unknown} is not a filter here: ${filters.join(', ') || 'there are none'}`
+    const detail = `${unknown} is not supported; the filters of this path are: ${filters.join(', ') || 'none'}`
     throw new ProblemError({ status: 400, detail, field: unknown })
   })
 }

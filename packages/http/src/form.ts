@@ -9,7 +9,7 @@ export function parseForms(app: FastifyInstance): void {
   )
 }
 
-/** The request's query, of which Fastify's own parser would lose nothing, but keep no order. */
+/** The query of a request's URL. Unlike Fastify's parser, URLSearchParams keeps the order of repeated names. */
 export function queryOf(url: string): URLSearchParams {
   const mark = url.indexOf('?')
   return new URLSearchParams(mark === -1 ? '' : url.slice(mark + 1))

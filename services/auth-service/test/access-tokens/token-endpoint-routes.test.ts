@@ -19,7 +19,7 @@ const access = [{ type: 'repository', name: 'team/app', actions: ['pull', 'push'
 const get = async (query: string, as = 'alice') => ask({ url: `/auth/v2/token?${query}`, as })
 const accessOf = async (query: string, as = 'alice') => claimsOf((await get(query, as)).json().token).access
 
-t.test('the same answer at every path, by GET and by POST', async (t) => {
+t.test('every path of the token endpoint responds the same to GET and POST', async (t) => {
   for (const path of PATHS) {
     const got = await ask({ url: `${path}?service=${SERVICE}&scope=${scope}`, as: 'alice' })
     const posted = await ask({ method: 'POST', url: path, form: { ...password, service: SERVICE, scope } })
@@ -34,7 +34,7 @@ t.test('the same answer at every path, by GET and by POST', async (t) => {
       t.strictSame(
         rest,
         method === 'POST' ? { scope } : {},
-        'a scope is told by POST, a refresh token is not',
+        'only POST returns a scope; nobody requested a refresh token',
       )
       t.strictSame(claimsOf(token).access, access)
       t.equal(Math.floor(Date.parse(issued_at) / 1000), claimsOf(token).iat)
@@ -42,9 +42,9 @@ t.test('the same answer at every path, by GET and by POST', async (t) => {
   }
 })
 
-t.test('the claims name the account', async (t) => {
+t.test('the claims of an access token name the account', async (t) => {
   const { token } = (await get(`scope=${scope}`)).json()
-  const alice = await users.findByUsername('alice')
+  const alice = await users.find('alice')
   const claims = claimsOf(token)
   t.match(claims, { iss: SERVICE, aud: SERVICE, sub: 'alice', uid: alice?.id, gen: 1 })
   t.equal(claims.exp - claims.iat, 300)
@@ -54,7 +54,7 @@ t.test('the claims name the account', async (t) => {
   t.match(await verify(token), { sub: 'alice', access })
 })
 
-t.test('the requests that the seeds print', async (t) => {
+t.test('the token requests of the seeds are answered as printed', async (t) => {
   const catalog = await ask({
     url: '/image-manager/api/v1/auth/token?service=token-service&scope=registry:catalog:*',
     as: 'root',
@@ -71,14 +71,18 @@ t.test('the requests that the seeds print', async (t) => {
   t.equal(claimsOf(identity.json().token).access, null)
 })
 
-t.test('what is granted is requested ∩ permitted', async (t) => {
+t.test('an access token has requested ∩ permitted access', async (t) => {
   const pull = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
-  t.strictSame(await accessOf('scope=repository:other/app:pull'), [], 'nothing permitted is no error')
+  t.strictSame(
+    await accessOf('scope=repository:other/app:pull'),
+    [],
+    'a request for nothing permitted is no error',
+  )
   t.strictSame(await accessOf('scope=repository:team/app:pull+repository:other/app:pull'), [pull('team/app')])
   t.strictSame(
     await accessOf('scope=repository:team/a:pull&scope=repository:team/b:pull'),
     [pull('team/a'), pull('team/b')],
-    'a parameter may be repeated',
+    'the scope parameter may be repeated',
   )
   t.strictSame(await accessOf('scope=repository:team/app:*', 'olga'), [
     { ...pull('team/app'), actions: ['pull', 'push', 'delete'] },
@@ -90,17 +94,17 @@ t.test('what is granted is requested ∩ permitted', async (t) => {
     url: '/auth/v2/token',
     form: { ...password, scope: 'repository:team/app:pull repository:other/app:pull' },
   })
-  t.equal(posted.json().scope, 'repository:team/app:pull', 'POST says what it came to')
+  t.equal(posted.json().scope, 'repository:team/app:pull', 'POST returns the granted scope')
 })
 
-t.test('without a scope it is an identity token', async (t) => {
+t.test('a request without a scope gets an identity token', async (t) => {
   t.equal(await accessOf(''), null)
   t.equal(await accessOf('scope='), null)
   const posted = await ask({ method: 'POST', url: '/auth/v2/token', form: password })
   t.equal(claimsOf(posted.json().token).access, null)
 })
 
-t.test('a service may go by its aliases; the audience is always the same', async (t) => {
+t.test('the service can be requested by its aliases; the audience is always the same', async (t) => {
   for (const service of [SERVICE, 'token-service', 'registry.example', `https://${SERVICE}`]) {
     const response = await get(`service=${encodeURIComponent(service)}&scope=${scope}`)
     t.equal(response.statusCode, 200, service)
@@ -108,24 +112,24 @@ t.test('a service may go by its aliases; the audience is always the same', async
   }
 })
 
-t.test('unknown parameters are ignored', async (t) => {
+t.test('the token endpoint ignores unknown parameters', async (t) => {
   t.strictSame(await accessOf(`scope=${scope}&foo=bar&account=root&client_id=x&username=root`), access)
   const form = { ...password, scope, foo: 'bar', account: 'root' }
   const posted = await ask({ method: 'POST', url: '/auth/v2/token?username=root&scope=x', form })
   t.match(claimsOf(posted.json().token), { sub: 'alice', access })
 })
 
-t.test('names are the same in any case, and so is the name in the token', async (t) => {
+t.test('a username signs in whatever its case; the access token has it in lower case', async (t) => {
   const response = await ask({ url: '/auth/v2/token', as: 'ALICE', password: passwordOf('alice') })
   t.equal(claimsOf(response.json().token).sub, 'alice')
 })
 
-t.test('a hundred scopes are answered', async (t) => {
+t.test('an access token can have a hundred scopes', async (t) => {
   const many = Array.from({ length: 100 }, (_, at) => `repository:team/a${at}:pull`)
   t.equal((await accessOf(`scope=${many.join('+')}`))?.length, 100)
 })
 
-t.test('of more than a hundred scopes the first hundred are answered', async (t) => {
+t.test('scopes after the first hundred are ignored', async (t) => {
   const many = Array.from({ length: 120 }, (_, at) => `repository:team/a${at}:pull`)
   const granted = await accessOf(`scope=${many.join('+')}`)
   t.strictSame(
@@ -134,7 +138,7 @@ t.test('of more than a hundred scopes the first hundred are answered', async (t)
   )
 })
 
-t.test('what does not fit into a token of 12 KiB is not granted, and POST says so', async (t) => {
+t.test('access that does not fit into 12 KiB is not granted, and POST returns what is', async (t) => {
   for (const [count, length] of [
     [100, 58],
     [100, 255],
@@ -149,16 +153,16 @@ t.test('what does not fit into a token of 12 KiB is not granted, and POST says s
     t.strictSame(
       granted.map(({ name }) => name),
       names.slice(0, granted.length),
-      'the first of them',
+      'the first scopes are granted',
     )
     t.equal(told, asked.slice(0, granted.length).join(' '))
     const entry = Buffer.byteLength(JSON.stringify(granted[0])) * (4 / 3)
-    if (granted.length < count) t.ok(token.length + entry + 10 > 12 * 1024, 'and not one more fits')
+    if (granted.length < count) t.ok(token.length + entry + 10 > 12 * 1024, 'not one more entry fits')
     else t.ok(token.length < 12 * 1024)
   }
 })
 
-t.test('the longest username still leaves room for a scope', async (t) => {
+t.test('an access token with the longest username still has room for a scope', async (t) => {
   const username = 'u'.repeat(255)
   await users.create({ ...planUser(username, { namespaces: ['team'] }), password: 'a-good-password' })
   const name = `team/${'n'.repeat(250)}`
@@ -167,7 +171,7 @@ t.test('the longest username still leaves room for a scope', async (t) => {
   t.match(claimsOf(token), { sub: username, access: [{ name }] })
 })
 
-t.test('scopes that mean nothing here are not granted and refuse nothing', async (t) => {
+t.test('unknown scopes are not granted, and the request is not refused for them', async (t) => {
   const asked = [
     'repository:team/x:',
     'repository:team/y:metadata_read',
@@ -180,6 +184,6 @@ t.test('scopes that mean nothing here are not granted and refuse nothing', async
     { type: 'repository', name: 'team/z', actions: ['pull'] },
     ...access,
   ])
-  t.strictSame(await accessOf('scope=oops'), [], 'never an identity token')
-  t.strictSame(await accessOf(`service=&scope=${scope}`), access, 'an empty service counts as left out')
+  t.strictSame(await accessOf('scope=oops'), [], 'an unknown scope does not make an identity token')
+  t.strictSame(await accessOf(`service=&scope=${scope}`), access, 'an empty service counts as absent')
 })

@@ -1,10 +1,12 @@
-/** How the directory stands to somebody it has. */
-export type AccountState = 'active' | 'disabled' | 'expired' | 'locked'
+import type { DirectoryState } from '../accounts/account.ts'
 
-/** An entry's attributes, by their names in lower case. */
+/** Whether the user of an entry may sign in. */
+export type EntryState = Exclude<DirectoryState['state'], 'gone' | 'ambiguous'>
+
+/** An entry's attributes by name, in lower case. */
 export type Attributes = ReadonlyMap<string, readonly string[]>
 
-/** What `accountState` looks at; operational ones must be asked for by name. */
+/** The attributes that `entryState` reads. Searches must request operational attributes by name. */
 export const STATE_ATTRIBUTES = [
   'userAccountControl',
   'msDS-User-Account-Control-Computed',
@@ -13,25 +15,30 @@ export const STATE_ATTRIBUTES = [
   'pwdEndTime',
 ] as const
 
-/** Source: MS-ADTS §2.2.16, and §3.1.1.4.5.17 for what is computed. */
+/** Source: MS-ADTS §2.2.16, and §3.1.1.4.5.17 for the computed flags. */
 const [ACCOUNT_DISABLED, LOCKED_OUT, PASSWORD_EXPIRED] = [0x2, 0x10, 0x80_0000]
-/** An account that its administrator locked. Source: draft-behera-ldap-password-policy-11 §5.3.3. */
+/** The value of an account that an administrator locked. Source: draft-behera-ldap-password-policy-11 §5.3.3. */
 const LOCKED_FOR_GOOD = '000001010000Z'
 /** Milliseconds from 1601 to 1970. Source: MS-DTYP §2.3.3 (FILETIME). */
 const FILETIME_EPOCH_MS = 11_644_473_600_000n
 const NEVER = 0x7fff_ffff_ffff_ffffn
 
 /**
- * Whether somebody may sign in, as far as their entry tells: Active Directory's account control, expiry and lockout,
- * and the password policy of OpenLDAP. A server may go on refusing for reasons of its own. `now` in milliseconds.
+ * The state that an entry's attributes give: Active Directory's account control, expiry and lockout, and OpenLDAP's
+ * password policy. The server may refuse a bind for other reasons. `now` is in milliseconds since the epoch.
  */
-export function accountState(attributes: Attributes, now: number): AccountState {
+export function entryState(attributes: Attributes, now: number): EntryState {
   const flags =
     whole(attributes, 'useraccountcontrol') | whole(attributes, 'msds-user-account-control-computed')
   const locked = attributes.get('pwdaccountlockedtime')?.[0]
   if (has(flags, ACCOUNT_DISABLED) || locked === LOCKED_FOR_GOOD) return 'disabled'
   if (has(flags, PASSWORD_EXPIRED) || hasExpired(attributes, now)) return 'expired'
   return has(flags, LOCKED_OUT) || locked !== undefined ? 'locked' : 'active'
+}
+
+/** Whether a password is worth verifying. A lock may have ended without a trace in the entry: the bind tells. */
+export function mayBind(state: EntryState): boolean {
+  return state === 'active' || state === 'locked'
 }
 
 function hasExpired(attributes: Attributes, now: number): boolean {
