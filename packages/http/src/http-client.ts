@@ -8,16 +8,30 @@ export class ServiceCallError extends Error {
   /** HTTP status of the response; undefined when there was none. */
   readonly status: number | undefined
   readonly dependency: Dependency
+  /** The problem's detail (RFC 9457) in the response, if it has one. */
+  readonly detail: string | undefined
+  /** The response's Retry-After, if it is a number of seconds. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     message: string,
-    { dependency, status, cause }: { dependency: Dependency; status?: number | undefined; cause?: unknown },
+    { dependency, status, detail, retryAfterSeconds, cause }: ServiceCallErrorOptions,
   ) {
     super(message, { cause })
     this.name = 'ServiceCallError'
     this.status = status
     this.dependency = dependency
+    this.detail = detail
+    this.retryAfterSeconds = retryAfterSeconds
   }
+}
+
+export interface ServiceCallErrorOptions {
+  readonly dependency: Dependency
+  readonly status?: number | undefined
+  readonly detail?: string | undefined
+  readonly retryAfterSeconds?: number | undefined
+  readonly cause?: unknown
 }
 
 export interface ServiceClientOptions {
@@ -96,12 +110,18 @@ export function createServiceClient({
   ): Promise<unknown> => {
     const answer: unknown = await response.json().catch(() => undefined)
     if (!response.ok) {
-      const { detail } = Object(answer) as { detail?: unknown }
-      const why = typeof detail === 'string' ? `: ${detail}` : ''
-      throw new ServiceCallError(`${what} answered ${response.status}${why}`, {
-        dependency,
-        status: response.status,
-      })
+      const { detail: text } = Object(answer) as { detail?: unknown }
+      const detail = typeof text === 'string' ? text : undefined
+      const retryAfter = response.headers.get('retry-after')
+      throw new ServiceCallError(
+        `${what} answered ${response.status}${detail === undefined ? '' : `: ${detail}`}`,
+        {
+          dependency,
+          status: response.status,
+          detail,
+          retryAfterSeconds: retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined,
+        },
+      )
     }
     if (!Value.Check(schema, answer))
       throw new ServiceCallError(`${what} answered in an unknown shape`, { dependency })

@@ -273,3 +273,18 @@ t.test('an answer is not asked for again, whatever it says', async (t) => {
     t.equal(calls, 1, `${status}`)
   }
 })
+
+t.test('an error has the detail and the Retry-After of the response', async (t) => {
+  for (const [retryAfter, seconds] of [
+    ['2', 2],
+    ['Sat, 21 Nov 2026 00:00:00 GMT', undefined],
+  ] as const) {
+    const url = await listen(t, (_request, response) =>
+      response.writeHead(503, { 'retry-after': retryAfter }).end('{"detail":"being deleted"}'),
+    )
+    const client = createServiceClient({ dependency: 'image-manager', url, credential: CREDENTIAL })
+    const error = await failureOf(t, client.get('/x', Answer))
+    t.match(error, { status: 503, detail: 'being deleted' }, retryAfter)
+    t.equal(error.retryAfterSeconds, seconds, retryAfter)
+  }
+})

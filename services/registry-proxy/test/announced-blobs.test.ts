@@ -67,23 +67,47 @@ t.test('nothing is announced that puts no blob into a repository', async (t) => 
   t.same(images.announced, [])
 })
 
-t.test('an upload that cannot be announced is not sent, and may be repeated', async (t) => {
+t.test('an upload that cannot be announced is refused with 503, and a retry succeeds', async (t) => {
   const put = (headers?: Record<string, string>) =>
     send('PUT', `${upload}&digest=${DIGEST}`, headers, 'bytes')
-  const isRefused = ({ status, code, headers }: Awaited<ReturnType<typeof put>>) => {
-    t.same([status, code], [503, 'UNAVAILABLE'])
-    t.match(headers['retry-after'], /^[1-9]/)
-  }
   images.behaviour = 'down'
-  isRefused(await put())
-  isRefused(await put({ 'x-decide-only': '1' }))
+  for (const headers of [undefined, { 'x-decide-only': '1' }]) {
+    const response = await put(headers)
+    t.same([response.status, response.code], [503, 'UNAVAILABLE'])
+    t.equal(response.headers['retry-after'], '5')
+    t.match(messageOf(response), /^image-manager is unavailable \(request /)
+  }
+  t.same(upstream.requests, [], 'nothing reached the registry')
   images.behaviour = 'up'
-  images.answers.set('POST /internal/announced-blobs', {
-    status: 503,
-    body: { detail: 'the repository team/app is being deleted' },
-  })
-  isRefused(await put())
-  t.same(upstream.requests, [])
-  images.answers.clear()
-  t.equal((await put()).status, 201)
+  t.equal((await put()).status, 201, 'the retry succeeds')
 })
+
+t.test("image-manager's reason for a 503 and its Retry-After reach the client", async (t) => {
+  const detail = 'the repository team/app is being deleted (request its-id)'
+  for (const [method, path, route] of [
+    ['PUT', `${upload}&digest=${DIGEST}`, 'POST /internal/announced-blobs'],
+    ['PUT', '/v2/team/app/manifests/latest', 'POST /internal/admissions'],
+    ['DELETE', '/v2/team/app/manifests/latest', 'DELETE /internal/manifests'],
+    ['GET', '/v2/team/app/tags/list', 'GET /internal/tags'],
+  ] as const) {
+    images.answers.set(route, { status: 503, headers: { 'retry-after': '2' }, body: { detail } })
+    const response = await send(method, path, {}, method === 'PUT' ? '{}' : '')
+    t.same([response.status, response.code], [503, 'UNAVAILABLE'], route)
+    t.equal(response.headers['retry-after'], '2', 'image-manager sets the time')
+    t.equal(messageOf(response), detail, "the request id is image-manager's")
+  }
+  t.same(upstream.requests, [], 'nothing reached the registry')
+})
+
+t.test('other errors of image-manager are not described to the client', async (t) => {
+  for (const status of [400, 401, 500, 502]) {
+    images.answers.set('POST /internal/announced-blobs', { status, body: { detail: 'an internal detail' } })
+    const response = await send('PUT', `${upload}&digest=${DIGEST}`, {}, 'bytes')
+    t.equal(response.status, 503, `image-manager responded ${status}`)
+    t.match(messageOf(response), /^image-manager is unavailable \(request /)
+  }
+})
+
+function messageOf({ body }: { readonly body: Buffer }): string {
+  return JSON.parse(body.toString('utf8')).errors[0].message
+}

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { blobRange } from '../src/blob-range.ts'
+import { blobRange } from '../src/request-headers.ts'
 
 /* RFC 9110 §14 */
 

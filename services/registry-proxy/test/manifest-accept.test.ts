@@ -1,5 +1,5 @@
 import t from 'tap'
-import { manifestAccept } from '../src/manifest-accept.ts'
+import { manifestAccept } from '../src/request-headers.ts'
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'

@@ -8,7 +8,7 @@ const REGISTRY = new URL('http://registry:5000')
 const toHeaders = (headers: Record<string, string | string[]>) =>
   toResponseHeaders(headers, {
     registryUrl: REGISTRY,
-    asked: requests.blob(),
+    registryRequest: requests.blob(),
     principal: { uid: 'uid-alice', access: [] },
     uploadSecret: SECRET,
   })

@@ -18,9 +18,9 @@ const upload = (state: string | undefined, id = 'u1', repository = 'team/app') =
 t.test('the newest state is found for an older one of the same upload, and for no other', async (t) => {
   const states = createUploadStates()
   const [begun, first, second] = [stateOf(0), stateOf(10), stateOf(20)]
-  states.note(locationOf(begun))
-  states.note(locationOf(first))
-  states.note(locationOf(second))
+  states.remember(locationOf(begun))
+  states.remember(locationOf(first))
+  states.remember(locationOf(second))
   t.equal(states.findNewer(upload(begun)), second)
   t.equal(states.findNewer(upload(first)), second)
   t.equal(states.findNewer(upload(second)), undefined, 'it is the newest itself')
@@ -31,7 +31,7 @@ t.test('the newest state is found for an older one of the same upload, and for n
 
 t.test('a state that cannot be read is left alone', async (t) => {
   const states = createUploadStates()
-  states.note(locationOf(stateOf(10)))
+  states.remember(locationOf(stateOf(10)))
   for (const state of [undefined, '', 'x', stateOf('0'), stateOf(-0.5), stateOf(null)]) {
     t.equal(states.findNewer(upload(state)), undefined)
     t.equal(offsetOf(state), undefined)
@@ -43,13 +43,13 @@ t.test('a state that cannot be read is left alone', async (t) => {
     locationOf('x'),
     'https://storage/x?_state=y',
   ])
-    states.note(location)
+    states.remember(location)
   t.equal(offsetOf(states.findNewer(upload(stateOf(0)))), 10, 'and what was known stays')
 })
 
 t.test('the oldest uploads are forgotten', async (t) => {
   const states = createUploadStates(2)
-  for (const id of ['u1', 'u2', 'u1', 'u3']) states.note(locationOf(stateOf(10), id))
+  for (const id of ['u1', 'u2', 'u1', 'u3']) states.remember(locationOf(stateOf(10), id))
   const known = ['u1', 'u2', 'u3'].filter((id) => states.findNewer(upload(stateOf(0), id)) !== undefined)
   t.same(known, ['u1', 'u3'])
 })

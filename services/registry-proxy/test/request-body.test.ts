@@ -2,7 +2,7 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Problem } from '@registry-manager/http'
 import { ProblemError } from '@registry-manager/http'
 import t from 'tap'
-import { readBody } from '../src/read-body.ts'
+import { readBody } from '../src/request-body.ts'
 
 async function problemOf(reading: Promise<unknown>): Promise<Problem | undefined> {
   const error = await reading.then(
@@ -37,7 +37,7 @@ t.test('a body that is cut off is 400', async (t) => {
   const source = new PassThrough()
   const read = readBody(source, { maxBytes: 3 })
   source.destroy(new Error('aborted'))
-  t.match(await problemOf(read), { status: 400, detail: 'the body was cut off' })
+  t.match(await problemOf(read), { status: 400, detail: 'the client closed the connection within the body' })
 })
 
 t.test('a body that does not come in time is 408, and the connection is closed', async (t) => {

@@ -1,9 +1,10 @@
 import type { Access, RegistryRequest } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { decide, usableAccess } from '../src/decide.ts'
+import { decide } from '../src/authorize.ts'
+import { usableAccess } from '../src/required-access.ts'
 import { bindUpload } from '../src/upload-binding.ts'
-import { DIGEST, SHA512, requests } from './fixtures/requests.ts'
+import { SHA512, requests } from './fixtures/requests.ts'
 
 const SECRET = 'secret'
 const app = (...actions: ('pull' | 'push' | 'delete')[]) => repositoryAccess('team/app', ...actions)
@@ -98,7 +99,9 @@ t.test('lists, deletions and manifests by sha512 are the index’s to answer', a
     [{ ...requests.manifest('GET'), reference: { digest: SHA512 } }, pull],
     [{ ...requests.manifest('HEAD'), reference: { digest: SHA512 } }, pull],
   ]
-  for (const [asked, access] of cases) t.same(decideFor(asked, access), { outcome: 'index', asked })
+  for (const [request, access] of cases) {
+    t.same(decideFor(request, access), { outcome: 'index', request })
+  }
 })
 
 t.test('usableAccess is all that a request could use', async (t) => {
@@ -111,9 +114,7 @@ t.test('usableAccess is all that a request could use', async (t) => {
   ])
 })
 
-const uploads = '/v2/team/app/blobs/uploads/'
 const into = app('pull', 'push')
-const mountQuery = `mount=${encodeURIComponent(DIGEST)}&from=other%2Fapp`
 
 const decideMount = (access: readonly Access[]) =>
   decide(requests.uploadStart('other/app'), { uid: 'me', access }, SECRET)
@@ -121,7 +122,7 @@ const decideMount = (access: readonly Access[]) =>
 t.test('a mount from where the principal may pull is asked of the registry', async (t) => {
   t.same(decideMount([into, repositoryAccess('other/app', 'pull')]), {
     outcome: 'forward',
-    upstream: { path: uploads, query: mountQuery, body: 'none' },
+    request: requests.uploadStart('other/app'),
     serviceAccess: undefined,
   })
 })
@@ -129,7 +130,7 @@ t.test('a mount from where the principal may pull is asked of the registry', asy
 t.test('push on the other repository includes the pull that a mount takes', async (t) => {
   t.same(decideMount([into, repositoryAccess('other/app', 'push')]), {
     outcome: 'forward',
-    upstream: { path: uploads, query: mountQuery, body: 'none' },
+    request: requests.uploadStart('other/app'),
     serviceAccess: [into, repositoryAccess('other/app', 'pull')],
   })
 })
@@ -137,7 +138,11 @@ t.test('push on the other repository includes the pull that a mount takes', asyn
 t.test('a mount by sha512 becomes an ordinary upload', async (t) => {
   const asked = { ...requests.uploadStart('other/app'), mount: { from: 'other/app', digest: SHA512 } }
   const access = [into, repositoryAccess('other/app', 'pull')]
-  t.match(decide(asked, { uid: 'me', access }, SECRET), { upstream: { path: uploads, query: '' } })
+  t.same(decide(asked, { uid: 'me', access }, SECRET), {
+    outcome: 'forward',
+    request: { ...asked, mount: undefined },
+    serviceAccess: undefined,
+  })
 })
 
 const ORDINARY: readonly [string, readonly Access[]][] = [
@@ -151,7 +156,7 @@ for (const [what, access] of ORDINARY) {
   t.test(`with ${what} a mount becomes an ordinary upload`, async (t) => {
     t.same(decideMount(access), {
       outcome: 'forward',
-      upstream: { path: uploads, query: '', body: 'none' },
+      request: { ...requests.uploadStart('other/app'), mount: undefined },
       serviceAccess: undefined,
     })
   })

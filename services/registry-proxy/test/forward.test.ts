@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { createMetrics, createServer } from '@registry-manager/http'
 import { ServiceCallError } from '@registry-manager/http'
 import t from 'tap'
-import { finishResponse } from '../src/finish-response.ts'
+import { finishResponse } from '../src/forward.ts'
 import { requests } from './fixtures/requests.ts'
 
 /** An answer 404 of the registry, finished with an index that fails so. */
@@ -19,7 +19,7 @@ async function finishWith(error: Error) {
   app.get('/', (request, reply) => {
     reply.header('etag', '"of the registry"')
     const answer = { statusCode: 404, headers: {}, stream: Readable.from([]) }
-    void finishResponse({ index, asked: requests.manifest() }, request, reply, answer)
+    void finishResponse(index, requests.manifest(), request, reply, answer)
   })
   return { answer: await app.inject('/'), log: log.join('') }
 }
