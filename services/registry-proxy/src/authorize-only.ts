@@ -4,8 +4,8 @@ import type { Forwarding } from './forward.ts'
 import { bindUpload } from './upload-binding.ts'
 
 /**
- * nginx sets this header when it asks whether a request is authorized. A client that sets it gains nothing: the response
- * contains only its own token and its own request.
+ * nginx sets this header when it asks whether a request is authorized. A client that sets it gains nothing: the
+ * response contains only its own token and its own request.
  */
 const AUTHORIZE_ONLY = 'x-decide-only'
 

@@ -127,10 +127,11 @@ function isBySha512(reference: Reference): boolean {
  * distribution-spec 1.1, "Mounting a blob": the registry SHOULD respond so if it does not mount). The response says
  * nothing about the blob.
  *
- * distribution responds 401 with a challenge for both repositories instead, which suits clients that request scopes only
- * when challenged. docker, containerd, BuildKit, podman, skopeo, crane and oras request pull on the source beforehand:
- * their token lacks it only if their account does. A challenge would send them for a token that they cannot get, and
- * clients that do not fall back to an upload would fail at the second 401. Other clients lose bandwidth, never a push.
+ * distribution responds 401 with a challenge for both repositories instead, which suits clients that request scopes
+ * only when challenged. docker, containerd, BuildKit, podman, skopeo, crane and oras request pull on the source
+ * beforehand: their token lacks it only if their account does. A challenge would send them for a token that they cannot
+ * get, and clients that do not fall back to an upload would fail at the second 401. Other clients lose bandwidth, never
+ * a push.
  *
  * A mount by a sha512 digest becomes an upload too: distribution accepts the mount and does not find the blob later.
  */

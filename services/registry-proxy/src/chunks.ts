@@ -40,7 +40,9 @@ export function faultOfChunk({ contentRange, contentLength, uploaded }: Chunk): 
   return `Content-Range begins at ${start}, but the upload continues at ${expected[0]}`
 }
 
-/** The Range header of an upload's status: the bytes that the registry has. Undefined if it does not know the upload. */
+/**
+ * The Range header of an upload's status: the bytes that the registry has. Undefined if it does not know the upload.
+ */
 export type FindUploaded = (path: string, token: string) => Promise<string | undefined>
 
 const TIMEOUT_MS = 15_000

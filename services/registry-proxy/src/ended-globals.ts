@@ -39,8 +39,8 @@ export interface EndedGlobalsFeed {
 const POLL_MS = 1000
 
 /**
- * Polls image-manager each second for the repositories that are no longer global. While image-manager is unavailable the
- * last list stays valid. Changes that it lacks take effect when the tokens expire.
+ * Polls image-manager each second for the repositories that are no longer global. While image-manager is unavailable
+ * the last list stays valid. Changes that it lacks take effect when the tokens expire.
  */
 export function createEndedGlobalsFeed(imageManager: Pick<ServiceClient, 'get'>): EndedGlobalsFeed {
   let generations: ReadonlyMap<string, number> | undefined

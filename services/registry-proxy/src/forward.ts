@@ -120,7 +120,8 @@ export interface UpstreamResponse {
 
 /**
  * Sends the registry's response to the client. This runs in a callback of the HTTP client, where an exception ends the
- * process. Every error is therefore turned into a response here: a failed call to image-manager into 503, a bug into 500.
+ * process. Every error is therefore turned into a response here: a failed call to image-manager into 503, a bug into
+ * 500.
  */
 export async function finishResponse(
   index: ForwardOptions['index'],

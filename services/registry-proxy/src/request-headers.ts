@@ -5,7 +5,8 @@ import type { UpstreamRequest } from './upstream-request.ts'
 
 /**
  * The client's headers that are forwarded to the registry. Headers that identify a trusted proxy are not among them.
- * `toRequestHeaders` rewrites Accept and Range. nginx has the same list: deploy/nginx/templates/server-blobs.conf.template.
+ * `toRequestHeaders` rewrites Accept and Range. nginx has the same list:
+ * deploy/nginx/templates/server-blobs.conf.template.
  */
 const FORWARDED = ['accept', 'if-match', 'if-modified-since', 'if-none-match', 'user-agent']
 const FORWARDED_WITH_BODY = ['content-length', 'content-range', 'content-type']
@@ -31,10 +32,10 @@ export function toRequestHeaders(
 }
 
 /**
- * The Accept header for the registry. It contains every manifest type, whatever the client accepts, so that a manifest is
- * returned as it was pushed. distribution converts manifests that the client does not accept: 2.8 turns a Docker image
- * into the retired schema 1, and 2.8 and 3.1 respond 404 for an OCI image. A server may send types that a client does not
- * list (RFC 9110 §12.5.1), and registry clients rely on the response's Content-Type.
+ * The Accept header for the registry. It contains every manifest type, whatever the client accepts, so that a manifest
+ * is returned as it was pushed. distribution converts manifests that the client does not accept: 2.8 turns a Docker
+ * image into the retired schema 1, and 2.8 and 3.1 respond 404 for an OCI image. A server may send types that a client
+ * does not list (RFC 9110 §12.5.1), and registry clients rely on the response's Content-Type.
  *
  * One conversion stays: a client that accepts Docker images but not Docker lists gets the list's linux/amd64 image. For
  * such a client the list type is left out. distribution never converts a manifest that is requested by digest.
@@ -68,8 +69,9 @@ const UNSATISFIABLE = '9223372036854775807-'
 const MAX_RANGES = 16
 
 /**
- * The Range header for the registry. Undefined if the client's is ignored: for every method but GET (RFC 9110 §14.2), and
- * for units other than `bytes`, whose name is case-insensitive (§14.1). distribution responds 416 to a malformed range.
+ * The Range header for the registry. Undefined if the client's is ignored: for every method but GET (RFC 9110 §14.2),
+ * and for units other than `bytes`, whose name is case-insensitive (§14.1). distribution responds 416 to a malformed
+ * range.
  *
  * `-0`, the last 0 bytes, is unsatisfiable (§14.1.2). Go's http.ServeContent responds to it with an impossible
  * Content-Range. It is therefore replaced by another unsatisfiable range.

@@ -51,8 +51,8 @@ export interface AnnouncedBlob {
 }
 
 /**
- * The blob that a request adds to a repository if the registry accepts it: the closing PUT of an upload names it, and so
- * does a mount. Undefined for every other request.
+ * The blob that a request adds to a repository if the registry accepts it: the closing PUT of an upload names it, and
+ * so does a mount. Undefined for every other request.
  * Source: OCI distribution-spec 1.1, "Pushing blobs", "Mounting a blob from another repository".
  */
 export function announcedBlob(request: ForwardedRequest): AnnouncedBlob | undefined {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { faultOfChunk } from '../src/chunks.ts'
 
-/** Content-Range, Content-Length, what the registry has, and what is wrong with it. */
+/** Content-Range, Content-Length, Range of the upload's status, and the fault. */
 const CASES: readonly [string, string | undefined, string, RegExp | undefined][] = [
   ['0-4', '5', '0-0', undefined],
   ['0-4', undefined, '0-0', undefined],
@@ -24,7 +24,7 @@ const CASES: readonly [string, string | undefined, string, RegExp | undefined][]
 
 for (const [contentRange, contentLength, uploaded, fault] of CASES) {
   const what = `${JSON.stringify(contentRange)} of ${contentLength ?? 'unknown'} bytes after ${uploaded}`
-  t.test(what, async (t) => {
+  t.test(`${what} is ${fault === undefined ? 'accepted' : 'refused'}`, async (t) => {
     const found = faultOfChunk({ contentRange, contentLength, uploaded })
     if (fault === undefined) t.equal(found, undefined)
     else t.match(found, fault)

@@ -1,7 +1,7 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
@@ -26,7 +26,7 @@ for (const type of ['garbage', 'text/', '/', 'a/b/c', '']) {
 
   t.test(`a write without credentials and with Content-Type "${type}" is 401`, async (t) => {
     for (const [method, path] of WRITES) {
-      const response = await ask(port, path, { method, headers, ...bodyOf(method) })
+      const response = await sendRequest(port, path, { method, headers, ...bodyOf(method) })
       t.same([response.status, response.code], [401, 'UNAUTHORIZED'], `${method} ${path}`)
     }
     t.same(upstream.requests, [], 'nothing reached the registry')
@@ -34,18 +34,18 @@ for (const type of ['garbage', 'text/', '/', 'a/b/c', '']) {
 
   t.test(`an authorized write with Content-Type "${type}" is 415`, async (t) => {
     for (const [method, path] of WRITES) {
-      const response = await ask(port, path, { method, authorization, headers, ...bodyOf(method) })
+      const response = await sendRequest(port, path, { method, authorization, headers, ...bodyOf(method) })
       t.same([response.status, response.code], [415, 'UNSUPPORTED'], `${method} ${path}`)
     }
     t.same(upstream.requests, [], 'nothing reached the registry')
-    t.same(images.admitted, [], 'no manifest was announced')
+    t.same(images.announcedManifests, [], 'no manifest was announced')
   })
 }
 
 t.test('a body of any media type is forwarded', async (t) => {
   for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded', 'a/b; c=d']) {
     const headers = { 'content-type': type }
-    const response = await ask(port, upload, {
+    const response = await sendRequest(port, upload, {
       method: 'PATCH',
       authorization,
       headers,
