@@ -84,8 +84,8 @@ async function handleRequest(
     return refuse(request, reply, parsed.refused)
   }
 
-  // Authenticate and authorize. A form body may name a mount, which needs more access. The form is read only after a
-  // first decision, so that nobody can make the proxy wait for a body without the right to push.
+  // Authenticate and authorize. A form body may name a mount, which needs more access. The proxy reads the form only
+  // after a first decision: it never waits for the body of a client that may not push.
   let permitted = await permit(options, parsed.request, request)
   if ('refused' in permitted) return refuse(request, reply, permitted.refused)
   const withMount = await withFormMount(parsed.request, request)
@@ -115,7 +115,7 @@ async function handleRequest(
     refuseLongManifest(upstream, request) ??
     (await refuseChunk(authenticator, options.findUploaded, registryRequest, request))
   if (refusal !== undefined) return refuse(request, reply, refusal)
-  // Before the upload is sent, by nginx or from here: a deletion keeps only blobs that image-manager knows.
+  // Before the upload is sent, by nginx or from here: a deletion removes only blobs that image-manager knows.
   const blob = announcedBlob(registryRequest)
   if (blob !== undefined) await index.announceBlob(blob)
 
@@ -133,17 +133,11 @@ async function handleRequest(
     // From now on the body arrives like every other, which matters if the request is refused after all.
     delete request.headers.expect
   }
+  const forwarding = { registryRequest, upstream, principal, token: upstreamToken }
   if (upstream.body === 'manifest' && registryRequest.kind === 'manifest') {
-    const forwarding = { registryRequest, upstream, principal, token: upstreamToken }
-    return pushManifest(options, forwarding, request, reply)
+    return pushManifest(options, { ...forwarding, registryRequest }, request, reply)
   }
-  return forward(
-    options,
-    { registryRequest, upstream, principal, token: upstreamToken },
-    request,
-    reply,
-    hooks,
-  )
+  return forward(options, forwarding, request, reply, hooks)
 }
 
 /** Authenticates and authorizes a request. */
