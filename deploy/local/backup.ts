@@ -1,6 +1,6 @@
 /**
- * `npm run backup -- FILE` and `npm run restore -- FILE`: accounts and the index, of the database at DATABASE_URL, or of
- * the one in DATA_DIR. A backup of a running `npm start` is made by that process, which holds the only connection.
+ * `npm run backup -- FILE` and `npm run restore -- FILE`: accounts and the index of the database at DATABASE_URL or in
+ * DATA_DIR. A running `npm start` writes the backup itself, because it holds the only connection to its database.
  */
 import { createWriteStream, existsSync, readFileSync, rmSync, rmdirSync, statSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
@@ -20,7 +20,7 @@ const schema = Type.Object({
   DATA_DIR: Type.String({ default: './data' }),
 })
 
-/** A backup of a large index takes minutes; one that takes longer than this has failed. */
+/** Deadline of a backup by the running process. A large index takes minutes. */
 const BACKUP_MS = 3_600_000
 
 async function run(command: string, file: string): Promise<string> {
@@ -38,7 +38,7 @@ async function run(command: string, file: string): Promise<string> {
   return running === undefined ? withPglite(dataDir, command, path) : askRunning(running, dataDir, path)
 }
 
-/** The database that `npm run stack` runs on this data folder; undefined where the folder is not the stack's. */
+/** Returns the URL of the database of `npm run stack`; undefined if the data folder is not the stack's. */
 function stackDatabaseUrl(dataDir: string): string | undefined {
   return existsSync(join(dataDir, 'postgres')) ? readIfThere(secretFile(dataDir, 'database-url')) : undefined
 }
@@ -66,7 +66,7 @@ async function withPglite(dataDir: string, command: string, file: string): Promi
   }
 }
 
-/** Restores into a data folder. Removes what it has made there when that fails. */
+/** Restores into a data folder. Removes the files that it created if the restore fails. */
 async function restoreHere(dataDir: string, file: string): Promise<string> {
   const database = join(dataDir, 'database')
   const [hadFolder, hadDatabase] = [existsSync(dataDir), existsSync(database)]
@@ -79,7 +79,7 @@ async function restoreHere(dataDir: string, file: string): Promise<string> {
   }
 }
 
-/** Has the process that serves DATA_DIR make the backup, and writes it to a new file that only the owner can read. */
+/** Asks the process that serves DATA_DIR for a backup and writes it to a new file with mode 0600. */
 async function askRunning(url: string, dataDir: string, file: string): Promise<string> {
   if (existsSync(file)) throw new Error(`${file} is there already: name a new file`)
   const credential = readFileSync(secretFile(dataDir, BACKUP_CREDENTIAL), 'utf8')
@@ -89,7 +89,7 @@ async function askRunning(url: string, dataDir: string, file: string): Promise<s
     (cause: unknown) => {
       const stale = join(dataDir, INTERNAL_URL_FILE)
       throw new Error(
-        `nothing answers at ${url}, where the registry-manager of ${dataDir} should be running: if none runs, remove ${stale}`,
+        `the registry-manager of ${dataDir} does not respond at ${url}: if none is running, remove ${stale}`,
         { cause },
       )
     },

@@ -1,7 +1,7 @@
 export interface BannerInput {
   readonly publicUrl: string
   readonly username: string
-  /** Only when it was made and has not been shown yet. */
+  /** A generated password that was not shown yet. */
   readonly password: string | undefined
   readonly dataDir: string
   /** Base URL of health and metrics, on loopback. */
@@ -10,11 +10,11 @@ export interface BannerInput {
   readonly parts: readonly string[]
   /** Folder of the logs. */
   readonly logs: string
-  /** The file of our authority that clients must trust; only for a certificate of ours. */
+  /** Certificate file of our authority, which clients must trust; only for a certificate that we issued. */
   readonly authority?: string
 }
 
-/** What is printed once everything serves. */
+/** Returns the text that a launcher prints once everything serves. */
 export function banner(input: BannerInput): string {
   const { publicUrl, username, password, dataDir, internalUrl, parts, logs, authority } = input
   const { host } = new URL(publicUrl)
@@ -41,7 +41,7 @@ export function banner(input: BannerInput): string {
     `           where PART is ${parts.join(', ')}`,
     `  logs     ${logs}`,
     '',
-    `Everything is kept in ${dataDir}. Ctrl-C stops.`,
+    `All data is in ${dataDir}. Ctrl-C stops registry-manager.`,
     '',
   ]
   return lines.join('\n')

@@ -1,4 +1,4 @@
-// `npm run bench`: makes everything ready, then measures. `npm run bench -- proxy-memory` measures that alone.
+// `npm run bench`: prepares everything, then measures. `npm run bench -- proxy-memory` runs one measurement.
 import { join } from 'node:path'
 import { readArguments, requireNode } from './command-line.js'
 import { findNginx } from './nginx-binary.js'
@@ -10,7 +10,7 @@ const say = (line) => process.stdout.write(`· ${line}\n`)
 requireNode()
 readArguments('bench', process.argv.slice(2))
 installWorkspace(say)
-// A registry that runs somewhere has its own storage and keys: what is measured is one beside us.
+// A registry elsewhere has its own storage and keys. The measurements need one on this machine.
 const env = { ...process.env, REGISTRY_URL: undefined }
 let parts
 try {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const START_MS = 120_000
 
-/** Where Linux can, it ends a child whose parent was killed and had no chance to. */
+/** setpriv(1) has the kernel end a child whose parent was killed (`--pdeathsig`). Linux only. */
 const SETPRIV = '/usr/bin/setpriv'
 
 export interface ChildOptions {
@@ -14,15 +14,15 @@ export interface ChildOptions {
   readonly command: string
   readonly args: readonly string[]
   readonly cwd?: string
-  /** PATH and HOME come with it. */
+  /** Added to PATH and HOME of this process. */
   readonly env?: NodeJS.ProcessEnv
-  /** Whom it runs as, its way to our folders kept open; this process's own user when left out. */
+  /** The user that the program runs as; this process's user by default. */
   readonly user?: { readonly uid: number; readonly gid: number }
-  /** How it is told to end: a signal, and after so many milliseconds the next one. SIGKILL comes last. */
+  /** The signals that stop the program, each with the milliseconds until the next one. SIGKILL comes last. */
   readonly stopBy?: readonly (readonly [signal: NodeJS.Signals, milliseconds: number])[]
-  /** A file to which all that it prints is added. */
+  /** File that stdout and stderr are appended to. */
   readonly log: string
-  /** Whether it serves; gets what it printed up to now. */
+  /** Returns whether the program serves. Gets the output since its start. */
   readonly isReady: (printed: string) => boolean | Promise<boolean>
 }
 
@@ -32,8 +32,8 @@ export interface Running {
 }
 
 /**
- * Runs a program beside this one, and answers once it serves. Throws with its last words when it does not; later
- * calls `onDeath` when it ends without having been told to.
+ * Starts a program and resolves once it serves. Throws with the last line of its output when it does not serve in
+ * time. Calls `onDeath` when the program ends later without `stop`.
  */
 export async function startChild(
   options: ChildOptions,
@@ -66,7 +66,7 @@ export async function startChild(
     await exit
   }
 
-  // What earlier starts have logged may be large.
+  // Skips the output of earlier starts, which may be large.
   const printed = () => text(createReadStream(log, { start: logged }))
   const lastLine = async () => (await printed()).trim().split('\n').at(-1) ?? ''
   const deadline = Date.now() + START_MS
@@ -93,7 +93,7 @@ function spawnChild({ command, args, cwd, env, user, stopBy, log }: ChildOptions
   const [[signal] = ['SIGTERM']] = stopBy ?? []
   const privileges = [...(user === undefined ? [] : asUser(user)), `--pdeathsig=${signal.slice(3)}`]
   const [first = '', ...rest] = [...(existsSync(SETPRIV) ? [SETPRIV, ...privileges] : []), command, ...args]
-  // Its own process group: a Ctrl-C is for us, and we end it in our order.
+  // A process group of its own: Ctrl-C reaches the launcher alone, which stops its children in order.
   const child = spawn(first, rest, {
     cwd,
     detached: true,
@@ -104,7 +104,7 @@ function spawnChild({ command, args, cwd, env, user, stopBy, log }: ChildOptions
   return child
 }
 
-/** The last line of a file, of whose end it reads no more than 4 KB. */
+/** Returns the last line of a file. Reads at most the last 4 KB. */
 function lastLineOf(file: string): string {
   const descriptor = openSync(file, 'r')
   try {
@@ -117,18 +117,18 @@ function lastLineOf(file: string): string {
   }
 }
 
-/** Ends what a program has left behind: nginx's workers live on without their master, and keep its ports. */
+/** Kills the rest of a program's process group: nginx's workers outlive their master and keep its ports. */
 function endGroup(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch {
-    // Nothing is left, as usual.
+    // The group is empty, as usual.
   }
 }
 
 /**
- * The folders of the one who starts us may be shut to everybody else: of all rights, the way through them stays. It
- * comes with reading what is in them, and not with writing.
+ * Arguments of setpriv(1) that change the user. Folders of the starting user may be closed to all others, so one
+ * capability stays: CAP_DAC_READ_SEARCH, which passes through folders and reads files, and writes none.
  */
 export function asUser({ uid, gid }: { readonly uid: number; readonly gid: number }): string[] {
   const capability = '-all,+dac_read_search'

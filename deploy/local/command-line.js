@@ -3,37 +3,36 @@
 const OLDEST_NODE = 20
 
 /**
- * What each npm script is: what it does, the operands that it takes (`[NAME]` where one may be left out, `...` where
- * there may be many) and its flags.
+ * Every npm script: what it does, its operands (`[NAME]` is optional, `...` may repeat) and its flags.
  */
 export const COMMANDS = {
   start: {
-    does: 'Runs registry-manager in one process, everything in ./data. Ctrl-C stops it.',
+    does: 'Runs registry-manager in one process, with all data in ./data. Ctrl-C stops it.',
     more: 'Settings are environment variables: PORT, DATA_DIR, PUBLIC_URL, ADMIN_PASSWORD and others.',
   },
   stack: {
-    does: 'Runs registry-manager as in production on this machine, everything in ./data-stack. Ctrl-C stops it.',
+    does: 'Runs registry-manager as in production on this machine, with all data in ./data-stack. Ctrl-C stops it.',
     more: 'Settings are environment variables: HTTPS_PORT, DATA_DIR, PUBLIC_URL, TLS_CERTIFICATE and others.',
   },
   compose: {
-    does: 'Makes the secrets in deploy/secrets, once, and runs registry-manager in containers on this machine.',
+    does: 'Creates the secrets in deploy/secrets once, and runs registry-manager in containers on this machine.',
     more: 'Needs a Docker engine and Docker Compose v2. PUBLIC_HOST is the host[:port] that clients use.',
   },
   secrets: {
     operands: ['FOLDER'],
-    does: 'Makes the secrets for compose and Kubernetes in a folder. Files that are there are kept.',
+    does: 'Creates the secrets for compose and Kubernetes in a folder. Keeps files that exist.',
     more: 'PUBLIC_HOST is the host[:port] that clients use.',
   },
   'rotate-keys': {
     operands: ['[FOLDER]'],
-    flags: { '--all': 'replace all keys at once, because one was stolen; tokens that live end' },
+    flags: { '--all': 'replace all keys at once, because one was stolen; this ends all access tokens' },
     does: 'Rotates the signing keys in a folder by one. No service needs a restart.',
-    more: 'Without FOLDER, the one that SIGNING_KEYS_DIR names. One of both is required.',
+    more: 'Without FOLDER it uses SIGNING_KEYS_DIR. One of the two is required.',
   },
   backup: {
     operands: ['FILE'],
-    does: 'Writes accounts and the index to a new file, while registry-manager runs or not. Images are not in it.',
-    more: 'From the database at DATABASE_URL, or of the DATA_DIR of npm start or npm run stack.',
+    does: 'Writes accounts and the index to a new file, even while registry-manager runs. It contains no images.',
+    more: 'Reads the database at DATABASE_URL, or the DATA_DIR of npm start or npm run stack.',
   },
   restore: {
     operands: ['FILE'],
@@ -41,23 +40,23 @@ export const COMMANDS = {
   },
   'reset-password': {
     operands: ['NAME'],
-    does: 'Gives an account a new password, which is printed once, and ends its sessions.',
+    does: 'Sets a new password for an account, prints it once, and ends the sessions of the account.',
   },
   reconcile: {
-    flags: { '--believe-empty': 'forget everything even when the registry lists no repository at all' },
+    flags: { '--believe-empty': 'empty the index even if the registry lists no repository at all' },
     does: 'Makes the index agree with what the registry holds. Reads the settings of image-manager.',
   },
   bench: {
     operands: ['[MEASUREMENT]...'],
-    does: 'Measures this machine: everything, or the measurements named.',
+    does: 'Runs all measurements, or the named ones.',
   },
   helm: { does: 'Writes the Helm chart from the Kustomize manifests.' },
   'docs:settings': { does: 'Writes the table of settings into docs/settings.md.' },
 }
 
 /**
- * Ends the process, having done nothing, where help is asked for (exit code 0) or the arguments are not what a command
- * takes (exit code 2). Returns the operands and the flags.
+ * Returns the operands and flags of a command. Prints the help and exits with code 0 for `--help`; prints the fault and
+ * exits with code 2 for arguments that the command does not take.
  */
 export function readArguments(name, args) {
   const answer = checkArguments(name, args)
@@ -72,7 +71,7 @@ export function readArguments(name, args) {
   return answer
 }
 
-/** What the arguments of a command are: `{ help }`, `{ fault }`, or `{ operands, flags }`. Changes nothing. */
+/** Checks the arguments of a command. Returns `{ help }`, `{ fault }`, or `{ operands, flags }`. */
 export function checkArguments(name, args) {
   const { operands: wanted = [], flags: known = {} } = COMMANDS[name]
   if (args.some((arg) => arg === '--help' || arg === '-h')) return { help: helpOf(name) }
@@ -112,7 +111,7 @@ function helpOf(name) {
   return lines.join('\n')
 }
 
-/** Ends the process with one line where this Node is too old for the launchers. */
+/** Exits with one line if this Node is too old for the launchers. */
 export function requireNode(version = process.versions.node) {
   if (Number(version.split('.')[0]) >= OLDEST_NODE) return
   process.stderr.write(

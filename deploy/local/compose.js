@@ -1,4 +1,4 @@
-// `npm run compose`: makes the secrets, once, and brings deploy/compose.yaml up.
+// `npm run compose`: creates the secrets once, and starts deploy/compose.yaml.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { readArguments, requireNode } from './command-line.js'
@@ -18,7 +18,7 @@ run(findNode(), [join(ROOT, 'deploy', 'local', 'make-secrets.ts'), 'deploy/secre
 const image = process.env.IMAGE ? '--no-build' : '--build'
 run('docker', ['compose', '-p', 'registry-manager', '-f', 'deploy/compose.yaml', 'up', image, '--wait'])
 
-/** Why compose cannot be used, in one line that says what is needed; undefined when it can. */
+/** Returns one line that says what compose lacks; undefined if it can be used. */
 function findComposeFault(docker) {
   const client = docker('--version')
   if (client.error || client.status !== 0) {

@@ -18,12 +18,12 @@ export interface MadeSecrets {
   readonly registryHttpSecret: string
 }
 
-/** The secret of `secrets` that `npm run backup` shows to a running process. */
+/** Name of the secret by which `npm run backup` authenticates to the running process. */
 export const BACKUP_CREDENTIAL = 'backup-credential'
-/** The file of the data folder that holds the URL of the internal port while a process serves. */
+/** File of the data folder with the URL of the internal port, while a process serves. */
 export const INTERNAL_URL_FILE = 'internal-url'
 
-/** What `npm start` and `npm run stack` keep in their folder. */
+/** Names that `npm start` and `npm run stack` use in their data folder. */
 const OURS: FolderMarks = {
   names: new Set([
     'lock',
@@ -48,8 +48,8 @@ const OURS: FolderMarks = {
 }
 
 /**
- * Makes the folder that holds everything, for its owner alone, and takes it for this process. Returns a function that
- * gives it back. Throws an Error whose message is one clear line.
+ * Creates the data folder with mode 0700 and locks it for this process. Returns a function that releases the lock.
+ * Throws an Error whose message is one line.
  */
 export function takeDataFolder(folder: string): () => void {
   const lock = join(folder, 'lock')
@@ -58,7 +58,7 @@ export function takeDataFolder(folder: string): () => void {
     const holder = holderOf(lock)
     if (holder !== undefined) {
       throw new Error(
-        `another registry-manager (process ${holder}) uses it: stop that one first. If no such process is a ` +
+        `another registry-manager (process ${holder}) uses it: stop that process first. If that process is no ` +
           `registry-manager, remove ${lock}`,
       )
     }
@@ -69,7 +69,7 @@ export function takeDataFolder(folder: string): () => void {
   return () => rmSync(lock, { force: true })
 }
 
-/** The secrets that are made once and kept. */
+/** Returns the secrets of the data folder. Creates those that do not exist yet. */
 export function madeSecrets(folder: string): MadeSecrets {
   const secret = (name: string) => madeSecret(folder, name).value
   return {
@@ -80,8 +80,8 @@ export function madeSecrets(folder: string): MadeSecrets {
 }
 
 /**
- * A secret that is made once and kept in a file: the file, and what it holds. Throws where the file is there and cannot
- * be read or is empty; it is never replaced.
+ * Returns a secret and its file. Creates the file if it does not exist, and never replaces it. Throws if the file is
+ * empty or cannot be read.
  */
 export function madeSecret(folder: string, name: string): { readonly file: string; readonly value: string } {
   const file = secretFile(folder, name)
@@ -94,7 +94,7 @@ export function madeSecret(folder: string, name: string): { readonly file: strin
   return { file, value: made }
 }
 
-/** Writes a value that is found out at each start into its file, which only the owner can read. */
+/** Writes a value that each start determines anew into a file with mode 0600. */
 export function keepSecret(folder: string, name: string, value: string) {
   const file = secretFile(folder, name)
   makeSecretsFolder(folder)
@@ -112,14 +112,14 @@ export function secretFile(folder: string, name: string): string {
   return join(folder, 'secrets', name)
 }
 
-/** The living process that holds a data folder's lock, other than this one. */
+/** Returns the id of another living process that holds a data folder's lock. */
 export function holderOf(lock: string): number | undefined {
   try {
     const holder = Number(readFileSync(lock, 'utf8'))
     process.kill(holder, 0)
     return holder === process.pid ? undefined : holder
   } catch {
-    // No lock, or left by a process that is no more.
+    // There is no lock, or its process has ended.
     return undefined
   }
 }

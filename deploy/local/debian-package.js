@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const FETCH = fileURLToPath(new URL('fetch-packages.js', import.meta.url))
-/** For a download of 200 MB on a slow line, and for another process that holds the lock at that time. */
+/** Deadline of a download: 200 MB on a slow line, or a wait for another process that holds the lock. */
 const FETCH_MS = 1_500_000
 
 /**
- * The folder that keeps what was downloaded. Source: the XDG Base Directory Specification. Root has it outside of its
- * home, which is closed to the user that Postgres runs as: initdb refuses a program that access(2) denies.
+ * The cache folder of downloads. Source: the XDG Base Directory Specification. Root's is outside of its home folder,
+ * which is closed to the user that Postgres runs as: initdb refuses a program that access(2) denies.
  */
 export function cacheFolder(env) {
   const cache = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache')
@@ -24,8 +24,8 @@ export function canUnpack() {
 }
 
 /**
- * Unpacks a Debian package and those of its dependencies that are not installed into a folder of the cache. It
- * installs nothing, touches no service and needs no rights. Returns the folder; undefined when that is impossible.
+ * Unpacks a Debian package, with those dependencies that are not installed, into a folder of the cache. Installs
+ * nothing, touches no service and needs no privileges. Returns the folder; undefined if that is impossible.
  */
 export function unpackPackage(name, env, say) {
   const folder = join(cacheFolder(env), name)
@@ -39,9 +39,9 @@ export function unpackPackage(name, env, say) {
 }
 
 /**
- * Downloads packages and unpacks them into a folder, which appears only once it is complete. Processes that want
- * the same folder wait for each other. `isComplete` includes the dependencies that the machine has installed.
- * Returns what the download printed when it failed, and an empty string otherwise.
+ * Downloads packages and unpacks them into a folder, which appears only when it is complete. Processes that need the
+ * same folder wait for each other. `isComplete` includes dependencies that are installed on this machine. Returns an
+ * empty string, or the output of the download that failed.
  */
 export function fetchPackages(folder, names, env, { isComplete = false } = {}) {
   const cache = cacheFolder(env)
@@ -60,7 +60,7 @@ export function forgetPackage(folder) {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** The LD_LIBRARY_PATH for the programs of an unpacked package: empty when it brought no libraries. */
+/** The LD_LIBRARY_PATH for the programs of an unpacked package; empty if the package has no libraries. */
 export function librariesOf(folder) {
   const places = [join(folder, 'usr', 'lib'), join(folder, 'lib')].filter(existsSync)
   const libraries = places.flatMap((place) =>

@@ -23,14 +23,14 @@ export const schema = Type.Object({
   ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
   ANONYMOUS_PULL: settings.anonymousPull,
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
-  DATA_DIR: Type.String({ default: './data', description: 'folder of everything that is kept' }),
+  DATA_DIR: Type.String({ default: './data', description: 'folder of all data' }),
   SIGNING_KEYS_DIR: Type.Optional(Type.String()),
   SERVICE_CREDENTIAL: Type.Optional(settings.serviceCredential),
   UPLOAD_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
   REGISTRY_BINARY: Type.Optional(Type.String({ description: "path of distribution's binary" })),
   REGISTRY_IMAGE: Type.Optional(
-    Type.String({ description: 'image of the registry, for a Docker engine, where there is no binary' }),
+    Type.String({ description: 'image of the registry, for a Docker engine, on machines without a binary' }),
   ),
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   ...directorySettings,
@@ -39,7 +39,7 @@ export const schema = Type.Object({
 
 export type EmbeddedConfig = ReturnType<typeof readConfig>
 
-/** Reads the settings of the embedded mode; throws ConfigError naming every bad variable. */
+/** Reads the settings of the embedded mode. Throws ConfigError that names every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(schema, env)
   const directory = readDirectory(values)

@@ -31,14 +31,14 @@ import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
 import { prepareSigningKeys } from './signing-keys.ts'
 
-/** How long requests under way may go on once it is told to stop. */
+/** How long requests under way may take after a signal, in milliseconds. */
 const GRACE_MS = 1000
 
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
   for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
   const { dataDir, publicUrl, publicOrigin, issuer, service, realm, logLevel } = config
-  // Before anything is made or fetched: a start that cannot succeed ends at once.
+  // Checked before anything is created: a start that cannot succeed ends at once.
   await ensureFree(config.host, config.port, 'PORT')
   await ensureFree('127.0.0.1', config.internalPort, 'INTERNAL_PORT')
   atEnd(takeDataFolder(dataDir))
@@ -50,7 +50,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const serviceCredential = config.serviceCredential ?? secrets.serviceCredential
 
   const keysFolder = config.signingKeysDir ?? join(dataDir, 'signing-keys')
-  if (await prepareSigningKeys(keysFolder)) say('made the signing keys')
+  if (await prepareSigningKeys(keysFolder)) say('created the signing keys')
   const keys = await loadSigningKeys(keysFolder)
 
   say('opening the database')
@@ -79,7 +79,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   }
 
   say('starting the services')
-  // auth-service and image-manager know each other: one port has to be known before both listen.
+  // auth-service and image-manager call each other, so one port must be chosen before both listen.
   const imageManagerPort = await freePort()
   const imageManagerUrl = `http://127.0.0.1:${imageManagerPort}`
   const listenInside = async (app: FastifyInstance, port = 0): Promise<string> => {

@@ -8,9 +8,9 @@ import { cacheFolder } from './debian-package.js'
 
 const PAUSES_MS = [0, 3000, 10_000]
 const APT_MS = 300_000
-/** Debian's merged /usr: packages still ship files under these names, which are links on an installed system. */
+/** Folders that are links on an installed system with a merged /usr. Packages still ship files under these names. */
 const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32']
-/** Reading matter that no program needs. */
+/** Documentation, which no program needs. */
 const LEFT_OUT = ['doc', 'man', 'info', 'locale', 'lintian'].map((name) => `--exclude=./usr/share/${name}/*`)
 
 const args = process.argv.slice(2)
@@ -29,7 +29,7 @@ if (!existsSync(folder)) {
   process.exit(1)
 }
 
-/** Returns what went wrong; an empty string when the folder is there. */
+/** Returns an empty string when the folder exists, or the reason of the failure. */
 function fetchOnce() {
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
@@ -60,7 +60,7 @@ function unpack(archive, into) {
   return run('sh', ['-c', script, 'unpack', archive, into])
 }
 
-/** Downloads with the machine's package lists, or else with lists in the cache folder, which needs no rights. */
+/** Downloads with the machine's package lists, or with lists in the cache folder, which needs no privileges. */
 function download(work) {
   const archives = join(work, 'archives')
   mkdirSync(join(archives, 'partial'), { recursive: true })
@@ -84,7 +84,7 @@ function apt(options, command) {
   return run('apt-get', ['-q', ...options.flatMap((option) => ['-o', option]), ...command])
 }
 
-/** Runs a command; returns its last words when it fails, and an empty string otherwise. */
+/** Runs a command. Returns an empty string, or the last lines of its output if it failed. */
 function run(command, args) {
   const options = { cwd: cache, encoding: 'utf8', timeout: APT_MS, maxBuffer: 2 ** 26 }
   const { status, error, stderr } = spawnSync(command, args, options)

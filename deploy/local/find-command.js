@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The path of an installed command: Debian's own before any other of that name on the PATH. */
+/** Returns the path of an installed command. Debian's own folders come before the PATH. */
 export function findCommand(name) {
   const folders = ['/usr/bin', '/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)]
   return folders.map((folder) => join(folder, name)).find(isExecutable)

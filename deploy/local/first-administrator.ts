@@ -5,19 +5,19 @@ import type { Database } from '@registry-manager/database'
 import { keepSecret, secretFile } from './data-folder.ts'
 import { readIfThere } from './own-files.ts'
 
-/** The first administrator's password, from when it was made until it was shown. */
+/** File of the generated password of the first administrator, until the password was shown. */
 const FIRST_PASSWORD = 'first-password'
 
 export interface FirstAdministratorOptions {
   readonly dataDir: string
   readonly username: string
-  /** As the settings have it; one is made when left out. */
+  /** ADMIN_PASSWORD; a password is generated without it. */
   readonly password: string | undefined
 }
 
 /**
- * Makes the first administrator where there is none. Returns the password that was made, as long as it has not been
- * shown: a start may end between making it and showing it. Throws an Error that names the setting at fault.
+ * Creates the first administrator if there is none. Returns the generated password until it was shown once: a start
+ * may end after it generated a password and before it showed it. Throws an Error that names the wrong setting.
  */
 export async function ensureFirstAdministrator(
   db: Database,
@@ -32,7 +32,7 @@ export async function ensureFirstAdministrator(
   return readIfThere(secretFile(dataDir, FIRST_PASSWORD))
 }
 
-/** Forgets the password that was shown. */
+/** Deletes the stored password after it was shown. */
 export function forgetFirstPassword(dataDir: string): void {
   rmSync(secretFile(dataDir, FIRST_PASSWORD), { force: true })
 }

@@ -1,30 +1,21 @@
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import getPort from 'get-port'
 
-const given = new Set<number>()
+/** Random ports below those that systems hand out by themselves. Source: Linux' ip_local_port_range, from 32768. */
+const candidates = () => Array.from({ length: 100 }, () => randomInt(10_000, 32_000))
 
 /**
- * A loopback port that nobody listens on, that was not answered before, and that the system gives to nobody by itself:
- * it can be listened on later, and again after a restart. Source: Linux' ip_local_port_range, from 32768; IANA's, from
- * 49152.
+ * Returns a free port. The system never assigns it to an outgoing connection, so that a part can listen on it later, and
+ * again after a restart. Concurrent launchers rarely meet, because the port is random.
  */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 32_000)
-    const isFree =
-      !given.has(port) &&
-      (await ensureFree('127.0.0.1', port)
-        .then(() => true)
-        .catch(() => false))
-    given.add(port)
-    if (isFree) return port
-  }
+export function freePort(): Promise<number> {
+  return getPort({ port: candidates(), reserve: true })
 }
 
 /**
- * Throws where a port cannot be listened on: the system's error, or, given the name of the setting that the port comes
- * from, one line that names it.
+ * Throws if a port cannot be listened on: one line that names the setting of the port, or the system's error.
  */
 export async function ensureFree(host: string, port: number, setting?: string): Promise<void> {
   const server = createServer().listen(port, host)

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 
-/** Whatever takes a request and answers it. */
+/** A Fastify app, as far as the front needs it. */
 export type FrontService = Pick<FastifyInstance, 'routing'>
 
 export interface FrontServices {
@@ -16,8 +16,8 @@ const IMAGE_MANAGER = /^\/(?:image-manager(?:\/.*)?)?$/
 const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
 
 /**
- * The one listener of the embedded mode. It does what the ingress does elsewhere: routes by path, and hands the
- * request over untouched, so that every service sees the client's own connection.
+ * Creates the public listener of the embedded mode. Like nginx in the other forms it routes by path. It passes the
+ * request on unchanged, so that each service sees the client's connection.
  */
 export function createFront({ authService, imageManager, registryProxy }: FrontServices): Server {
   const isRegistry = (url: string) => /^\/v2(?:[/?]|$)/.test(url)
@@ -32,7 +32,7 @@ export function createFront({ authService, imageManager, registryProxy }: FrontS
   server.setTimeout(IDLE_MS)
   server.on('clientError', answerClientError)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // The proxy gives leave itself, once it has decided.
+    // registry-proxy sends 100 Continue itself, after it has authorized the request.
     if (!isRegistry(request.url ?? '')) response.writeContinue()
     route(request, response)
   })

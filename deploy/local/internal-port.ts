@@ -6,13 +6,13 @@ import { createMetrics, createServer, requireServiceCredential } from '@registry
 import type { FastifyInstance } from 'fastify'
 
 export interface InternalPortOptions {
-  /** The services' internal apps, by the name that each has everywhere. */
+  /** The internal app of each service, by the service's name. */
   readonly apps: Readonly<Record<string, FastifyInstance>>
-  /** What a client of `POST /backup` must show as a bearer token. */
+  /** The Bearer token that `POST /backup` requires. */
   readonly backupCredential: string
-  /** Writes a backup into a file that is not there yet. */
+  /** Writes a backup into a new file. */
   readonly backup: (file: string) => Promise<unknown>
-  /** Folder for the backup until the client has it. */
+  /** Folder for the backup until the client has received it. */
   readonly folder: string
   readonly logLevel: string
 }
@@ -20,7 +20,7 @@ export interface InternalPortOptions {
 const PROBES = ['livez', 'readyz', 'metrics'] as const
 
 /**
- * The one loopback port for those who watch `npm start`: `/SERVICE/livez`, `/SERVICE/readyz` and `/SERVICE/metrics` of
+ * The loopback port for monitoring of `npm start`: `/SERVICE/livez`, `/SERVICE/readyz` and `/SERVICE/metrics` of
  * each service, `/livez` and `/readyz` of all together, and `POST /backup` for `npm run backup`.
  */
 export function createInternalPort(options: InternalPortOptions): FastifyInstance {
@@ -52,7 +52,7 @@ export function createInternalPort(options: InternalPortOptions): FastifyInstanc
   void app.register(async (protectedApp) => {
     requireServiceCredential(protectedApp, backupCredential)
     protectedApp.post('/backup', async (_request, reply) => {
-      // Into a file first: the database has one connection, and a slow client must not hold it.
+      // Written to a file first: the database has one connection, and a slow client must not occupy it.
       const file = join(folder, `.backup-${randomBytes(6).toString('hex')}`)
       await backup(file)
       const stream = createReadStream(file)
@@ -63,7 +63,7 @@ export function createInternalPort(options: InternalPortOptions): FastifyInstanc
   return app
 }
 
-/** Removes what a process that was killed during a backup has left in its data folder. */
+/** Removes the files of backups whose process was killed. */
 export function removeUnfinishedBackups(folder: string): void {
   const unfinished = readdirSync(folder).filter((name) =>
     /^\.backup-[0-9a-f]{12}(?:\.[0-9a-f]{12}\.part)?$/.test(name),

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { explainError } from '@registry-manager/http'
 import type { Running } from './child.ts'
 
-/** How long to wait before a part is started again, in milliseconds, by how often in a row it ended; then the last. */
+/** Milliseconds before each restart in a row. The last value repeats. */
 const WAITS = [0, 250, 1000, 2000, 4000, 8000]
-/** What ran for so long is counted anew. */
+/** A part that ran this long resets the count of restarts. */
 const STEADY_MS = 20_000
-/** A part that is being started again when all is to end is waited for so long. */
+/** How long `stop` waits for a restart under way. */
 const STOP_MS = 1000
 
-/** Starts a part once; calls back when it ends by itself. */
+/** Starts a part once. Calls `onDeath` when it ends by itself. */
 export type Start = (onDeath: (reason: string) => void) => Promise<Running>
 
 export interface Kept {
@@ -18,15 +18,15 @@ export interface Kept {
 
 export interface KeepOptions {
   readonly say: (line: string) => void
-  /** Gets the process id once the part serves, and undefined once it does no more. */
+  /** Called with the process id when the part serves, and with undefined when it ends. */
   readonly onPid: (pid: number | undefined) => void
-  /** How often it may fail to start before that is a fault. */
+  /** How many times the first start is tried. */
   readonly tries?: number
 }
 
 /**
- * Starts a part, and starts it again whenever it ends by itself: at once the first time, ever later while it goes on
- * ending. Throws when it does not start the first time.
+ * Starts a part and restarts it whenever it ends by itself: at once after the first end, with growing pauses while it
+ * keeps ending. Throws when the first start fails.
  */
 export async function keepRunning(
   name: string,
@@ -54,7 +54,7 @@ export async function keepRunning(
       const wait = WAITS[Math.min(failures, WAITS.length - 1)] ?? 0
       failures += 1
       const times = failures > 1 ? `, ${failures} times in a row` : ''
-      say(`${name} ended (${why})${times}: starting it again${wait > 0 ? ` in ${wait / 1000} s` : ''}`)
+      say(`${name} ended (${why})${times}: restarting it${wait > 0 ? ` in ${wait / 1000} s` : ''}`)
       await sleep(wait)
       if (stopped) return
       try {
@@ -72,7 +72,7 @@ export async function keepRunning(
       break
     } catch (error) {
       if (left <= 0) throw error
-      say(`${explainError(error)}: trying again`)
+      say(`${explainError(error)}: retrying`)
     }
   }
   return {

@@ -1,33 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { explainError, explainStartFailure } from '@registry-manager/http'
 
-/** A launcher ends this long after it was told to stop, whatever is left. */
+/** A launcher exits this long after a signal, even if resources are left. */
 const STOP_MS = 4500
-/** A step of a start that is told to stop may take this long. */
+/** How long a launcher that is stopped during its start waits for the running step. */
 const STEP_MS = 2000
 
-/** What a launcher does while it starts and runs. */
+/** What a launcher can do while it starts and runs. */
 export interface Launch {
   say(line: string): void
-  /** Registers what gives a resource back. The last resource that was taken is given back first. */
+  /** Registers a function that releases a resource. The last resource is released first. */
   atEnd(give: () => unknown): void
-  /** Ends everything, because of what the line says. */
+  /** Prints a line to stderr, releases everything and exits with code 1. */
   endWith(line: string): Promise<never>
 }
 
-/** What a launcher prints once everything serves, and what follows when it was printed. */
+/** What a launcher prints once everything serves, and what it does after that. */
 export interface Started {
   readonly text: string
   readonly afterwards?: () => void
 }
 
-/** Thrown into a start that is told to stop: it takes no further step. */
+/** Ends a start that is stopped: it takes no further step. */
 class Stopping extends Error {}
 
 /**
- * Runs a launcher: starts, prints what the start returns, and runs until it is told to stop or a fault ends it. A
- * failed start is explained in one line. A start that is told to stop prints nothing more: a password that was made is
- * then shown by the next start.
+ * Runs a launcher: starts, prints the text that the start returns, and runs until a signal or a fault ends it. A
+ * failed start is explained in one line. A start that is stopped prints nothing more, so that the next start shows a
+ * password that was generated.
  */
 export function launch(start: (launch: Launch) => Promise<Started>): void {
   const say = (line: string) => process.stdout.write(`· ${line}\n`)
@@ -61,14 +61,14 @@ export function launch(start: (launch: Launch) => Promise<Started>): void {
     process.exit(1)
   }
 
-  // A terminal and a supervisor may both send a signal, and the launcher forwards it: only the first one counts.
+  // A terminal and a supervisor may both send a signal. Only the first one counts.
   const stop = async () => {
     if (stopping !== undefined) return
     say('stopping')
     setTimeout(() => process.exit(1), STOP_MS).unref()
     stopping = close()
     await stopping
-    // A start under way finishes its step, and gives back what it has taken.
+    // A start under way finishes its step and releases its resources.
     await Promise.race([starting, sleep(STEP_MS)])
     await stopping
     process.exit(0)

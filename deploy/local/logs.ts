@@ -5,11 +5,11 @@ import { explainError } from '@registry-manager/http'
 export interface RotationLimits {
   /** A log that is larger than this is rotated, in bytes. */
   readonly maxBytes: number
-  /** How many older files are kept of each log: `NAME.log.1` is the youngest. */
+  /** Number of rotated files to keep of each log. `NAME.log.1` is the newest. */
   readonly keep: number
 }
 
-/** With ten logs of the stack at most 3 GB, whatever happens. */
+/** The ten logs of the stack then take at most 3 GB. */
 const LIMITS: RotationLimits = { maxBytes: 50 * 2 ** 20, keep: 5 }
 const ROTATE_MS = 30_000
 const FOLLOW_MS = 1000
@@ -21,9 +21,9 @@ const REPORT_MS = 60_000
 const LOW_SPACE = 500 * 2 ** 20
 
 /**
- * Rotates every `*.log` of a folder that has grown too large. Copies and truncates: the programs that write keep their
- * file open for appending, and nginx, as another user, could not open a new one in a folder that is ours alone. Lines
- * that are written between the copy and the cut are lost. Source: logrotate(8), copytruncate.
+ * Rotates every `*.log` of a folder that is too large. Copies and truncates, because the programs keep their file open
+ * for appending, and nginx runs as another user who cannot create files in this folder. Lines that a program writes
+ * between copy and truncation are lost. Source: logrotate(8), copytruncate.
  */
 export async function rotateLogs(folder: string, { maxBytes, keep }: RotationLimits = LIMITS): Promise<void> {
   for (const name of await readdir(folder)) {
@@ -38,7 +38,7 @@ export async function rotateLogs(folder: string, { maxBytes, keep }: RotationLim
   }
 }
 
-/** Rotates the logs of a folder from now on. Returns what ends that. */
+/** Rotates the logs of a folder periodically. Returns a function that stops it. */
 export function keepRotating(folder: string, say: (line: string) => void): () => void {
   const report = onceIn(REPORT_MS, say)
   const rotate = () =>
@@ -48,18 +48,18 @@ export function keepRotating(folder: string, say: (line: string) => void): () =>
   return () => clearInterval(timer)
 }
 
-/** What storage that fails looks like in the words of the operating system. Source: errno(3). */
+/** Messages of the operating system for failing storage. Source: errno(3). */
 const STORAGE_FAILURE =
   /no space left on device|disk quota exceeded|input\/output error|read-only file system|too many open files/i
 
-/** The failure of storage that a text of log lines tells of; undefined when it tells of none. */
+/** Returns the storage failure that log lines report; undefined if there is none. */
 export function findStorageFailure(text: string): string | undefined {
   return STORAGE_FAILURE.exec(text)?.[0].toLowerCase()
 }
 
 /**
- * Reports failures of storage: those that the registry logs from now on, and too little free space in the folder of
- * the data. Without this a full disk is seen by clients alone, as status 500. Returns what ends it.
+ * Reports storage failures that the registry logs, and too little free space on the disk of the data folder. Without
+ * these reports only clients notice a full disk, by status 500. Returns a function that stops it.
  */
 export function watchStorage(
   { log, folder }: { readonly log: string; readonly folder: string },
@@ -69,7 +69,7 @@ export function watchStorage(
   let offset: number | undefined
   const follow = async () => {
     const { size } = await stat(log)
-    // A log that was rotated begins again.
+    // A rotated log starts at offset 0 again.
     const from = offset === undefined ? size : offset > size ? 0 : offset
     offset = Math.min(size, from + PIECE)
     if (offset === from) return
@@ -81,7 +81,7 @@ export function watchStorage(
     const free = bavail * bsize
     if (free < LOW_SPACE) report(`only ${Math.floor(free / 2 ** 20)} MiB are free on the disk of ${folder}`)
   }
-  // The log may not be there yet.
+  // The log may not exist yet.
   void follow().catch(() => (offset = 0))
   void checkSpace().catch(() => undefined)
   const following = setInterval(() => void follow().catch(() => undefined), FOLLOW_MS)
@@ -102,7 +102,7 @@ async function readPiece(file: string, from: number, bytes: number): Promise<str
   }
 }
 
-/** Passes a line on unless the same one was passed on a short while ago. */
+/** Suppresses a line that was reported within the given time. */
 function onceIn(milliseconds: number, say: (line: string) => void): (line: string) => void {
   const saidAt = new Map<string, number>()
   return (line) => {

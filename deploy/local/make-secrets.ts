@@ -1,7 +1,7 @@
 /**
- * `npm run secrets -- FOLDER`: makes, once, every secret that deploy/compose.yaml and the Kubernetes overlays take from
- * files. A file that is there is never replaced, except a TLS certificate of our own authority that nears its end or
- * lacks PUBLIC_HOST. PUBLIC_HOST is the host[:port] that clients use.
+ * `npm run secrets -- FOLDER` creates the secret files of deploy/compose.yaml and the Kubernetes overlays. It never
+ * replaces an existing file, with one exception: a TLS certificate of our own authority that expires soon or lacks
+ * PUBLIC_HOST. PUBLIC_HOST is the host[:port] that clients use.
  */
 import { randomBytes } from 'node:crypto'
 import { lstatSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { changeMode, ensureOwnFolder, makeFolder, readIfThere, writeNewFile } fr
 import { findCertificateWarnings } from './stack/certificate-pair.ts'
 import { ensureTls } from './stack/tls.ts'
 
-/** The mode of files that a container reads as another user. The folder above them lets only its owner in. */
+/** Mode of files that a container reads as another user. The folder above them is open to its owner only. */
 const FOR_CONTAINERS = 0o644
 
 /** Secrets of random characters. */
@@ -22,7 +22,7 @@ const OURS = {
   proofs: ['service-credential', 'upload-secret', 'tls/server.crt'],
 }
 
-/** Files of a subfolder, with the mode that each gets. The keys of authorities are for no container. */
+/** The mode of each file. No container reads the private keys of the authorities. */
 const MODES = {
   'signing-keys': {
     'ca-key.pem': 0o600,
@@ -39,7 +39,7 @@ const MODES = {
   },
 } as const
 
-/** Makes a secret unless it is there, lets containers read it, and returns it. */
+/** Creates a secret if it does not exist, makes it readable to containers, and returns it. */
 function secret(folder: string, name: string, make: () => string): string {
   const file = join(folder, name)
   if (readIfThere(file) === undefined) writeNewFile(file, make())
@@ -65,8 +65,8 @@ function openToContainers(folder: string, subfolder: keyof typeof MODES): void {
 }
 
 /**
- * What is wrong with a PUBLIC_HOST. The services read it as a part of a URL, the registry compares it byte by byte with
- * the issuer of tokens: so it must be written as URLs have it, in small letters and without HTTPS' own port.
+ * Returns what is wrong with a PUBLIC_HOST; undefined if it is valid. The registry compares it byte by byte with the
+ * issuer of tokens, which is the host of a URL: lower case, without the default port of HTTPS.
  */
 function faultOf(publicHost: string): string | undefined {
   const url = `https://${publicHost}/`
@@ -78,7 +78,7 @@ function faultOf(publicHost: string): string | undefined {
     : `PUBLIC_HOST is ${publicHost}: write it as ${host}, here and everywhere`
 }
 
-/** Makes what is missing. Returns lines that the operator should read. */
+/** Creates the missing secrets. Returns lines for the operator. */
 async function makeSecrets(folder: string, publicHost: string): Promise<readonly string[]> {
   ensureOwnFolder(folder, OURS)
   const random = () => randomBytes(32).toString('base64url')
@@ -104,10 +104,10 @@ async function makeSecrets(folder: string, publicHost: string): Promise<readonly
 
 const [folder] = process.argv.slice(2)
 if (folder === undefined) {
-  process.stderr.write('npm run secrets -- FOLDER: which folder?\n')
+  process.stderr.write('npm run secrets -- FOLDER: name the folder\n')
   process.exit(2)
 }
-// Compose passes an empty variable for one that is not set.
+// Compose passes an empty string for a variable that is not set.
 const PUBLIC_HOST = process.env['PUBLIC_HOST'] || 'localhost:8443'
 const fault = faultOf(PUBLIC_HOST)
 if (fault !== undefined) {

@@ -9,8 +9,8 @@ const CHOICES = `no nginx was found. Choose one of:
   - set NGINX_BINARY to the path of one`
 
 /**
- * Finds nginx: what the settings name, an installed one, or Debian's package unpacked (not installed) into a cache
- * folder. Answers environment variables for the stack. Throws an Error whose message says what would be right.
+ * Finds nginx: the binary that the settings name, an installed one, or Debian's package unpacked into a cache folder.
+ * Returns environment variables for the stack. Throws an Error whose message names the choices.
  */
 export function findNginx(env, say) {
   if (env.NGINX_BINARY) {
@@ -31,7 +31,7 @@ export function findNginx(env, say) {
   throw new Error(CHOICES)
 }
 
-/** Why a file is not an nginx that serves; undefined when it is. */
+/** Returns why a file is no usable nginx; undefined if it is one. */
 function binaryFault(path, libraries) {
   if (!existsSync(path)) return 'does not exist'
   const env = libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env

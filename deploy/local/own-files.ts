@@ -16,21 +16,20 @@ import {
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from 'node:constants'
 import { basename, dirname, join } from 'node:path'
 
-/** What a folder may hold and still be called empty: a mounted disk's own folder, and hidden files. */
+/** Names that an empty folder may hold: the folder of a mounted disk, and hidden files. */
 const IGNORED = /^(?:lost\+found$|\.)/
 
-/** How a folder of ours is told from another one. */
+/** How to recognize a folder of registry-manager. */
 export interface FolderMarks {
-  /** The names that it may hold. */
+  /** The names that the folder may hold. */
   readonly names: ReadonlySet<string>
-  /** Files of which each alone proves that it is ours, whatever else was put there. */
+  /** Files that prove it, whatever other files the folder holds. One is enough. */
   readonly proofs: readonly string[]
 }
 
 /**
- * Makes a folder that holds secrets, or takes the one that is there, for its owner alone (mode 0700). A folder that
- * holds something else is refused: a mistyped name must not close /var to everybody. Throws an Error that says what is
- * wrong.
+ * Creates a folder for secrets, or takes an existing one, and sets mode 0700. Refuses a folder with other content: a
+ * mistyped name must not close /var to every user. Throws an Error that says what is wrong.
  */
 export function ensureOwnFolder(folder: string, { names, proofs }: FolderMarks): void {
   makeFolder(folder)
@@ -44,8 +43,7 @@ export function ensureOwnFolder(folder: string, { names, proofs }: FolderMarks):
 }
 
 /**
- * Takes a folder's rights from everybody but its owner. Throws when the folder is somebody else's, who could read
- * everything that is written there.
+ * Sets a folder's mode to 0700. Throws if the folder belongs to another user, who could read everything in it.
  */
 export function makePrivate(folder: string): void {
   const descriptor = openSync(folder, O_RDONLY | O_DIRECTORY)
@@ -61,20 +59,20 @@ export function makePrivate(folder: string): void {
   }
 }
 
-/** Writes a new file whole, for its owner alone. Throws EEXIST, and changes nothing, where the name is taken. */
+/** Creates a file with all of its content at once. Throws EEXIST and changes nothing if the name is taken. */
 export function writeNewFile(file: string, content: string, mode = 0o600): void {
   const temporary = temporaryName(file)
   try {
     writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
     changeMode(temporary, mode)
-    // Unlike rename(2), link(2) never takes a name from a file that has it.
+    // Unlike rename(2), link(2) never replaces a file.
     linkSync(temporary, file)
   } finally {
     rmSync(temporary, { force: true })
   }
 }
 
-/** Puts new content into a file of ours at once: a reader sees the old content or the new one, never a part. */
+/** Replaces the content of a file atomically: a reader sees the old content or the new one. */
 export function replaceOwnFile(file: string, content: string): void {
   const temporary = temporaryName(file)
   try {
@@ -89,7 +87,7 @@ function temporaryName(file: string): string {
   return join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}`)
 }
 
-/** What a file holds; undefined where there is none. Any other failure is thrown: the file is then left alone. */
+/** Returns the content of a file; undefined if it does not exist. Throws every other error. */
 export function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
@@ -99,7 +97,7 @@ export function readIfThere(file: string): string | undefined {
   }
 }
 
-/** Sets a file's mode; a symbolic link is refused, because its target may lie anywhere. */
+/** Sets a file's mode. Refuses a symbolic link, whose target may be any file. */
 export function changeMode(file: string, mode: number): void {
   const descriptor = openSync(file, O_RDONLY | O_NOFOLLOW)
   try {
@@ -109,7 +107,7 @@ export function changeMode(file: string, mode: number): void {
   }
 }
 
-/** A name beside a file that nothing has yet: the file's own name with a number. */
+/** Returns an unused name in the folder of a file: the file's name, with a number if necessary. */
 export function freeNameBeside(file: string): string {
   const taken = new Set(readdirSync(dirname(file)))
   for (let number = 1; ; number += 1) {
@@ -119,8 +117,8 @@ export function freeNameBeside(file: string): string {
 }
 
 /**
- * Like mkdir -p, each level tried once: Node's own `recursive` never returns on a file system that answers ENOENT to
- * every mkdir, such as /proc.
+ * Like `mkdir -p`. Tries each level once, because Node's `recursive` never returns on a file system such as /proc, where
+ * every mkdir fails with ENOENT.
  */
 export function makeFolder(folder: string): void {
   try {

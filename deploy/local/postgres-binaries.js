@@ -10,9 +10,9 @@ const CHOICES = `no PostgreSQL was found. Choose one of:
   - set DATABASE_URL to the URL of a database that is running`
 
 /**
- * Finds Postgres: what the settings name, an installed one, or Debian's package unpacked (not installed) into a
- * cache folder. Answers environment variables for the stack, none where the database is elsewhere. Throws an Error
- * whose message says what would be right.
+ * Finds Postgres: the folder that the settings name, an installed one, or Debian's package unpacked into a cache
+ * folder. Returns environment variables for the stack, none if DATABASE_URL names a database. Throws an Error whose
+ * message names the choices.
  */
 export function findPostgres(env, say) {
   if (env.DATABASE_URL || env.DATABASE_URL_FILE) return {}
@@ -37,14 +37,14 @@ export function findPostgres(env, say) {
   throw new Error(CHOICES)
 }
 
-/** The folders of commands that Debian's packages put below one folder, the newest version first. */
+/** Returns the command folders of all versions below a folder of Debian's packages, the newest version first. */
 function versionsBelow(folder) {
   const versions = existsSync(folder) ? readdirSync(folder) : []
   const newestFirst = versions.toSorted((one, other) => Number(other) - Number(one))
   return newestFirst.map((version) => join(folder, version, 'bin'))
 }
 
-/** Why a folder does not hold a Postgres that can be run; undefined when it does. */
+/** Returns why a folder holds no usable Postgres; undefined if it holds one. */
 function folderFault(folder, libraries) {
   const env = libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env
   for (const command of ['initdb', 'postgres']) {

@@ -1,4 +1,4 @@
-// Run by `npm test` beside its first steps: fetches all Debian packages that tests run, so that no test waits long.
+// Fetches all Debian packages that tests run. `npm test` runs it during its first steps, so that no test waits long.
 import { unpackPackage } from './debian-package.js'
 import { findCommand } from './find-command.js'
 import { findNginx } from './nginx-binary.js'
@@ -10,7 +10,7 @@ const env = process.env
 const say = (line) => process.stdout.write(`· ${line}\n`)
 
 retryTestPrograms(env)
-// The parts of the stack first: the unit tests want Postgres soon.
+// The parts of the stack first: unit tests need Postgres soon.
 for (const find of [findPostgres, findNginx, findRegistry]) {
   try {
     find(env, say)

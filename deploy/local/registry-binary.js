@@ -1,4 +1,4 @@
-// Plain JavaScript for the machine's own Node (20 or newer): it finds the registry to put ourselves before.
+// Plain JavaScript for the machine's own Node (20 or newer): it finds the registry to run.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -10,13 +10,13 @@ const CHOICES = `no registry was found. Choose one of:
   - set REGISTRY_URL to the URL of a registry that runs with deploy/registry/config.yml
   - start a Docker engine that has, or can pull, the image registry:2 or registry:3`
 
-/** Images that serve, newest first. */
+/** Images of the registry that work, newest first. */
 const IMAGES = ['registry:3', 'registry:2']
 
 /**
- * Finds a registry: what the settings name, a binary on the PATH, Debian's package unpacked (not installed)
- * into a cache folder, or a Docker engine's image. Answers environment variables for the embedded mode.
- * Throws an Error whose message says what is wrong and what would be right.
+ * Finds a registry: the one that the settings name, a binary on the PATH, Debian's package unpacked into a cache
+ * folder, or an image for a Docker engine. Returns environment variables for the launcher. Throws an Error whose
+ * message says what is wrong and names the choices.
  */
 export function findRegistry(env, say) {
   if (env.REGISTRY_URL) return {}
@@ -40,7 +40,7 @@ function onPath(env) {
   return candidates.find((path) => existsSync(path) && !binaryFault(path))
 }
 
-/** Why a file is not distribution's binary; undefined when it is. */
+/** Returns why a file is not distribution's binary; undefined if it is. */
 function binaryFault(path) {
   if (!existsSync(path)) return 'does not exist'
   const { stdout, error } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 })

@@ -8,7 +8,7 @@ import { makeFolder } from './own-files.ts'
 import { registryEnvironment } from './registry-environment.ts'
 
 const CONFIG = join(dirname(dirname(fileURLToPath(import.meta.url))), 'registry', 'config.yml')
-/** How long a registry that is told to stop may take before it is killed, in milliseconds. */
+/** Milliseconds between SIGTERM and SIGKILL. */
 const STOP_MS = 3000
 
 export interface RegistryChildOptions {
@@ -16,17 +16,17 @@ export interface RegistryChildOptions {
   readonly image?: string
   /** Folder of the images. */
   readonly folder: string
-  /** File that its log is appended to; `images.log` beside a folder `images` when left out. */
+  /** File that the log is appended to; by default the folder's name with `.log`. */
   readonly log?: string
   readonly httpSecret: string
-  /** Loopback port; a free one when left out. */
+  /** Loopback port; a free one by default. */
   readonly port?: number
   readonly realm: string
   readonly service: string
   readonly issuer: string
-  /** The authority's certificate, a file. */
+  /** File of the authority's certificate. */
   readonly authority: string
-  /** Called with how it ended, when it ends without having been told to. */
+  /** Called with the reason when the registry ends by itself. */
   readonly onDeath: (reason: string) => void
 }
 
@@ -34,7 +34,7 @@ export interface RegistryChild extends Running {
   readonly url: string
 }
 
-/** Runs the registry beside this process, on a loopback port of its own. Throws when it does not serve. */
+/** Starts the registry as a child process on a loopback port. Throws when it does not serve. */
 export async function startRegistry(options: RegistryChildOptions): Promise<RegistryChild> {
   if (!existsSync(options.folder)) makeFolder(options.folder)
   const port = options.port ?? (await freePort())
@@ -64,7 +64,7 @@ function commandOf(options: RegistryChildOptions, port: number) {
     folder: '/images',
     authority: '/authority.pem',
   })
-  // Settings go by name: their values, a secret among them, are in no command line.
+  // `--env NAME` without a value: a command line is readable to every user, and one value is a secret.
   const args = ['run', '--rm', '--init', '--user', `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`]
   args.push('--publish', `127.0.0.1:${port}:${port}`)
   const mounts = [`${folder}:/images`, `${authority}:/authority.pem:ro`, `${CONFIG}:/config.yml:ro`]

@@ -12,8 +12,8 @@ export interface RegistryPlace {
 }
 
 /**
- * The environment variables that complete deploy/registry/config.yml. distribution reads each value as YAML, in which
- * `12345` and `1e3` are numbers, `no` is a boolean and `[::1]:5000` a list: so every value is a quoted string.
+ * Returns the environment variables that complete deploy/registry/config.yml. Every value is a quoted string, because
+ * distribution reads values as YAML: `12345` and `1e3` would be numbers, `no` a boolean and `[::1]:5000` a list.
  * Source: distribution, docs/content/about/configuration.md, "Override specific configuration options".
  */
 export function registryEnvironment(place: RegistryPlace): Record<string, string> {
@@ -29,7 +29,7 @@ export function registryEnvironment(place: RegistryPlace): Record<string, string
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, toYamlString(value)]))
 }
 
-/** A text as a YAML string in double quotes. JSON's strings are YAML's. Source: YAML 1.2.2 §1.2. */
+/** Quotes a text for YAML. Every JSON string is a YAML string. Source: YAML 1.2.2 §1.2. */
 export function toYamlString(text: string): string {
   return JSON.stringify(text)
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run reset-password -- NAME`: of the database at DATABASE_URL, of the one that `npm start` keeps in DATA_DIR, or of
- * the one that `npm run stack` runs.
+ * `npm run reset-password -- NAME`: in the database at DATABASE_URL, in that of `npm start` in DATA_DIR, or in that of
+ * the running `npm run stack`.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -16,7 +16,7 @@ const schema = Type.Object({
   DATA_DIR: Type.Optional(Type.String()),
 })
 
-/** Folders of `npm start` and of `npm run stack`, where DATA_DIR does not say which. */
+/** The data folders of `npm start` and `npm run stack`, for a DATA_DIR that is not set. */
 const DEFAULT_FOLDERS = ['./data', './data-stack']
 
 const isEmbedded = (folder: string) => existsSync(join(folder, 'database'))
@@ -39,7 +39,7 @@ function findFolder(given: string | undefined): string {
   return found
 }
 
-/** PGlite is a database of one process. */
+/** Only one process can open a PGlite database. */
 async function openEmbedded(folder: string) {
   const holder = holderOf(join(folder, 'lock'))
   if (holder !== undefined) {

@@ -1,4 +1,4 @@
-// `node deploy/local/run.js COMMAND …`: makes the workspace ready, and runs one of its commands with Node 26.
+// `node deploy/local/run.js COMMAND …`: prepares the workspace and runs one of its commands with Node 26.
 import { join } from 'node:path'
 import { readArguments, requireNode } from './command-line.js'
 import { ROOT, installWorkspace, runProgram } from './workspace.js'
@@ -14,7 +14,7 @@ const PROGRAMS = {
   'docs:settings': ['deploy/settings/write.ts'],
   helm: ['deploy/helm/write.ts'],
 }
-/** What Node is to run a program with, as the services' own scripts have it. */
+/** Flags of Node, as in the services' own scripts. */
 const NODE_FLAGS = { reconcile: ['--max-old-space-size=1024', '--max-semi-space-size=4'] }
 
 requireNode()

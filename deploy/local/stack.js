@@ -1,4 +1,4 @@
-// `npm run stack`: makes everything ready and runs registry-manager as in production, each part a process.
+// `npm run stack`: prepares everything and runs registry-manager as in production, with a process for each part.
 import { join } from 'node:path'
 import { readArguments, requireNode } from './command-line.js'
 import { findNginx } from './nginx-binary.js'

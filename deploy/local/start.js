@@ -1,4 +1,4 @@
-// `npm start`: makes everything ready and runs registry-manager in one process, the registry beside it.
+// `npm start`: prepares everything and runs registry-manager in one process, with the registry as a child process.
 import { join } from 'node:path'
 import { readArguments, requireNode } from './command-line.js'
 import { findRegistry } from './registry-binary.js'

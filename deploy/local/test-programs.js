@@ -1,5 +1,5 @@
-// Plain JavaScript for the machine's own Node (20 or newer): the clients and servers that the tests meet, unpacked
-// from Debian's packages. Nothing is installed.
+// Plain JavaScript for the machine's own Node (20 or newer): the clients and servers that tests run, unpacked from
+// Debian's packages. Nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -18,7 +18,7 @@ import {
 import { join } from 'node:path'
 import { cacheFolder, canUnpack, fetchPackages } from './debian-package.js'
 
-/** All packages of the tests, so that one download brings them. Their dependencies come with them. */
+/** All packages of the tests, for one download with their dependencies. */
 export const TEST_PACKAGES = [
   'curl',
   'debootstrap',
@@ -40,7 +40,7 @@ export const TEST_PACKAGES = [
   'winbind',
 ]
 
-/** Commands by which it is seen whether a machine has all of them installed. */
+/** A machine with these commands needs no download. */
 export const TEST_COMMANDS = [
   'curl',
   'debootstrap',
@@ -60,10 +60,10 @@ export const TEST_COMMANDS = [
 
 const HOUR_MS = 3_600_000
 const KEPT_MS = 14 * 24 * HOUR_MS
-/** A failed download is not tried again by each test file. */
+/** Test files do not retry a failed download within this time. */
 const FAILURE_MS = HOUR_MS / 6
 
-/** What is linked as `bin/NAME`: it runs the program NAME of the unpacked packages. */
+/** The script behind every link `bin/NAME`. It runs the program NAME of the unpacked packages. */
 const ENTER = `#!/bin/sh
 here=\${0%/*}/..
 exec unshare --mount /bin/sh "$here/inside" "$here" "\${0##*/}" "$@"
@@ -100,14 +100,13 @@ export PATH
 exec "$program" "$@"
 `
 
-/** The folder of the unpacked programs' commands; it exists once they are there. */
+/** The folder of the unpacked commands. It exists once they are complete. */
 export function testProgramsFolder(env, packages = TEST_PACKAGES) {
   return join(home(env, packages), 'bin')
 }
 
 /**
- * Downloads and unpacks the packages of the tests, unless that was done. Returns why their programs cannot be run,
- * and an empty string when they can.
+ * Downloads and unpacks the packages of the tests once. Returns an empty string, or why the programs cannot run.
  */
 export function prepareTestPrograms(env, say, packages = TEST_PACKAGES) {
   if (process.getuid?.() !== 0) return 'only root can run programs of Debian packages without installing them'
@@ -131,12 +130,12 @@ export function prepareTestPrograms(env, say, packages = TEST_PACKAGES) {
   return status === 0 ? '' : `programs of unpacked packages cannot be run: ${stderr.trim()}`
 }
 
-/** Forgets that a download failed, for a new run of the tests. */
+/** Lets a new run of the tests retry a failed download. */
 export function retryTestPrograms(env) {
   rmSync(join(home(env, TEST_PACKAGES), 'failed'), { force: true })
 }
 
-/** One for each list of packages, release of Debian, and version of the scripts. */
+/** The folder for one list of packages, release of Debian, and version of the scripts. */
 function home(env, packages) {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
   const [, version = ''] = /^VERSION_ID=(.*)$/m.exec(release) ?? []
@@ -145,7 +144,7 @@ function home(env, packages) {
   return join(cacheFolder(env), `test-programs-${key}`)
 }
 
-/** Writes the scripts and a link for each program. Processes that do so at once write the same. */
+/** Writes the scripts and a link for each program. Concurrent processes write the same files. */
 function writeCommands(folder) {
   if (existsSync(join(folder, 'bin'))) return
   const work = mkdtempSync(join(folder, 'scripts-'))
@@ -161,19 +160,19 @@ function writeCommands(folder) {
   try {
     renameSync(bin, join(folder, 'bin'))
   } catch (error) {
-    // Another process was quicker.
+    // Another process has created it.
     if (!existsSync(join(folder, 'bin'))) throw error
   }
   rmSync(work, { recursive: true, force: true })
 }
 
-/** Removes what earlier versions of the tests have left, once nothing has used it for a while. */
+/** Removes folders of earlier versions of the tests that were not used for two weeks. */
 function removeUnused(env, used) {
   const now = new Date()
   utimesSync(used, now, now)
   for (const name of readdirSync(cacheFolder(env))) {
     const folder = join(cacheFolder(env), name)
-    // Another process may have removed it in between.
+    // Another process may have removed it.
     const changed = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? Infinity
     if (/^(test-programs|fetch)-/.test(name) && now.getTime() - changed > KEPT_MS)
       rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-// Plain JavaScript for the machine's own Node (20 or newer): it makes the workspace ready for Node 26.
+// Plain JavaScript for the machine's own Node (20 or newer): it prepares the workspace for Node 26.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ export function giveUp(line) {
   process.exit(1)
 }
 
-/** Installs the workspace from the lock file, unless that was done. Says what it does through `say`. */
+/** Installs the workspace from the lock file if the lock file changed. Reports through `say`. */
 export function installWorkspace(say) {
   const lock = createHash('sha256')
     .update(readFileSync(join(ROOT, 'pnpm-lock.yaml')))
@@ -34,7 +34,7 @@ export function installWorkspace(say) {
   writeFileSync(STAMP, lock)
 }
 
-/** The Node 26 that runs the product: the workspace's own, or this one where no package of it exists. */
+/** Returns the Node 26 that runs the product: the workspace's, or this one on platforms without its package. */
 export function findNode() {
   const own = join(ROOT, 'node_modules', '.bin', 'node')
   if (existsSync(own)) return own
@@ -50,14 +50,14 @@ export function workspaceEnv() {
   return {
     ...process.env,
     PATH: `${join(modules, '.bin')}:${process.env.PATH ?? ''}`,
-    // Every start compiles the same files; a quarter of it is saved by remembering what came of it.
+    // Every start compiles the same files. The compile cache saves a quarter of the time.
     NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modules, '.compile-cache'),
   }
 }
 
 /**
- * Runs a program of ours until it ends, with signals passed on, and ends as it did. A terminal signals the whole
- * group; whoever signals this process alone means the program.
+ * Runs a program until it ends, forwards signals to it, and exits with its exit code. A terminal sends SIGINT to the
+ * whole process group; a supervisor sends SIGTERM to this process alone.
  */
 export function runProgram(path, args, env, nodeFlags = []) {
   const child = spawn(findNode(), [...nodeFlags, path, ...args], {

@@ -133,7 +133,7 @@ t.test('every part that dies is started again', async (t) => {
   const jane = await system.createUser('jane', ['team'])
   for (const part of ['postgres', 'registry', 'nginx', 'between', 'image-manager-2']) {
     await restartPart(system, part, 'SIGKILL')
-    t.match(system.output(), `${part} ended (SIGKILL): starting it again`)
+    t.match(system.output(), `${part} ended (SIGKILL): restarting it`)
   }
   await pushSmallImage(system, jane, 'team/app', 'v1')
 

@@ -1,4 +1,4 @@
-/** A process whose health and metrics the internal port shows. */
+/** A process whose health and metrics the internal port exposes. */
 export interface Watched {
   readonly name: string
   readonly internalPort: number
@@ -9,15 +9,14 @@ export interface BetweenOptions {
   readonly tempDir: string
   /** For each service: the port that other services connect to, and the internal ports of its replicas. */
   readonly services: readonly { readonly port: number; readonly servers: string }[]
-  /** The loopback port for those who watch, and the processes that it shows. */
+  /** The loopback port for monitoring, and the processes that it exposes. */
   readonly internalPort: number
   readonly watched: readonly Watched[]
 }
 
 /**
- * The configuration of the nginx between the services: one address for all replicas of a service, as a Kubernetes
- * Service has. It listens on loopback only. The nginx in front of the services is another process, which knows no
- * internal port.
+ * Returns the configuration of the nginx between the services. It gives all replicas of a service one address, as a
+ * Kubernetes Service does, and listens on loopback only. The public nginx is another process and knows no internal port.
  */
 export function betweenConfig({ pidFile, tempDir, services, internalPort, watched }: BetweenOptions): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -48,7 +47,7 @@ http {
 `
 }
 
-/** Probes and metrics of each process, and nothing else of its internal port. */
+/** Exposes probes and metrics of each process, and nothing else of its internal port. */
 function watchConfig(port: number, watched: readonly Watched[]): string {
   const paths = watched.flatMap(({ name, internalPort }) =>
     ['livez', 'readyz', 'metrics'].map((probe) => [`/${name}/${probe}`, internalPort, probe] as const),

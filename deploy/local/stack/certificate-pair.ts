@@ -3,15 +3,14 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { explainError } from '@registry-manager/http'
 
-/** A certificate (PEM, its chain after it) and its private key (PEM): two files. */
+/** The files of a certificate with its chain (PEM) and of its private key (PEM). */
 export interface PairFiles {
   readonly certificate: string
   readonly key: string
 }
 
 /**
- * Why nginx could not serve HTTPS with these files, in one line that names the file; undefined when it could. Reads
- * both files and changes neither.
+ * Returns why nginx cannot serve HTTPS with these files, in one line that names the file; undefined if it can.
  */
 export function findPairFault({ certificate, key }: PairFiles): string | undefined {
   let leaf: X509Certificate
@@ -28,7 +27,7 @@ export function findPairFault({ certificate, key }: PairFiles): string | undefin
   }
 }
 
-/** What clients would dislike about a certificate that can be served: its dates, and the host it lacks. */
+/** Returns warnings about a certificate that clients will refuse: wrong dates, or a missing host. */
 export function findCertificateWarnings(file: string, host: string, now = new Date()): readonly string[] {
   const leaf = new X509Certificate(readFileSync(file))
   const warnings: string[] = []
@@ -40,12 +39,12 @@ export function findCertificateWarnings(file: string, host: string, now = new Da
   return warnings
 }
 
-/** Whether a certificate is valid for a host name or an IP address. Source: RFC 6125. */
+/** Returns whether a certificate is valid for a host name or an IP address. Source: RFC 6125. */
 export function servesHost(certificate: X509Certificate, host: string): boolean {
   return (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined
 }
 
-/** A digest that differs when one of the files differs; undefined while one of them cannot be read. */
+/** Returns a digest over both files; undefined while one of them cannot be read. */
 export function digestOfPair({ certificate, key }: PairFiles): string | undefined {
   try {
     return createHash('sha256').update(readFileSync(certificate)).update(readFileSync(key)).digest('hex')

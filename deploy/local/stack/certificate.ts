@@ -4,26 +4,26 @@ import type { PairFiles } from './certificate-pair.ts'
 import { digestOfPair, findCertificateWarnings, findPairFault } from './certificate-pair.ts'
 import { ensureTls } from './tls.ts'
 
-/** How often the files are compared, in milliseconds. A renewed certificate is to be served within 15 s. */
+/** Interval of checks for changed files, in milliseconds. nginx serves a renewed certificate within 15 s. */
 const LOOK_MS = 5000
-/** How often a certificate of ours is checked for its end, in milliseconds. */
+/** Interval of checks whether our own certificate expires soon, in milliseconds. */
 const RENEW_MS = 12 * 3_600_000
 
 export interface ServedCertificate extends PairFiles {
-  /** The file of our authority, for clients to trust; undefined for an operator's own certificate. */
+  /** Certificate file of our authority, which clients must trust; undefined for an operator's certificate. */
   readonly authority: string | undefined
 }
 
 export interface CertificateOptions {
   readonly dataDir: string
   readonly publicUrl: string
-  /** The operator's own files, from the settings. */
+  /** The operator's files, TLS_CERTIFICATE and TLS_CERTIFICATE_KEY. */
   readonly ownCertificate: PairFiles | undefined
 }
 
 /**
- * The certificate that the stack serves: of the settings, or of `tls` in the data folder, where ours is made unless
- * there is another. Throws an Error naming the file that nginx could not use.
+ * Finds the certificate that the stack serves: that of the settings, or that of `tls` in the data folder. Creates one
+ * there if there is none. Throws an Error that names the file which nginx cannot use.
  */
 export async function findCertificate(
   options: CertificateOptions,
@@ -46,8 +46,8 @@ export async function findCertificate(
 }
 
 /**
- * Renews a certificate of ours in time, and reloads nginx when the files changed and fit each other. While they do not
- * (a key is written before its certificate), nginx keeps serving the old one. Returns what ends it.
+ * Renews our own certificate before it expires, and reloads nginx when the files changed and match. While they do not
+ * match (a key is written before its certificate) nginx serves the old certificate. Returns a function that stops it.
  */
 export function watchCertificate(
   options: CertificateOptions,
@@ -60,7 +60,7 @@ export function watchCertificate(
     const now = digestOfPair(served)
     const fault = now === known ? undefined : findPairFault(served)
     faultyLooks = fault === undefined ? 0 : faultyLooks + 1
-    // Files that are being replaced may fail to fit each other at one look, not at two.
+    // Files that are being replaced may mismatch at one check, not at two.
     if (faultyLooks === 2) say(`the changed TLS certificate is not loaded: ${fault}`)
     if (now === known || fault !== undefined) return
     known = now

@@ -5,19 +5,19 @@ import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
 const count = (fallback: number, description: string) =>
-  // What nginx takes for connections, and more than enough for the others.
+  // The largest number that nginx accepts for connections.
   Type.Integer({ default: fallback, minimum: 1, maximum: 65_535, description })
 const duration = (fallback: string, description: string) =>
   Type.String({ default: fallback, pattern: '^[1-9][0-9]*[sm]$', description })
 const optional = (description: string) => Type.Optional(Type.String({ description }))
 
-/** What one client may do, by the names that deploy/nginx has for it. */
+/** Limits for one client, by their names in deploy/nginx. */
 const clientLimits = {
-  CLIENT_CONNECTIONS: count(512, "nginx's limit of requests at a time from one address"),
+  CLIENT_CONNECTIONS: count(512, "nginx's limit of concurrent requests from one address"),
   CLIENT_REQUESTS_PER_SECOND: count(500, "nginx's limit of requests a second from one address"),
-  CLIENT_REQUEST_BURST: count(1000, 'how many requests beyond that may come at once'),
-  CLIENT_HEADER_TIMEOUT: duration('15s', "within how long a request's head must be there"),
-  CLIENT_BODY_TIMEOUT: duration('60s', "how long a request's body may stand still"),
+  CLIENT_REQUEST_BURST: count(1000, 'how many requests above that rate nginx accepts in a burst'),
+  CLIENT_HEADER_TIMEOUT: duration('15s', 'deadline for receiving the head of a request'),
+  CLIENT_BODY_TIMEOUT: duration('60s', 'how long a client may pause while it sends a body'),
 }
 
 export const schema = Type.Object({
@@ -47,26 +47,26 @@ export const schema = Type.Object({
   ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8, maxLength: 1024 })),
   TLS_CERTIFICATE: optional(
     'file of your own TLS certificate followed by its chain, PEM; with TLS_CERTIFICATE_KEY. ' +
-      'A renewed one is loaded within 15 seconds',
+      'A renewed certificate is loaded within 15 seconds',
   ),
   TLS_CERTIFICATE_KEY: optional('file of the private key of TLS_CERTIFICATE, PEM, without a passphrase'),
   DATABASE_URL: Type.Optional(settings.databaseUrl),
-  DATA_DIR: Type.String({ default: './data-stack', description: 'folder of everything that is kept' }),
+  DATA_DIR: Type.String({ default: './data-stack', description: 'folder of all data' }),
   SIGNING_KEYS_DIR: Type.Optional(Type.String()),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
   NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
-  NGINX_LIBRARIES: optional('LD_LIBRARY_PATH for NGINX_BINARY, where it came with libraries'),
+  NGINX_LIBRARIES: optional('LD_LIBRARY_PATH for NGINX_BINARY'),
   POSTGRES_BINARIES: optional("folder of Postgres' commands, initdb and postgres among them"),
-  POSTGRES_LIBRARIES: optional('LD_LIBRARY_PATH for POSTGRES_BINARIES, where they came with libraries'),
+  POSTGRES_LIBRARIES: optional('LD_LIBRARY_PATH for POSTGRES_BINARIES'),
   ...clientLimits,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
 export type StackConfig = ReturnType<typeof readConfig>
 
-/** Reads the settings of the stack's own; throws ConfigError naming every bad variable. */
+/** Reads the settings of the stack. Throws ConfigError that names every bad variable. */
 export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(schema, env)
   const ports = {
@@ -89,7 +89,9 @@ export function readConfig(env: NodeJS.ProcessEnv) {
   const dataDir = resolve(values.DATA_DIR)
   refuseForNginx({ DATA_DIR: dataDir, TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key })
   if (existsSync(join(dataDir, 'database'))) {
-    throw new ConfigError([`DATA_DIR ${dataDir} holds what npm start keeps: the stack needs one of its own`])
+    throw new ConfigError([
+      `DATA_DIR ${dataDir} is the data folder of npm start: the stack needs another folder`,
+    ])
   }
   const limits = Object.keys(clientLimits).map((name) => [
     name,
@@ -117,12 +119,12 @@ export function readConfig(env: NodeJS.ProcessEnv) {
   }
 }
 
-/** Refuses paths that would mean something else in nginx's configuration, which has no way to quote them everywhere. */
+/** Refuses paths with characters that nginx's configuration would interpret: it cannot quote them everywhere. */
 function refuseForNginx(paths: Readonly<Record<string, string | undefined>>): void {
   const bad = Object.entries(paths).filter(
     ([, path]) => path !== undefined && !/^[\p{L}\p{N}/._@+:,=~-]+$/u.test(path),
   )
   if (bad.length === 0) return
-  const problem = 'may hold letters, digits and / . _ @ + : , = ~ - only, because nginx reads it'
+  const problem = 'may contain only letters, digits and / . _ @ + : , = ~ - because nginx reads it'
   throw new ConfigError(bad.map(([name]) => `${name} ${problem}`))
 }

@@ -17,13 +17,13 @@ import type { StackConfig } from './config.ts'
 import type { Parts, Planned } from './parts.ts'
 import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
 
-/** A backup that is restored into an empty database before anything else. */
+/** File of a backup that the start restores into an empty database. */
 const BACKUP = 'restore.gz'
 
-/** Connections of one service process, at most, and some to look at the database with. */
+/** Maximum of connections of one service process, and spare connections for operators. */
 const [CONNECTIONS_OF_A_SERVICE, SPARE_CONNECTIONS] = [10, 20]
 
-/** A Postgres of the stack's own, unless there is one elsewhere. */
+/** Starts the stack's own Postgres, unless DATABASE_URL names another one. */
 export async function planDatabase(config: StackConfig, parts: Parts): Promise<Planned> {
   const { dataDir, databaseUrl, replicas, postgres } = config
   if (databaseUrl !== undefined) return { url: databaseUrl, start: async () => {} }
@@ -42,15 +42,15 @@ export async function planDatabase(config: StackConfig, parts: Parts): Promise<P
       createCluster(options)
       await parts.group()('postgres', (onDeath) => startPostgres(options, onDeath))
       const db = connectPostgres(databaseUrlOf(options), MIGRATING)
-      // Every time: a start that was killed may have made the one and not the other.
+      // Checked at every start: a start that was killed may have created one and not the other.
       await giveDatabase(db, { role: OWNER, password: owner.value }).finally(() => db.destroy())
     },
   }
 }
 
 /**
- * Brings the database to this version's schema, with a backup's content where one was put into the data folder, and
- * makes the first administrator. Returns the password that was made, if it has not been shown yet.
+ * Migrates the database, restores a backup from the data folder if there is one, and creates the first administrator.
+ * Returns the generated password if it was not shown yet.
  */
 export async function prepareDatabase(
   databaseUrl: string,
@@ -67,7 +67,7 @@ export async function prepareDatabase(
   }
 }
 
-/** Once: what comes after it is not undone by the next start. */
+/** Restores a backup once: the next start must not undo later changes. */
 async function restoreWhatIsThere(db: Database, backup: string, say: (line: string) => void): Promise<void> {
   if (!existsSync(backup)) return
   try {

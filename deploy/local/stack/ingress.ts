@@ -7,7 +7,7 @@ import type { ServiceName } from './service-environment.ts'
 import type { Replica } from './services.ts'
 import { statusOf } from './services.ts'
 
-/** Starts nginx in front of the services, with the configuration that Compose and Kubernetes use as well. */
+/** Starts the public nginx with the configuration that Compose and Kubernetes use, too. */
 export async function startIngress(
   { dataDir, ports, nginx, clientLimits }: StackConfig,
   parts: Parts,

@@ -20,14 +20,14 @@ import { createParts } from './parts.ts'
 import { environmentOf, madeSettings } from './service-environment.ts'
 import { planBetween, planReplicas, startReplica } from './services.ts'
 
-/** A machine that has much to do at its own start may be too slow for the deadlines that a service has. */
+/** Number of tries for each part: a machine that boots may be too slow for a part's deadline. */
 const SERVICE_TRIES = 3
 
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
   for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
   const { dataDir, ports, publicUrl, signingKeysDir, administrator } = config
-  // Before anything is made: a start that cannot succeed ends at once.
+  // Checked before anything is created: a start that cannot succeed ends at once.
   await ensureFree('0.0.0.0', ports.https, 'HTTPS_PORT')
   await ensureFree('0.0.0.0', ports.registry, 'REGISTRY_PORT')
   await ensureFree('127.0.0.1', ports.http, 'HTTP_PORT')
@@ -35,10 +35,10 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   atEnd(takeDataFolder(dataDir))
   const parts = createParts(dataDir, { say, atEnd, endWith })
   atEnd(keepRotating(parts.logs, say))
-  if (await prepareSigningKeys(signingKeysDir)) say('made the signing keys')
+  if (await prepareSigningKeys(signingKeysDir)) say('created the signing keys')
   const tls = await findCertificate(config, say)
 
-  // All addresses first, and so all settings: what is wrong with them is told before anything is started.
+  // Addresses and settings of all parts first: a wrong setting ends the start before a part runs.
   const database = await planDatabase(config, parts)
   const registry = await planRegistry(config, parts)
   const replicas = await planReplicas(config.replicas)
@@ -96,7 +96,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   }
 }
 
-/** A registry of the stack's own, unless there is one elsewhere. */
+/** Starts the stack's own registry, unless REGISTRY_URL names another one. */
 async function planRegistry(config: StackConfig, parts: Parts): Promise<Planned> {
   const { dataDir, registry, signingKeysDir, realm, service, issuer } = config
   if (registry.url !== undefined) return { url: registry.url, start: async () => {} }

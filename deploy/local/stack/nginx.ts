@@ -13,17 +13,17 @@ export interface NginxOptions {
   readonly name: string
   readonly binary: string
   readonly libraries: string | undefined
-  /** Folder of its configuration and of what it writes. */
+  /** Folder of the configuration and of nginx's temporary files. */
   readonly folder: string
   /** The main file. */
   readonly config: string
-  /** The files that it includes, for the same folder. */
+  /** The files that the main file includes. */
   readonly includes?: ConfigFiles
   readonly log: string
   readonly isReady: () => Promise<boolean>
 }
 
-/** The templates of the configuration in front of the services, by the names of the files that they make. */
+/** Reads the templates of the public nginx, by the names of the files that they become. */
 export function readTemplates(): ConfigFiles {
   const names = readdirSync(TEMPLATES).filter((name) => name.endsWith(SUFFIX))
   const text = (name: string) => readFileSync(new URL(name, TEMPLATES), 'utf8')
@@ -32,7 +32,7 @@ export function readTemplates(): ConfigFiles {
 
 /**
  * Replaces variables in templates as envsubst does: `${NAME}` and nothing else. Throws if a template uses a variable
- * that is not given, and if no template uses one that is.
+ * without a value, and if no template uses a given variable.
  */
 export function renderTemplates(
   templates: ConfigFiles,
@@ -52,7 +52,7 @@ export function renderTemplates(
   return Object.fromEntries(rendered)
 }
 
-/** The replicas of a service for an `upstream`. With max_fails=0 nginx tries a failed replica again at the next request. */
+/** Returns the servers of an `upstream`. With max_fails=0 nginx retries a failed replica at the next request. */
 export function servers(ports: readonly number[]): string {
   return ports.map((port) => `server 127.0.0.1:${port} max_fails=0;`).join(' ')
 }
@@ -69,7 +69,7 @@ export function startNginx(options: NginxOptions, onDeath: (reason: string) => v
     {
       name,
       command: binary,
-      // No path that was compiled in: neither prefix nor log.
+      // Overrides the compiled-in prefix and log.
       args: ['-p', folder, '-c', join(folder, main), '-e', 'stderr', '-g', 'daemon off;'],
       env: libraries ? { LD_LIBRARY_PATH: libraries } : {},
       // SIGQUIT lets requests finish.

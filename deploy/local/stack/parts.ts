@@ -4,30 +4,30 @@ import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
 import type { Launch } from '../launch.ts'
 
-/** Keeps a part running from now on to the end. Throws when it does not start, however often that is tried. */
+/** Starts a part and keeps it running. Throws when its first start fails after all tries. */
 export type Keep = (name: string, start: Start, tries?: number) => Promise<void>
 
-/** A part that others have to know the address of before it runs. */
+/** A part whose address other parts need before it runs. */
 export interface Planned {
   readonly url: string
   start(): Promise<void>
 }
 
-/** The processes that the stack is made of, each with a log and a file that holds its process id. */
+/** The processes of the stack, each with a log and a file with its process id. */
 export interface Parts {
   /** Folder of the logs. */
   readonly logs: string
   logOf(name: string): string
-  /** A group of parts, which end together. Groups end in turn, the last one first. */
+  /** A group of parts that stop together. Groups stop one after the other, the last one first. */
   group(): Keep
-  /** Sends a signal to a part by its name, if it runs. */
+  /** Sends a signal to a running part. */
   signal(name: string, signal: NodeJS.Signals): void
 }
 
 export function createParts(dataDir: string, { say, atEnd }: Launch): Parts {
   const [logs, pids] = [join(dataDir, 'logs'), join(dataDir, 'run')]
   for (const folder of [logs, pids]) mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // What a start that was killed has left. Only our own files: nothing else there is ours to remove.
+  // Left by a start that was killed. Other files in the folder are not ours to remove.
   for (const name of readdirSync(pids)) if (name.endsWith('.pid')) rmSync(join(pids, name), { force: true })
   const running = new Map<string, number>()
   return {
@@ -42,7 +42,7 @@ export function createParts(dataDir: string, { say, atEnd }: Launch): Parts {
       atEnd(() => Promise.all(stops.map((stop) => stop())))
       return async (name, start, tries) => {
         const pidFile = join(pids, `${name}.pid`)
-        // The id of a process that has ended may be another process' by now.
+        // The system may have given the id of an ended process to another one.
         const onPid = (pid: number | undefined) => {
           if (pid === undefined) {
             running.delete(name)

@@ -5,12 +5,12 @@ import { asUser, startChild } from '../child.ts'
 import type { Running } from '../child.ts'
 
 export interface PostgresOptions {
-  /** The folder of its commands, and that of the libraries that came with them. */
+  /** The folder of the commands, and the folder of their libraries. */
   readonly binaries: { readonly folder: string; readonly libraries: string | undefined }
   /** Folder of the data. */
   readonly folder: string
   readonly port: number
-  /** A file that holds the superuser's password. */
+  /** File of the superuser's password. */
   readonly passwordFile: string
   readonly maxConnections: number
   readonly log: string
@@ -18,13 +18,13 @@ export interface PostgresOptions {
 
 /** The superuser. */
 const USER = 'registry'
-/** Whose the database is. */
+/** The owner of the database. */
 export const OWNER = 'registry_manager'
 
-/** Makes the database, unless it is there. Throws with what initdb said when it cannot be made. */
+/** Creates the database if it does not exist. Throws with initdb's message if that fails. */
 export function createCluster({ binaries, folder, passwordFile }: PostgresOptions): void {
   if (existsSync(join(folder, 'PG_VERSION'))) return
-  // Made aside and moved: a start that was killed leaves nothing that looks like a database.
+  // Created under another name and renamed: a start that was killed leaves no incomplete database.
   const unfinished = `${folder}.unfinished`
   rmSync(unfinished, { recursive: true, force: true })
   mkdirSync(unfinished, { mode: 0o700 })
@@ -41,11 +41,11 @@ export function createCluster({ binaries, folder, passwordFile }: PostgresOption
   const options = { cwd: unfinished, env: environment(binaries.libraries), encoding: 'utf8' as const }
   const { status, error, stderr } = spawnSync(command, rest, options)
   if (status !== 0)
-    throw new Error(`the database cannot be made: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
+    throw new Error(`the database cannot be created: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
   renameSync(unfinished, folder)
 }
 
-/** The URL of the database that `startPostgres` runs, for its owner or for the superuser. */
+/** Returns the URL of the database of `startPostgres`, for its owner or for the superuser. */
 export function databaseUrlOf(
   { port, passwordFile }: Pick<PostgresOptions, 'port' | 'passwordFile'>,
   user: typeof OWNER | typeof USER = USER,
@@ -53,17 +53,17 @@ export function databaseUrlOf(
   return `postgres://${user}:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres`
 }
 
-/** Runs Postgres on a loopback port. */
+/** Starts Postgres on a loopback port. */
 export function startPostgres(options: PostgresOptions, onDeath: (reason: string) => void): Promise<Running> {
   const { binaries, folder, port, maxConnections, log } = options
   const settings = [
     'listen_addresses=127.0.0.1',
     `port=${port}`,
-    // No file of it lies outside of its folder.
+    // All files stay in the data folder.
     'unix_socket_directories=',
     `max_connections=${maxConnections}`,
     'shared_buffers=64MB',
-    // Its compiler is a large library that a database of this size has no use for.
+    // Just-in-time compilation needs a large library and does not pay for short queries.
     'jit=off',
   ]
   return startChild(
@@ -74,7 +74,7 @@ export function startPostgres(options: PostgresOptions, onDeath: (reason: string
       cwd: folder,
       env: environment(binaries.libraries),
       user: postgresUser(),
-      // Connections are ended, everything is written down; at the worst the next start does that.
+      // Fast shutdown: ends connections and writes a checkpoint. After SIGKILL the next start recovers.
       stopBy: [
         ['SIGINT', 1500],
         ['SIGQUIT', 500],
@@ -86,7 +86,7 @@ export function startPostgres(options: PostgresOptions, onDeath: (reason: string
   )
 }
 
-/** Postgres refuses to run as root: who it runs as instead. */
+/** Returns the user that Postgres runs as: it refuses to run as root. */
 function postgresUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const users = readFileSync('/etc/passwd', 'utf8')
@@ -96,7 +96,7 @@ function postgresUser(): { uid: number; gid: number } | undefined {
   return { uid: Number(user?.[2]), gid: Number(user?.[3]) }
 }
 
-/** Nothing of the machine's language or time zone: what it says is looked at. */
+/** Without the machine's language and time zone: the launcher reads Postgres' messages. */
 function environment(libraries: string | undefined): NodeJS.ProcessEnv {
   const { PATH, HOME } = process.env
   return { PATH, HOME, LC_ALL: 'C', TZ: 'UTC', ...(libraries && { LD_LIBRARY_PATH: libraries }) }

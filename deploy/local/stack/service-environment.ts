@@ -5,7 +5,7 @@ import { keepSecret, madeSecret } from '../data-folder.ts'
 import type { StackConfig } from './config.ts'
 import type { Replica } from './services.ts'
 
-/** How each service reads its settings, by the name that the service has everywhere. */
+/** The function that reads the settings of each service. */
 export const CONFIGS = {
   'auth-service': authService,
   'image-manager': imageManager,
@@ -15,7 +15,7 @@ export const CONFIGS = {
 export type ServiceName = keyof typeof CONFIGS
 export const SERVICE_NAMES = Object.keys(CONFIGS) as ServiceName[]
 
-/** Where the parts find each other. */
+/** The addresses of the parts. */
 export interface Addresses {
   readonly databaseUrl: string
   readonly authServiceUrl: string
@@ -23,7 +23,7 @@ export interface Addresses {
   readonly registryUrl: string
 }
 
-/** The settings that the stack makes for its services, unless they are given to it. Secrets go by files. */
+/** Settings that the stack gives its services, unless the operator sets them. Secrets are passed as files. */
 export function madeSettings(
   { dataDir, publicUrl, signingKeysDir, logLevel }: StackConfig,
   { databaseUrl, authServiceUrl, imageManagerUrl, registryUrl }: Addresses,
@@ -43,15 +43,15 @@ export function madeSettings(
     REGISTRY_URL: registryUrl,
     ...secret('SERVICE_CREDENTIAL', 'service-credential'),
     ...secret('UPLOAD_SECRET', 'upload-secret'),
-    // nginx, which is the only one to come from there.
+    // Only nginx connects from there.
     TRUSTED_PROXIES: '127.0.0.1',
     LOG_LEVEL: logLevel,
   }
 }
 
 /**
- * The environment of a replica: of all settings those that its service knows; what is made wins over what is given.
- * Throws ConfigError when the service would not start with them.
+ * Returns the environment of a replica: the settings that its service knows. Settings of the stack win over those of
+ * the operator. Throws ConfigError if the service would not start with them.
  */
 export function environmentOf(
   { service, port, internalPort }: Pick<Replica, 'service' | 'port' | 'internalPort'>,

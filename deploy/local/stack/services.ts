@@ -14,13 +14,13 @@ import { SERVICE_NAMES } from './service-environment.ts'
 /** One process of a service. */
 export interface Replica {
   readonly service: ServiceName
-  /** Such as `auth-service-1`. */
+  /** For example `auth-service-1`. */
   readonly name: string
   readonly port: number
   readonly internalPort: number
 }
 
-/** Replicas of every service, each with ports that nobody listens on. */
+/** Returns the replicas of every service, with free ports for each. */
 export async function planReplicas(count: number): Promise<readonly Replica[]> {
   const replicas: Replica[] = []
   for (const service of SERVICE_NAMES) {
@@ -32,7 +32,7 @@ export async function planReplicas(count: number): Promise<readonly Replica[]> {
   return replicas
 }
 
-/** The nginx between the services, which has one internal URL for all replicas of each. */
+/** Starts the nginx between the services, which gives all replicas of a service one internal URL. */
 export async function planBetween(
   { dataDir, nginx, ports: { internal: internalPort } }: StackConfig,
   parts: Parts,
@@ -62,7 +62,7 @@ export async function planBetween(
   }
 }
 
-/** Runs a replica, as its own `start` script does. It serves once it listens on both of its ports. */
+/** Starts a replica with the command of its `start` script. The replica serves once both of its ports respond. */
 export function startReplica(
   { service, name, port, internalPort }: Replica,
   env: NodeJS.ProcessEnv,
@@ -86,7 +86,7 @@ export function startReplica(
   )
 }
 
-/** Node's flags and the program of a service, as its `start` script names them. */
+/** Reads Node's flags and the program of a service from its `start` script. */
 export function commandOf(service: string): string[] {
   const folder = fileURLToPath(new URL(`../../../services/${service}/`, import.meta.url))
   const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
@@ -96,7 +96,7 @@ export function commandOf(service: string): string[] {
   return words.map((word) => (word.startsWith('-') ? word : join(folder, word)))
 }
 
-/** The status of a URL's answer; undefined when there is none. */
+/** Returns the status of the response from a URL; undefined if there is no response. */
 export async function statusOf(url: string): Promise<number | undefined> {
   const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
   await response?.body?.cancel()

@@ -9,9 +9,9 @@ import { findPairFault, servesHost } from './certificate-pair.ts'
 import type { PairFiles } from './certificate-pair.ts'
 
 const [AUTHORITY_YEARS, LEAF_YEARS] = [10, 1]
-/** A certificate that ends sooner than this is renewed. */
+/** A certificate that expires sooner is renewed. */
 const RENEW_DAYS = 30
-/** The subject of our authorities. A certificate that one of them did not issue belongs to the operator. */
+/** Subject of our authorities. A certificate of another issuer belongs to the operator. */
 const AUTHORITY_NAME = 'registry-manager stack authority'
 
 /*
@@ -20,15 +20,15 @@ const AUTHORITY_NAME = 'registry-manager stack authority'
  * authority there: it is kept, and there is no authority of ours then.
  */
 export interface TlsFiles extends PairFiles {
-  /** The file of our authority, which clients must trust. There is none beside a certificate of another authority. */
+  /** Certificate file of our authority, which clients must trust. Only for a certificate that we issued. */
   readonly authority: string
-  /** Whether the certificate is one that we made and renew. */
+  /** Whether we issued the certificate and renew it. */
   readonly isOurs: boolean
 }
 
 /**
- * Makes what HTTPS needs, unless it is there and good for these hosts. Replaces `server.crt` and `server.key` only
- * when an authority of ours issued them. Throws an Error naming the file when the files there cannot be served.
+ * Creates the files for HTTPS, unless they exist and are valid for these hosts. Replaces `server.crt` and `server.key`
+ * only if our authority issued them. Throws an Error that names the file which cannot be served.
  */
 export async function ensureTls(
   folder: string,
@@ -59,7 +59,7 @@ export async function ensureTls(
   return { ...files, authority, isOurs: true }
 }
 
-/** Whether the certificate was issued by the authority of ours that lies beside it. */
+/** Returns whether our authority in the same folder issued the certificate. */
 export function isOurs(certificate: string, authority: string): boolean {
   const [leaf, issuer] = [read(certificate), read(authority)]
   if (leaf === undefined || issuer === undefined) return false
@@ -71,12 +71,10 @@ export function isOurs(certificate: string, authority: string): boolean {
 function requireUsable(files: PairFiles): void {
   const fault = findPairFault(files)
   if (fault === undefined) return
-  throw new Error(
-    `${fault}. Put a matching certificate and key there, or remove both files to have new ones made`,
-  )
+  throw new Error(`${fault}. Put a matching certificate and key there, or remove both files to get new ones`)
 }
 
-/** Makes the authority where there is none. Never replaces one: clients trust it. */
+/** Creates the authority if there is none. Never replaces one, because clients trust it. */
 async function ensureAuthority(folder: string, soon: Date): Promise<void> {
   const [certificate, key] = [join(folder, 'ca.crt'), join(folder, 'ca.key')]
   const authority = read(certificate)
@@ -84,8 +82,8 @@ async function ensureAuthority(folder: string, soon: Date): Promise<void> {
     const present = [certificate, key].find(exists)
     if (present !== undefined) {
       throw new Error(
-        `${present} is there, but ${certificate} is not a certificate: restore it, or remove ${present} to ` +
-          'have a new authority made, which clients must trust then',
+        `${present} exists, but ${certificate} is not a certificate: restore it, or remove ${present} to ` +
+          'get a new authority, which clients must trust then',
       )
     }
     const made = await createAuthority(AUTHORITY_NAME, AUTHORITY_YEARS)
@@ -93,12 +91,12 @@ async function ensureAuthority(folder: string, soon: Date): Promise<void> {
     await replaceFile(folder, 'ca.crt', made.certificate)
   } else if (authority.subject !== `CN=${AUTHORITY_NAME}`) {
     throw new Error(
-      `${certificate} is an authority that registry-manager did not make, and server.crt and server.key are ` +
-        'missing beside it: put them there, or remove it',
+      `${certificate} is an authority that registry-manager did not create, and server.crt and server.key are ` +
+        'missing in its folder: put them there, or remove it',
     )
   } else if (authority.validToDate < soon) {
     throw new Error(
-      `${certificate} ends on ${authority.validTo}: remove ${folder}, and give clients the new authority`,
+      `${certificate} expires on ${authority.validTo}: remove ${folder}, and have clients trust the new authority`,
     )
   }
 }
@@ -108,13 +106,13 @@ function readAuthorityKey(file: string): string {
     return readFileSync(file, 'utf8')
   } catch (error) {
     throw new Error(
-      `server.crt has to be renewed, and the authority's key cannot be read: ${explainError(error)}`,
+      `server.crt must be renewed, and the authority's key cannot be read: ${explainError(error)}`,
       { cause: error },
     )
   }
 }
 
-/** Whether a name is taken, if only by a link that leads nowhere. */
+/** Returns whether a name is taken, even by a dangling symbolic link. */
 function exists(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false }) !== undefined
 }

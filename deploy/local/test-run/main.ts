@@ -1,4 +1,4 @@
-// Run by test.js with Node 26: runs the steps of `npm test`, and counts and sums up what they come to.
+// Runs the steps of `npm test` and counts their results. test.js starts it with Node 26.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -28,7 +28,7 @@ function readArguments() {
   }
 }
 
-/** Runs a command; passes on what it prints, or hands it over. */
+/** Runs a command. Prints its output, or passes the output to a callback. */
 function run([command, ...args]: Step['command'], env: Step['env'], onOutput?: (text: string) => void) {
   return new Promise<number>((resolve) => {
     const stdout = onOutput === undefined ? 'inherit' : 'pipe'
@@ -73,7 +73,7 @@ async function runCheck({ name, command, env }: Step): Promise<readonly FileResu
 }
 
 const steps = positionals.length > 0 ? [stepFor(positionals, values.grep ?? [])] : STEPS
-// What it downloads is wanted by later steps; tests that want it earlier wait for it.
+// Downloads for later steps. Tests that need a download earlier wait for it.
 const prefetched = steps === STEPS ? run([process.execPath, PREFETCH], {}) : undefined
 const all: { readonly step: Step; readonly result: FileResult }[] = []
 for (const step of steps) {

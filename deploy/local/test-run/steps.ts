@@ -1,4 +1,4 @@
-/** A step of `npm test`. One with `tests` prints TAP, whose assertions are counted; another counts as one. */
+/** A step of `npm test`. A step with `tests` prints TAP, whose assertions are counted. Another step counts as one. */
 export interface Step {
   readonly name: string
   readonly command: readonly [string, ...string[]]
@@ -7,7 +7,7 @@ export interface Step {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** For the slowest file; .taprc has less, for those who run one alone. */
+/** Enough for the slowest file. .taprc has a smaller value for runs of single files. */
 const TIMEOUT_SECONDS = 1500
 
 const tap = (jobs: number, ...files: string[]): Step['command'] => [
@@ -21,7 +21,7 @@ const tap = (jobs: number, ...files: string[]): Step['command'] => [
 
 const check = (name: string, ...command: Step['command']): Step => ({ name, command, tests: false, env: {} })
 
-/** Everything, in order. */
+/** All steps, in order. */
 export const STEPS: readonly Step[] = [
   check('types', 'tsc', '--noEmit'),
   check('lint', 'oxlint', '--deny-warnings'),
@@ -52,7 +52,7 @@ export const STEPS: readonly Step[] = [
   },
 ]
 
-/** The step that runs only these files, or only these tests of them (titles or regular expressions). */
+/** Returns a step for these files only, or for tests of them by title or regular expression. */
 export function stepFor(files: readonly string[], greps: readonly string[]): Step {
   const filters = greps.map((pattern) => `--grep=${pattern}`)
   return { name: 'the given files', command: tap(1, ...filters, ...files), tests: true, env: {} }

@@ -1,6 +1,6 @@
 import type { Counts, Failure, FileResult } from './tap-results.ts'
 
-/** How a file was run: what a command needs to run it in the same way. */
+/** How a file was run, so that a command can run it in the same way. */
 export interface RunAs {
   /** Settings such as `E2E_TARGET=stack`. */
   readonly env: Readonly<Record<string, string>>
@@ -19,7 +19,7 @@ export function fileLine(result: FileResult, number: number, files: number): str
   return `${mark} ${place} ${result.file || 'the run'}  ${time}${closingLine(result)}`
 }
 
-/** A failure for the end of a run: the file, the titles, what is known, and the command that runs it alone. */
+/** Formats a failure: the file, the titles, the details, and the command that runs the test alone. */
 export function failureText(file: string, failure: Failure, { env }: RunAs): string {
   const title = [file || 'the run', ...failure.titles].join(' > ')
   const command = file === '' ? [] : [`run it alone: ${commandFor(file, failure, { env })}`]

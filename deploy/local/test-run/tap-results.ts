@@ -11,24 +11,24 @@ export interface Counts {
 export interface Failure {
   /** The titles of the tests from the outermost to the failed assertion; empty when the file itself failed. */
   readonly titles: readonly string[]
-  /** What is known about it, a line each. */
+  /** The details, one line each. */
   readonly details: readonly string[]
 }
 
-/** What one test file came to. */
+/** The result of one test file. */
 export interface FileResult extends Counts {
   readonly file: string
-  /** Undefined when the file was never finished. */
+  /** Undefined if the file did not finish. */
   readonly milliseconds: number | undefined
   readonly failures: readonly Failure[]
   /** The reason of each skipped test. */
   readonly skips: readonly string[]
 }
 
-/** Reads the TAP of a run of test files as it comes. */
+/** Reads the TAP of a run of test files while it is written. */
 export interface TapReader {
   write(chunk: string): void
-  /** Ends the run; returns what failed outside of any finished file. */
+  /** Ends the run. Returns failures outside of finished files. */
   end(): readonly FileResult[]
 }
 
@@ -40,7 +40,7 @@ interface Collected {
 
 const MOST_LINES = 30
 const WIDEST = 200
-/** What tap adds that helps nobody who reads a summary. */
+/** Fields of tap that do not help in a summary. */
 const LEFT_OUT = new Set([
   'args',
   'at',
@@ -58,8 +58,8 @@ const NO_TESTS = 'no tests found'
 
 /**
  * Creates a reader of `tap run --reporter=tap`, where each subtest of the outermost level is a file. Calls `onFile`
- * at the end of each file, and `onPlan` with their number. Assertions are counted as tap counts them; on top of that
- * a file without a single test, a bail-out and an output that ends early are failures.
+ * at the end of each file, and `onPlan` with their number. Assertions are counted as tap counts them. In
+ * addition a file without tests, a bail-out and an output that ends early are failures.
  * Source: https://testanything.org/tap-version-14-specification.html
  */
 export function createTapReader(
@@ -93,7 +93,7 @@ export function createTapReader(
       onFile(finish(file.file, result.time ?? undefined, file.results))
       return
     }
-    // When a file runs out of time, tap says so once more for the whole run.
+    // tap reports a timeout twice: for the file, and for the whole run.
     if (failedFiles.has(result.diag?.expired)) return
     add(outside, result, [])
   })
@@ -126,7 +126,7 @@ function toFileResult(file: string, milliseconds: number | undefined, results: C
   return { file, milliseconds, passed, failed: failures.length, skipped: skips.length, failures, skips }
 }
 
-/** Collects what a subtest, and those in it, come to. */
+/** Collects the results of a subtest and of its own subtests. */
 function collect(parser: Parser, into: Collected, titles: readonly string[]): void {
   let inner: { readonly title: string; readonly results: Collected } | undefined
   parser.on('child', (child: Parser) => {
@@ -142,7 +142,7 @@ function collect(parser: Parser, into: Collected, titles: readonly string[]): vo
     into.failures.push(...results.failures)
     into.skips.push(...results.skips)
   })
-  // A file that is cut off in the middle of a subtest: what is known of that counts.
+  // A file that ends in the middle of a subtest: the results so far count.
   parser.on('complete', () => {
     if (inner === undefined) return
     into.passed += inner.results.passed
@@ -158,7 +158,7 @@ function add(into: Collected, result: Result, titles: readonly string[]): void {
   else into.failures.push({ titles: [...titles, result.name], details: detailsOf(result) })
 }
 
-/** Adds the result of a whole subtest, where the assertions in it do not say the same. */
+/** Adds the result of a whole subtest, unless its assertions already report it. */
 function close(into: Collected, result: Result, titles: readonly string[]): void {
   if (result.skip === NO_TESTS) into.failures.push({ titles, details: [NO_TESTS] })
   else if (isSkipped(result)) into.skips.push(reasonOf(result))
@@ -175,7 +175,7 @@ function reasonOf({ skip, todo, name }: Result): string {
   return typeof reason === 'string' && reason !== '' ? reason : name
 }
 
-/** The diagnostics of a failure, a line each, without what does not help. */
+/** Returns the helpful diagnostics of a failure, one line each. */
 function detailsOf({ diag, tapError }: Result): readonly string[] {
   const details = tapError === null ? [] : [tapError]
   const fields: Readonly<Record<string, unknown>> = diag ?? {}

@@ -36,7 +36,7 @@ t.test('a part that ends is started again, at once the first time', async (t) =>
   state.end('SIGKILL')
   await heard.untilPid(2)
   t.strictSame(heard.pids, [1, undefined, 2])
-  t.strictSame(heard.lines, ['a part ended (SIGKILL): starting it again'])
+  t.strictSame(heard.lines, ['a part ended (SIGKILL): restarting it'])
   await kept.stop()
   t.equal(state.stops, 1)
   t.equal(heard.pids.at(-1), undefined)
@@ -49,9 +49,9 @@ t.test('one that goes on ending is given more time, and told of', async (t) => {
   state.end('exit 1')
   await heard.untilPid(4)
   t.strictSame(heard.lines, [
-    'a part ended (exit 1): starting it again',
-    'a part ended (it cannot start), 2 times in a row: starting it again in 0.25 s',
-    'a part ended (it cannot start), 3 times in a row: starting it again in 1 s',
+    'a part ended (exit 1): restarting it',
+    'a part ended (it cannot start), 2 times in a row: restarting it in 0.25 s',
+    'a part ended (it cannot start), 3 times in a row: restarting it in 1 s',
   ])
   await kept.stop()
 })
@@ -65,7 +65,7 @@ t.test('unless it may try more than once', async (t) => {
   const { start } = part([1, 2])
   const heard = listener()
   const kept = await keepRunning('a part', start, { ...heard, tries: 3 })
-  t.strictSame(heard.lines, ['it cannot start: trying again', 'it cannot start: trying again'])
+  t.strictSame(heard.lines, ['it cannot start: retrying', 'it cannot start: retrying'])
   t.strictSame(heard.pids, [3])
   await kept.stop()
 })

@@ -222,5 +222,5 @@ t.test('a host that the services and the registry would read differently is refu
 })
 
 t.test('without a folder it says so', async (t) => {
-  await t.rejects(runCommand(process.execPath, [COMMAND]), { code: 2, stderr: /which folder/ })
+  await t.rejects(runCommand(process.execPath, [COMMAND]), { code: 2, stderr: /name the folder/ })
 })

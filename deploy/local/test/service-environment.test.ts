@@ -101,5 +101,5 @@ t.test("the stack's own settings", async (t) => {
 
 t.test("the folder of npm start's is left alone", async (t) => {
   const env = { NGINX_BINARY: '/usr/sbin/nginx', DATA_DIR: t.testdir({ database: {} }) }
-  t.throws(() => readConfig(env), { message: /holds what npm start keeps/ })
+  t.throws(() => readConfig(env), { message: /is the data folder of npm start/ })
 })

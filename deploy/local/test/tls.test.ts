@@ -86,5 +86,5 @@ t.test('an authority with our name but another key does not make a certificate o
 t.test('an authority that ends is told of, not replaced behind the back of clients', async (t) => {
   const folder = t.testdir()
   await ensureTls(folder, HOSTS)
-  await t.rejects(ensureTls(folder, HOSTS, inDays(3640)), { message: /ca\.crt ends on .*: remove / })
+  await t.rejects(ensureTls(folder, HOSTS, inDays(3640)), { message: /ca\.crt expires on .*: remove / })
 })
