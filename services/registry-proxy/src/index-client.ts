@@ -1,5 +1,5 @@
 import type { ServiceClient } from '@registry-manager/http'
-import { ServiceCallError, createSemaphore } from '@registry-manager/http'
+import { ServiceCallError, createSemaphore, undefinedIfNotFound } from '@registry-manager/http'
 import type { Reference } from '@registry-manager/oci'
 import {
   AnnounceAnswer,
@@ -100,7 +100,7 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
     async tags(repository, { n, last }) {
       const path = `/internal/tags?${toQuery({ repository, n, last })}`
-      return imageManager.get(path, NamesPage).catch(undefinedIfNotFound)
+      return undefinedIfNotFound(imageManager.get(path, NamesPage))
     },
 
     referrers: (repository, digest, { artifactType, last }) => {
@@ -111,7 +111,7 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     async findManifest(repository, reference) {
       const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
       const lookUp = async () => {
-        const found = await imageManager.get(path, ManifestAnswer).catch(undefinedIfNotFound)
+        const found = await undefinedIfNotFound(imageManager.get(path, ManifestAnswer))
         if (found === undefined) return undefined
         const { digest, mediaType, kept, raw } = found
         return { digest, mediaType, indexOnly: kept, bytes: Buffer.from(raw, 'base64') }
@@ -127,9 +127,7 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
     async announceBlob(blob) {
       // 404: during an upgrade, an older image-manager does not have this endpoint.
-      await imageManager
-        .post('/internal/announced-blobs', blob, AnnouncedBlobAnswer)
-        .catch(undefinedIfNotFound)
+      await undefinedIfNotFound(imageManager.post('/internal/announced-blobs', blob, AnnouncedBlobAnswer))
     },
 
     async deleteBlob(repository, digest) {
@@ -159,9 +157,7 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     },
 
     async recordPush(id) {
-      return imageManager
-        .post(`/internal/admissions/${id}/record`, {}, RecordAnswer)
-        .catch(undefinedIfNotFound)
+      return undefinedIfNotFound(imageManager.post(`/internal/admissions/${id}/record`, {}, RecordAnswer))
     },
 
     async discardPush(id) {
@@ -172,8 +168,4 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
 function textOf(reference: Reference): string {
   return 'tag' in reference ? reference.tag : reference.digest
-}
-
-function undefinedIfNotFound(error: unknown): undefined {
-  if (!(error instanceof ServiceCallError) || error.status !== 404) throw error
 }

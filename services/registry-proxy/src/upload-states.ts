@@ -15,8 +15,10 @@ const MAX_UPLOADS = 10_000
 /**
  * Remembers the offsets of uploads from the registry's responses. distribution signs the offset into the `_state` of
  * every Location. 2.8 cancels an upload if a request has an older state, even a GET: a client that lost the last
- * response could not resume the upload. 3.x ignores the offset of a GET. Responses that nginx or another replica
- * forwards are unknown here; the registry then gets the client's state.
+ * response could not resume the upload. 3.x ignores the offset of a GET. nginx sends all requests of an upload to the
+ * same replica (deploy/nginx, `registry-proxy-by-upload`). Two kinds of responses are unknown here: those to chunks
+ * without Content-Range, because nginx forwards them itself, and those before a restart. The registry then gets the
+ * client's state.
  * Source: distribution 2.8, registry/handlers/blobupload.go, `ResumeBlobUpload`.
  */
 export function createUploadStates(maxUploads = MAX_UPLOADS): UploadStates {
