@@ -165,12 +165,15 @@ export async function undefinedIfNotFound<Result>(call: Promise<Result>): Promis
   }
 }
 
-/** Rejects as soon as the signal aborts: undici reads its signal only when a connection is open. */
+/**
+ * Rejects as soon as the signal aborts: undici reads its signal only when a connection is open. The listener is removed
+ * when the promise settles: a signal with a timeout would keep the request and its body in memory until the timeout.
+ */
 function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    promise.then(resolve, reject)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }
 
 function createDispatcher(connections: number, connectTimeoutMs: number): Dispatcher {
