@@ -1,7 +1,7 @@
 import t from 'tap'
-import { faultOfChunk } from '../src/chunk.ts'
+import { faultOfChunk } from '../src/chunks.ts'
 
-/** Content-Range, Content-Length, what the registry has, and what is wrong with it. */
+/** Content-Range, Content-Length, Range of the upload's status, and the fault. */
 const CASES: readonly [string, string | undefined, string, RegExp | undefined][] = [
   ['0-4', '5', '0-0', undefined],
   ['0-4', undefined, '0-0', undefined],
@@ -9,12 +9,12 @@ const CASES: readonly [string, string | undefined, string, RegExp | undefined][]
   ['1-4', '4', '0-0', undefined],
   ['5-9', '5', '0-4', undefined],
   ['1000000000000-1000000000001', '2', '0-999999999999', undefined],
-  ['5-9', '5', '0-0', /begins at 5, the upload goes on at 0/],
-  ['0-4', '5', '0-4', /begins at 0, the upload goes on at 5/],
+  ['5-9', '5', '0-0', /begins at 5, but the upload continues at 0/],
+  ['0-4', '5', '0-4', /begins at 0, but the upload continues at 5/],
   ['4-8', '5', '0-4', /begins at 4/],
   ['6-9', '4', '0-4', /begins at 6/],
-  ['5-9', '4', '0-4', /of 5 bytes, Content-Length of 4/],
-  ['5-9', '6', '0-4', /Content-Length of 6/],
+  ['5-9', '4', '0-4', /has 5 bytes, but Content-Length is 4/],
+  ['5-9', '6', '0-4', /Content-Length is 6/],
   ['9-5', '5', '0-8', /before it begins/],
   ['5-9', '5', '', /begins at 5/],
   ...['', '5', '5-', '-5', 'a-b', 'bytes 5-9/10', 'bytes=5-9', '5-9/10', ' 5-9', '5–9', '0x5-9'].map(
@@ -24,7 +24,7 @@ const CASES: readonly [string, string | undefined, string, RegExp | undefined][]
 
 for (const [contentRange, contentLength, uploaded, fault] of CASES) {
   const what = `${JSON.stringify(contentRange)} of ${contentLength ?? 'unknown'} bytes after ${uploaded}`
-  t.test(what, async (t) => {
+  t.test(`${what} is ${fault === undefined ? 'accepted' : 'refused'}`, async (t) => {
     const found = faultOfChunk({ contentRange, contentLength, uploaded })
     if (fault === undefined) t.equal(found, undefined)
     else t.match(found, fault)

@@ -1,9 +1,10 @@
 import type { Access, RegistryRequest } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { decide, usableAccess } from '../src/decide.ts'
+import { decide } from '../src/authorize.ts'
+import { usableAccess } from '../src/required-access.ts'
 import { bindUpload } from '../src/upload-binding.ts'
-import { DIGEST, SHA512, requests } from './fixtures/requests.ts'
+import { SHA512, requests } from './fixtures/requests.ts'
 
 const SECRET = 'secret'
 const app = (...actions: ('pull' | 'push' | 'delete')[]) => repositoryAccess('team/app', ...actions)
@@ -13,14 +14,14 @@ const pullPush = [app('pull', 'push')]
 const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
 
 const bound = bindUpload(SECRET, { repository: 'team/app', id: 'upload-1', uid: 'me' })
-const foreign = bindUpload(SECRET, { repository: 'team/app', id: 'upload-1', uid: 'somebody else' })
+const foreign = bindUpload(SECRET, { repository: 'team/app', id: 'upload-1', uid: 'another-account' })
 
 const decideFor = (request: RegistryRequest, access: readonly Access[]) =>
   decide(request, { uid: 'me', access }, SECRET)
 
-/** Requests that are forwarded: with the principal's own token, or with one of ours for this access. */
+/** Requests that are forwarded: with the principal's token, or with a service token for this access. */
 const FORWARDED: readonly [string, RegistryRequest, readonly Access[], readonly Access[] | undefined][] = [
-  ['base, with no access at all', requests.base(), [], undefined],
+  ['base, without access', requests.base(), [], undefined],
   ['pull, with pull', requests.manifest(), pull, undefined],
   ['pull of a blob, with pull', requests.blob('HEAD'), pull, undefined],
   ['pull, with push alone: push includes pull', requests.manifest(), push, pull],
@@ -40,12 +41,12 @@ const FORWARDED: readonly [string, RegistryRequest, readonly Access[], readonly 
 ]
 
 for (const [what, request, access, serviceAccess] of FORWARDED) {
-  t.test(`forwarded: ${what}`, async (t) => {
+  t.test(`a permitted request is forwarded: ${what}`, async (t) => {
     t.match(decideFor(request, access), { outcome: 'forward', serviceAccess })
   })
 }
 
-/** Requests that the access does not permit, and what a client is told to ask a token for. */
+/** Requests that the access does not permit, and the access that the challenge names. */
 const INSUFFICIENT: readonly [string, RegistryRequest, readonly Access[], readonly Access[]][] = [
   ['pull, with nothing', requests.manifest(), [], pull],
   ['pull, with delete alone', requests.manifest(), [app('delete')], pull],
@@ -75,20 +76,20 @@ const INSUFFICIENT: readonly [string, RegistryRequest, readonly Access[], readon
 ]
 
 for (const [what, request, access, required] of INSUFFICIENT) {
-  t.test(`insufficient: ${what}`, async (t) => {
+  t.test(`a request is refused: ${what}`, async (t) => {
     t.same(decideFor(request, access), { outcome: 'insufficient', required })
   })
 }
 
 for (const method of ['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE'] as const) {
-  t.test(`${method} of an upload that is not bound to the principal`, async (t) => {
+  t.test(`${method} of an upload of another account is refused`, async (t) => {
     const all = [app('pull', 'push', 'delete')]
     t.same(decideFor(requests.upload(method, foreign), all), { outcome: 'foreign-upload' })
     t.same(decideFor(requests.upload(method), all), { outcome: 'foreign-upload' }, 'without a binding')
   })
 }
 
-t.test('lists, deletions and manifests by sha512 are the index’s to answer', async (t) => {
+t.test('the index answers lists, deletions and manifests by sha512', async (t) => {
   const cases: [RegistryRequest, Access[]][] = [
     [requests.catalog(), [CATALOG]],
     [requests.tags(), pull],
@@ -98,10 +99,12 @@ t.test('lists, deletions and manifests by sha512 are the index’s to answer', a
     [{ ...requests.manifest('GET'), reference: { digest: SHA512 } }, pull],
     [{ ...requests.manifest('HEAD'), reference: { digest: SHA512 } }, pull],
   ]
-  for (const [asked, access] of cases) t.same(decideFor(asked, access), { outcome: 'index', asked })
+  for (const [request, access] of cases) {
+    t.same(decideFor(request, access), { outcome: 'index', request })
+  }
 })
 
-t.test('usableAccess is all that a request could use', async (t) => {
+t.test('usableAccess contains all access that a request could use', async (t) => {
   t.same(usableAccess(requests.base()), [])
   t.same(usableAccess(requests.catalog()), [CATALOG])
   t.same(usableAccess(requests.manifest()), [app('pull', 'push', 'delete')])
@@ -111,53 +114,55 @@ t.test('usableAccess is all that a request could use', async (t) => {
   ])
 })
 
-const uploads = '/v2/team/app/blobs/uploads/'
 const into = app('pull', 'push')
-const mountQuery = `mount=${encodeURIComponent(DIGEST)}&from=other%2Fapp`
 
 const decideMount = (access: readonly Access[]) =>
   decide(requests.uploadStart('other/app'), { uid: 'me', access }, SECRET)
 
-t.test('a mount from where the principal may pull is asked of the registry', async (t) => {
+t.test('a mount from a repository that the principal may pull is forwarded', async (t) => {
   t.same(decideMount([into, repositoryAccess('other/app', 'pull')]), {
     outcome: 'forward',
-    upstream: { path: uploads, query: mountQuery, body: 'none' },
+    request: requests.uploadStart('other/app'),
     serviceAccess: undefined,
   })
 })
 
-t.test('push on the other repository includes the pull that a mount takes', async (t) => {
+t.test('push on the source repository of a mount includes pull', async (t) => {
   t.same(decideMount([into, repositoryAccess('other/app', 'push')]), {
     outcome: 'forward',
-    upstream: { path: uploads, query: mountQuery, body: 'none' },
+    request: requests.uploadStart('other/app'),
     serviceAccess: [into, repositoryAccess('other/app', 'pull')],
   })
 })
 
-t.test('a mount by sha512 becomes an ordinary upload', async (t) => {
-  const asked = { ...requests.uploadStart('other/app'), mount: { from: 'other/app', digest: SHA512 } }
+t.test('a mount by a sha512 digest becomes an ordinary upload', async (t) => {
+  const request = { ...requests.uploadStart('other/app'), mount: { from: 'other/app', digest: SHA512 } }
   const access = [into, repositoryAccess('other/app', 'pull')]
-  t.match(decide(asked, { uid: 'me', access }, SECRET), { upstream: { path: uploads, query: '' } })
+  t.same(decide(request, { uid: 'me', access }, SECRET), {
+    outcome: 'forward',
+    request: { ...request, mount: undefined },
+    serviceAccess: undefined,
+  })
 })
 
 const ORDINARY: readonly [string, readonly Access[]][] = [
-  ['no right there', [into]],
-  ['delete alone there', [into, repositoryAccess('other/app', 'delete')]],
-  ['pull in a repository of a longer name', [into, repositoryAccess('other/app2', 'pull')]],
-  ['pull of its namespace by name', [into, repositoryAccess('other', 'pull')]],
+  ['no access to the source', [into]],
+  ['delete alone on the source', [into, repositoryAccess('other/app', 'delete')]],
+  ['pull on a repository with a longer name', [into, repositoryAccess('other/app2', 'pull')]],
+  ['pull on a repository named as its namespace', [into, repositoryAccess('other', 'pull')]],
 ]
 
 for (const [what, access] of ORDINARY) {
   t.test(`with ${what} a mount becomes an ordinary upload`, async (t) => {
     t.same(decideMount(access), {
       outcome: 'forward',
-      upstream: { path: uploads, query: '', body: 'none' },
+      request: { ...requests.uploadStart('other/app'), mount: undefined },
       serviceAccess: undefined,
     })
   })
 }
 
-t.test('pull on the other repository alone permits no mount', async (t) => {
+t.test('pull on the source repository alone does not permit a mount', async (t) => {
   t.same(decideMount([repositoryAccess('other/app', 'pull')]), {
     outcome: 'insufficient',
     required: [into, repositoryAccess('other/app', 'pull')],
