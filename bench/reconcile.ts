@@ -13,8 +13,7 @@ import { formatMiB, formatPerSecond } from './table.ts'
 const COMMAND = fileURLToPath(new URL('../services/image-manager/src/reconcile-command.ts', import.meta.url))
 const REPOSITORIES = 10_000
 const BOUND_MIB = 250
-const DONE =
-  /^done: (\d+) repositories and (\d+) tags looked at with (\d+) requests, (\d+) manifests adopted/m
+const DONE = /^done: (\d+) repositories and (\d+) tags checked with (\d+) requests, (\d+) manifests adopted/m
 
 /**
  * Measures the reconcile command on a registry of 10 000 repositories with one tag, first with an empty index, then
@@ -43,7 +42,7 @@ export async function measureReconcile(): Promise<Table> {
       formatMiB(peak),
       formatMiB(BOUND_MIB),
     ])
-    if (repositories !== REPOSITORIES) faults.push(`${what}: ${repositories} repositories were compared`)
+    if (repositories !== REPOSITORIES) faults.push(`${what}: ${repositories} repositories were checked`)
     if (adopted !== expected) faults.push(`${what}: ${adopted} manifests were adopted`)
     if (peak > BOUND_MIB) faults.push(`${what}: ${formatMiB(peak)} is over the bound`)
   }

@@ -21,7 +21,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
   const slapd = await startSlapd(t)
   await slapd.addUsers({ alice: PASSWORD })
   const settings = settingsFor(slapd)
-  const found = { outcome: 'found', person: { dn: slapd.userDn('alice'), state: 'active' } }
+  const found = { outcome: 'found', entry: { dn: slapd.userDn('alice'), state: 'active' } }
   const isUnavailable = async (t: Test, change: Record<string, string>, message: string) => {
     const { find } = connectForTest(t, { ...settings, ...change })
     await t.rejects(find('alice'), DirectoryUnavailable, message)
@@ -66,7 +66,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
 
     const readable = connectForTest(t, { ...plain, DIRECTORY_ALLOW_PLAINTEXT: 'true' })
     readable.start()
-    t.match(readable.lines, [/^warn passwords travel readable/])
+    t.match(readable.lines, [/^warn passwords are sent to the directory unencrypted/])
     t.match(await readable.verify('alice', PASSWORD), { outcome: 'verified' })
     t.ok(proxy.received.includes(PASSWORD), 'plaintext passwords are sent only if the setting allows it')
   })
@@ -138,7 +138,11 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     const opened = first.opened
     await connected.find('alice')
     first.fault = 'none'
-    await until(() => connected.lines.join().includes('is back'), 'a probe finds the first server', 30)
+    await until(
+      () => connected.lines.join().includes('is available again'),
+      'a probe finds the first server',
+      30,
+    )
     t.ok(first.opened > opened, "a probe finds that the first server is back, without a user's sign-in")
   })
 
@@ -171,7 +175,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
       connected.count('service_bind refused') < slapd.lockedAfter,
       'too few binds were sent to lock the account',
     )
-    t.match(connected.lines.join('\n'), /error the directory refuses its service account/)
+    t.match(connected.lines.join('\n'), /error the directory refuses the credentials of the service account/)
     t.notMatch(connected.lines.join('\n'), 'not-its-password')
   })
 })

@@ -17,16 +17,16 @@ async function testUsers(t: Test, directory: TestDirectory) {
 
   await t.test('a directory user is found and verified with one search and one bind', async (t) => {
     const { find, verify, count } = connect(t)
-    const looked = await find('alice')
-    t.match(looked, { outcome: 'found', person: { dn: userDn('alice'), state: 'active' } })
-    t.match(await find('ALICE'), looked, 'names are case-insensitive')
-    t.match(await find('bob'), { outcome: 'found', person: { groups: [] } })
+    const lookup = await find('alice')
+    t.match(lookup, { outcome: 'found', entry: { dn: userDn('alice'), state: 'active' } })
+    t.match(await find('ALICE'), lookup, 'names are case-insensitive')
+    t.match(await find('bob'), { outcome: 'found', entry: { groups: [] } })
     const [searches, binds] = [count('search ok'), count('bind ok')]
     const verified = await verify('alice', PASSWORDS.alice, userDn('alice'))
-    t.match(verified, { outcome: 'verified', person: { dn: userDn('alice') } })
+    t.match(verified, { outcome: 'verified', entry: { dn: userDn('alice') } })
     t.strictSame([count('search ok') - searches, count('bind ok') - binds], [1, 1])
     t.equal(count('root_dse ok'), 1, 'the kind of the directory is requested once')
-    const [group] = looked.outcome === 'found' ? looked.person.groups : []
+    const [group] = lookup.outcome === 'found' ? lookup.entry.groups : []
     t.equal(group, directory.groupDn('developers').toLowerCase())
   })
 
@@ -45,17 +45,17 @@ async function testUsers(t: Test, directory: TestDirectory) {
     const { find, verify, count } = connect(t)
     for (const name of UNKNOWN_NAMES) {
       t.strictSame(await find(name), { outcome: 'gone' }, JSON.stringify(name))
-      t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', looked: { outcome: 'gone' } })
+      t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', lookup: { outcome: 'gone' } })
     }
     t.equal(count('bind ok') + count('bind refused'), 0, 'no bind is sent')
   })
 
   await t.test("a directory user's last known DN is not trusted if another entry has it now", async (t) => {
     const { find } = connect(t)
-    t.match(await find('bob', userDn('alice')), { outcome: 'found', person: { groups: [] } })
-    t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', person: { dn: userDn('bob') } })
+    t.match(await find('bob', userDn('alice')), { outcome: 'found', entry: { groups: [] } })
+    t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', entry: { dn: userDn('bob') } })
     const moved = await find('alice', userDn('bob'))
-    t.match(moved, { person: { dn: userDn('alice'), groups: [/developers/i] } })
+    t.match(moved, { entry: { dn: userDn('alice'), groups: [/developers/i] } })
   })
 
   await t.test('locked, expired, disabled and deleted directory users are refused', async (t) => {
@@ -63,15 +63,15 @@ async function testUsers(t: Test, directory: TestDirectory) {
     for (let count = 0; count < directory.lockedAfter; count += 1) {
       t.match(await verify('bob', `${WRONG_PASSWORD}${count}`), { outcome: /wrong-password|barred/ })
     }
-    const barred = (state: string) => ({ outcome: 'barred', looked: { person: { state } } })
+    const barred = (state: string) => ({ outcome: 'barred', lookup: { entry: { state } } })
     t.match(await verify('bob', PASSWORDS.bob), barred('locked'))
-    t.match(await find('bob'), { person: { state: 'locked' } })
+    t.match(await find('bob'), { entry: { state: 'locked' } })
     await directory.expire('bob')
     t.match(await verify('bob', PASSWORDS.bob), barred('expired'))
     await directory.disable('bob')
     t.match(await verify('bob', PASSWORDS.bob), barred('disabled'))
     await directory.remove('bob')
-    t.match(await verify('bob', PASSWORDS.bob), { outcome: 'barred', looked: { outcome: 'gone' } })
+    t.match(await verify('bob', PASSWORDS.bob), { outcome: 'barred', lookup: { outcome: 'gone' } })
   })
 }
 

@@ -42,7 +42,10 @@ t.test('a backup restores accounts and index, with a copy of the image storage',
     /is there already/,
     'a running system does not overwrite a backup',
   )
-  await t.rejects(npm('restore', file, before), /another registry-manager .* uses it: stop that one first/)
+  await t.rejects(
+    npm('restore', file, before),
+    /another registry-manager .* uses it: stop that process first/,
+  )
   t.strictSame(
     (await readdir(before)).filter((name) => name.startsWith('.backup')),
     [],
