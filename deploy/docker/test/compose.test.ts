@@ -43,7 +43,7 @@ t.test('Compose lets the registry finish requests in progress before it kills th
   )
 })
 
-t.test('what the registry reads as YAML are strings, whatever the host looks like', async (t) => {
+t.test('settings that the registry reads as YAML are strings for every host name', async (t) => {
   for (const host of ['12345', '1e3', 'no', '[::1]:8443', 'localhost:8443']) {
     const { environment = {} } = readComposeFile({ PUBLIC_HOST: host }).services[
       'registry'

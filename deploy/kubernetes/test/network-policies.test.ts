@@ -9,7 +9,7 @@ const PORTS = [53, 5353, 389, 443, 636, 5000, 5432, 8000, 8443, 8500, 9000]
 
 const DNS = new Set([53, 5353])
 
-/** Every allowed connection, as `from → to:port`, without DNS, which every pod may ask. */
+/** Every allowed connection, as `from → to:port`. Without DNS, which every pod may use. */
 function everythingAllowed(manifests: readonly Manifest[]): string[] {
   const peers = new Map<string, Peer>([
     ['outside', 'outside'],

@@ -101,7 +101,7 @@ t.test('no two panels of the dashboard share an id or a place', async (t) => {
   t.same(overlapping, new Set())
 })
 
-t.test('docs/operating.md says what to do about each alert', async (t) => {
+t.test('docs/operating.md explains what to do about each alert', async (t) => {
   const guide = readFileSync(path('../../../docs/operating.md'), 'utf8')
   for (const { alert } of alerts) t.match(guide, `\`${alert}\``)
 })

@@ -17,15 +17,15 @@ t.test('the longest token fits into one header buffer of nginx, with room for ot
   t.ok(Number(buffers) >= 2, 'a buffer is left for the request line and the other headers')
 })
 
-t.test('the services take every head that nginx lets through', async (t) => {
+t.test('the services accept every request head that nginx accepts', async (t) => {
   t.ok(HTTP_LIMITS.maxHeaderSize > Number(buffers) * Number(bufferKib) * KIB)
 })
 
 t.test(
-  "nginx takes every body that the token endpoint takes, and so the endpoint's own words are seen",
+  'nginx accepts every body that the token endpoint accepts, so that only the endpoint refuses a larger one',
   async (t) => {
     const [, kib = ''] = /auth\)\/token\/\?\$ \{\s*client_max_body_size (\d+)k;/.exec(TEMPLATES) ?? []
-    t.ok(Number(kib) > 64, 'the endpoint takes 64 KiB')
+    t.ok(Number(kib) > 64, 'the endpoint accepts 64 KiB')
   },
 )
 

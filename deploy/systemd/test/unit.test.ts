@@ -7,9 +7,9 @@ import t from 'tap'
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 const UNIT = readFileSync(join(ROOT, 'deploy', 'systemd', 'registry-manager.service'), 'utf8')
 const missing =
-  spawnSync('systemd-analyze', ['--version']).error !== undefined && 'there is no systemd-analyze'
+  spawnSync('systemd-analyze', ['--version']).error !== undefined && 'systemd-analyze is not installed'
 
-/** What systemd-analyze says of a unit: its exit code and its words. */
+/** Runs systemd-analyze on a unit: its exit code and its output. */
 function verify(folder: string, unit: string) {
   const file = join(folder, 'registry-manager.service')
   writeFileSync(file, unit)
@@ -17,24 +17,24 @@ function verify(folder: string, unit: string) {
     encoding: 'utf8',
     timeout: 60_000,
   })
-  return { status, words: stderr.trim() }
+  return { status, output: stderr.trim() }
 }
 
-t.test('systemd accepts the unit, and says nothing against it', { skip: missing }, async (t) => {
-  // The unit names the place of docs/on-a-real-host.md, where this repository is not.
+t.test('systemd-analyze accepts the unit without a warning', { skip: missing }, async (t) => {
+  // The unit contains the path of docs/on-a-real-host.md; this checkout has another one.
   const here = UNIT.replaceAll('/opt/registry-manager', ROOT)
-  t.strictSame(verify(t.testdir(), here), { status: 0, words: '' })
+  t.strictSame(verify(t.testdir(), here), { status: 0, output: '' })
   const wrong = here.replace('KillMode=mixed', 'KilMode=mixed')
-  t.match(verify(t.testdir(), wrong).words, 'KilMode', 'it would say so')
+  t.match(verify(t.testdir(), wrong).output, 'KilMode', 'a misspelt setting is reported')
 })
 
-t.test('the unit runs a launcher that is there, and the page names the same places', async (t) => {
+t.test('the unit runs an existing launcher, and docs/on-a-real-host.md names the same paths', async (t) => {
   const [, program = ''] = /^ExecStart=\S+ (\S+)$/m.exec(UNIT) ?? []
   t.ok(existsSync(join(ROOT, program)), program)
   const page = readFileSync(join(ROOT, 'docs', 'on-a-real-host.md'), 'utf8')
-  const places = ['/opt/registry-manager', '/var/lib/registry-manager', '/etc/registry-manager.env']
-  for (const place of places) {
-    t.match(UNIT, place)
-    t.match(page, place)
+  const paths = ['/opt/registry-manager', '/var/lib/registry-manager', '/etc/registry-manager.env']
+  for (const path of paths) {
+    t.match(UNIT, path)
+    t.match(page, path)
   }
 })

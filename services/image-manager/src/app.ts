@@ -3,6 +3,7 @@ import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { Dependency, RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
+  createByteBudget,
   createMetrics,
   createServer,
   createServiceClient,
@@ -11,18 +12,22 @@ import {
   requireServiceCredential,
 } from '@registry-manager/http'
 import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
-import { withDeletionsInTurn } from './delete/deletions-in-turn.ts'
-import { createContentsQueries } from './contents/contents-queries.ts'
-import { createIndexChanges } from './index/index-changes.ts'
-import { createIndexQueries } from './index/index-queries.ts'
 import { createRegistryClient } from '@registry-manager/registry-client'
 import type { ImageManagerConfig } from './config.ts'
+import { createContents } from './contents/index.ts'
+import { contentsRoutes } from './contents/routes.ts'
+import { withDeletionsInTurn } from './delete/deletions-in-turn.ts'
+import { createDeleteRepositories, createDeletion } from './delete/index.ts'
+import { deleteInternalRoutes } from './delete/internal-routes.ts'
 import { createOrphanSchedule } from './delete/orphan-schedule.ts'
-import { createReconcileSchedule } from './reconcile/schedule.ts'
-import { contents } from './contents/routes.ts'
 import { greeting } from './greeting.ts'
-import { internal } from './internal-api/routes.ts'
-import { repositories } from './index/repositories-routes.ts'
+import { createIndex, createIndexRepositories } from './index/index.ts'
+import { indexInternalRoutes } from './index/internal-routes.ts'
+import { repositoriesRoutes } from './index/repositories-routes.ts'
+import { createPush, createPushRepositories } from './push/index.ts'
+import { pushInternalRoutes } from './push/internal-routes.ts'
+import { MANIFEST_BUDGET } from './push/manifest-memory.ts'
+import { createReconcileSchedule } from './reconcile/schedule.ts'
 
 export interface ImageManagerDeps {
   readonly db: Database
@@ -31,7 +36,7 @@ export interface ImageManagerDeps {
   readonly logStream?: { write(line: string): void }
 }
 
-/** The index of what is in the registry, and everything that is done with it. */
+/** Builds image-manager: a public and an internal app, and the background work that starts and stops with them. */
 export async function createImageManager(
   config: ImageManagerConfig,
   { db, now = Date.now, logStream }: ImageManagerDeps,
@@ -51,23 +56,41 @@ export async function createImageManager(
     now,
   })
   const findAccount = createAccountsClient(authService, authenticator.feed, now)
-  const behind = { registryUrl, serviceToken: authenticator.serviceToken }
-  const registry = withDeletionsInTurn(createRegistryClient(behind))
-  const ports = { registry, index: createIndexChanges(db), queries: createIndexQueries(db), findAccount }
+  const upstream = { registryUrl, serviceToken: authenticator.serviceToken }
+
+  const manifestBudget = createByteBudget(MANIFEST_BUDGET)
+  const ports = {
+    registry: withDeletionsInTurn(createRegistryClient(upstream)),
+    ...createIndexRepositories(db),
+    ...createPushRepositories(db),
+    ...createDeleteRepositories(db),
+  }
+  const deletion = createDeletion(ports)
+  const { deleteRepository } = deletion
+  const index = createIndex({ ...ports, findAccount, manifestBudget, deleteRepository })
 
   const metrics = createMetrics('image-manager')
   const server = { name: 'image-manager', logLevel, logStream, metrics, unavailableDependency }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(greeting)
-  await publicApp.register(repositories, { ...ports, authenticator, realm, service, unavailableDependency })
+  await publicApp.register(repositoriesRoutes, {
+    authenticator,
+    realm,
+    service,
+    findAccount,
+    manageRepositories: index.manageRepositories,
+    unavailableDependency,
+  })
 
   const internalApp = createServer(server)
   await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
   await internalApp.register(async (app) => {
     requireServiceCredential(app, serviceCredential)
-    await app.register(internal, ports)
-    await app.register(contents, { queries: createContentsQueries(db), now })
+    await app.register(pushInternalRoutes, { push: createPush(ports), manifestBudget })
+    await app.register(deleteInternalRoutes, deletion)
+    await app.register(indexInternalRoutes, index)
+    await app.register(contentsRoutes, createContents({ db, now }))
   })
   internalApp.addHook('onReady', async () => authenticator.feed.start())
   internalApp.addHook('onClose', async () => authenticator.feed.stop())
@@ -77,14 +100,14 @@ export async function createImageManager(
   if (reconcileIntervalSeconds !== undefined) {
     const schedule = createReconcileSchedule({
       db,
-      createRegistry: (signal) => createRegistryClient({ ...behind, signal }),
+      createRegistry: (signal) => createRegistryClient({ ...upstream, signal }),
       intervalSeconds: reconcileIntervalSeconds,
       log: internalApp.log,
       metrics,
       now,
     })
     internalApp.addHook('onReady', async () => schedule.start())
-    // Before anything is closed: it says where it was, and the database must be there still.
+    // preClose: the run saves its position, so the database must still be open.
     internalApp.addHook('preClose', async () => schedule.stop())
   }
   return { publicApp, internalApp }

@@ -1,12 +1,12 @@
 import type { Test } from 'tap'
 import t from 'tap'
-import { announceManifest } from '../src/push/announce-push.ts'
+import { announceManifest } from '../src/push/announce-manifest.ts'
 import { parseManifest } from '../src/index/manifest.ts'
 import { recordPush } from '../src/push/record-push.ts'
 import { deleteManifest, deleteRepository } from '../src/delete/delete.ts'
 import { INDEX, MANIFEST, REPOSITORY, databaseForTest, indexOf } from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
-import { everyInterleaving, inTurn } from './fixtures/interleave.ts'
+import { everyInTurn, everyInterleaving } from './fixtures/interleave.ts'
 import { digestOf } from './fixtures/memory-registry.ts'
 import { startReconcile } from './fixtures/reconcile.ts'
 
@@ -35,10 +35,8 @@ type Started = Awaited<ReturnType<typeof startReconcile>>
 type State = (started: Started) => Promise<unknown>
 type Actor = (started: Started, turn: Turn) => Promise<unknown>
 
-const portsOf = ({ ports }: Started, turn: Turn) => ({
-  index: inTurn(ports.index, turn),
-  registry: inTurn(ports.registry, turn),
-})
+/** The registry and every repository of the index, each call of which waits for its turn. */
+const portsOf = ({ ports }: Started, turn: Turn) => everyInTurn(ports, turn)
 
 /** Pushes as the proxy does: what it names is looked for by the registry, in one step with storing the manifest. */
 const pushes =
@@ -48,21 +46,21 @@ const pushes =
     const reference = tag === null ? { digest: digestOf(raw) } : { tag }
     const blobs = type === INDEX ? [] : blobsOf(raw)
     for (const digest of uploads ? blobs : []) {
-      if (!(await ports.index.announceBlob(REPOSITORY, digest))) return
+      if (!(await ports.blobs.announceBlob(REPOSITORY, digest))) return
       // The upload ends later than it is announced.
       await turn()
       started.registry.blobs.add(digest)
     }
     const admitted = await announceManifest(ports, { repository: REPOSITORY, reference, type, raw })
-    if (admitted.outcome !== 'admitted') return
+    if (admitted.outcome !== 'announced') return
     await turn()
     const { registry } = started
     const children = type === INDEX ? [digestOf(ONE), digestOf(TWO)] : []
     const isWhole =
       blobs.every((one) => registry.blobs.has(one)) && children.every((one) => registry.manifests.has(one))
-    if (!isWhole) return ports.index.removePendingPush(admitted.id)
+    if (!isWhole) return ports.pendingPushes.removePendingPush(admitted.id)
     registry.push(raw, type, tag ?? undefined)
-    const admission = await ports.index.findPendingPush(admitted.id)
+    const admission = await ports.pendingPushes.findPendingPush(admitted.id)
     return admission && recordPush(ports, admission)
   }
 
@@ -79,12 +77,12 @@ const holds =
     const parsed = parseManifest(raw, type)
     if ('malformed' in parsed) throw new Error(parsed.malformed)
     for (const digest of type === INDEX ? [] : blobsOf(raw)) {
-      await index.announceBlob(REPOSITORY, digest)
+      await index.blobs.announceBlob(REPOSITORY, digest)
       registry.blobs.add(digest)
     }
     registry.push(raw, type, tag)
-    await index.putManifest(REPOSITORY, parsed.manifest)
-    await index.setTag(REPOSITORY, tag, parsed.manifest.digest, 0)
+    await index.manifests.putManifest(REPOSITORY, parsed.manifest)
+    await index.tags.setTag(REPOSITORY, tag, parsed.manifest.digest, 0)
   }
 
 async function tryAll(t: Test, before: readonly State[], first: Actor, second: Actor) {
@@ -113,7 +111,7 @@ async function faultsOf({ registry, index }: Started): Promise<string[]> {
     kind === 'manifest' ? registry.manifests.has(digest) : registry.blobs.has(digest)
   const broken = references.filter((one) => !isThere(one))
   const named = new Set(references.map(({ digest }) => digest))
-  const known = new Set(await index.listBlobs(REPOSITORY, ''))
+  const known = new Set(await index.blobs.listBlobs(REPOSITORY, ''))
   const marks = await db.selectFrom('pending_removals').select('digest').execute()
   return [
     ...broken.map((one) => `${one.manifest_digest} is recorded without ${one.digest}`),

@@ -4,11 +4,11 @@ import { createBackgroundFailures } from '../src/reconcile/background-failures.t
 import { createReconcileQueries } from '../src/reconcile/reconcile-queries.ts'
 import { readCounts } from '../src/reconcile/counts.ts'
 import { reconcileRepository } from '../src/reconcile/reconcile-repository.ts'
-import { recordPendingPush } from '../src/push/record.ts'
+import { recordPendingPush } from '../src/push/record-pending-push.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../src/delete/delete.ts'
 import { MANIFEST, REPOSITORY, databaseForTest, image } from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
-import { everyInterleaving, inTurn } from './fixtures/interleave.ts'
+import { everyInTurn, everyInterleaving, inTurn } from './fixtures/interleave.ts'
 import { contentsOfIndex, parsed, reachableIn, startReconcile } from './fixtures/reconcile.ts'
 
 /*
@@ -28,20 +28,18 @@ const STATES = {
   'an empty repository': async () => {},
   'an image that the index knows': async ({ registry, index }: Started) => {
     registry.push(ONE, MANIFEST, 'v1')
-    await index.putManifest(REPOSITORY, one)
-    await index.setTag(REPOSITORY, 'v1', one.digest, 0)
+    await index.manifests.putManifest(REPOSITORY, one)
+    await index.tags.setTag(REPOSITORY, 'v1', one.digest, 0)
   },
   'an image past the index': async ({ registry }: Started) => void registry.push(ONE, MANIFEST, 'v1'),
   'an image that the registry lost': async ({ index }: Started) => {
-    await index.putManifest(REPOSITORY, one)
-    await index.setTag(REPOSITORY, 'v1', one.digest, 0)
+    await index.manifests.putManifest(REPOSITORY, one)
+    await index.tags.setTag(REPOSITORY, 'v1', one.digest, 0)
   },
 }
 
-const portsOf = ({ ports }: Started, turn: Turn) => ({
-  index: inTurn(ports.index, turn),
-  registry: inTurn(ports.registry, turn),
-})
+/** The registry and every repository of the index, each call of which waits for its turn. */
+const portsOf = ({ ports }: Started, turn: Turn) => everyInTurn(ports, turn)
 
 const reconciles: Actor = async (started, turn) =>
   reconcileRepository(

@@ -1,9 +1,10 @@
-import type { IndexChanges } from '../index/index-changes.ts'
+import type { RemovePorts } from './remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 
 export interface RemoveBlobsPorts {
   readonly registry: Pick<RegistryClient, 'headBlob' | 'deleteBlob'>
-  readonly index: Pick<IndexChanges, 'aliasesOfBlobs' | 'forgetBlobs' | 'missBlobs'>
+  readonly blobAliases: RemovePorts['blobAliases']
+  readonly blobs: RemovePorts['blobs']
 }
 
 /** How many blobs are looked up and forgotten by one set of statements, and how many are deleted at once. */
@@ -15,14 +16,14 @@ const [PAGE, AT_ONCE] = [200, 8]
  * blobs. Returns the digests of those that the registry had; another one may belong to an upload in progress.
  */
 export async function deleteBlobs(
-  { registry, index }: RemoveBlobsPorts,
+  { registry, blobAliases, blobs }: RemoveBlobsPorts,
   repository: string,
   digests: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const deleted = new Set<string>()
   for (let from = 0; from < digests.length; from += PAGE) {
     const page = digests.slice(from, from + PAGE)
-    const aliases = await index.aliasesOfBlobs(repository, page)
+    const aliases = await blobAliases.aliasesOfBlobs(repository, page)
     const forgotten: string[] = []
     const left = [...page]
     const work = async () => {
@@ -41,21 +42,21 @@ export async function deleteBlobs(
     }
     await Promise.all(Array.from({ length: AT_ONCE }, work))
     const missed = page.filter((digest) => !deleted.has(digest))
-    if (forgotten.length > 0) await index.forgetBlobs(repository, forgotten)
-    if (missed.length > 0) await index.missBlobs(repository, missed)
+    if (forgotten.length > 0) await blobAliases.forgetBlobs(repository, forgotten)
+    if (missed.length > 0) await blobs.missBlobs(repository, missed)
   }
   return deleted
 }
 
 /** Deletes one blob for a client, whatever names it. Returns whether the registry had it. */
 export async function deleteOneBlob(
-  ports: RemoveBlobsPorts & { readonly index: Pick<IndexChanges, 'orphanBlobs' | 'adoptOrphans'> },
+  ports: RemoveBlobsPorts,
   repository: string,
   digest: string,
 ): Promise<boolean> {
-  await ports.index.orphanBlobs(repository, [digest])
+  await ports.blobs.orphanBlobs(repository, [digest])
   const had = (await deleteBlobs(ports, repository, [digest])).has(digest)
   // Its upload may be in progress: then it must not be deleted when it arrives.
-  if (!had) await ports.index.adoptOrphans(repository, [digest])
+  if (!had) await ports.blobs.adoptOrphans(repository, [digest])
   return had
 }

@@ -1,4 +1,4 @@
-import type { IndexChanges } from '../index/index-changes.ts'
+import type { RemovePorts } from './remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import { readReferences } from '../index/manifest.ts'
 import type { RemoveBlobsPorts } from './delete-blobs.ts'
@@ -7,7 +7,8 @@ import { deleteBlobs } from './delete-blobs.ts'
 export interface RemoveUnindexedPorts extends RemoveBlobsPorts {
   readonly registry: RemoveBlobsPorts['registry'] &
     Pick<RegistryClient, 'listTags' | 'findTagged' | 'getManifest' | 'deleteManifest'>
-  readonly index: RemoveBlobsPorts['index'] & Pick<IndexChanges, 'goOnDeleting' | 'isAdmitted'>
+  readonly deletions: RemovePorts['deletions']
+  readonly pendingPushes: RemovePorts['pendingPushes']
 }
 
 /**
@@ -19,18 +20,18 @@ export async function deleteUnindexed(
   ports: RemoveUnindexedPorts,
   deletion: { readonly id: string; readonly name: string },
 ): Promise<boolean> {
-  const { registry, index } = ports
+  const { registry, deletions, pendingPushes } = ports
   const { id, name } = deletion
   const seen = new Set<string>()
   for (const tag of await registry.listTags(name)) {
     const tagged = await registry.findTagged(name, tag)
-    const isPending = tagged !== undefined && (await index.isAdmitted(name, tagged))
+    const isPending = tagged !== undefined && (await pendingPushes.isPending(name, tagged))
     const left = tagged === undefined || isPending ? [] : [tagged]
     for (let digest = left.pop(); digest !== undefined; digest = left.pop()) {
       if (seen.has(digest)) continue
       seen.add(digest)
       const manifest = await registry.getManifest(name, digest)
-      if (!(await index.goOnDeleting(id))) return false
+      if (!(await deletions.goOnDeleting(id))) return false
       await registry.deleteManifest(name, digest)
       const named = manifest === undefined ? [] : readReferences(manifest.raw)
       left.push(...named.filter(({ kind }) => kind === 'manifest').map((one) => one.digest))

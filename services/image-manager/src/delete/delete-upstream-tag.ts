@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { IndexChanges } from '../index/index-changes.ts'
+import type { RemovePorts } from './remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
-import type { ConfirmPorts } from '../index/verify-manifest.ts'
+import type { VerifyManifestPorts } from '../index/verify-manifest.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
 import { digestLike } from '../index/manifest.ts'
+
+export type DeleteUpstreamTagPorts = {
+  readonly registry: Pick<RegistryClient, 'headManifest' | 'putManifest' | 'deleteManifest'>
+}
+
+export type DropTombstonePorts = VerifyManifestPorts & { readonly manifests: RemovePorts['manifests'] }
 
 /** The annotation of a manifest that stands in for a tag which is being deleted, and that nothing else names. */
 export const DELETED_TAG = 'registry-manager.deleted-tag'
@@ -14,7 +20,7 @@ export const DELETED_TAG = 'registry-manager.deleted-tag'
  * such tag.
  */
 export async function deleteUpstreamTag(
-  registry: RegistryClient,
+  registry: DeleteUpstreamTagPorts['registry'],
   repository: string,
   tag: string,
 ): Promise<string | undefined> {
@@ -30,9 +36,9 @@ export async function deleteUpstreamTag(
 
 /** Takes a stand-in from the index, where somebody followed the tag to it. */
 export async function dropTombstone(
-  ports: ConfirmPorts & { readonly index: Pick<IndexChanges, 'hasManifest'> },
+  ports: DropTombstonePorts,
   repository: string,
   digest: string,
 ): Promise<void> {
-  if (await ports.index.hasManifest(repository, digest)) await verifyManifest(ports, repository, digest)
+  if (await ports.manifests.hasManifest(repository, digest)) await verifyManifest(ports, repository, digest)
 }

@@ -1,21 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { IndexChanges } from '../index/index-changes.ts'
 import type { IndexOfManifest } from './pending-removals.ts'
-import type { RegistryClient } from '@registry-manager/registry-client'
+import type { RemovePorts } from './remove-ports.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
 import { dropTombstone, deleteUpstreamTag } from './delete-upstream-tag.ts'
 import { isIndex } from '../index/manifest.ts'
-import type { RecordPorts } from '../push/record.ts'
-import { syncTag, ensureManifest } from '../push/record.ts'
+import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
+import { syncTag } from '../index/sync-tag.ts'
 import { deleteBlobs } from './delete-blobs.ts'
 import { removeOrphans } from './delete-orphans.ts'
 import { deleteUnindexed } from './delete-unindexed.ts'
-import { UnrecordableError } from '../push/unrecordable-error.ts'
-
-export interface RemovePorts extends RecordPorts {
-  readonly registry: RegistryClient
-  readonly index: IndexChanges
-}
 
 export type ManifestRemoval =
   | { readonly outcome: 'deleted' }
@@ -34,34 +27,34 @@ export async function deleteManifest(
   asked: string,
   { unlessInUse = false, undone = false }: { readonly unlessInUse?: boolean; readonly undone?: boolean } = {},
 ): Promise<ManifestRemoval> {
-  const { registry, index } = ports
+  const { registry, removals, tags } = ports
   const known = await resolveManifest(ports, repository, asked)
   const digest = known?.digest ?? asked
   // The registry knows no manifest by its sha512.
   if (digest.startsWith('sha512:')) return { outcome: 'unknown' }
   const names = known === undefined ? [digest] : [digest, known.sha512]
-  const references = await index.listReferences(repository, digest)
+  const references = await removals.listReferences(repository, digest)
   const removal = randomUUID()
   let was: boolean
   // First recorded, then looked for: the push of an index does the same the other way round.
-  if (unlessInUse) await index.beginRemoval(removal, repository, names)
+  if (unlessInUse) await removals.beginRemoval(removal, repository, names)
   try {
-    const by = unlessInUse ? await index.findIndexOf(repository, names) : undefined
+    const by = unlessInUse ? await removals.findIndexOf(repository, names) : undefined
     if (by !== undefined) return { outcome: 'in-use', by }
-    was = (await registry.deleteManifest(repository, digest)) || known?.kept === true
+    was = (await registry.deleteManifest(repository, digest)) || known?.indexOnly === true
     await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
   } finally {
-    if (unlessInUse) await index.endRemoval(removal, repository)
+    if (unlessInUse) await removals.endRemoval(removal, repository)
   }
   // Pushed again in the meantime, and so still here: but the registry took away the tags that it had before.
-  for (const tag of await index.listTagsOf(repository, digest)) await syncTag(ports, repository, tag)
+  for (const tag of await tags.listTagsOf(repository, digest)) await syncTag(ports, repository, tag)
   await removeOrphans(ports, repository, references)
   return { outcome: was ? 'deleted' : 'unknown' }
 }
 
 /** A manifest of the index. One that it has not is recorded first, if the registry has it: for what it names. */
 async function resolveManifest(ports: RemovePorts, repository: string, digest: string) {
-  const known = await ports.index.resolveDigest(repository, digest)
+  const known = await ports.manifests.resolveDigest(repository, digest)
   if (known !== undefined || digest.startsWith('sha512:')) return known
   try {
     if (!(await ensureManifest(ports, repository, digest))) return undefined
@@ -70,14 +63,14 @@ async function resolveManifest(ports: RemovePorts, repository: string, digest: s
     const isUnreadable = (error as { status?: unknown }).status === 500
     if (!isUnreadable && !(error instanceof UnrecordableError)) throw error
   }
-  return ports.index.resolveDigest(repository, digest)
+  return ports.manifests.resolveDigest(repository, digest)
 }
 
 /** Deletes a tag and nothing else. Answers whether there was such a tag. */
 export async function deleteTag(ports: RemovePorts, repository: string, tag: string): Promise<boolean> {
-  const { registry, index } = ports
-  const { revision, kept } = await index.findTag(repository, tag)
-  const dropped = kept && (await index.setTag(repository, tag, undefined, revision))
+  const { registry, tags } = ports
+  const { revision, indexOnly } = await tags.findTag(repository, tag)
+  const dropped = indexOnly && (await tags.setTag(repository, tag, undefined, revision))
   const tombstone = await deleteUpstreamTag(registry, repository, tag)
   await syncTag(ports, repository, tag)
   if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
@@ -91,7 +84,7 @@ export async function deleteTag(ports: RemovePorts, repository: string, tag: str
  * is deleted as well.
  */
 export async function deleteRepository(ports: RemovePorts, name: string): Promise<void> {
-  const id = await ports.index.beginDeletion(name)
+  const id = await ports.deletions.beginDeletion(name)
   if (id !== undefined) await finishDeletion(ports, { id, name })
 }
 
@@ -100,22 +93,22 @@ export async function finishDeletion(
   ports: RemovePorts,
   { id, name }: { readonly id: string; readonly name: string },
 ): Promise<void> {
-  const { registry, index } = ports
+  const { registry, blobs, deletions, manifests, repositories } = ports
   const deleted = new Map<string, number>()
   do {
-    const manifests = await index.listManifests(name)
-    const ordered = manifests.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
+    const known = await manifests.listManifests(name)
+    const ordered = known.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
     for (const { digest, revision } of ordered) {
-      if (!(await index.goOnDeleting(id))) return
+      if (!(await deletions.goOnDeleting(id))) return
       await registry.deleteManifest(name, digest)
       deleted.set(digest, revision)
     }
-    for (let blobs = await index.listBlobs(name, ''); blobs.length > 0;) {
-      if (!(await index.goOnDeleting(id))) return
-      await index.orphanBlobs(name, blobs)
-      await deleteBlobs(ports, name, blobs)
-      blobs = await index.listBlobs(name, blobs.at(-1) ?? '')
+    for (let page = await blobs.listBlobs(name, ''); page.length > 0;) {
+      if (!(await deletions.goOnDeleting(id))) return
+      await blobs.orphanBlobs(name, page)
+      await deleteBlobs(ports, name, page)
+      page = await blobs.listBlobs(name, page.at(-1) ?? '')
     }
     if (!(await deleteUnindexed(ports, { id, name }))) return
-  } while (!(await index.removeRepository(name, deleted)))
+  } while (!(await repositories.removeRepository(name, deleted)))
 }

@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { isDue } from '../reconcile/background-failures.ts'
-import { endGlobal } from '../index/global-scope.ts'
+import { endGlobal } from '../index/global-scope-repository.ts'
 
 /** How long nobody may have worked on a deletion until somebody else goes on with it, in seconds. */
 const DELETION_SECONDS = 120

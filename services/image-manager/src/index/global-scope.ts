@@ -1,54 +1,29 @@
-import type { Database } from '@registry-manager/database'
-import { sql } from 'kysely'
-
-/** No token lives longer, in seconds: TOKEN_TTL_SECONDS is at most an hour. */
-const TOKEN_SECONDS = 2 * 3600
-
 /**
- * Makes a repository private, if it is global, and has the tokens that were granted for that refused: its generation
- * is raised, and stays listed for as long as such a token may live. One statement.
+ * The longest life of an access token, in seconds, with a reserve: `TOKEN_TTL_SECONDS` is at most an hour. A token that
+ * was granted because a repository was global must be refused for that long after the repository became private.
  */
-export async function endGlobal(db: Database, repositoryId: string): Promise<void> {
-  await sql`
-    with ended as (
-      update repositories set scope = 'namespace', global_generation = global_generation + 1
-      where id = ${repositoryId} and scope = 'global'
-      returning number, global_generation
-    ), purged as (
-      delete from ended_globals
-      where ended_at < now() - make_interval(secs => ${sql.lit(TOKEN_SECONDS)})
-        and number not in (select number from ended)
-    )
-    insert into ended_globals (number, least_generation)
-    select number, global_generation from ended
-    on conflict (number) do update set least_generation = excluded.least_generation, ended_at = now()`.execute(
-    db,
-  )
+export const LONGEST_TOKEN_SECONDS = 2 * 3600
+
+/** What a token says about a global repository that it grants: the repository's number, and its generation. */
+export type GlobalMark = [number: number, generation: number]
+
+export interface GlobalScopePorts {
+  readonly globalScope: {
+    findGlobalMarks(names: readonly string[]): Promise<Record<string, GlobalMark>>
+    listEndedGlobals(withinSeconds: number): Promise<Record<string, number>>
+  }
 }
 
-/** Which repositories are global, and which have ceased to be. */
-export function createGlobalScope(db: Database) {
-  return {
-    /** Those of the names that are global, each with what a token says of that: its number and generation. */
-    async findGlobalMarks(names: readonly string[]): Promise<Record<string, [number, number]>> {
-      const rows = await db
-        .selectFrom('repositories')
-        .select(['name', 'number', 'global_generation'])
-        .where('name', '=', sql<string>`any(${sql.val([...names])}::text[])`)
-        .where('scope', '=', 'global')
-        .where('deleting_since', 'is', null)
-        .execute()
-      return Object.fromEntries(rows.map((row) => [row.name, [row.number, row.global_generation]]))
-    },
+export interface GlobalScope {
+  /** The marks of those of the repositories that are global, by name. */
+  findMarks(names: readonly string[]): Promise<Record<string, GlobalMark>>
+  /** The least valid generation of each repository that recently stopped being global, by number. */
+  listEnded(): Promise<Record<string, number>>
+}
 
-    /** The least living generation of repositories that ceased to be global, by number. */
-    async listEndedGlobals(): Promise<Record<string, number>> {
-      const rows = await db
-        .selectFrom('ended_globals')
-        .select(['number', 'least_generation'])
-        .where('ended_at', '>', sql<Date>`now() - make_interval(secs => ${sql.lit(TOKEN_SECONDS)})`)
-        .execute()
-      return Object.fromEntries(rows.map((row) => [row.number, row.least_generation]))
-    },
+export function createGlobalScope({ globalScope }: GlobalScopePorts): GlobalScope {
+  return {
+    findMarks: (names) => globalScope.findGlobalMarks(names),
+    listEnded: () => globalScope.listEndedGlobals(LONGEST_TOKEN_SECONDS),
   }
 }

@@ -1,5 +1,35 @@
+import type { Reference } from '@registry-manager/oci'
 import { isDigest } from '@registry-manager/oci'
-import type { IndexQueries, ReferrerRow } from './index-queries.ts'
+import type { Page, Repository } from './repository.ts'
+
+/** A manifest that has a subject, as the index stores it. */
+interface Referrer {
+  readonly digest: string
+  readonly mediaType: string
+  readonly artifactType: string | null
+  readonly annotations: Record<string, string> | null
+  /** Bytes of the manifest. */
+  readonly size: number
+}
+
+export interface FindReferrersPorts {
+  readonly repositories: { findRepository(name: string): Promise<Pick<Repository, 'id'> | undefined> }
+  readonly manifestLookup: {
+    /** `more`: whether other referrers follow the rows. */
+    listReferrers(
+      repositoryId: string,
+      subject: string,
+      page: {
+        readonly artifactType?: string
+        readonly after: string
+        readonly limit: number
+        readonly bytes: number
+      },
+    ): Promise<{ readonly rows: readonly Referrer[]; readonly more: boolean }>
+    findManifest(repository: string, reference: Reference): Promise<{ readonly raw: Buffer } | undefined>
+    filterKnown(repositoryId: string, digests: readonly string[]): Promise<ReadonlySet<string>>
+  }
+}
 
 /** Source: OCI image-spec 1.1, descriptor.md. */
 export interface ReferrerDescriptor {
@@ -10,73 +40,65 @@ export interface ReferrerDescriptor {
   readonly annotations?: Record<string, string>
 }
 
-/** A page is about this long at the most, in bytes and in descriptors; a single descriptor may be longer. */
+/** The limits of a page, in bytes and in descriptors. A single descriptor may be longer. */
 const [PAGE_BYTES, PAGE_SIZE] = [1024 * 1024, 1000]
 
-export interface ReferrersPage {
-  readonly manifests: ReferrerDescriptor[]
-  /** The digest after which the next page begins; undefined if this is the last. */
-  readonly next?: string
-}
-
 /**
- * One page of the manifests that name a digest as their subject, in the order of their digests; of one artifact type
- * where it is given. Clients that know no referrers API keep them in an index under a tag made of the digest: those
- * are found too.
- * Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
+ * One page of the manifests whose subject is a digest, ordered by their digests, optionally of one artifact type. Clients
+ * that do not know the referrers API list them in an image index under a tag that is made of the digest: those are
+ * found too. Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
  */
 export async function findReferrers(
-  queries: Pick<IndexQueries, 'findRepository' | 'listReferrers' | 'findManifest' | 'filterKnown'>,
+  { repositories, manifestLookup }: FindReferrersPorts,
   repository: string,
   digest: string,
   { artifactType, after = '' }: { readonly artifactType?: string; readonly after?: string } = {},
-): Promise<ReferrersPage> {
-  const found = await queries.findRepository(repository)
-  if (found === undefined) return { manifests: [] }
+): Promise<Page<ReferrerDescriptor>> {
+  const found = await repositories.findRepository(repository)
+  if (found === undefined) return { items: [], next: undefined }
   const limits = { limit: PAGE_SIZE, bytes: PAGE_BYTES }
-  const { rows, more } = await queries.listReferrers(found.id, digest, { artifactType, after, ...limits })
-  const fallback = await queries.findManifest(repository, { tag: fallbackTag(digest) })
-  const named = (fallback === undefined ? [] : descriptorsOf(fallback.raw)).filter(
+  const { rows, more } = await manifestLookup.listReferrers(found.id, digest, {
+    artifactType,
+    after,
+    ...limits,
+  })
+  const fallback = await manifestLookup.findManifest(repository, { tag: fallbackTag(digest) })
+  const listed = (fallback === undefined ? [] : descriptorsOf(fallback.raw)).filter(
     (one) => one.digest > after && (artifactType === undefined || one.artifactType === artifactType),
   )
-  // Clients keep the tag; nobody tells them that a manifest is deleted.
-  const known = await queries.filterKnown(
+  // Clients maintain the fallback tag, so it may list manifests that were deleted.
+  const known = await manifestLookup.filterKnown(
     found.id,
-    named.map((one) => one.digest),
+    listed.map((one) => one.digest),
   )
-  const all = [...named.filter((one) => known.has(one.digest)), ...rows.map(toDescriptor)]
+  const all = [...listed.filter((one) => known.has(one.digest)), ...rows.map(toDescriptor)]
   const unique = new Map(all.map((descriptor) => [descriptor.digest, descriptor]))
   const sorted = [...unique.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1))
-  // What the tag names behind the last row comes with a later page, after the rows before it.
+  // Descriptors of the fallback tag behind the last row belong to a later page, after the rows that precede them.
   const end = more ? rows.at(-1)?.digest : undefined
   return cutPage(end === undefined ? sorted : sorted.filter((one) => one.digest <= end), more)
 }
 
-/** As many of some descriptors as fit into a page, at least one; `more`: whether others follow them. */
-function cutPage(descriptors: readonly ReferrerDescriptor[], more: boolean): ReferrersPage {
-  const manifests: ReferrerDescriptor[] = []
+/** As many descriptors as fit into a page, but at least one. `more`: whether others follow them. */
+function cutPage(descriptors: readonly ReferrerDescriptor[], more: boolean): Page<ReferrerDescriptor> {
+  const items: ReferrerDescriptor[] = []
   let bytes = 0
   for (const descriptor of descriptors) {
     bytes += Buffer.byteLength(JSON.stringify(descriptor))
-    if (manifests.length > 0 && bytes > PAGE_BYTES) break
-    manifests.push(descriptor)
+    if (items.length > 0 && bytes > PAGE_BYTES) break
+    items.push(descriptor)
   }
-  const isCut = more || manifests.length < descriptors.length
-  return { manifests, next: isCut ? manifests.at(-1)?.digest : undefined }
+  const isCut = more || items.length < descriptors.length
+  return { items, next: isCut ? items.at(-1)?.digest : undefined }
 }
+
 /** Source: OCI distribution-spec 1.1, "Referrers Tag Schema": the encoded part is cut after 64 characters. */
 function fallbackTag(digest: string): string {
   const [algorithm = '', encoded = ''] = digest.split(':')
   return `${algorithm}-${encoded.slice(0, 64)}`
 }
 
-function toDescriptor({
-  mediaType,
-  digest,
-  size,
-  artifactType,
-  annotations,
-}: ReferrerRow): ReferrerDescriptor {
+function toDescriptor({ mediaType, digest, size, artifactType, annotations }: Referrer): ReferrerDescriptor {
   return {
     mediaType,
     digest,
@@ -86,7 +108,7 @@ function toDescriptor({
   }
 }
 
-/** The descriptors of an index; what is not one is passed over. */
+/** The valid descriptors of an image index. */
 function descriptorsOf(raw: Buffer): ReferrerDescriptor[] {
   const index = JSON.parse(Buffer.from(raw).toString('utf8')) as { manifests?: unknown }
   const list: unknown[] = Array.isArray(index.manifests) ? index.manifests : []

@@ -1,4 +1,4 @@
-import type { RepositoryScope } from './visibility.ts'
+import type { RepositoryScope } from './repository.ts'
 
 export type ParsedScopeBody =
   | { readonly scope: RepositoryScope }

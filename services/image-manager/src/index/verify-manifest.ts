@@ -1,23 +1,49 @@
-import type { IndexChanges, ManifestEnd } from './index-changes.ts'
-import type { RegistryClient } from '@registry-manager/registry-client'
+/**
+ * Why a manifest leaves the index: the registry lost it, a client deleted it, or its push is undone because the
+ * repository was deleted.
+ */
+export type ManifestEnd = 'lost' | 'deleted' | 'undone'
 
-export interface ConfirmPorts {
-  readonly registry: Pick<RegistryClient, 'headManifest'>
-  readonly index: Pick<IndexChanges, 'manifestRevision' | 'removeManifest'>
+/** What happens to the rest of the repository when one of its manifests is removed. */
+export interface RemovalEffects {
+  /** Whether the blobs that the manifest references become orphans, which are deleted unless another manifest needs them. */
+  readonly orphansBlobs: boolean
+  /** Whether the repository stays if this was its last manifest. */
+  readonly keepsRepository: boolean
+}
+
+export interface VerifyManifestPorts {
+  readonly registry: { headManifest(repository: string, reference: string): Promise<string | undefined> }
+  readonly manifests: {
+    findRevision(repository: string, digest: string): Promise<number | undefined>
+    removeManifest(
+      repository: string,
+      digest: string,
+      revision: number,
+      effects: RemovalEffects,
+    ): Promise<boolean>
+  }
+}
+
+const EFFECTS: Readonly<Record<ManifestEnd, RemovalEffects>> = {
+  lost: { orphansBlobs: false, keepsRepository: false },
+  deleted: { orphansBlobs: true, keepsRepository: true },
+  undone: { orphansBlobs: true, keepsRepository: false },
 }
 
 /**
- * Whether the registry has a manifest. One that it has no more is taken from the index, unless somebody wrote it
- * down since before the registry was asked: they look after it. `reason`: why it may be gone.
+ * Returns whether the registry has a manifest, and removes one that the registry does not have from the index. The
+ * manifest stays if a push recorded it after this call read its revision: that push verifies it. `reason`: why the
+ * manifest may be missing.
  */
 export async function verifyManifest(
-  { registry, index }: ConfirmPorts,
+  { registry, manifests }: VerifyManifestPorts,
   repository: string,
   digest: string,
   reason: ManifestEnd = 'lost',
 ): Promise<boolean> {
-  const revision = await index.manifestRevision(repository, digest)
+  const revision = await manifests.findRevision(repository, digest)
   if ((await registry.headManifest(repository, digest)) !== undefined) return true
-  if (revision !== undefined) await index.removeManifest(repository, digest, revision, reason)
+  if (revision !== undefined) await manifests.removeManifest(repository, digest, revision, EFFECTS[reason])
   return false
 }

@@ -1,124 +1,60 @@
 import type { Access } from '@registry-manager/oci'
-import { namespaceCovers, permits, permittedByScopes, repositoryAccess } from '@registry-manager/oci'
+import type { Role } from '@registry-manager/principal'
 
-/** Somebody's account, as auth-service tells of it. */
-export interface Account {
-  readonly role: 'cluster-administrator' | 'administrator' | 'user'
+/** The account of a user, as auth-service describes it. */
+export interface UserAccount {
+  readonly role: Role
   readonly namespaces: readonly string[]
 }
 
-/** A registry token: it may do what its scopes say, whose names are patterns of repositories. */
-export interface RegistryToken {
+/** The account of a registry token. The names in its scopes are patterns of repository names. */
+export interface RegistryTokenAccount {
   readonly scopes: readonly Access[]
 }
 
-export type Holder = Account | RegistryToken
+export type Account = UserAccount | RegistryTokenAccount
 
-export type RepositoryScope = 'namespace' | 'global'
-
-/** Which repositories somebody may see. */
+/** Which repositories a list shows. */
 export type Visibility =
   | { readonly kind: 'all' }
+  /** Those that the namespaces cover, and global ones. */
   | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] }
-  /** What patterns cover, and no global ones besides. */
+  /** Those that the patterns cover, and no global ones besides. */
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
 
 /**
- * What is listed through the registry API: for an account its own and global ones, for cluster administrators all,
- * for a registry token what it may pull.
+ * What `GET /v2/_catalog` lists: for a cluster administrator all repositories, for other users those of their
+ * namespaces and global ones, for a registry token those that it may pull.
  */
-export function catalogVisibility(holder: Holder): Visibility {
-  if ('scopes' in holder) return tokenVisibility(holder)
-  const { role, namespaces } = holder
+export function catalogVisibility(account: Account): Visibility {
+  if ('scopes' in account) return tokenVisibility(account)
+  const { role, namespaces } = account
   return role === 'cluster-administrator' ? { kind: 'all' } : { kind: 'namespaces', namespaces }
 }
 
-/** What an account sees through image management: administrators see everything there (seed 001). */
-export function managementVisibility(holder: Holder): Visibility {
-  if ('scopes' in holder) return tokenVisibility(holder)
-  const { role, namespaces } = holder
+/** What image management lists. Every administrator sees all repositories there (seed 001). */
+export function managementVisibility(account: Account): Visibility {
+  if ('scopes' in account) return tokenVisibility(account)
+  const { role, namespaces } = account
   return role === 'user' ? { kind: 'namespaces', namespaces } : { kind: 'all' }
 }
 
 /**
- * Namespaces without those that lie within another, in such an order that all names in one of them come before
- * all names in the next. Byte order: namespaces are ASCII.
+ * Leaves out namespaces that lie within another one. The result is ordered so that all names of a namespace precede
+ * all names of the next. Byte order: namespaces are ASCII.
  */
 export function outermost(namespaces: readonly string[]): string[] {
   const prefixes = namespaces.map((namespace) => `${namespace}/`).toSorted()
-  const kept: string[] = []
+  const outer: string[] = []
   for (const prefix of prefixes) {
-    // What lies within a namespace follows right after it.
-    if (kept.length === 0 || !prefix.startsWith(kept.at(-1) ?? '')) kept.push(prefix)
+    // Sorted, a namespace directly precedes those within it.
+    if (outer.length === 0 || !prefix.startsWith(outer.at(-1) ?? '')) outer.push(prefix)
   }
-  return kept.map((prefix) => prefix.slice(0, -1))
+  return outer.map((prefix) => prefix.slice(0, -1))
 }
 
-function tokenVisibility({ scopes }: RegistryToken): Visibility {
-  const pulling = scopes.filter(({ actions }) => actions.includes('pull') || actions.includes('push'))
-  return { kind: 'patterns', patterns: pulling.map(({ name }) => name) }
-}
-
-export type Action = 'list' | 'get' | 'set-scope' | 'delete'
-
-export interface Requester {
-  readonly account: Holder
-  /** What the token carries; null for an identity token or a password, which act as the account. */
-  readonly access: readonly Access[] | null
-}
-
-/**
- * `forbidden`: the account sees the repository and may not do that. `insufficient`: the account may, but the token carries
- * less.
- */
-export type Verdict = 'allowed' | 'forbidden' | 'insufficient' | 'not-visible'
-
-/** Whether a requester may do something to a repository; `scope` is undefined where there is none of that name. */
-export function judge(
-  { account, access }: Requester,
-  action: Exclude<Action, 'list'>,
-  repository: string,
-  scope: RepositoryScope | undefined,
-): Verdict {
-  if ('scopes' in account) return judgeToken({ account, access }, action, repository, scope)
-  const own = account.namespaces.some((namespace) => namespaceCovers(namespace, repository))
-  const manages = account.role !== 'user'
-  const sees = scope !== undefined && (manages || own || scope === 'global')
-  if (!sees || !shows({ account, access }, repository)) return 'not-visible'
-  if (action === 'get') return carries(access, repository, 'pull') ? 'allowed' : 'insufficient'
-  if (!manages && !own) return 'forbidden'
-  if (action === 'delete') return carries(access, repository, 'delete') ? 'allowed' : 'insufficient'
-  return access === null ? 'allowed' : 'insufficient'
-}
-
-/** A registry token sees what it may pull; it changes images through the registry API alone. */
-function judgeToken(
-  { account, access }: { account: RegistryToken; access: readonly Access[] | null },
-  action: Exclude<Action, 'list'>,
-  repository: string,
-  scope: RepositoryScope | undefined,
-): Verdict {
-  const sees = scope !== undefined && permittedByScopes(account.scopes, repository).includes('pull')
-  if (!sees || !shows({ account, access }, repository)) return 'not-visible'
-  if (action !== 'get') return 'forbidden'
-  return carries(access, repository, 'pull') ? 'allowed' : 'insufficient'
-}
-
-/** Whether what a requester shows lets them know of a repository that the account sees: the list would show it, too. */
-function shows(requester: Requester, repository: string): boolean {
-  return carries(requester.access, repository, 'pull', 'delete') || mayList(requester)
-}
-
-/** Whether a requester may list at all: a token that carries access must forward the catalog's. */
-export function mayList({ access }: Requester): boolean {
-  return access === null || permits(access, { type: 'registry', name: 'catalog', actions: ['*'] })
-}
-
-/** Whether access has one of these actions on a repository; null access has all that the account has. */
-function carries(
-  access: readonly Access[] | null,
-  repository: string,
-  ...actions: ('pull' | 'delete')[]
-): boolean {
-  return access === null || actions.some((action) => permits(access, repositoryAccess(repository, action)))
+function tokenVisibility({ scopes }: RegistryTokenAccount): Visibility {
+  // `push` includes `pull`.
+  const pullable = scopes.filter(({ actions }) => actions.includes('pull') || actions.includes('push'))
+  return { kind: 'patterns', patterns: pullable.map(({ name }) => name) }
 }

@@ -1,16 +1,33 @@
+import type { DeleteUpstreamTagPorts, DropTombstonePorts } from '../delete/delete-upstream-tag.ts'
+import { deleteUpstreamTag, dropTombstone } from '../delete/delete-upstream-tag.ts'
+import type { EnsureManifestPorts } from '../index/ensure-manifest.ts'
+import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { Manifest, ManifestFacts } from '../index/manifest.ts'
 import { isIndex } from '../index/manifest.ts'
-import { ensureManifest } from './record.ts'
-import type { RemovePorts } from '../delete/delete.ts'
-import { UnrecordableError } from './unrecordable-error.ts'
-import { dropTombstone, deleteUpstreamTag } from '../delete/delete-upstream-tag.ts'
 
-/** How often a tag is taken again when others take it at the same time. */
+export type StoreIndexOnlyPorts = EnsureManifestPorts &
+  DeleteUpstreamTagPorts &
+  DropTombstonePorts & {
+    readonly manifests: {
+      putManifest(repository: string, manifest: Manifest, options: { indexOnly: boolean }): Promise<unknown>
+      filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>>
+      removeManifest(repository: string, digest: string, revision: number): Promise<boolean>
+    }
+    readonly tags: {
+      findTag(repository: string, tag: string): Promise<{ readonly revision: number }>
+      setTag(repository: string, tag: string, digest: string, revision: number): Promise<boolean>
+    }
+    readonly removals: {
+      findRemoval(repository: string, digests: readonly string[]): Promise<string | undefined>
+    }
+  }
+
+/** How often a tag is set again when other processes change it at the same time. */
 const MAX_TRIES = 20
 
 /**
- * Whether the registry cannot take a manifest: distribution knows no manifest by its sha512, and refuses an index
- * that names one so. Tried on 2.8.2 and 3.1.1.
+ * Whether the registry cannot store a manifest: distribution knows no manifest by its sha512, and refuses an image
+ * index that references one so. Tried on 2.8.2 and 3.1.1.
  */
 export function isIndexOnly({ mediaType, references }: ManifestFacts): boolean {
   return (
@@ -20,51 +37,53 @@ export function isIndexOnly({ mediaType, references }: ManifestFacts): boolean {
 }
 
 /**
- * Pushes a manifest into the index alone. The registry loses the tag, where it has it: what the registry has goes
- * before what is kept, so the later push of either kind wins. Answers the digest of a manifest that the index names
- * and that is not there; then nothing was done.
+ * Stores a manifest in the index only. Deletes the registry's tag of that name, because a tag of the registry has
+ * precedence over a tag of an index-only manifest: the later push of either kind must win. Returns the digest of a
+ * manifest that the image index references and that does not exist; then nothing was stored.
  */
 export async function storeIndexOnly(
-  ports: RemovePorts,
+  ports: StoreIndexOnlyPorts,
   repository: string,
   manifest: Manifest,
   tag: string | undefined,
 ): Promise<string | undefined> {
-  const { index, registry } = ports
+  const { registry, manifests, tags } = ports
   const missing = await findMissing(ports, repository, manifest)
   if (missing !== undefined) return missing
-  const wasThere = await index.hasManifest(repository, manifest.digest)
-  await index.putManifest(repository, manifest, true)
-  // Looked for again once it is recorded: a deletion of what it names first says so, then looks for the index.
+  const existed = await manifests.hasManifest(repository, manifest.digest)
+  await manifests.putManifest(repository, manifest, { indexOnly: true })
+  // Checked again after the recording: a deletion of a child first announces itself, then looks for an image index.
   const removed = await findMissing(ports, repository, manifest)
-  if (removed !== undefined && !wasThere) {
-    const revision = await index.manifestRevision(repository, manifest.digest)
-    if (revision !== undefined) await index.removeManifest(repository, manifest.digest, revision)
+  if (removed !== undefined && !existed) {
+    const revision = await manifests.findRevision(repository, manifest.digest)
+    if (revision !== undefined) await manifests.removeManifest(repository, manifest.digest, revision)
     return removed
   }
   if (tag === undefined) return undefined
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const { revision } = await index.findTag(repository, tag)
+    const { revision } = await tags.findTag(repository, tag)
     const tombstone = await deleteUpstreamTag(registry, repository, tag)
-    const isSet = await index.setTag(repository, tag, manifest.digest, revision)
+    const isSet = await tags.setTag(repository, tag, manifest.digest, revision)
     if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
     if (isSet) return undefined
   }
-  throw new UnrecordableError(`the tag ${tag} of ${repository} changes faster than it can be written down`)
+  throw new UnrecordableError(
+    `the tag ${tag} of ${repository} changed during each of ${MAX_TRIES} tries to set it`,
+  )
 }
 
-/** One of the manifests that an index names and that is not there, or is being deleted. */
+/** The digest of a manifest that an image index references and that does not exist or is being deleted. */
 async function findMissing(
-  ports: RemovePorts,
+  ports: StoreIndexOnlyPorts,
   repository: string,
   { references }: Manifest,
 ): Promise<string | undefined> {
   const children = references.filter(({ kind }) => kind === 'manifest').map(({ digest }) => digest)
-  const removed = await ports.index.findRemoval(repository, children)
+  const removed = await ports.removals.findRemoval(repository, children)
   if (removed !== undefined) return removed
-  const known = await ports.index.filterManifests(repository, children)
+  const known = await ports.manifests.filterManifests(repository, children)
   for (const digest of children) {
-    // The registry knows no manifest by its sha512; one by its sha256 may have been pushed past us.
+    // The registry knows no manifest by its sha512. One by its sha256 may have been pushed past the proxy.
     if (known.has(digest)) continue
     if (digest.startsWith('sha512:') || !(await ensureManifest(ports, repository, digest))) return digest
   }

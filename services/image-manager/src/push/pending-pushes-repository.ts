@@ -1,34 +1,14 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { ManifestFacts } from '../index/manifest.ts'
+import { putRepository } from '../index/manifests-repository.ts'
+import type { PendingFacts, PendingPush } from './record-pending-push.ts'
 
-/** What is read of an admitted manifest: not its annotations, which may be megabytes. */
-export type PendingFacts = Omit<ManifestFacts, 'annotations'>
-
-/** A manifest on its way to the registry: what became of it is asked there. */
-export interface PendingPush {
-  readonly id: string
-  readonly repository: string
-  readonly digest: string
-  readonly tag: string | null
-  readonly mediaType: string
-  /** Undefined where the previous version admitted it. */
-  readonly facts: PendingFacts | undefined
-  readonly admittedAt: Date
-}
-
-export interface NewAdmission extends Omit<PendingPush, 'id' | 'admittedAt' | 'facts'> {
-  readonly id?: string
-  readonly raw: Buffer
-  readonly facts?: ManifestFacts
-  readonly digests?: readonly string[]
-}
-
-/** Manifests that were admitted and not yet recorded. */
-export function createPendingPushes(db: Database) {
+/** Manifests that were announced and whose outcome is not recorded yet. */
+export function createPendingPushesRepository(db: Database) {
   return {
-    /** `digests`: what the manifest references; where it is left out, it is taken to reference everything. */
-    async admit({
+    /** `digests`: the digests that the manifest references; if left out, it may reference any blob of the repository. */
+    async insertPendingPush({
       id,
       repository,
       digest,
@@ -37,7 +17,16 @@ export function createPendingPushes(db: Database) {
       raw,
       facts,
       digests,
-    }: NewAdmission): Promise<string> {
+    }: {
+      readonly id?: string
+      readonly repository: string
+      readonly digest: string
+      readonly tag: string | null
+      readonly mediaType: string
+      readonly raw: Buffer
+      readonly facts?: ManifestFacts
+      readonly digests?: readonly string[]
+    }): Promise<string> {
       const row = await db
         .insertInto('admissions')
         .values({
@@ -55,25 +44,31 @@ export function createPendingPushes(db: Database) {
       return row.id
     },
 
-    /** An admission without the manifest's bytes. */
+    /** A pending push without the bytes and the annotations of its manifest. */
     async findPendingPush(id: string): Promise<PendingPush | undefined> {
       const row = await db
         .selectFrom('admissions')
-        .select(['id', 'repository', 'digest', 'tag', 'media_type as mediaType', 'admitted_at as admittedAt'])
+        .select([
+          'id',
+          'repository',
+          'digest',
+          'tag',
+          'media_type as mediaType',
+          'admitted_at as announcedAt',
+        ])
         .select(sql<PendingFacts | null>`facts - 'annotations'`.as('facts'))
         .where('id', '=', id)
         .executeTakeFirst()
       return row && { ...row, facts: row.facts ?? undefined }
     },
 
-    /** The bytes of an admitted manifest. */
-    async readPendingBytes(id: string): Promise<Buffer | undefined> {
+    async readBytes(id: string): Promise<Buffer | undefined> {
       const row = await db.selectFrom('admissions').select('raw').where('id', '=', id).executeTakeFirst()
       return row?.raw
     },
 
-    /** The manifest of some admission of this digest: somebody else's push that is not recorded yet. */
-    async findPending(
+    /** The manifest of any pending push of this digest. */
+    async findBytesByDigest(
       repository: string,
       digest: string,
     ): Promise<{ readonly mediaType: string; readonly raw: Buffer } | undefined> {
@@ -86,7 +81,8 @@ export function createPendingPushes(db: Database) {
         .executeTakeFirst()
     },
 
-    async isAdmitted(repository: string, digest: string): Promise<boolean> {
+    /** Whether a push of this digest is pending. */
+    async isPending(repository: string, digest: string): Promise<boolean> {
       const row = await db
         .selectFrom('admissions')
         .select('id')
@@ -97,15 +93,38 @@ export function createPendingPushes(db: Database) {
       return row !== undefined
     },
 
-    /** Whether a repository came into being after a time: another one of its name may have been deleted since. */
-    async isNewSince(repository: string, time: Date): Promise<boolean> {
-      const row = await db
-        .selectFrom('repositories')
-        .select('id')
-        .where('name', '=', repository)
-        .where('created_at', '>', time)
-        .executeTakeFirst()
-      return row !== undefined
+    /**
+     * The transaction that records a pushed manifest, with everything that must become visible together. Copies the
+     * manifest from its pending push inside Postgres: bytes and annotations may be megabytes. Returns false if the push
+     * was recorded before, or if a previous version announced it without the facts of its manifest.
+     */
+    async recordManifest(repository: string, id: string): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
+        const pending = await tx
+          .selectFrom('admissions')
+          .select('id')
+          .where('id', '=', id)
+          .where('facts', 'is not', null)
+          .forUpdate()
+          .executeTakeFirst()
+        if (pending === undefined) return false
+        const repositoryId = await putRepository(tx, repository)
+        await sql`
+          insert into manifests (
+            repository_id, digest, media_type, artifact_type, subject, annotations, raw, size)
+          select ${repositoryId}::uuid, digest, media_type, facts ->> 'artifactType', facts ->> 'subject',
+            facts -> 'annotations', raw, length(raw)
+          from admissions where id = ${id}
+          on conflict (repository_id, digest) do update set revision = nextval('tag_revisions')`.execute(tx)
+        await sql`
+          insert into manifest_references (repository_id, manifest_digest, digest, kind, size)
+          select ${repositoryId}::uuid, admissions.digest, named.digest, named.kind, named.size
+          from admissions
+          cross join jsonb_to_recordset(facts -> 'references') as named (digest text, kind text, size bigint)
+          where admissions.id = ${id}
+          on conflict do nothing`.execute(tx)
+        return true
+      })
     },
 
     async removePendingPush(id: string): Promise<void> {

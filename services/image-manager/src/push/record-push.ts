@@ -1,47 +1,56 @@
-import type { PendingPush, PendingFacts } from './pending-pushes-repository.ts'
-import type { RegistryClient } from '@registry-manager/registry-client'
-import type { ManifestReference } from '../index/manifest.ts'
-import { recordPendingPush } from './record.ts'
-import type { RemovePorts } from '../delete/delete.ts'
+import type { RemovePorts } from '../delete/remove-ports.ts'
 import { deleteManifest } from '../delete/delete.ts'
+import type { ManifestReference } from '../index/manifest.ts'
+import type { PendingFacts, PendingPush, RecordPendingPushPorts } from './record-pending-push.ts'
+import { recordPendingPush } from './record-pending-push.ts'
 
-/** How many blobs are looked for at once. */
-const AT_ONCE = 8
+export type RecordPushPorts = RecordPendingPushPorts &
+  RemovePorts & {
+    readonly registry: {
+      hasManifest(repository: string, digest: string): Promise<boolean>
+      headBlob(repository: string, digest: string): Promise<string | undefined>
+    }
+    readonly repositories: { isNewSince(repository: string, time: Date): Promise<boolean> }
+  }
+
+/** How many blobs are looked up at the same time. */
+const CONCURRENCY = 8
 
 /**
- * Writes down what became of an admitted manifest, as `recordPendingPush` does. Where its repository was deleted
- * between the registry's taking it and now, the blobs that it names may be gone with the rest: then it goes, too.
- * Looked at only once it is written down, so that a deletion which begins later finds it.
+ * Records the outcome of a pending push as `recordPendingPush` does. If the repository was deleted after the registry
+ * took the manifest, blobs that the manifest references may be deleted too: then the push is undone. This check comes
+ * after the recording, so that a deletion that begins later finds the manifest.
  */
 export async function recordPush(
-  ports: RemovePorts,
-  admission: PendingPush,
+  ports: RecordPushPorts,
+  pending: PendingPush,
 ): Promise<PendingFacts | undefined> {
-  const manifest = await recordPendingPush(ports, admission)
-  const { repository, admittedAt } = admission
-  if (manifest === undefined || !(await ports.index.isNewSince(repository, admittedAt))) return manifest
-  if (await isWhole(ports.registry, repository, manifest)) return manifest
+  const manifest = await recordPendingPush(ports, pending)
+  const { repository, announcedAt } = pending
+  if (manifest === undefined || !(await ports.repositories.isNewSince(repository, announcedAt)))
+    return manifest
+  if (await isComplete(ports.registry, repository, manifest)) return manifest
   await deleteManifest(ports, repository, manifest.digest, { undone: true })
   return undefined
 }
 
 /**
- * Whether the registry has all that a manifest names, as it had when it took it. Layers that are had elsewhere need not
- * be here. What the registry has and cannot serve is there: distribution answers 500 for a blob that is asked for as a
- * manifest, where an index gives a blob a manifest's type.
+ * Whether the registry has everything that a manifest references, as it had when it took the manifest. Layers with
+ * `urls` need not be in the registry. Content that the registry has but cannot serve counts: if an index gives a blob
+ * the media type of a manifest, distribution answers 500 to the request for that "manifest".
  */
-async function isWhole(
-  registry: RegistryClient,
+async function isComplete(
+  registry: RecordPushPorts['registry'],
   repository: string,
   { references }: PendingFacts,
 ): Promise<boolean> {
-  const named = references.filter(({ isElsewhere }) => isElsewhere !== true)
-  const look = async ({ digest, kind }: ManifestReference) =>
+  const required = references.filter(({ isElsewhere }) => isElsewhere !== true)
+  const isThere = async ({ digest, kind }: ManifestReference) =>
     kind === 'manifest'
       ? registry.hasManifest(repository, digest)
       : (await registry.headBlob(repository, digest)) !== undefined
-  for (let at = 0; at < named.length; at += AT_ONCE) {
-    const found = await Promise.all(named.slice(at, at + AT_ONCE).map(look))
+  for (let at = 0; at < required.length; at += CONCURRENCY) {
+    const found = await Promise.all(required.slice(at, at + CONCURRENCY).map(isThere))
     if (found.includes(false)) return false
   }
   return true

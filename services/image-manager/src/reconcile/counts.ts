@@ -1,4 +1,4 @@
-import type { IndexChanges } from '../index/index-changes.ts'
+import type { RemovePorts } from '../delete/remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 
 /** What a run of reconcile did, in the order in which it is told. */
@@ -40,24 +40,34 @@ export function describeCounts(counts: ReconcileCounts): string {
   ].join(', ')
 }
 
-/** The index, with what is changed in it counted. */
-export function countChanges(index: IndexChanges, counts: ReconcileCounts): IndexChanges {
+/** The ports, with what is changed in the index counted. */
+export function countChanges<Ports extends Pick<RemovePorts, 'manifests' | 'tags'>>(
+  ports: Ports,
+  counts: ReconcileCounts,
+): Ports {
+  const { manifests, tags } = ports
   return {
-    ...index,
-    async putManifest(...args) {
-      const result = await index.putManifest(...args)
-      counts.manifestsAdopted += 1
-      return result
+    ...ports,
+    manifests: {
+      ...manifests,
+      async putManifest(...args: Parameters<typeof manifests.putManifest>) {
+        const result = await manifests.putManifest(...args)
+        counts.manifestsAdopted += 1
+        return result
+      },
+      async removeManifest(...args: Parameters<typeof manifests.removeManifest>) {
+        const removed = await manifests.removeManifest(...args)
+        if (removed) counts.manifestsRemoved += 1
+        return removed
+      },
     },
-    async setTag(repository, tag, digest, revision) {
-      const isSet = await index.setTag(repository, tag, digest, revision)
-      if (isSet) counts[digest === undefined ? 'tagsRemoved' : 'tagsChanged'] += 1
-      return isSet
-    },
-    async removeManifest(...args) {
-      const removed = await index.removeManifest(...args)
-      if (removed) counts.manifestsRemoved += 1
-      return removed
+    tags: {
+      ...tags,
+      async setTag(...args: Parameters<typeof tags.setTag>) {
+        const isSet = await tags.setTag(...args)
+        if (isSet) counts[args[2] === undefined ? 'tagsRemoved' : 'tagsChanged'] += 1
+        return isSet
+      },
     },
   }
 }

@@ -1,10 +1,10 @@
 import { isTag } from '@registry-manager/oci'
 import { verifyManifest } from '../index/verify-manifest.ts'
 import { inPages } from './paginate.ts'
-import { syncTag, ensureManifest } from '../push/record.ts'
+import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
+import { syncTag } from '../index/sync-tag.ts'
 import { deleteManifest } from '../delete/delete.ts'
 import type { RecoverPorts } from './recover.ts'
-import { UnrecordableError } from '../push/unrecordable-error.ts'
 import { attempt } from './work-item.ts'
 
 /**
@@ -13,8 +13,8 @@ import { attempt } from './work-item.ts'
  * them. One that is being deleted is left to whoever does that.
  */
 export async function reconcileRepository(ports: RecoverPorts, repository: string): Promise<void> {
-  const { registry, index, queries, counts } = ports
-  if (await index.isBeingDeleted(repository)) return
+  const { registry, deletions, queries, counts } = ports
+  if (await deletions.isBeingDeleted(repository)) return
   const listed = new Set(await registry.listTags(repository))
   // The registry goes on naming repositories that were emptied.
   if (listed.size === 0 && !(await queries.hasRepository(repository))) return

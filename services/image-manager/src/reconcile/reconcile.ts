@@ -3,7 +3,7 @@ import type { RunPosition } from './reconcile-runs.ts'
 import { inPages } from './paginate.ts'
 import { reconcileRepository } from './reconcile-repository.ts'
 import type { RecoverPorts } from './recover.ts'
-import { UnrecordableError } from '../push/unrecordable-error.ts'
+import { UnrecordableError } from '../index/ensure-manifest.ts'
 import { attempt } from './work-item.ts'
 
 export interface ReconcileOptions {

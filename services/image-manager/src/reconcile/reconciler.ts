@@ -1,7 +1,9 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseUnavailable } from '@registry-manager/database'
 import { createBackgroundFailures } from './background-failures.ts'
-import { createIndexChanges } from '../index/index-changes.ts'
+import { createDeleteRepositories } from '../delete/index.ts'
+import { createIndexRepositories } from '../index/index.ts'
+import { createPushRepositories } from '../push/index.ts'
 import type { Run } from './reconcile-runs.ts'
 import { LEASE_SECONDS, createReconciliations } from './reconcile-runs.ts'
 import { createReconcileQueries } from './reconcile-queries.ts'
@@ -51,14 +53,18 @@ const RENEW_MS = (LEASE_SECONDS * 1000) / 4
 /** Does runs of reconcile, and the short work in between. Never more than one request at a time at the registry. */
 export function createReconciler({ db, createRegistry, listener, now = Date.now }: ReconcilerOptions) {
   const reconciliations = createReconciliations(db)
-  const index = createIndexChanges(db)
+  const index = {
+    ...createIndexRepositories(db),
+    ...createPushRepositories(db),
+    ...createDeleteRepositories(db),
+  }
   const queries = createReconcileQueries(db)
 
   const failures = createBackgroundFailures(db)
 
   const settlePorts = (counts: ReconcileCounts, signal: AbortSignal, retriesAll = false): RecoverPorts => ({
     registry: countRequests(createRegistry(signal), counts),
-    index,
+    ...index,
     queries,
     counts,
     failures,
@@ -88,7 +94,7 @@ export function createReconciler({ db, createRegistry, listener, now = Date.now 
       if (!(await reconciliations.save(id, position, counts))) throw takenOver()
       listener.progress(counts)
     }
-    const walking = { ...recovering, index: countChanges(index, counts), between }
+    const walking = { ...countChanges(recovering, counts), between }
     await reconcile(walking, { runId: id, position: run, save, believeEmpty })
     await reconciliations.finish(id, counts)
     await failures.forgetOldFailures()

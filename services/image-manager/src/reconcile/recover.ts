@@ -1,22 +1,24 @@
 import type { ReconcileQueries } from './reconcile-queries.ts'
 import type { FailureKind, WorkItem } from './background-failures.ts'
 import { inPages } from './paginate.ts'
-import { syncTag, recordPendingPush } from '../push/record.ts'
-import type { RemovePorts } from '../delete/delete.ts'
+import { UnrecordableError } from '../index/ensure-manifest.ts'
+import { syncTag } from '../index/sync-tag.ts'
+import { recordPendingPush } from '../push/record-pending-push.ts'
+import type { RemovePorts } from '../delete/remove-ports.ts'
 import { finishDeletion } from '../delete/delete.ts'
-import { UnrecordableError } from '../push/unrecordable-error.ts'
 import type { WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
-export interface RecoverPorts extends RemovePorts, WorkItemPorts {
-  readonly queries: ReconcileQueries
-  /** Whether an error says that the registry serves, and could not serve this one thing. */
-  readonly isRefusal: (error: unknown) => boolean
-  /** Whether what failed before is tried although its time has not come. */
-  readonly retriesAll: boolean
-  /** Comes between two steps; what it throws ends the work there. */
-  readonly between: () => Promise<void>
-}
+export type RecoverPorts = RemovePorts &
+  WorkItemPorts & {
+    readonly queries: ReconcileQueries
+    /** Whether an error says that the registry serves, and could not serve this one thing. */
+    readonly isRefusal: (error: unknown) => boolean
+    /** Whether what failed before is tried although its time has not come. */
+    readonly retriesAll: boolean
+    /** Comes between two steps; what it throws ends the work there. */
+    readonly between: () => Promise<void>
+  }
 
 /**
  * Settles what others left in the middle: pushes that were admitted and never recorded, deletions that were
@@ -44,10 +46,10 @@ async function settleAdmissions(ports: RecoverPorts): Promise<void> {
 }
 
 async function finishDeletions(ports: RecoverPorts): Promise<void> {
-  const { index, counts, between, failures } = ports
+  const { deletions, counts, between, failures } = ports
   for (;;) {
     await between()
-    const taken = await index.takeDeletion()
+    const taken = await deletions.takeDeletion()
     if (taken === undefined) return
     const item = { kind: 'deletion', item: taken.id, repository: taken.name, reference: '' } as const
     const fault = await attempt(ports, item, () => finishDeletion(ports, taken))
@@ -59,15 +61,15 @@ async function finishDeletions(ports: RecoverPorts): Promise<void> {
 
 /** A page at a time; where a page fails, one manifest at a time, and one that fails alone is left without sizes. */
 async function fillAllSizes(ports: RecoverPorts): Promise<void> {
-  const { index, between, endsWork } = ports
+  const { manifestSizes, between, endsWork } = ports
   for (let [more, isAlone] = [true, false]; more;) {
     await between()
     try {
-      more = await index.fillSizes(isAlone ? 1 : undefined)
+      more = await manifestSizes.fillSizes(isAlone ? 1 : undefined)
       isAlone = false
     } catch (error) {
       if (endsWork(error)) throw error
-      const skipped = isAlone ? await index.skipSizes() : undefined
+      const skipped = isAlone ? await manifestSizes.skipSizes() : undefined
       isAlone = !isAlone
       if (skipped === undefined) continue
       const item = {
@@ -81,8 +83,8 @@ async function fillAllSizes(ports: RecoverPorts): Promise<void> {
 }
 
 async function removePendingPush(ports: RecoverPorts, id: string): Promise<void> {
-  const { registry, index, counts } = ports
-  const admission = await index.findPendingPush(id)
+  const { registry, pendingPushes, counts } = ports
+  const admission = await pendingPushes.findPendingPush(id)
   if (admission === undefined) return
   const { repository, digest, tag } = admission
   const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
@@ -93,7 +95,7 @@ async function removePendingPush(ports: RecoverPorts, id: string): Promise<void>
   })
   // What cannot be recorded is not waited for. Anything else may succeed later.
   if (fault !== undefined && !(fault instanceof UnrecordableError)) return
-  await index.removePendingPush(id)
+  await pendingPushes.removePendingPush(id)
   await ports.failures.forgetFailure(item)
   counts.admissionsSettled += 1
 }

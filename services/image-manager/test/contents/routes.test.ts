@@ -1,11 +1,25 @@
 import Fastify from 'fastify'
+import type { Test } from 'tap'
 import t from 'tap'
-import type { ContentsQueries } from '../../src/contents/contents-queries.ts'
-import { contents } from '../../src/contents/routes.ts'
+import { contentsRoutes } from '../../src/contents/routes.ts'
+import type { StorageUsagePorts } from '../../src/contents/storage-usage.ts'
+import { createStorageUsage } from '../../src/contents/storage-usage.ts'
 import { startImageManager } from '../fixtures/image-manager.ts'
 
 const { askInternal, fill } = await startImageManager(t)
 const PAGE = 'offset=0&limit=10&orderBy=name'
+
+/** The route of the usage, counted by a function. */
+async function startUsage(t: Test, sumBytes: () => Promise<number>, now: StorageUsagePorts['now']) {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const none = async () => ({ items: [], total: 0 })
+  await app.register(contentsRoutes, {
+    listContents: { repositories: none, artifacts: none },
+    storageUsage: createStorageUsage({ contents: { sumBytes }, now }),
+  })
+  return async () => (await app.inject({ url: '/internal/contents/usage' })).json()
+}
 
 t.test('only services ask', async (t) => {
   for (const what of [`repositories?${PAGE}`, `artifacts?${PAGE}`, 'usage']) {
@@ -43,15 +57,12 @@ t.test('what is not as agreed is 400', async (t) => {
 
 t.test('what is used is counted now and then; when it cannot be, the last figure stays', async (t) => {
   const world = { now: Date.parse('2026-11-21T12:00:00Z'), counted: 0, fault: undefined as Error | undefined }
-  const usage = async () => {
+  const sumBytes = async () => {
     world.counted += 1
     if (world.fault !== undefined) throw world.fault
     return world.counted * 1000
   }
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await app.register(contents, { queries: { usage } as ContentsQueries, now: () => world.now })
-  const ask = async () => (await app.inject({ url: '/internal/contents/usage' })).json()
+  const ask = await startUsage(t, sumBytes, () => world.now)
   const first = { bytes: 1000, updatedAt: '2026-11-21T12:00:00.000Z' }
   t.strictSame([await ask(), await ask()], [first, first])
   t.equal(world.counted, 1)
@@ -68,11 +79,11 @@ t.test(
   'storage that takes long to count is answered with the last figure, and with the new one later',
   async (t) => {
     const counted = Promise.withResolvers<number>()
-    const app = Fastify()
-    t.teardown(() => app.close())
-    const queries = { usage: () => counted.promise } as ContentsQueries
-    await app.register(contents, { queries, now: () => Date.parse('2026-11-21T12:00:00Z') })
-    const ask = async () => (await app.inject({ url: '/internal/contents/usage' })).json()
+    const ask = await startUsage(
+      t,
+      () => counted.promise,
+      () => Date.parse('2026-11-21T12:00:00Z'),
+    )
     t.strictSame(await ask(), { bytes: null, updatedAt: null }, 'auth-service waits for 5 s')
     counted.resolve(7)
     await counted.promise

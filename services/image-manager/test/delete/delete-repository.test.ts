@@ -1,8 +1,7 @@
 import t from 'tap'
-import { createIndexChanges } from '../../src/index/index-changes.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
 import { startImageManager } from '../fixtures/image-manager.ts'
-import { MANIFEST, blobsOf, image } from '../fixtures/index-and-registry.ts'
+import { MANIFEST, blobsOf, image, repositoriesOf } from '../fixtures/index-and-registry.ts'
 import { killed } from '../fixtures/memory-registry.ts'
 
 const { ask, fill, db, registry } = await startImageManager(t)
@@ -13,7 +12,7 @@ t.test('a deletion: everything goes, the answer is empty, and the second is 404'
   if ('malformed' in parsed) throw new Error(parsed.malformed)
   for (const step of [undefined, 0, 1, 2, 3]) {
     await fill({})
-    await createIndexChanges(db).putManifest('team/app', parsed.manifest)
+    await repositoriesOf(db).manifests.putManifest('team/app', parsed.manifest)
     registry.push(raw, MANIFEST, 'latest')
     for (const digest of blobsOf(raw)) registry.blobs.add(digest)
     let calls = 0
@@ -33,7 +32,7 @@ t.test('a deletion: everything goes, the answer is empty, and the second is 404'
 
 t.test('a deletion that broke off is not to be seen by those who may not go on with it', async (t) => {
   await fill({ 'other/app': 'global' })
-  await createIndexChanges(db).beginDeletion('other/app')
+  await repositoriesOf(db).deletions.beginDeletion('other/app')
   for (const method of ['GET', 'PUT', 'DELETE'] as const) {
     const { statusCode } = await ask('/other/app', { as: 'alice', method, payload: '{"scope":"global"}' })
     t.equal(statusCode, 404, method)
@@ -42,6 +41,6 @@ t.test('a deletion that broke off is not to be seen by those who may not go on w
 
 t.test('a repository that was pushed anew outlives the end of an older deletion', async (t) => {
   await fill({ 'team/app': 'namespace' })
-  await createIndexChanges(db).removeRepository('team/app', new Map())
+  await repositoriesOf(db).repositories.removeRepository('team/app', new Map())
   t.equal((await ask('/team/app', { as: 'alice' })).statusCode, 200)
 })

@@ -1,9 +1,7 @@
 import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
-import { createIndexChanges } from '../../src/index/index-changes.ts'
-import { createIndexQueries } from '../../src/index/index-queries.ts'
 import { verifyManifest } from '../../src/index/verify-manifest.ts'
-import { recordPendingPush } from '../../src/push/record.ts'
+import { recordPendingPush } from '../../src/push/record-pending-push.ts'
 import { removeOldOrphans } from '../../src/delete/delete-orphans.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../../src/delete/delete.ts'
 import {
@@ -13,6 +11,7 @@ import {
   blobsOf,
   image,
   indexOf,
+  repositoriesOf,
   startIndex,
   databaseForTest,
 } from '../fixtures/index-and-registry.ts'
@@ -65,7 +64,7 @@ t.test('while the database is away nothing is taken from the registry', async (t
   const { registry } = await startFilled()
   const away = connectPostgres('postgres://x@127.0.0.1:1/x')
   t.teardown(() => away.destroy())
-  const ports = { registry, index: createIndexChanges(away), queries: createIndexQueries(away) }
+  const ports = { registry, ...repositoriesOf(away) }
   await t.rejects(deleteTag(ports, REPOSITORY, 'one'), { code: 'ECONNREFUSED' })
   await t.rejects(deleteManifest(ports, REPOSITORY, one), { code: 'ECONNREFUSED' })
   await t.rejects(deleteRepository(ports, REPOSITORY), { code: 'ECONNREFUSED' })
@@ -115,32 +114,36 @@ t.test('a manifest that was pushed again in the middle stays', async (t) => {
 t.test(
   'a repository whose last manifest a client deletes stays, private and empty, until it is deleted',
   async (t) => {
-    const { ports, queries, index, registry, manifests } = await startFilled()
-    const id = (await queries.findRepository(REPOSITORY))?.id ?? ''
-    await index.setScope(id, 'global')
-    const [number] = (await queries.findGlobalMarks([REPOSITORY]))[REPOSITORY] ?? []
+    const { ports, index, registry, manifests } = await startFilled()
+    const id = (await index.repositories.findRepository(REPOSITORY))?.id ?? ''
+    await index.repositories.setScope(id, 'global')
+    const [number] = (await index.globalScope.findGlobalMarks([REPOSITORY]))[REPOSITORY] ?? []
     for (const digest of [both, one]) await deleteManifest(ports, REPOSITORY, digest)
-    t.equal((await queries.findRepository(REPOSITORY))?.scope, 'global')
+    t.equal((await index.repositories.findRepository(REPOSITORY))?.scope, 'global')
     await deleteManifest(ports, REPOSITORY, two)
-    t.match(await queries.findRepository(REPOSITORY), { id, scope: 'namespace' })
-    t.same([await manifests(), await queries.listTags(id, { limit: 10, after: '' })], [[], []])
-    t.equal((await queries.listEndedGlobals())[String(number)], 1, 'tokens that it granted are refused')
+    t.match(await index.repositories.findRepository(REPOSITORY), { id, scope: 'namespace' })
+    t.same([await manifests(), await index.tags.listTags(id, { limit: 10, after: '' })], [[], []])
+    t.equal(
+      (await index.globalScope.listEndedGlobals(60))[String(number)],
+      1,
+      'tokens that it granted are refused',
+    )
     t.same([...registry.blobs], [], 'no blob is left')
     await deleteRepository(ports, REPOSITORY)
-    t.equal(await queries.findRepository(REPOSITORY), undefined)
-    t.equal(await index.beginDeletion(REPOSITORY), undefined, 'then nothing is known of it')
+    t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
+    t.equal(await index.deletions.beginDeletion(REPOSITORY), undefined, 'then nothing is known of it')
   },
 )
 
 t.test(
   'a repository whose last manifest the registry lost goes, and what the manifest named stays known',
   async (t) => {
-    const { ports, registry, queries, index } = await startFilled()
+    const { ports, registry, index } = await startFilled()
     for (const digest of [one, two, both]) registry.manifests.delete(digest)
     for (const digest of [one, two, both]) await verifyManifest(ports, REPOSITORY, digest)
-    t.equal(await queries.findRepository(REPOSITORY), undefined)
+    t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
     t.equal(registry.blobs.size, blobs.size, 'no blob is deleted')
-    t.equal(await index.hasBlobs(REPOSITORY), true)
+    t.equal(await index.blobs.hasBlobs(REPOSITORY), true)
     await deleteRepository(ports, REPOSITORY)
     t.same([...registry.blobs], [], 'but with the repository, which can be deleted still')
   },
@@ -157,7 +160,7 @@ t.test('the blobs of a deleted manifest stay while a pending push names one of t
   const { ports, registry, admit, index } = await startFilled()
   const pending = image('pending')
   const digests = [blobsOf(ONE)[0] ?? '']
-  const id = await index.admit({
+  const id = await index.pendingPushes.insertPendingPush({
     repository: REPOSITORY,
     digest: digestOf(pending),
     tag: null,
@@ -167,7 +170,7 @@ t.test('the blobs of a deleted manifest stay while a pending push names one of t
   })
   await deleteManifest(ports, REPOSITORY, one)
   t.same([...registry.blobs].toSorted(), [...new Set([...blobsOf(TWO), ...digests])].toSorted())
-  await index.removePendingPush(id)
+  await index.pendingPushes.removePendingPush(id)
   // A process of the version before does not say what its manifest names.
   await admit(pending, null)
   await deleteManifest(ports, REPOSITORY, two)
@@ -203,7 +206,7 @@ t.test('blobs with a sha512 name stay while a manifest names them by either', as
   await deleteManifest(ports, REPOSITORY, one)
   t.ok(registry.blobs.has(layer), 'its alias was never recorded: the registry is asked for it')
   t.ok(registry.blobs.has(wide))
-  await index.aliasBlob(REPOSITORY, wide, layer)
+  await index.blobAliases.aliasBlob(REPOSITORY, wide, layer)
   await deleteManifest(ports, REPOSITORY, byWide)
   t.same([...registry.blobs].toSorted(), blobsOf(TWO).toSorted(), 'then both names go')
 })
@@ -231,10 +234,10 @@ t.test(
   async (t) => {
     const { ports, registry, index } = await startFilled()
     const late = `sha256:${'1'.repeat(64)}`
-    t.equal(await index.announceBlob(REPOSITORY, late), true)
+    t.equal(await index.blobs.announceBlob(REPOSITORY, late), true)
     await deleteRepository(ports, REPOSITORY)
     registry.blobs.add(late)
-    t.equal(await index.beginDeletion(REPOSITORY), undefined, 'the repository is gone all the same')
+    t.equal(await index.deletions.beginDeletion(REPOSITORY), undefined, 'the repository is gone all the same')
     const age = async () =>
       db
         .updateTable('repository_blobs')
@@ -245,10 +248,10 @@ t.test(
     await removeOldOrphans(ports)
     t.same([...registry.blobs], [])
 
-    await index.announceBlob(REPOSITORY, late)
+    await index.blobs.announceBlob(REPOSITORY, late)
     await deleteRepository(ports, REPOSITORY)
     registry.blobs.add(late)
-    await index.announceBlob(REPOSITORY, late)
+    await index.blobs.announceBlob(REPOSITORY, late)
     await age()
     await removeOldOrphans(ports)
     t.same([...registry.blobs], [late])
@@ -257,9 +260,9 @@ t.test(
 
 t.test('no upload is announced while the repository is being deleted', async (t) => {
   const { index } = await startFilled()
-  await index.beginDeletion(REPOSITORY)
-  t.equal(await index.announceBlob(REPOSITORY, one), false)
-  t.equal(await index.announceBlob('team/other', one), true)
+  await index.deletions.beginDeletion(REPOSITORY)
+  t.equal(await index.blobs.announceBlob(REPOSITORY, one), false)
+  t.equal(await index.blobs.announceBlob('team/other', one), true)
 })
 
 t.test('a manifest that an index names stays, unless its deletion is forced', async (t) => {
@@ -277,7 +280,7 @@ t.test('a manifest that an index names stays, unless its deletion is forced', as
 })
 
 t.test('a repository goes: indexes before images, blobs after all of them, each once', async (t) => {
-  const { ports, registry, queries, manifests, tags } = await startFilled()
+  const { ports, registry, index, manifests, tags } = await startFilled()
   await deleteRepository(ports, REPOSITORY)
   t.equal(registry.calls[0], `DELETE manifest ${both}`)
   t.same(
@@ -288,7 +291,7 @@ t.test('a repository goes: indexes before images, blobs after all of them, each 
   // At last the registry is asked whether its tags reach anything else.
   t.same(registry.calls.slice(3).toSorted(), [...deletions, `GET tags ${REPOSITORY}`].toSorted())
   t.same([...registry.manifests, ...registry.tags, ...registry.blobs], [])
-  t.equal(await queries.findRepository(REPOSITORY), undefined)
+  t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
   t.same([await manifests(), await tags()], [[], {}])
 })
 
@@ -296,7 +299,7 @@ for (const when of ['before', 'after'] as const) {
   t.test(`killed ${when} any step, a deletion is invisible, and finished by the next call`, async (t) => {
     const steps = 8
     for (let step = 0; step < steps; step++) {
-      const { ports, registry, queries, index } = await startFilled()
+      const { ports, registry, index } = await startFilled()
       let calls = 0
       registry[when] = () => (calls++ === step ? killed() : undefined)
       await t.rejects(
@@ -304,14 +307,14 @@ for (const when of ['before', 'after'] as const) {
         { message: 'killed in the middle' },
         `step ${step}`,
       )
-      t.equal(await queries.findRepository(REPOSITORY), undefined, 'it is not found')
+      t.equal(await index.repositories.findRepository(REPOSITORY), undefined, 'it is not found')
       const page = { limit: 10, after: '' }
-      t.same(await queries.listRepositories({ kind: 'all' }, page), [], 'nor listed')
-      t.equal(await index.isBeingDeleted(REPOSITORY), true)
+      t.same(await index.visibleRepositories.listRepositories({ kind: 'all' }, page), [], 'nor listed')
+      t.equal(await index.deletions.isBeingDeleted(REPOSITORY), true)
       registry[when] = () => undefined
       await deleteRepository(ports, REPOSITORY)
       t.same([...registry.manifests, ...registry.tags, ...registry.blobs], [], 'nothing is left')
-      t.equal(await index.isBeingDeleted(REPOSITORY), false)
+      t.equal(await index.deletions.isBeingDeleted(REPOSITORY), false)
     }
   })
 }

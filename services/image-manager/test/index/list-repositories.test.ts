@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { createIndexChanges } from '../../src/index/index-changes.ts'
+import { createIndexRepositories } from '../../src/index/index.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
 import { startImageManager } from '../fixtures/image-manager.ts'
 import { MANIFEST } from '../fixtures/index-and-registry.ts'
@@ -62,9 +62,9 @@ t.test('a repository tells its tags, each with its manifest as it was pushed', a
   const raw = Buffer.from('{ "schemaVersion" : 2,\n"layers":[], "x":1e2 }')
   const parsed = parseManifest(raw, MANIFEST)
   if ('malformed' in parsed) throw new Error(parsed.malformed)
-  const index = createIndexChanges(db)
-  await index.putManifest('team/app', parsed.manifest)
-  for (const tag of ['b', 'a']) await index.setTag('team/app', tag, parsed.manifest.digest, 0)
+  const index = createIndexRepositories(db)
+  await index.manifests.putManifest('team/app', parsed.manifest)
+  for (const tag of ['b', 'a']) await index.tags.setTag('team/app', tag, parsed.manifest.digest, 0)
   const answer = await ask('/team/app', { as: 'alice' })
   const manifest = { schemaVersion: 2, layers: [], x: 100 }
   const tags = ['a', 'b'].map((name) => ({ name, manifest }))
@@ -78,10 +78,10 @@ t.test('repositories without tags stand among those with tags', async (t) => {
   await fillWith(['team/a', 'team/c', 'team/e', 'team/f'])
   const parsed = parseManifest(Buffer.from('{"layers":[]}'), MANIFEST)
   if ('malformed' in parsed) throw new Error(parsed.malformed)
-  const index = createIndexChanges(db)
+  const index = createIndexRepositories(db)
   for (const name of ['team/b', 'team/d']) {
-    await index.putManifest(name, parsed.manifest)
-    for (const tag of ['1', '2']) await index.setTag(name, tag, parsed.manifest.digest, 0)
+    await index.manifests.putManifest(name, parsed.manifest)
+    for (const tag of ['1', '2']) await index.tags.setTag(name, tag, parsed.manifest.digest, 0)
   }
   const { repositories } = (await ask('', { as: 'alice' })).json()
   const shape = repositories.map(({ name, tags }: { name: string; tags: { name: string }[] }) => [

@@ -1,15 +1,18 @@
 import type { Reference } from '@registry-manager/oci'
 import t from 'tap'
-import type { ReferrerRow, ReferrersQuery } from '../../src/index/index-queries.ts'
-import type { ReferrersPage } from '../../src/index/referrers.ts'
+import type { FindReferrersPorts, ReferrerDescriptor } from '../../src/index/referrers.ts'
+import type { Page } from '../../src/index/repository.ts'
 import { findReferrers } from '../../src/index/referrers.ts'
 
 const digestOf = (digit: string) => `sha256:${digit.repeat(64)}`
 const [SUBJECT, ONE, OTHER] = [digestOf('0'), digestOf('1'), digestOf('2')] as const
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 
+type Lookup = FindReferrersPorts['manifestLookup']
+type Referrer = Awaited<ReturnType<Lookup['listReferrers']>>['rows'][number]
+
 interface Held {
-  readonly rows?: readonly Partial<ReferrerRow>[]
+  readonly rows?: readonly Partial<Referrer>[]
   /** The text under the subject's fallback tag. */
   readonly fallback?: string
   /** Manifests that are there. */
@@ -18,11 +21,12 @@ interface Held {
   readonly pageSize?: number
 }
 
-function queriesOn({ rows = [], fallback, known = [], pageSize }: Held) {
-  return {
-    findRepository: async (name: string) =>
-      name === 'team/app' ? { id: '1', name, scope: 'namespace' as const } : undefined,
-    listReferrers: async (_id: string, _subject: string, { artifactType, after, limit }: ReferrersQuery) => {
+function portsOn({ rows = [], fallback, known = [], pageSize }: Held): FindReferrersPorts {
+  const repositories = {
+    findRepository: async (name: string) => (name === 'team/app' ? { id: '1' } : undefined),
+  }
+  const manifestLookup: Lookup = {
+    listReferrers: async (_id, _subject, { artifactType, after, limit }) => {
       const all = rows
         .map((row) => ({
           mediaType: MANIFEST,
@@ -40,23 +44,24 @@ function queriesOn({ rows = [], fallback, known = [], pageSize }: Held) {
     },
     findManifest: async (_name: string, reference: Reference) =>
       fallback !== undefined && 'tag' in reference && reference.tag === `sha256-${'0'.repeat(64)}`
-        ? { digest: OTHER, mediaType: 'x', kept: false, raw: Buffer.from(fallback) }
+        ? { raw: Buffer.from(fallback) }
         : undefined,
     filterKnown: async (_id: string, digests: readonly string[]) =>
       new Set(digests.filter((digest) => known.includes(digest))),
   }
+  return { repositories, manifestLookup }
 }
 
 const findPage = (held: Held, artifactType?: string, after?: string) =>
-  findReferrers(queriesOn(held), 'team/app', SUBJECT, { artifactType, after })
-const find = async (held: Held, artifactType?: string) => (await findPage(held, artifactType)).manifests
+  findReferrers(portsOn(held), 'team/app', SUBJECT, { artifactType, after })
+const find = async (held: Held, artifactType?: string) => (await findPage(held, artifactType)).items
 
 /** All pages, each as the digests in it. */
 async function readPages(held: Held, artifactType?: string): Promise<string[][]> {
   const pages: string[][] = []
   for (let after: string | undefined = ''; after !== undefined && pages.length < 100;) {
-    const page: ReferrersPage = await findPage(held, artifactType, after)
-    pages.push(page.manifests.map(({ digest }) => digest))
+    const page: Page<ReferrerDescriptor> = await findPage(held, artifactType, after)
+    pages.push(page.items.map(({ digest }) => digest))
     after = page.next
   }
   return pages
@@ -71,7 +76,10 @@ t.test('what names the subject', async (t) => {
   ])
   t.strictSame(await find({ rows }, 'a/sbom'), [])
   t.match(await find({ rows }, 'a/signature'), [{ digest: ONE }])
-  t.strictSame(await findReferrers(queriesOn({ rows }), 'team/absent', SUBJECT), { manifests: [] })
+  t.strictSame(await findReferrers(portsOn({ rows }), 'team/absent', SUBJECT), {
+    items: [],
+    next: undefined,
+  })
 })
 
 t.test('what is kept under the fallback tag', async (t) => {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createContentsQueries } from '../../src/contents/contents-queries.ts'
-import { createIndexChanges } from '../../src/index/index-changes.ts'
+import { createContentsRepository } from '../../src/contents/contents-repository.ts'
+import { createIndexRepositories } from '../../src/index/index.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
 import { createReconciler } from '../../src/reconcile/reconciler.ts'
 import { INDEX, MANIFEST, REPOSITORY, startIndex } from '../fixtures/index-and-registry.ts'
@@ -32,8 +32,8 @@ const NO_UTF8 = Buffer.concat([
 ])
 
 await onBothDatabases(t, async (t, db) => {
-  const index = createIndexChanges(db)
-  const { usage } = createContentsQueries(db)
+  const index = createIndexRepositories(db)
+  const { sumBytes } = createContentsRepository(db)
   const references = async () => {
     const { rows } = await sql<{ digest: string; kind: string; size: string | null }>`
       select digest, kind, size::text from manifest_references order by digest, kind`.execute(db)
@@ -71,9 +71,9 @@ await onBothDatabases(t, async (t, db) => {
   t.test('sizes are recorded with the manifest, and usage counts each digest once', async (t) => {
     await startIndex(db)
     const [one, two] = [imageOf([1, 100], [2, 2 ** 53 - 1], [3, 'x']), imageOf([1, 90], [4, 7])]
-    for (const raw of [one, two]) await index.putManifest(REPOSITORY, parsed(raw))
-    await index.putManifest('another/app', parsed(one))
-    t.equal(await usage(), one.length + two.length + 90 + (2 ** 53 - 1) + 7)
+    for (const raw of [one, two]) await index.manifests.putManifest(REPOSITORY, parsed(raw))
+    await index.manifests.putManifest('another/app', parsed(one))
+    t.equal(await sumBytes(), one.length + two.length + 90 + (2 ** 53 - 1) + 7)
   })
 
   t.test('manifests of the previous version get their sizes in the background', async (t) => {
@@ -89,7 +89,7 @@ await onBothDatabases(t, async (t, db) => {
     ])
     await insertOld(NO_UTF8, MANIFEST, [[3, 'layer']])
     await insertOld(Buffer.from('no JSON'), MANIFEST, [])
-    t.equal(await usage(), 0, 'nothing is known before, and nothing fails')
+    t.equal(await sumBytes(), 0, 'nothing is known before, and nothing fails')
     await recover()
     t.same(await references(), [
       [digest(1), 'layer', '100'],
@@ -99,8 +99,8 @@ await onBothDatabases(t, async (t, db) => {
       [digest(6), 'layer', '60'],
     ])
     const documents = raw.length + CACHE.length + NO_UTF8.length + 'no JSON'.length
-    t.equal(await usage(), documents + 100 + 10 + 1000 + 50 + 60)
-    t.equal(await index.fillSizes(), false, 'then there is nothing left')
+    t.equal(await sumBytes(), documents + 100 + 10 + 1000 + 50 + 60)
+    t.equal(await index.manifestSizes.fillSizes(), false, 'then there is nothing left')
   })
 
   t.test('a manifest whose sizes cannot be recorded is passed over, and the others get theirs', async (t) => {
@@ -129,7 +129,7 @@ await onBothDatabases(t, async (t, db) => {
     await sql`drop trigger refuse_size on manifest_references`.execute(db)
     t.same(failed, [refusing])
     t.equal((await references()).length, 4)
-    t.equal(await usage(), raws.reduce((sum, { length }) => sum + length, 0) + 40)
+    t.equal(await sumBytes(), raws.reduce((sum, { length }) => sum + length, 0) + 40)
   })
 
   t.test('a manifest of 16,383 references, as others took it, is recorded by one statement', async (t) => {
@@ -139,13 +139,13 @@ await onBothDatabases(t, async (t, db) => {
       kind: 'layer' as const,
       size: at,
     }))
-    await index.putManifest(REPOSITORY, { ...parsed(imageOf()), references })
+    await index.manifests.putManifest(REPOSITORY, { ...parsed(imageOf()), references })
     const { count } = await db
       .selectFrom('manifest_references')
       .select((eb) => eb.fn.countAll<string>().as('count'))
       .executeTakeFirstOrThrow()
     t.equal(Number(count), 16_383)
-    t.ok((await usage()) > 16_383 * 8000)
+    t.ok((await sumBytes()) > 16_383 * 8000)
   })
 
   t.test('revisions go on where their sequence ends', async (t) => {
@@ -153,12 +153,12 @@ await onBothDatabases(t, async (t, db) => {
     await sql`select setval('tag_revisions', 2147483640)`.execute(db)
     const raws = Array.from({ length: 12 }, (_, at) => imageOf([at, 1]))
     for (const raw of raws) {
-      await index.putManifest(REPOSITORY, parsed(raw))
-      const { revision } = await index.findTag(REPOSITORY, 'v1')
+      await index.manifests.putManifest(REPOSITORY, parsed(raw))
+      const { revision } = await index.tags.findTag(REPOSITORY, 'v1')
       t.ok(Number.isInteger(revision))
-      t.equal(await index.setTag(REPOSITORY, 'v1', digestOf(raw), revision), true)
+      t.equal(await index.tags.setTag(REPOSITORY, 'v1', digestOf(raw), revision), true)
       t.equal(
-        await index.setTag(REPOSITORY, 'v1', digestOf(raw), revision),
+        await index.tags.setTag(REPOSITORY, 'v1', digestOf(raw), revision),
         false,
         'who read before is refused',
       )
@@ -171,12 +171,15 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('digests of a fallback tag are looked up by one statement, however many they are', async (t) => {
-    const { queries } = await startIndex(db)
+    const { index } = await startIndex(db)
     const raw = imageOf([1, 1])
-    const id = await index.putManifest(REPOSITORY, parsed(raw))
+    const id = await index.manifests.putManifest(REPOSITORY, parsed(raw))
     const digests = [...Array.from({ length: 70_000 }, (_, at) => digest(at)), digestOf(raw)]
-    t.same(await queries.filterKnown(id, digests), new Set([digestOf(raw)]))
-    t.same(await queries.findGlobalMarks(Array.from({ length: 70_000 }, (_, at) => `team/${at}`)), {})
+    t.same(await index.manifestLookup.filterKnown(id, digests), new Set([digestOf(raw)]))
+    t.same(
+      await index.globalScope.findGlobalMarks(Array.from({ length: 70_000 }, (_, at) => `team/${at}`)),
+      {},
+    )
   })
 })
 

@@ -5,8 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
-import type { RepositoriesOptions } from '../../src/index/repositories-routes.ts'
-import { repositories } from '../../src/index/repositories-routes.ts'
+import type { ManageRepositoriesPorts } from '../../src/index/manage-repositories.ts'
+import { createManageRepositories } from '../../src/index/manage-repositories.ts'
+import type { RepositoryJsonPorts } from '../../src/index/repository-json.ts'
+import { repositoriesRoutes } from '../../src/index/repositories-routes.ts'
 import { until } from '@registry-manager/testing/until'
 
 const [BATCHES, BATCH_BYTES] = [2000, 100 * 1024]
@@ -15,8 +17,8 @@ const MANIFEST = JSON.stringify({ filling: 'x'.repeat(BATCH_BYTES) })
 /** The routes over an index of 200 MB, which tells how much of it was read and whether reading has ended. */
 async function startLongList() {
   const read = { batches: 0, ended: false }
-  const queries = {
-    listRepositories: async (_visibility: unknown, { limit, after }: { limit: number; after: string }) => {
+  const visibleRepositories: RepositoryJsonPorts['visibleRepositories'] = {
+    async listRepositories(_visibility, { limit, after }) {
       const first = after === '' ? 0 : Number(after.slice('team/'.length)) + 1
       const count = Math.min(limit, BATCHES - first)
       return Array.from({ length: count }, (_, at) => {
@@ -24,7 +26,9 @@ async function startLongList() {
         return { id: name, name, scope: 'namespace' }
       })
     },
-    async *readTaggedManifests(ids: readonly string[]) {
+  }
+  const taggedManifests: RepositoryJsonPorts['taggedManifests'] = {
+    async *readTaggedManifests(ids) {
       try {
         for (const repositoryId of ids) {
           read.batches += 1
@@ -35,14 +39,17 @@ async function startLongList() {
       }
     },
   }
+  const ports = { visibleRepositories, taggedManifests } as Partial<ManageRepositoriesPorts>
   const principal = { uid: '1', access: null }
   const app = Fastify()
-  await app.register(repositories, {
-    authenticator: { authenticate: async () => ({ outcome: 'principal', principal }) },
+  await app.register(repositoriesRoutes, {
+    authenticator: { authenticate: async () => ({ outcome: 'principal', principal, token: '' }) },
+    realm: 'https://registry.test/auth/v2/token',
+    service: 'registry.test',
     findAccount: async () => ({ kind: 'user', role: 'administrator', namespaces: [], generation: 1 }),
-    queries,
+    manageRepositories: createManageRepositories(ports as ManageRepositoriesPorts),
     unavailableDependency: () => undefined,
-  } as unknown as RepositoriesOptions)
+  })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   return { app, read, url: `http://127.0.0.1:${port}/image-manager/api/v1/repositories` }

@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createTaggedManifests } from '../../src/index/tagged-manifests.ts'
+import { createTaggedManifestsRepository } from '../../src/index/tagged-manifests-repository.ts'
 
 type Contents = Readonly<Record<string, Buffer>>
 
@@ -26,7 +26,7 @@ async function put(db: Database, name: string, tags: Contents): Promise<string> 
 }
 
 void onBothDatabases(t, async (t, db) => {
-  const { readTaggedManifests } = createTaggedManifests(db)
+  const { readTaggedManifests } = createTaggedManifestsRepository(db)
   const readAll = async (...ids: string[]) => (await Array.fromAsync(readTaggedManifests(ids))).flat()
 
   await t.test(

@@ -1,14 +1,12 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import type { Account, RepositoryScope, Verdict } from '../../src/index/visibility.ts'
-import {
-  catalogVisibility,
-  judge,
-  managementVisibility,
-  mayList,
-  outermost,
-} from '../../src/index/visibility.ts'
+import type { Role } from '@registry-manager/principal'
+import type { Verdict } from '../../src/index/authorize.ts'
+import { authorize, mayList } from '../../src/index/authorize.ts'
+import type { RepositoryScope } from '../../src/index/repository.ts'
+import type { UserAccount } from '../../src/index/visibility.ts'
+import { catalogVisibility, managementVisibility, outermost } from '../../src/index/visibility.ts'
 
 /*
  * The rights of design.md, "Who may do what", as a table: what may be done by whom, with what in hand,
@@ -23,7 +21,6 @@ const LETTERS: Readonly<Record<string, Verdict>> = {
 }
 const ACTIONS = ['get', 'set-scope', 'delete'] as const
 
-type Role = Account['role']
 type Where = 'own' | 'global foreign' | 'foreign' | 'absent'
 
 const TABLE: Readonly<Record<string, Readonly<Record<'user' | 'manager', Readonly<Record<Where, string>>>>>> =
@@ -90,7 +87,7 @@ const ROLES: Readonly<Record<Role, 'user' | 'manager'>> = {
   user: 'user',
 }
 
-const account = (role: Role): Account => ({ role, namespaces: ['team'] })
+const account = (role: Role): UserAccount => ({ role, namespaces: ['team'] })
 
 for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]) {
   for (const [carried, expected] of Object.entries(TABLE)) {
@@ -102,7 +99,7 @@ for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]
       for (const [at, action] of ACTIONS.entries()) {
         const verdict = LETTERS[expected[kind][where].charAt(at)]
         t.equal(
-          judge({ account: account(role), access }, action, name, scope),
+          authorize({ account: account(role), access }, action, name, scope),
           verdict,
           `${role} with ${carried}: ${action} of ${where} repository is ${verdict}`,
         )
@@ -120,25 +117,33 @@ for (const carried of Object.keys(CARRIED)) {
 }
 
 t.test('an own repository that is global stays changeable', async (t) => {
-  const requester = { account: account('user'), access: null }
-  for (const action of ACTIONS) t.equal(judge(requester, action, 'team/app', 'global'), 'allowed', action)
+  const principal = { account: account('user'), access: null }
+  for (const action of ACTIONS) t.equal(authorize(principal, action, 'team/app', 'global'), 'allowed', action)
 })
 
 t.test('a repository without a slash is nobody’s own, whatever their namespaces are', async (t) => {
   const user = { account: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null }
   for (const action of ACTIONS) {
-    t.equal(judge(user, action, 'alpine', 'namespace'), 'not-visible', `${action} of one that is not global`)
+    t.equal(
+      authorize(user, action, 'alpine', 'namespace'),
+      'not-visible',
+      `${action} of one that is not global`,
+    )
   }
-  t.equal(judge(user, 'get', 'alpine', 'global'), 'allowed')
-  t.equal(judge(user, 'delete', 'alpine', 'global'), 'forbidden')
+  t.equal(authorize(user, 'get', 'alpine', 'global'), 'allowed')
+  t.equal(authorize(user, 'delete', 'alpine', 'global'), 'forbidden')
 })
 
 t.test('a namespace of several components covers the repository of its own name', async (t) => {
   const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null }
   for (const action of ACTIONS) {
-    t.equal(judge(user, action, 'team1/app', 'namespace'), 'allowed', `${action} of the repository itself`)
-    t.equal(judge(user, action, 'team1/app/x', 'namespace'), 'allowed', `${action} of one below it`)
-    t.equal(judge(user, action, 'team1/app2', 'namespace'), 'not-visible', `${action} of another one`)
+    t.equal(
+      authorize(user, action, 'team1/app', 'namespace'),
+      'allowed',
+      `${action} of the repository itself`,
+    )
+    t.equal(authorize(user, action, 'team1/app/x', 'namespace'), 'allowed', `${action} of one below it`)
+    t.equal(authorize(user, action, 'team1/app2', 'namespace'), 'not-visible', `${action} of another one`)
   }
 })
 

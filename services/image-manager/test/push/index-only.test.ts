@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { announceManifest } from '../../src/push/announce-push.ts'
-import { syncTag, recordPendingPush } from '../../src/push/record.ts'
+import { announceManifest } from '../../src/push/announce-manifest.ts'
+import { syncTag } from '../../src/index/sync-tag.ts'
+import { recordPendingPush } from '../../src/push/record-pending-push.ts'
 import { deleteOneBlob } from '../../src/delete/delete-blobs.ts'
 import { deleteManifest, deleteRepository, deleteTag } from '../../src/delete/delete.ts'
 import { INDEX, MANIFEST, REPOSITORY, databaseForTest, image } from '../fixtures/index-and-registry.ts'
@@ -39,20 +40,28 @@ async function start() {
 }
 
 t.test('a manifest is found by either digest', async (t) => {
-  const { queries, index } = await start()
+  const { index } = await start()
   for (const digest of [one, sha512(ONE)]) {
-    t.match(await queries.findManifest(REPOSITORY, { digest }), { digest: one, kept: false, raw: ONE })
-    t.equal(await index.hasManifest(REPOSITORY, digest), true)
+    t.match(await index.manifestLookup.findManifest(REPOSITORY, { digest }), {
+      digest: one,
+      indexOnly: false,
+      raw: ONE,
+    })
+    t.equal(await index.manifests.hasManifest(REPOSITORY, digest), true)
   }
-  t.equal(await queries.findManifest(REPOSITORY, { digest: sha512(TWO) }), undefined)
+  t.equal(await index.manifestLookup.findManifest(REPOSITORY, { digest: sha512(TWO) }), undefined)
 })
 
 t.test('an index that names sha512 children is kept: the registry never sees it', async (t) => {
-  const { keep, queries, registry, tags, admissions } = await start()
+  const { keep, index, registry, tags, admissions } = await start()
   registry.calls.splice(0)
-  t.same(await keep(KEPT, { tag: 'multi' }), { outcome: 'kept', digest: kept, subject: null })
+  t.same(await keep(KEPT, { tag: 'multi' }), { outcome: 'index-only', digest: kept, subject: null })
   t.same(await tags(), { multi: kept })
-  t.match(await queries.findManifest(REPOSITORY, { tag: 'multi' }), { digest: kept, kept: true, raw: KEPT })
+  t.match(await index.manifestLookup.findManifest(REPOSITORY, { tag: 'multi' }), {
+    digest: kept,
+    indexOnly: true,
+    raw: KEPT,
+  })
   t.equal(await admissions(), 0)
   t.notOk(registry.calls.some((call) => call.startsWith('PUT')))
 })
@@ -70,7 +79,7 @@ t.test('pushed by the wrong digest: refused', async (t) => {
   for (const digest of [sha512(ONE), one]) {
     t.match(await keep(KEPT, { digest }), { outcome: 'refused', code: 'DIGEST_INVALID' })
   }
-  t.match(await keep(KEPT, { digest: sha512(KEPT) }), { outcome: 'kept', digest: kept })
+  t.match(await keep(KEPT, { digest: sha512(KEPT) }), { outcome: 'index-only', digest: kept })
 })
 
 t.test('a tag goes from the registry to what is kept, and back: the last push wins', async (t) => {
@@ -95,13 +104,13 @@ for (const first of ['kept', 'ordinary'] as const) {
   t.test(
     `an ordinary push and a kept one at the same time, ${first} first: both agree on the end`,
     async (t) => {
-      const { keep, push, queries, registry } = await start()
+      const { keep, push, index, registry } = await start()
       const pushes = [() => keep(KEPT, { tag: 'latest' }), () => push(TWO, 'latest')]
       if (first === 'ordinary') pushes.reverse()
       await Promise.all(pushes.map((begin) => begin()))
-      const found = await queries.findManifest(REPOSITORY, { tag: 'latest' })
+      const found = await index.manifestLookup.findManifest(REPOSITORY, { tag: 'latest' })
       t.ok(found)
-      t.equal(registry.tags.get('latest'), found?.kept === true ? undefined : two)
+      t.equal(registry.tags.get('latest'), found?.indexOnly === true ? undefined : two)
     },
   )
 }
@@ -123,7 +132,7 @@ t.test(
 )
 
 t.test('deleting what is kept: by tag, by either digest, with the repository', async (t) => {
-  const { keep, ports, manifests, tags, queries } = await start()
+  const { keep, ports, manifests, tags, index } = await start()
   await keep(KEPT, { tag: 'latest' })
   t.equal(await deleteTag(ports, REPOSITORY, 'latest'), true)
   t.same(await tags(), {})
@@ -136,7 +145,7 @@ t.test('deleting what is kept: by tag, by either digest, with the repository', a
   }
   await keep(KEPT, { tag: 'latest' })
   await deleteRepository(ports, REPOSITORY)
-  t.equal(await queries.findRepository(REPOSITORY), undefined)
+  t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
 })
 
 t.test('a manifest is deleted by its sha512', async (t) => {
@@ -157,11 +166,11 @@ for (const name of ['sha512', 'sha256'] as const) {
         const names = { sha512: sha512(BLOB), sha256: digestOf(BLOB) }
         for (const digest of Object.values(names)) registry.blobs.add(digest)
         registry.canonicalNames.set(names.sha512, names.sha256)
-        if (known) await index.aliasBlob(REPOSITORY, names.sha512, names.sha256)
+        if (known) await index.blobAliases.aliasBlob(REPOSITORY, names.sha512, names.sha256)
         t.equal(await deleteOneBlob(ports, REPOSITORY, names[name]), true)
         // Of a sha256 alone nobody can tell what else it was called.
         t.same([...registry.blobs], known || name === 'sha512' ? [] : [names.sha512])
-        t.same([...(await index.aliasesOfBlobs(REPOSITORY, [names.sha512])).keys()], [])
+        t.same([...(await index.blobAliases.aliasesOfBlobs(REPOSITORY, [names.sha512])).keys()], [])
         t.equal(await deleteOneBlob(ports, REPOSITORY, names[name]), false)
       },
     )
@@ -172,7 +181,7 @@ t.test('with a repository all names of its blobs go, also of those that no manif
   const { ports, registry, index } = await start()
   const names = [sha512(BLOB), digestOf(BLOB)] as const
   for (const digest of names) registry.blobs.add(digest)
-  await index.aliasBlob(REPOSITORY, ...names)
+  await index.blobAliases.aliasBlob(REPOSITORY, ...names)
   await deleteRepository(ports, REPOSITORY)
   t.same([...registry.blobs], [])
 })

@@ -28,14 +28,14 @@ async function startFilled() {
 }
 
 t.test('a push whose repository is deleted before it is written down goes with its blobs', async (t) => {
-  const { ports, registry, queries, admit, manifests, admissions } = await startFilled()
+  const { ports, registry, index, admit, manifests, admissions } = await startFilled()
   const admission = await admit(NEW, 'new')
   registry.push(NEW, MANIFEST, 'new')
   await deleteRepository(ports, REPOSITORY)
   t.equal(await recordPush(ports, admission), undefined)
   t.same([await manifests(), await admissions()], [[], 0])
   t.same([...registry.manifests, ...registry.tags], [], 'from the registry as well')
-  t.equal(await queries.findRepository(REPOSITORY), undefined)
+  t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
 })
 
 t.test('one that is whole all the same stays', async (t) => {

@@ -20,8 +20,8 @@ await onBothDatabases(t, async (t, db) => {
       ['lost/app', 'v1'],
       ['dying/app', 'v1'],
     ] as const) {
-      await index.putManifest(name, one)
-      await index.setTag(name, tag, one.digest, 0)
+      await index.manifests.putManifest(name, one)
+      await index.tags.setTag(name, tag, one.digest, 0)
     }
     registry.push(ONE, MANIFEST, 'v1', 'dying/app')
     registry.push(TWO, MANIFEST, 'moved')
@@ -31,7 +31,7 @@ await onBothDatabases(t, async (t, db) => {
     await admit(THREE, 'new')
     await db.updateTable('admissions').set({ admitted_at: OLD }).execute()
     for (const digest of blobsOf(ONE)) registry.repositories.get('dying/app')?.blobs.add(digest)
-    await index.beginDeletion('dying/app')
+    await index.deletions.beginDeletion('dying/app')
     await makeOld()
     return started
   }

@@ -63,11 +63,11 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('one that never landed is forgotten, and nobody saw anything of it', async (t) => {
-    const { registry, admit, recover, contents, admissions, queries } = await start()
+    const { registry, admit, recover, contents, admissions, index } = await start()
     await admit(ONE, 'latest')
     await admit(TWO, null)
     await ageAdmissions(100)
-    registry.after = async () => t.equal(await queries.findRepository(REPOSITORY), undefined)
+    registry.after = async () => t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
     t.match(await recover(), { admissionsSettled: 2 })
     t.same(await contents(), {})
     t.equal(await admissions(), 0)
@@ -130,7 +130,7 @@ await onBothDatabases(t, async (t, db) => {
     const { blobs, manifests } = registry.repositories.get('broken/off') ?? registry
     for (const digest of blobsOf(ONE)) blobs.add(digest)
     await run()
-    await index.beginDeletion('broken/off')
+    await index.deletions.beginDeletion('broken/off')
     await ageDeletions(60)
     t.match(await recover(), { deletionsFinished: 0 })
     t.equal(manifests.size, 1)
@@ -138,7 +138,7 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await recover(), { deletionsFinished: 1 })
     t.same([...manifests, ...blobs], [])
     t.same(Object.keys(await contents()), ['stays/here'])
-    t.equal(await index.isBeingDeleted('broken/off'), false)
+    t.equal(await index.deletions.isBeingDeleted('broken/off'), false)
   })
 
   t.test(
@@ -148,7 +148,7 @@ await onBothDatabases(t, async (t, db) => {
       const raw = { 'a/a': ONE, 'b/b': TWO, 'c/c': ONE }
       for (const [name, manifest] of Object.entries(raw)) registry.push(manifest, MANIFEST, 'v1', name)
       await run()
-      for (const name of Object.keys(raw)) await index.beginDeletion(name)
+      for (const name of Object.keys(raw)) await index.deletions.beginDeletion(name)
       await ageDeletions(130)
       registry.before = (call) => (call === `DELETE manifest ${two}` ? refused() : undefined)
       t.match(await recover(), { deletionsFinished: 2, unreadable: 1 })
@@ -167,7 +167,7 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, run, recover, index, ports } = await start()
     for (const raw of [ONE, TWO]) registry.push(raw, MANIFEST, digestOf(raw).slice(7, 17))
     await run()
-    const id = (await index.beginDeletion(REPOSITORY)) ?? ''
+    const id = (await index.deletions.beginDeletion(REPOSITORY)) ?? ''
     await ageDeletions(130)
     const others: unknown[] = []
     registry.before = async () => void others.push((await recover()).deletionsFinished)
@@ -180,11 +180,11 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, run, index, ports, admit, contents } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await run()
-    const id = (await index.beginDeletion(REPOSITORY)) ?? ''
+    const id = (await index.deletions.beginDeletion(REPOSITORY)) ?? ''
     const deletion = { id, name: REPOSITORY }
-    const { listManifests } = index
+    const { listManifests } = index.manifests
     const slow = {
-      ...index,
+      ...index.manifests,
       // Another call brings it to its end, and the same image is pushed anew, while this one has only looked.
       async listManifests(name: string) {
         const manifests = await listManifests(name)
@@ -195,7 +195,7 @@ await onBothDatabases(t, async (t, db) => {
         return manifests
       },
     }
-    await finishDeletion({ ...ports, index: slow }, deletion)
+    await finishDeletion({ ...ports, manifests: slow }, deletion)
     t.same(await contents(), { [REPOSITORY]: { tags: { v1: one }, manifests: [one] } })
     t.same(await contents(), reachableIn(registry))
   })

@@ -1,29 +1,13 @@
 import type { Database } from '@registry-manager/database'
 import type { QueryResult, RawBuilder } from 'kysely'
 import { sql } from 'kysely'
-
-export interface ContentsPage {
-  readonly offset: number
-  readonly limit: number
-  /** A field, with a minus before it for the greatest first; the first of the known ones when it is none. */
-  readonly orderBy: string
-}
-
-export interface RepositoryContentsRow {
-  readonly name: string
-  readonly createdAt: Date
-  /** When it was changed last, which is nearly always a push. */
-  readonly pushedAt: Date
-  readonly artifacts: number
-}
-
-export interface ArtifactRow {
-  readonly repository: string
-  readonly digest: string
-  readonly mediaType: string
-  readonly tags: string[]
-  readonly pushedAt: Date
-}
+import type {
+  ArtifactContents,
+  ArtifactsQuery,
+  CountedPage,
+  RepositoriesQuery,
+  RepositoryContents,
+} from './list-contents.ts'
 
 const REPOSITORY_ORDER = new Map([
   ['lastPush', sql.ref('updated_at')],
@@ -31,19 +15,17 @@ const REPOSITORY_ORDER = new Map([
   ['artifactCount', sql.ref('artifacts')],
 ])
 
-export type ContentsQueries = ReturnType<typeof createContentsQueries>
-
-/** What is in the registry, for those who administrate it: pages by offset, as the provider's API wants them. */
-export function createContentsQueries(db: Database) {
+/** Reads the registry's contents for administrators: pages by offset, as the provider's API has them. */
+export function createContentsRepository(db: Database) {
   return {
-    async listRepositories(page: ContentsPage & { search?: string; name?: string }) {
-      const { offset, limit, search, name } = page
-      const [, minus = '', field = ''] = /^(-?)(.*)$/.exec(page.orderBy) ?? []
+    async listRepositories(query: RepositoriesQuery): Promise<CountedPage<RepositoryContents>> {
+      const { offset, limit, orderBy, search, name } = query
+      const [, minus = '', field = ''] = /^(-?)(.*)$/.exec(orderBy) ?? []
       const order = REPOSITORY_ORDER.get(field) ?? sql.ref('updated_at')
       const like = `%${search?.replaceAll(/[\\%_]/g, String.raw`\$&`) ?? ''}%`
       const named = name === undefined ? sql`name like ${like}` : sql`name = ${name}`
       const filter = sql`deleting_since is null and ${named}`
-      const { rows } = await sql<RepositoryContentsRow>`
+      const { rows } = await sql<RepositoryContents>`
         select name, created_at as "createdAt", updated_at as "pushedAt", (
             select count(*)::integer from manifests where repository_id = repositories.id
           ) as artifacts
@@ -53,19 +35,19 @@ export function createContentsQueries(db: Database) {
       )
       const counted = await sql<{ total: string }>`
         select count(*) as total from repositories where ${filter}`.execute(db)
-      return { rows, total: Number(counted.rows[0]?.total) }
+      return { items: rows, total: Number(counted.rows[0]?.total) }
     },
 
-    /** Manifests of one repository, or of all of them. */
-    async listArtifacts(page: ContentsPage & { repository?: string; digest?: string }) {
-      const { offset, limit, orderBy, repository, digest } = page
+    /** Manifests of one repository, or of all. */
+    async listArtifacts(query: ArtifactsQuery): Promise<CountedPage<ArtifactContents>> {
+      const { offset, limit, orderBy, repository, digest } = query
       const direction = orderBy.startsWith('-') ? sql`desc` : sql`asc`
       const from = sql`
         manifests join repositories on repositories.id = repository_id
         where deleting_since is null
           and ${repository === undefined ? sql`true` : sql`repositories.name = ${repository}`}
           and ${digest === undefined ? sql`true` : sql`digest = ${digest}`}`
-      const { rows } = await sql<ArtifactRow>`
+      const { rows } = await sql<ArtifactContents>`
         select repositories.name as repository, digest, media_type as "mediaType", pushed_at as "pushedAt", array(
             select tags.name from tags
             where tags.repository_id = manifests.repository_id and tags.digest = manifests.digest order by tags.name
@@ -75,7 +57,7 @@ export function createContentsQueries(db: Database) {
         db,
       )
       const counted = await sql<{ total: string }>`select count(*) as total from ${from}`.execute(db)
-      return { rows, total: Number(counted.rows[0]?.total) }
+      return { items: rows, total: Number(counted.rows[0]?.total) }
     },
 
     async hasRepository(name: string): Promise<boolean> {
@@ -89,10 +71,10 @@ export function createContentsQueries(db: Database) {
     },
 
     /**
-     * Bytes of all manifests, and of the configs and layers that they name: each digest once. Read in pages of an index,
-     * so that no statement takes longer where there is more. What has no size, or not yet, counts as nothing.
+     * Bytes of all manifests and of the configs and layers that they reference, each digest once. Content of unknown size
+     * counts as 0. Reads pages of a database index, so no statement takes longer in a larger registry.
      */
-    async usage(): Promise<number> {
+    async sumBytes(): Promise<number> {
       const documents = await sumSizes(db, sql`manifests`, sql`true`)
       const blobs = await sumSizes(db, sql`manifest_references`, sql`kind <> 'manifest'`)
       return Number(documents + blobs)
@@ -100,10 +82,10 @@ export function createContentsQueries(db: Database) {
   }
 }
 
-/** How many digests are counted by one statement. */
+/** How many digests one statement sums. */
 const USAGE_PAGE = 50_000
 
-/** The sizes in a table, each digest once: where manifests differ about it, the least. */
+/** The sum of the sizes in a table, each digest once: the least size, if manifests state different ones. */
 async function sumSizes(
   db: Database,
   table: RawBuilder<unknown>,

@@ -1,9 +1,8 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createContentsQueries } from '../../src/contents/contents-queries.ts'
-import { createIndexChanges } from '../../src/index/index-changes.ts'
+import { createContentsRepository } from '../../src/contents/contents-repository.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
-import { INDEX, MANIFEST } from '../fixtures/index-and-registry.ts'
+import { INDEX, MANIFEST, repositoriesOf } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 
 const descriptor = (content: string, size: number, mediaType = 'application/octet-stream') => ({
@@ -23,24 +22,24 @@ const image = (config: string, ...layers: string[]) =>
 const ALL = { offset: 0, limit: 100, orderBy: '' }
 
 void onBothDatabases(t, async (t, db) => {
-  const index = createIndexChanges(db)
-  const queries = createContentsQueries(db)
+  const index = repositoriesOf(db)
+  const contents = createContentsRepository(db)
   const push = async (repository: string, raw: Buffer, tags: readonly string[] = [], type = MANIFEST) => {
     const parsed = parseManifest(raw, type)
     if ('malformed' in parsed) throw new Error(parsed.malformed)
-    await index.putManifest(repository, parsed.manifest)
+    await index.manifests.putManifest(repository, parsed.manifest)
     for (const tag of tags) {
-      const { revision } = await index.findTag(repository, tag)
-      await index.setTag(repository, tag, parsed.manifest.digest, revision)
+      const { revision } = await index.tags.findTag(repository, tag)
+      await index.tags.setTag(repository, tag, parsed.manifest.digest, revision)
     }
     return parsed.manifest.digest
   }
-  const names = async (page: Partial<Parameters<typeof queries.listRepositories>[0]> = {}) => {
-    const { rows, total } = await queries.listRepositories({ ...ALL, ...page })
-    return [rows.map(({ name }) => name), total] as const
+  const names = async (page: Partial<Parameters<typeof contents.listRepositories>[0]> = {}) => {
+    const { items, total } = await contents.listRepositories({ ...ALL, ...page })
+    return [items.map(({ name }) => name), total] as const
   }
 
-  t.equal(await queries.usage(), 0, 'nothing takes no place')
+  t.equal(await contents.sumBytes(), 0, 'nothing takes no place')
   const one = await push('team/one', image('c1', 'l1', 'l2'), ['v1', 'latest'])
   const two = await push('team/two', image('c2', 'l2', 'l3'), ['v1'])
   const untagged = await push('team/two', image('c3', 'l3'))
@@ -82,33 +81,33 @@ void onBothDatabases(t, async (t, db) => {
     t.strictSame(await names({ orderBy: 'name', search: 'team' }), [['team/one', 'team/two'], 2])
     t.strictSame(await names({ search: '%' }), [[], 0], 'a percent sign is one')
     t.strictSame(await names({ name: 'team/one' }), [['team/one'], 1])
-    const { rows } = await queries.listRepositories({ ...ALL, name: 'team/one' })
-    t.match(rows, [{ name: 'team/one', artifacts: 2, pushedAt: at(2), createdAt: Date }])
+    const { items } = await contents.listRepositories({ ...ALL, name: 'team/one' })
+    t.match(items, [{ name: 'team/one', artifacts: 2, pushedAt: at(2), createdAt: Date }])
   })
 
   await t.test('artifacts', async (t) => {
-    const listed = await queries.listArtifacts({ ...ALL, repository: 'team/two', orderBy: '-lastPush' })
+    const listed = await contents.listArtifacts({ ...ALL, repository: 'team/two', orderBy: '-lastPush' })
     t.match(listed, {
       total: 2,
-      rows: [
+      items: [
         { repository: 'team/two', digest: untagged, tags: [], mediaType: MANIFEST, pushedAt: at(9) },
         { repository: 'team/two', digest: two, tags: ['v1'], pushedAt: at(0) },
       ],
     })
-    const oldest = await queries.listArtifacts({
+    const oldest = await contents.listArtifacts({
       ...ALL,
       repository: 'team/two',
       orderBy: 'lastPush',
       limit: 1,
     })
-    t.match(oldest, { total: 2, rows: [{ digest: two }] })
-    const found = await queries.listArtifacts({ ...ALL, repository: 'team/one', digest: one })
-    t.match(found, { total: 1, rows: [{ digest: one, tags: ['latest', 'v1'] }] })
-    t.match(await queries.listArtifacts({ ...ALL, repository: 'team/two', digest: one }), {
+    t.match(oldest, { total: 2, items: [{ digest: two }] })
+    const found = await contents.listArtifacts({ ...ALL, repository: 'team/one', digest: one })
+    t.match(found, { total: 1, items: [{ digest: one, tags: ['latest', 'v1'] }] })
+    t.match(await contents.listArtifacts({ ...ALL, repository: 'team/two', digest: one }), {
       total: 0,
-      rows: [],
+      items: [],
     })
-    t.equal((await queries.listArtifacts(ALL)).total, 5, 'of all repositories')
+    t.equal((await contents.listArtifacts(ALL)).total, 5, 'of all repositories')
   })
 
   await t.test('what is used: every digest once', async (t) => {
@@ -119,15 +118,15 @@ void onBothDatabases(t, async (t, db) => {
       .then((all) => ({ rows: all }))
     const manifests = new Map(rows.map(({ digest, raw }) => [digest, raw.length]))
     const bytes = [...manifests.values()].reduce((sum, size) => sum + size, 0)
-    t.equal(await queries.usage(), bytes + 3 * 100 + 3 * 1000)
+    t.equal(await contents.sumBytes(), bytes + 3 * 100 + 3 * 1000)
   })
 
   await t.test('what is being deleted is gone', async (t) => {
-    await index.beginDeletion('team/two')
+    await index.deletions.beginDeletion('team/two')
     t.strictSame(await names({ orderBy: 'name' }), [['alpine', 'team/one'], 2])
-    t.equal((await queries.listArtifacts(ALL)).total, 3)
+    t.equal((await contents.listArtifacts(ALL)).total, 3)
     t.strictSame(
-      [await queries.hasRepository('team/two'), await queries.hasRepository('team/one')],
+      [await contents.hasRepository('team/two'), await contents.hasRepository('team/one')],
       [false, true],
     )
   })

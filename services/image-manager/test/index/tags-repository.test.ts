@@ -1,9 +1,9 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createIndexQueries } from '../../src/index/index-queries.ts'
+import { createIndexRepositories } from '../../src/index/index.ts'
 
 void onBothDatabases(t, async (t, db) => {
-  const queries = createIndexQueries(db)
+  const index = createIndexRepositories(db)
 
   await t.test('tags come in byte order, upper case before lower', async (t) => {
     await db
@@ -27,15 +27,15 @@ void onBothDatabases(t, async (t, db) => {
       ])
       .execute()
     const sorted = ['1-0', '1.0', '10', '1_0', 'Latest', 'Z', '_x', 'a', 'latest']
-    t.same(await queries.listTags(id, { limit: 100, after: '' }), sorted)
-    t.same(await queries.listTags(id, { limit: 3, after: 'Latest' }), ['Z', '_x', 'a'])
-    t.same(await queries.listTags(id, { limit: 3, after: 'latest' }), [])
-    const tagged = (await Array.fromAsync(queries.readTaggedManifests([id]))).flat()
+    t.same(await index.tags.listTags(id, { limit: 100, after: '' }), sorted)
+    t.same(await index.tags.listTags(id, { limit: 3, after: 'Latest' }), ['Z', '_x', 'a'])
+    t.same(await index.tags.listTags(id, { limit: 3, after: 'latest' }), [])
+    const tagged = (await Array.fromAsync(index.taggedManifests.readTaggedManifests([id]))).flat()
     t.same(
       tagged.map(({ name, manifest }) => [name, manifest]),
       sorted.map((name) => [name, '{"a": 1}']),
     )
-    t.same(await queries.filterKnown(id, [digest, 'sha256:1']), new Set([digest]))
-    t.same(await queries.filterKnown(id, []), new Set())
+    t.same(await index.manifestLookup.filterKnown(id, [digest, 'sha256:1']), new Set([digest]))
+    t.same(await index.manifestLookup.filterKnown(id, []), new Set())
   })
 })

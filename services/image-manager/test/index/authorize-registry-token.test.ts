@@ -1,8 +1,9 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import type { Verdict } from '../../src/index/visibility.ts'
-import { catalogVisibility, judge, managementVisibility, mayList } from '../../src/index/visibility.ts'
+import type { Verdict } from '../../src/index/authorize.ts'
+import { authorize, mayList } from '../../src/index/authorize.ts'
+import { catalogVisibility, managementVisibility } from '../../src/index/visibility.ts'
 
 /*
  * The last column of design.md, "Who may do what": a registry token sees what it may pull, and changes nothing
@@ -26,14 +27,18 @@ const CASES: readonly (readonly [repository: string, global: boolean, get: Verdi
 t.test('acting as itself', async (t) => {
   for (const [repository, global, get, change] of CASES) {
     const where = global ? 'global' : 'namespace'
-    t.equal(judge({ account, access: null }, 'get', repository, where), get, `get ${repository}`)
+    t.equal(authorize({ account, access: null }, 'get', repository, where), get, `get ${repository}`)
     for (const action of ['set-scope', 'delete'] as const) {
-      t.equal(judge({ account, access: null }, action, repository, where), change, `${action} ${repository}`)
-      const verdict = judge({ account: EVERYTHING, access: null }, action, repository, where)
+      t.equal(
+        authorize({ account, access: null }, action, repository, where),
+        change,
+        `${action} ${repository}`,
+      )
+      const verdict = authorize({ account: EVERYTHING, access: null }, action, repository, where)
       t.equal(verdict, 'forbidden', `${action} ${repository} with every scope there is`)
     }
     t.equal(
-      judge({ account, access: null }, 'get', repository, undefined),
+      authorize({ account, access: null }, 'get', repository, undefined),
       'not-visible',
       'nor what is not there',
     )
@@ -52,8 +57,8 @@ t.test('with a scoped token: within that, too', async (t) => {
     [[], 'team/app', 'not-visible'],
   ] as const
   for (const [access, repository, get] of cases) {
-    t.equal(judge({ account, access }, 'get', repository, 'namespace'), get, JSON.stringify(access))
-    t.not(judge({ account, access }, 'delete', repository, 'namespace'), 'allowed')
+    t.equal(authorize({ account, access }, 'get', repository, 'namespace'), get, JSON.stringify(access))
+    t.not(authorize({ account, access }, 'delete', repository, 'namespace'), 'allowed')
   }
   t.equal(mayList({ account, access: null }), true)
   t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')] }), false)

@@ -1,21 +1,22 @@
 import type { Database } from '@registry-manager/database'
 import { isForeignKeyViolation } from '@registry-manager/database'
 import { sql } from 'kysely'
+import type { PageRequest } from './repository.ts'
 
-/** The tags of the index, each compared and set. */
-export function createTagChanges(db: Database) {
+/** The tags of the index. A tag is changed by compare-and-set on its revision. */
+export function createTagsRepository(db: Database) {
   const findId = async (name: string) =>
     (await db.selectFrom('repositories').select('id').where('name', '=', name).executeTakeFirst())?.id
 
   return {
     /**
-     * What a tag names, its revision, 0 where there is none, and whether the manifest is one that the registry has
-     * not. To be read before the registry is asked.
+     * The digest and the revision of a tag (revision 0 if the tag does not exist), and whether its manifest is
+     * index-only. Read this before the registry, so that a change in between shows in the revision.
      */
     async findTag(
       repository: string,
       tag: string,
-    ): Promise<{ digest: string | undefined; revision: number; kept: boolean }> {
+    ): Promise<{ digest: string | undefined; revision: number; indexOnly: boolean }> {
       const row = await db
         .selectFrom('tags')
         .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
@@ -24,16 +25,16 @@ export function createTagChanges(db: Database) {
             .onRef('manifests.repository_id', '=', 'tags.repository_id')
             .onRef('manifests.digest', '=', 'tags.digest'),
         )
-        .select(['tags.digest', 'tags.revision', 'manifests.kept'])
+        .select(['tags.digest', 'tags.revision', 'manifests.kept as indexOnly'])
         .where('repositories.name', '=', repository)
         .where('tags.name', '=', tag)
         .executeTakeFirst()
-      return row ?? { digest: undefined, revision: 0, kept: false }
+      return row ?? { digest: undefined, revision: 0, indexOnly: false }
     },
 
     /**
-     * Points a tag at a digest, or takes it away, if nobody changed it since it was at that revision, and the
-     * manifest is there still. Answers whether it did.
+     * Points a tag at a digest, or removes the tag, if the tag is still at that revision and the manifest still exists.
+     * Returns whether the tag is now as requested.
      */
     async setTag(
       repository: string,
@@ -50,7 +51,7 @@ export function createTagChanges(db: Database) {
           .values({ repository_id: repositoryId, name: tag, digest })
           .onConflict((conflict) => conflict.columns(['repository_id', 'name']).doNothing())
           .executeTakeFirstOrThrow()
-          .catch(unlessGone({ numInsertedOrUpdatedRows: 0n }))
+          .catch(unlessManifestIsGone({ numInsertedOrUpdatedRows: 0n }))
         return numInsertedOrUpdatedRows === 1n
       }
       if (digest === undefined) {
@@ -69,13 +70,38 @@ export function createTagChanges(db: Database) {
         .where('name', '=', tag)
         .where('revision', '=', revision)
         .executeTakeFirstOrThrow()
-        .catch(unlessGone({ numUpdatedRows: 0n }))
+        .catch(unlessManifestIsGone({ numUpdatedRows: 0n }))
       return numUpdatedRows === 1n
+    },
+
+    /** The names of the tags that point at a manifest. */
+    async listTagsOf(repository: string, digest: string): Promise<string[]> {
+      const rows = await db
+        .selectFrom('tags')
+        .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
+        .select('tags.name')
+        .where('repositories.name', '=', repository)
+        .where('digest', '=', digest)
+        .execute()
+      return rows.map(({ name }) => name)
+    },
+
+    async listTags(repositoryId: string, { limit, after }: PageRequest): Promise<string[]> {
+      const rows = await db
+        .selectFrom('tags')
+        .select('name')
+        .where('repository_id', '=', repositoryId)
+        .where('name', '>', after)
+        .orderBy('name')
+        .limit(limit)
+        .execute()
+      return rows.map(({ name }) => name)
     },
   }
 }
 
-function unlessGone<Value>(value: Value): (error: unknown) => Value {
+/** Handles a failed foreign key (the manifest was deleted) as a change of no row. */
+function unlessManifestIsGone<Value>(value: Value): (error: unknown) => Value {
   return (error) => {
     if (isForeignKeyViolation(error)) return value
     throw error

@@ -1,8 +1,8 @@
 import { patternCovers } from '@registry-manager/oci'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import type { PageOptions } from '../../src/index/index-queries.ts'
-import { createIndexQueries } from '../../src/index/index-queries.ts'
+import type { PageRequest, RepositoryFilter } from '../../src/index/repository.ts'
+import { createIndexRepositories } from '../../src/index/index.ts'
 
 const NAMES = [
   '0/0',
@@ -51,14 +51,14 @@ const PATTERNS: readonly (readonly string[])[] = [
 ]
 
 void onBothDatabases(t, async (t, db) => {
-  const queries = createIndexQueries(db)
+  const index = createIndexRepositories(db)
   const rows = NAMES.map((name) => ({
     name,
     scope: name.startsWith('other/') ? ('global' as const) : ('namespace' as const),
   }))
   await db.insertInto('repositories').values(rows).execute()
-  const list = async (patterns: readonly string[], page: Partial<PageOptions> = {}) => {
-    const found = await queries.listRepositories(
+  const list = async (patterns: readonly string[], page: Partial<PageRequest & RepositoryFilter> = {}) => {
+    const found = await index.visibleRepositories.listRepositories(
       { kind: 'patterns', patterns },
       { limit: 100, after: '', ...page },
     )

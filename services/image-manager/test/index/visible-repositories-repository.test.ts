@@ -1,8 +1,8 @@
 import type { Database } from '@registry-manager/database'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import type { PageOptions } from '../../src/index/index-queries.ts'
-import { createIndexQueries } from '../../src/index/index-queries.ts'
+import type { PageRequest, RepositoryFilter } from '../../src/index/repository.ts'
+import { createIndexRepositories } from '../../src/index/index.ts'
 import type { Visibility } from '../../src/index/visibility.ts'
 
 const ALL: Visibility = { kind: 'all' }
@@ -21,9 +21,13 @@ async function fill(db: Database, names: readonly string[], global: readonly str
 }
 
 void onBothDatabases(t, async (t, db) => {
-  const queries = createIndexQueries(db)
-  const list = async (visibility: Visibility, page: Partial<PageOptions> = {}) => {
-    const rows = await queries.listRepositories(visibility, { limit: 100, after: '', ...page })
+  const index = createIndexRepositories(db)
+  const list = async (visibility: Visibility, page: Partial<PageRequest & RepositoryFilter> = {}) => {
+    const rows = await index.visibleRepositories.listRepositories(visibility, {
+      limit: 100,
+      after: '',
+      ...page,
+    })
     return rows.map(({ name }) => name)
   }
 
@@ -70,10 +74,10 @@ void onBothDatabases(t, async (t, db) => {
     t.same(await list(seenBy('team', 'team', 'team/b')), ['alpine', 'other/b', 'team/a', 'team/b', 'team/c'])
     t.same(await list(ALL), ['alpine', 'other/a', 'other/b', 'team/a', 'team/b', 'team/c'])
     t.same(await list(seenBy('team'), { namespace: 'other' }), ['other/b'])
-    t.same(Object.keys(await queries.findGlobalMarks(['team/a', 'team/b', 'none', 'alpine'])).toSorted(), [
-      'alpine',
-      'team/b',
-    ])
+    t.same(
+      Object.keys(await index.globalScope.findGlobalMarks(['team/a', 'team/b', 'none', 'alpine'])).toSorted(),
+      ['alpine', 'team/b'],
+    )
   })
 
   await t.test('pages are full, and together they are everything once', async (t) => {
@@ -167,8 +171,8 @@ void onBothDatabases(t, async (t, db) => {
       .where('name', '!=', 'team/b')
       .execute()
     for (const visibility of [ALL, seenBy('team')]) t.same(await list(visibility), ['team/b'])
-    t.equal(await queries.findRepository('team/a'), undefined)
-    t.equal((await queries.findRepository('team/b'))?.name, 'team/b')
-    t.same(await queries.findGlobalMarks(['team/c']), {})
+    t.equal(await index.repositories.findRepository('team/a'), undefined)
+    t.equal((await index.repositories.findRepository('team/b'))?.name, 'team/b')
+    t.same(await index.globalScope.findGlobalMarks(['team/c']), {})
   })
 })

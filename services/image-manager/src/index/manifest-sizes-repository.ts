@@ -16,7 +16,7 @@ const [MANIFESTS, BYTES] = [200, 1024 * 1024]
  * The sizes of what manifests name, for manifests that were recorded without: by versions before, which also took every
  * entry of an index for a manifest.
  */
-export function createSizeChanges(db: Database) {
+export function createManifestSizesRepository(db: Database) {
   return {
     /**
      * Fills in the sizes of some manifests. False when there were none left. A manifest that is no JSON, or no UTF-8,

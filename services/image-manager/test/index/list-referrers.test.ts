@@ -1,12 +1,12 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createIndexQueries } from '../../src/index/index-queries.ts'
+import { createIndexRepositories } from '../../src/index/index.ts'
 
 const SUBJECT = 'sha256:subject'
 const PAGE = { after: '', limit: 100, bytes: 1000 }
 
 void onBothDatabases(t, async (t, db) => {
-  const queries = createIndexQueries(db)
+  const index = createIndexRepositories(db)
 
   await t.test('referrers come in pages by digest, limited in number and in bytes', async (t) => {
     await db.insertInto('repositories').values({ name: 'team/a' }).execute()
@@ -28,7 +28,7 @@ void onBothDatabases(t, async (t, db) => {
       ])
       .execute()
     const list = async (page: Partial<typeof PAGE> & { artifactType?: string }) => {
-      const { rows, more } = await queries.listReferrers(id, SUBJECT, { ...PAGE, ...page })
+      const { rows, more } = await index.manifestLookup.listReferrers(id, SUBJECT, { ...PAGE, ...page })
       return [rows.map(({ digest, size }) => [digest, Number(size)]), more]
     }
     const [one, two, three, four] = Object.entries(lengths)
@@ -38,6 +38,6 @@ void onBothDatabases(t, async (t, db) => {
     t.same(await list({ after: 'sha256:4' }), [[], false])
     t.same(await list({ limit: 1 }), [[one], true], 'as many as the limit')
     t.same(await list({ artifactType: 'a/signature' }), [[two], false])
-    t.same(await queries.listReferrers(id, 'sha256:1', PAGE), { rows: [], more: false })
+    t.same(await index.manifestLookup.listReferrers(id, 'sha256:1', PAGE), { rows: [], more: false })
   })
 })

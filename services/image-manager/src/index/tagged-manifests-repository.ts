@@ -26,7 +26,7 @@ export interface TaggedManifest {
 /** How much is read at once, so that what is in memory does not grow with the list. */
 const [REPOSITORIES, TAGS, BYTES] = [100, 2000, 256 * 1024]
 
-export function createTaggedManifests(db: Database) {
+export function createTaggedManifestsRepository(db: Database) {
   /** From behind a tag of the first repository. Each repository's tags are a range of their key. */
   const listTags = async (repositoryIds: readonly string[], after: string): Promise<TagRow[]> => {
     const { rows } = await sql<TagRow>`

@@ -2,7 +2,7 @@ import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 
 /** The names of blobs that were pushed by a sha512 digest: the registry stores each under its sha256 as well. */
-export function createBlobAliases(db: Database) {
+export function createBlobAliasesRepository(db: Database) {
   return {
     async aliasBlob(repository: string, sha512: string, sha256: string): Promise<void> {
       await db

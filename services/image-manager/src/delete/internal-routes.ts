@@ -1,0 +1,57 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { parseReference } from '@registry-manager/oci'
+import { RemovalAnswer } from '@registry-manager/principal'
+import { ProblemError } from '@registry-manager/http'
+import { Type } from 'typebox'
+import type { ManifestRemoval } from './delete.ts'
+
+export interface DeleteInternalRoutesOptions {
+  readonly deleteManifest: (
+    repository: string,
+    digest: string,
+    options: { readonly unlessInUse: boolean },
+  ) => Promise<ManifestRemoval>
+  /** Returns whether the tag existed. */
+  readonly deleteTag: (repository: string, tag: string) => Promise<boolean>
+  /** Returns whether the blob existed. */
+  readonly deleteBlob: (repository: string, digest: string) => Promise<boolean>
+}
+
+const ManifestQuery = Type.Object({
+  repository: Type.String(),
+  reference: Type.String(),
+  force: Type.Optional(Type.Literal('true')),
+})
+const BlobQuery = Type.Object({ repository: Type.String(), digest: Type.String() })
+
+/** What registry-proxy has image-manager delete. */
+export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoutesOptions> = async (
+  app,
+  { deleteManifest, deleteTag, deleteBlob },
+) => {
+  app.delete(
+    '/internal/manifests',
+    { schema: { querystring: ManifestQuery, response: { 200: RemovalAnswer } } },
+    async ({ query }) => {
+      const { repository } = query
+      const reference = parseReference(query.reference)
+      if (reference === undefined) {
+        const detail = `reference must be a tag or a digest, not ${JSON.stringify(query.reference)}`
+        throw new ProblemError({ status: 400, detail, field: 'reference' })
+      }
+      if ('tag' in reference) return { deleted: await deleteTag(repository, reference.tag) }
+      const removal = await deleteManifest(repository, reference.digest, {
+        unlessInUse: query.force !== 'true',
+      })
+      return removal.outcome === 'in-use'
+        ? { deleted: false, inUseBy: removal.by }
+        : { deleted: removal.outcome === 'deleted' }
+    },
+  )
+
+  app.delete(
+    '/internal/blobs',
+    { schema: { querystring: BlobQuery, response: { 200: RemovalAnswer } } },
+    async ({ query }) => ({ deleted: await deleteBlob(query.repository, query.digest) }),
+  )
+}

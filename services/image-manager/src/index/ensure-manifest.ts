@@ -1,0 +1,55 @@
+import type { Manifest } from './manifest.ts'
+import { parseManifest } from './manifest.ts'
+
+interface ManifestBytes {
+  readonly mediaType: string
+  readonly raw: Buffer
+}
+
+export interface EnsureManifestPorts {
+  readonly registry: {
+    getManifest(repository: string, reference: string): Promise<ManifestBytes | undefined>
+  }
+  readonly manifests: {
+    hasManifest(repository: string, digest: string): Promise<boolean>
+    putManifest(repository: string, manifest: Manifest): Promise<unknown>
+  }
+  readonly pendingPushes: {
+    findBytesByDigest(repository: string, digest: string): Promise<ManifestBytes | undefined>
+  }
+}
+
+/** The registry has a manifest that the index cannot record: a malformed one, or one of schema 1. */
+export class UnrecordableError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UnrecordableError'
+  }
+}
+
+/**
+ * Records a manifest that the registry has, unless the index has it. Takes the bytes of another push that is still
+ * pending, or else the registry's. Returns false if the registry no longer has the manifest.
+ */
+export async function ensureManifest(
+  { registry, manifests, pendingPushes }: EnsureManifestPorts,
+  repository: string,
+  digest: string,
+): Promise<boolean> {
+  if (await manifests.hasManifest(repository, digest)) return true
+  const found =
+    (await pendingPushes.findBytesByDigest(repository, digest)) ??
+    (await registry.getManifest(repository, digest))
+  if (found === undefined) return false
+  const parsed = parseManifest(found.raw, found.mediaType)
+  if ('malformed' in parsed)
+    throw new UnrecordableError(`the registry's manifest ${digest} is malformed: ${parsed.malformed}`)
+  // The digest of a schema 1 manifest is not that of its bytes.
+  // Source: distribution, "Image Manifest Version 2, Schema 1".
+  if (parsed.manifest.digest !== digest)
+    throw new UnrecordableError(
+      `the registry's manifest ${digest} has the digest ${parsed.manifest.digest}; schema 1 is not supported`,
+    )
+  await manifests.putManifest(repository, parsed.manifest)
+  return true
+}

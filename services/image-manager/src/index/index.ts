@@ -1,0 +1,62 @@
+import type { Database } from '@registry-manager/database'
+import type { Reference } from '@registry-manager/oci'
+import { createBlobAliasesRepository } from './blob-aliases-repository.ts'
+import { createGlobalScopeRepository } from './global-scope-repository.ts'
+import type { GlobalScopePorts } from './global-scope.ts'
+import { createGlobalScope } from './global-scope.ts'
+import type { ListCatalogPorts, ListTagsPorts } from './list-names.ts'
+import { listCatalog, listTags } from './list-names.ts'
+import type { ManageRepositoriesPorts } from './manage-repositories.ts'
+import { createManageRepositories } from './manage-repositories.ts'
+import { createManifestLookupRepository } from './manifest-lookup-repository.ts'
+import { createManifestSizesRepository } from './manifest-sizes-repository.ts'
+import { createManifestsRepository } from './manifests-repository.ts'
+import type { ReadManifestPorts } from './read-manifest.ts'
+import { readManifest } from './read-manifest.ts'
+import type { FindReferrersPorts } from './referrers.ts'
+import { findReferrers } from './referrers.ts'
+import { createRepositoriesRepository } from './repositories-repository.ts'
+import type { PageRequest } from './repository.ts'
+import { createTaggedManifestsRepository } from './tagged-manifests-repository.ts'
+import { createTagsRepository } from './tags-repository.ts'
+import { createVisibleRepositoriesRepository } from './visible-repositories-repository.ts'
+
+export type IndexRepositories = ReturnType<typeof createIndexRepositories>
+
+/** The repositories of the index, under the names that use cases give to their ports. */
+export function createIndexRepositories(db: Database) {
+  return {
+    blobAliases: createBlobAliasesRepository(db),
+    globalScope: createGlobalScopeRepository(db),
+    manifestLookup: createManifestLookupRepository(db),
+    manifestSizes: createManifestSizesRepository(db),
+    manifests: createManifestsRepository(db),
+    repositories: createRepositoriesRepository(db),
+    taggedManifests: createTaggedManifestsRepository(db),
+    tags: createTagsRepository(db),
+    visibleRepositories: createVisibleRepositoriesRepository(db),
+  }
+}
+
+export type IndexPorts = ManageRepositoriesPorts &
+  ReadManifestPorts &
+  ListCatalogPorts &
+  ListTagsPorts &
+  FindReferrersPorts &
+  GlobalScopePorts
+
+/** What the routes of the index call. */
+export function createIndex(ports: IndexPorts) {
+  return {
+    manageRepositories: createManageRepositories(ports),
+    readManifest: (repository: string, reference: Reference) => readManifest(ports, repository, reference),
+    listCatalog: (uid: string, page: PageRequest) => listCatalog(ports, uid, page),
+    listTags: (repository: string, page: PageRequest) => listTags(ports, repository, page),
+    findReferrers: (
+      repository: string,
+      digest: string,
+      options: { readonly artifactType?: string; readonly after?: string },
+    ) => findReferrers(ports, repository, digest, options),
+    globalScope: createGlobalScope(ports),
+  }
+}

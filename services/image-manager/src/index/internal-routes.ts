@@ -1,0 +1,131 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Reference } from '@registry-manager/oci'
+import { parseReference } from '@registry-manager/oci'
+import {
+  EndedGlobals,
+  ManifestAnswer,
+  NamesPage,
+  ReferrersAnswer,
+  ScopesAnswer,
+  ScopesRequest,
+} from '@registry-manager/principal'
+import { ProblemError } from '@registry-manager/http'
+import { Type } from 'typebox'
+import type { GlobalScope } from './global-scope.ts'
+import type { ReadManifest } from './read-manifest.ts'
+import type { ReferrerDescriptor } from './referrers.ts'
+import type { Page, PageRequest } from './repository.ts'
+
+export interface IndexInternalRoutesOptions {
+  readonly readManifest: (repository: string, reference: Reference) => Promise<ReadManifest>
+  readonly listCatalog: (uid: string, page: PageRequest) => Promise<Page<string>>
+  readonly listTags: (repository: string, page: PageRequest) => Promise<Page<string> | undefined>
+  readonly findReferrers: (
+    repository: string,
+    digest: string,
+    options: { readonly artifactType?: string; readonly after?: string },
+  ) => Promise<Page<ReferrerDescriptor>>
+  readonly globalScope: GlobalScope
+}
+
+const ManifestQuery = Type.Object({ repository: Type.String(), reference: Type.String() })
+const PageQuery = {
+  n: Type.Optional(Type.String({ pattern: '^\\d+$' })),
+  last: Type.Optional(Type.String()),
+}
+const CatalogQuery = Type.Object({ uid: Type.String(), ...PageQuery })
+const TagsQuery = Type.Object({ repository: Type.String(), ...PageQuery })
+const ReferrersQuery = Type.Object({
+  repository: Type.String(),
+  digest: Type.String(),
+  artifactType: Type.Optional(Type.String()),
+  last: Type.Optional(Type.String()),
+})
+
+const DEFAULT_PAGE = 100
+/** Clients that do not follow a Link header lose all further pages, so nearly every repository's tags fit into one. */
+const DEFAULT_TAGS_PAGE = 10_000
+
+/** What registry-proxy and auth-service read from the index. */
+export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesOptions> = async (
+  app,
+  { readManifest, listCatalog, listTags, findReferrers, globalScope },
+) => {
+  app.get(
+    '/internal/manifests',
+    { schema: { querystring: ManifestQuery, response: { 200: ManifestAnswer } } },
+    async ({ query }) => {
+      const reference = parseReference(query.reference)
+      if (reference === undefined) throw invalidReference(query.reference)
+      const found = await readManifest(query.repository, reference)
+      switch (found.outcome) {
+        case 'found': {
+          const { digest, mediaType, indexOnly, base64 } = found.manifest
+          return { digest, mediaType, kept: indexOnly, raw: base64 }
+        }
+        case 'unknown':
+          throw notFound(`the index has no manifest ${query.reference} in ${query.repository}`)
+        case 'busy': {
+          const detail = 'too many manifests are being read at once; retry in a second'
+          throw new ProblemError({ status: 429, detail, headers: { 'retry-after': '1' } })
+        }
+      }
+    },
+  )
+
+  app.get(
+    '/internal/catalog',
+    { schema: { querystring: CatalogQuery, response: { 200: NamesPage } } },
+    async ({ query }) => toNamesPage(await listCatalog(query.uid, pageOf(query, DEFAULT_PAGE))),
+  )
+
+  app.get(
+    '/internal/tags',
+    { schema: { querystring: TagsQuery, response: { 200: NamesPage } } },
+    async ({ query }) => {
+      const page = await listTags(query.repository, pageOf(query, DEFAULT_TAGS_PAGE))
+      if (page === undefined) throw notFound(`the index has no repository ${query.repository}`)
+      return toNamesPage(page)
+    },
+  )
+
+  app.get(
+    '/internal/referrers',
+    { schema: { querystring: ReferrersQuery, response: { 200: ReferrersAnswer } } },
+    async ({ query }) => {
+      const { repository, digest, artifactType, last } = query
+      const { items, next } = await findReferrers(repository, digest, { artifactType, after: last })
+      return { manifests: [...items], next }
+    },
+  )
+
+  app.post(
+    '/internal/scopes',
+    { schema: { body: ScopesRequest, response: { 200: ScopesAnswer } } },
+    async ({ body }) => {
+      const marks = await globalScope.findMarks(body.names)
+      return { global: Object.keys(marks), marks }
+    },
+  )
+
+  app.get('/internal/ended-globals', { schema: { response: { 200: EndedGlobals } } }, async () => ({
+    repositories: await globalScope.listEnded(),
+  }))
+}
+
+function pageOf({ n, last = '' }: { n?: string; last?: string }, defaultLimit: number): PageRequest {
+  return { limit: n === undefined ? defaultLimit : Number(n), after: last }
+}
+
+function toNamesPage({ items, next }: Page<string>) {
+  return { names: [...items], more: next !== undefined }
+}
+
+function notFound(detail: string): ProblemError {
+  return new ProblemError({ status: 404, detail })
+}
+
+function invalidReference(reference: string): ProblemError {
+  const detail = `reference must be a tag or a digest, not ${JSON.stringify(reference)}`
+  return new ProblemError({ status: 400, detail, field: 'reference' })
+}

@@ -1,0 +1,52 @@
+import type { Page, PageRequest, Repository } from './repository.ts'
+import type { Account, Visibility } from './visibility.ts'
+import { catalogVisibility } from './visibility.ts'
+
+export interface ListCatalogPorts {
+  readonly findAccount: (uid: string) => Promise<Account | undefined>
+  readonly visibleRepositories: {
+    listRepositories(visibility: Visibility, page: PageRequest): Promise<Repository[]>
+  }
+}
+
+export interface ListTagsPorts {
+  readonly repositories: { findRepository(name: string): Promise<Repository | undefined> }
+  readonly tags: { listTags(repositoryId: string, page: PageRequest): Promise<string[]> }
+}
+
+const EMPTY: Page<string> = { items: [], next: undefined }
+
+/** One page of the names of the repositories that an account sees; empty if there is no such account. */
+export async function listCatalog(
+  { findAccount, visibleRepositories }: ListCatalogPorts,
+  uid: string,
+  page: PageRequest,
+): Promise<Page<string>> {
+  const account = await findAccount(uid)
+  if (account === undefined) return EMPTY
+  return readPage(page, async (request) => {
+    const rows = await visibleRepositories.listRepositories(catalogVisibility(account), request)
+    return rows.map(({ name }) => name)
+  })
+}
+
+/** One page of the tags of a repository; undefined if there is no such repository. */
+export async function listTags(
+  { repositories, tags }: ListTagsPorts,
+  name: string,
+  page: PageRequest,
+): Promise<Page<string> | undefined> {
+  const repository = await repositories.findRepository(name)
+  return repository && readPage(page, (request) => tags.listTags(repository.id, request))
+}
+
+/** Reads one name more than the page has, which shows whether another page follows. */
+async function readPage(
+  { limit, after }: PageRequest,
+  read: (page: PageRequest) => Promise<readonly string[]>,
+): Promise<Page<string>> {
+  if (limit === 0) return EMPTY
+  const names = await read({ limit: limit + 1, after })
+  const items = names.slice(0, limit)
+  return { items, next: names.length > limit ? items.at(-1) : undefined }
+}

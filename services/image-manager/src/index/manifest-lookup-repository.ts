@@ -1,0 +1,103 @@
+import type { Database } from '@registry-manager/database'
+import type { Reference } from '@registry-manager/oci'
+import { sql } from 'kysely'
+
+interface ReferrerRow {
+  readonly digest: string
+  readonly mediaType: string
+  readonly artifactType: string | null
+  readonly annotations: Record<string, string> | null
+  /** Bytes of the manifest. */
+  readonly size: number
+}
+
+/** Reads manifests for clients: nothing of a repository that is being deleted. */
+export function createManifestLookupRepository(db: Database) {
+  const namedBy = (repository: string, reference: Reference) =>
+    db
+      .selectFrom('manifests')
+      .innerJoin('repositories', 'repositories.id', 'manifests.repository_id')
+      .where('repositories.name', '=', repository)
+      .where('deleting_since', 'is', null)
+      .$if('tag' in reference, (query) =>
+        query
+          .innerJoin('tags', (join) =>
+            join
+              .onRef('tags.repository_id', '=', 'manifests.repository_id')
+              .onRef('tags.digest', '=', 'manifests.digest'),
+          )
+          .where('tags.name', '=', 'tag' in reference ? reference.tag : ''),
+      )
+      .$if('digest' in reference, (query) => {
+        const digest = 'digest' in reference ? reference.digest : ''
+        return query.where((eb) => eb.or([eb('manifests.digest', '=', digest), eb('sha512', '=', digest)]))
+      })
+
+  return {
+    /** The manifest that a tag or a digest names, with its bytes as they were pushed. */
+    async findManifest(repository: string, reference: Reference) {
+      return namedBy(repository, reference)
+        .select(['manifests.digest', 'media_type as mediaType', 'raw', 'kept as indexOnly'])
+        .executeTakeFirst()
+    },
+
+    /** The length of a manifest in bytes. */
+    async measureManifest(repository: string, reference: Reference): Promise<number | undefined> {
+      const row = await namedBy(repository, reference)
+        .select(sql<number>`length(raw)`.as('size'))
+        .executeTakeFirst()
+      return row?.size
+    },
+
+    /**
+     * One page of the manifests whose subject is a digest, ordered by their own digests: as many as together are no
+     * longer than `bytes`, but at least one. A descriptor is no longer than its manifest, whose length Postgres knows
+     * without reading the manifest.
+     */
+    async listReferrers(
+      repositoryId: string,
+      subject: string,
+      page: {
+        readonly artifactType?: string
+        readonly after: string
+        readonly limit: number
+        readonly bytes: number
+      },
+    ): Promise<{ rows: ReferrerRow[]; more: boolean }> {
+      const { artifactType, after, limit, bytes } = page
+      const ofType = artifactType === undefined ? sql`` : sql`and artifact_type = ${artifactType}`
+      const { rows } = await sql<ReferrerRow & { following: number }>`
+        select digest, media_type as "mediaType", artifact_type as "artifactType", annotations,
+          counted.length as size, following
+        from (
+          select digest, each.length, sum(each.length) over (order by digest) - each.length as before,
+            (count(*) over ())::integer as following
+          from (
+            select digest, length(raw) as length from manifests
+            where repository_id = ${repositoryId} and subject = ${subject} and digest > ${after} ${ofType}
+            order by digest limit ${limit + 1}
+          ) each
+        ) counted
+        join manifests using (digest)
+        where repository_id = ${repositoryId} and (before = 0 or before + counted.length <= ${bytes})
+        order by digest limit ${limit}`.execute(db)
+      return { rows, more: (rows[0]?.following ?? 0) > rows.length }
+    },
+
+    /** Those of the digests, sha256 or sha512, that name a manifest of the repository. */
+    async filterKnown(repositoryId: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
+      if (digests.length === 0) return new Set()
+      // One parameter for any number of digests: a client may send thousands.
+      const isWanted = (column: 'digest' | 'sha512') =>
+        sql<boolean>`${sql.ref(column)} = any(${sql.val([...digests])}::text[])`
+      const rows = await db
+        .selectFrom('manifests')
+        .select(['digest', 'sha512'])
+        .where('repository_id', '=', repositoryId)
+        .where((eb) => eb.or([isWanted('digest'), isWanted('sha512')]))
+        .execute()
+      const known = new Set(rows.flatMap(({ digest, sha512 }) => [digest, sha512]))
+      return new Set(digests.filter((digest) => known.has(digest)))
+    },
+  }
+}

@@ -1,0 +1,74 @@
+import type { Database } from '@registry-manager/database'
+import { endGlobal } from './global-scope-repository.ts'
+import type { Repository, RepositoryScope } from './repository.ts'
+
+/** The rows of repositories. A repository that is being deleted keeps its row until nothing of it is left. */
+export function createRepositoriesRepository(db: Database) {
+  return {
+    async findRepository(name: string): Promise<Repository | undefined> {
+      return db
+        .selectFrom('repositories')
+        .select(['id', 'name', 'scope'])
+        .where('name', '=', name)
+        .where('deleting_since', 'is', null)
+        .executeTakeFirst()
+    },
+
+    /** A repository that is being deleted. It counts as private. */
+    async findBeingDeleted(name: string): Promise<Repository | undefined> {
+      const row = await db
+        .selectFrom('repositories')
+        .select(['id', 'name'])
+        .where('name', '=', name)
+        .where('deleting_since', 'is not', null)
+        .executeTakeFirst()
+      return row && { ...row, scope: 'namespace' }
+    },
+
+    /** Whether a repository was created after a time: an earlier one of the same name may have been deleted since. */
+    async isNewSince(repository: string, time: Date): Promise<boolean> {
+      const row = await db
+        .selectFrom('repositories')
+        .select('id')
+        .where('name', '=', repository)
+        .where('created_at', '>', time)
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
+    async setScope(repositoryId: string, scope: RepositoryScope): Promise<void> {
+      if (scope === 'namespace') await endGlobal(db, repositoryId)
+      await db
+        .updateTable('repositories')
+        .set({ scope, updated_at: new Date() })
+        .where('id', '=', repositoryId)
+        .execute()
+    },
+
+    /**
+     * Removes a repository at the end of its deletion, if it holds only manifests that were deleted, at the revisions
+     * that they had: a push may have been recorded since. Does nothing if the repository was pushed to again after
+     * another call had removed it. Returns false if there is more to delete.
+     */
+    async removeRepository(name: string, deleted: ReadonlyMap<string, number>): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
+        const row = await tx
+          .selectFrom('repositories')
+          .select('id')
+          .where('name', '=', name)
+          .where('deleting_since', 'is not', null)
+          .forUpdate()
+          .executeTakeFirst()
+        if (row === undefined) return true
+        const left = await tx
+          .selectFrom('manifests')
+          .select(['digest', 'revision'])
+          .where('repository_id', '=', row.id)
+          .execute()
+        if (left.some(({ digest, revision }) => deleted.get(digest) !== revision)) return false
+        await tx.deleteFrom('repositories').where('id', '=', row.id).execute()
+        return true
+      })
+    },
+  }
+}

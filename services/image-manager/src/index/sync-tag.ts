@@ -1,0 +1,53 @@
+import type { EnsureManifestPorts } from './ensure-manifest.ts'
+import { UnrecordableError, ensureManifest } from './ensure-manifest.ts'
+import type { VerifyManifestPorts } from './verify-manifest.ts'
+import { verifyManifest } from './verify-manifest.ts'
+
+export type SyncTagPorts = EnsureManifestPorts &
+  VerifyManifestPorts & {
+    readonly tags: {
+      findTag(
+        repository: string,
+        tag: string,
+      ): Promise<{ digest: string | undefined; revision: number; indexOnly: boolean }>
+      setTag(repository: string, tag: string, digest: string | undefined, revision: number): Promise<boolean>
+    }
+  }
+
+/** How often a tag is compared again when other processes change it at the same time. */
+const MAX_TRIES = 20
+
+/**
+ * Sets a tag of the index to the registry's digest by compare-and-set, retried until no other process interferes.
+ * Returns the registry's digest. `vouches`: a push raises the tag's revision even if the digest is unchanged, so that a
+ * reconcile that looked before the push cannot remove the tag afterwards. A tag of an index-only manifest stays until
+ * the registry has a tag of that name.
+ */
+export async function syncTag(
+  ports: SyncTagPorts,
+  repository: string,
+  tag: string,
+  vouches = false,
+): Promise<string | undefined> {
+  const { registry, manifests, tags } = ports
+  const recorded = new Set<string>()
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const known = await tags.findTag(repository, tag)
+    const digest = await registry.headManifest(repository, tag)
+    const isIndexOnly = digest === undefined && known.indexOnly
+    if (!isIndexOnly && (digest !== known.digest || (vouches && digest !== undefined))) {
+      const isNew = digest !== undefined && !(await manifests.hasManifest(repository, digest))
+      if (isNew && !(await ensureManifest(ports, repository, digest))) continue
+      if (isNew) recorded.add(digest)
+      const isSet = await tags.setTag(repository, tag, digest, known.revision)
+      // A deletion that ran since the tag was read has removed it or changed its revision. It cannot have found a tag
+      // or a manifest that this call created, so the registry is checked once more.
+      if (!isSet || isNew || known.revision === 0) continue
+    }
+    for (const other of recorded) if (other !== digest) await verifyManifest(ports, repository, other)
+    return digest
+  }
+  throw new UnrecordableError(
+    `the tag ${tag} of ${repository} changed during each of ${MAX_TRIES} tries to record it`,
+  )
+}

@@ -1,0 +1,66 @@
+import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
+import type { ManifestFacts } from '../index/manifest.ts'
+import { parseManifest } from '../index/manifest.ts'
+import type { SyncTagPorts } from '../index/sync-tag.ts'
+import { syncTag } from '../index/sync-tag.ts'
+import { verifyManifest } from '../index/verify-manifest.ts'
+
+/** The facts of a pending manifest without its annotations, which may be megabytes. */
+export type PendingFacts = Omit<ManifestFacts, 'annotations'>
+
+/** A manifest that was announced. The registry's state tells its outcome. */
+export interface PendingPush {
+  readonly id: string
+  readonly repository: string
+  readonly digest: string
+  readonly tag: string | null
+  readonly mediaType: string
+  /** Undefined if a previous version announced it. */
+  readonly facts: PendingFacts | undefined
+  readonly announcedAt: Date
+}
+
+export type RecordPendingPushPorts = SyncTagPorts & {
+  readonly pendingPushes: {
+    /** Records the manifest in one transaction; false if another call did. */
+    recordManifest(repository: string, id: string): Promise<boolean>
+    readBytes(id: string): Promise<Buffer | undefined>
+    removePendingPush(id: string): Promise<void>
+  }
+}
+
+/**
+ * Records the outcome of a pending push. The registry's current state decides, not the client's response. Idempotent,
+ * and safe on two replicas at once. Returns the manifest's facts if the registry has it.
+ */
+export async function recordPendingPush(
+  ports: RecordPendingPushPorts,
+  pending: PendingPush,
+): Promise<PendingFacts | undefined> {
+  const { pendingPushes } = ports
+  const { id, repository, digest, tag } = pending
+  // Recorded first, verified later: a deletion before the verification shows in it, and one after it finds the record.
+  const facts = pending.facts ?? (await recordBytes(ports, pending))
+  const isRecorded =
+    pending.facts === undefined ? facts !== undefined : await pendingPushes.recordManifest(repository, id)
+  // Another call has recorded this push and removed it from the pending ones.
+  if (!isRecorded) await ensureManifest(ports, repository, digest)
+  const tagged = tag === null ? undefined : await syncTag(ports, repository, tag, true)
+  const isStored = tagged === digest || (await verifyManifest(ports, repository, digest))
+  await pendingPushes.removePendingPush(id)
+  return isStored ? facts : undefined
+}
+
+/** Records a push that a previous version announced without facts. Undefined if another call has recorded it. */
+async function recordBytes(
+  { manifests, pendingPushes }: RecordPendingPushPorts,
+  { id, repository, mediaType }: PendingPush,
+): Promise<PendingFacts | undefined> {
+  const raw = await pendingPushes.readBytes(id)
+  if (raw === undefined) return undefined
+  const parsed = parseManifest(raw, mediaType)
+  if ('malformed' in parsed)
+    throw new UnrecordableError(`the manifest of pending push ${id} is malformed: ${parsed.malformed}`)
+  await manifests.putManifest(repository, parsed.manifest)
+  return parsed.manifest
+}
