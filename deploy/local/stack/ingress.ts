@@ -4,7 +4,7 @@ import type { PairFiles } from './certificate-pair.ts'
 import { readTemplates, renderTemplates, servers, startNginx } from './nginx.ts'
 import type { Parts } from './parts.ts'
 import type { ServiceName } from './service-environment.ts'
-import type { Replica } from './services.ts'
+import type { Replica } from './service-environment.ts'
 import { statusOf } from './services.ts'
 
 /** Starts the public nginx with the configuration that Compose and Kubernetes use, too. */

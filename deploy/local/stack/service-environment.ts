@@ -3,7 +3,6 @@ import * as imageManager from '@registry-manager/image-manager/config'
 import * as registryProxy from '@registry-manager/registry-proxy/config'
 import { keepSecret, madeSecret } from '../data-folder.ts'
 import type { StackConfig } from './config.ts'
-import type { Replica } from './services.ts'
 
 /** The function that reads the settings of each service. */
 export const CONFIGS = {
@@ -14,6 +13,15 @@ export const CONFIGS = {
 
 export type ServiceName = keyof typeof CONFIGS
 export const SERVICE_NAMES = Object.keys(CONFIGS) as ServiceName[]
+
+/** One process of a service. */
+export interface Replica {
+  readonly service: ServiceName
+  /** For example `auth-service-1`. */
+  readonly name: string
+  readonly port: number
+  readonly internalPort: number
+}
 
 /** The addresses of the parts. */
 export interface Addresses {

@@ -8,17 +8,8 @@ import type { StackConfig } from './config.ts'
 import { betweenConfig } from './between.ts'
 import { servers, startNginx } from './nginx.ts'
 import type { Keep, Parts } from './parts.ts'
-import type { ServiceName } from './service-environment.ts'
+import type { Replica, ServiceName } from './service-environment.ts'
 import { SERVICE_NAMES } from './service-environment.ts'
-
-/** One process of a service. */
-export interface Replica {
-  readonly service: ServiceName
-  /** For example `auth-service-1`. */
-  readonly name: string
-  readonly port: number
-  readonly internalPort: number
-}
 
 /** Returns the replicas of every service, with free ports for each. */
 export async function planReplicas(count: number): Promise<readonly Replica[]> {
