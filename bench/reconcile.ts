@@ -13,8 +13,7 @@ import { formatMiB, formatPerSecond } from './table.ts'
 const COMMAND = fileURLToPath(new URL('../services/image-manager/src/reconcile-command.ts', import.meta.url))
 const REPOSITORIES = 10_000
 const BOUND_MIB = 250
-const DONE =
-  /^done: (\d+) repositories and (\d+) tags looked at with (\d+) requests, (\d+) manifests adopted/m
+const DONE = /^done: (\d+) repositories and (\d+) tags checked with (\d+) requests, (\d+) manifests adopted/m
 
 /** The command, before a registry of 10 000 repositories of one tag: when the index knows none of them, then all. */
 export async function measureReconcile(): Promise<Table> {
@@ -40,7 +39,7 @@ export async function measureReconcile(): Promise<Table> {
       formatMiB(peak),
       formatMiB(BOUND_MIB),
     ])
-    if (repositories !== REPOSITORIES) faults.push(`${what}: ${repositories} repositories were looked at`)
+    if (repositories !== REPOSITORIES) faults.push(`${what}: ${repositories} repositories were checked`)
     if (adopted !== expected) faults.push(`${what}: ${adopted} manifests were adopted`)
     if (peak > BOUND_MIB) faults.push(`${what}: ${formatMiB(peak)} is over the bound`)
   }

@@ -16,10 +16,9 @@ import { createRegistryClient } from '@registry-manager/registry-client'
 import type { ImageManagerConfig } from './config.ts'
 import { createContents } from './contents/index.ts'
 import { contentsRoutes } from './contents/routes.ts'
-import { withDeletionsInTurn } from './delete/deletions-in-turn.ts'
-import { createDeleteRepositories, createDeletion } from './delete/index.ts'
+import { createDeleteRepositories, createDeletion, createOrphanSchedule } from './delete/index.ts'
 import { deleteInternalRoutes } from './delete/internal-routes.ts'
-import { createOrphanSchedule } from './delete/orphan-schedule.ts'
+import { serializeDeletions } from './delete/serialize-deletions.ts'
 import { greeting } from './greeting.ts'
 import { createIndex, createIndexRepositories } from './index/index.ts'
 import { indexInternalRoutes } from './index/internal-routes.ts'
@@ -27,7 +26,7 @@ import { repositoriesRoutes } from './index/repositories-routes.ts'
 import { createPush, createPushRepositories } from './push/index.ts'
 import { pushInternalRoutes } from './push/internal-routes.ts'
 import { MANIFEST_BUDGET } from './push/manifest-memory.ts'
-import { createReconcileSchedule } from './reconcile/schedule.ts'
+import { createReconcileSchedule } from './reconcile/index.ts'
 
 export interface ImageManagerDeps {
   readonly db: Database
@@ -60,7 +59,7 @@ export async function createImageManager(
 
   const manifestBudget = createByteBudget(MANIFEST_BUDGET)
   const ports = {
-    registry: withDeletionsInTurn(createRegistryClient(upstream)),
+    registry: serializeDeletions(createRegistryClient(upstream)),
     ...createIndexRepositories(db),
     ...createPushRepositories(db),
     ...createDeleteRepositories(db),

@@ -1,25 +1,28 @@
 /**
- * The command that brings the index to what the registry has: adopts what came past us, takes away what is gone,
- * settles what broke off. Reads the environment that main.ts reads. Exit code 0 when it is done, else 1.
+ * `npm run reconcile`: brings the index to the registry's state, and finishes interrupted pushes and deletions. Reads
+ * the environment of main.ts. Exits with 0 when the run is finished, otherwise with 1.
  */
 import { parseArgs } from 'node:util'
 import { SERVING, connectPostgres } from '@registry-manager/database'
+import { createServiceClient, explainError, explainStartFailure } from '@registry-manager/http'
 import { createAuthClient } from '@registry-manager/principal'
-import { createServiceClient, explainStartFailure } from '@registry-manager/http'
-import { LEASE_SECONDS } from './reconcile/reconcile-runs.ts'
 import { createRegistryClient } from '@registry-manager/registry-client'
 import { readConfig } from './config.ts'
 import { describeCounts } from './reconcile/counts.ts'
-import { createReconciler } from './reconcile/reconciler.ts'
+import { createDatabaseReconciler } from './reconcile/index.ts'
+import type { ReconcileListener } from './reconcile/run.ts'
+import { LEASE_SECONDS } from './reconcile/run.ts'
 
-/** How often it tells how far it is, in milliseconds. */
-const TELL_MS = 10_000
+/** How often progress is printed, in milliseconds. */
+const PROGRESS_MS = 10_000
 
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const print = (line: string) => process.stdout.write(`${line}\n`)
+const printError = (line: string) => process.stderr.write(`${line}\n`)
 const stopping = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
 
-async function run(): Promise<boolean> {
+/** Returns whether a run was finished. */
+async function reconcile(): Promise<boolean> {
   const { values } = parseArgs({ options: { 'believe-empty': { type: 'boolean', default: false } } })
   const [config, { databaseUrl }] = readConfig(process.env)
   const { registryUrl, authServiceUrl, serviceCredential } = config
@@ -30,58 +33,57 @@ async function run(): Promise<boolean> {
   })
   const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
   const db = connectPostgres(databaseUrl, SERVING, 2)
-  let toldAt = Date.now()
-  const reconciler = createReconciler({
+  const reconciler = createDatabaseReconciler({
     db,
     createRegistry: (signal) => createRegistryClient({ registryUrl, serviceToken, signal }),
-    listener: {
-      taken({ startedAt, counts }) {
-        const isNew = counts.registryRequests === 0
-        say(
-          isNew ? 'begins' : `goes on with the run of ${startedAt.toISOString()}: ${describeCounts(counts)}`,
-        )
-      },
-      progress(counts) {
-        if (Date.now() - toldAt < TELL_MS) return
-        toldAt = Date.now()
-        say(describeCounts(counts))
-      },
-      failed: ({ repository, reference, error, tries }) =>
-        say(`failed: ${repository} ${reference}: ${(error as Error).message} (try ${tries})`),
-    },
+    listener: createPrinter(),
   })
   try {
-    const done = await reconciler.run({
+    const finished = await reconciler.run({
       signal: stopping.signal,
       retriesAll: true,
       believeEmpty: values['believe-empty'],
     })
-    if (done === undefined) {
-      const hint = `one that was killed is free ${LEASE_SECONDS} seconds later`
-      process.stderr.write(`another process is at it already (${hint})\n`)
+    if (finished === undefined) {
+      printError(
+        'another process is running reconcile; try again when it has finished. ' +
+          `If it was killed, its lease expires within ${LEASE_SECONDS} seconds`,
+      )
       return false
     }
-    say(`done: ${describeCounts(done.counts)}`)
+    print(`done: ${describeCounts(finished.counts)}`)
     return true
   } catch (error) {
-    if (stopping.signal.aborted) say('stopped: the next run goes on there')
-    else process.stderr.write(`${explain(error)}\nbroke off: the next run goes on there\n`)
+    if (stopping.signal.aborted) print('stopped; the next run resumes from the saved position')
+    else printError(`${explainError(error)}\ninterrupted; the next run resumes from the saved position`)
     return false
   } finally {
     await db.destroy()
   }
 }
 
-/** A refused connection to a host of several addresses has no message of its own. */
-function explain(error: unknown): string {
-  const { message, code } = error as Error & { code?: string }
-  return message || (code ?? 'it is not known why')
+function createPrinter(): ReconcileListener {
+  let printedAt = Date.now()
+  return {
+    taken({ startedAt, counts }) {
+      const isNew = counts.registryRequests === 0
+      print(isNew ? 'started' : `resumed the run of ${startedAt.toISOString()}: ${describeCounts(counts)}`)
+    },
+    progress(counts) {
+      if (Date.now() - printedAt < PROGRESS_MS) return
+      printedAt = Date.now()
+      print(describeCounts(counts))
+    },
+    failed({ repository, reference, error, tries }) {
+      print(`failed: ${repository} ${reference}: ${explainError(error)} (attempt ${tries})`)
+    },
+  }
 }
 
-run().then(
-  (done) => process.exit(done ? 0 : 1),
+reconcile().then(
+  (isFinished) => process.exit(isFinished ? 0 : 1),
   (error: unknown) => {
-    process.stderr.write(`${explainStartFailure(error)}\n`)
+    printError(explainStartFailure(error))
     process.exit(1)
   },
 )

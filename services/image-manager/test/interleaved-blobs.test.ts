@@ -3,7 +3,8 @@ import t from 'tap'
 import { announceManifest } from '../src/push/announce-manifest.ts'
 import { parseManifest } from '../src/index/manifest.ts'
 import { recordPush } from '../src/push/record-push.ts'
-import { deleteManifest, deleteRepository } from '../src/delete/delete.ts'
+import { deleteManifest } from '../src/delete/delete-manifest.ts'
+import { deleteRepository } from '../src/delete/repository-deletion.ts'
 import { INDEX, MANIFEST, REPOSITORY, databaseForTest, indexOf } from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
 import { everyInTurn, everyInterleaving } from './fixtures/interleave.ts'
@@ -111,7 +112,7 @@ async function faultsOf({ registry, index }: Started): Promise<string[]> {
     kind === 'manifest' ? registry.manifests.has(digest) : registry.blobs.has(digest)
   const broken = references.filter((one) => !isThere(one))
   const named = new Set(references.map(({ digest }) => digest))
-  const known = new Set(await index.blobs.listBlobs(REPOSITORY, ''))
+  const known = new Set(await index.blobs.listBlobs(REPOSITORY, '', 500))
   const marks = await db.selectFrom('pending_removals').select('digest').execute()
   return [
     ...broken.map((one) => `${one.manifest_digest} is recorded, but ${one.digest} does not exist`),

@@ -1,11 +1,12 @@
 import type { Test } from 'tap'
 import t from 'tap'
-import { createBackgroundFailures } from '../src/reconcile/background-failures.ts'
-import { createReconcileQueries } from '../src/reconcile/reconcile-queries.ts'
 import { readCounts } from '../src/reconcile/counts.ts'
-import { reconcileRepository } from '../src/reconcile/reconcile-repository.ts'
+import { createReconcileRepositories } from '../src/reconcile/index.ts'
+import { reconcileRepository } from '../src/reconcile/reconcile-one.ts'
 import { recordPendingPush } from '../src/push/record-pending-push.ts'
-import { deleteManifest, deleteRepository, deleteTag } from '../src/delete/delete.ts'
+import { deleteManifest } from '../src/delete/delete-manifest.ts'
+import { deleteTag } from '../src/delete/delete-tag.ts'
+import { deleteRepository } from '../src/delete/repository-deletion.ts'
 import { MANIFEST, REPOSITORY, databaseForTest, image } from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
 import { everyInTurn, everyInterleaving, inTurn } from './fixtures/interleave.ts'
@@ -19,6 +20,7 @@ import { contentsOfIndex, parsed, reachableIn, startReconcile } from './fixtures
 const db = await databaseForTest(t)
 const [ONE, TWO] = [image('one'), image('two')]
 const one = parsed(ONE)
+const { comparison, failures } = createReconcileRepositories(db)
 
 type Started = Awaited<ReturnType<typeof startReconcile>>
 /** One process. The calls of its ports wait for their turn. */
@@ -45,16 +47,15 @@ const reconciles: Actor = async (started, turn) =>
   reconcileRepository(
     {
       ...portsOf(started, turn),
-      queries: inTurn(createReconcileQueries(db), turn),
+      comparison: inTurn(comparison, turn),
       counts: readCounts(),
-      failures: createBackgroundFailures(db),
+      failures,
       retriesAll: false,
-      isRefusal: () => false,
       endsWork: () => false,
       onFailure: ({ reference, error }) => {
         throw new Error(`${reference} must not fail here`, { cause: error })
       },
-      between: async () => {},
+      checkpoint: async () => {},
     },
     REPOSITORY,
   )

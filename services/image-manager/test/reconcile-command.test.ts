@@ -15,13 +15,13 @@ import { startRegistryServer } from '../../../packages/registry-client/test/fixt
 const COMMAND = fileURLToPath(new URL('../src/reconcile-command.ts', import.meta.url))
 const ONE = image('one')
 
-/** Runs the command with this environment and no other. */
+/** Runs the command with exactly this environment. */
 function run(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const said = { out: '', err: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
+  const output = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.err += text))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
   return { child, ended }
 }
 
@@ -46,7 +46,7 @@ async function start(t: Test) {
   return { db, postgres, auth, registry, server, env }
 }
 
-t.test('bad settings and arguments are told, no stack', async (t) => {
+t.test('bad settings and arguments are reported without a stack trace', async (t) => {
   const bad = await run({ REGISTRY_URL: 'x' }).ended
   t.equal(bad.code, 1)
   for (const name of ['PUBLIC_URL', 'DATABASE_URL', 'AUTH_SERVICE_URL', 'REGISTRY_URL', 'SERVICE_CREDENTIAL'])
@@ -57,54 +57,54 @@ t.test('bad settings and arguments are told, no stack', async (t) => {
   t.notMatch(bad.err + unknown.err, /^\s+at /m)
 })
 
-t.test('the command', async (t) => {
+t.test('npm run reconcile', async (t) => {
   const started = await start(t)
   if (started === undefined) return
   const { db, auth, registry, server, env, postgres } = started
   const names = Array.from({ length: 30 }, (_, index) => `team/app-${index + 10}`)
 
-  t.test('adopts what is there, and says what it did', async (t) => {
+  t.test('the command adopts the images of the registry and prints what it did', async (t) => {
     for (const name of names) registry.push(ONE, MANIFEST, 'v1', name)
     registry.push(Buffer.from('no JSON'), MANIFEST, 'bad', 'team/app-10')
     const { code, out, err } = await run(env).ended
     t.equal(code, 0)
     t.equal(err, '')
-    t.match(out, /^begins$/m)
+    t.match(out, /^started$/m)
     t.match(out, /^failed: team\/app-10 bad: the registry's manifest sha256:[0-9a-f]{64} is malformed/m)
     t.match(
       out,
-      /^done: 30 repositories and 31 tags looked at with \d+ requests, 30 manifests adopted, 30 tags set/m,
+      /^done: 30 repositories and 31 tags checked with \d+ requests, 30 manifests adopted, 30 tags set/m,
     )
     registry.repositories.get('team/app-10')?.tags.delete('bad')
     t.same(await contentsOfIndex(db), reachableIn(registry))
   })
 
-  t.test('told to stop, it says that the next goes on there; and it does', async (t) => {
+  t.test('a stopped run is resumed by the next command', async (t) => {
     await db.deleteFrom('repositories').execute()
     const { child, ended } = run(env)
     registry.after = (call) => void (call === 'GET tags team/app-20' && child.kill('SIGTERM'))
     const stopped = await ended
     registry.after = () => undefined
     t.equal(stopped.code, 1)
-    t.match(stopped.out, /^stopped: the next run goes on there$/m)
+    t.match(stopped.out, /^stopped; the next run resumes from the saved position$/m)
     const there = Object.keys(await contentsOfIndex(db))
-    t.ok(there.length >= 10 && there.length < 30, `${there.length} were done`)
+    t.ok(there.length >= 10 && there.length < 30, `${there.length} repositories were reconciled`)
     registry.calls.splice(0)
     const { code, out } = await run(env).ended
     t.equal(code, 0)
-    t.match(out, /^goes on with the run of \d{4}-\d\d-\d\dT[^:]+:[^:]+:[^:]+: \d\d repositories/m)
-    t.notOk(registry.calls.includes('GET tags team/app-12'), 'not from the beginning')
+    t.match(out, /^resumed the run of \d{4}-\d\d-\d\dT[^:]+:[^:]+:[^:]+: \d\d repositories/m)
+    t.notOk(registry.calls.includes('GET tags team/app-12'), 'finished repositories are not listed again')
     t.same(await contentsOfIndex(db), reachableIn(registry))
   })
 
-  t.test('killed, its run is free after a while', async (t) => {
+  t.test('the run of a killed command is refused until its lease expires', async (t) => {
     const { child, ended } = run(env)
     registry.after = (call) => void (call === 'GET tags team/app-20' && child.kill('SIGKILL'))
     t.equal((await ended).code, null)
     registry.after = () => undefined
     const early = await run(env).ended
     t.equal(early.code, 1)
-    t.match(early.err, /another process is at it already/)
+    t.match(early.err, /another process is running reconcile/)
     await db
       .updateTable('reconciliations')
       .set({ leased_until: sql`now()` })
@@ -112,18 +112,18 @@ t.test('the command', async (t) => {
     t.equal((await run(env).ended).code, 0)
   })
 
-  t.test('an empty registry is believed only where it is said', async (t) => {
+  t.test('an empty registry is accepted only with --believe-empty', async (t) => {
     const holding = [...registry.repositories]
     registry.repositories.clear()
     const { code, err } = await run(env).ended
     t.equal(code, 1)
-    t.match(err, /names no repository at all/)
+    t.match(err, /lists no repository/)
     t.equal((await run(env, '--believe-empty').ended).code, 0)
     t.same(await contentsOfIndex(db), {})
     for (const [name, repository] of holding) registry.repositories.set(name, repository)
   })
 
-  t.test('what is away is named in a line, and no secret with it', async (t) => {
+  t.test('an unavailable dependency is named in one line, without secrets', async (t) => {
     auth.down = true
     const withoutAuth = await run(env).ended
     auth.down = false
@@ -133,9 +133,12 @@ t.test('the command', async (t) => {
     const withoutDatabase = await run(env).ended
     t.match(
       withoutAuth.err,
-      /^POST \/internal\/service-tokens at [\d.:]+ did not answer\nbroke off: the next run goes on there\n$/,
+      /^POST \/internal\/service-tokens at [\d.:]+ did not answer\ninterrupted; the next run resumes from the saved position\n$/,
     )
-    t.match(withoutRegistry.err, /^GET \/v2\/_catalog\?n=1000 at the registry was not answered\nbroke off: /)
+    t.match(
+      withoutRegistry.err,
+      /^GET \/v2\/_catalog\?n=1000 at the registry was not answered\ninterrupted; /,
+    )
     t.match(withoutDatabase.err, /ECONNREFUSED/)
     for (const { code, out, err } of [withoutAuth, withoutRegistry, withoutDatabase]) {
       t.equal(code, 1)

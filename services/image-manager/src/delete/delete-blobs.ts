@@ -1,62 +1,83 @@
-import type { RemovePorts } from './remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 
-export interface RemoveBlobsPorts {
+export interface DeleteBlobsPorts {
   readonly registry: Pick<RegistryClient, 'headBlob' | 'deleteBlob'>
-  readonly blobAliases: RemovePorts['blobAliases']
-  readonly blobs: RemovePorts['blobs']
+  readonly blobAliases: {
+    aliasesOfBlobs(
+      repository: string,
+      digests: readonly string[],
+    ): Promise<ReadonlyMap<string, readonly string[]>>
+    /** Deletes the rows of blobs under all their names; not those of blobs that were announced again. */
+    forgetBlobs(repository: string, names: readonly string[]): Promise<void>
+  }
+  readonly blobs: {
+    dropMissingOrphans(repository: string, digests: readonly string[], uploadSeconds: number): Promise<void>
+  }
 }
 
-/** How many blobs are looked up and forgotten by one set of statements, and how many are deleted at once. */
-const [PAGE, AT_ONCE] = [200, 8]
+export interface DeleteOneBlobPorts extends DeleteBlobsPorts {
+  readonly blobs: DeleteBlobsPorts['blobs'] & {
+    markOrphans(repository: string, digests: readonly string[]): Promise<void>
+    unmarkOrphans(repository: string, digests: readonly string[]): Promise<void>
+  }
+}
+
+/** The longest time between the authorization of an upload and its end, in seconds. */
+export const UPLOAD_SECONDS = 24 * 3600
+
+/** How many blobs one set of statements covers. */
+const PAGE_SIZE = 200
+/** How many blobs are deleted from the registry at the same time. */
+const CONCURRENCY = 8
 
 /**
- * Deletes blobs that are orphans, each under all of its names: the registry stores one that was pushed by a sha512
- * digest under that and under its sha256, and forgets each separately. Runs at most three statements for a page of
- * blobs. Returns the digests of those that the registry had; another one may belong to an upload in progress.
+ * Deletes blobs from the registry under all of their names. The registry stores a blob that was pushed by a sha512
+ * digest under that digest and under its sha256, and deletes each name separately. Runs at most four statements for
+ * each page of blobs. Returns the digests that the registry had. Any other digest may belong to an upload in progress.
  */
 export async function deleteBlobs(
-  { registry, blobAliases, blobs }: RemoveBlobsPorts,
+  { registry, blobAliases, blobs }: DeleteBlobsPorts,
   repository: string,
   digests: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const deleted = new Set<string>()
-  for (let from = 0; from < digests.length; from += PAGE) {
-    const page = digests.slice(from, from + PAGE)
+  for (let from = 0; from < digests.length; from += PAGE_SIZE) {
+    const page = digests.slice(from, from + PAGE_SIZE)
     const aliases = await blobAliases.aliasesOfBlobs(repository, page)
-    const forgotten: string[] = []
-    const left = [...page]
-    const work = async () => {
-      for (let digest = left.shift(); digest !== undefined; digest = left.shift()) {
-        const known = aliases.get(digest) ?? []
-        // An alias is missing where image-manager did not answer after the upload: the registry knows it still.
-        const isUnknown = known.length === 0 && digest.startsWith('sha512:')
-        const canonical = isUnknown ? await registry.headBlob(repository, digest) : undefined
-        const names = new Set([digest, ...known, ...(canonical === undefined ? [] : [canonical])])
-        // The sha256 last: the registry finds the blob of a sha512 by it, and answers 500 where it is not there.
+    const deletedNames: string[] = []
+    const queue = [...page]
+    const deleteQueued = async () => {
+      for (let digest = queue.shift(); digest !== undefined; digest = queue.shift()) {
+        const recorded = aliases.get(digest) ?? []
+        // The alias is missing if image-manager was unavailable when the upload ended. The registry can resolve it.
+        const isUnresolved = recorded.length === 0 && digest.startsWith('sha512:')
+        const canonical = isUnresolved ? await registry.headBlob(repository, digest) : undefined
+        const names = new Set([digest, ...recorded, ...(canonical === undefined ? [] : [canonical])])
+        // The sha256 comes last: the registry resolves a sha512 by it, and answers 500 once it is deleted.
         for (const name of [...names].toSorted().toReversed()) {
           if (await registry.deleteBlob(repository, name)) deleted.add(digest)
         }
-        if (deleted.has(digest)) forgotten.push(...names)
+        if (deleted.has(digest)) deletedNames.push(...names)
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, work))
-    const missed = page.filter((digest) => !deleted.has(digest))
-    if (forgotten.length > 0) await blobAliases.forgetBlobs(repository, forgotten)
-    if (missed.length > 0) await blobs.missBlobs(repository, missed)
+    await Promise.all(Array.from({ length: CONCURRENCY }, deleteQueued))
+    const missing = page.filter((digest) => !deleted.has(digest))
+    if (deletedNames.length > 0) await blobAliases.forgetBlobs(repository, deletedNames)
+    if (missing.length > 0) await blobs.dropMissingOrphans(repository, missing, UPLOAD_SECONDS)
   }
   return deleted
 }
 
-/** Deletes one blob for a client, whatever names it. Returns whether the registry had it. */
+/** Deletes one blob for a client, even if manifests reference it. Returns whether the registry had the blob. */
 export async function deleteOneBlob(
-  ports: RemoveBlobsPorts,
+  ports: DeleteOneBlobPorts,
   repository: string,
   digest: string,
 ): Promise<boolean> {
-  await ports.blobs.orphanBlobs(repository, [digest])
-  const had = (await deleteBlobs(ports, repository, [digest])).has(digest)
-  // Its upload may be in progress: then it must not be deleted when it arrives.
-  if (!had) await ports.blobs.adoptOrphans(repository, [digest])
-  return had
+  await ports.blobs.markOrphans(repository, [digest])
+  const deleted = await deleteBlobs(ports, repository, [digest])
+  if (deleted.has(digest)) return true
+  // The upload of this blob may be in progress. The blob must not be deleted after it arrives.
+  await ports.blobs.unmarkOrphans(repository, [digest])
+  return false
 }

@@ -1,90 +1,128 @@
-import { randomUUID } from 'node:crypto'
-import type { RemovePorts } from './remove-ports.ts'
-import type { RemoveBlobsPorts } from './delete-blobs.ts'
-import { deleteBlobs } from './delete-blobs.ts'
+import type { DeleteBlobsPorts } from './delete-blobs.ts'
+import { UPLOAD_SECONDS, deleteBlobs } from './delete-blobs.ts'
+import type { RemovalPorts } from './removal.ts'
+import { withRemoval } from './removal.ts'
 
-export interface RemoveOrphansPorts {
-  readonly registry: RemoveBlobsPorts['registry']
-  readonly blobAliases: RemovePorts['blobAliases']
-  readonly blobs: RemovePorts['blobs']
-  readonly removals: RemovePorts['removals']
+/** A digest of a blob, and another digest of the same blob. */
+export interface OtherName {
+  readonly digest: string
+  readonly name: string
 }
 
-/** How many blobs are looked at with one set of statements. */
-const BATCH = 500
+/** Selects orphans that no process works on, and sets how often the registry is checked for them. */
+export interface OldOrphans {
+  readonly limit: number
+  /** How long ago an orphan was last claimed, in seconds. */
+  readonly idleSeconds: number
+  /** While an upload may still end, an orphan's turn comes after this part of the time since its announcement … */
+  readonly announcedFraction: number
+  /** … or after this time, in seconds, if that is shorter. */
+  readonly maxPauseSeconds: number
+  readonly uploadSeconds: number
+}
 
-/**
- * Deletes from the registry those of some blobs that lost what named them, and that no recorded, kept or pending
- * manifest of the repository names by any of their names. A blob that is uploaded again before that stays. A push that
- * is admitted while the blob is being deleted is refused (see `createPendingRemovals`). May be interrupted anywhere,
- * and repeated.
- */
-export async function removeOrphans(
-  ports: RemoveOrphansPorts,
-  repository: string,
-  digests: readonly string[],
-): Promise<void> {
-  for (let at = 0; at < digests.length; at += BATCH) {
-    await removeBatch(ports, repository, digests.slice(at, at + BATCH))
+export interface DeleteOrphansPorts extends DeleteBlobsPorts, RemovalPorts {
+  readonly blobAliases: DeleteBlobsPorts['blobAliases'] & {
+    aliasBlob(repository: string, sha512: string, sha256: string): Promise<void>
+  }
+  readonly blobs: DeleteBlobsPorts['blobs'] & {
+    claimOrphans(repository: string, digests: readonly string[]): Promise<string[]>
+    unmarkOrphans(repository: string, digests: readonly string[]): Promise<void>
+  }
+  readonly references: {
+    listOtherNames(repository: string, digests: readonly string[]): Promise<OtherName[]>
+    listUnresolved(repository: string, limit: number): Promise<string[]>
+    listReferenced(repository: string, names: readonly string[]): Promise<string[]>
   }
 }
 
-/** Deletes what earlier deletions left over, of any repository: a few at a time. Answers how many it looked at. */
-export async function removeOldOrphans(ports: RemoveOrphansPorts, limit = 100): Promise<number> {
-  const claimed = await ports.blobs.claimOldOrphans(limit)
-  const byRepository = Map.groupBy(claimed, ({ repository }) => repository)
-  for (const [repository, orphans] of byRepository) {
-    await removeOrphans(
-      ports,
-      repository,
-      orphans.map(({ digest }) => digest),
-    )
+export interface DeleteOldOrphansPorts extends DeleteOrphansPorts {
+  readonly blobs: DeleteOrphansPorts['blobs'] & {
+    claimOldOrphans(which: OldOrphans): Promise<{ repository: string; digest: string }[]>
+  }
+}
+
+/** How many blobs one set of statements covers. */
+const BATCH_SIZE = 500
+
+/** How many sha512 references without a recorded sha256 are resolved at once. There is hardly ever one. */
+const MAX_UNRESOLVED = 100
+
+const OLD_ORPHANS: OldOrphans = {
+  limit: 100,
+  idleSeconds: 60,
+  announcedFraction: 1 / 4,
+  maxPauseSeconds: 3600,
+  uploadSeconds: UPLOAD_SECONDS,
+}
+
+/**
+ * Deletes those of some blobs from the registry that are orphans, and that no recorded, index-only or pending manifest
+ * of the repository references by any of their names. A blob that is uploaded again before its deletion stays. A push
+ * that references a blob during its deletion is refused (`removal.ts`). Idempotent; may be interrupted anywhere.
+ */
+export async function deleteOrphans(
+  ports: DeleteOrphansPorts,
+  repository: string,
+  digests: readonly string[],
+): Promise<void> {
+  for (let from = 0; from < digests.length; from += BATCH_SIZE) {
+    await deleteBatch(ports, repository, digests.slice(from, from + BATCH_SIZE))
+  }
+}
+
+/**
+ * Deletes orphans of any repository that earlier deletions left over: after a crash, or where an upload ended only
+ * after its repository was deleted. Replicas share the work, because each claims orphans that no other replica has.
+ * Returns how many orphans it claimed.
+ */
+export async function deleteOldOrphans(ports: DeleteOldOrphansPorts): Promise<number> {
+  const claimed = await ports.blobs.claimOldOrphans(OLD_ORPHANS)
+  for (const [repository, blobs] of Map.groupBy(claimed, ({ repository }) => repository)) {
+    const digests = blobs.map(({ digest }) => digest)
+    await deleteOrphans(ports, repository, digests)
   }
   return claimed.length
 }
 
-async function removeBatch(ports: RemoveOrphansPorts, repository: string, digests: readonly string[]) {
-  const { blobs, removals } = ports
+async function deleteBatch(ports: DeleteOrphansPorts, repository: string, digests: readonly string[]) {
+  const { blobs, references } = ports
   const orphans = await blobs.claimOrphans(repository, digests)
   if (orphans.length === 0) return
-  const names = await namesOf(ports, repository, orphans)
-  const all = [...new Set([...names.values()].flat())]
-  const removal = randomUUID()
-  // First recorded, then looked for: a push does the same the other way round.
-  await removals.beginRemoval(removal, repository, all)
-  try {
-    const named = new Set(await removals.listNamed(repository, all))
-    const isNamed = (digest: string) => (names.get(digest) ?? [digest]).some((name) => named.has(name))
-    const kept = orphans.filter(isNamed)
-    if (kept.length > 0) await blobs.adoptOrphans(repository, kept)
-    // Again: what was uploaded in the meantime is an orphan no longer.
+  const namesByDigest = await findNames(ports, repository, orphans)
+  const allNames = [...new Set([...namesByDigest.values()].flat())]
+  await withRemoval(ports, repository, allNames, async () => {
+    const referenced = new Set(await references.listReferenced(repository, allNames))
+    const isReferenced = (digest: string) =>
+      (namesByDigest.get(digest) ?? [digest]).some((name) => referenced.has(name))
+    const kept = orphans.filter(isReferenced)
+    if (kept.length > 0) await blobs.unmarkOrphans(repository, kept)
+    // Claimed a second time: a blob that was announced since the first claim is not an orphan any more.
     const free = await blobs.claimOrphans(
       repository,
-      orphans.filter((digest) => !isNamed(digest)),
+      orphans.filter((digest) => !isReferenced(digest)),
     )
     await deleteBlobs(ports, repository, free)
-  } finally {
-    await removals.endRemoval(removal, repository)
-  }
+  })
 }
 
-/** Every name of each of some blobs, the given one among them. */
-async function namesOf(
-  { registry, blobAliases, removals }: RemoveOrphansPorts,
+/** All names of each of some blobs, the given digest included. */
+async function findNames(
+  { registry, blobAliases, references }: DeleteOrphansPorts,
   repository: string,
   digests: readonly string[],
 ) {
-  const list = async () =>
-    Map.groupBy(await removals.listOtherNames(repository, digests), ({ digest }) => digest)
-  let others = await list()
-  // Aliases that were never recorded, because image-manager did not answer: the registry knows them still.
+  const listOthers = async () =>
+    Map.groupBy(await references.listOtherNames(repository, digests), ({ digest }) => digest)
+  let others = await listOthers()
+  // These aliases were not recorded, because image-manager was unavailable. The registry can resolve them.
   const unknown = digests.filter((digest) => digest.startsWith('sha512:') && !others.has(digest))
-  const unresolved = new Set([...unknown, ...(await removals.listUnresolved(repository))])
+  const unresolved = new Set([...unknown, ...(await references.listUnresolved(repository, MAX_UNRESOLVED))])
   for (const sha512 of unresolved) {
     const sha256 = await registry.headBlob(repository, sha512)
     if (sha256 !== undefined) await blobAliases.aliasBlob(repository, sha512, sha256)
   }
-  if (unresolved.size > 0) others = await list()
+  if (unresolved.size > 0) others = await listOthers()
   return new Map(
     digests.map((digest) => [digest, [digest, ...(others.get(digest) ?? []).map(({ name }) => name)]]),
   )

@@ -1,41 +1,46 @@
-import type { RemovePorts } from './remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import { readReferences } from '../index/manifest.ts'
-import type { RemoveBlobsPorts } from './delete-blobs.ts'
+import type { DeleteBlobsPorts } from './delete-blobs.ts'
 import { deleteBlobs } from './delete-blobs.ts'
 
-export interface RemoveUnindexedPorts extends RemoveBlobsPorts {
-  readonly registry: RemoveBlobsPorts['registry'] &
+export interface DeleteUnindexedPorts extends DeleteBlobsPorts {
+  readonly registry: DeleteBlobsPorts['registry'] &
     Pick<RegistryClient, 'listTags' | 'findTagged' | 'getManifest' | 'deleteManifest'>
-  readonly deletions: RemovePorts['deletions']
-  readonly pendingPushes: RemovePorts['pendingPushes']
+  readonly pendingPushes: {
+    isPending(repository: string, digest: string): Promise<boolean>
+  }
+  readonly deletions: {
+    /** False if the deletion has ended. */
+    renewDeletion(id: string): Promise<boolean>
+  }
 }
 
 /**
- * Deletes what the registry's tags of a repository still reach when all that the index knows is deleted: manifests that
- * the index refuses (with too many descriptors, say), or that were pushed past it and not adopted yet; and the
- * blobs that they name. A push that is not recorded yet is left to whoever records it. False where the deletion is over by now.
+ * Deletes the manifests that the registry's tags still reach after everything in the index is deleted, and the blobs
+ * that they reference. The index refuses such a manifest (too many descriptors, for example), or it was pushed past the
+ * proxy and is not adopted yet. Skips pending pushes: recording them is the task of another process. Returns false if
+ * the deletion has ended.
  */
 export async function deleteUnindexed(
-  ports: RemoveUnindexedPorts,
+  ports: DeleteUnindexedPorts,
   deletion: { readonly id: string; readonly name: string },
 ): Promise<boolean> {
-  const { registry, deletions, pendingPushes } = ports
+  const { registry, pendingPushes, deletions } = ports
   const { id, name } = deletion
-  const seen = new Set<string>()
+  const visited = new Set<string>()
   for (const tag of await registry.listTags(name)) {
     const tagged = await registry.findTagged(name, tag)
     const isPending = tagged !== undefined && (await pendingPushes.isPending(name, tagged))
-    const left = tagged === undefined || isPending ? [] : [tagged]
-    for (let digest = left.pop(); digest !== undefined; digest = left.pop()) {
-      if (seen.has(digest)) continue
-      seen.add(digest)
+    const queue = tagged === undefined || isPending ? [] : [tagged]
+    for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
+      if (visited.has(digest)) continue
+      visited.add(digest)
       const manifest = await registry.getManifest(name, digest)
-      if (!(await deletions.goOnDeleting(id))) return false
+      if (!(await deletions.renewDeletion(id))) return false
       await registry.deleteManifest(name, digest)
-      const named = manifest === undefined ? [] : readReferences(manifest.raw)
-      left.push(...named.filter(({ kind }) => kind === 'manifest').map((one) => one.digest))
-      const blobs = named.filter(({ kind }) => kind !== 'manifest').map((one) => one.digest)
+      const references = manifest === undefined ? [] : readReferences(manifest.raw)
+      queue.push(...references.filter(({ kind }) => kind === 'manifest').map(({ digest }) => digest))
+      const blobs = references.filter(({ kind }) => kind !== 'manifest').map(({ digest }) => digest)
       await deleteBlobs(ports, name, [...new Set(blobs)])
     }
   }

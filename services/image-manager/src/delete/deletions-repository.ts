@@ -1,17 +1,14 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
-import { isDue } from '../reconcile/background-failures.ts'
 import { endGlobal } from '../index/global-scope-repository.ts'
 
-/** How long nobody may have worked on a deletion until somebody else goes on with it, in seconds. */
-const DELETION_SECONDS = 120
-
-/** Repositories on their way out: marked, and worked on by somebody, or by nobody any more. */
-export function createDeletions(db: Database) {
+/** Repositories that are being deleted: marked with the last time that a process worked on them. */
+export function createDeletionsRepository(db: Database) {
   return {
     /**
-     * Marks a repository as being deleted; from then on it does not exist for anybody, and is not global. One that
-     * has blobs but never had a manifest gets a row for that. Returns its id; undefined if nothing is known of it.
+     * Marks a repository as being deleted. Readers treat it as absent from then on, and it is not global any more. A
+     * repository that has blobs and never had a manifest gets a row for the mark. Returns the id; undefined if the index
+     * knows nothing of the repository.
      */
     async beginDeletion(name: string): Promise<string | undefined> {
       return db.transaction().execute(async (tx) => {
@@ -28,8 +25,8 @@ export function createDeletions(db: Database) {
       })
     },
 
-    /** Gives a repository that the registry has and the index has not a row, by which its deletion is resumed. */
-    async nameRepository(name: string): Promise<void> {
+    /** Gives a repository that only the registry has a row, so that its deletion can be resumed. */
+    async ensureRepository(name: string): Promise<void> {
       await db
         .insertInto('repositories')
         .values({ name })
@@ -37,8 +34,8 @@ export function createDeletions(db: Database) {
         .execute()
     },
 
-    /** Whether a repository is being deleted still; and that somebody is at it. */
-    async goOnDeleting(id: string): Promise<boolean> {
+    /** Records that a process works on a deletion. Returns false if the deletion has ended. */
+    async renewDeletion(id: string): Promise<boolean> {
       const { numUpdatedRows } = await db
         .updateTable('repositories')
         .set({ deleting_since: sql`now()` })
@@ -56,25 +53,6 @@ export function createDeletions(db: Database) {
         .where('deleting_since', 'is not', null)
         .executeTakeFirst()
       return row !== undefined
-    },
-
-    /** Takes over a deletion that no process works on any more; one that failed, not before its next try is due. */
-    async takeDeletion(): Promise<{ id: string; name: string } | undefined> {
-      const oldest = db
-        .selectFrom('repositories')
-        .select('id')
-        .where('deleting_since', '<', sql<Date>`now() - make_interval(secs => ${sql.lit(DELETION_SECONDS)})`)
-        .where(isDue('deletion', 'repositories.id'))
-        .orderBy('deleting_since')
-        .limit(1)
-        .forUpdate()
-        .skipLocked()
-      return db
-        .updateTable('repositories')
-        .set({ deleting_since: sql`now()` })
-        .where('id', '=', oldest)
-        .returning(['id', 'name'])
-        .executeTakeFirst()
     },
   }
 }

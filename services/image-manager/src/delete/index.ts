@@ -1,26 +1,61 @@
 import type { Database } from '@registry-manager/database'
-import type { RemovePorts } from './remove-ports.ts'
+import type { PeriodicWork } from '@registry-manager/http'
+import { createPeriodicWork } from '@registry-manager/http'
+import type { FastifyBaseLogger } from 'fastify'
+import { createBlobsRepository } from './blobs-repository.ts'
+import type { DeleteOneBlobPorts } from './delete-blobs.ts'
 import { deleteOneBlob } from './delete-blobs.ts'
-import { deleteManifest, deleteRepository, deleteTag } from './delete.ts'
-import { createDeletions } from './deletions-repository.ts'
-import { createPendingRemovals } from './pending-removals.ts'
-import { createRepositoryBlobs } from './repository-blobs.ts'
+import type { DeleteManifestOptions, DeleteManifestPorts } from './delete-manifest.ts'
+import { deleteManifest } from './delete-manifest.ts'
+import type { DeleteOldOrphansPorts } from './delete-orphans.ts'
+import { deleteOldOrphans } from './delete-orphans.ts'
+import type { DeleteTagPorts } from './delete-tag.ts'
+import { deleteTag } from './delete-tag.ts'
+import type { DeleteRepositoryPorts } from './repository-deletion.ts'
+import { deleteRepository } from './repository-deletion.ts'
+import { createDeletionsRepository } from './deletions-repository.ts'
+import { createRemovalsRepository } from './removals-repository.ts'
+import { createReferencesRepository } from './references-repository.ts'
 
+/** The repositories of this feature, by the name that use cases give to their ports. */
 export function createDeleteRepositories(db: Database) {
   return {
-    deletions: createDeletions(db),
-    removals: createPendingRemovals(db),
-    blobs: createRepositoryBlobs(db),
+    deletions: createDeletionsRepository(db),
+    removals: createRemovalsRepository(db),
+    references: createReferencesRepository(db),
+    blobs: createBlobsRepository(db),
   }
 }
 
-/** What the routes of deletions call. */
-export function createDeletion(ports: RemovePorts) {
+export type DeletePorts = DeleteManifestPorts & DeleteTagPorts & DeleteRepositoryPorts & DeleteOneBlobPorts
+
+/** The use cases that delete what a client names. */
+export function createDeletion(ports: DeletePorts) {
   return {
-    deleteManifest: (repository: string, digest: string, options: { readonly unlessInUse: boolean }) =>
+    deleteManifest: (repository: string, digest: string, options?: DeleteManifestOptions) =>
       deleteManifest(ports, repository, digest, options),
     deleteTag: (repository: string, tag: string) => deleteTag(ports, repository, tag),
     deleteBlob: (repository: string, digest: string) => deleteOneBlob(ports, repository, digest),
     deleteRepository: (name: string) => deleteRepository(ports, name),
   }
+}
+
+const ORPHANS_MS = 60_000
+
+/** Deletes orphans that earlier deletions left over, once a minute. */
+export function createOrphanSchedule(
+  ports: DeleteOldOrphansPorts,
+  log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
+  everyMs = ORPHANS_MS,
+): PeriodicWork {
+  return createPeriodicWork({
+    everyMs,
+    waitFirst: true,
+    work: async () => {
+      const blobs = await deleteOldOrphans(ports)
+      if (blobs > 0) log.info({ blobs }, 'orphans of earlier deletions were checked and deleted')
+    },
+    onError: (err) =>
+      log.warn({ err }, 'could not delete orphans of earlier deletions; will retry within a minute'),
+  })
 }

@@ -3,14 +3,14 @@ import { parseReference } from '@registry-manager/oci'
 import { RemovalAnswer } from '@registry-manager/principal'
 import { ProblemError } from '@registry-manager/http'
 import { Type } from 'typebox'
-import type { ManifestRemoval } from './delete.ts'
+import type { DeleteManifestResult } from './delete-manifest.ts'
 
 export interface DeleteInternalRoutesOptions {
   readonly deleteManifest: (
     repository: string,
     digest: string,
     options: { readonly unlessInUse: boolean },
-  ) => Promise<ManifestRemoval>
+  ) => Promise<DeleteManifestResult>
   /** Returns whether the tag existed. */
   readonly deleteTag: (repository: string, tag: string) => Promise<boolean>
   /** Returns whether the blob existed. */

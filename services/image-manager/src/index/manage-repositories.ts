@@ -14,7 +14,7 @@ export type ManageRepositoriesPorts = RepositoryJsonPorts & {
   readonly blobs: { hasBlobs(repository: string): Promise<boolean> }
   readonly deletions: {
     /** Adds a row for a repository that only the registry knows. */
-    nameRepository(repository: string): Promise<void>
+    ensureRepository(repository: string): Promise<void>
   }
   readonly registry: { listTags(repository: string): Promise<readonly string[]> }
   readonly deleteRepository: (name: string) => Promise<void>
@@ -58,7 +58,7 @@ export function createManageRepositories(ports: ManageRepositoriesPorts): Manage
     if (await blobs.hasBlobs(name)) return { id: '', name, scope: 'namespace' }
     if (authorize(principal, 'delete', name, 'namespace') !== 'allowed') return undefined
     if ((await registry.listTags(name)).length === 0) return undefined
-    await deletions.nameRepository(name)
+    await deletions.ensureRepository(name)
     return repositories.findRepository(name)
   }
 

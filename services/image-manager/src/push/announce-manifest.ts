@@ -1,4 +1,5 @@
 import type { Reference } from '@registry-manager/oci'
+import { findRemoval } from '../delete/removal.ts'
 import type { ManifestFacts } from '../index/manifest.ts'
 import { digestLike, parseManifest } from '../index/manifest.ts'
 import type { StoreIndexOnlyPorts } from './index-only.ts'
@@ -66,7 +67,7 @@ export async function announceManifest(
   const id = await ports.pendingPushes.insertPendingPush(pending)
   // Recorded first, checked later. A deletion announces its removal and then checks for pushes, so of two at the same
   // time at least one sees the other.
-  const removed = await ports.removals.findRemoval(repository, digests)
+  const removed = await findRemoval(ports, repository, digests)
   if (removed === undefined) return { outcome: 'announced', id, digest }
   await ports.pendingPushes.removePendingPush(id)
   const message = `${removed}, which the manifest references, is being deleted from ${repository}; push it again`

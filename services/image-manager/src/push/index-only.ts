@@ -1,11 +1,14 @@
-import type { DeleteUpstreamTagPorts, DropTombstonePorts } from '../delete/delete-upstream-tag.ts'
-import { deleteUpstreamTag, dropTombstone } from '../delete/delete-upstream-tag.ts'
+import type { FindRemovalPorts } from '../delete/removal.ts'
+import { findRemoval } from '../delete/removal.ts'
+import type { DeleteUpstreamTagPorts, DropTombstonePorts } from '../delete/tombstone.ts'
+import { deleteUpstreamTag, dropTombstone } from '../delete/tombstone.ts'
 import type { EnsureManifestPorts } from '../index/ensure-manifest.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { Manifest, ManifestFacts } from '../index/manifest.ts'
 import { isIndex } from '../index/manifest.ts'
 
 export type StoreIndexOnlyPorts = EnsureManifestPorts &
+  FindRemovalPorts &
   DeleteUpstreamTagPorts &
   DropTombstonePorts & {
     readonly manifests: {
@@ -16,9 +19,6 @@ export type StoreIndexOnlyPorts = EnsureManifestPorts &
     readonly tags: {
       findTag(repository: string, tag: string): Promise<{ readonly revision: number }>
       setTag(repository: string, tag: string, digest: string, revision: number): Promise<boolean>
-    }
-    readonly removals: {
-      findRemoval(repository: string, digests: readonly string[]): Promise<string | undefined>
     }
   }
 
@@ -47,7 +47,7 @@ export async function storeIndexOnly(
   manifest: Manifest,
   tag: string | undefined,
 ): Promise<string | undefined> {
-  const { registry, manifests, tags } = ports
+  const { manifests, tags } = ports
   const missing = await findMissing(ports, repository, manifest)
   if (missing !== undefined) return missing
   const existed = await manifests.hasManifest(repository, manifest.digest)
@@ -62,7 +62,7 @@ export async function storeIndexOnly(
   if (tag === undefined) return undefined
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const { revision } = await tags.findTag(repository, tag)
-    const tombstone = await deleteUpstreamTag(registry, repository, tag)
+    const tombstone = await deleteUpstreamTag(ports, repository, tag)
     const isSet = await tags.setTag(repository, tag, manifest.digest, revision)
     if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
     if (isSet) return undefined
@@ -79,7 +79,7 @@ async function findMissing(
   { references }: Manifest,
 ): Promise<string | undefined> {
   const children = references.filter(({ kind }) => kind === 'manifest').map(({ digest }) => digest)
-  const removed = await ports.removals.findRemoval(repository, children)
+  const removed = await findRemoval(ports, repository, children)
   if (removed !== undefined) return removed
   const known = await ports.manifests.filterManifests(repository, children)
   for (const digest of children) {

@@ -1,11 +1,11 @@
-import type { RemovePorts } from '../delete/remove-ports.ts'
-import { deleteManifest } from '../delete/delete.ts'
+import type { DeleteManifestPorts } from '../delete/delete-manifest.ts'
+import { deleteManifest } from '../delete/delete-manifest.ts'
 import type { ManifestReference } from '../index/manifest.ts'
 import type { PendingFacts, PendingPush, RecordPendingPushPorts } from './record-pending-push.ts'
 import { recordPendingPush } from './record-pending-push.ts'
 
 export type RecordPushPorts = RecordPendingPushPorts &
-  RemovePorts & {
+  DeleteManifestPorts & {
     readonly registry: {
       hasManifest(repository: string, digest: string): Promise<boolean>
       headBlob(repository: string, digest: string): Promise<string | undefined>

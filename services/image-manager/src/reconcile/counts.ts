@@ -1,7 +1,8 @@
-import type { RemovePorts } from '../delete/remove-ports.ts'
 import type { RegistryClient } from '@registry-manager/registry-client'
 
-/** What a run of reconcile did, in the order in which it is told. */
+/**
+ * What a run of reconcile counts. The names are labels of a metric, and keys of the counts that are stored with a run.
+ */
 export const COUNTS = [
   /** Names in the registry's catalog. */
   'namesInRegistry',
@@ -11,74 +12,81 @@ export const COUNTS = [
   'tagsChanged',
   'tagsRemoved',
   'manifestsRemoved',
-  'admissionsSettled',
+  'pushesRecovered',
   'deletionsFinished',
-  'unreadable',
+  'failures',
   'registryRequests',
 ] as const
 
 export type CountName = (typeof COUNTS)[number]
 export type ReconcileCounts = Record<CountName, number>
 
-/** Counts as they were written down; what was not counted is 0. */
+export interface CountedPorts {
+  readonly manifests: {
+    putManifest(...args: never[]): Promise<unknown>
+    removeManifest(...args: never[]): Promise<boolean>
+  }
+  readonly tags: {
+    setTag(repository: string, tag: string, digest: string | undefined, revision: number): Promise<boolean>
+  }
+}
+
+/** Stored counts; a count that is missing is 0. */
 export function readCounts(stored: Readonly<Record<string, number>> = {}): ReconcileCounts {
   return Object.fromEntries(COUNTS.map((name) => [name, stored[name] ?? 0])) as ReconcileCounts
 }
 
-/** Counts in words. */
+/** The counts as a sentence for operators. */
 export function describeCounts(counts: ReconcileCounts): string {
   const { repositories, tags, manifestsAdopted, tagsChanged, tagsRemoved, manifestsRemoved } = counts
-  const { admissionsSettled, deletionsFinished, unreadable, registryRequests } = counts
+  const { pushesRecovered, deletionsFinished, failures, registryRequests } = counts
   return [
-    `${repositories} repositories and ${tags} tags looked at with ${registryRequests} requests`,
+    `${repositories} repositories and ${tags} tags checked with ${registryRequests} requests`,
     `${manifestsAdopted} manifests adopted`,
     `${tagsChanged} tags set`,
-    `${tagsRemoved} tags and ${manifestsRemoved} manifests taken away`,
-    `${admissionsSettled} pending pushes settled`,
+    `${tagsRemoved} tags and ${manifestsRemoved} manifests removed`,
+    `${pushesRecovered} pending pushes recovered`,
     `${deletionsFinished} deletions finished`,
-    `${unreadable} unreadable`,
+    `${failures} failures`,
   ].join(', ')
 }
 
-/** The ports, with what is changed in the index counted. */
-export function countChanges<Ports extends Pick<RemovePorts, 'manifests' | 'tags'>>(
-  ports: Ports,
-  counts: ReconcileCounts,
-): Ports {
+/** Wraps the ports that change the index, so that their changes are counted. */
+export function countChanges<Ports extends CountedPorts>(ports: Ports, counts: ReconcileCounts): Ports {
   const { manifests, tags } = ports
   return {
     ...ports,
     manifests: {
       ...manifests,
-      async putManifest(...args: Parameters<typeof manifests.putManifest>) {
+      async putManifest(...args: never[]) {
         const result = await manifests.putManifest(...args)
         counts.manifestsAdopted += 1
         return result
       },
-      async removeManifest(...args: Parameters<typeof manifests.removeManifest>) {
-        const removed = await manifests.removeManifest(...args)
-        if (removed) counts.manifestsRemoved += 1
-        return removed
+      async removeManifest(...args: never[]) {
+        const isRemoved = await manifests.removeManifest(...args)
+        if (isRemoved) counts.manifestsRemoved += 1
+        return isRemoved
       },
     },
     tags: {
       ...tags,
-      async setTag(...args: Parameters<typeof tags.setTag>) {
-        const isSet = await tags.setTag(...args)
-        if (isSet) counts[args[2] === undefined ? 'tagsRemoved' : 'tagsChanged'] += 1
+      async setTag(repository: string, tag: string, digest: string | undefined, revision: number) {
+        const isSet = await tags.setTag(repository, tag, digest, revision)
+        if (isSet) counts[digest === undefined ? 'tagsRemoved' : 'tagsChanged'] += 1
         return isSet
       },
     },
   }
 }
 
-/** The registry, with what is asked of it counted. */
+/** Wraps a registry client, so that its requests are counted. */
 export function countRequests(registry: RegistryClient, counts: ReconcileCounts): RegistryClient {
-  const counted = Object.entries(registry).map(([name, ask]: [string, (...args: never[]) => unknown]) => [
+  const counted = Object.entries(registry).map(([name, send]: [string, (...args: never[]) => unknown]) => [
     name,
     (...args: never[]) => {
       counts.registryRequests += 1
-      return ask(...args)
+      return send(...args)
     },
   ])
   return Object.fromEntries(counted) as RegistryClient

@@ -1,12 +1,13 @@
-/** How many names a page has at the most; one with less is the last. */
-export const PAGE_SIZE = 500
+import type { PageRequest } from '../index/repository.ts'
 
-/** All of a list that is read in pages, each of what comes after the last of the page before. */
-export async function* inPages(
-  read: (after: string) => Promise<readonly string[]>,
+const PAGE_SIZE = 500
+
+/** Reads a whole list page by page, in the order of its keys. A short page is the last one. */
+export async function* readPages(
+  readPage: (page: PageRequest) => Promise<readonly string[]>,
 ): AsyncGenerator<string, void> {
   for (let after = ''; ;) {
-    const page = await read(after)
+    const page = await readPage({ after, limit: PAGE_SIZE })
     yield* page
     const last = page.at(-1)
     if (last === undefined || page.length < PAGE_SIZE) return

@@ -1,101 +1,118 @@
-import type { ReconcileQueries } from './reconcile-queries.ts'
-import type { FailureKind, WorkItem } from './background-failures.ts'
-import { inPages } from './paginate.ts'
 import { UnrecordableError } from '../index/ensure-manifest.ts'
+import type { PageRequest } from '../index/repository.ts'
 import { syncTag } from '../index/sync-tag.ts'
+import type { Deletion, FinishDeletionPorts } from '../delete/repository-deletion.ts'
+import { finishDeletion } from '../delete/repository-deletion.ts'
+import type { PendingPush, RecordPendingPushPorts } from '../push/record-pending-push.ts'
 import { recordPendingPush } from '../push/record-pending-push.ts'
-import type { RemovePorts } from '../delete/remove-ports.ts'
-import { finishDeletion } from '../delete/delete.ts'
-import type { WorkItemPorts } from './work-item.ts'
+import { readPages } from './paginate.ts'
+import type { FailureKind, WorkItem, WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
-export type RecoverPorts = RemovePorts &
+export type RecoverPorts = RecordPendingPushPorts &
+  FinishDeletionPorts &
   WorkItemPorts & {
-    readonly queries: ReconcileQueries
-    /** Whether an error says that the registry serves, and could not serve this one thing. */
-    readonly isRefusal: (error: unknown) => boolean
-    /** Whether what failed before is tried although its time has not come. */
-    readonly retriesAll: boolean
-    /** Comes between two steps; what it throws ends the work there. */
-    readonly between: () => Promise<void>
+    readonly pendingPushes: {
+      findPendingPush(id: string): Promise<PendingPush | undefined>
+    }
+    readonly manifestSizes: {
+      /** Fills in the sizes of at most `limit` manifests. False if there were none left. */
+      fillSizes(limit?: number): Promise<boolean>
+      /** Skips the first manifest without sizes, and returns which it is. */
+      skipSizes(): Promise<{ readonly repository: string; readonly reference: string } | undefined>
+    }
+    readonly unfinishedWork: {
+      listUnfinishedPushes(seconds: number, page: PageRequest): Promise<string[]>
+      takeDeletion(seconds: number): Promise<Deletion | undefined>
+    }
+    readonly failures: {
+      deleteFailure(item: Pick<WorkItem, 'kind' | 'item'>): Promise<void>
+    }
+    /** Runs between two steps. An error of it ends the work. */
+    readonly checkpoint: () => Promise<void>
   }
 
+/** The age at which a pending push counts as abandoned, in seconds. The proxy waits 60 seconds for the registry. */
+const PUSH_SECONDS = 90
+/** How long a deletion must not have been renewed to count as abandoned, in seconds. */
+const DELETION_SECONDS = 120
+
 /**
- * Settles what others left in the middle: pushes that were admitted and never recorded, deletions that were
- * interrupted, and manifests whose sizes are not known. An item that fails is passed over and tried again later.
+ * Finishes work that a process left unfinished: pending pushes whose outcome was not recorded, interrupted deletions,
+ * and manifests without sizes. An item that fails is skipped and retried later.
  */
 export async function recover(ports: RecoverPorts): Promise<void> {
-  for (const [kind, work] of WORKS) {
+  for (const [kind, work] of STEPS) {
     const item = { kind, item: 'all of them', repository: '', reference: '' }
     await attempt(ports, item, () => work(ports))
   }
 }
 
-/** Where one of these cannot even be listed, the others are done. */
-const WORKS: readonly (readonly [kind: FailureKind, work: (ports: RecoverPorts) => Promise<void>])[] = [
-  ['push', settleAdmissions],
+/** A step is an item of its own: if its items cannot be listed, the other steps still run. */
+const STEPS: readonly (readonly [kind: FailureKind, work: (ports: RecoverPorts) => Promise<void>])[] = [
+  ['push', recoverPushes],
   ['deletion', finishDeletions],
   ['manifest', fillAllSizes],
 ]
 
-async function settleAdmissions(ports: RecoverPorts): Promise<void> {
-  for await (const id of inPages(ports.queries.listOldAdmissions)) {
-    await ports.between()
-    await removePendingPush(ports, id)
+async function recoverPushes(ports: RecoverPorts): Promise<void> {
+  const { unfinishedWork, checkpoint } = ports
+  for await (const id of readPages((page) => unfinishedWork.listUnfinishedPushes(PUSH_SECONDS, page))) {
+    await checkpoint()
+    await recoverPush(ports, id)
   }
 }
 
+async function recoverPush(ports: RecoverPorts, id: string): Promise<void> {
+  const { registry, pendingPushes, failures, counts } = ports
+  const pending = await pendingPushes.findPendingPush(id)
+  if (pending === undefined) return
+  const { repository, digest, tag } = pending
+  const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
+  const error = await attempt(ports, item, async () => {
+    const isStored = (await registry.headManifest(repository, digest)) !== undefined
+    if (isStored) await recordPendingPush(ports, pending)
+    else if (tag !== null) await syncTag(ports, repository, tag)
+  })
+  // A retry of an unrecordable push would fail again. Any other error may be temporary.
+  if (error !== undefined && !(error instanceof UnrecordableError)) return
+  await pendingPushes.removePendingPush(id)
+  await failures.deleteFailure(item)
+  counts.pushesRecovered += 1
+}
+
 async function finishDeletions(ports: RecoverPorts): Promise<void> {
-  const { deletions, counts, between, failures } = ports
+  const { unfinishedWork, failures, counts, checkpoint } = ports
   for (;;) {
-    await between()
-    const taken = await deletions.takeDeletion()
-    if (taken === undefined) return
-    const item = { kind: 'deletion', item: taken.id, repository: taken.name, reference: '' } as const
-    const fault = await attempt(ports, item, () => finishDeletion(ports, taken))
-    if (fault !== undefined) continue
-    await failures.forgetFailure(item)
+    await checkpoint()
+    const deletion = await unfinishedWork.takeDeletion(DELETION_SECONDS)
+    if (deletion === undefined) return
+    const item = { kind: 'deletion', item: deletion.id, repository: deletion.name, reference: '' } as const
+    const error = await attempt(ports, item, () => finishDeletion(ports, deletion))
+    if (error !== undefined) continue
+    await failures.deleteFailure(item)
     counts.deletionsFinished += 1
   }
 }
 
-/** A page at a time; where a page fails, one manifest at a time, and one that fails alone is left without sizes. */
+/**
+ * Fills in sizes page by page. If a page fails, continues with one manifest at a time. A manifest that fails alone is
+ * skipped for good: its size is stored, and the sizes of what it references stay unknown.
+ */
 async function fillAllSizes(ports: RecoverPorts): Promise<void> {
-  const { manifestSizes, between, endsWork } = ports
-  for (let [more, isAlone] = [true, false]; more;) {
-    await between()
+  const { manifestSizes, checkpoint, endsWork } = ports
+  for (let [hasMore, isAlone] = [true, false]; hasMore;) {
+    await checkpoint()
     try {
-      more = await manifestSizes.fillSizes(isAlone ? 1 : undefined)
+      hasMore = await manifestSizes.fillSizes(isAlone ? 1 : undefined)
       isAlone = false
     } catch (error) {
       if (endsWork(error)) throw error
       const skipped = isAlone ? await manifestSizes.skipSizes() : undefined
       isAlone = !isAlone
       if (skipped === undefined) continue
-      const item = {
-        kind: 'manifest',
-        item: `${skipped.repository} ${skipped.reference}`,
-        ...skipped,
-      } as const
-      await attempt(ports, item, () => Promise.reject(error as Error))
+      const item = `${skipped.repository} ${skipped.reference}`
+      await attempt(ports, { kind: 'manifest', item, ...skipped }, () => Promise.reject(error as Error))
     }
   }
-}
-
-async function removePendingPush(ports: RecoverPorts, id: string): Promise<void> {
-  const { registry, pendingPushes, counts } = ports
-  const admission = await pendingPushes.findPendingPush(id)
-  if (admission === undefined) return
-  const { repository, digest, tag } = admission
-  const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
-  const fault = await attempt(ports, item, async () => {
-    const landed = (await registry.headManifest(repository, digest)) !== undefined
-    if (landed) await recordPendingPush(ports, admission)
-    else if (tag !== null) await syncTag(ports, repository, tag)
-  })
-  // What cannot be recorded is not waited for. Anything else may succeed later.
-  if (fault !== undefined && !(fault instanceof UnrecordableError)) return
-  await pendingPushes.removePendingPush(id)
-  await ports.failures.forgetFailure(item)
-  counts.admissionsSettled += 1
 }

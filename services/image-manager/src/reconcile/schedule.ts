@@ -1,74 +1,68 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Metrics } from '@registry-manager/http'
+import type { Metrics, PeriodicWork } from '@registry-manager/http'
+import { createPeriodicWork } from '@registry-manager/http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ReconcileCounts } from './counts.ts'
 import { describeCounts, readCounts } from './counts.ts'
 import { createReconcileMetrics } from './metrics.ts'
-import type { ReconcileListener, ReconcilerOptions } from './reconciler.ts'
-import { SETTLE_MS, createReconciler } from './reconciler.ts'
+import type { ReconcileListener, Reconciler } from './run.ts'
+import { RECOVER_MS } from './run.ts'
 
-export interface ReconcileScheduleOptions extends Omit<ReconcilerOptions, 'listener'> {
-  /** Seconds between two runs; 0 for none. What others left in the middle is settled all the same. */
+export interface ScheduleOptions {
+  /** Seconds between two runs. With 0 there are no runs; unfinished work is recovered nevertheless. */
   readonly intervalSeconds: number
   readonly log: Pick<FastifyBaseLogger, 'info' | 'warn'>
   readonly metrics: Metrics
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
-/** How often a long run tells in the log how far it is, in milliseconds. */
-const TELL_MS = 10_000
+/** How often a long run logs its progress, in milliseconds. */
+const PROGRESS_MS = 10_000
 
 /**
- * Reconciles now and then, for as long as the service runs: first at its start, if none ended within the interval.
- * Each minute pending pushes and broken deletions are settled. What fails is tried again within a minute.
+ * Reconciles periodically while the service runs. The first run begins at the start, unless one finished within the
+ * interval. Unfinished pushes and deletions are recovered every minute. An interrupted run resumes within a minute.
  */
-export function createReconcileSchedule(options: ReconcileScheduleOptions) {
-  const {
-    intervalSeconds,
-    log,
-    metrics: { registry },
-    now = Date.now,
-    ...rest
-  } = options
+export function createSchedule(
+  createReconciler: (listener: ReconcileListener) => Reconciler,
+  { intervalSeconds, log, metrics: { registry }, now }: ScheduleOptions,
+): PeriodicWork {
   const metrics = createReconcileMetrics(registry)
-  const tickMs = intervalSeconds === 0 ? SETTLE_MS : Math.min(SETTLE_MS, intervalSeconds * 1000)
-  const stopping = new AbortController()
-  const { signal } = stopping
-  let loop: Promise<void> | undefined
-
-  let before = readCounts()
-  let toldAt = now()
-  const listener: ReconcileListener = {
-    taken({ counts, startedAt }) {
-      before = { ...counts }
-      toldAt = now()
+  let counted = readCounts()
+  let loggedAt = now()
+  const reconciler = createReconciler({
+    taken({ id, counts, startedAt }) {
+      counted = { ...counts }
+      loggedAt = now()
       metrics.running.set(1)
-      log.info({ startedAt }, 'reconcile: begins, or goes on')
+      log.info({ run: id, startedAt }, 'reconcile started or resumed')
     },
     progress(counts) {
-      metrics.add(counts, before)
-      before = { ...counts }
-      if (now() - toldAt < TELL_MS) return
-      toldAt = now()
-      log.info({ counts }, 'reconcile: goes on')
+      metrics.add(counts, counted)
+      counted = { ...counts }
+      if (now() - loggedAt < PROGRESS_MS) return
+      loggedAt = now()
+      log.info({ counts }, 'reconcile in progress')
     },
     failed({ error, ...failure }) {
       metrics.failed(failure.kind)
-      log.warn({ ...failure, err: error }, 'background work: an item failed and will be retried')
+      log.warn({ ...failure, err: error }, 'an item of background work failed; it will be retried')
     },
-  }
-  const reconciler = createReconciler({ ...rest, now, listener })
+  })
 
-  const recover = async () => {
+  const recover = async (signal: AbortSignal) => {
     const counts = await reconciler.recover(signal)
     metrics.add(counts, readCounts())
-    if (isWorthTelling(counts)) log.info({ counts }, 'reconcile: settled what was left in the middle')
+    if (hasRecovered(counts)) log.info({ counts }, 'unfinished pushes and deletions recovered')
   }
-  const reconcile = async (): Promise<boolean> => {
+  /** Returns whether there was a run to finish. */
+  const run = async (signal: AbortSignal): Promise<boolean> => {
     try {
-      const run = await reconciler.run({ signal, dueAfterSeconds: intervalSeconds })
-      if (run === undefined) return false
+      const finished = await reconciler.run({ signal, dueAfterSeconds: intervalSeconds })
+      if (finished === undefined) return false
       metrics.ended('finished')
-      log.info({ counts: run.counts }, `reconcile: finished: ${describeCounts(run.counts)}`)
+      const { id, counts } = finished
+      log.info({ run: id, counts }, `reconcile finished: ${describeCounts(counts)}`)
       return true
     } catch (error) {
       metrics.ended(signal.aborted ? 'stopped' : 'failed')
@@ -77,33 +71,22 @@ export function createReconcileSchedule(options: ReconcileScheduleOptions) {
       metrics.running.set(0)
     }
   }
-  const tick = async () => {
-    try {
-      if (intervalSeconds === 0 || !(await reconcile())) await recover()
-    } catch (err) {
-      if (signal.aborted) log.info('reconcile: stopped; the next run goes on there')
-      else log.warn({ err }, 'reconcile: interrupted; it is retried within a minute, and goes on there')
-    }
-    // Known to the log already where the database is unavailable.
-    await reconciler.countFailures().then(metrics.setFailing, () => undefined)
-  }
 
-  return {
-    start(): void {
-      loop = (async () => {
-        while (!signal.aborted) {
-          await tick()
-          await sleep(tickMs, undefined, { signal, ref: false }).catch(() => {})
-        }
-      })()
+  return createPeriodicWork({
+    everyMs: intervalSeconds === 0 ? RECOVER_MS : Math.min(RECOVER_MS, intervalSeconds * 1000),
+    async work(signal) {
+      try {
+        if (intervalSeconds === 0 || !(await run(signal))) await recover(signal)
+      } catch (err) {
+        if (signal.aborted) log.info('reconcile stopped; the next run resumes from the saved position')
+        else log.warn({ err }, 'reconcile interrupted; resumes from the saved position within a minute')
+      }
+      // An unavailable database is in the log already.
+      await reconciler.countFailures().then(metrics.setFailing, () => undefined)
     },
-    async stop(): Promise<void> {
-      stopping.abort(new Error('the service stops'))
-      await loop
-    },
-  }
+  })
 }
 
-function isWorthTelling({ admissionsSettled, deletionsFinished }: ReconcileCounts): boolean {
-  return admissionsSettled + deletionsFinished > 0
+function hasRecovered({ pushesRecovered, deletionsFinished }: ReconcileCounts): boolean {
+  return pushesRecovered + deletionsFinished > 0
 }

@@ -14,7 +14,7 @@ const announce = (repository: string, digest: string) =>
     payload: { repository, digest },
   })
 
-t.test('all tags come at once without n up to 10,000, then in pages; with n in pages of that', async (t) => {
+t.test('a tag list without n has up to 10,000 tags in a page; n sets the size of the pages', async (t) => {
   await fill({ 'team/many': 'namespace' })
   await sql`
     insert into manifests (repository_id, digest, media_type, raw)
@@ -32,7 +32,7 @@ t.test('all tags come at once without n up to 10,000, then in pages; with n in p
   t.same([page.names.length, page.more], [100, true])
 })
 
-t.test('a repository that has only blobs is deleted by who may, once, and seen by nobody', async (t) => {
+t.test('a repository with blobs only is hidden; a principal who may delete it can do so once', async (t) => {
   await fill({})
   const digest = digestOf(Buffer.from('blob'))
   t.equal((await announce('team/blobs', digest)).statusCode, 200)
@@ -47,8 +47,16 @@ t.test('a repository that has only blobs is deleted by who may, once, and seen b
   t.equal((await askInternal('/internal/tags?repository=team/blobs')).statusCode, 404)
   t.equal((await ask('/other/blobs', { as: 'alice', method: 'DELETE' })).statusCode, 404)
   await announce('other/blobs', digest)
-  t.equal((await ask('/other/blobs', { as: 'alice', method: 'DELETE' })).statusCode, 404, 'not anybody’s')
-  t.equal((await ask('/team/blobs', { as: 'robot', method: 'DELETE' })).statusCode, 403, 'not by a token')
+  t.equal(
+    (await ask('/other/blobs', { as: 'alice', method: 'DELETE' })).statusCode,
+    404,
+    'alice may not delete in other/',
+  )
+  t.equal(
+    (await ask('/team/blobs', { as: 'robot', method: 'DELETE' })).statusCode,
+    403,
+    'a registry token may not delete it',
+  )
   t.ok(registry.blobs.has(digest))
   t.equal((await ask('/team/blobs', { as: 'alice', method: 'DELETE' })).statusCode, 200)
   t.notOk(registry.blobs.has(digest))
@@ -59,7 +67,7 @@ t.test('a repository that has only blobs is deleted by who may, once, and seen b
   )
 })
 
-t.test('an upload into a repository that is being deleted is 503 with Retry-After', async (t) => {
+t.test('an upload into a repository that is being deleted gets 503 with Retry-After', async (t) => {
   await fill({ 'team/going': 'namespace' })
   await db.updateTable('repositories').set({ deleting_since: new Date() }).execute()
   const answer = await announce('team/going', digestOf(Buffer.from('blob')))
@@ -68,7 +76,7 @@ t.test('an upload into a repository that is being deleted is 503 with Retry-Afte
 })
 
 t.test(
-  'a repository that ceases to be global is listed with its generation, as long as tokens may live',
+  'a repository that stops being global is listed with its generation while tokens may live',
   async (t) => {
     await fill({ 'team/shared': 'global' })
     const scopes = async () =>
@@ -90,11 +98,11 @@ t.test(
     t.same(await scopes(), { global: [], marks: {} })
     t.equal((await ended())[number], 1)
     await setScope('namespace')
-    t.equal((await ended())[number], 1, 'what is private already does not cease to be global')
+    t.equal((await ended())[number], 1, 'a private repository does not raise its generation')
     await setScope('global')
     t.same((await scopes()).marks, { 'team/shared': [number, 1] })
     await ask('/team/shared', { as: 'alice', method: 'DELETE' })
-    t.equal((await ended())[number], 2, 'deleting it ends it, too')
+    t.equal((await ended())[number], 2, 'deleting the repository ends its global scope')
     await db
       .updateTable('ended_globals')
       .set({ ended_at: new Date(Date.now() - 7_201_000) })

@@ -4,7 +4,7 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createContentsRepository } from '../../src/contents/contents-repository.ts'
 import { createIndexRepositories } from '../../src/index/index.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
-import { createReconciler } from '../../src/reconcile/reconciler.ts'
+import { createDatabaseReconciler } from '../../src/reconcile/index.ts'
 import { INDEX, MANIFEST, REPOSITORY, startIndex } from '../fixtures/index-and-registry.ts'
 import { createMemoryRegistry, digestOf } from '../fixtures/memory-registry.ts'
 import { parsed } from '../fixtures/reconcile.ts'
@@ -62,7 +62,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   }
   const recover = () =>
-    createReconciler({
+    createDatabaseReconciler({
       db,
       createRegistry: createMemoryRegistry,
       listener: { taken: () => {}, progress: () => {}, failed: ({ error }) => t.equal(error, undefined) },
@@ -123,7 +123,7 @@ await onBothDatabases(t, async (t, db) => {
       progress: () => {},
       failed: ({ reference }: { reference: string }) => void failed.push(reference),
     }
-    await createReconciler({ db, createRegistry: createMemoryRegistry, listener }).recover(
+    await createDatabaseReconciler({ db, createRegistry: createMemoryRegistry, listener }).recover(
       new AbortController().signal,
     )
     await sql`drop trigger refuse_size on manifest_references`.execute(db)

@@ -4,7 +4,9 @@ import { announceManifest } from '../../src/push/announce-manifest.ts'
 import { syncTag } from '../../src/index/sync-tag.ts'
 import { recordPendingPush } from '../../src/push/record-pending-push.ts'
 import { deleteOneBlob } from '../../src/delete/delete-blobs.ts'
-import { deleteManifest, deleteRepository, deleteTag } from '../../src/delete/delete.ts'
+import { deleteManifest } from '../../src/delete/delete-manifest.ts'
+import { deleteTag } from '../../src/delete/delete-tag.ts'
+import { deleteRepository } from '../../src/delete/repository-deletion.ts'
 import { INDEX, MANIFEST, REPOSITORY, databaseForTest, image } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 import { startReconcile } from '../fixtures/reconcile.ts'
@@ -132,7 +134,7 @@ t.test(
     const other = Buffer.from(`${INDEX_ONLY.toString()} `)
     await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
     await pushIndexOnly(other, { digest: sha512(other) })
-    t.match((await run())?.counts, { manifestsRemoved: 0, tagsRemoved: 0, unreadable: 0 })
+    t.match((await run())?.counts, { manifestsRemoved: 0, tagsRemoved: 0, failures: 0 })
     t.same(await manifests(), [one, indexOnly, digestOf(other)].toSorted())
     t.same(await tags(), { latest: indexOnly })
     registry.push(TWO, MANIFEST, 'latest')

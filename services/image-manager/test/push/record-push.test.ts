@@ -1,6 +1,6 @@
 import t from 'tap'
 import { recordPush } from '../../src/push/record-push.ts'
-import { deleteRepository } from '../../src/delete/delete.ts'
+import { deleteRepository } from '../../src/delete/repository-deletion.ts'
 import {
   INDEX,
   MANIFEST,

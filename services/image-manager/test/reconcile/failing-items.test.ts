@@ -2,8 +2,8 @@ import { ServiceCallError } from '@registry-manager/http'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createBackgroundFailures } from '../../src/reconcile/background-failures.ts'
-import { createReconciler } from '../../src/reconcile/reconciler.ts'
+import { createFailuresRepository } from '../../src/reconcile/failures-repository.ts'
+import { createDatabaseReconciler } from '../../src/reconcile/index.ts'
 import type { ItemFailure } from '../../src/reconcile/work-item.ts'
 import { INDEX, MANIFEST, REPOSITORY, image } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
@@ -39,7 +39,7 @@ const MANY = Buffer.from(
 )
 
 await onBothDatabases(t, async (t, db) => {
-  // One row that the database never takes, whatever its reason is.
+  // A row that the database always refuses.
   await sql
     .raw(
       `create function refuse() returns trigger language plpgsql as
@@ -49,7 +49,7 @@ await onBothDatabases(t, async (t, db) => {
   await sql`create trigger refuse before insert or update on manifests for each row execute function refuse()`.execute(
     db,
   )
-  const failures = createBackgroundFailures(db)
+  const failures = createFailuresRepository(db)
   const start = async () => {
     const started = await startReconcile(db)
     const heard: ItemFailure[] = []
@@ -58,7 +58,7 @@ await onBothDatabases(t, async (t, db) => {
       progress: () => {},
       failed: (failure: ItemFailure) => void heard.push(failure),
     }
-    const reconciler = createReconciler({ db, createRegistry: () => started.registry, listener })
+    const reconciler = createDatabaseReconciler({ db, createRegistry: () => started.registry, listener })
     const { signal } = new AbortController()
     return {
       ...started,
@@ -83,14 +83,14 @@ await onBothDatabases(t, async (t, db) => {
       .updateTable('background_failures')
       .set({ retry_at: sql`now()` })
       .execute()
-  const delays = async () => {
+  const listDelays = async () => {
     const { rows } = await sql<{ kind: string; tries: number; minutes: string }>`
       select kind, tries, round(extract(epoch from retry_at - now()) / 60) as minutes
       from background_failures order by kind`.execute(db)
     return rows.map(({ kind, tries, minutes }) => [kind, tries, Number(minutes)])
   }
 
-  t.test('a pending push that always fails stops no other push and no deletion', async (t) => {
+  t.test('a pending push that always fails does not block other pushes or deletions', async (t) => {
     const { registry, admit, recover, run, index, admissions, contents, heard } = await start()
     registry.push(TWO, MANIFEST, 'v1', 'gone/app')
     await run()
@@ -101,15 +101,15 @@ await onBothDatabases(t, async (t, db) => {
     await admit(ONE, 'good')
     registry.push(ONE, MANIFEST, 'good')
     await ageAdmissions()
-    t.match(await recover(), { admissionsSettled: 1, deletionsFinished: 1, unreadable: 1 })
+    t.match(await recover(), { pushesRecovered: 1, deletionsFinished: 1, failures: 1 })
     t.same(await contents(), { [REPOSITORY]: { tags: { good: one }, manifests: [one] } })
-    t.equal(await admissions(), 1, 'the one that fails is kept')
+    t.equal(await admissions(), 1, 'the failed push stays pending')
     t.match(heard, [{ kind: 'push', repository: REPOSITORY, reference: 'bad', tries: 1, retryAt: Date }])
     t.match(heard[0]?.error, { message: /this row is refused/ })
-    t.match(await recover(), { unreadable: 0 }, 'it is not tried before its time')
+    t.match(await recover(), { failures: 0 }, 'it is not retried before it is due')
   })
 
-  t.test('the delay of an item grows with its tries, up to a day', async (t) => {
+  t.test('the retry delay of an item doubles with every failure, up to a day', async (t) => {
     const { registry, admit, recover, heard } = await start()
     await admit(BAD, 'bad')
     registry.push(BAD, MANIFEST, 'bad')
@@ -118,7 +118,7 @@ await onBothDatabases(t, async (t, db) => {
     for (let tries = 1; tries <= 14; tries++) {
       await makeDue()
       await recover()
-      seen.push(...(await delays()))
+      seen.push(...(await listDelays()))
     }
     t.same(
       seen,
@@ -132,27 +132,27 @@ await onBothDatabases(t, async (t, db) => {
     t.same([...(await failures.countFailures())], [['push', 1]])
   })
 
-  t.test('one that succeeds at last is forgotten as a failure', async (t) => {
+  t.test('the failure of an item is deleted when the item succeeds', async (t) => {
     const { registry, admit, recover } = await start()
     await admit(ONE, 'v1')
     await ageAdmissions()
     registry.before = refused
-    t.match(await recover(), { unreadable: 1 })
+    t.match(await recover(), { failures: 1 })
     registry.before = () => undefined
     registry.push(ONE, MANIFEST, 'v1')
     await makeDue()
-    t.match(await recover(), { admissionsSettled: 1 })
+    t.match(await recover(), { pushesRecovered: 1 })
     t.same([...(await failures.countFailures())], [])
   })
 
-  t.test('reconcile passes over what it cannot record, and goes through all repositories', async (t) => {
+  t.test('reconcile skips content that it cannot record and visits all repositories', async (t) => {
     const { registry, run, contents, heard } = await start()
     for (const name of ['a/a', 'b/b', 'c/c']) registry.push(ONE, MANIFEST, 'good', name)
     registry.push(FOREIGN, DOCKER, 'foreign', 'b/b')
     registry.push(MANY, INDEX, 'many', 'b/b')
     registry.push(BAD, MANIFEST, 'bad', 'b/b')
     const repaired = { tags: { good: one }, manifests: [one] }
-    t.match((await run())?.counts, { repositories: 3, manifestsAdopted: 3, unreadable: 3 })
+    t.match((await run())?.counts, { repositories: 3, manifestsAdopted: 3, failures: 3 })
     t.same(await contents(), { 'a/a': repaired, 'b/b': repaired, 'c/c': repaired })
     t.same(
       heard.map(({ kind, repository, reference }) => [kind, repository, reference]),
@@ -162,8 +162,8 @@ await onBothDatabases(t, async (t, db) => {
 
     registry.push(TWO, MANIFEST, 'good', 'c/c')
     registry.calls.splice(0)
-    t.match((await run())?.counts, { tagsChanged: 1, unreadable: 0 }, 'drift is repaired all the same')
-    t.notOk(registry.calls.includes('HEAD manifest foreign'), 'what failed is not tried before its time')
+    t.match((await run())?.counts, { tagsChanged: 1, failures: 0 }, 'other differences are repaired')
+    t.notOk(registry.calls.includes('HEAD manifest foreign'), 'a failed item is not retried before it is due')
 
     registry.repositories.get('b/b')?.tags.delete('foreign')
     registry.push(TWO, MANIFEST, 'many', 'b/b')
@@ -172,16 +172,16 @@ await onBothDatabases(t, async (t, db) => {
     t.same(
       [...(await failures.countFailures())],
       [['manifest', 1]],
-      'what was repaired or removed is forgotten',
+      'failures of repaired and removed items are deleted',
     )
     t.match(await contents(), { 'b/b': { tags: { good: one, many: two } } })
   })
 
-  t.test('a repository that fails as a whole does not keep the others from being reconciled', async (t) => {
+  t.test('a repository that fails as a whole does not block the others', async (t) => {
     const { registry, run, contents, heard } = await start()
     for (const name of ['a/a', 'b/b', 'c/c']) registry.push(ONE, MANIFEST, 'v1', name)
     registry.before = (call) => (call === 'GET tags b/b' ? refused() : undefined)
-    t.match((await run())?.counts, { unreadable: 1 })
+    t.match((await run())?.counts, { failures: 1 })
     t.same(Object.keys(await contents()), ['a/a', 'c/c'])
     t.match(heard, [{ kind: 'repository', repository: 'b/b', reference: '' }])
     registry.before = () => undefined
@@ -189,7 +189,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same([...(await failures.countFailures())], [])
   })
 
-  t.test('pending pushes that cannot even be listed keep deletions from nothing', async (t) => {
+  t.test('deletions are finished even if pending pushes cannot be listed', async (t) => {
     const { registry, recover, run, index, contents, heard } = await start()
     registry.push(TWO, MANIFEST, 'v1', 'gone/app')
     await run()
@@ -197,13 +197,13 @@ await onBothDatabases(t, async (t, db) => {
     await ageDeletions()
     await sql`alter table admissions rename to admissions_elsewhere`.execute(db)
     t.teardown(() => sql`alter table if exists admissions_elsewhere rename to admissions`.execute(db))
-    t.match(await recover(), { deletionsFinished: 1, unreadable: 1 })
+    t.match(await recover(), { deletionsFinished: 1, failures: 1 })
     await sql`alter table admissions_elsewhere rename to admissions`.execute(db)
     t.match(heard, [{ kind: 'push', repository: '', tries: 1 }])
     t.same(await contents(), {})
   })
 
-  t.test('a registry that does not answer ends the run, and counts against no item', async (t) => {
+  t.test('an unavailable registry ends the run and counts as a failure of no item', async (t) => {
     const { registry, run, recover, admit } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await admit(ONE, 'v1')
@@ -218,7 +218,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same([...(await failures.countFailures())], [])
   })
 
-  t.test('a database that is unavailable ends the run, and counts against no item', async (t) => {
+  t.test('an unavailable database ends the run and counts as a failure of no item', async (t) => {
     const { run, registry } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     registry.before = (call) => {
@@ -229,7 +229,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same([...(await failures.countFailures())], [])
   })
 
-  t.test('texts that Postgres cannot hold are no reason to stop', async (t) => {
+  t.test('texts that Postgres cannot store are replaced', async (t) => {
     await start()
     const item = {
       kind: 'manifest',
@@ -237,9 +237,10 @@ await onBothDatabases(t, async (t, db) => {
       repository: 'a\0',
       reference: '\ud800',
     } as const
-    t.match(await failures.noteFailure(item, `\0${'y'.repeat(9999)}`), { tries: 1 })
-    t.match(await failures.noteFailure(item, 'again'), { tries: 2 })
-    await failures.forgetFailure(item)
+    const delays = { firstSeconds: 60, maxSeconds: 3600 }
+    t.match(await failures.recordFailure(item, `\0${'y'.repeat(9999)}`, delays), { tries: 1 })
+    t.match(await failures.recordFailure(item, 'again', delays), { tries: 2 })
+    await failures.deleteFailure(item)
     t.same([...(await failures.countFailures())], [])
   })
 })

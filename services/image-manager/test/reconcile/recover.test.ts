@@ -2,9 +2,9 @@ import { ServiceCallError } from '@registry-manager/http'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { finishDeletion } from '../../src/delete/delete.ts'
+import { finishDeletion } from '../../src/delete/repository-deletion.ts'
 import type { ItemFailure } from '../../src/reconcile/work-item.ts'
-import { createReconciler } from '../../src/reconcile/reconciler.ts'
+import { createDatabaseReconciler } from '../../src/reconcile/index.ts'
 import { MANIFEST, REPOSITORY, blobsOf, image } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 import { reachableIn, refused, startReconcile } from '../fixtures/reconcile.ts'
@@ -20,9 +20,9 @@ await onBothDatabases(t, async (t, db) => {
       taken: () => {},
       progress: () => {},
       failed: ({ repository, reference }: ItemFailure) =>
-        void heard.unreadable.push(`${repository} ${reference}`),
+        void heard.failed.push(`${repository} ${reference}`),
     }
-    const { recover } = createReconciler({ db, createRegistry: () => registry, listener })
+    const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
     return { ...started, recover: () => recover(new AbortController().signal) }
   }
   const ageAdmissions = (seconds: number) =>
@@ -43,37 +43,36 @@ await onBothDatabases(t, async (t, db) => {
       .set({ retry_at: sql`now()` })
       .execute()
 
-  t.test('a push that landed and was not written down is, with its tag', async (t) => {
+  t.test('recover records a push that reached the registry, with its tag', async (t) => {
     const { registry, admit, recover, contents, admissions } = await start()
     await admit(ONE, 'latest')
     registry.push(ONE, MANIFEST, 'latest')
     await admit(TWO, null)
     registry.push(TWO, MANIFEST)
-    t.match(await recover(), { admissionsSettled: 0 }, 'not while somebody may be at it')
+    t.match(await recover(), { pushesRecovered: 0 }, 'not while its process may be alive')
     t.equal(await admissions(), 2)
     await ageAdmissions(100)
-    t.match(await recover(), { admissionsSettled: 2, registryRequests: 5 })
+    t.match(await recover(), { pushesRecovered: 2, registryRequests: 5 })
     t.same(await contents(), { [REPOSITORY]: { tags: { latest: one }, manifests: [one, two].toSorted() } })
     t.equal(await admissions(), 0)
-    t.match(
-      await recover(),
-      { admissionsSettled: 0, registryRequests: 0 },
-      'and then there is nothing to ask',
-    )
+    t.match(await recover(), { pushesRecovered: 0, registryRequests: 0 }, 'a repeat has nothing to do')
   })
 
-  t.test('one that never landed is forgotten, and nobody saw anything of it', async (t) => {
-    const { registry, admit, recover, contents, admissions, index } = await start()
-    await admit(ONE, 'latest')
-    await admit(TWO, null)
-    await ageAdmissions(100)
-    registry.after = async () => t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
-    t.match(await recover(), { admissionsSettled: 2 })
-    t.same(await contents(), {})
-    t.equal(await admissions(), 0)
-  })
+  t.test(
+    'recover removes a pending push that never reached the registry, and no reader sees its repository',
+    async (t) => {
+      const { registry, admit, recover, contents, admissions, index } = await start()
+      await admit(ONE, 'latest')
+      await admit(TWO, null)
+      await ageAdmissions(100)
+      registry.after = async () => t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
+      t.match(await recover(), { pushesRecovered: 2 })
+      t.same(await contents(), {})
+      t.equal(await admissions(), 0)
+    },
+  )
 
-  t.test('one that was overtaken brings the tag to what it is', async (t) => {
+  t.test('recover of an overtaken push sets the tag to the digest in the registry', async (t) => {
     const { registry, admit, recover, contents } = await start()
     await admit(ONE, 'latest')
     registry.push(TWO, MANIFEST, 'latest')
@@ -83,7 +82,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test(
-    'one that cannot be written down is told and forgotten; one that could not be asked for stays',
+    'an unrecordable push is reported and removed; a push whose manifest the registry refuses is retried',
     async (t) => {
       const { registry, admit, recover, admissions, heard } = await start()
       for (const tag of ['malformed', 'refused', 'good']) await admit(ONE, tag)
@@ -91,28 +90,28 @@ await onBothDatabases(t, async (t, db) => {
       registry.push(ONE, MANIFEST, 'good')
       registry.before = (call) => (call.endsWith(' refused') ? refused() : undefined)
       await ageAdmissions(100)
-      t.match(await recover(), { admissionsSettled: 2, unreadable: 2 })
+      t.match(await recover(), { pushesRecovered: 2, failures: 2 })
       t.equal(await admissions(), 1)
-      t.same(heard.unreadable.toSorted(), [`${REPOSITORY} malformed`, `${REPOSITORY} refused`])
+      t.same(heard.failed.toSorted(), [`${REPOSITORY} malformed`, `${REPOSITORY} refused`])
       registry.before = () => undefined
-      t.match(await recover(), { admissionsSettled: 0, unreadable: 0 }, 'not before its time')
+      t.match(await recover(), { pushesRecovered: 0, failures: 0 }, 'not before its retry is due')
       await makeDue()
-      t.match(await recover(), { admissionsSettled: 1, unreadable: 0 })
+      t.match(await recover(), { pushesRecovered: 1, failures: 0 })
     },
   )
 
-  t.test('a registry that is away leaves them all', async (t) => {
+  t.test('an unavailable registry leaves all pending pushes', async (t) => {
     const { registry, admit, recover, admissions } = await start()
     for (const tag of ['a', 'b']) await admit(ONE, tag)
     await ageAdmissions(100)
     registry.before = () => {
-      throw new ServiceCallError('away', { dependency: 'registry' })
+      throw new ServiceCallError('unavailable', { dependency: 'registry' })
     }
-    await t.rejects(recover(), { message: 'away' })
+    await t.rejects(recover(), { message: 'unavailable' })
     t.equal(await admissions(), 2)
   })
 
-  t.test('many are settled in one go', async (t) => {
+  t.test('one call recovers more than a page of pending pushes', async (t) => {
     const { recover, admissions } = await start()
     const repository = REPOSITORY
     const raw = Buffer.from('{}')
@@ -120,17 +119,17 @@ await onBothDatabases(t, async (t, db) => {
     const rows = Array.from({ length: 510 }, () => row)
     await db.insertInto('admissions').values(rows).execute()
     await ageAdmissions(100)
-    t.match(await recover(), { admissionsSettled: 510 })
+    t.match(await recover(), { pushesRecovered: 510 })
     t.equal(await admissions(), 0)
   })
 
-  t.test('a deletion that broke off is finished, once nobody is at it any more', async (t) => {
+  t.test('an interrupted deletion is finished once no process renews it', async (t) => {
     const { registry, run, recover, index, contents } = await start()
-    for (const name of ['broken/off', 'stays/here']) registry.push(ONE, MANIFEST, 'v1', name)
-    const { blobs, manifests } = registry.repositories.get('broken/off') ?? registry
+    for (const name of ['half/deleted', 'stays/here']) registry.push(ONE, MANIFEST, 'v1', name)
+    const { blobs, manifests } = registry.repositories.get('half/deleted') ?? registry
     for (const digest of blobsOf(ONE)) blobs.add(digest)
     await run()
-    await index.deletions.beginDeletion('broken/off')
+    await index.deletions.beginDeletion('half/deleted')
     await ageDeletions(60)
     t.match(await recover(), { deletionsFinished: 0 })
     t.equal(manifests.size, 1)
@@ -138,11 +137,11 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await recover(), { deletionsFinished: 1 })
     t.same([...manifests, ...blobs], [])
     t.same(Object.keys(await contents()), ['stays/here'])
-    t.equal(await index.deletions.isBeingDeleted('broken/off'), false)
+    t.equal(await index.deletions.isBeingDeleted('half/deleted'), false)
   })
 
   t.test(
-    'one that the registry refuses is told, the others are finished, and it is tried again later',
+    'a deletion that the registry refuses is reported and retried later, and the others are finished',
     async (t) => {
       const { registry, run, recover, index, heard } = await start()
       const raw = { 'a/a': ONE, 'b/b': TWO, 'c/c': ONE }
@@ -151,19 +150,19 @@ await onBothDatabases(t, async (t, db) => {
       for (const name of Object.keys(raw)) await index.deletions.beginDeletion(name)
       await ageDeletions(130)
       registry.before = (call) => (call === `DELETE manifest ${two}` ? refused() : undefined)
-      t.match(await recover(), { deletionsFinished: 2, unreadable: 1 })
-      t.same(heard.unreadable, ['b/b '])
+      t.match(await recover(), { deletionsFinished: 2, failures: 1 })
+      t.same(heard.failed, ['b/b '])
       registry.before = () => undefined
-      t.match(await recover(), { deletionsFinished: 0 }, 'not at once')
+      t.match(await recover(), { deletionsFinished: 0 }, 'not while it may be renewed')
       await ageDeletions(130)
-      t.match(await recover(), { deletionsFinished: 0 }, 'not before its time')
+      t.match(await recover(), { deletionsFinished: 0 }, 'not before its retry is due')
       await makeDue()
       t.match(await recover(), { deletionsFinished: 1 })
       t.equal(registry.repositories.get('b/b')?.manifests.size, 0)
     },
   )
 
-  t.test('a deletion under way is nobody else’s', async (t) => {
+  t.test('a deletion in progress is not taken over', async (t) => {
     const { registry, run, recover, index, ports } = await start()
     for (const raw of [ONE, TWO]) registry.push(raw, MANIFEST, digestOf(raw).slice(7, 17))
     await run()
@@ -176,23 +175,23 @@ await onBothDatabases(t, async (t, db) => {
     t.ok(others.every((finished) => finished === 0))
   })
 
-  t.test('what is pushed after a deletion’s end is not what it deletes', async (t) => {
+  t.test('content that is pushed after the end of a deletion is not deleted', async (t) => {
     const { registry, run, index, ports, admit, contents } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await run()
     const id = (await index.deletions.beginDeletion(REPOSITORY)) ?? ''
     const deletion = { id, name: REPOSITORY }
-    const { listManifests } = index.manifests
+    const { listManifests } = ports.manifests
     const slow = {
-      ...index.manifests,
-      // Another call brings it to its end, and the same image is pushed anew, while this one has only looked.
+      ...ports.manifests,
+      // Another call finishes the deletion, and the same image is pushed again, before this call deletes anything.
       async listManifests(name: string) {
-        const manifests = await listManifests(name)
+        const known = await listManifests(name)
         await finishDeletion(ports, deletion)
         await admit(ONE, 'v1')
         registry.push(ONE, MANIFEST, 'v1')
         await run()
-        return manifests
+        return known
       },
     }
     await finishDeletion({ ...ports, manifests: slow }, deletion)

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
 import { until } from '@registry-manager/testing/until'
-import { createReconcileSchedule } from '../../src/reconcile/schedule.ts'
+import { createReconcileSchedule } from '../../src/reconcile/index.ts'
 import { startImageManager } from '../fixtures/image-manager.ts'
 import { MANIFEST, databaseForTest, image } from '../fixtures/index-and-registry.ts'
 import { refused, startReconcile } from '../fixtures/reconcile.ts'
@@ -36,7 +36,7 @@ async function start(t: Test, intervalSeconds: number) {
 
 const items = (what: string) => `reconcile_items_total{what="${what}"`
 
-t.test('a registry that holds images is adopted at the start, and what drifts is repaired', async (t) => {
+t.test('the schedule adopts a registry at the start and repairs later differences', async (t) => {
   const { registry, schedule, lines, contents, metric } = await start(t, 1)
   registry.push(ONE, MANIFEST, 'v1')
   schedule.start()
@@ -47,7 +47,7 @@ t.test('a registry that holds images is adopted at the start, and what drifts is
   registry.tags.clear()
   await until(async () => JSON.stringify(Object.keys(await contents())) === '["another/app"]', 'repaired')
   await schedule.stop()
-  t.ok(lines.some((line) => line.startsWith('reconcile: finished: 1 repositories and 1 tags looked at')))
+  t.ok(lines.some((line) => line.startsWith('reconcile finished: 1 repositories and 1 tags checked')))
   t.equal(await metric(items('manifestsAdopted')), 2)
   t.equal(await metric(items('tagsRemoved')), 1)
   t.ok((await metric('reconcile_runs_total{outcome="finished"')) >= 1)
@@ -55,7 +55,7 @@ t.test('a registry that holds images is adopted at the start, and what drifts is
   t.equal(await metric('reconcile_running'), 0)
 })
 
-t.test('not when one ended within the interval', async (t) => {
+t.test('no run starts if one finished within the interval', async (t) => {
   const { registry, run, schedule, contents, admit, admissions } = await start(t, 3600)
   await run()
   registry.push(ONE, MANIFEST, 'v1', 'late/app')
@@ -65,12 +65,12 @@ t.test('not when one ended within the interval', async (t) => {
     .set({ admitted_at: sql`now() - interval '10 minutes'` })
     .execute()
   schedule.start()
-  await until(async () => (await admissions()) === 0, 'what broke off is settled all the same')
+  await until(async () => (await admissions()) === 0, 'the pending push is recovered nevertheless')
   await schedule.stop()
   t.same(await contents(), {})
 })
 
-t.test('with no interval, only what broke off is settled', async (t) => {
+t.test('without an interval the schedule only recovers unfinished work', async (t) => {
   const { registry, schedule, contents, admit, admissions, metric, lines } = await start(t, 0)
   registry.push(ONE, MANIFEST, 'v1', 'another/app')
   registry.push(ONE, MANIFEST, 'v1')
@@ -80,30 +80,33 @@ t.test('with no interval, only what broke off is settled', async (t) => {
     .set({ admitted_at: sql`now() - interval '10 minutes'` })
     .execute()
   schedule.start()
-  await until(async () => (await admissions()) === 0, 'settled')
+  await until(async () => (await admissions()) === 0, 'the pending push is recovered')
   await schedule.stop()
   t.same(Object.keys(await contents()), ['team/app'])
-  t.equal(await metric(items('admissionsSettled')), 1)
-  t.ok(lines.includes('reconcile: settled what was left in the middle'))
+  t.equal(await metric(items('pushesRecovered')), 1)
+  t.ok(lines.includes('unfinished pushes and deletions recovered'))
 })
 
-t.test('what fails is told, and tried again', async (t) => {
+t.test('the schedule logs failures and retries them', async (t) => {
   const { registry, schedule, lines, contents, metric } = await start(t, 1)
   registry.push(ONE, MANIFEST, 'v1')
   registry.push(TWO, MANIFEST, 'bad')
   registry.before = () => {
-    throw new ServiceCallError('away', { dependency: 'registry' })
+    throw new ServiceCallError('unavailable', { dependency: 'registry' })
   }
   schedule.start()
-  await until(() => lines.some((line) => line.includes('interrupted')), 'told')
+  await until(() => lines.some((line) => line.includes('interrupted')), 'the interruption is logged')
   t.ok((await metric('reconcile_runs_total{outcome="failed"')) >= 1)
   registry.before = (call) => (call.endsWith(' bad') ? refused() : undefined)
-  await until(async () => 'team/app' in (await contents()), 'tried again')
-  await until(() => lines.some((line) => line.includes('an item failed')), 'told')
+  await until(async () => 'team/app' in (await contents()), 'the run is resumed')
+  await until(
+    () => lines.some((line) => line.includes('an item of background work failed')),
+    'the failed item is logged',
+  )
   await schedule.stop()
 })
 
-t.test('it stops at once, and the next goes on there', async (t) => {
+t.test('a stopped schedule stops at once, and the next run resumes from the saved position', async (t) => {
   const { registry, run, schedule, lines, contents, metric } = await start(t, 3600)
   for (const name of ['a', 'b', 'c']) registry.push(ONE, MANIFEST, 'v1', name)
   const reached = Promise.withResolvers<void>()
@@ -116,14 +119,14 @@ t.test('it stops at once, and the next goes on there', async (t) => {
   await reached.promise
   await schedule.stop()
   t.same(Object.keys(await contents()), ['a'])
-  t.ok(lines.includes('reconcile: stopped; the next run goes on there'))
+  t.ok(lines.includes('reconcile stopped; the next run resumes from the saved position'))
   t.equal(await metric('reconcile_runs_total{outcome="stopped"'), 1)
   registry.calls.splice(0)
   t.ok(await run(), 'the lease is free')
   t.notOk(registry.calls.includes('GET tags a'))
 })
 
-t.test('the service does it, over HTTP, and ends in the middle of it', async (t) => {
+t.test('the service reconciles over HTTP and can be closed during a run', async (t) => {
   const { ask, registry, internalApp } = await startImageManager(t, undefined, 1)
   registry.push(ONE, MANIFEST, 'v1')
   await until(async () => (await ask('/team/app', { as: 'alice' })).statusCode === 200, 'adopted')
@@ -133,7 +136,7 @@ t.test('the service does it, over HTTP, and ends in the middle of it', async (t)
   const reached = Promise.withResolvers<void>()
   registry.before = () => {
     reached.resolve()
-    // It never answers.
+    // The registry never responds.
     return new Promise(() => {})
   }
   await reached.promise

@@ -10,7 +10,7 @@ const one = parsed(ONE)
 const OLD = sql<Date>`now() - interval '10 minutes'`
 
 await onBothDatabases(t, async (t, db) => {
-  /** A bit of everything: an image to adopt, drift both ways, a push and a deletion that broke off. */
+  /** An image to adopt, differences in both directions, and an interrupted push and deletion. */
   const start = async () => {
     const started = await startReconcile(db)
     const { registry, admit, index } = started
@@ -35,7 +35,7 @@ await onBothDatabases(t, async (t, db) => {
     await makeOld()
     return started
   }
-  /** Deletions that nobody goes on with. */
+  /** Makes deletions old enough for another process to resume them. */
   const makeOld = () =>
     db
       .updateTable('repositories')
@@ -43,7 +43,7 @@ await onBothDatabases(t, async (t, db) => {
       .where('deleting_since', 'is not', null)
       .execute()
 
-  t.test('killed after any step, it is brought to its end by the next', async (t) => {
+  t.test('a run that is killed after any step is finished by the next process', async (t) => {
     let steps = 0
     for (; ; steps++) {
       const { registry, run, contents, admissions, expireLease } = await start()
@@ -52,13 +52,13 @@ await onBothDatabases(t, async (t, db) => {
       if (!process.isAlive()) {
         await makeOld()
         await expireLease()
-        t.ok(await run(), `after ${steps}`)
+        t.ok(await run(), `killed after step ${steps}`)
       }
       t.same(await contents(), reachableIn(registry))
       t.same(Object.keys(await contents()), ['past/us', REPOSITORY])
       t.equal(await admissions(), 0)
       t.same([...(registry.repositories.get('dying/app')?.blobs ?? ['?'])], [])
-      t.equal(await run({ dueAfterSeconds: 3600 }), undefined, 'and was ended')
+      t.equal(await run({ dueAfterSeconds: 3600 }), undefined, 'the run is finished')
       if (process.isAlive()) break
     }
     t.ok(steps > 50, `there were ${steps} steps`)

@@ -2,7 +2,7 @@ import { ServiceCallError } from '@registry-manager/http'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { deleteTag } from '../../src/delete/delete.ts'
+import { deleteTag } from '../../src/delete/delete-tag.ts'
 import { INDEX, MANIFEST, REPOSITORY, image, indexOf } from '../fixtures/index-and-registry.ts'
 import { createMemoryRegistry, digestOf, killed } from '../fixtures/memory-registry.ts'
 import { reachableIn, refused, startReconcile } from '../fixtures/reconcile.ts'
@@ -12,7 +12,7 @@ const [one, two, three] = [digestOf(ONE), digestOf(TWO), digestOf(THREE)]
 const BOTH = indexOf(ONE, TWO)
 
 await onBothDatabases(t, async (t, db) => {
-  t.test('a registry that holds images is adopted: all that tags reach', async (t) => {
+  t.test('reconcile adopts every image that the tags of a registry reach', async (t) => {
     const { registry, run, contents } = await startReconcile(db)
     const NESTED = indexOf(BOTH, THREE)
     for (const name of ['a', 'b/c', 'b/c/d', 'e-f/g']) registry.push(ONE, MANIFEST, 'v1', name)
@@ -27,22 +27,29 @@ await onBothDatabases(t, async (t, db) => {
 
     const first = await run()
     t.same(await contents(), reachableIn(registry))
-    t.same((await contents())['multi/arch']?.manifests.length, 5, 'the index, its index, their images')
-    t.notOk((await contents())['b/c']?.manifests.includes(three), 'what no tag reaches cannot be found')
-    t.match(first?.counts, { repositories: 5, tags: 7, manifestsAdopted: 10, tagsChanged: 7, unreadable: 0 })
+    t.same(
+      (await contents())['multi/arch']?.manifests.length,
+      5,
+      'an image index, the image index in it, and their images',
+    )
+    t.notOk(
+      (await contents())['b/c']?.manifests.includes(three),
+      'a manifest that no tag reaches cannot be found',
+    )
+    t.match(first?.counts, { repositories: 5, tags: 7, manifestsAdopted: 10, tagsChanged: 7, failures: 0 })
     t.match(first?.counts, { tagsRemoved: 0, manifestsRemoved: 0 })
 
     registry.calls.splice(0)
     const second = await run()
     t.match(second?.counts, { repositories: 5, manifestsAdopted: 0, tagsChanged: 0, manifestsRemoved: 0 })
-    // The catalog, a list of tags for each of its names, each tag, and each manifest that no tag names.
+    // Requests: the catalog, a tag list for each of its names, each tag, and each manifest without a tag.
     t.equal(second?.counts.registryRequests, 1 + 6 + 7 + 4)
     t.equal(registry.calls.length, second?.counts.registryRequests)
     t.notOk(registry.calls.some((call) => call.startsWith('GET manifest')))
     t.same(await contents(), reachableIn(registry))
   })
 
-  t.test('what the registry has more than the index is taken in', async (t) => {
+  t.test('reconcile adds tags and manifests that only the registry has', async (t) => {
     const { registry, run, contents } = await startReconcile(db)
     registry.push(ONE, MANIFEST, 'moves')
     await run()
@@ -64,7 +71,7 @@ await onBothDatabases(t, async (t, db) => {
     ])
   })
 
-  t.test('what the index has more than the registry is taken away', async (t) => {
+  t.test('reconcile removes tags and manifests that only the index has', async (t) => {
     const { registry, run, contents } = await startReconcile(db)
     for (const raw of [ONE, TWO]) registry.push(raw, MANIFEST)
     registry.push(BOTH, INDEX, 'both')
@@ -85,7 +92,7 @@ await onBothDatabases(t, async (t, db) => {
     t.match(done?.counts, { tagsRemoved: 5, manifestsRemoved: 5, manifestsAdopted: 0 })
   })
 
-  t.test('a tag whose deletion broke off is deleted', async (t) => {
+  t.test('reconcile finishes an interrupted deletion of a tag', async (t) => {
     const { registry, run, contents, ports } = await startReconcile(db)
     for (const tag of ['goes', 'stays']) registry.push(ONE, MANIFEST, tag)
     await run()
@@ -93,27 +100,27 @@ await onBothDatabases(t, async (t, db) => {
     registry.after = (call) => (call.startsWith('PUT') ? killed() : undefined)
     for (const name of [REPOSITORY, 'never/seen']) await t.rejects(deleteTag(ports, name, 'goes'))
     registry.after = () => undefined
-    t.match((await run())?.counts, { deletionsFinished: 2, unreadable: 0 })
+    t.match((await run())?.counts, { deletionsFinished: 2, failures: 0 })
     t.same(Object.fromEntries(registry.tags), { stays: one })
     t.same(await contents(), { [REPOSITORY]: { tags: { stays: one }, manifests: [one] } })
     const left = [...registry.repositories.values()].map(({ manifests }) => manifests.size)
-    t.same(left, [1, 1], 'nothing is left over')
+    t.same(left, [1, 1], 'no tombstone is left')
   })
 
-  t.test('an empty registry is not believed, unless told to', async (t) => {
+  t.test('an empty registry ends the run with an error, unless --believe-empty is given', async (t) => {
     const { registry, run, contents } = await startReconcile(db)
     registry.push(ONE, MANIFEST, 'v1')
     await run()
     const before = await contents()
     const unmounted = { registry: createMemoryRegistry() }
-    await t.rejects(run(unmounted), { message: /names no repository at all.*--believe-empty/ })
+    await t.rejects(run(unmounted), { message: /lists no repository.*--believe-empty/ })
     t.same(await contents(), before)
     await run({ ...unmounted, believeEmpty: true })
     t.same(await contents(), {})
-    t.ok(await run(unmounted), 'nothing in either is no surprise')
+    t.ok(await run(unmounted), 'an empty registry and an empty index agree')
   })
 
-  t.test('what cannot be read is told, and ends nothing', async (t) => {
+  t.test('content that cannot be recorded is reported and does not end the run', async (t) => {
     const { registry, run, contents, heard } = await startReconcile(db)
     registry.push(ONE, MANIFEST, 'was-good')
     await run()
@@ -131,29 +138,26 @@ await onBothDatabases(t, async (t, db) => {
     registry.before = (call) => (call.endsWith(' broken-link') ? refused() : undefined)
 
     const done = await run()
-    const unread = ['-no-tag', 'broken-link', 'malformed', 'schema-1', three, 'was-good']
-    t.same(heard.unreadable.toSorted(), ['No/Repository ', ...unread.map((tag) => `${REPOSITORY} ${tag}`)])
-    t.equal(done?.counts.unreadable, 7)
+    const failed = ['-no-tag', 'broken-link', 'malformed', 'schema-1', three, 'was-good']
+    t.same(heard.failed.toSorted(), ['No/Repository ', ...failed.map((tag) => `${REPOSITORY} ${tag}`)])
+    t.equal(done?.counts.failures, 7)
     const tags = { good: digestOf(indexOf(THREE)), 'was-good': one }
-    t.same((await contents())[REPOSITORY]?.tags, tags, 'what was known of them stays')
-    t.same((await contents())['zz/last']?.tags, { v1: one }, 'and the run went on')
+    t.same((await contents())[REPOSITORY]?.tags, tags, 'known tags stay unchanged')
+    t.same((await contents())['zz/last']?.tags, { v1: one }, 'the run continued')
   })
 
-  t.test(
-    'a repository that the registry cannot list is passed over; when it can list none, that is the end',
-    async (t) => {
-      const { registry, run, contents } = await startReconcile(db)
-      for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) registry.push(ONE, MANIFEST, 'v1', name)
-      registry.before = (call) => (call === 'GET tags c' ? refused() : undefined)
-      t.match((await run())?.counts, { unreadable: 1, repositories: 5 })
-      t.same(Object.keys(await contents()), ['a', 'b', 'd', 'e', 'f'])
-      registry.before = (call) => (call.startsWith('GET tags') ? refused() : undefined)
-      await t.rejects(run(), { message: 'it was answered 500' })
-      t.same(Object.keys(await contents()), ['a', 'b', 'd', 'e', 'f'])
-    },
-  )
+  t.test('a repository that the registry cannot list is skipped; several in a row end the run', async (t) => {
+    const { registry, run, contents } = await startReconcile(db)
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) registry.push(ONE, MANIFEST, 'v1', name)
+    registry.before = (call) => (call === 'GET tags c' ? refused() : undefined)
+    t.match((await run())?.counts, { failures: 1, repositories: 5 })
+    t.same(Object.keys(await contents()), ['a', 'b', 'd', 'e', 'f'])
+    registry.before = (call) => (call.startsWith('GET tags') ? refused() : undefined)
+    await t.rejects(run(), { message: 'the registry answered 500' })
+    t.same(Object.keys(await contents()), ['a', 'b', 'd', 'e', 'f'])
+  })
 
-  t.test('every repository is found, though distribution pages past some', async (t) => {
+  t.test('reconcile finds repositories that the catalog pages of distribution leave out', async (t) => {
     const names = ['a', 'a/0', 'a/0/1', 'a/0/1/x', 'a/b', 'a-b', 'b/2/3', 'b', 'b/2', 'c']
     for (const pageSize of [1, 2, 3, 1000]) {
       const { registry, run, contents } = await startReconcile(db)
@@ -164,14 +168,14 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  t.test('a catalog that does not go on ends the run', async (t) => {
+  t.test('a catalog that does not advance ends the run', async (t) => {
     const { registry, run } = await startReconcile(db)
     registry.push(ONE, MANIFEST, 'v1')
     const listRepositories = async () => ({ names: [REPOSITORY], next: REPOSITORY })
-    await t.rejects(run({ registry: { ...registry, listRepositories } }), { message: /does not go on/ })
+    await t.rejects(run({ registry: { ...registry, listRepositories } }), { message: /does not advance/ })
   })
 
-  t.test('one at a time: whoever comes second does nothing', async (t) => {
+  t.test('only one process at a time works on a run', async (t) => {
     const { registry, run, heard } = await startReconcile(db)
     registry.push(ONE, MANIFEST, 'v1')
     const seconds: unknown[] = []
@@ -182,16 +186,16 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(heard.taken.length, 1)
   })
 
-  t.test('a run whose process was silent for too long is another’s', async (t) => {
+  t.test('a run whose lease expired is taken over by another process', async (t) => {
     const { registry, run, heard, expireLease, contents } = await startReconcile(db)
     for (const name of ['a', 'b', 'c']) registry.push(ONE, MANIFEST, 'v1', name)
     registry.before = async (call) => {
       if (call !== 'GET tags b') return
       registry.before = () => undefined
       await expireLease()
-      t.ok(await run(), 'the second takes it over, and ends it')
+      t.ok(await run(), 'the second process takes the run over and finishes it')
     }
-    await t.rejects(run(), { message: /took the run over/ }, 'the first notices')
+    await t.rejects(run(), { message: /has taken over reconcile run/ }, 'the first process notices')
     t.equal(heard.taken[0]?.id, heard.taken[1]?.id)
     t.same(await contents(), reachableIn(registry))
     const runs = await db.selectFrom('reconciliations').select('finished_at').execute()
@@ -199,29 +203,32 @@ await onBothDatabases(t, async (t, db) => {
     t.ok(runs[0]?.finished_at)
   })
 
-  t.test('one is due when none ended lately; one that was left is taken up in any case', async (t) => {
-    const { registry, run } = await startReconcile(db)
-    registry.push(ONE, MANIFEST, 'v1')
-    t.ok(await run({ dueAfterSeconds: 3600 }), 'there never was one')
-    t.equal(await run({ dueAfterSeconds: 3600 }), undefined)
-    await db
-      .updateTable('reconciliations')
-      .set({ finished_at: sql`now() - interval '61 minutes'` })
-      .execute()
-    registry.before = () => {
-      throw new ServiceCallError('away', { dependency: 'registry' })
-    }
-    await t.rejects(run({ dueAfterSeconds: 3600 }), { message: 'away' }, 'it is due')
-    registry.before = () => undefined
-    await db
-      .insertInto('reconciliations')
-      .values({ holder: sql`gen_random_uuid()`, leased_until: sql`now()`, finished_at: sql`now()` })
-      .execute()
-    t.ok(await run({ dueAfterSeconds: 3600 }), 'it was left')
-    t.equal(await run({ dueAfterSeconds: 3600 }), undefined)
-  })
+  t.test(
+    'a run is due if none finished within the interval; an unfinished run is resumed in any case',
+    async (t) => {
+      const { registry, run } = await startReconcile(db)
+      registry.push(ONE, MANIFEST, 'v1')
+      t.ok(await run({ dueAfterSeconds: 3600 }), 'the first run ever')
+      t.equal(await run({ dueAfterSeconds: 3600 }), undefined)
+      await db
+        .updateTable('reconciliations')
+        .set({ finished_at: sql`now() - interval '61 minutes'` })
+        .execute()
+      registry.before = () => {
+        throw new ServiceCallError('unavailable', { dependency: 'registry' })
+      }
+      await t.rejects(run({ dueAfterSeconds: 3600 }), { message: 'unavailable' }, 'a new run is due')
+      registry.before = () => undefined
+      await db
+        .insertInto('reconciliations')
+        .values({ holder: sql`gen_random_uuid()`, leased_until: sql`now()`, finished_at: sql`now()` })
+        .execute()
+      t.ok(await run({ dueAfterSeconds: 3600 }), 'the unfinished run is resumed')
+      t.equal(await run({ dueAfterSeconds: 3600 }), undefined)
+    },
+  )
 
-  t.test('told to stop, it stops there, and the next goes on there', async (t) => {
+  t.test('a run that is stopped is resumed at the saved position', async (t) => {
     const { registry, run, contents, heard } = await startReconcile(db)
     for (const name of ['a', 'b', 'c', 'd']) registry.push(ONE, MANIFEST, 'v1', name)
     const stopping = new AbortController()
@@ -230,15 +237,15 @@ await onBothDatabases(t, async (t, db) => {
     t.same(Object.keys(await contents()), ['a', 'b'])
     registry.calls.splice(0)
     registry.after = () => undefined
-    t.match((await run())?.counts, { repositories: 4, tagsChanged: 4 }, 'what was counted goes on')
+    t.match((await run())?.counts, { repositories: 4, tagsChanged: 4 }, 'the counts continue')
     t.same(await contents(), reachableIn(registry))
     const lists = registry.calls.filter((call) => call.startsWith('GET tags'))
-    t.same(lists, ['GET tags c', 'GET tags d'], 'what was done is not done again')
+    t.same(lists, ['GET tags c', 'GET tags d'], 'finished repositories are not listed again')
     t.equal(heard.taken[1]?.id, heard.taken[0]?.id)
     t.match(heard.taken[1], { lastName: 'b', step: 'registry' })
   })
 
-  t.test('in a long run, what broke off is settled every minute', async (t) => {
+  t.test('a long run recovers pending pushes every minute', async (t) => {
     const { registry, run, admit, admissions } = await startReconcile(db)
     for (const name of ['a', 'b', 'c', 'd']) registry.push(ONE, MANIFEST, 'v1', name)
     let now = 0
@@ -254,19 +261,19 @@ await onBothDatabases(t, async (t, db) => {
         .set({ admitted_at: sql`now() - interval '10 minutes'` })
         .execute()
     }
-    t.match((await run({ now: () => now }))?.counts, { admissionsSettled: 1, repositories: 4 })
+    t.match((await run({ now: () => now }))?.counts, { pushesRecovered: 1, repositories: 4 })
     t.same(pending, [0, 1, 0, 0])
   })
 
-  t.test('a registry that goes away ends the run, and nothing is lost', async (t) => {
+  t.test('a registry that becomes unavailable ends the run and changes nothing in the index', async (t) => {
     const { registry, run, contents } = await startReconcile(db)
     for (const name of ['a', 'b']) registry.push(ONE, MANIFEST, 'v1', name)
     await run()
     const before = await contents()
     registry.before = () => {
-      throw new ServiceCallError('away', { dependency: 'registry' })
+      throw new ServiceCallError('unavailable', { dependency: 'registry' })
     }
-    await t.rejects(run(), { message: 'away' })
+    await t.rejects(run(), { message: 'unavailable' })
     t.same(await contents(), before)
   })
 })

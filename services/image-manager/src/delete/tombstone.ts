@@ -1,32 +1,36 @@
 import { randomUUID } from 'node:crypto'
-import type { RemovePorts } from './remove-ports.ts'
+import { MEDIA_TYPES } from '@registry-manager/oci'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import type { VerifyManifestPorts } from '../index/verify-manifest.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
 import { digestLike } from '../index/manifest.ts'
 
-export type DeleteUpstreamTagPorts = {
+export interface DeleteUpstreamTagPorts {
   readonly registry: Pick<RegistryClient, 'headManifest' | 'putManifest' | 'deleteManifest'>
 }
 
-export type DropTombstonePorts = VerifyManifestPorts & { readonly manifests: RemovePorts['manifests'] }
+export interface DropTombstonePorts extends VerifyManifestPorts {
+  readonly manifests: VerifyManifestPorts['manifests'] & {
+    hasManifest(repository: string, digest: string): Promise<boolean>
+  }
+}
 
-/** The annotation of a manifest that stands in for a tag which is being deleted, and that nothing else names. */
-export const DELETED_TAG = 'registry-manager.deleted-tag'
+/** The annotation that marks a manifest as a tombstone. Its random value makes the manifest's digest unique. */
+export const TOMBSTONE_ANNOTATION = 'registry-manager.deleted-tag'
 
 /**
- * Takes a tag away from the registry, where distribution 2.8 knows no such thing: it is given a manifest for the
- * tag that nothing else names, which is deleted by its digest. Answers that digest; undefined when there was no
- * such tag.
+ * Deletes a tag, and nothing else, from the registry. distribution 2.8 cannot delete a single tag. The tag is pointed
+ * at a tombstone, and the tombstone is deleted by its digest, together with the tag. Returns the tombstone's digest;
+ * undefined if the registry has no such tag.
  */
 export async function deleteUpstreamTag(
-  registry: DeleteUpstreamTagPorts['registry'],
+  { registry }: DeleteUpstreamTagPorts,
   repository: string,
   tag: string,
 ): Promise<string | undefined> {
   if ((await registry.headManifest(repository, tag)) === undefined) return undefined
-  const mediaType = 'application/vnd.oci.image.index.v1+json'
-  const annotations = { [DELETED_TAG]: randomUUID() }
+  const annotations = { [TOMBSTONE_ANNOTATION]: randomUUID() }
+  const mediaType = MEDIA_TYPES.ociIndex
   const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [], annotations }))
   const digest = digestLike('sha256:', raw)
   await registry.putManifest(repository, tag, { mediaType, raw })
@@ -34,7 +38,7 @@ export async function deleteUpstreamTag(
   return digest
 }
 
-/** Takes a stand-in from the index, where somebody followed the tag to it. */
+/** Removes a deleted tombstone from the index, in case a concurrent sync of the tag recorded it. */
 export async function dropTombstone(
   ports: DropTombstonePorts,
   repository: string,

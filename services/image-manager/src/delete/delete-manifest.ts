@@ -1,0 +1,109 @@
+import type { RegistryClient } from '@registry-manager/registry-client'
+import { verifyManifest } from '../index/verify-manifest.ts'
+import type { SyncTagPorts } from '../index/sync-tag.ts'
+import { syncTag } from '../index/sync-tag.ts'
+import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
+import type { DeleteOrphansPorts } from './delete-orphans.ts'
+import { deleteOrphans } from './delete-orphans.ts'
+import { withRemoval } from './removal.ts'
+
+/** An image index that references a manifest, and one of the image index's tags. */
+export interface ParentIndex {
+  readonly digest: string
+  readonly tag: string | null
+}
+
+export interface DeleteManifestPorts extends SyncTagPorts, DeleteOrphansPorts {
+  readonly registry: SyncTagPorts['registry'] &
+    DeleteOrphansPorts['registry'] &
+    Pick<RegistryClient, 'deleteManifest'>
+  readonly manifests: SyncTagPorts['manifests'] & {
+    resolveDigest(
+      repository: string,
+      digest: string,
+    ): Promise<{ digest: string; sha512: string; indexOnly: boolean } | undefined>
+  }
+  readonly tags: SyncTagPorts['tags'] & {
+    listTagsOf(repository: string, digest: string): Promise<string[]>
+  }
+  readonly references: DeleteOrphansPorts['references'] & {
+    listReferences(repository: string, digest: string): Promise<string[]>
+    findParentIndex(
+      repository: string,
+      names: readonly string[],
+      ignoredTags: string,
+    ): Promise<ParentIndex | undefined>
+  }
+}
+
+export interface DeleteManifestOptions {
+  /** Refuses the deletion if an image index of the repository references the manifest: its pull would fail. */
+  readonly unlessInUse?: boolean
+  /** The push of the manifest is undone, because its repository was deleted during the push. */
+  readonly undone?: boolean
+}
+
+export type DeleteManifestResult =
+  | { readonly outcome: 'deleted' }
+  | { readonly outcome: 'unknown' }
+  /** An image index references the manifest. Nothing was deleted. */
+  | { readonly outcome: 'in-use'; readonly by: ParentIndex }
+
+/**
+ * A tag of the Referrers Tag Schema, as a POSIX regular expression: the digest of the subject, with `-` for `:`.
+ * Clients update an image index with such a tag after they delete a referrer, so it does not count as a user of the
+ * manifest. Source: OCI distribution-spec 1.1, "Deleting Manifests" and "Referrers Tag Schema".
+ */
+const REFERRERS_TAG = '^sha(256|512)-[0-9a-f]{64}$'
+
+/**
+ * Deletes a manifest by its sha512 or sha256 digest, together with its tags. Then deletes the blobs that it references
+ * and that no other manifest of the repository references.
+ */
+export async function deleteManifest(
+  ports: DeleteManifestPorts,
+  repository: string,
+  requested: string,
+  { unlessInUse = false, undone = false }: DeleteManifestOptions = {},
+): Promise<DeleteManifestResult> {
+  const { registry, references, tags } = ports
+  const indexed = await resolveManifest(ports, repository, requested)
+  const digest = indexed?.digest ?? requested
+  // The registry finds no manifest by its sha512.
+  if (digest.startsWith('sha512:')) return { outcome: 'unknown' }
+  const names = indexed === undefined ? [digest] : [digest, indexed.sha512]
+  const referenced = await references.listReferences(repository, digest)
+
+  const deleteUnchecked = async (): Promise<DeleteManifestResult> => {
+    const existed = (await registry.deleteManifest(repository, digest)) || indexed?.indexOnly === true
+    await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
+    return { outcome: existed ? 'deleted' : 'unknown' }
+  }
+  const deleteUnlessInUse = async (): Promise<DeleteManifestResult> => {
+    const by = await references.findParentIndex(repository, names, REFERRERS_TAG)
+    return by === undefined ? deleteUnchecked() : { outcome: 'in-use', by }
+  }
+  const result = unlessInUse
+    ? await withRemoval(ports, repository, names, deleteUnlessInUse)
+    : await deleteUnchecked()
+  if (result.outcome === 'in-use') return result
+
+  // A concurrent push of the same manifest keeps it in the index, but the registry deleted the tags of before.
+  for (const tag of await tags.listTagsOf(repository, digest)) await syncTag(ports, repository, tag)
+  await deleteOrphans(ports, repository, referenced)
+  return result
+}
+
+/** Finds a manifest in the index. Records it first if only the registry has it, so that its references are known. */
+async function resolveManifest(ports: DeleteManifestPorts, repository: string, digest: string) {
+  const indexed = await ports.manifests.resolveDigest(repository, digest)
+  if (indexed !== undefined || digest.startsWith('sha512:')) return indexed
+  try {
+    if (!(await ensureManifest(ports, repository, digest))) return undefined
+  } catch (error) {
+    // Such a manifest can be deleted nevertheless. distribution answers 500 to the GET of one that it cannot parse.
+    const isUnreadable = (error as { status?: unknown }).status === 500
+    if (!isUnreadable && !(error instanceof UnrecordableError)) throw error
+  }
+  return ports.manifests.resolveDigest(repository, digest)
+}

@@ -1,0 +1,100 @@
+import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
+import type { ParentIndex } from './delete-manifest.ts'
+
+/** What the manifests of a repository reference, and by which digests. */
+export function createReferencesRepository(db: Database) {
+  const idOf = (repository: string) => sql`(select id from repositories where name = ${repository})`
+  const array = (digests: readonly string[]) => sql`${sql.val([...digests])}::text[]`
+
+  return {
+    /** The digests that a manifest of the index references. */
+    async listReferences(repository: string, digest: string): Promise<string[]> {
+      const rows = await db
+        .selectFrom('manifest_references')
+        .innerJoin('repositories', 'repositories.id', 'manifest_references.repository_id')
+        .select('digest')
+        .distinct()
+        .where('repositories.name', '=', repository)
+        .where('manifest_digest', '=', digest)
+        .execute()
+      return rows.map((row) => row.digest)
+    },
+
+    /** The other digests of some blobs, as far as aliases are recorded. */
+    async listOtherNames(
+      repository: string,
+      digests: readonly string[],
+    ): Promise<{ digest: string; name: string }[]> {
+      const { rows } = await sql<{ digest: string; name: string }>`
+        select distinct wanted.digest, name
+        from unnest(${array(digests)}) as wanted (digest)
+        join blob_aliases mine on mine.repository = ${repository}
+          and (mine.sha512 = wanted.digest or mine.sha256 = wanted.digest)
+        join blob_aliases other on other.repository = mine.repository and other.sha256 = mine.sha256
+        cross join lateral (values (other.sha512), (other.sha256)) as each (name)
+        where name <> wanted.digest`.execute(db)
+      return rows
+    },
+
+    /** Blobs that manifests of a repository reference by a sha512 digest whose sha256 is not recorded. */
+    async listUnresolved(repository: string, limit: number): Promise<string[]> {
+      const { rows } = await sql<{ digest: string }>`
+        select distinct digest from manifest_references as reference
+        where repository_id = ${idOf(repository)} and digest > 'sha512:' and kind <> 'manifest'
+          and not exists (
+            select from blob_aliases where repository = ${repository} and sha512 = reference.digest
+          )
+        limit ${limit}`.execute(db)
+      return rows.map(({ digest }) => digest)
+    },
+
+    /**
+     * Those of some digests that a recorded, index-only or pending manifest of the repository references, or has. A
+     * pending push of the previous version does not list its references: it counts as referencing all of them.
+     */
+    async listReferenced(repository: string, digests: readonly string[]): Promise<string[]> {
+      const { rows } = await sql<{ digest: string }>`
+        select digest from unnest(${array(digests)}) as wanted (digest)
+        where exists (
+          select from manifest_references as reference
+          where repository_id = ${idOf(repository)} and reference.digest = wanted.digest
+        ) or exists (
+          select from manifests
+          where repository_id = ${idOf(repository)} and manifests.digest = wanted.digest
+        ) or exists (
+          select from admissions
+          where repository = ${repository} and (digests is null or wanted.digest = any(digests))
+        )`.execute(db)
+      return rows.map(({ digest }) => digest)
+    },
+
+    /**
+     * A recorded or pending image index that references a manifest by one of its digests. Skips an image index all of
+     * whose tags match `ignoredTags`, a POSIX regular expression.
+     */
+    async findParentIndex(
+      repository: string,
+      digests: readonly string[],
+      ignoredTags: string,
+    ): Promise<ParentIndex | undefined> {
+      const { rows } = await sql<ParentIndex>`
+        select manifest_digest as digest, (
+          select name from tags
+          where tags.repository_id = reference.repository_id and tags.digest = manifest_digest
+          order by name limit 1
+        ) as tag
+        from manifest_references as reference
+        where repository_id = ${idOf(repository)} and digest = any(${array(digests)}) and kind = 'manifest'
+          and not coalesce((
+            select bool_and(name ~ ${ignoredTags}) from tags
+            where tags.repository_id = reference.repository_id and tags.digest = manifest_digest
+          ), false)
+        union all
+        select digest, tag from admissions
+        where repository = ${repository} and digests && ${array(digests)} and coalesce(tag !~ ${ignoredTags}, true)
+        limit 1`.execute(db)
+      return rows[0]
+    },
+  }
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto'
+
+export interface RemovalPorts {
+  readonly removals: {
+    beginRemoval(
+      id: string,
+      repository: string,
+      digests: readonly string[],
+      maxSeconds: number,
+    ): Promise<void>
+    endRemoval(id: string, repository: string): Promise<void>
+  }
+}
+
+export interface FindRemovalPorts {
+  readonly removals: {
+    findRemoval(
+      repository: string,
+      digests: readonly string[],
+      maxSeconds: number,
+    ): Promise<string | undefined>
+  }
+}
+
+/** The longest time that a removal takes, in seconds. An older row belongs to a process that was killed. */
+const MAX_REMOVAL_SECONDS = 180
+
+/**
+ * Runs `work` while the index lists some digests as being removed.
+ *
+ * A deletion and a push that references the same content may run at the same time. The deletion lists its digests
+ * first, and then looks for manifests that reference them. The push records its manifest first, and then looks for
+ * removals of what the manifest references (`findRemoval`). At least one of the two sees the other, so no manifest is
+ * recorded whose content is gone.
+ */
+export async function withRemoval<Result>(
+  { removals }: RemovalPorts,
+  repository: string,
+  digests: readonly string[],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const id = randomUUID()
+  await removals.beginRemoval(id, repository, digests, MAX_REMOVAL_SECONDS)
+  try {
+    return await work()
+  } finally {
+    await removals.endRemoval(id, repository)
+  }
+}
+
+/** One of some digests that a deletion removes from the registry at this moment. */
+export async function findRemoval(
+  { removals }: FindRemovalPorts,
+  repository: string,
+  digests: readonly string[],
+): Promise<string | undefined> {
+  return removals.findRemoval(repository, digests, MAX_REMOVAL_SECONDS)
+}
