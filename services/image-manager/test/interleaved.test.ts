@@ -64,9 +64,9 @@ const pushes =
   (raw: Buffer, tag: string | null): Actor =>
   async (started, turn) => {
     const ports = portsOf(started, turn)
-    const admission = await started.admit(raw, tag)
-    await ports.registry.putManifest(REPOSITORY, tag ?? admission.digest, { raw, mediaType: MANIFEST })
-    await recordPendingPush(ports, admission)
+    const pending = await started.announce(raw, tag)
+    await ports.registry.putManifest(REPOSITORY, tag ?? pending.digest, { raw, mediaType: MANIFEST })
+    await recordPendingPush(ports, pending)
   }
 
 const deletes: Actor = (started, turn) => deleteManifest(portsOf(started, turn), REPOSITORY, one.digest)

@@ -29,11 +29,11 @@ const indexOnly = digestOf(INDEX_ONLY)
 /** Starts with one image that was pushed by digest. */
 async function start() {
   const started = await startReconcile(db)
-  const { ports, registry, admit } = started
+  const { ports, registry, announce } = started
   const push = async (raw: Buffer, tag: string | null) => {
-    const admission = await admit(raw, tag)
+    const pending = await announce(raw, tag)
     registry.push(raw, MANIFEST, tag ?? undefined)
-    await recordPendingPush(ports, admission)
+    await recordPendingPush(ports, pending)
   }
   const pushIndexOnly = (raw: Buffer, reference: { tag: string } | { digest: string }) =>
     announceManifest(ports, { repository: REPOSITORY, reference, type: INDEX, raw })
@@ -57,7 +57,7 @@ t.test('a manifest is found by its sha256 and by its sha512 digest', async (t) =
 t.test(
   'an image index with sha512 children is stored in the index only, never in the registry',
   async (t) => {
-    const { pushIndexOnly, index, registry, tags, admissions } = await start()
+    const { pushIndexOnly, index, registry, tags, pendingPushes } = await start()
     registry.calls.splice(0)
     t.same(await pushIndexOnly(INDEX_ONLY, { tag: 'multi' }), {
       outcome: 'index-only',
@@ -70,7 +70,7 @@ t.test(
       indexOnly: true,
       raw: INDEX_ONLY,
     })
-    t.equal(await admissions(), 0)
+    t.equal(await pendingPushes(), 0)
     t.notOk(registry.calls.some((call) => call.startsWith('PUT')))
   },
 )

@@ -9,32 +9,32 @@ const [ONE, TWO] = [image('one'), image('two')]
 const [one, two] = [digestOf(ONE), digestOf(TWO)]
 
 t.test('a pending push that the registry has is recorded and ends', async (t) => {
-  const { ports, registry, admit, tags, manifests, admissions } = await startIndex(db)
-  const admission = await admit(ONE, 'latest')
+  const { ports, registry, announce, tags, manifests, pendingPushes } = await startIndex(db)
+  const pending = await announce(ONE, 'latest')
   registry.push(ONE, MANIFEST, 'latest')
-  t.equal((await recordPendingPush(ports, admission))?.digest, one)
+  t.equal((await recordPendingPush(ports, pending))?.digest, one)
   t.same(await tags(), { latest: one })
   t.same(await manifests(), [one])
-  t.equal(await admissions(), 0)
+  t.equal(await pendingPushes(), 0)
 
-  t.equal((await recordPendingPush(ports, admission))?.digest, one, 'recording it again changes nothing')
+  t.equal((await recordPendingPush(ports, pending))?.digest, one, 'recording it again changes nothing')
   t.same(await tags(), { latest: one })
 })
 
 t.test('a pending push that the registry does not have is not recorded and ends', async (t) => {
-  const { ports, index, admit, tags, manifests, admissions } = await startIndex(db)
-  t.equal(await recordPendingPush(ports, await admit(ONE, 'latest')), undefined)
+  const { ports, index, announce, tags, manifests, pendingPushes } = await startIndex(db)
+  t.equal(await recordPendingPush(ports, await announce(ONE, 'latest')), undefined)
   t.same(await tags(), {})
   t.same(await manifests(), [])
   t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
-  t.equal(await admissions(), 0)
+  t.equal(await pendingPushes(), 0)
 })
 
 t.test('a manifest pushed by digest is recorded without a tag', async (t) => {
-  const { ports, registry, admit, tags, manifests } = await startIndex(db)
-  const admission = await admit(ONE, null)
+  const { ports, registry, announce, tags, manifests } = await startIndex(db)
+  const pending = await announce(ONE, null)
   registry.push(ONE, MANIFEST)
-  await recordPendingPush(ports, admission)
+  await recordPendingPush(ports, pending)
   t.same(await manifests(), [one])
   t.same(await tags(), {})
 })
@@ -44,31 +44,31 @@ for (const last of ['one', 'two'] as const) {
     t.test(
       `after two pushes of a tag, ${last} last, recorded ${order}, the index has the registry's digest`,
       async (t) => {
-        const { ports, registry, admit, tags, manifests, admissions } = await startIndex(db)
-        const pending = [await admit(ONE, 'latest'), await admit(TWO, 'latest')]
+        const { ports, registry, announce, tags, manifests, pendingPushes } = await startIndex(db)
+        const pending = [await announce(ONE, 'latest'), await announce(TWO, 'latest')]
         const pushes = last === 'two' ? [ONE, TWO] : [TWO, ONE]
         for (const raw of pushes) registry.push(raw, MANIFEST, 'latest')
         if (order === 'in reverse order') pending.reverse()
         if (order === 'at the same time') {
-          await Promise.all(pending.map((admission) => recordPendingPush(ports, admission)))
+          await Promise.all(pending.map((one) => recordPendingPush(ports, one)))
         } else {
-          for (const admission of pending) await recordPendingPush(ports, admission)
+          for (const one of pending) await recordPendingPush(ports, one)
         }
         t.same(await tags(), { latest: last === 'two' ? two : one })
         t.same(await manifests(), [one, two].toSorted())
-        t.equal(await admissions(), 0)
+        t.equal(await pendingPushes(), 0)
       },
     )
   }
 }
 
 t.test('a tag that changes between the registry’s response and the write is synced again', async (t) => {
-  const { ports, registry, admit, tags } = await startIndex(db)
+  const { ports, registry, announce, tags } = await startIndex(db)
   for (const known of [false, true]) {
     registry.push(ONE, MANIFEST, 'latest')
     if (known) await syncTag(ports, REPOSITORY, 'latest')
-    const late = await admit(ONE, 'latest')
-    const other = await admit(TWO, 'latest')
+    const late = await announce(ONE, 'latest')
+    const other = await announce(TWO, 'latest')
     // Another replica records a push between the registry's response and the write.
     registry.after = async (call) => {
       if (call !== 'HEAD manifest latest') return
@@ -101,22 +101,22 @@ t.test('syncing a tag that the registry lost removes the tag and leaves its mani
 })
 
 t.test('recording fails if the tag’s manifest never exists, and the push stays pending', async (t) => {
-  const { ports, registry, admit, admissions } = await startIndex(db)
-  const admission = await admit(ONE, 'latest')
+  const { ports, registry, announce, pendingPushes } = await startIndex(db)
+  const pending = await announce(ONE, 'latest')
   const headManifest = async (_: string, reference: string) => (reference === 'latest' ? two : undefined)
-  await t.rejects(recordPendingPush({ ...ports, registry: { ...registry, headManifest } }, admission), {
+  await t.rejects(recordPendingPush({ ...ports, registry: { ...registry, headManifest } }, pending), {
     message: /changed during each of 20 tries/,
   })
-  t.equal(await admissions(), 1)
+  t.equal(await pendingPushes(), 1)
 })
 
 t.test('recording fails while the registry does not respond, and the push stays pending', async (t) => {
-  const { ports, registry, admit, admissions } = await startIndex(db)
-  const admission = await admit(ONE, 'latest')
+  const { ports, registry, announce, pendingPushes } = await startIndex(db)
+  const pending = await announce(ONE, 'latest')
   registry.push(ONE, MANIFEST, 'latest')
   registry.before = () => {
     throw new Error('away')
   }
-  await t.rejects(recordPendingPush(ports, admission), { message: 'away' })
-  t.equal(await admissions(), 1)
+  await t.rejects(recordPendingPush(ports, pending), { message: 'away' })
+  t.equal(await pendingPushes(), 1)
 })
