@@ -67,7 +67,7 @@ await onBothDatabases(t, async (t, db) => {
       run: () => reconciler.run({ signal }),
     }
   }
-  const ageAdmissions = () =>
+  const agePendingPushes = () =>
     db
       .updateTable('admissions')
       .set({ admitted_at: sql`now() - interval '10 minutes'` })
@@ -100,7 +100,7 @@ await onBothDatabases(t, async (t, db) => {
     registry.push(BAD, MANIFEST, 'bad')
     await announce(ONE, 'good')
     registry.push(ONE, MANIFEST, 'good')
-    await ageAdmissions()
+    await agePendingPushes()
     t.match(await recover(), { pushesRecovered: 1, deletionsFinished: 1, failures: 1 })
     t.same(await contents(), { [REPOSITORY]: { tags: { good: one }, manifests: [one] } })
     t.equal(await pendingPushes(), 1, 'the failed push stays pending')
@@ -113,7 +113,7 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, announce, recover, heard } = await start()
     await announce(BAD, 'bad')
     registry.push(BAD, MANIFEST, 'bad')
-    await ageAdmissions()
+    await agePendingPushes()
     const seen: unknown[] = []
     for (let tries = 1; tries <= 14; tries++) {
       await makeDue()
@@ -135,7 +135,7 @@ await onBothDatabases(t, async (t, db) => {
   t.test('the failure of an item is deleted when the item succeeds', async (t) => {
     const { registry, announce, recover } = await start()
     await announce(ONE, 'v1')
-    await ageAdmissions()
+    await agePendingPushes()
     registry.before = refused
     t.match(await recover(), { failures: 1 })
     registry.before = () => undefined
@@ -207,7 +207,7 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, run, recover, announce } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await announce(ONE, 'v1')
-    await ageAdmissions()
+    await agePendingPushes()
     for (const status of [undefined, 401, 429, 502, 503, 504]) {
       registry.before = () => {
         throw new ServiceCallError('unavailable', { dependency: 'registry', status })

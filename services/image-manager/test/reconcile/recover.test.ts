@@ -25,7 +25,7 @@ await onBothDatabases(t, async (t, db) => {
     const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
     return { ...started, recover: () => recover(new AbortController().signal) }
   }
-  const ageAdmissions = (seconds: number) =>
+  const agePendingPushes = (seconds: number) =>
     db
       .updateTable('admissions')
       .set({ admitted_at: sql`now() - make_interval(secs => ${seconds})` })
@@ -51,7 +51,7 @@ await onBothDatabases(t, async (t, db) => {
     registry.push(TWO, MANIFEST)
     t.match(await recover(), { pushesRecovered: 0 }, 'not while its process may be alive')
     t.equal(await pendingPushes(), 2)
-    await ageAdmissions(100)
+    await agePendingPushes(100)
     t.match(await recover(), { pushesRecovered: 2, registryRequests: 5 })
     t.same(await contents(), { [REPOSITORY]: { tags: { latest: one }, manifests: [one, two].toSorted() } })
     t.equal(await pendingPushes(), 0)
@@ -64,7 +64,7 @@ await onBothDatabases(t, async (t, db) => {
       const { registry, announce, recover, contents, pendingPushes, index } = await start()
       await announce(ONE, 'latest')
       await announce(TWO, null)
-      await ageAdmissions(100)
+      await agePendingPushes(100)
       registry.after = async () => t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
       t.match(await recover(), { pushesRecovered: 2 })
       t.same(await contents(), {})
@@ -76,7 +76,7 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, announce, recover, contents } = await start()
     await announce(ONE, 'latest')
     registry.push(TWO, MANIFEST, 'latest')
-    await ageAdmissions(100)
+    await agePendingPushes(100)
     await recover()
     t.same(await contents(), reachableIn(registry))
   })
@@ -89,7 +89,7 @@ await onBothDatabases(t, async (t, db) => {
       registry.push(Buffer.from('no JSON'), MANIFEST, 'malformed')
       registry.push(ONE, MANIFEST, 'good')
       registry.before = (call) => (call.endsWith(' refused') ? refused() : undefined)
-      await ageAdmissions(100)
+      await agePendingPushes(100)
       t.match(await recover(), { pushesRecovered: 2, failures: 2 })
       t.equal(await pendingPushes(), 1)
       t.same(heard.failed.toSorted(), [`${REPOSITORY} malformed`, `${REPOSITORY} refused`])
@@ -103,7 +103,7 @@ await onBothDatabases(t, async (t, db) => {
   t.test('an unavailable registry leaves all pending pushes', async (t) => {
     const { registry, announce, recover, pendingPushes } = await start()
     for (const tag of ['a', 'b']) await announce(ONE, tag)
-    await ageAdmissions(100)
+    await agePendingPushes(100)
     registry.before = () => {
       throw new ServiceCallError('unavailable', { dependency: 'registry' })
     }
@@ -118,7 +118,7 @@ await onBothDatabases(t, async (t, db) => {
     const row = { repository, digest: digestOf(raw), tag: null, media_type: MANIFEST, raw }
     const rows = Array.from({ length: 510 }, () => row)
     await db.insertInto('admissions').values(rows).execute()
-    await ageAdmissions(100)
+    await agePendingPushes(100)
     t.match(await recover(), { pushesRecovered: 510 })
     t.equal(await pendingPushes(), 0)
   })
