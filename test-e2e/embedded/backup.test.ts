@@ -47,18 +47,18 @@ t.test('accounts and index from a backup, images from a copy of their storage', 
   const [, internal = ''] = /health +(http:\S+)\/PART/.exec(first.output()) ?? []
   t.equal((await fetch(`${internal}/backup`, { method: 'POST' })).status, 401, 'only with the credential')
   await first.stop()
-  await t.rejects(npm('backup', file, before), /is there already/, 'while it does not')
+  await t.rejects(npm('backup', file, before), /already exists/, 'while it does not')
   const stopped = join(folder, 'stopped.gz')
   await npm('backup', stopped, before)
   t.same(await rowsOf(stopped), await rowsOf(file), 'the same rows, running or stopped')
 
   const rubbish = join(folder, 'rubbish.gz')
   await writeFile(rubbish, 'this is no backup')
-  await t.rejects(npm('restore', rubbish, after), /this is no backup/)
+  await t.rejects(npm('restore', rubbish, after), /is not a backup/)
   await t.rejects(npm('restore', join(folder, 'none.gz'), after), /ENOENT/)
   t.notOk(existsSync(after), 'a restore that failed leaves no data folder')
   await npm('restore', file, after)
-  await t.rejects(npm('restore', file, after), /holds accounts already/)
+  await t.rejects(npm('restore', file, after), /already holds accounts/)
   await cp(join(before, 'images'), join(after, 'images'), { recursive: true })
 
   const second = await startEmbedded(t, { dataDir: after, admin: first.admin })

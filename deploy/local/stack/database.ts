@@ -5,7 +5,7 @@ import type { Database } from '@registry-manager/database'
 import {
   MIGRATING,
   connectPostgres,
-  giveDatabase,
+  grantOwnership,
   migrateToLatest,
   runBackupCommand,
 } from '@registry-manager/database'
@@ -43,7 +43,7 @@ export async function planDatabase(config: StackConfig, parts: Parts): Promise<P
       await parts.group()('postgres', (onDeath) => startPostgres(options, onDeath))
       const db = connectPostgres(databaseUrlOf(options), MIGRATING)
       // Checked at every start: a start that was killed may have created one and not the other.
-      await giveDatabase(db, { role: OWNER, password: owner.value }).finally(() => db.destroy())
+      await grantOwnership(db, { role: OWNER, password: owner.value }).finally(() => db.destroy())
     },
   }
 }

@@ -38,7 +38,7 @@ t.test('a backup in the data folder is restored into an empty database, once', a
   copyFileSync(backup, file)
   await t.rejects(
     prepare(other.url, 'second'),
-    /restore\.gz cannot be restored: the database holds accounts already/,
+    /restore\.gz cannot be restored: the database already holds accounts/,
   )
   t.equal(existsSync(file), true)
 })

@@ -4,7 +4,7 @@ import type { Schema } from './schema.ts'
 
 export type Database = Kysely<Schema>
 
-/** Milliseconds that a statement may take, and may wait for a lock; 0 is without end. */
+/** Timeouts of a statement and of its wait for a lock, in milliseconds; 0 is unlimited. */
 export interface QueryLimits {
   readonly statementMs: number
   readonly lockMs: number
@@ -12,17 +12,17 @@ export interface QueryLimits {
 
 export const SERVING: QueryLimits = { statementMs: 5000, lockMs: 0 }
 /**
- * For changes of the schema. Who waits for a lock on a table makes all others wait behind him: after a long
- * transaction (a backup's) it is better to give up and come again.
+ * For changes of the schema. A statement that waits for a table lock blocks every later statement on the table. Behind
+ * a long transaction, such as a backup, it is better to fail and retry.
  */
 export const MIGRATING: QueryLimits = { statementMs: 0, lockMs: 10_000 }
 
-/** How much later than its statement timeout a server may answer until it counts as unavailable, in milliseconds. */
-const ANSWER_MS = 1000
+/** How long after the statement timeout a response may take before the server counts as unavailable. Milliseconds. */
+const RESPONSE_MS = 1000
 
 /**
- * Connects to Postgres. Nothing is opened before the first query; a server that is away makes queries fail
- * within seconds, with errors that `isDatabaseUnavailable` knows.
+ * Creates a connection pool. It connects at the first query. While the server is unavailable, queries fail within
+ * seconds, with errors that `isDatabaseUnavailable` recognizes.
  */
 export function connectPostgres(
   databaseUrl: string,
@@ -33,23 +33,23 @@ export function connectPostgres(
     connectionString: databaseUrl,
     max: maxConnections,
     connectionTimeoutMillis: 2000,
-    // Later than the server's own timeout: when it comes, the server does not answer at all.
-    query_timeout: statementMs === 0 ? 0 : statementMs + ANSWER_MS,
+    // Longer than the server's own timeout: it fires only when the server does not respond at all.
+    query_timeout: statementMs === 0 ? 0 : statementMs + RESPONSE_MS,
     statement_timeout: statementMs,
     lock_timeout: lockMs,
     keepAlive: true,
   })
-  // An idle connection that breaks is the pool's to replace; unheard, the event would end the process.
+  // The pool replaces an idle connection that breaks. Without a listener the event would end the process.
   pool.on('error', () => {})
-  // And so would one that breaks between two queries of a transaction: its next query says so.
+  // The same event comes from a connection that breaks within a transaction; the next query there fails.
   pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
 
 /**
- * SQLSTATEs that say something of the connection or of the whole server: connection exceptions, a server that is
- * shutting down or starting, no free connection, a full disk, a standby. Not 08P01 (protocol violation: one statement
- * with too many parameters ends so), not 57014 (one statement was cancelled), not 53200 (one ran out of memory).
+ * SQLSTATEs of the connection or the whole server: connection exceptions, a server that shuts down or starts, no free
+ * connection, a full disk, a standby. Excluded, because they concern one statement: 08P01 (protocol violation, such as
+ * too many parameters), 57014 (cancelled) and 53200 (out of memory).
  */
 const UNAVAILABLE_STATES = /^(?:08(?!P01)...|53[13]00|57P0[1-5]|25006)$/
 const UNAVAILABLE_CODES = new Set([
@@ -67,9 +67,9 @@ const UNAVAILABLE_MESSAGES =
   /timeout exceeded when trying to connect|Connection terminated|Query read timeout|not queryable/
 
 /**
- * Whether an error of a query means that the database is unavailable: any other query would fail as well, and this one
- * may be repeated later. Never true for an error of one statement.
- * Source: PostgreSQL, appendix A "Error Codes"; node-postgres' own messages where it gives no code.
+ * Whether an error means that the database is unavailable: every other query would fail too, and this one can be
+ * retried later. Never true for an error of one statement.
+ * Source: PostgreSQL, appendix A "Error Codes"; node-postgres' own messages where its errors have no code.
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
@@ -80,24 +80,24 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 }
 
 /**
- * Whether the database cancelled one statement because it took, or waited, too long (57014, 55P03). A request that
- * reads one row treats this like an unavailable database; work on many items must not: the item may be the reason.
+ * Whether the database cancelled a statement at its statement timeout or lock timeout (57014, 55P03). A request for a
+ * few rows treats this like an unavailable database. Work on many items must not: one item may be the reason.
  */
 export function isStatementTimeout(error: unknown): boolean {
   return error instanceof Error && /^(?:57014|55P03)$/.test((error as Error & { code?: string }).code ?? '')
 }
 
-/** Whether a request that reads or changes a few rows may succeed when it is repeated: answered with 503. */
+/** Whether a request that reads or changes a few rows may succeed when it is retried: the response is 503. */
 export function isDatabaseBusyOrUnavailable(error: unknown): boolean {
   return isDatabaseUnavailable(error) || isStatementTimeout(error)
 }
 
-/** Whether an error says that a unique name is taken. */
+/** Whether an error means that a unique name is taken. */
 export function isUniqueViolation(error: unknown): boolean {
   return (error as { code?: string } | null)?.code === '23505'
 }
 
-/** Whether an error says that what a row names is not there. */
+/** Whether an error means that a row references another row that does not exist. */
 export function isForeignKeyViolation(error: unknown): boolean {
   return (error as { code?: string } | null)?.code === '23503'
 }

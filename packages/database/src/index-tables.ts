@@ -1,19 +1,23 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
-import type { NullableTimestamp, Timestamp } from './column-types.ts'
+
+export type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
+/** A nullable column that an insert may leave out. */
+export type Nullable<Value> = ColumnType<Value | null, Value | null | undefined, Value | null>
+export type NullableTimestamp = Nullable<Date>
 
 export interface RepositoriesTable {
   id: Generated<string>
   name: string
   scope: Generated<'namespace' | 'global'>
-  /** Set while it is being deleted: when somebody last worked on that. */
+  /** Set while the repository is being deleted: when the deletion last made progress. */
   deleting_since: NullableTimestamp
-  /** When it was last compared with the registry. */
+  /** When the repository was last reconciled with the registry. */
   reconciled_at: NullableTimestamp
-  /** Whether it stays in lists without a manifest: a client deleted the last one. */
+  /** Whether the repository stays in lists without a manifest, because a client deleted the last one. */
   keep_empty: Generated<boolean>
-  /** Names it in tokens that were granted because it is global; never reused. */
+  /** Identifies the repository in access tokens that were granted because it is global; never reused. */
   number: Generated<number>
-  /** How often it has ceased to be global. */
+  /** How often the repository has ceased to be global. */
   global_generation: Generated<number>
   created_at: Timestamp
   updated_at: Timestamp
@@ -26,20 +30,20 @@ export interface ManifestsTable {
   artifact_type: string | null
   subject: string | null
   annotations: JSONColumnType<Record<string, string>> | null
-  /** As it was pushed. */
+  /** The bytes as pushed. */
   raw: Buffer
-  /** Its sha512 digest. */
+  /** The sha512 digest of the bytes. */
   sha512: GeneratedAlways<string>
-  /** Whether it is here alone: an index that the registry cannot take. */
+  /** Whether the manifest is index-only: the registry cannot store it. */
   kept: Generated<boolean>
-  /** New whenever it is recorded. To be compared for equality only: the sequence begins again after 2^31 - 1. */
+  /** Changes whenever the manifest is recorded. Compared for equality only: the sequence wraps after 2^31 - 1. */
   revision: Generated<number>
-  /** In bytes; null until its references have their sizes. A bigint, which pg reads as text: for SQL alone. */
+  /** Bytes; null until the sizes of the references are known. pg reads bigint as text: use it in SQL only. */
   size: ColumnType<string | null, number | null | undefined, number | null>
   pushed_at: Timestamp
 }
 
-/** A blob that was pushed by a sha512 digest, and how the registry calls it. */
+/** A blob that was pushed by its sha512 digest, and the sha256 digest that the registry knows it by. */
 export interface BlobAliasesTable {
   repository: string
   sha512: string
@@ -50,22 +54,22 @@ export interface TagsTable {
   repository_id: string
   name: string
   digest: string
-  /** New with every change; see the revision of manifests. */
+  /** Changes with every write; see the revision of manifests. */
   revision: Generated<number>
   updated_at: Timestamp
 }
 
-/** What a manifest names. */
+/** A config, layer or manifest that a manifest references. */
 export interface ManifestReferencesTable {
   repository_id: string
   manifest_digest: string
   digest: string
   kind: 'config' | 'layer' | 'manifest'
-  /** In bytes, as the manifest says; null where it does not, or was not read yet. For SQL alone. */
+  /** Bytes according to the manifest; null where it does not say, or has not been read yet. Use it in SQL only. */
   size: ColumnType<string | null, number | null | undefined, number | null>
 }
 
-/** A manifest on its way to the registry. */
+/** A pending push: an announced manifest whose outcome is not recorded yet. */
 export interface AdmissionsTable {
   id: Generated<string>
   repository: string
@@ -73,20 +77,20 @@ export interface AdmissionsTable {
   tag: string | null
   media_type: string
   raw: Buffer
-  /** What was read of it, without digest and media type; null where the previous version admitted it. */
+  /** The parsed manifest without digest and media type; null where the previous version wrote the row. */
   facts: ColumnType<object | null, string | null | undefined, string | null>
-  /** What it references; null where a previous version of image-manager wrote the row. */
+  /** Referenced digests; null where a previous version of image-manager wrote the row. */
   digests: ColumnType<string[] | null, string[] | undefined, never>
   admitted_at: Timestamp
 }
 
-/** An item of background work that failed, and is tried again at `retry_at`. */
+/** An item of background work that failed; it is retried at `retry_at`. */
 export interface BackgroundFailuresTable {
   kind: 'push' | 'deletion' | 'repository' | 'manifest'
-  /** Its key among those of its kind. */
+  /** The item's key, unique within its kind. */
   item: string
   repository: string
-  /** A tag or a digest; empty where the item is all of a repository. */
+  /** A tag or a digest; empty where the item is a whole repository. */
   reference: string
   reason: string
   tries: Generated<number>
@@ -95,17 +99,17 @@ export interface BackgroundFailuresTable {
   retry_at: Timestamp
 }
 
-/** A blob that was uploaded or mounted into a repository, whether or not a manifest names it. */
+/** A blob that was uploaded or mounted into a repository, whether or not a manifest references it. */
 export interface RepositoryBlobsTable {
   repository: string
   digest: string
-  /** When an upload or a mount of it was last authorized. */
+  /** When an upload or a mount of the blob was last authorized. */
   announced_at: Timestamp
-  /** Set when whatever named it was deleted: it is deleted too, unless it is named or uploaded again. */
+  /** Set when the blob became an orphan. It is deleted unless a manifest references it or a client uploads it again. */
   orphaned_at: NullableTimestamp
 }
 
-/** A manifest or blob that a deletion is removing from the registry: no manifest may name it until that is over. */
+/** A manifest or blob that is being removed from the registry: until then no manifest may reference it. */
 export interface PendingRemovalsTable {
   removal: string
   repository: string
@@ -113,24 +117,24 @@ export interface PendingRemovalsTable {
   since: Timestamp
 }
 
-/** A repository that ceased to be global: tokens granted before that carry a smaller generation. */
+/** A repository that has ceased to be global: access tokens from before have a smaller generation. */
 export interface EndedGlobalsTable {
   number: number
   least_generation: number
   ended_at: Timestamp
 }
 
-/** A comparison of the whole index with the registry. */
+/** A reconcile run: one comparison of the whole index with the registry. */
 export interface ReconciliationsTable {
   id: Generated<string>
   started_at: Timestamp
   finished_at: NullableTimestamp
-  /** Which of the two lists of repositories it walks. */
+  /** Which of the two lists of repositories the run walks. */
   step: ColumnType<'registry' | 'index', 'registry' | 'index' | undefined, 'registry' | 'index'>
-  /** The repository after which the registry's list goes on. */
+  /** The repository after which the registry's list continues. */
   last_name: string | null
   counts: ColumnType<Record<string, number>, string | undefined, string>
-  /** The process that works on it, until `leased_until` the only one. */
+  /** The process that holds the lease on the run until `leased_until`. */
   holder: string
   leased_until: Timestamp
 }

@@ -1,57 +1,47 @@
 /**
- * The command that brings the database at DATABASE_URL to this version's schema. With `--wait` it changes
- * nothing, and ends once somebody else has brought it there: what a service waits for before it starts.
+ * The command that migrates the database at DATABASE_URL to this version's schema. With `--wait` it changes nothing
+ * and ends once another process has migrated the database: services wait for that before they start.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MIGRATING, connectPostgres } from './connect.ts'
-import { databaseUrlFrom } from './database-url.ts'
+import { explainError } from '@registry-manager/http/explain-error'
+import type { Database } from './connect.ts'
 import { migrateToLatest, pendingMigrations } from './migrate.ts'
+import { runDatabaseCommand } from './run-command.ts'
 
 const WAIT_MS = 1000
 
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const print = (line: string) => process.stdout.write(`${line}\n`)
 
-/** Why the schema is not there yet; undefined once it is. */
-async function whatIsMissing(): Promise<string | undefined> {
-  try {
-    const pending = await pendingMigrations(db)
-    return pending.length === 0 ? undefined : `waiting for ${pending.join(', ')}`
-  } catch (error) {
-    return `waiting for the database: ${explain(error)}`
-  }
+async function migrate(db: Database): Promise<void> {
+  const migrations = await migrateToLatest(db)
+  print(migrations.length === 0 ? 'the schema is up to date' : `ran ${migrations.join(', ')}`)
 }
 
-/** An error of several attempts to connect has a code and no message. */
-function explain(error: unknown): string {
-  const { message, code } = error as Error & { code?: string }
-  return message || String(code)
-}
-
-async function wait(): Promise<void> {
-  let told: string | undefined
-  for (let missing = await whatIsMissing(); missing !== undefined; missing = await whatIsMissing()) {
-    if (missing !== told) say(missing)
-    told = missing
+async function wait(db: Database): Promise<void> {
+  let printed: string | undefined
+  for (let reason = await whyWait(db); reason !== undefined; reason = await whyWait(db)) {
+    if (reason !== printed) print(reason)
+    printed = reason
     await sleep(WAIT_MS)
   }
-  say('the schema is there')
+  print('the schema is up to date')
 }
 
-async function migrate(): Promise<void> {
-  const ran = await migrateToLatest(db)
-  say(ran.length === 0 ? 'the schema is up to date' : `ran ${ran.join(', ')}`)
+/** Why the schema is not ready; undefined once it is. */
+async function whyWait(db: Database): Promise<string | undefined> {
+  try {
+    const pending = await pendingMigrations(db)
+    return pending.length === 0 ? undefined : `waiting for the migrations ${pending.join(', ')}`
+  } catch (error) {
+    return `waiting for the database: ${explainError(error)}`
+  }
 }
 
-const url = databaseUrlFrom(process.env)
-if ('problem' in url) {
-  process.stderr.write(`${url.problem}\n`)
-  process.exit(1)
-}
-const db = connectPostgres(url.databaseUrl, MIGRATING)
-try {
-  await (process.argv.includes('--wait') ? wait() : migrate())
-} catch (error) {
-  process.stderr.write(`the database cannot be migrated: ${explain(error)}\n`)
-  process.exitCode = 1
-}
-await db.destroy()
+await runDatabaseCommand(async (db) => {
+  if (process.argv.includes('--wait')) return wait(db)
+  try {
+    await migrate(db)
+  } catch (error) {
+    throw new Error(`the database cannot be migrated: ${explainError(error)}`, { cause: error })
+  }
+})

@@ -25,22 +25,22 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
 }
 
 /**
- * Brings the schema to this version. Safe to call from several processes at once: one works, the others wait.
- * A schema of a later version is left as it is. Answers the names of the migrations that it ran; throws the
- * first one's error, with all of it undone.
+ * Migrates the schema to this version. Several processes may call this at the same time: one migrates, the others
+ * wait. The schema of a later version stays unchanged. Returns the names of the migrations that ran. If one fails,
+ * throws its error, and all of them are rolled back.
  */
 export async function migrateToLatest(db: Database): Promise<readonly string[]> {
   if ((await pendingMigrations(db)).length === 0) return []
   return namesOf(await migratorOf(db).migrateToLatest())
 }
 
-/** Brings an empty database to the schema that exactly these migrations make. */
+/** Migrates an empty database to the schema of exactly these migrations. */
 export async function migrateThrough(db: Database, migrations: readonly string[]): Promise<void> {
   const last = migrations.toSorted().at(-1)
   if (last !== undefined) namesOf(await migratorOf(db).migrateTo(last))
 }
 
-/** Takes the whole schema away, and all that it holds. */
+/** Drops the whole schema with its contents. */
 export async function migrateDown(db: Database): Promise<void> {
   namesOf(await migratorOf(db).migrateTo(NO_MIGRATIONS))
 }
@@ -49,15 +49,15 @@ export function isKnownMigration(name: string): boolean {
   return Object.hasOwn(MIGRATIONS, name)
 }
 
-/** The names of all migrations that the database has seen, a later version's among them. */
+/** Names of all migrations that ran on the database, including those of a later version. */
 export async function finishedMigrations(db: Database): Promise<readonly string[]> {
-  const there = await sql`select from pg_class where oid = to_regclass('kysely_migration')`.execute(db)
-  if (there.rows.length === 0) return []
+  const table = await sql`select from pg_class where oid = to_regclass('kysely_migration')`.execute(db)
+  if (table.rows.length === 0) return []
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)
   return rows.map(({ name }) => name)
 }
 
-/** The names of this version's migrations that the database has not seen. */
+/** Names of this version's migrations that have not run on the database. */
 export async function pendingMigrations(db: Database): Promise<readonly string[]> {
   const known = await migratorOf(db).getMigrations()
   return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)

@@ -1,6 +1,9 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
-import type { Nullable, NullableTimestamp, Timestamp } from './column-types.ts'
+import type { Role } from '@registry-manager/principal'
 import type {
+  Nullable,
+  NullableTimestamp,
+  Timestamp,
   RepositoriesTable,
   ManifestsTable,
   BlobAliasesTable,
@@ -14,27 +17,27 @@ import type {
   ReconciliationsTable,
 } from './index-tables.ts'
 
-type Role = 'cluster-administrator' | 'administrator' | 'user'
 type DirectoryState = 'active' | 'disabled' | 'expired' | 'locked' | 'gone' | 'ambiguous'
 
-/** A person's account, or a registry token's: they share the table, so that one name is one account. */
+/** The account of a user or a registry token. They share the table, so that a name belongs to one account only. */
 export interface AccountsTable {
   id: Generated<string>
   kind: Generated<'user' | 'token'>
-  username: string // lower-cased; unique
-  /** Whether the password is the directory's: then there is none here. */
+  /** In lower case; unique. */
+  username: string
+  /** Whether the directory verifies the password; then `password_hash` is null. */
   directory: boolean
   role: Role
   enabled: Generated<boolean>
   namespaces: ColumnType<string[], string[], string[]>
   /** argon2id, PHC string format. */
   password_hash: string | null
-  /** Raised by every change that must end what was issued before it. */
+  /** Raised by every change that must revoke earlier tokens. */
   generation: Generated<number>
-  /** What the directory said of a directory account; null for others, and where it was not asked. */
+  /** The directory state of a directory user; null for others, and before the first lookup. */
   directory_dn: Nullable<string>
   directory_state: Nullable<DirectoryState>
-  /** What its groups give, on top of the account's own. */
+  /** Rights that directory groups add to the account's own. */
   directory_role: Nullable<Role>
   directory_namespaces: ColumnType<string[], string[] | undefined, string[]>
   directory_checked_at: NullableTimestamp
@@ -42,17 +45,17 @@ export interface AccountsTable {
   updated_at: Timestamp
 }
 
-/** What a registry token is beyond its account. */
+/** The part of a registry token that a user account does not have. */
 export interface RegistryTokensTable {
   account_id: string
-  /** As it was given; the account's username is its lower case. */
+  /** The name as given; the account's username is its lower case. */
   name: string
-  /** Scopes whose names are patterns of repositories. */
+  /** Scopes; their names are repository patterns. */
   scopes: JSONColumnType<{ type: 'repository'; name: string; actions: string[] }[]>
   expires_at: NullableTimestamp
-  /** SHA-256 of the password: it is random, so a fast hash is enough. */
+  /** SHA-256 of the password. The password is random, so a fast hash is enough. */
   secret_hash: Buffer
-  /** The password before the last rotation, while both work. */
+  /** The password before the last rotation, while both are valid. */
   previous_secret_hash: Nullable<Buffer>
   previous_secret_until: NullableTimestamp
   created_by: string
@@ -64,13 +67,13 @@ export interface RegistryTokensTable {
   last_used_address: ColumnType<string | null, string | null | undefined, string>
 }
 
-/** This installation: one row. */
+/** Identifies this installation; has one row. */
 export interface InstallationTable {
   id: Generated<string>
   created_at: Timestamp
 }
 
-/** The least generation that an account's tokens must have; outlives the account. */
+/** The least valid generation of an account's tokens; the row outlives the account. */
 export interface RevocationsTable {
   account_id: string
   least_generation: number
@@ -82,7 +85,7 @@ export interface RefreshTokensTable {
   /** SHA-256 of the token. */
   token_hash: Buffer
   account_id: string
-  /** The account's generation when the token was made. */
+  /** The account's generation when the token was issued. */
   generation: number
   service: string
   client_id: string
@@ -90,11 +93,11 @@ export interface RefreshTokensTable {
   used_at: Timestamp
 }
 
-/** Failed sign-ins of an account or from an address, as a bucket that empties by itself. */
+/** Failed sign-ins of an account or from an address, as a leaky bucket. */
 export interface SignInFailuresTable {
-  /** HMAC-SHA-256 of what is counted. */
+  /** HMAC-SHA-256 of the account or address. */
   key: Buffer
-  /** When the last one was. */
+  /** When the last sign-in failed. */
   failed_at: Timestamp
   /** When the bucket is empty again; the row is deleted after that. */
   clears_at: Timestamp

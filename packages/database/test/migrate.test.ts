@@ -11,7 +11,7 @@ import { startPostgres } from '@registry-manager/testing/real-postgres'
 
 const FOLDER = new URL('../src/migrations/', import.meta.url)
 
-/** Every migration that there is a file of. */
+/** The migrations of all files in the folder. */
 async function readMigrations(): Promise<Record<string, Migration>> {
   const files = (await readdir(FOLDER)).toSorted()
   const load = async (file: string) => [file.replace(/\.ts$/, ''), await import(new URL(file, FOLDER).href)]
@@ -37,18 +37,18 @@ await onBothDatabases(t, async (t, db) => {
   const names = Object.keys(migrations)
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
   const before = await describe(db)
-  t.ok(before.length > 20, 'there is a schema')
+  t.ok(before.length > 20, 'the schema has columns')
 
-  t.test('up to date is up to date', async (t) => {
+  t.test('migrating an up-to-date schema changes nothing', async (t) => {
     t.same(await migrateToLatest(db), [])
     t.same(
       (await migrator.getMigrations()).map(({ name }) => name),
       names,
-      'every file is one of them',
+      'every file is a known migration',
     )
   })
 
-  t.test('down, one by one, to nothing', async (t) => {
+  t.test('migrating down step by step removes the whole schema', async (t) => {
     for (const name of names.toReversed()) {
       const { error, results } = await migrator.migrateDown()
       t.equal(error, undefined)
@@ -57,27 +57,27 @@ await onBothDatabases(t, async (t, db) => {
     t.same(await describe(db), [])
   })
 
-  t.test('and up again, to the same', async (t) => {
+  t.test('migrating up again restores the same schema', async (t) => {
     t.same(await migrateToLatest(db), names)
     t.same(await describe(db), before)
   })
 })
 
-t.test('processes that migrate at once', async (t) => {
+t.test('processes that migrate at the same time run each migration once', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const connections = [1, 2, 3].map(() => connectPostgres(postgres.url))
   t.teardown(() => Promise.all(connections.map((db) => db.destroy())))
   const ran = await Promise.all(connections.map(migrateToLatest))
-  t.same(ran.flat(), Object.keys(await readMigrations()), 'each migration was run by one of them')
+  t.same(ran.flat(), Object.keys(await readMigrations()), 'each migration ran in one process')
 })
 
-t.test('a schema of a later version is left as it is', async (t) => {
+t.test('the schema of a later version stays unchanged, so that a rollback works', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   await sql`insert into kysely_migration values ('9999-12-31-later', now()::text)`.execute(db)
-  t.same(await migrateToLatest(db), [], 'so that the version before it can be put back')
+  t.same(await migrateToLatest(db), [])
 })

@@ -7,23 +7,24 @@ import type { Database } from '../src/connect.ts'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 
 /*
- * While a new version is rolled out, the one before it goes on reading and writing, in the new schema. So what
- * there was stays: columns keep their names and types, and what comes new must not be asked of who doesn't know it.
- * What is no longer needed is taken away by a later release, and then named here.
+ * During a rolling update the previous version reads and writes in the new schema. Existing columns therefore keep
+ * their names and types, and new columns are optional. A later release drops what no version needs any more; columns
+ * that a migration drops are listed here.
  */
-const TAKEN_AWAY: ReadonlySet<string> = new Set()
+const DROPPED: ReadonlySet<string> = new Set()
 
 /**
- * What was there may also refuse what it took before, or have lost what was relied on: constraints, unique indexes and
- * triggers that are new on a table of before, and indexes and constraints that are gone. Each that there is, with the
- * reason why it hurts nobody.
+ * Changes that could make statements of the previous version fail or slow: constraints, unique indexes and triggers
+ * added to an existing table, and constraints and indexes that were dropped. Each with the reason why it does no harm.
  */
 const CONSIDERED: Readonly<Record<string, string>> = {
-  '2026-11-21-tokens takes accounts.accounts_password': 'accounts_kind says the same of users',
+  '2026-11-21-tokens takes accounts.accounts_password': 'accounts_kind has the same rule for users',
   '2026-11-21-tokens adds accounts.accounts_kind':
-    'to who knows no kinds all are users, whose rule is as it was',
-  '2026-11-22-directory adds accounts.accounts_directory_role_check': 'of a new column, null by itself',
-  '2026-11-22-directory adds accounts.accounts_directory_state_check': 'of a new column, null by itself',
+    'all accounts of the previous version are users, whose rule is unchanged',
+  '2026-11-22-directory adds accounts.accounts_directory_role_check':
+    'of a new column, which is null by default',
+  '2026-11-22-directory adds accounts.accounts_directory_state_check':
+    'of a new column, which is null by default',
 }
 
 const FOLDER = new URL('../src/migrations/', import.meta.url)
@@ -31,7 +32,7 @@ const FOLDER = new URL('../src/migrations/', import.meta.url)
 interface Column {
   readonly name: string
   readonly type: string
-  /** Whether an insert that does not know of it is refused. */
+  /** Whether an insert that leaves the column out is refused. */
   readonly mandatory: boolean
 }
 
@@ -48,7 +49,7 @@ interface Rule {
   readonly table: string
   readonly name: string
   readonly definition: string
-  /** Whether it may refuse what somebody writes into the table. */
+  /** Whether the rule may refuse a statement. */
   readonly refuses: boolean
 }
 
@@ -58,7 +59,7 @@ async function rulesOf(db: Database): Promise<readonly Rule[]> {
       select conrelid::regclass::text as table, conname as name, pg_get_constraintdef(oid) as definition, true as refuses
         from pg_constraint where contype <> 'n' and conrelid <> 0
       union all
-      -- Rows that somebody refers to can be deleted no more, unless that is taken along.
+      -- A foreign key refuses the deletion of referenced rows, unless it cascades.
       select confrelid::regclass::text, conname || ' (here)', pg_get_constraintdef(oid), confdeltype in ('a', 'r')
         from pg_constraint where contype = 'f'
       union all
@@ -74,29 +75,29 @@ async function rulesOf(db: Database): Promise<readonly Rule[]> {
   return rows
 }
 
-/** What became of the rules of tables that were there, in words. */
+/** Describes the changes of the rules of existing tables. */
 function changesOf(before: readonly Rule[], after: readonly Rule[], tables: ReadonlySet<string>): string[] {
   const isIn = (rules: readonly Rule[]) => {
     const known = new Set(rules.map((rule) => JSON.stringify([rule.table, rule.name, rule.definition])))
     return (rule: Rule) => known.has(JSON.stringify([rule.table, rule.name, rule.definition]))
   }
-  const [wasThere, isThere] = [isIn(before), isIn(after)]
-  const gone = before.filter((rule) => !isThere(rule))
-  const come = after.filter((rule) => rule.refuses && tables.has(rule.table) && !wasThere(rule))
+  const [existed, exists] = [isIn(before), isIn(after)]
+  const dropped = before.filter((rule) => !exists(rule))
+  const added = after.filter((rule) => rule.refuses && tables.has(rule.table) && !existed(rule))
   return [
-    ...gone.map(({ table, name }) => `takes ${table}.${name}`),
-    ...come.map(({ table, name }) => `adds ${table}.${name}`),
+    ...dropped.map(({ table, name }) => `takes ${table}.${name}`),
+    ...added.map(({ table, name }) => `adds ${table}.${name}`),
   ]
 }
 
-t.test('no migration takes from who runs the version before it', async (t) => {
+t.test('no migration breaks the statements of the previous version', async (t) => {
   const files = (await readdir(FOLDER)).toSorted()
   const load = async (file: string) => [file.replace(/\.ts$/, ''), await import(new URL(file, FOLDER).href)]
   const migrations: Record<string, Migration> = Object.fromEntries(await Promise.all(files.map(load)))
   const db = await pgliteForTest(t)
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
   for (const _ of files) t.equal((await migrator.migrateDown()).error, undefined)
-  t.same(await columnsOf(db), [], 'from nothing')
+  t.same(await columnsOf(db), [], 'the schema is empty')
 
   const changes: string[] = []
   for (const name of Object.keys(migrations)) {
@@ -104,10 +105,10 @@ t.test('no migration takes from who runs the version before it', async (t) => {
     t.equal((await migrator.migrateUp()).error, undefined)
     const after = new Map((await columnsOf(db)).map((column) => [column.name, column]))
     const tables = new Set(before.map((column) => tableOf(column)))
-    for (const column of before.filter((column) => !TAKEN_AWAY.has(column.name))) {
+    for (const column of before.filter((column) => !DROPPED.has(column.name))) {
       const now = after.get(column.name)
-      t.match(now, { type: column.type }, `${name} leaves ${column.name}`)
-      t.notOk(now?.mandatory && !column.mandatory, `${name} lets ${column.name} be left out as before`)
+      t.match(now, { type: column.type }, `${name} keeps ${column.name}`)
+      t.notOk(now?.mandatory && !column.mandatory, `${name} keeps ${column.name} optional`)
       after.delete(column.name)
     }
     for (const column of after.values()) {
@@ -115,13 +116,13 @@ t.test('no migration takes from who runs the version before it', async (t) => {
     }
     for (const change of changesOf(rules, await rulesOf(db), tables)) changes.push(`${name} ${change}`)
   }
-  t.same(changes, Object.keys(CONSIDERED), 'what may refuse or be missed was thought about')
+  t.same(changes, Object.keys(CONSIDERED), 'every other change is considered')
 })
 
-t.test('and what would is seen', async (t) => {
+t.test('the check of migrations detects added and dropped rules', async (t) => {
   const db = await pgliteForTest(t)
   const tables = new Set((await columnsOf(db)).map(tableOf))
-  const SEEN: readonly (readonly [statement: string, ...changes: string[]])[] = [
+  const DETECTED: readonly (readonly [statement: string, ...changes: string[]])[] = [
     ['alter table tags add constraint short check (length(name) < 9)', 'adds tags.short'],
     ['alter table tags add constraint once unique (digest)', 'adds tags.once'],
     ['create unique index one_each on manifests (media_type)', 'adds manifests.one_each'],
@@ -147,7 +148,7 @@ t.test('and what would is seen', async (t) => {
       'takes repositories.other_repository_fkey (here)',
     ],
   ]
-  for (const [statement, ...changes] of SEEN) {
+  for (const [statement, ...changes] of DETECTED) {
     const before = await rulesOf(db)
     await sql.raw(statement).execute(db)
     t.same(changesOf(before, await rulesOf(db), tables).toSorted(), changes, statement)

@@ -20,14 +20,14 @@ await onBothDatabases(t, async (t, db) => {
       .returningAll()
       .executeTakeFirstOrThrow()
 
-  t.test('an account comes back as the table interface says', async (t) => {
+  t.test('an account is returned as the table interface declares', async (t) => {
     const row = await insert({ namespaces: ['team', 'a"b,{c}'] })
     t.match(row, { ...user, namespaces: ['team', 'a"b,{c}'], enabled: true, generation: 1 })
-    t.match(row.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4/, 'with a random UUID')
+    t.match(row.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4/, 'a random UUID')
     t.ok(row.created_at instanceof Date && row.updated_at instanceof Date)
   })
 
-  t.test('a taken name is a unique violation; what else goes wrong is not', async (t) => {
+  t.test('a taken username is a unique violation, an invalid role is not', async (t) => {
     const refused = await insert().catch((error: unknown) => error)
     t.equal(isUniqueViolation(refused), true)
     const wrong = await insert({ username: 'bob', role: 'king' }).catch((error: unknown) => error)
@@ -35,14 +35,14 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(isUniqueViolation(wrong), false)
   })
 
-  t.test('what makes no sense is refused', async (t) => {
-    await t.rejects(insert({ username: 'bob', role: 'root' }), 'a role that is none')
+  t.test('the schema refuses inconsistent accounts', async (t) => {
+    await t.rejects(insert({ username: 'bob', role: 'root' }), 'an unknown role')
     await t.rejects(insert({ username: 'bob', password_hash: null }), 'a local account without a password')
     await t.rejects(insert({ username: 'bob', directory: true }), 'a directory account with a password')
-    await t.rejects(insert({ username: null }), 'no name')
+    await t.rejects(insert({ username: null }), 'an account without a name')
   })
 
-  t.test('names are in byte order, whatever the locale', async (t) => {
+  t.test('names are sorted in byte order, whatever the locale', async (t) => {
     for (const username of ['a_b', 'a-b', 'ab', 'a.b', 'a@b', 'zoe', '0']) await insert({ username })
     const rows = await db.selectFrom('accounts').select('username').orderBy('username').execute()
     t.same(
@@ -51,7 +51,7 @@ await onBothDatabases(t, async (t, db) => {
     )
   })
 
-  t.test('refresh tokens go with their account, revocations stay', async (t) => {
+  t.test('deleting an account deletes its refresh tokens and keeps its revocations', async (t) => {
     const { id: account_id } = await insert({ username: 'carol' })
     const token = { token_hash: Buffer.alloc(32, 7), account_id, generation: 1, service: 's', client_id: '' }
     const { token_hash } = await db
@@ -59,14 +59,14 @@ await onBothDatabases(t, async (t, db) => {
       .values(token)
       .returningAll()
       .executeTakeFirstOrThrow()
-    t.ok(Buffer.isBuffer(token_hash) && token_hash.equals(token.token_hash), 'bytes are the same Buffer')
-    await t.rejects(db.insertInto('refresh_tokens').values(token).execute(), 'a token is one')
+    t.ok(Buffer.isBuffer(token_hash) && token_hash.equals(token.token_hash), 'bytes are returned as a Buffer')
+    await t.rejects(db.insertInto('refresh_tokens').values(token).execute(), 'a token is unique')
     await t.rejects(
       db
         .insertInto('refresh_tokens')
         .values({ ...token, token_hash: Buffer.alloc(32), account_id: ID })
         .execute(),
-      'and somebody has it',
+      'a token belongs to an account',
     )
     await db.insertInto('revocations').values({ account_id, least_generation: 2 }).execute()
     await db.deleteFrom('accounts').where('id', '=', account_id).execute()

@@ -1,20 +1,20 @@
-/** How much may be in memory at a time, and how long requests wait for it. */
+/** Limits of the bytes that requests hold in memory, and of the wait for them. */
 export interface ByteBudgetLimits {
-  /** Bytes of all requests together. */
+  /** Bytes of all requests. */
   readonly total: number
-  /** Bytes of one account's requests together. */
+  /** Bytes of one account's requests. */
   readonly perAccount: number
-  /** Requests that may wait, of all accounts and of one. */
+  /** Number of waiting requests, of all accounts and of one account. */
   readonly waiting: number
   readonly waitingPerAccount: number
-  /** How long a request waits, in milliseconds. */
+  /** How long a request waits at most, in milliseconds. */
   readonly waitMs: number
 }
 
 export interface ByteBudget {
   /**
-   * Takes bytes of the budget, after waiting where there are not enough. Answers what gives them back, to be
-   * called once; undefined when too many requests wait already, or when it took too long.
+   * Reserves bytes, after a wait where too few are free. Returns the function that releases them, to be called
+   * once; undefined when too many requests wait already, or when the wait takes too long.
    */
   take(account: string, bytes: number): Promise<(() => void) | undefined>
 }
@@ -26,8 +26,8 @@ interface Waiter {
 }
 
 /**
- * Bounds the bytes that requests hold in memory, over all accounts and for each. Requests wait in the order
- * in which they came, but an account at its own limit does not hold up the others.
+ * Limits the bytes that requests hold in memory, in total and per account. Requests wait in order of arrival, but an
+ * account at its own limit does not delay other accounts.
  */
 export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   const held = new Map<string, number>()

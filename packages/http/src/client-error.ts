@@ -2,25 +2,24 @@ import type { Duplex } from 'node:stream'
 import { STATUS_CODES } from 'node:http'
 import { formatRegistryError } from '@registry-manager/oci'
 
-/** How long a client that goes on sending may take to read its answer, in milliseconds. */
+/** How long a client that is still sending gets to read the response, in milliseconds. */
 const LINGER_MS = 2000
 
-const answered = new WeakSet<Duplex>()
+const responded = new WeakSet<Duplex>()
 
 /**
- * Answers what Node's parser does not take for HTTP, as a listener of `clientError`. The answer is sent and
- * the sending side closed; what still comes is thrown away for a moment. Destroying the socket at once would
- * reset the connection while a body is on its way, and a proxy in front would report 502 instead of this
- * answer.
+ * Responds to input that Node's parser refuses, as a listener of `clientError`. Closes the sending side after the
+ * response and discards further input for a moment. Destroying the socket at once would reset the connection while a
+ * body is in transit, and a proxy in front would report 502 instead of this response.
  * Source: RFC 9112 §9.6; Node's http.Server, Event 'clientError'.
  */
 export function answerClientError(
   error: Error & { code?: string; rawPacket?: unknown },
   socket: Duplex,
 ): void {
-  // What comes after the first error fails too, and is thrown away by that.
-  if (answered.has(socket)) return
-  answered.add(socket)
+  // Input after the first error fails too.
+  if (responded.has(socket)) return
+  responded.add(socket)
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const [status, detail] = STATUS_OF.get(error.code ?? '') ?? [400, 'the request is malformed']
   const isRegistry = isForRegistry(error.rawPacket)
@@ -39,14 +38,14 @@ export function answerClientError(
   socket.once('close', () => clearTimeout(timer))
 }
 
-/** Whether bytes begin a request to the registry API, whose clients read another form of error. */
+/** Whether bytes are the start of a request to the registry API, which has its own error format. */
 function isForRegistry(bytes: unknown): boolean {
   return Buffer.isBuffer(bytes) && /^\S+ \/v2(?:[/?\s]|$)/.test(bytes.subarray(0, 64).toString('latin1'))
 }
 
 /** By Node's error codes. */
 const STATUS_OF: ReadonlyMap<string, readonly [status: number, detail: string]> = new Map([
-  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'the request was not sent in time']],
+  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'the request did not arrive in time']],
   ['HPE_HEADER_OVERFLOW', [431, 'the headers are too long']],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', [413, 'the chunk extensions are too long']],
 ])

@@ -3,7 +3,7 @@ import { explainError } from './explain-error.ts'
 import type { Static, TObject } from 'typebox'
 import { Value } from 'typebox/value'
 
-/** Settings that cannot be used. Each problem names its variable and says what would be right. */
+/** Invalid settings. Each problem names its variable and says what would be right. */
 export class ConfigError extends Error {
   readonly problems: readonly string[]
 
@@ -15,9 +15,9 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads settings from environment variables. The schema's property names are the variables' names; each may
- * be given as `NAME_FILE` instead, the path of a file that holds the value. Empty variables count as absent.
- * Never puts a value into an error: it may be a secret. Throws ConfigError naming every bad variable.
+ * Reads settings from environment variables. The schema's property names are the variables' names. Each value can come
+ * from a file instead, whose path is in `NAME_FILE`. Empty variables count as absent. Throws ConfigError that names
+ * every invalid variable, without its value: it may be a secret.
  */
 export function readEnvironment<Schema extends TObject>(
   schema: Schema,
@@ -47,7 +47,7 @@ export function readEnvironment<Schema extends TObject>(
   return Object.freeze(values as Static<Schema>)
 }
 
-/** A variable's text as its setting's type; left as it is where it is not of that type, to be told so. */
+/** Converts a variable's text to its setting's type. Text of another form stays a string, which validation refuses. */
 function fromText({ type }: { type?: string }, text: string): unknown {
   if (type === 'integer' && /^\d{1,15}$/.test(text)) return Number(text)
   if (type === 'boolean' && /^(?:true|false|1|0)$/.test(text)) return text === 'true' || text === '1'
@@ -65,7 +65,7 @@ function readSecretFile(name: string, file: string, problems: string[]): string 
   }
 }
 
-/** A schema's fault in words: a pattern is shown only where no description says what would be right. */
+/** Describes a schema's fault. A pattern appears only where the setting has no description. */
 function wordFault(fault: { keyword: string; message: string }, property: { description?: string }): string {
   if (fault.keyword === 'pattern') {
     return property.description === undefined

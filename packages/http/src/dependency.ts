@@ -1,4 +1,4 @@
-/** What a service needs to answer requests. Code compares these identifiers, never the texts that clients read. */
+/** Systems that a service needs to serve requests. Code compares these identifiers, never the texts for clients. */
 export const DEPENDENCIES = ['database', 'directory', 'registry', 'auth-service', 'image-manager'] as const
 export type Dependency = (typeof DEPENDENCIES)[number]
 
@@ -10,10 +10,10 @@ const NAMES: Readonly<Record<Dependency, string>> = {
   'image-manager': 'image-manager',
 }
 
-/** The sentence that tells a client which dependency does not respond. */
+/** A sentence for clients that names the unavailable dependency. */
 export function describeUnavailable(dependency: Dependency): string {
   return `${NAMES[dependency]} is unavailable`
 }
 
-/** Returns the dependency that an error reports as unavailable; undefined for every other error. */
+/** Returns the dependency that an error reports as unavailable; undefined for any other error. */
 export type UnavailableDependency = (error: unknown) => Dependency | undefined

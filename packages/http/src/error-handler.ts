@@ -8,7 +8,7 @@ import { explainValidation } from './explain-validation.ts'
 import type { Problem } from './problem.ts'
 import { ProblemError } from './problem.ts'
 
-/** Writes a problem as one kind of client understands it. */
+/** Sends a problem in the error format of an API. */
 export type ProblemFormat = (reply: FastifyReply, problem: Problem) => FastifyReply
 
 /** RFC 9457, `application/problem+json`. */
@@ -35,9 +35,8 @@ const REGISTRY_CODES: Readonly<Record<number, ErrorCode>> = {
 }
 
 /**
- * Gives a plugin tree its error answers. Problems are sent as they are. Any other error is logged and
- * answered 500 without its message. `unavailableDependency` recognizes the errors that mean that a dependency is
- * unavailable: those are answered 503.
+ * Sets the error format of a plugin tree. The response to a ProblemError is its problem. Errors that
+ * `unavailableDependency` recognizes become 503. Any other error is logged and becomes 500 without its message.
  */
 export function setErrorFormat(
   app: FastifyInstance,
@@ -52,21 +51,20 @@ export function setErrorFormat(
 }
 
 /**
- * The detail of a problem, with the request's id where the service log says more about it: for 500 and 503.
- * The id is the log's `reqId`.
+ * Adds the request id (`reqId` in the log) to the detail of a 500 or 503, about which the service log has more.
  */
 export function withRequestId({ status, detail }: Pick<Problem, 'status' | 'detail'>, id: string): string {
   if (status === 500) return `${detail} (request ${id}); details are in the service log`
   return status === 503 ? `${detail} (request ${id})` : detail
 }
 
-/** Answers requests that no route takes. */
+/** Sets the error format of requests that match no route. */
 export function setNotFoundFormat(app: FastifyInstance, format: ProblemFormat, toNotFound = notFound): void {
   app.setNotFoundHandler((request: FastifyRequest, reply) => sendProblem(format, reply, toNotFound(request)))
 }
 
 function notFound({ method, url }: FastifyRequest): Problem {
-  return { status: 404, detail: `there is nothing at ${method} ${url.split('?', 1)[0]}` }
+  return { status: 404, detail: `no such endpoint: ${method} ${url.split('?', 1)[0]}` }
 }
 
 function sendProblem(format: ProblemFormat, reply: FastifyReply, problem: Problem): FastifyReply {

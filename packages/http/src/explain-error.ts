@@ -1,4 +1,4 @@
-/** What system calls answer, in words, where their own text is missing. Source: errno(3). */
+/** Texts for error codes of system calls, where the error has none. Source: errno(3). */
 const CODES: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the disk',
   EDQUOT: 'the disk quota is used up',
@@ -8,7 +8,7 @@ const CODES: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this machine',
 }
 
-/** What PGlite's file system throws has a number of WASI's and no message. Source: WASI preview 1, errno. */
+/** Errors of PGlite's file system have a WASI errno and no message. Source: WASI preview 1, errno. */
 const WASI_CODES: Readonly<Record<number, string>> = {
   2: 'EACCES',
   19: 'EDQUOT',
@@ -23,9 +23,9 @@ const WASI_CODES: Readonly<Record<number, string>> = {
 const ERRNO = /^E[A-Z0-9]+$/
 
 /**
- * An error in one line that is never empty: its message, or what can be found instead. Errors without a message are an
- * AggregateError of connections (its parts have one), an errno of a WebAssembly file system (a number), and whatever
- * else is thrown. The path and the code follow where the message lacks them.
+ * Describes an error in one line that is never empty. Errors without a message are AggregateErrors of connection
+ * attempts (their inner errors have one), errnos of a WebAssembly file system, and thrown values that are not errors.
+ * Appends path and code where the message lacks them.
  */
 export function explainError(error: unknown): string {
   if (error === null || typeof error !== 'object') return `failed without an error object: ${String(error)}`
@@ -39,7 +39,7 @@ export function explainError(error: unknown): string {
   const known = CODES[String(word)]
   const parts = [base ?? known ?? (name && name !== 'Error' ? name : 'failed without a reason')]
   if (base !== undefined && known !== undefined && !base.includes(known)) parts.push(known)
-  // Codes of libraries, such as OpenSSL's, say no more than their message.
+  // Codes of libraries, such as OpenSSL's, add nothing to their message.
   const isNew = word !== undefined && (base === undefined || ERRNO.test(word))
   if (isNew && !parts.join().includes(word)) parts.push(word)
   if (path !== undefined && !parts.join().includes(path)) parts.push(path)

@@ -1,6 +1,6 @@
 import type { FastifySchemaValidationError } from 'fastify'
 
-/** Where a value was wrong, and a sentence that says what would be right. */
+/** The invalid field of a request, and a sentence that says what would be right. */
 export interface ExplainedFault {
   readonly detail: string
   readonly field?: string
@@ -20,7 +20,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   uuid: 'a UUID',
 }
 
-/** What a schema found wrong with a request's part (`body`, `querystring`, `params`), in words that name the field. */
+/** Describes the first schema fault in a part of a request (`body`, `querystring`, `params`) and names its field. */
 export function explainValidation(
   faults: readonly FastifySchemaValidationError[],
   part = 'body',
@@ -32,7 +32,7 @@ export function explainValidation(
   const named = (field: string, what: string) => ({ field, detail: `${field} ${what}` })
   if (keyword === 'required') return named(String(params['missingProperty']), isIn(place, 'is required'))
   if (keyword === 'additionalProperties') {
-    return named(String(params['additionalProperty']), isIn(place, 'is not a field'))
+    return named(String(params['additionalProperty']), isIn(place, 'is not a known field'))
   }
   const right = rightOf(faults, keyword, params, instancePath) ?? message ?? 'is not valid'
   return place === '' ? { field: part, detail: `the ${part} ${right}` } : named(place, right)
@@ -50,7 +50,7 @@ function rightOf(
 ): string | undefined {
   switch (keyword) {
     case 'type': {
-      // Of a value that may be of several types each of them is a fault of its own.
+      // A value that may have several types fails once for each of them.
       const types = faults.filter((one) => one.keyword === 'type' && one.instancePath === path)
       return `must be ${types.map(({ params: { type } }) => TYPES[String(type)] ?? String(type)).join(' or ')}`
     }
@@ -59,7 +59,7 @@ function rightOf(
     case 'format':
       return `must be ${FORMATS[String(params['format'])] ?? `of the format ${String(params['format'])}`}`
     case 'maxItems':
-      return `must have ${String(params['limit'])} entries at the most`
+      return `must have at most ${String(params['limit'])} entries`
     case 'minItems':
       return `must have at least ${String(params['limit'])} entries`
     default:

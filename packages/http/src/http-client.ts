@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import type { Dispatcher } from 'undici'
+import { Agent, interceptors, request } from 'undici'
 import type { Dependency } from './dependency.ts'
 
 /** A call to a dependency failed. The cause has the details. Neither holds a secret. */
@@ -28,12 +29,14 @@ export interface ServiceClientOptions {
   readonly credential: string
   /** Deadline of one call, its retries included, in milliseconds. */
   readonly timeoutMs?: number
+  /** How many connections may be open at the same time. Further calls wait for one, within their deadline. */
+  readonly maxConnections?: number
 }
 
 export interface ServiceClient {
   get<Schema extends TSchema>(path: string, schema: Schema): Promise<Static<Schema>>
   /**
-   * Gets what may be the same as before; undefined when its ETag is still the one that is given.
+   * Gets a value unless it still has the given ETag; undefined when it has.
    * Source: RFC 9110 §13.1.2.
    */
   getIfChanged<Schema extends TSchema>(
@@ -41,38 +44,47 @@ export interface ServiceClient {
     schema: Schema,
     etag: string | undefined,
   ): Promise<{ readonly value: Static<Schema>; readonly etag: string | undefined } | undefined>
+  /** Sends a value as JSON. */
   post<Schema extends TSchema>(path: string, body: unknown, schema: Schema): Promise<Static<Schema>>
-  /** Sends bytes as they are. */
+  /** Sends bytes unchanged. */
   postBytes<Schema extends TSchema>(path: string, bytes: Buffer, schema: Schema): Promise<Static<Schema>>
   delete<Schema extends TSchema>(path: string, schema: Schema): Promise<Static<Schema>>
 }
 
-/** Before a call that was broken off is made again: at once, for there may be another replica; then a little later. */
-const PAUSES_MS = [0, 50, 150]
+/** Pauses before each retry. The first retry is immediate: a balancer may choose another replica for it. */
+const RETRY_PAUSES_MS = [0, 50, 150]
 
-/** How it shows that a process died, or was not there: Node's error codes, and undici's. */
-const BROKEN_OFF = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+/** Error codes (Node's and undici's) of a refused or broken connection. */
+const BROKEN_CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+
+/** Closes an idle connection this long before the server would, so that no request meets a closing connection. */
+const KEEP_ALIVE_MARGIN_MS = 1000
 
 /**
- * A client for another service's internal port: a deadline on every call, answers checked against a schema,
- * one typed error (ServiceCallError) for everything that goes wrong. A call that was broken off (by its connection, or
- * by a balancer's 502) is made again, for what services ask each other may be asked twice; but not a DELETE, which would
- * find nothing the second time and say so. An answer is an answer.
+ * A client for another service's internal port. Every call has a deadline, every response is validated, and every
+ * failure is a ServiceCallError. A call whose connection broke, or that a balancer answered with 502, is retried:
+ * internal calls are idempotent. DELETE is not retried, because a repeat would report "not found". Any other response
+ * is final.
  */
 export function createServiceClient({
   dependency,
-  url: baseUrl,
+  url,
   credential,
   timeoutMs = 3000,
+  maxConnections = 128,
 }: ServiceClientOptions): ServiceClient {
+  const dispatcher = createDispatcher(maxConnections, timeoutMs)
+  const { host } = new URL(url)
+
   const send = async (
-    method: string,
+    method: Dispatcher.HttpMethod,
     path: string,
     { body, etag }: { body?: string | Buffer | undefined; etag?: string | undefined } = {},
   ) => {
-    const what = `${method} ${path} at ${new URL(baseUrl).host}`
-    const fetchIt = method === 'DELETE' ? fetch : fetchFromAnother
-    const response = await fetchIt(new URL(path, baseUrl), {
+    const what = `${method} ${path} at ${host}`
+    const signal = AbortSignal.timeout(timeoutMs)
+    const sending = request(new URL(path, url), {
+      dispatcher,
       method,
       headers: {
         authorization: `Bearer ${credential}`,
@@ -81,43 +93,42 @@ export function createServiceClient({
           'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',
         }),
       },
-      // Typed as an ArrayBuffer's, which Buffers of our own are: a copy would be one more of up to 4 MiB.
-      body: body as string | Buffer<ArrayBuffer> | undefined,
-      redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
-    }).catch((cause: unknown) => {
-      throw new ServiceCallError(`${what} did not answer`, { dependency, cause })
+      body,
+      signal,
+    })
+    const response = await untilAborted(sending, signal).catch((cause: unknown) => {
+      throw new ServiceCallError(`${what} got no response`, { dependency, cause })
     })
     return { what, response }
   }
-  const read = async (
-    { what, response }: Awaited<ReturnType<typeof send>>,
-    schema: TSchema,
-  ): Promise<unknown> => {
-    const answer: unknown = await response.json().catch(() => undefined)
-    if (!response.ok) {
-      const { detail } = Object(answer) as { detail?: unknown }
+
+  const read = async ({ what, response }: Awaited<ReturnType<typeof send>>, schema: TSchema) => {
+    const { statusCode: status, body } = response
+    const value: unknown = await body.json().catch(() => undefined)
+    if (status < 200 || status > 299) {
+      const { detail } = Object(value) as { detail?: unknown }
       const why = typeof detail === 'string' ? `: ${detail}` : ''
-      throw new ServiceCallError(`${what} answered ${response.status}${why}`, {
-        dependency,
-        status: response.status,
-      })
+      throw new ServiceCallError(`${what} returned ${status}${why}`, { dependency, status })
     }
-    if (!Value.Check(schema, answer))
-      throw new ServiceCallError(`${what} answered in an unknown shape`, { dependency })
-    return answer
+    if (!Value.Check(schema, value)) {
+      throw new ServiceCallError(`${what} returned JSON of an unexpected shape`, { dependency })
+    }
+    return value
   }
-  const call = async (method: string, path: string, schema: TSchema, body?: string | Buffer) =>
+
+  const call = async (method: Dispatcher.HttpMethod, path: string, schema: TSchema, body?: string | Buffer) =>
     read(await send(method, path, { body }), schema)
+
   return {
     get: (path, schema) => call('GET', path, schema) as never,
     async getIfChanged(path, schema, etag) {
       const sent = await send('GET', path, { etag })
-      if (sent.response.status !== 304) {
+      if (sent.response.statusCode !== 304) {
         const value = (await read(sent, schema)) as never
-        return { value, etag: sent.response.headers.get('etag') ?? undefined }
+        const { etag: newTag } = sent.response.headers
+        return { value, etag: typeof newTag === 'string' ? newTag : undefined }
       }
-      await sent.response.body?.cancel()
+      await sent.response.body.dump()
       return undefined
     },
     post: (path, body, schema) => call('POST', path, schema, JSON.stringify(body)) as never,
@@ -126,17 +137,44 @@ export function createServiceClient({
   }
 }
 
-async function fetchFromAnother(url: URL, init: RequestInit): Promise<Response> {
-  for (const pause of PAUSES_MS) {
-    const response = await fetch(url, init).catch(undefinedIfBrokenOff)
-    if (response !== undefined && response.status !== 502) return response
-    await response?.body?.cancel()
-    await sleep(pause)
+/** Awaits a call that turns a 404 response into undefined. */
+export async function undefinedIfNotFound<Result>(call: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await call
+  } catch (error) {
+    if (error instanceof ServiceCallError && error.status === 404) return undefined
+    throw error
   }
-  return fetch(url, init)
 }
 
-function undefinedIfBrokenOff(error: unknown): undefined {
-  const { code } = Object((error as Error).cause) as { code?: unknown }
-  if (typeof code !== 'string' || !BROKEN_OFF.has(code)) throw error
+/** Rejects as soon as the signal aborts: undici reads its signal only when a connection is open. */
+function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    promise.then(resolve, reject)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+function createDispatcher(connections: number, connectTimeoutMs: number): Dispatcher {
+  const agent = new Agent({
+    connections,
+    connect: { timeout: connectTimeoutMs },
+    keepAliveTimeoutThreshold: KEEP_ALIVE_MARGIN_MS,
+  })
+  // With throwOnError the last 502 would become an error without a status.
+  return agent.compose(interceptors.retry({ retry: retryBrokenCalls, throwOnError: false }))
+}
+
+/** undici calls this for every failed attempt and for every response above 299; `done(error)` ends the retries. */
+function retryBrokenCalls(
+  error: Error & { readonly code?: string; readonly statusCode?: number },
+  { state, opts: { method } }: { state: { counter: number }; opts: { method: string } },
+  done: (error?: Error | null) => void,
+) {
+  const { code = '', statusCode } = error
+  const isBroken = statusCode === undefined ? BROKEN_CONNECTION.has(code) : statusCode === 502
+  const pause = RETRY_PAUSES_MS[state.counter - 1]
+  if (method === 'DELETE' || !isBroken || pause === undefined) return done(error)
+  // undici cancels the returned timer when the call's deadline passes.
+  return setTimeout(done, pause, null)
 }

@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { explainError } from './explain-error.ts'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { isLeaving } from './drain.ts'
-import type { Metrics, PartStatus } from './metrics.ts'
-import { measureParts } from './metrics.ts'
+import { isStopping } from './drain.ts'
+import type { CheckResult, Metrics } from './metrics.ts'
+import { measureChecks } from './metrics.ts'
 import { ProblemError } from './problem.ts'
 
-/** Answers whether a part works: `ok`, or why it works less well than it should. Throws when it does not. */
+/** Checks a dependency or a component: `ok`, or why it is degraded. Throws when it does not work. */
 export type HealthCheck = () => Promise<'ok' | { degraded: string }>
 
 export interface InternalOptions {
@@ -14,16 +14,16 @@ export interface InternalOptions {
   readonly checks: Readonly<Record<string, HealthCheck>>
 }
 
-/** Probes and metrics: `/livez`, `/readyz`, `/metrics`. Internal port only. */
+/** Probes and metrics: `/livez`, `/readyz` and `/metrics`. For the internal port only. */
 export const health: FastifyPluginAsync<InternalOptions> = async (app, { metrics, checks }) => {
-  const look = () => Promise.all(Object.entries(checks).map(runCheck))
-  measureParts(metrics, look)
+  const runChecks = () => Promise.all(Object.entries(checks).map(runCheck))
+  measureChecks(metrics, runChecks)
 
   app.get('/livez', async () => ({ status: 'ok' }))
 
   app.get('/readyz', async (_request, reply) => {
-    if (isLeaving(app.server)) return reply.code(503).send({ status: 'stopping' })
-    const results = await look()
+    if (isStopping(app.server)) return reply.code(503).send({ status: 'stopping' })
+    const results = await runChecks()
     const ready = results.every(({ status }) => status !== 'failed')
     const parts = Object.fromEntries(results.map(({ name, ...result }) => [name, result]))
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'failed', parts })
@@ -34,7 +34,7 @@ export const health: FastifyPluginAsync<InternalOptions> = async (app, { metrics
   )
 }
 
-async function runCheck([name, check]: [string, HealthCheck]): Promise<PartStatus> {
+async function runCheck([name, check]: [string, HealthCheck]): Promise<CheckResult> {
   try {
     const result = await check()
     return result === 'ok' ? { name, status: 'ok' } : { name, status: 'degraded', reason: result.degraded }
@@ -43,7 +43,7 @@ async function runCheck([name, check]: [string, HealthCheck]): Promise<PartStatu
   }
 }
 
-/** Lets only holders of the shared service credential (`Authorization: Bearer …`) at a plugin's routes. */
+/** Requires the shared service credential (`Authorization: Bearer …`) for all routes of a plugin. */
 export function requireServiceCredential(app: FastifyInstance, credential: string): void {
   const expected = sha256(`Bearer ${credential}`)
   app.addHook('onRequest', async (request) => {

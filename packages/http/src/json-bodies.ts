@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { ProblemError } from './problem.ts'
 
-/** A string with the colon after it, which makes it a key; or a bracket. Only for text that is JSON. */
+/** A string, with the colon that makes it a key, or a bracket. The text must be valid JSON. */
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}[\]]/g
 
 /**
- * The first field that an object in a JSON text has twice; undefined where there is none. Parsers differ in which of both
- * counts, so the part that checks might see another value than the part that acts. Source: RFC 8259 §4.
+ * Finds the first field that appears twice in one object of a JSON text. Parsers differ in which of the two values they
+ * use: the code that checks a value could see another one than the code that uses it. Source: RFC 8259 §4.
  */
 export function findDuplicateField(json: string): string | undefined {
   const open: (Set<string> | undefined)[] = []
@@ -15,7 +15,7 @@ export function findDuplicateField(json: string): string | undefined {
     else if (token === '[') open.push(undefined)
     else if (token === '}' || token === ']') open.pop()
     else if (colon !== undefined) {
-      // Escapes write one name in several ways.
+      // The same name can be written with different escapes.
       const field = JSON.parse(token.slice(0, -colon.length)) as string
       const fields = open.at(-1)
       if (fields?.has(field)) return field
@@ -25,7 +25,7 @@ export function findDuplicateField(json: string): string | undefined {
   return undefined
 }
 
-/** Throws 400 that names the field where an object of a JSON text has one twice. */
+/** Throws a 400 problem that names the field which appears twice in one object of a JSON text. */
 export function refuseDuplicateFields(json: string): void {
   const field = findDuplicateField(json)
   if (field === undefined) return
@@ -37,8 +37,8 @@ export function refuseDuplicateFields(json: string): void {
 }
 
 /**
- * Parses JSON bodies of everything that is registered on `app`: no field twice in one object, no `__proto__`. With
- * `allowEmpty`, a body of no bytes counts as none at all.
+ * Parses the JSON bodies of everything that is registered on `app`. Refuses duplicate fields and `__proto__`. With
+ * `allowEmpty`, an empty body counts as absent.
  */
 export function parseJsonBodies(app: FastifyInstance, { allowEmpty = false } = {}): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')

@@ -1,16 +1,16 @@
-/** A fault to be told to the client. Source: RFC 9457. */
+/** An error response. Source: RFC 9457. */
 export interface Problem {
   /** HTTP status, 400 to 599. */
   readonly status: number
-  /** Sentence that names what was wrong and what would be right; never holds a secret. */
+  /** A sentence that says what was wrong and what would be right; never contains a secret. */
   readonly detail: string
-  /** The request's field that was wrong. */
+  /** The invalid field of the request. */
   readonly field?: string
-  /** Extra response headers, such as `Retry-After`. */
+  /** Additional response headers, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Thrown by routes to end a request with a problem. */
+/** Thrown to end a request with a problem. */
 export class ProblemError extends Error {
   readonly problem: Problem
   readonly statusCode: number
@@ -23,7 +23,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** A part that is needed is away for now: 503, and when to come back. */
+/** Creates a 503 problem with `Retry-After`, for a dependency that is unavailable. */
 export function unavailable(detail: string, retryAfterSeconds = 5, cause?: unknown): ProblemError {
   const headers = { 'retry-after': String(retryAfterSeconds) }
   return new ProblemError({ status: 503, detail, headers }, { cause })

@@ -2,12 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LogController } from 'fastify'
 
 /**
- * Requests that services and probes repeat: each process polls the revocation list and the list of repositories that
- * are no longer global once a second.
+ * Requests that services and probes send all the time: each process polls the revocation list and the list of ended
+ * global repositories every second.
  */
 const POLLED = /^\/(?:internal\/revocations|internal\/ended-globals|livez|readyz|metrics)(?:\?|$)/
 
-/** Logs requests as Fastify does, but those that are polled at debug level, unless they fail. */
+/** Logs requests like Fastify does, except that polls which succeed are logged at debug level. */
 export class RequestLog extends LogController {
   override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
     if (!isPolled(request)) return super.incomingRequest(request, reply)
@@ -21,7 +21,7 @@ export class RequestLog extends LogController {
   ): void {
     if (error != null || !isPolled(request)) return super.requestCompleted(error, request, reply)
     const level = reply.statusCode >= 500 ? 'info' : 'debug'
-    // With the request, whose own line is not written at the default level.
+    // Includes the request: its own line is not written at the default level.
     reply.log[level]({ req: request, res: reply, responseTime: reply.elapsedTime }, 'request completed')
   }
 }

@@ -14,21 +14,21 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly internalPort: number
-  /** Between the signal to stop and no more connections. */
+  /** From the signal to stop until the service accepts no more connections. */
   readonly shutdownDelaySeconds: number
-  /** How long requests may go on from there. */
+  /** From then until open requests are cut off. */
   readonly shutdownGraceSeconds: number
 }
 
-/** What closing takes once no request is there any more, at most. */
+/** How long closing may take after the last request. */
 const CLOSE_MS = 4000
-/** How long a service that is not ready yet keeps its public port shut: then its answers say what is missing. */
+/** How long a service waits for readiness before it opens its public port anyway: its responses name the cause. */
 const READY_MS = 10_000
 
 /**
- * The body of a service's `main.ts`: makes the service, listens on both ports, the public one once it is ready, and
- * stops on SIGINT, SIGTERM or a fault: not ready any more, then no more connections, then closed when the requests
- * have ended. What stops it from starting is told in one line, with exit code 1.
+ * The body of a service's `main.ts`. Listens on the internal port, and on the public port once the service is ready.
+ * Stops on SIGINT, SIGTERM or an uncaught error: reports not ready, then accepts no more connections, then closes after
+ * the last request. A failed start is printed as one line, with exit code 1.
  */
 export async function runService(create: () => Promise<[RunnableService, ListenOptions]>): Promise<void> {
   try {
@@ -36,7 +36,7 @@ export async function runService(create: () => Promise<[RunnableService, ListenO
     const { publicApp, internalApp } = service
     const [delayMs, graceMs] = [shutdown.shutdownDelaySeconds * 1000, shutdown.shutdownGraceSeconds * 1000]
     closeWithGrace({ delay: delayMs + graceMs + CLOSE_MS }, async ({ err }) => {
-      if (err) publicApp.log.fatal({ err }, 'stopping after a fault')
+      if (err) publicApp.log.fatal({ err }, 'stopping after an uncaught error')
       else await finishRequests(service, delayMs, graceMs)
       await Promise.all([internalApp.close(), publicApp.close()])
     })
@@ -54,18 +54,18 @@ async function finishRequests({ publicApp, internalApp }: RunnableService, delay
   stopBeingReady(internalApp.server)
   await sleep(delayMs)
   const end = Date.now() + graceMs
-  // The internal port goes last: what is under way may be asked about, and measured, to its end.
+  // The internal port closes last: other services and metrics need it while requests finish.
   await drain(publicApp.server, graceMs)
   await drain(internalApp.server, Math.max(0, end - Date.now()))
 }
 
-/** Waits until a service finds itself ready, or long enough. */
+/** Waits until a service is ready, or READY_MS have passed. */
 async function untilReady(internalApp: FastifyInstance): Promise<void> {
   const end = Date.now() + READY_MS
   while ((await internalApp.inject('/readyz')).statusCode !== 200 && Date.now() < end) await sleep(20)
 }
 
-/** One sentence for what kept a service from starting. */
+/** Describes in one sentence why a service failed to start. */
 export function explainStartFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message
   const { code, port, address, syscall } = (error ?? {}) as NodeJS.ErrnoException & {
@@ -76,7 +76,7 @@ export function explainStartFailure(error: unknown): string {
   if (code === 'EADDRINUSE') return `${where} is in use: free it, or set another port`
   if (code === 'EACCES' && port !== undefined) return `port ${port} needs more rights: set a port above 1023`
   if (code === 'EADDRNOTAVAIL' && syscall === 'listen') {
-    return `HOST is ${address}, which is no address of this machine: set HOST to one of its own, or to 0.0.0.0`
+    return `HOST is ${address}, which is not an address of this machine: set HOST to one of its own, or to 0.0.0.0`
   }
   return explainError(error)
 }

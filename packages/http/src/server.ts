@@ -15,21 +15,21 @@ export interface ServerOptions {
   readonly logLevel: string
   /** Largest body in bytes; 64 KiB when left out. */
   readonly bodyLimit?: number
-  /** How errors outside of any route are told. */
+  /** Error format outside of any route. */
   readonly format?: ProblemFormat
   readonly unavailableDependency?: UnavailableDependency
-  /** The problem of a request that no route takes; 404 when left out. */
+  /** The problem of a request that matches no route; 404 when left out. */
   readonly notFound?: (request: FastifyRequest) => Problem
-  /** Addresses and CIDRs, separated by commas, whose X-Forwarded-For and X-Request-Id are believed; nobody's when left out. */
+  /** Comma-separated addresses and CIDR ranges of trusted proxies; no proxy is trusted when left out. */
   readonly trustedProxies?: string
   readonly metrics: Metrics
-  /** Where log lines go; standard output when left out. */
+  /** Destination of log lines; standard output when left out. */
   readonly logStream?: { write(line: string): void }
 }
 
 /**
- * Bodies may take as long as they move; a head may not (slow heads are slowloris). Milliseconds. And a head in bytes:
- * more than the ingress takes, which refuses longer ones in the words of the API that was asked.
+ * A body may take any time as long as data moves; a head may not, because of slowloris attacks. Milliseconds. The size
+ * limit of heads is above nginx's, which refuses longer heads in the format of the requested API.
  */
 export const HTTP_LIMITS = {
   headersTimeout: 30_000,
@@ -37,12 +37,12 @@ export const HTTP_LIMITS = {
   keepAliveTimeout: 75_000,
   maxHeaderSize: 40 * 1024,
 }
-/** A connection on which nothing moved for so long is given up. Closing a large upload is quiet for a while. */
+/** Idle connections are closed after this time. The registry is silent for long while it closes a large upload. */
 export const IDLE_MS = 900_000
 
 /**
- * A Fastify server with what every service of ours has: a log that holds no more of a URL than its path,
- * strict validation (nothing coerced, nothing dropped), errors in one format, and request metrics.
+ * Creates a Fastify server with the common parts of all services: a log that contains only the path of a URL, strict
+ * validation (no coercion, no dropped fields), one error format, and request metrics.
  */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { name, format = problemJson, unavailableDependency, notFound } = options
@@ -77,7 +77,7 @@ function logger(name: string, { logLevel, logStream }: ServerOptions): FastifySe
     level: logLevel,
     stream: logStream,
     serializers: {
-      // The path alone: query strings may hold passwords (users API) and signed state (uploads).
+      // Only the path: query strings may contain passwords (users API) and signed state (uploads).
       req: (request) => ({
         method: request.method,
         path: request.url?.split('?', 1)[0],

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { Type } from 'typebox'
 import type { ListenOptions } from './run.ts'
 
-/** Settings that several services share: each is written once, here. */
+/** Settings that several services share. */
 export const settings = {
   port,
   url: (description: string) => urlOf('^https?://[^/?#]+/?$', description),
@@ -13,12 +13,13 @@ export const settings = {
   tokenService: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9._:-]+$',
-      description: 'the name that tokens are made for; the host[:port] of PUBLIC_URL when absent',
+      description:
+        'audience of access tokens and `service` of challenges; default: the host[:port] of PUBLIC_URL',
     }),
   ),
   anonymousPull: Type.Boolean({
     default: false,
-    description: 'whether anybody may pull global repositories: true or false',
+    description: 'true: everybody may pull global repositories without an account',
   }),
   databaseUrl: Type.String({
     pattern: '^postgres(ql)?://',
@@ -26,27 +27,28 @@ export const settings = {
   }),
   serviceCredential: Type.String({
     minLength: 32,
-    description: 'secret that the services show each other, 32 characters or more',
+    description: 'secret that authenticates the services to each other, 32 characters or more',
   }),
   reconcileInterval: Type.Integer({
     default: 86_400,
     minimum: 0,
     maximum: 31_536_000,
-    description: 'seconds between two comparisons of the index with the registry; 0 for none',
+    description: 'seconds between two runs of reconcile; 0 disables it',
   }),
   trustedProxies: Type.Optional(
     Type.Refine(
       Type.String({
         description:
-          'addresses and networks, by commas, of the proxies in front of us: of X-Forwarded-For from there the last address is the client’s',
+          'comma-separated addresses or CIDR ranges of trusted reverse proxies; ' +
+          'the last X-Forwarded-For entry they send is the client’s address',
       }),
       (text) => text.split(',').every((entry) => isNetwork(entry.trim())),
-      () => 'must be addresses or networks such as 10.0.0.0/8, separated by commas',
+      () => 'must be comma-separated addresses or CIDR ranges, such as 10.0.0.0/8',
     ),
   ),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
-    description: 'least level that is logged: fatal, error, warn, info, debug, trace or silent',
+    description: 'lowest level that is logged: fatal, error, warn, info, debug, trace or silent',
   }),
 }
 
@@ -96,16 +98,16 @@ function port(fallback: number, description = 'public port') {
   return Type.Integer({ default: fallback, minimum: 0, maximum: 65535, description })
 }
 
-/** A setting that is a URL: the pattern says which parts it has, the parser whether host and port can be. */
+/** A URL setting: the pattern restricts its parts, the parser checks host and port. */
 function urlOf(pattern: string, description: string) {
   return Type.Refine(
     Type.String({ pattern, description }),
     (text) => URL.canParse(text),
-    () => 'is not a valid URL: its host cannot be, or its port is above 65535',
+    () => 'is not a valid URL: its host is malformed, or its port is above 65535',
   )
 }
 
-/** Whether a text is an address, or a network in CIDR notation. */
+/** Whether a text is an address or a CIDR range. */
 function isNetwork(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/')
   const family = isIP(address)

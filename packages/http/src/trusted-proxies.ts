@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { BlockList, isIPv6 } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
 
-/** What somebody else may write into our logs as a request's number. */
+/** Request ids that are accepted from a proxy and written to the log. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 /**
- * Fastify's options for a server behind proxies at these addresses and networks, separated by commas. One hop is
- * believed, the proxy's that is connected to us: proxies add to the X-Forwarded-For that they get, so what stands
- * before its last address is the client's to write. Such a proxy's X-Request-Id is the request's in the logs.
+ * Fastify options for a server behind proxies at these addresses and CIDR ranges, separated by commas. Only the last
+ * X-Forwarded-For entry of a trusted proxy counts: proxies append to the header, so a client can forge all entries
+ * before. The X-Request-Id of a trusted proxy becomes the request id in the log.
  */
 export function behindProxies(
   networks: string | undefined,

@@ -1,4 +1,4 @@
-/** Beginnings of names that only our settings have. */
+/** Prefixes that only settings of registry-manager have. */
 const PREFIXES = [
   'DIRECTORY_',
   'TOKEN_',
@@ -9,14 +9,14 @@ const PREFIXES = [
   'TRUSTED_',
   'UPLOAD_',
 ]
-/** Names that differ from a setting in more letters than this are something else. */
+/** Names with a larger edit distance from every setting are variables of other programs. */
 const MAX_DISTANCE = 2
-/** Shorter names, such as HOST, are too close to other words. */
+/** Shorter names, such as HOST, resemble too many other words. */
 const MIN_LENGTH = 6
 
 /**
- * Warnings about environment variables that look like settings and are none: near misses of a known name, and unknown
- * names with one of our prefixes. Values are never part of a warning: they may be secrets.
+ * Warns of environment variables that look like settings but are not: misspelt settings, and unknown names with a
+ * prefix of ours. Warnings contain no values: they may be secrets.
  */
 export function findUnknownSettings(
   names: readonly string[],
@@ -38,7 +38,7 @@ export function findUnknownSettings(
   return warnings
 }
 
-/** Prints a line for each variable that looks like a setting of this schema and is none. */
+/** Prints a warning for each variable that looks like a setting of this schema but is not. */
 export function warnOfUnknownSettings(
   { properties }: { readonly properties: object },
   env: NodeJS.ProcessEnv,
@@ -53,7 +53,7 @@ function isNear(one: string, other: string): boolean {
   return Math.abs(one.length - other.length) <= MAX_DISTANCE && distance(one, other) <= MAX_DISTANCE
 }
 
-/** Letters to insert, delete, replace, or swap with their neighbour. Source: Damerau 1964, optimal string alignment. */
+/** Edit distance: insertions, deletions, replacements and swaps of neighbours. Source: Damerau 1964. */
 function distance(one: string, other: string): number {
   let [beforeLast, last] = [[] as number[], Array.from({ length: other.length + 1 }, (_, index) => index)]
   for (let i = 1; i <= one.length; i += 1) {

@@ -4,7 +4,7 @@ import { createByteBudget } from '../src/byte-budget.ts'
 
 const LIMITS = { total: 10, perAccount: 6, waiting: 4, waitingPerAccount: 2, waitMs: 5000 }
 
-/** What became of a request by now: `held`, `waiting` or `refused`; and what gives its bytes back. */
+/** The state of a request (`held`, `waiting` or `refused`), and the function that releases its bytes. */
 async function follow(taken: Promise<(() => void) | undefined>) {
   const state = { now: 'waiting', release: () => {} }
   const settle = async () => {
@@ -17,7 +17,7 @@ async function follow(taken: Promise<(() => void) | undefined>) {
   return state
 }
 
-t.test('an account gets its own limit, and all accounts together the total', async (t) => {
+t.test('a byte budget limits each account and the total', async (t) => {
   const budget = createByteBudget(LIMITS)
   const first = await follow(budget.take('alice', 6))
   const beyondOwn = await follow(budget.take('alice', 1))
@@ -30,24 +30,28 @@ t.test('an account gets its own limit, and all accounts together the total', asy
 
   other.release()
   await nextTurn()
-  t.same([beyondOwn.now, beyondTotal.now], ['waiting', 'held'], 'the account at its limit holds nobody up')
+  t.same(
+    [beyondOwn.now, beyondTotal.now],
+    ['waiting', 'held'],
+    'the account at its limit delays no other account',
+  )
   first.release()
   await nextTurn()
   t.equal(beyondOwn.now, 'held')
 })
 
-t.test("an account's requests start in the order in which they came", async (t) => {
+t.test('requests of one account get their bytes in order of arrival', async (t) => {
   const budget = createByteBudget(LIMITS)
   const first = await follow(budget.take('alice', 4))
   const large = await follow(budget.take('alice', 5))
   const small = await follow(budget.take('alice', 1))
-  t.same([large.now, small.now], ['waiting', 'waiting'], 'a small one does not overtake')
+  t.same([large.now, small.now], ['waiting', 'waiting'], 'a small request does not overtake a large one')
   first.release()
   await nextTurn()
   t.same([large.now, small.now], ['held', 'held'])
 })
 
-t.test('a request is refused when too many wait already, of its account or in all', async (t) => {
+t.test('a request is refused when too many of its account, or of all accounts, wait already', async (t) => {
   const budget = createByteBudget(LIMITS)
   const holders = [await follow(budget.take('alice', 6)), await follow(budget.take('bob', 4))]
   const waiting = []
@@ -64,14 +68,14 @@ t.test('a request is refused when too many wait already, of its account or in al
   t.same(
     waiting.map(({ now }) => now),
     Array(4).fill('held'),
-    'those that wait are not affected',
+    'waiting requests are not affected',
   )
 })
 
-t.test('a request that waited too long is refused, and takes nothing later', async (t) => {
+t.test('a request that waited too long is refused and holds no bytes', async (t) => {
   const budget = createByteBudget({ ...LIMITS, waitMs: 10 })
   const first = await budget.take('alice', 6)
   t.equal(await budget.take('alice', 6), undefined)
   first?.()
-  t.ok(await budget.take('alice', 6), 'all bytes are there again')
+  t.ok(await budget.take('alice', 6), 'all bytes are free again')
 })

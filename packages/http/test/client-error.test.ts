@@ -12,9 +12,9 @@ await app.listen({ host: '127.0.0.1', port: 0 })
 t.teardown(() => app.close())
 const { port } = app.server.address() as AddressInfo
 
-/** Writes a request and a body of 8 MiB, and answers what came and how the connection ended. */
+/** Sends a request with a body of 8 MiB; returns the response and how the connection ended. */
 async function send(head: string) {
-  // The server closes its side as soon as it has answered; this one goes on sending.
+  // The server closes its side after the response; this client keeps sending.
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   await once(socket, 'connect')
   let received = ''
@@ -41,14 +41,14 @@ for (const [what, head, status] of [
   ['an unknown version', `PUT /user HTTP/9.9\r\n${BODY}`, 400],
   ['a header of 64 KiB', `PUT /user HTTP/1.1\r\nLong: ${'x'.repeat(1 << 16)}\r\n${BODY}`, 431],
 ] as const) {
-  t.test(`${what} before a large body is answered ${status}, and the connection is not reset`, async (t) => {
+  t.test(`${what} before a large body gets ${status} without a reset of the connection`, async (t) => {
     const { received, failure } = await send(head)
     t.equal(failure, undefined)
     t.match(received, new RegExp(`^HTTP/1\\.1 ${status} `))
     t.match(received, /^connection: close\r$/im)
     t.match(received, /^content-type: application\/problem\+json\r$/im)
     t.match(JSON.parse(received.split('\r\n\r\n')[1] ?? ''), { status, detail: /./ })
-    t.equal(received.split('HTTP/1.1').length, 2, 'once')
+    t.equal(received.split('HTTP/1.1').length, 2, 'one response')
   })
 }
 
@@ -58,6 +58,6 @@ t.test('a malformed request to the registry API gets an error of that API', asyn
   t.match(JSON.parse(received.split('\r\n\r\n')[1] ?? ''), { errors: [{ code: 'UNSUPPORTED' }] })
 })
 
-t.test('the server serves other clients afterwards', async (t) => {
+t.test('the server serves other clients after malformed requests', async (t) => {
   t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200)
 })

@@ -13,7 +13,7 @@ const schema = Type.Object({
 })
 const SECRET = 'hunter2-hunter2'
 
-/** What is wrong with an environment; undefined when nothing is. */
+/** The problems of an environment; undefined when it is valid. */
 function problemsOf(env: Record<string, string>): readonly string[] | undefined {
   try {
     readEnvironment(schema, env)
@@ -24,40 +24,40 @@ function problemsOf(env: Record<string, string>): readonly string[] | undefined 
   }
 }
 
-t.test('values are typed, defaults filled in, the rest of the environment left out', async (t) => {
+t.test('settings are typed, get their defaults, and contain no other variables', async (t) => {
   const values = readEnvironment(schema, { SECRET, PORT: '80', NAME: '', ENABLED: 'true', HOME: '/root' })
   t.strictSame(values, { SECRET, PORT: 80, ENABLED: true, LEVEL: 'low' })
-  t.throws(() => Object.assign(values, { PORT: 81 }), TypeError, 'and frozen')
+  t.throws(() => Object.assign(values, { PORT: 81 }), TypeError, 'the settings are frozen')
 })
 
-t.test('a secret of digits stays a string', async (t) => {
+t.test('a string setting of digits stays a string', async (t) => {
   t.equal(readEnvironment(schema, { SECRET: '0123456789' }).SECRET, '0123456789')
 })
 
-t.test('every bad variable is named at once', async (t) => {
+t.test('a ConfigError names every invalid variable', async (t) => {
   const problems = problemsOf({ PORT: '65536', NAME: 'NOT-GOOD', ENABLED: 'maybe', LEVEL: 'middling' })
   const named = problems?.map((problem) => problem.split(' ', 1)[0]).toSorted()
   t.same(named, ['ENABLED', 'LEVEL', 'NAME', 'PORT', 'SECRET'])
   t.match(
     problems?.find((problem) => problem.startsWith('PORT')),
     /65535.*public port/,
-    'with what is right',
+    'the problem says what is right',
   )
 })
 
-t.test('however many they are', async (t) => {
+t.test('a ConfigError names every invalid variable, also of thirty', async (t) => {
   const names = Array.from({ length: 30 }, (_, at) => `PORT_${at}`)
   const many = Type.Object(Object.fromEntries(names.map((name) => [name, Type.Integer()])))
   const env = Object.fromEntries(names.map((name) => [name, 'x']))
   try {
     readEnvironment(many, env)
-    t.fail('it was to be refused')
+    t.fail('the settings were accepted')
   } catch (error) {
     t.equal((error as ConfigError).problems.length, 30)
   }
 })
 
-t.test('a value that is not of the type is refused, not bent', async (t) => {
+t.test('a value of another type is refused and not coerced', async (t) => {
   const bad = ['x', '12abc', '-1', '65536', '80.5', 'true', 'null', 'Infinity', 'NaN', '[80]']
   for (const PORT of bad) t.match(problemsOf({ SECRET, PORT }), [/^PORT must be /], `PORT=${PORT}`)
   for (const ENABLED of ['maybe', '2', 'on ']) {
@@ -65,20 +65,20 @@ t.test('a value that is not of the type is refused, not bent', async (t) => {
   }
 })
 
-t.test('a value may come from a file', async (t) => {
+t.test('a setting can come from a file that NAME_FILE names', async (t) => {
   const folder = t.testdir({ secret: `${SECRET}\n`, port: '81\r\n', empty: '\n' })
   const values = readEnvironment(schema, {
     SECRET_FILE: join(folder, 'secret'),
     PORT_FILE: join(folder, 'port'),
   })
   t.match(values, { PORT: 81 })
-  t.equal(values.SECRET, SECRET, 'without the line end')
+  t.equal(values.SECRET, SECRET, 'without the line break at its end')
 
-  t.test('an empty file is a problem, told once', async (t) => {
+  t.test('an empty file is one problem', async (t) => {
     t.match(problemsOf({ SECRET_FILE: join(folder, 'empty') }), { length: 1, 0: /^SECRET_FILE .*empty file/ })
   })
 
-  t.test('so is one that is not there', async (t) => {
+  t.test('a missing file is one problem', async (t) => {
     t.match(problemsOf({ SECRET_FILE: join(folder, 'absent') }), {
       length: 1,
       0: /^SECRET_FILE cannot be read/,
@@ -86,26 +86,26 @@ t.test('a value may come from a file', async (t) => {
     t.match(
       problemsOf({ SECRET, NAME_FILE: folder }),
       { length: 1, 0: /^NAME_FILE cannot be read/ },
-      'or a folder',
+      'a folder instead of a file',
     )
   })
 
-  t.test('and one beside the variable', async (t) => {
+  t.test('NAME and NAME_FILE together are one problem', async (t) => {
     const problems = problemsOf({ SECRET, SECRET_FILE: join(folder, 'secret') })
     t.match(problems, { length: 1, 0: 'SECRET and SECRET_FILE are both set' })
   })
 
-  t.test('an empty variable beside a file counts as absent', async (t) => {
+  t.test('an empty variable together with NAME_FILE counts as absent', async (t) => {
     t.equal(readEnvironment(schema, { SECRET: '', SECRET_FILE: join(folder, 'secret') }).SECRET, SECRET)
   })
 })
 
-t.test('no error holds a value: it may be a secret', async (t) => {
+t.test('problems do not contain values, which may be secrets', async (t) => {
   const folder = t.testdir()
   writeFileSync(join(folder, 'name'), 'TOP-SECRET-NAME')
   const SECRET = 'oh-no'
   const env = { SECRET, NAME_FILE: join(folder, 'name'), PORT: '70001', ENABLED: 'perhaps', LEVEL: 'lofty' }
-  const told = problemsOf(env)?.join('\n') ?? ''
-  t.match(told, /SECRET must[^]*PORT|PORT[^]*SECRET must/, 'all are told')
-  for (const value of [SECRET, 'TOP-SECRET-NAME', '70001', 'perhaps', 'lofty']) t.notMatch(told, value, value)
+  const text = problemsOf(env)?.join('\n') ?? ''
+  t.match(text, /SECRET must[^]*PORT|PORT[^]*SECRET must/, 'all variables are named')
+  for (const value of [SECRET, 'TOP-SECRET-NAME', '70001', 'perhaps', 'lofty']) t.notMatch(text, value, value)
 })

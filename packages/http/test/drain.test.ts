@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { drain } from '../src/drain.ts'
 
-/** A server whose `/slow` answers when it is told to; and a client that keeps its connections. */
+/** A server whose `/slow` responds when the test says so, and a client that keeps its connections. */
 async function build(t: Test) {
   const waiting: ServerResponse[] = []
   const arrived: (() => void)[] = []
@@ -23,41 +23,41 @@ async function build(t: Test) {
     agent.destroy()
     server.closeAllConnections()
   })
-  const get = async (path: string, by: Agent | undefined = undefined) => {
-    const asking = request({ host: '127.0.0.1', port, path, agent: by ?? false }).end()
-    const [response] = (await once(asking, 'response')) as [IncomingMessage]
+  const get = async (path: string, agent: Agent | undefined = undefined) => {
+    const sent = request({ host: '127.0.0.1', port, path, agent: agent ?? false }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
     let body = ''
     for await (const chunk of response) body += chunk
     return { body, connection: response.headers.connection }
   }
   const begin = () => {
-    const there = new Promise<void>((resolve) => arrived.push(resolve))
-    const answer = get('/slow')
-    return { there, answer }
+    const arrival = new Promise<void>((resolve) => arrived.push(resolve))
+    const response = get('/slow')
+    return { arrival, response }
   }
   return { server, agent, get, begin, waiting }
 }
 
-t.test('what is under way ends, what comes anew is refused', async (t) => {
+t.test('a draining server finishes open requests and refuses new connections', async (t) => {
   const { server, get, begin, waiting } = await build(t)
-  const { there, answer } = begin()
-  await there
-  let over = false
-  const drained = drain(server, 60_000).then(() => (over = true))
+  const { arrival, response } = begin()
+  await arrival
+  let isDrained = false
+  const drained = drain(server, 60_000).then(() => (isDrained = true))
   await t.rejects(
     async () => {
-      for (;;) await get('/quick')
+      for (const deadline = Date.now() + 60_000; Date.now() < deadline;) await get('/quick')
     },
-    // Reset is what the system had accepted in the very moment.
+    // The kernel resets connections that it had accepted in the same moment.
     { code: /^ECONN(REFUSED|RESET)$/ },
   )
-  t.equal(over, false, 'it waits')
+  t.equal(isDrained, false, 'drain() waits for the open request')
   waiting[0]?.end('done')
-  t.equal((await answer).body, 'done')
+  t.equal((await response).body, 'done')
   await drained
 })
 
-t.test('a kept connection takes one more request, and is told that it was the last', async (t) => {
+t.test('a draining server closes a kept connection after one more request', async (t) => {
   const { server, agent, get } = await build(t)
   t.match(await get('/quick', agent), { body: 'quick', connection: 'keep-alive' })
   const drained = drain(server, 60_000)
@@ -66,22 +66,22 @@ t.test('a kept connection takes one more request, and is told that it was the la
   await drained
 })
 
-t.test('a connection that nobody uses any more does not hold it up', async (t) => {
+t.test('an idle connection does not delay draining beyond its idle time', async (t) => {
   const { server, agent, get } = await build(t)
   await get('/quick', agent)
   await drain(server, 60_000)
   t.equal(server.listening, false)
 })
 
-t.test('what takes longer than the grace time is broken off', async (t) => {
+t.test('a request that takes longer than the grace time is cut off', async (t) => {
   const { server, begin } = await build(t)
-  const { there, answer } = begin()
-  await there
-  const broken = t.rejects(answer, { code: 'ECONNRESET' })
+  const { arrival, response } = begin()
+  await arrival
+  const broken = t.rejects(response, { code: 'ECONNRESET' })
   await drain(server, 200)
   await broken
 })
 
-t.test('a server that does not listen has nothing to end', async () => {
+t.test('draining a server that does not listen ends at once', async () => {
   await drain(createServer(), 60_000)
 })

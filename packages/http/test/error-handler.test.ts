@@ -6,7 +6,7 @@ import { createMetrics } from '../src/metrics.ts'
 import { ProblemError, unavailable } from '../src/problem.ts'
 import { createServer } from '../src/server.ts'
 
-class Away extends Error {}
+class Unavailable extends Error {}
 
 const body = Type.Object({ name: Type.String(), age: Type.Integer() }, { additionalProperties: false })
 const lines: string[] = []
@@ -16,7 +16,7 @@ function build(format: ProblemFormat) {
     name: 'test',
     logLevel: 'info',
     format,
-    unavailableDependency: (error) => (error instanceof Away ? 'directory' : undefined),
+    unavailableDependency: (error) => (error instanceof Unavailable ? 'directory' : undefined),
     metrics: createMetrics('test'),
     logStream: { write: (line) => void lines.push(line) },
   })
@@ -31,8 +31,8 @@ function build(format: ProblemFormat) {
   app.get('/unavailable', async () => {
     throw unavailable('the directory is flooded', 7)
   })
-  app.get('/away', async () => {
-    throw new Away('connect to 10.0.0.1')
+  app.get('/directory-down', async () => {
+    throw new Unavailable('connect to 10.0.0.1')
   })
   app.get('/fault', async () => {
     throw new Error('the inside of the machine')
@@ -52,8 +52,8 @@ const REQUESTS = [
     detail: /^the directory is flooded \(request [0-9a-f-]{36}\)$/,
   },
   {
-    why: 'a fault that means that a part is away',
-    url: '/away',
+    why: 'an error that means that a dependency is unavailable',
+    url: '/directory-down',
     status: 503,
     detail: /^the directory is unavailable \(request [0-9a-f-]{36}\)$/,
   },
@@ -67,7 +67,7 @@ const REQUESTS = [
     why: 'no such route',
     url: '/nowhere?password=x',
     status: 404,
-    detail: /^there is nothing at GET \/nowhere$/,
+    detail: /^no such endpoint: GET \/nowhere$/,
   },
   { why: 'an escape that is none', url: '/%zz', status: 400, detail: /./ },
   { why: 'a body that is no JSON', payload: '{', headers: json, status: 400, detail: /./ },
@@ -115,7 +115,7 @@ const REQUESTS = [
   },
 ] as const
 
-t.test('RFC 9457', async (t) => {
+t.test('errors of the management APIs are problems of RFC 9457', async (t) => {
   const app = build(problemJson)
   for (const { why, status, detail, ...rest } of REQUESTS) {
     const { field, ...request } = { url: '/body', field: undefined, ...rest }
@@ -128,7 +128,7 @@ t.test('RFC 9457', async (t) => {
 
 const CODES: Readonly<Record<number, string>> = { 500: 'UNKNOWN', 503: 'UNAVAILABLE', 413: 'SIZE_INVALID' }
 
-t.test("the registry's errors", async (t) => {
+t.test('errors of the registry API have its error format', async (t) => {
   const app = build(registryErrors)
   for (const { why, status, detail, ...rest } of REQUESTS) {
     const { field, ...request } = { url: '/body', field: undefined, ...rest }
@@ -141,14 +141,14 @@ t.test("the registry's errors", async (t) => {
   }
 })
 
-t.test('headers of a problem are sent along', async (t) => {
+t.test('the headers of a problem are sent', async (t) => {
   const app = build(problemJson)
   t.match((await app.inject('/problem')).headers, { 'x-more': 'yes' })
   t.match((await app.inject('/unavailable')).headers, { 'retry-after': '7' })
-  t.match((await app.inject('/away')).headers, { 'retry-after': '5' })
+  t.match((await app.inject('/directory-down')).headers, { 'retry-after': '5' })
 })
 
-t.test('what nobody foresaw is in the log and not in the answer', async (t) => {
+t.test('an unexpected error is logged, and its message is not sent to the client', async (t) => {
   const app = build(problemJson)
   lines.length = 0
   const response = await app.inject('/fault')
@@ -156,10 +156,10 @@ t.test('what nobody foresaw is in the log and not in the answer', async (t) => {
   t.match(lines.join(''), 'the inside of the machine')
   lines.length = 0
   await app.inject('/problem')
-  t.notMatch(lines.join(''), 'request failed', 'what was foreseen is no fault')
+  t.notMatch(lines.join(''), 'request failed', 'a problem is not logged as an error')
 })
 
-t.test('a plugin tree may have a format of its own', async (t) => {
+t.test('a plugin tree can have its own error format', async (t) => {
   const app = build(problemJson)
   await app.register(async (scope) => {
     setErrorFormat(scope, registryErrors)

@@ -5,10 +5,10 @@ import { explainError, explainStartFailure } from '../src/index.ts'
 
 const withFields = (message: string, fields: object) => Object.assign(new Error(message), fields)
 
-t.test('an error is explained in one line that is never empty', async (t) => {
+t.test('explainError describes an error in one line that is never empty', async (t) => {
   for (const [error, text] of [
     [new Error('as it says'), 'as it says'],
-    // PGlite's file system on a full disk: an errno of WebAssembly, and no message.
+    // PGlite's file system on a full disk throws a WASI errno without a message.
     [{ name: 'ErrnoError', errno: 51, code: 'ENOSPC' }, 'no space left on the disk, ENOSPC'],
     [{ name: 'ErrnoError', errno: 51 }, 'no space left on the disk, ENOSPC'],
     [{ name: 'ErrnoError', errno: 76 }, 'ErrnoError, errno 76'],
@@ -26,11 +26,11 @@ t.test('an error is explained in one line that is never empty', async (t) => {
     ['text', 'failed without an error object: text'],
   ] as const) {
     t.equal(explainError(error), text)
-    t.equal(explainStartFailure(error), text, 'a failed start says the same')
+    t.equal(explainStartFailure(error), text, 'explainStartFailure gives the same text')
   }
 })
 
-t.test("the system's own errors keep their message, with code and path once", async (t) => {
+t.test('errors of system calls keep their message, without repeating code and path', async (t) => {
   try {
     readFileSync('/no/such/file')
   } catch (error) {
@@ -38,13 +38,13 @@ t.test("the system's own errors keep their message, with code and path once", as
   }
 })
 
-t.test('a connection that is refused at every address names them', async (t) => {
+t.test('a connection that every address refuses is explained with the addresses', async (t) => {
   const socket = connect({ host: 'localhost', port: 1, autoSelectFamily: true })
   const error = await new Promise<Error>((resolve) => socket.once('error', resolve))
   t.match(explainError(error), /ECONNREFUSED .*:1/)
 })
 
-t.test('an address that is not this machine’s names HOST', async (t) => {
+t.test('an address of another machine is explained with the setting HOST', async (t) => {
   const error = withFields('listen EADDRNOTAVAIL', {
     code: 'EADDRNOTAVAIL',
     address: '1.2.3.4',
@@ -52,6 +52,6 @@ t.test('an address that is not this machine’s names HOST', async (t) => {
   })
   t.equal(
     explainStartFailure(error),
-    'HOST is 1.2.3.4, which is no address of this machine: set HOST to one of its own, or to 0.0.0.0',
+    'HOST is 1.2.3.4, which is not an address of this machine: set HOST to one of its own, or to 0.0.0.0',
   )
 })

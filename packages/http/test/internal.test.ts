@@ -20,7 +20,7 @@ async function build(t: Test, checks: Readonly<Record<string, HealthCheck>> = {}
   return app
 }
 
-t.test('only holders of the service credential get in', async (t) => {
+t.test('internal routes require the service credential', async (t) => {
   const app = await build(t)
   const get = (authorization?: string) =>
     app.inject({ url: '/internal/x', headers: authorization === undefined ? {} : { authorization } })
@@ -44,33 +44,33 @@ t.test('only holders of the service credential get in', async (t) => {
   }
 })
 
-t.test('probes need no credential', async (t) => {
+t.test('probes require no credential', async (t) => {
   const app = await build(t)
   t.equal((await app.inject('/livez')).statusCode, 200)
   t.strictSame((await app.inject('/readyz')).json(), { status: 'ok', parts: {} })
 })
 
-t.test('readiness is told part by part', async (t) => {
+t.test('/readyz and the metrics report each health check', async (t) => {
   const ok: HealthCheck = async () => 'ok'
-  const degraded: HealthCheck = async () => ({ degraded: 'it limps' })
+  const degraded: HealthCheck = async () => ({ degraded: 'slow' })
   const failed: HealthCheck = async () => {
-    throw new Error('it is broken')
+    throw new Error('broken')
   }
-  const [limps, broken] = [
-    { status: 'degraded', reason: 'it limps' },
-    { status: 'failed', reason: 'it is broken' },
+  const [slow, broken] = [
+    { status: 'degraded', reason: 'slow' },
+    { status: 'failed', reason: 'broken' },
   ]
   const cases = [
     [{ a: ok }, 200, { status: 'ok', parts: { a: { status: 'ok' } } }],
-    [{ a: ok, b: degraded }, 200, { status: 'ok', parts: { a: { status: 'ok' }, b: limps } }],
-    [{ a: failed, b: degraded }, 503, { status: 'failed', parts: { a: broken, b: limps } }],
+    [{ a: ok, b: degraded }, 200, { status: 'ok', parts: { a: { status: 'ok' }, b: slow } }],
+    [{ a: failed, b: degraded }, 503, { status: 'failed', parts: { a: broken, b: slow } }],
   ] as const
   for (const [checks, status, body] of cases) {
     const app = await build(t, checks)
     const response = await app.inject('/readyz')
     t.equal(response.statusCode, status)
     t.strictSame(response.json(), body)
-    t.equal((await app.inject('/livez')).statusCode, 200, 'a service that is not ready is alive')
+    t.equal((await app.inject('/livez')).statusCode, 200, '/livez does not depend on the checks')
     const metrics = (await app.inject('/metrics')).body
     for (const [part, { status: is }] of Object.entries(body.parts)) {
       const value = ['ok', 'degraded', 'failed'].indexOf(is)
@@ -79,7 +79,7 @@ t.test('readiness is told part by part', async (t) => {
   }
 })
 
-t.test('requests are counted by route, never by URL', async (t) => {
+t.test('metrics count requests by route, never by URL', async (t) => {
   const app = await build(t)
   await app.inject({
     url: '/internal/some-image?password=x',
@@ -99,7 +99,7 @@ t.test('requests are counted by route, never by URL', async (t) => {
   t.notMatch(response.body, /some-image|some-other-image|password/)
 })
 
-t.test('what is about to stop is not ready, and lives', async (t) => {
+t.test('a stopping service is alive but not ready', async (t) => {
   const app = await build(t)
   stopBeingReady(app.server)
   t.match(await app.inject('/readyz'), { statusCode: 503, body: '{"status":"stopping"}' })

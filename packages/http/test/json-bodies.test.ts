@@ -22,14 +22,14 @@ const CASES: readonly (readonly [json: string, field: string | undefined, why: s
   ['"a"', undefined, 'a string'],
 ]
 
-t.test('a field that an object has twice is found, and nothing else', async (t) => {
+t.test('findDuplicateField finds a field that appears twice in one object', async (t) => {
   for (const [json, field, why] of CASES) {
     JSON.parse(json)
     t.equal(findDuplicateField(json), field, why)
   }
 })
 
-t.test('the time for it grows with the length of the text alone', async (t) => {
+t.test('findDuplicateField takes linear time', async (t) => {
   const length = 1024 * 1024
   for (const text of [
     `"${'x'.repeat(length)}"`,
@@ -44,7 +44,7 @@ t.test('the time for it grows with the length of the text alone', async (t) => {
   }
 })
 
-t.test('a JSON body with a field twice is 400 and named', async (t) => {
+t.test('a JSON body with a duplicate field gets 400 that names the field', async (t) => {
   const app = createServer({ name: 'test', logLevel: 'silent', metrics: createMetrics('test') })
   t.teardown(() => app.close())
   parseJsonBodies(app)

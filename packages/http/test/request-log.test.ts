@@ -4,7 +4,7 @@ import { createServer } from '../src/server.ts'
 
 const POLLED = ['/internal/revocations', '/internal/revocations?since=1', '/livez', '/readyz', '/metrics']
 
-/** The lines that a server writes at this level for a request to each path; `/readyz` fails. */
+/** The log lines of a server at this level, after one request to each path; `/readyz` fails. */
 async function linesOf(logLevel: string, paths: readonly string[]) {
   const lines: string[] = []
   const logStream = { write: (line: string) => void lines.push(line) }
@@ -16,7 +16,7 @@ async function linesOf(logLevel: string, paths: readonly string[]) {
   return lines.map((line) => JSON.parse(line))
 }
 
-t.test('requests that are polled write nothing at the default level, unless they fail', async (t) => {
+t.test('successful polls are not logged at the default level, failed ones are', async (t) => {
   const succeeding = POLLED.filter((path) => path !== '/readyz')
   t.same(await linesOf('info', succeeding), [])
   const [line, ...more] = await linesOf('info', ['/readyz'])
@@ -24,7 +24,7 @@ t.test('requests that are polled write nothing at the default level, unless they
   t.same(more, [])
 })
 
-t.test('requests that are polled are logged at debug level', async (t) => {
+t.test('polls are logged at debug level', async (t) => {
   t.equal((await linesOf('debug', POLLED)).length, 2 * POLLED.length)
 })
 

@@ -21,28 +21,24 @@ const CASES = [
     Object.assign(new Error('listen EACCES'), { code: 'EACCES', port: 80 }),
     /^port 80 needs/,
   ],
-  [
-    'a file that may not be read',
-    Object.assign(new Error('open /x'), { code: 'EACCES' }),
-    /^open \/x, EACCES$/,
-  ],
+  ['an unreadable file', Object.assign(new Error('open /x'), { code: 'EACCES' }), /^open \/x, EACCES$/],
   ['anything else', new Error('it broke'), /^it broke$/],
 ] as const
 
-t.test('what kept a service from starting is told in a sentence', async (t) => {
+t.test('explainStartFailure describes in one sentence why a service failed to start', async (t) => {
   for (const [why, error, sentence] of CASES) t.match(explainStartFailure(error), sentence, why)
 })
 
-/** Starts the slow service, and answers where it listens, once it does on both ports. */
+/** Starts the slow service; returns the URLs of both ports once it listens there. */
 async function startSlowService(t: Test, ...seconds: number[]) {
   const child = spawn(process.execPath, [SLOW_SERVICE, ...seconds.map(String)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.teardown(() => child.kill('SIGKILL'))
-  let said = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-  const until = (pattern: RegExp) => untilSo(() => pattern.test(said), `the service logs ${pattern}`)
-  const urls = () => [...said.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url ?? '')
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const until = (pattern: RegExp) => untilSo(() => pattern.test(output), `the service logs ${pattern}`)
+  const urls = () => [...output.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url ?? '')
   await until(/Server listening/)
   const first = { status: (await fetch(`${urls()[0]}/readyz`)).status, ports: urls().length }
   child.stdin.write('be ready')
@@ -51,7 +47,7 @@ async function startSlowService(t: Test, ...seconds: number[]) {
   return { child, ended: once(child, 'exit'), until, first, internalUrl, publicUrl }
 }
 
-t.test('the public port opens once the service is ready', async (t) => {
+t.test('the public port opens only once the service is ready', async (t) => {
   const { first, internalUrl, publicUrl } = await startSlowService(t)
   t.strictSame(first, { status: 503, ports: 1 })
   t.equal((await fetch(`${internalUrl}/readyz`)).status, 200)
@@ -59,32 +55,34 @@ t.test('the public port opens once the service is ready', async (t) => {
 })
 
 t.test(
-  'told to stop: not ready, then no more connections, then the end, once requests are over',
+  'a stopping service is not ready, then refuses connections, then ends after its last request',
   async (t) => {
     const { child, ended, until, internalUrl, publicUrl } = await startSlowService(t, 1, 30)
     const slow = fetch(`${publicUrl}/slow/3000`)
-    await until(/slow request came/)
+    await until(/slow request arrived/)
     child.kill('SIGTERM')
     const readiness = async () => (await fetch(`${internalUrl}/readyz`)).status
     await untilSo(async () => (await readiness()) !== 200)
-    t.equal((await fetch(`${publicUrl}/slow/0`)).status, 200, 'for a while it goes on accepting')
+    t.equal((await fetch(`${publicUrl}/slow/0`)).status, 200, 'it still accepts connections during the delay')
     await t.rejects(
       async () => {
-        for (;;) await fetch(`${publicUrl}/slow/0`, { headers: { connection: 'close' } })
+        for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+          await fetch(`${publicUrl}/slow/0`, { headers: { connection: 'close' } })
+        }
       },
       { message: 'fetch failed' },
-      'then it does not',
+      'it refuses connections afterwards',
     )
-    t.equal(await readiness(), 503, 'and can still be asked how it is')
+    t.equal(await readiness(), 503, 'the internal port still responds')
     t.equal(await (await slow).text(), 'done')
     t.strictSame(await ended, [0, null])
   },
 )
 
-t.test('requests that never end do not keep it', async (t) => {
+t.test('endless requests do not keep a stopping service alive', async (t) => {
   const { child, ended, until, publicUrl } = await startSlowService(t, 0, 1)
   const endless = t.rejects(fetch(`${publicUrl}/slow/600000`))
-  await until(/slow request came/)
+  await until(/slow request arrived/)
   child.kill('SIGTERM')
   await endless
   t.strictSame(await ended, [0, null])

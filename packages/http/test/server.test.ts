@@ -33,7 +33,7 @@ function build(t: Test) {
   return { app, lines }
 }
 
-t.test('no log line holds a query string or a credential', async (t) => {
+t.test('log lines contain no query string and no credential', async (t) => {
   const { app, lines } = build(t)
   const targets = [
     '/user?password=hunter2',
@@ -63,39 +63,39 @@ t.test('no log line holds a query string or a credential', async (t) => {
   }
   const log = lines.join('')
   for (const secret of SECRETS) t.notMatch(log, secret)
-  t.match(log, '"path":"/user"', 'the path is there')
-  t.match(log, 'a fault', 'and what went wrong')
+  t.match(log, '"path":"/user"', 'the path is logged')
+  t.match(log, 'a fault', 'the error is logged')
 })
 
-t.test('nor when a client speaks no HTTP', async (t) => {
+t.test('log lines contain no credential of a malformed request', async (t) => {
   const { app, lines } = build(t)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
-  const rubbish = [
+  const malformed = [
     'GET /user?password=hunter2 HTTP/9.9\r\n\r\n',
     'GET /user?password=hunter2 HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0OmNyZWRlbnRpYWw=\r\nBad Header: x\r\n\r\n',
     'POST /user?password=hunter2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nhunter2\r\n',
   ]
-  for (const text of rubbish) {
+  for (const text of malformed) {
     const socket = connect(port, '127.0.0.1')
     socket.end(text)
-    let answer = ''
-    socket.on('data', (chunk) => (answer += chunk))
+    let response = ''
+    socket.on('data', (chunk) => (response += chunk))
     await once(socket, 'close')
-    t.match(answer, /^HTTP\/1\.1 (400|415|505)/)
+    t.match(response, /^HTTP\/1\.1 (400|415|505)/)
   }
   for (const secret of SECRETS) t.notMatch(lines.join(''), secret)
-  t.equal((await app.inject('/user')).statusCode, 200, 'and the server goes on')
+  t.equal((await app.inject('/user')).statusCode, 200, 'the server keeps serving')
 })
 
-t.test('a trailing slash is accepted, capitals are not', async (t) => {
+t.test('paths may end with a slash and are case-sensitive', async (t) => {
   const { app } = build(t)
   t.equal((await app.inject('/user/')).statusCode, 200)
   t.equal((await app.inject('/User')).statusCode, 404)
   t.equal((await app.inject('//user')).statusCode, 404)
 })
 
-t.test('a body of more than 64 KiB is refused before it is all there', async (t) => {
+t.test('a body above the default limit of 64 KiB is refused', async (t) => {
   const { app } = build(t)
   const post = (bytes: number) =>
     app.inject({
@@ -117,7 +117,7 @@ const behind = (t: Test, trustedProxies: string | undefined) => {
   return app
 }
 
-t.test('a client’s address is its connection’s, unless a trusted proxy names another', async (t) => {
+t.test('the client address is the connection’s, unless a trusted proxy names another one', async (t) => {
   const cases = [
     [undefined, '127.0.0.1', '203.0.113.7', '127.0.0.1'],
     ['10.0.0.0/8', '127.0.0.1', '203.0.113.7', '127.0.0.1'],
@@ -129,7 +129,7 @@ t.test('a client’s address is its connection’s, unless a trusted proxy names
     ['fc00::/7', '2001:db8::1', '2001:db8::7', '2001:db8::1'],
     ['127.0.0.1', '127.0.0.1', '198.51.100.1, 203.0.113.7', '203.0.113.7'],
     ['127.0.0.1', '127.0.0.1', undefined, '127.0.0.1'],
-    // A client on a private address, whose proxy adds that to what the client wrote.
+    // A client on a private address that forged earlier entries.
     ['10.0.0.0/8,192.168.0.0/16', '10.1.2.3', '203.0.113.9, 192.168.7.7', '192.168.7.7'],
     ['10.0.0.0/8,192.168.0.0/16', '10.1.2.3', '203.0.113.9, 10.1.2.4, 192.168.7.7', '192.168.7.7'],
   ] as const
@@ -139,12 +139,12 @@ t.test('a client’s address is its connection’s, unless a trusted proxy names
     t.equal(
       body,
       expected,
-      `${trustedProxies ?? 'nobody'} is trusted, ${remoteAddress} names ${forwardedFor}`,
+      `trusted: ${trustedProxies ?? 'none'}; ${remoteAddress} forwards for ${forwardedFor}`,
     )
   }
 })
 
-t.test('a request has the number that a trusted proxy gave it', async (t) => {
+t.test('a request gets the id that a trusted proxy sends', async (t) => {
   const id = async (trustedProxies: string | undefined, given: string, remoteAddress = '10.1.2.3') =>
     (
       await behind(t, trustedProxies).inject({
@@ -155,14 +155,14 @@ t.test('a request has the number that a trusted proxy gave it', async (t) => {
     ).body
   const given = '4fd07ba8d1a4a7f1fa4b6dd6d2f1ce44'
   t.equal(await id('10.0.0.0/8', given), given)
-  t.not(await id(undefined, given), given, 'nobody is trusted')
-  t.not(await id('10.0.0.0/8', given, '203.0.113.7'), given, 'somebody else’s')
+  t.not(await id(undefined, given), given, 'no proxy is trusted')
+  t.not(await id('10.0.0.0/8', given, '203.0.113.7'), given, 'another proxy')
   for (const bad of ['', 'a b', '"},{"level":60', 'ä', 'a'.repeat(65)]) {
-    t.match(await id('10.0.0.0/8', bad), /^[0-9a-f-]{36}$/, `${bad} is no number`)
+    t.match(await id('10.0.0.0/8', bad), /^[0-9a-f-]{36}$/, `${bad} is not accepted as an id`)
   }
 })
 
-t.test('requests that have no number get one each', async (t) => {
+t.test('requests without an id get a random one', async (t) => {
   const app = behind(t, '127.0.0.1')
   t.not((await app.inject('/id')).body, (await app.inject('/id')).body)
 })

@@ -1,7 +1,9 @@
 import t from 'tap'
 import type { TSchema } from 'typebox'
+import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { settings } from '../src/settings.ts'
+import { readEnvironment } from '../src/config.ts'
+import { listenSettings, readListen, settings } from '../src/settings.ts'
 
 const TABLE: readonly (readonly [
   name: string,
@@ -20,7 +22,7 @@ const TABLE: readonly (readonly [
     ],
     ['registry.example', 'ftp://registry.example', 'https://', 'https://a/b', 'https://a?b', 'https://u:p@a'],
   ],
-  ['a URL of a part', settings.url('x'), ['http://127.0.0.1:9001'], ['127.0.0.1:9001', 'http://a/b', '']],
+  ['a URL of a service', settings.url('x'), ['http://127.0.0.1:9001'], ['127.0.0.1:9001', 'http://a/b', '']],
   [
     'a service credential',
     settings.serviceCredential,
@@ -52,9 +54,20 @@ const TABLE: readonly (readonly [
   ],
 ]
 
-t.test('settings that several services share', async (t) => {
+t.test('shared settings accept valid values only', async (t) => {
   for (const [name, schema, good, bad] of TABLE) {
     for (const value of good) t.equal(Value.Check(schema, value), true, `"${value}" is ${name}`)
     for (const value of bad) t.equal(Value.Check(schema, value), false, `"${value}" is not ${name}`)
   }
+})
+
+t.test('listen settings have defaults and become listen options', async (t) => {
+  const schema = Type.Object(listenSettings({ port: 8001, internalPort: 9001 }))
+  t.strictSame(readListen(readEnvironment(schema, { SHUTDOWN_GRACE_SECONDS: '5' })), {
+    host: '0.0.0.0',
+    port: 8001,
+    internalPort: 9001,
+    shutdownDelaySeconds: 0,
+    shutdownGraceSeconds: 5,
+  })
 })

@@ -12,7 +12,7 @@ const KNOWN = [
   'DATA_DIR',
 ]
 
-t.test('a misspelt setting is named with the setting that is meant', async (t) => {
+t.test('a warning names a misspelt setting and the correct one', async (t) => {
   for (const [name, meant] of [
     ['PUBLIC_ULR', 'PUBLIC_URL'],
     ['PUBLICURL', 'PUBLIC_URL'],
@@ -29,12 +29,12 @@ t.test('a misspelt setting is named with the setting that is meant', async (t) =
   }
 })
 
-t.test('an unknown name with one of our prefixes is named', async (t) => {
+t.test('a warning names an unknown variable with a prefix of registry-manager', async (t) => {
   const [warning = ''] = findUnknownSettings(['DIRECTORY_TIMEOUT_SECONDS'], KNOWN)
   t.match(warning, /^DIRECTORY_TIMEOUT_SECONDS is not a setting .*docs\/settings\.md/)
 })
 
-t.test('settings, their files and variables of other programs are no mistakes', async (t) => {
+t.test('there is no warning about settings, their files and variables of other programs', async (t) => {
   const others = [
     'PATH',
     'HOME',
@@ -47,5 +47,5 @@ t.test('settings, their files and variables of other programs are no mistakes', 
     'COST',
   ]
   t.strictSame(findUnknownSettings([...KNOWN, 'PUBLIC_URL_FILE', ...others], KNOWN), [])
-  t.strictSame(findUnknownSettings(['P'.repeat(100_000)], KNOWN), [], 'nor is a name without end')
+  t.strictSame(findUnknownSettings(['P'.repeat(100_000)], KNOWN), [], 'a very long name')
 })

@@ -1,5 +1,5 @@
 /**
- * One entry of a token's `access` claim: what may be done to one named resource.
+ * One entry of a token's `access` claim: a resource and the granted actions.
  * Source: distribution, "Docker Registry v2 Bearer token specification", `access`.
  */
 export interface Access {
@@ -7,8 +7,8 @@ export interface Access {
   readonly name: string
   readonly actions: readonly string[]
   /**
-   * Set where the access was granted because the repository is global: its number, and how often it had ceased to be
-   * global by then. The registry ignores it.
+   * Set where the access was granted because the repository is global: the repository's number, and how often it had
+   * ceased to be global when the token was issued. The registry ignores this field.
    */
   readonly global?: GlobalMark
 }
@@ -24,7 +24,7 @@ export function repositoryAccess(name: string, ...actions: RepositoryAction[]): 
   return { type: 'repository', name, actions }
 }
 
-/** Whether `held` has every action of `required`, to the letter, as distribution itself compares. */
+/** Whether `held` has every action of `required`. `push` does not include `pull`, as in distribution itself. */
 export function holdsExactly(held: readonly Access[], required: Access): boolean {
   return required.actions.every((action) =>
     held.some(
@@ -36,14 +36,20 @@ export function holdsExactly(held: readonly Access[], required: Access): boolean
 
 /** Whether `held` permits every action of `required`, where `push` includes `pull`. */
 export function permits(held: readonly Access[], required: Access): boolean {
-  return required.actions.every(
-    (action) =>
-      holdsExactly(held, { ...required, actions: [action] }) ||
-      (action === 'pull' && holdsExactly(held, { ...required, actions: ['push'] })),
+  return required.actions.every((action) =>
+    held.some(
+      ({ type, name, actions }) =>
+        type === required.type && name === required.name && includesAction(actions, action),
+    ),
   )
 }
 
-/** Writes access as a scope parameter: several entries separated by spaces. Source: RFC 6749 §3.3. */
+/** Whether actions include an action, where `push` includes `pull`. */
+export function includesAction(actions: readonly string[], action: string): boolean {
+  return actions.includes(action) || (action === 'pull' && actions.includes('push'))
+}
+
+/** Formats access as a scope parameter, entries separated by spaces. Source: RFC 6749 §3.3. */
 export function formatScope(access: readonly Access[]): string {
   return access.map(({ type, name, actions }) => `${type}:${name}:${actions.join(',')}`).join(' ')
 }

@@ -5,14 +5,14 @@ export interface BearerChallenge {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
-  /** What a token would have to carry; left out when any token will do. */
+  /** The access that a token needs; left out where any valid token is enough. */
   readonly required?: readonly Access[]
   readonly error?: 'insufficient_scope' | 'invalid_token'
 }
 
 /**
- * A `WWW-Authenticate` value that sends clients to the token endpoint. All access is put in one quoted
- * `scope`, because clients keep only one of several.
+ * Formats a `WWW-Authenticate` value that sends clients to the token endpoint. All access is in one `scope` parameter,
+ * because clients use only one of several.
  * Source: RFC 6750 §3; distribution, "Docker Registry v2 authentication via central service".
  */
 export function formatBearerChallenge({ realm, service, required = [], error }: BearerChallenge): string {

@@ -1,5 +1,5 @@
 /**
- * The error codes of the registry API, each with its usual status and message.
+ * The error codes of the registry API with their default status and message.
  * Source: OCI distribution-spec 1.1, "Error Codes"; distribution's errcode package for UNAVAILABLE and UNKNOWN.
  */
 export const ERROR_CODES = {
@@ -28,12 +28,12 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
-/** What was wrong with a request, in the registry API's terms. */
+/** An error of the registry API. */
 export interface RegistryError {
   readonly code: ErrorCode
-  /** HTTP status; the code's own when left out. */
+  /** HTTP status; the code's default when left out. */
   readonly status?: number
-  /** Sentence for people; the code's own when left out. */
+  /** A sentence for users; the code's default when left out. */
   readonly message?: string
   readonly detail?: unknown
 }
@@ -42,7 +42,7 @@ export interface RegistryErrorBody {
   readonly errors: readonly { code: ErrorCode; message: string; detail: unknown }[]
 }
 
-/** HTTP status and body of an error answer. Source: OCI distribution-spec 1.1, "Error Codes". */
+/** HTTP status and body of an error response. Source: OCI distribution-spec 1.1, "Error Codes". */
 export function formatRegistryError(error: RegistryError): { status: number; body: RegistryErrorBody } {
   const { status, message } = ERROR_CODES[error.code]
   return {

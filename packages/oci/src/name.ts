@@ -1,4 +1,4 @@
-/** A repository name is at most this many characters (distribution's limit, kept so that nothing is accepted here that is refused there). */
+/** distribution refuses longer names. Source: distribution/reference, `RepositoryNameTotalLengthMax`. */
 const MAX_NAME_LENGTH = 255
 
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
@@ -11,17 +11,17 @@ export function isRepositoryName(text: string): boolean {
   return text.length <= MAX_NAME_LENGTH && text.split('/').every((component) => COMPONENT.test(component))
 }
 
-/** Whether `repository` lies below `prefix`, by whole path components: `team/app` below `team`, but not `team` itself. */
+/** Whether `repository` is below `prefix`, by whole path components: `team/app` is below `team`, `team` is not. */
 export function isBelow(prefix: string, repository: string): boolean {
   return repository.startsWith(`${prefix}/`)
 }
 
-/** Whether a repository name can lie below `prefix`: names are limited in length. */
+/** Whether a valid repository name can be below `prefix`: the length of names is limited. */
 export function canHoldRepositories(prefix: string): boolean {
   return isRepositoryName(`${prefix}/a`)
 }
 
-/** Whether a namespace has more than one path component: then it covers the repository of exactly its name as well. */
+/** Whether a namespace has several path components: it then covers the repository of exactly its name, too. */
 export function isNested(namespace: string): boolean {
   return namespace.includes('/')
 }
@@ -32,9 +32,10 @@ export function isNamespace(text: string): boolean {
 }
 
 /**
- * Whether `namespace` covers `repository`. It covers everything below it, by whole path components, and, where it has more
- * than one component, the repository of exactly that name: `team` covers `team/app` and `team/a/b`, but neither `team`
- * (a repository without a slash belongs to no namespace) nor `teams/app`; `team/app` covers `team/app` and `team/app/x`.
+ * Whether `namespace` covers `repository`. A namespace covers every repository below it, by whole path components. A
+ * namespace of several components also covers the repository of exactly its name. Examples: `team` covers `team/app`
+ * and `team/a/b`, but not `team` (a repository without a slash has no namespace) or `teams/app`; `team/app` covers
+ * `team/app` and `team/app/x`.
  */
 export function namespaceCovers(namespace: string, repository: string): boolean {
   return isBelow(namespace, repository) || (isNested(namespace) && repository === namespace)

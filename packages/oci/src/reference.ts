@@ -1,4 +1,4 @@
-/** What a manifest is asked for by. */
+/** A reference to a manifest, by tag or digest. */
 export type Reference = { readonly tag: string } | { readonly digest: string }
 
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
@@ -23,7 +23,7 @@ export function isDigest(text: string): boolean {
   return ENCODED_LENGTH.get(text.slice(0, colon)) === encoded.length && LOWER_HEX.test(encoded)
 }
 
-/** Reads a manifest reference; anything with a colon is meant as a digest. Undefined when it is neither. */
+/** Parses a manifest reference. Text with a colon must be a digest. Undefined when it is neither digest nor tag. */
 export function parseReference(text: string): Reference | undefined {
   if (text.includes(':')) return isDigest(text) ? { digest: text } : undefined
   return isTag(text) ? { tag: text } : undefined

@@ -8,7 +8,7 @@ interface InRepository {
 }
 type Method<Allowed extends string> = { readonly method: Allowed }
 
-/** A request to the registry, understood: one variant for each route of the OCI distribution-spec 1.1. */
+/** A parsed request to the registry, with one variant for each endpoint of the OCI distribution-spec 1.1. */
 export type RegistryRequest =
   | ({ readonly kind: 'base' } & Method<'GET' | 'HEAD'>)
   | ({ readonly kind: 'catalog'; readonly n?: number; readonly last?: string } & Method<'GET' | 'HEAD'>)
@@ -18,16 +18,16 @@ export type RegistryRequest =
       readonly kind: 'referrers'
       readonly digest: string
       readonly artifactType?: string
-      /** The digest after which a page begins. */
+      /** The digest after which the page starts. */
       readonly last?: string
     } & InRepository &
       Method<'GET' | 'HEAD'>)
   | ({
       readonly kind: 'manifest'
       readonly reference: Reference
-      /** Tags that a PUT by digest sets as well. */
+      /** Tags that a PUT by digest sets, too. */
       readonly tags?: readonly string[]
-      /** Whether a DELETE removes a manifest that an index names. */
+      /** Whether a DELETE removes a manifest that an image index lists. */
       readonly force?: true
     } & InRepository &
       Method<'GET' | 'HEAD' | 'PUT' | 'DELETE'>)
@@ -36,16 +36,16 @@ export type RegistryRequest =
   | ({
       readonly kind: 'upload'
       readonly id: string
-      /** The registry's own state parameter, handed back as it was given. */
+      /** The registry's own state parameter, forwarded unchanged. */
       readonly state?: string
-      /** What binds the upload to the account that began it. */
+      /** The upload binding: ties the upload to the account that started it. */
       readonly binding?: string
-      /** The digest that a closing PUT names. */
+      /** The digest of a closing PUT. */
       readonly digest?: string
     } & InRepository &
       Method<'GET' | 'HEAD' | 'PATCH' | 'PUT' | 'DELETE'>)
 
-/** A blob to be taken over from another repository. */
+/** A blob to mount from another repository. */
 export interface BlobMount {
   readonly digest: string
   readonly from: string
@@ -65,10 +65,10 @@ const NOT_FOUND: ParsedRegistryRequest = {
 }
 
 /**
- * Parses method, path and query of a request below `/v2`, as they stand in the request line.
- * Nothing is decoded but `%3A` in the last segment (clients may encode a digest's colon); every other
- * escape, dot segment, empty segment or capital fails the grammar of the place where it stands.
- * Unknown query parameters are dropped; of a repeated one the first counts.
+ * Parses method, path and query of a request below `/v2`, exactly as they are in the request line. Only `%3A` in the
+ * last segment is decoded, because clients may encode the colon of a digest. Every other escape, dot segment, empty
+ * segment or capital letter is refused by the grammar of names and references. Unknown query parameters are dropped;
+ * the first of repeated parameters counts.
  * Source: OCI distribution-spec 1.1, "Endpoints".
  */
 export function parseRegistryRequest(method: string, target: string): ParsedRegistryRequest {
@@ -123,8 +123,8 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
 }
 
 /**
- * The error for a reference that is neither a digest nor a tag. No manifest can have such a tag, so reading
- * or deleting one is answered like any other unknown manifest; pushing one is the client's mistake.
+ * The error for a reference that is neither a digest nor a tag. No manifest can have such a tag: reading or deleting it
+ * is like any other unknown manifest, and pushing it is a client error.
  * Source: OCI distribution-spec 1.1.1, "Pulling manifests": a manifest that is not found is 404.
  */
 function invalidReference(method: string, text: string): RegistryError {
@@ -134,8 +134,8 @@ function invalidReference(method: string, text: string): RegistryError {
 }
 
 /**
- * What the query of a manifest's request adds: the tags of a PUT by digest, and whether a DELETE is forced.
- * Source: OCI distribution-spec main, "Pushing Manifests", `tag`: at least 10 have to be taken.
+ * Parses the query of a manifest request: the tags of a PUT by digest, and whether a DELETE is forced.
+ * Source: OCI distribution-spec main, "Pushing Manifests", `tag`: servers must accept at least 10.
  */
 function manifestQuery(
   method: string,
@@ -155,8 +155,8 @@ function manifestQuery(
 }
 
 /**
- * The mount that an upload's parameters ask for, or undefined when they ask for none.
- * A mount without `from` is an ordinary upload: which repository the blob is in is for the client to say.
+ * Parses the mount parameters of an upload; undefined where there are none. Without `from` it is an ordinary upload:
+ * the client has to name the source repository.
  * Source: OCI distribution-spec 1.1, "Mounting a blob from another repository".
  */
 export function parseMount(query: URLSearchParams): BlobMount | undefined | { refused: RegistryError } {
@@ -204,7 +204,7 @@ function page(method: string, query: URLSearchParams, request: object): ParsedRe
     return { refused: { code: 'PAGINATION_NUMBER_INVALID', message, detail: { n } } }
   }
   const last = query.get('last') ?? undefined
-  // No name holds it, and no database of names can look for it.
+  // No name contains NUL, and Postgres refuses it.
   if (last?.includes('\0')) return { refused: { code: 'NAME_INVALID', detail: { last } } }
   const limits = {
     n: n === null ? undefined : Math.min(Number(n), MAX_PAGE),
@@ -231,7 +231,7 @@ function withDigest(
   )
 }
 
-/** The one place where a request is put together: each principal has parsed the fields of its kind. */
+/** Builds a request from its method and the parsed fields of its kind. */
 function withMethod(method: string, allow: readonly string[], fields: object): ParsedRegistryRequest {
   if (!allow.includes(method)) return { refused: { code: 'UNSUPPORTED' }, allow }
   return { request: { ...fields, method } as RegistryRequest }

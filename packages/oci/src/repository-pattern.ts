@@ -1,20 +1,20 @@
 import type { Access, RepositoryAction } from './access.ts'
-import { REPOSITORY_ACTIONS } from './access.ts'
+import { REPOSITORY_ACTIONS, includesAction } from './access.ts'
 import { canHoldRepositories, isBelow, isRepositoryName } from './name.ts'
 
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
 
-/** What a pattern stands for. */
+/** A parsed pattern of repository names. */
 export type RepositoryPattern =
   | { readonly kind: 'every' }
-  /** All below a prefix of whole path components. */
+  /** Every repository below a prefix, by whole path components. */
   | { readonly kind: 'below'; readonly prefix: string }
   | { readonly kind: 'one'; readonly name: string }
 
 /**
- * Reads what stands for repositories: a name, `prefix/*` for all that is below a prefix at any depth (and not the
- * prefix itself), or `*` for every one. Undefined for anything else, and for a prefix too long for a name below it.
+ * Parses a pattern: a repository name; `prefix/*` for every repository below a prefix at any depth, without the prefix
+ * itself; or `*` for every repository. Undefined for other text, and for a prefix that is too long for a name below it.
  */
 export function parseRepositoryPattern(text: string): RepositoryPattern | undefined {
   if (text === EVERYTHING) return { kind: 'every' }
@@ -23,7 +23,7 @@ export function parseRepositoryPattern(text: string): RepositoryPattern | undefi
   return canHoldRepositories(prefix) ? { kind: 'below', prefix } : undefined
 }
 
-/** Whether a pattern stands for a repository; one that is no pattern stands for none. */
+/** Whether a pattern covers a repository. Text that is not a pattern covers none. */
 export function patternCovers(text: string, repository: string): boolean {
   const pattern = parseRepositoryPattern(text)
   switch (pattern?.kind) {
@@ -39,14 +39,12 @@ export function patternCovers(text: string, repository: string): boolean {
 }
 
 /**
- * What scopes whose names are patterns permit on a repository, in the order in which tokens list it; `push`
- * includes `pull`. Nothing on what is no repository name.
+ * The actions that scopes with patterns permit on a repository, in the order of REPOSITORY_ACTIONS. `push` includes
+ * `pull`. None for an invalid repository name.
  */
 export function permittedByScopes(scopes: readonly Access[], repository: string): RepositoryAction[] {
   if (!isRepositoryName(repository)) return []
   const covering = scopes.filter(({ type, name }) => type === 'repository' && patternCovers(name, repository))
-  const permitted = new Set(covering.flatMap(({ actions }) => actions))
-  return REPOSITORY_ACTIONS.filter(
-    (action) => permitted.has(action) || (action === 'pull' && permitted.has('push')),
-  )
+  const permitted = covering.flatMap(({ actions }) => actions)
+  return REPOSITORY_ACTIONS.filter((action) => includesAction(permitted, action))
 }

@@ -4,12 +4,11 @@ const RESOURCE_TYPE = /^([a-z0-9]+)(?:\([a-z0-9]+\))?$/
 const ACTION = /^(?:[a-z]+|\*)$/
 
 /**
- * Parses scope parameters, each of which may hold several scopes separated by spaces. Answers null when none was given.
- * A scope is `type[(class)]:name:action[,action]`. The name may hold a colon (`host:port/name`), so the
- * first and the last one cut. The class says what is inside a repository and grants nothing: it is dropped.
- * Scopes of one resource are merged. A scope that cannot be read, and an action that cannot, count as not asked for: a
- * server may ignore a scope, partly or as a whole, and clients ask for scopes of other products. They still count as
- * given, so what is left may be an empty list.
+ * Parses scope parameters, each of which may contain several scopes separated by spaces. Returns null where there is no
+ * scope at all. A scope is `type[(class)]:name:action[,action]`. The name may contain colons (`host:port/name`), so it
+ * is between the first and the last colon. The class describes the content of a repository and grants nothing: it is
+ * dropped. Scopes of one resource are merged. Malformed scopes and actions are ignored, which RFC 6749 permits: clients
+ * request scopes of other products. If all are malformed, the result is an empty list.
  * Source: distribution, "Docker Registry Token Scope and Access", "Resource Scope Grammar"; RFC 6749 §3.3.
  */
 export function parseScopes(parameters: readonly string[]): readonly Access[] | null {

@@ -87,7 +87,7 @@ const CASES: readonly (readonly [
   ],
 ]
 
-t.test('held access against required access', async (t) => {
+t.test('permits() lets push include pull, holdsExactly() does not', async (t) => {
   for (const [why, held, required, expected] of CASES) {
     t.same({ holdsExactly: holdsExactly(held, required), permits: permits(held, required) }, expected, why)
   }

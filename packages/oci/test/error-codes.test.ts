@@ -24,7 +24,7 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   UNSUPPORTED: 405,
 }
 
-t.test('every code has its status and a message', async (t) => {
+t.test('every error code has the status of the specification and a message', async (t) => {
   t.same(Object.keys(ERROR_CODES).toSorted(), Object.keys(STATUSES).toSorted())
   for (const [code, expected] of Object.entries(STATUSES) as [ErrorCode, number][]) {
     const { status, body } = formatRegistryError({ code })
@@ -34,7 +34,7 @@ t.test('every code has its status and a message', async (t) => {
   }
 })
 
-t.test('status, message and detail may be given', async (t) => {
+t.test('an error can have its own status, message and detail', async (t) => {
   const detail = { name: 'A' }
   t.same(formatRegistryError({ code: 'UNSUPPORTED', status: 404, message: 'no such thing', detail }), {
     status: 404,

@@ -56,9 +56,9 @@ const NAMES: readonly (readonly [name: string, good: boolean, why: string])[] = 
   ['ſ', false, 'a letter whose lower case is ASCII'],
 ]
 
-t.test('repository names', async (t) => {
+t.test('isRepositoryName accepts the names of the specification only', async (t) => {
   for (const [name, good, why] of NAMES) {
-    t.equal(isRepositoryName(name), good, `${good ? 'takes' : 'refuses'} ${why}: ${JSON.stringify(name)}`)
+    t.equal(isRepositoryName(name), good, `${good ? 'accepts' : 'refuses'} ${why}: ${JSON.stringify(name)}`)
   }
 })
 
@@ -81,12 +81,15 @@ const COVERED: readonly (readonly [namespace: string, repository: string, covere
   ['', 'app', false],
 ]
 
-t.test('a namespace covers what lies below it, and itself where it has several components', async (t) => {
-  for (const [namespace, repository, covered] of COVERED) {
-    const verb = covered ? 'covers' : 'does not cover'
-    t.equal(namespaceCovers(namespace, repository), covered, `"${namespace}" ${verb} ${repository}`)
-  }
-})
+t.test(
+  'a namespace covers repositories below it, and its own name if it has several components',
+  async (t) => {
+    for (const [namespace, repository, covered] of COVERED) {
+      const verb = covered ? 'covers' : 'does not cover'
+      t.equal(namespaceCovers(namespace, repository), covered, `"${namespace}" ${verb} ${repository}`)
+    }
+  },
+)
 
 const NAMESPACES: readonly (readonly [text: string, good: boolean, why: string])[] = [
   ['team', true, 'one component'],
@@ -101,8 +104,8 @@ const NAMESPACES: readonly (readonly [text: string, good: boolean, why: string])
   ['Team', false, 'a capital'],
 ]
 
-t.test('a namespace is one that can cover a repository', async (t) => {
+t.test('isNamespace accepts namespaces that can cover a repository only', async (t) => {
   for (const [text, good, why] of NAMESPACES) {
-    t.equal(isNamespace(text), good, `${good ? 'takes' : 'refuses'} ${why}`)
+    t.equal(isNamespace(text), good, `${good ? 'accepts' : 'refuses'} ${why}`)
   }
 })

@@ -47,7 +47,7 @@ const UNKNOWN = [
   '/v2/a/%6danifests/latest',
 ]
 
-t.test('what is no endpoint is 404, whatever the method', async (t) => {
+t.test('a path that is no endpoint is 404 for every method', async (t) => {
   for (const target of UNKNOWN) {
     for (const method of METHODS) {
       const parsed = parseRegistryRequest(method, target)
@@ -118,7 +118,7 @@ const HOSTILE_NAMES = [
   'a/'.repeat(100_000),
 ]
 
-t.test('a name that is none never becomes a request', async (t) => {
+t.test('a path with an invalid repository name is refused', async (t) => {
   const rests = [
     'tags/list',
     'manifests/latest',
@@ -179,7 +179,7 @@ const HOSTILE_ENDS = [
   'referrers/',
 ]
 
-t.test('a reference, digest or upload that is none never becomes a request', async (t) => {
+t.test('a path with an invalid reference, digest or upload id is refused', async (t) => {
   for (const end of HOSTILE_ENDS) {
     const taken = METHODS.filter((method) => 'request' in parseRegistryRequest(method, `/v2/a/b/${end}`))
     t.same(taken, [], JSON.stringify(end))

@@ -4,7 +4,7 @@ import { parseMount, parseRegistryRequest } from '../src/registry-request.ts'
 const A = `sha256:${'a1'.repeat(32)}`
 const B = `sha256:${'b2'.repeat(32)}`
 
-t.test('page sizes', async (t) => {
+t.test('n is a whole number and is limited to 1000', async (t) => {
   const sizes: readonly (readonly [query: string, n: number | undefined])[] = [
     ['', undefined],
     ['?', undefined],
@@ -46,7 +46,7 @@ t.test('page sizes', async (t) => {
   }
 })
 
-t.test('the last of a page is anything, decoded once', async (t) => {
+t.test('last can be any text and is decoded once', async (t) => {
   for (const [query, last] of [
     ['last=team%2Fapp', 'team/app'],
     ['last=team/app&last=b', 'team/app'],
@@ -59,7 +59,7 @@ t.test('the last of a page is anything, decoded once', async (t) => {
   }
 })
 
-t.test('nothing comes after what no name can hold', async (t) => {
+t.test('last with NUL is refused, because no name contains it', async (t) => {
   for (const query of ['last=%00', 'last=team%00', 'n=5&last=a%00b']) {
     for (const path of ['/v2/_catalog', '/v2/a/tags/list']) {
       t.match(parseRegistryRequest('GET', `${path}?${query}`), { refused: { code: 'NAME_INVALID' } }, query)
@@ -90,7 +90,7 @@ const MOUNTS: readonly (readonly [query: string, expected: object | undefined, w
   [`mount=${A}%0A&from=mine`, { refused: { code: 'DIGEST_INVALID' } }, 'a line end after the digest'],
 ]
 
-t.test('what an upload mounts', async (t) => {
+t.test('the mount of an upload needs a digest and a source repository', async (t) => {
   for (const [query, expected, why] of MOUNTS) {
     const parsed = parseMount(new URLSearchParams(query))
     if (expected === undefined) t.equal(parsed, undefined, why)
@@ -105,7 +105,7 @@ function uploadStart(mount: object | undefined) {
   return { kind: 'upload-start', repository: 'a', mount, method: 'POST' }
 }
 
-t.test('what an upload carries along', async (t) => {
+t.test('the parameters of an upload are parsed', async (t) => {
   const target = '/v2/a/blobs/uploads/x'
   const base = { kind: 'upload', repository: 'a', id: 'x' }
   const cases = [
@@ -126,13 +126,13 @@ t.test('what an upload carries along', async (t) => {
   }
 })
 
-t.test('referrers of a type, other parameters dropped', async (t) => {
+t.test('referrers are filtered by artifactType, and unknown parameters are dropped', async (t) => {
   const parsed = parseRegistryRequest('GET', `/v2/a/referrers/${A}?artifactType=x%2Fy&artifactType=z&n=x&q=1`)
   const request = { kind: 'referrers', repository: 'a', digest: A, artifactType: 'x/y', method: 'GET' }
   t.same(parsed, { request })
 })
 
-t.test('tags beside a digest that is pushed', async (t) => {
+t.test('a push by digest can set up to ten tags', async (t) => {
   const tagsOf = (query: string, method = 'PUT', reference = A) => {
     const parsed = parseRegistryRequest(method, `/v2/team/app/manifests/${reference}?${query}`)
     return 'refused' in parsed ? (parsed.refused.status ?? parsed.refused.code) : Object(parsed.request).tags
@@ -145,10 +145,10 @@ t.test('tags beside a digest that is pushed', async (t) => {
   t.equal(tagsOf(many(10)).length, 10)
   t.equal(tagsOf(many(11)), 414)
   t.equal(tagsOf('tag=a', 'PUT', 'v1'), undefined, 'not beside a tag')
-  t.equal(tagsOf('tag=a b', 'GET'), undefined, 'nor of what is read')
+  t.equal(tagsOf('tag=a b', 'GET'), undefined, 'a GET sets no tags')
 })
 
-t.test('a deletion is forced by force=true and nothing else', async (t) => {
+t.test('only force=true forces a deletion', async (t) => {
   const forceOf = (query: string, method = 'DELETE') => {
     const parsed = parseRegistryRequest(method, `/v2/team/app/manifests/${A}?${query}`)
     return 'refused' in parsed ? parsed.refused.code : Object(parsed.request).force

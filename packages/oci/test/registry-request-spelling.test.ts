@@ -6,7 +6,7 @@ import { parseRegistryRequest } from '../src/registry-request.ts'
 const SHA256 = `sha256:${'a1'.repeat(32)}`
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
-/** The path that a request stands for. */
+/** The canonical path of a parsed request. */
 function pathOf(request: RegistryRequest): string {
   switch (request.kind) {
     case 'base':
@@ -30,7 +30,7 @@ function pathOf(request: RegistryRequest): string {
   }
 }
 
-t.test('whatever is put anywhere into a path: what is understood is what stands there', async (t) => {
+t.test('a path that parses is the canonical path of its request, whatever is inserted into it', async (t) => {
   const paths = ['tags/list', 'manifests/v1', `blobs/${SHA256}`, 'blobs/uploads/', 'blobs/uploads/x-1']
   const pieces = [
     '/',

@@ -7,7 +7,7 @@ const SHA512 = `sha512:${'b2'.repeat(64)}`
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'get', '']
 const READ = ['GET', 'HEAD']
 
-/** Every endpoint, with its methods, what a request to it is understood as, and what a PUT has besides. */
+/** Every endpoint with its methods, the parsed request, and the additional fields of a PUT. */
 const ROUTES: readonly (readonly [
   path: string,
   allowed: readonly string[],
@@ -46,7 +46,7 @@ function understood(parsed: ParsedRegistryRequest): unknown {
   return 'request' in parsed ? JSON.parse(JSON.stringify(parsed.request)) : parsed
 }
 
-t.test('every route takes its own methods and says which they are', async (t) => {
+t.test('every endpoint accepts its own methods and lists them in Allow otherwise', async (t) => {
   for (const [path, allowed, request, put] of ROUTES) {
     for (const method of METHODS) {
       const parsed = parseRegistryRequest(method, path)
@@ -65,7 +65,7 @@ t.test('every route takes its own methods and says which they are', async (t) =>
   }
 })
 
-t.test('words of the API may be parts of a name', async (t) => {
+t.test('a repository name may contain words of the API', async (t) => {
   const cases = [
     ['/v2/tags/tags/list', { kind: 'tags', repository: 'tags' }],
     ['/v2/a/tags/list/tags/list', { kind: 'tags', repository: 'a/tags/list' }],
@@ -86,7 +86,7 @@ t.test('words of the API may be parts of a name', async (t) => {
   }
 })
 
-t.test("a digest's colon may be escaped", async (t) => {
+t.test('the colon of a digest may be escaped', async (t) => {
   for (const colon of ['%3A', '%3a']) {
     const digest = SHA256.replace(':', colon)
     t.match(parseRegistryRequest('GET', `/v2/a/blobs/${digest}`), { request: { digest: SHA256 } })
@@ -114,7 +114,7 @@ t.test(
   },
 )
 
-t.test('what is wrong is named by the code that the specification has for it', async (t) => {
+t.test('an invalid request gets the error code of the specification', async (t) => {
   const cases = [
     ['GET', '/v2/A/tags/list', 'NAME_INVALID'],
     ['GET', '/v2/tags/list', 'NAME_INVALID'],

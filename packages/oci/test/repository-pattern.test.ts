@@ -6,9 +6,9 @@ const PATTERNS: readonly (readonly [
   kind: 'every' | 'below' | 'one' | undefined,
   why: string,
 ])[] = [
-  ['*', 'every', 'every one'],
-  ['team/*', 'below', 'all below a component'],
-  ['team/a/b/*', 'below', 'all below several'],
+  ['*', 'every', 'every repository'],
+  ['team/*', 'below', 'every repository below a component'],
+  ['team/a/b/*', 'below', 'every repository below several components'],
   ['a.b_c--d/*', 'below', 'any component'],
   ['team/app', 'one', 'a name'],
   ['app', 'one', 'a name of one component'],
@@ -38,21 +38,21 @@ const PATTERNS: readonly (readonly [
   ['host:5000/*', undefined, 'a host'],
   ['team/?', undefined, 'a question mark'],
   ['team/[a]', undefined, 'brackets'],
-  ['%2a', undefined, 'a star in disguise'],
-  ['＊', undefined, 'a wide star'],
+  ['%2a', undefined, 'an escaped star'],
+  ['＊', undefined, 'a full-width star'],
   [`${'a'.repeat(256)}`, undefined, 'a name that is too long'],
 ]
 
-t.test('what stands for repositories', async (t) => {
+t.test('patterns of repository names are parsed', async (t) => {
   for (const [text, kind, why] of PATTERNS) t.equal(parseRepositoryPattern(text)?.kind, kind, why)
   t.strictSame(parseRepositoryPattern('team/sub/*'), { kind: 'below', prefix: 'team/sub' })
 })
 
-t.test('what is no pattern covers nothing, not even itself', async (t) => {
+t.test('text that is not a pattern covers no repository', async (t) => {
   for (const [text, kind] of PATTERNS) if (kind === undefined) t.notOk(patternCovers(text, text), text)
 })
 
-t.test('what scopes permit', async (t) => {
+t.test('scopes permit their actions on the repositories that their patterns cover', async (t) => {
   const scope = (name: string, ...actions: string[]) => ({ type: 'repository', name, actions })
   const cases = [
     [[scope('a/x', 'pull')], 'a/x', ['pull']],

@@ -12,8 +12,8 @@ const GOOD: readonly (readonly [why: string, parameters: readonly string[], scop
   ['a class, dropped', ['repository(plugin):a/b:pull'], [entry('repository', 'a/b', 'pull')]],
   ['a host and a port', ['repository:host:5000/a/b:pull'], [entry('repository', 'host:5000/a/b', 'pull')]],
   ['a name of colons', ['repository:a:b:c:pull'], [entry('repository', 'a:b:c', 'pull')]],
-  ['an action that we do not know', ['repository:a:frobnicate'], [entry('repository', 'a', 'frobnicate')]],
-  ['a type that we do not know', ['sprocket:a:pull'], [entry('sprocket', 'a', 'pull')]],
+  ['an unknown action', ['repository:a:frobnicate'], [entry('repository', 'a', 'frobnicate')]],
+  ['an unknown type', ['sprocket:a:pull'], [entry('sprocket', 'a', 'pull')]],
   [
     'several in one parameter',
     ['repository:a:pull  repository:b:push '],
@@ -29,7 +29,7 @@ const GOOD: readonly (readonly [why: string, parameters: readonly string[], scop
     ['repository:a:push repository:b:pull', 'repository:a:pull,push,delete'],
     [entry('repository', 'a', 'push', 'pull', 'delete'), entry('repository', 'b', 'pull')],
   ],
-  ['an action named twice: once', ['repository:a:pull,pull'], [entry('repository', 'a', 'pull')]],
+  ['a repeated action', ['repository:a:pull,pull'], [entry('repository', 'a', 'pull')]],
   [
     'a resource with and without a class: one resource',
     ['repository(plugin):a:pull repository:a:push'],
@@ -47,11 +47,11 @@ const GOOD: readonly (readonly [why: string, parameters: readonly string[], scop
   ],
 ]
 
-t.test('well-formed scopes', async (t) => {
+t.test('well-formed scopes are parsed and merged by resource', async (t) => {
   for (const [why, parameters, scopes] of GOOD) t.same(parseScopes(parameters), scopes, why)
 })
 
-t.test('no scope at all is told from scopes of which nothing is left', async (t) => {
+t.test('no scope gives null, and only malformed scopes give an empty list', async (t) => {
   for (const parameters of [[], [''], ['  '], ['', ' ']]) t.equal(parseScopes(parameters), null)
   t.strictSame(parseScopes(['oops']), [])
 })
@@ -75,7 +75,7 @@ const IGNORED: readonly (readonly [scope: string, why: string])[] = [
   ['repository(a)(b):a:pull', 'two classes'],
 ]
 
-t.test('a scope that cannot be read is ignored, and the others count', async (t) => {
+t.test('a malformed scope is ignored, and the other scopes count', async (t) => {
   for (const [scope, why] of IGNORED) {
     t.strictSame(parseScopes([scope]), [], `${why}: ${JSON.stringify(scope)}`)
     t.same(
@@ -91,7 +91,7 @@ t.test('a scope that cannot be read is ignored, and the others count', async (t)
   }
 })
 
-t.test('an action that cannot be read is ignored, and the others of its scope count', async (t) => {
+t.test('a malformed action is ignored, and the other actions of its scope count', async (t) => {
   for (const actions of [
     'pull,',
     ',pull',
@@ -104,7 +104,7 @@ t.test('an action that cannot be read is ignored, and the others of its scope co
   }
 })
 
-t.test('what is formatted parses to the same', async (t) => {
+t.test('formatted scopes parse to the same access', async (t) => {
   const access = [entry('repository', 'host:5000/a', 'pull', 'push'), entry('registry', 'catalog', '*')]
   t.equal(formatScope(access), 'repository:host:5000/a:pull,push registry:catalog:*')
   t.same(parseScopes([formatScope(access)]), access)

@@ -1,43 +1,51 @@
-import type { Static } from 'typebox'
-import { ANONYMOUS_UID } from './anonymous.ts'
 import type { ServiceClient } from '@registry-manager/http'
-import { ServiceCallError } from '@registry-manager/http'
+import { undefinedIfNotFound } from '@registry-manager/http'
+import { LRUCache } from 'lru-cache'
+import type { Static } from 'typebox'
 import { AccountAnswer } from './internal-api.ts'
+import { ANONYMOUS_UID } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
+import { shareCalls } from './share-calls.ts'
 
 export type AccountFacts = Static<typeof AccountAnswer>
 
 const MAX_ENTRIES = 10_000
-/** Revocations are told for a while only: what was remembered before must be asked for again by then. */
+/** Shorter than auth-service keeps an account in the revocation list: a cached account must not outlive its entry. */
 const MAX_AGE_MS = 60_000
 
 /**
- * Asks auth-service who an account is, and remembers it until the revocations name the account. Undefined for
- * one that is not there any more. Throws ServiceCallError when auth-service does not answer.
+ * Asks auth-service for the facts of an account and caches them until the revocation list names the account.
+ * Concurrent callers share one request. Undefined for an account that does not exist (any more). Throws
+ * ServiceCallError when auth-service is unavailable.
  */
 export function createAccountsClient(
   authService: ServiceClient,
   feed: Pick<RevocationFeed, 'isRevoked'>,
   now: () => number,
 ): (uid: string) => Promise<AccountFacts | undefined> {
-  const known = new Map<string, { account: AccountFacts; until: number }>()
+  const cache = new LRUCache<string, AccountFacts>({
+    max: MAX_ENTRIES,
+    ttl: MAX_AGE_MS,
+    ttlResolution: 0,
+    perf: { now },
+  })
+  const requests = shareCalls<AccountFacts | undefined>()
+
+  const load = async (uid: string) => {
+    const path = `/internal/accounts/${encodeURIComponent(uid)}`
+    const account = await undefinedIfNotFound(authService.get(path, AccountAnswer))
+    if (account === undefined) cache.delete(uid)
+    else cache.set(uid, account)
+    return account
+  }
+
   return async (uid) => {
     if (uid === ANONYMOUS_UID) return undefined
-    const remembered = known.get(uid)
-    if (remembered !== undefined && remembered.until > now()) {
-      const { account } = remembered
-      if (feed.isRevoked(uid, account.generation) === false) return account
-    }
-    known.delete(uid)
-    try {
-      const account = await authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountAnswer)
-      known.set(uid, { account, until: now() + MAX_AGE_MS })
-      const [oldest] = known.keys()
-      if (known.size > MAX_ENTRIES && oldest !== undefined) known.delete(oldest)
-      return account
-    } catch (error) {
-      if (error instanceof ServiceCallError && error.status === 404) return undefined
-      throw error
-    }
+    const cached = cache.get(uid)
+    if (cached !== undefined && feed.isRevoked(uid, cached.generation) === false) return cached
+    const account = await requests.run(uid, () => load(uid))
+    // The shared request may have started before the change that the revocation list reports.
+    const isOutdated = account !== undefined && feed.isRevoked(uid, account.generation) === true
+    return isOutdated ? load(uid) : account
   }
 }

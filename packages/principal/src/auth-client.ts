@@ -1,65 +1,97 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Access } from '@registry-manager/oci'
-import { formatScope } from '@registry-manager/oci'
-import type { BasicCredentials, Exchanged } from './authenticate.ts'
 import type { Dependency, ServiceClient } from '@registry-manager/http'
 import { DEPENDENCIES } from '@registry-manager/http'
+import type { Access } from '@registry-manager/oci'
+import { formatScope } from '@registry-manager/oci'
+import { LRUCache } from 'lru-cache'
+import type { BasicCredentials, Exchanged } from './authenticate.ts'
 import { ExchangeAnswer, IssuedToken } from './internal-api.ts'
-import { createTokenCache } from './token-cache.ts'
+import { shareCalls } from './share-calls.ts'
 
 export interface AuthClient {
-  /** A token for somebody's credentials; remembered for a short time. Null access is for an identity token. */
+  /** Exchanges credentials for an access token, which is cached for a short time. Null access: an identity token. */
   exchange(credentials: BasicCredentials, access: readonly Access[] | null): Promise<Exchanged>
-  /** Forgets what was remembered for them: the token turned out to be dead. */
+  /** Removes an exchanged token from the cache, because it was revoked. */
   forget(credentials: BasicCredentials, access: readonly Access[] | null): void
-  /** A token that the service itself works with. */
+  /** An access token for the service itself. */
   serviceToken(access: readonly Access[]): Promise<string>
 }
 
 /**
- * How long an exchanged token serves for the same credentials, in seconds. A dead one is noticed at once, but not
- * one that would carry more by now: a repository that became global, say.
+ * How long an exchanged token is cached. Revocation ends it at once; new rights (a repository that became global, say)
+ * take effect when it expires.
  */
 const MAX_EXCHANGED_SECONDS = 5
-/** A token is used no later than this before its end, so that it does not end on its way. */
+/** A cached token is dropped this long before it expires, so that it does not expire in transit. */
 const MARGIN_SECONDS = 15
+const MAX_ENTRIES = 10_000
 
-/** Asks auth-service for tokens, in the name of a service of ours. Throws ServiceCallError when it does not answer. */
+/**
+ * Gets access tokens from auth-service, on behalf of one of our services. Concurrent calls for the same token share
+ * one request. Throws ServiceCallError when auth-service is unavailable.
+ */
 export function createAuthClient(authService: ServiceClient, service: string, now: () => number): AuthClient {
-  const cache = createTokenCache({ now, maxEntries: 10_000 })
+  const cache = new LRUCache<string, string>({ max: MAX_ENTRIES, ttlResolution: 0, perf: { now } })
+  const exchanges = shareCalls<Exchanged>()
+  const serviceTokens = shareCalls<string>()
   const key = randomBytes(32)
-  // With the address: a cache for all addresses would tell one that guesses which password is in use.
+
+  const remember = (cacheKey: string, token: string, seconds: number) => {
+    // lru-cache keeps an entry with a ttl of 0 for ever.
+    if (seconds > 0) cache.set(cacheKey, token, { ttl: seconds * 1000 })
+  }
+
+  // The address is part of the key: otherwise a cache hit would tell another address that a guess was right.
   const exchangeKey = ({ username, password, address }: BasicCredentials, access: readonly Access[] | null) =>
     createHmac('sha256', key)
       .update(JSON.stringify([username, password, address, access && formatScope(access)]))
       .digest('base64')
 
+  const requestExchange = async (
+    cacheKey: string,
+    credentials: BasicCredentials,
+    access: readonly Access[] | null,
+  ): Promise<Exchanged> => {
+    const body = { ...credentials, access }
+    const exchanged = await authService.post('/internal/token-exchanges', body, ExchangeAnswer)
+    if (exchanged.outcome === 'unavailable') {
+      return { outcome: 'unavailable', dependency: toDependency(exchanged.part) }
+    }
+    // An offline token is not cached: once the database is back, the next exchange permits more.
+    if (exchanged.outcome === 'issued' && exchanged.offline !== true) {
+      const seconds = Math.min(exchanged.expiresIn - MARGIN_SECONDS, MAX_EXCHANGED_SECONDS)
+      remember(cacheKey, exchanged.token, seconds)
+    }
+    return exchanged
+  }
+
+  const requestServiceToken = async (cacheKey: string, access: readonly Access[]) => {
+    const body = { service, access }
+    const { token, expiresIn } = await authService.post('/internal/service-tokens', body, IssuedToken)
+    remember(cacheKey, token, expiresIn - MARGIN_SECONDS)
+    return token
+  }
+
   return {
     async exchange(credentials, access) {
       const cacheKey = exchangeKey(credentials, access)
-      const known = cache.get(cacheKey)
-      if (known !== undefined) return { outcome: 'issued', token: known }
-      const body = { ...credentials, access }
-      const answer = await authService.post('/internal/token-exchanges', body, ExchangeAnswer)
-      // Not what is less than it would be otherwise: when the database is back it is to be more at once.
-      if (answer.outcome === 'issued' && answer.offline !== true) {
-        cache.set(cacheKey, answer.token, Math.min(answer.expiresIn - MARGIN_SECONDS, MAX_EXCHANGED_SECONDS))
-      }
-      return answer.outcome === 'unavailable'
-        ? { outcome: 'unavailable', dependency: toDependency(answer.part) }
-        : answer
+      const token = cache.get(cacheKey)
+      if (token !== undefined) return { outcome: 'issued', token }
+      // An outcome of an outage is not shared: the dependency may be back by now.
+      const isFinal = (exchanged: Exchanged) =>
+        exchanged.outcome !== 'unavailable' && !('offline' in exchanged && exchanged.offline === true)
+      return exchanges.run(cacheKey, () => requestExchange(cacheKey, credentials, access), isFinal)
     },
 
-    forget: (credentials, access) => cache.delete(exchangeKey(credentials, access)),
+    forget(credentials, access) {
+      const cacheKey = exchangeKey(credentials, access)
+      cache.delete(cacheKey)
+      exchanges.forget(cacheKey)
+    },
 
     async serviceToken(access) {
       const cacheKey = `service ${formatScope(access)}`
-      const known = cache.get(cacheKey)
-      if (known !== undefined) return known
-      const body = { service, access }
-      const { token, expiresIn } = await authService.post('/internal/service-tokens', body, IssuedToken)
-      cache.set(cacheKey, token, expiresIn - MARGIN_SECONDS)
-      return token
+      return cache.get(cacheKey) ?? serviceTokens.run(cacheKey, () => requestServiceToken(cacheKey, access))
     },
   }
 }

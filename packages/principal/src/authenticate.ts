@@ -1,26 +1,15 @@
-import type { Access } from '@registry-manager/oci'
 import type { Dependency } from '@registry-manager/http'
+import type { Access } from '@registry-manager/oci'
 import type { Credentials } from './credentials.ts'
+import type { Principal } from './principal.ts'
 import type { TokenClaims } from './token-verifier.ts'
-
-/** Who asks, as their verified token says. */
-export interface Principal {
-  readonly uid: string
-  /** Null for an identity token, which names the account and carries nothing. */
-  readonly access: readonly Access[] | null
-  /**
-   * The token was issued while the database was unavailable: that it permits no more than pulls says nothing
-   * about what the account may do. Absent otherwise.
-   */
-  readonly offline?: true
-}
 
 export type Authenticated =
   | { readonly outcome: 'principal'; readonly principal: Principal; readonly token: string }
-  /** `error` tells a client that showed a token why another one is needed. */
+  /** `error` tells a client that sent a token why it needs another one. */
   | { readonly outcome: 'refused'; readonly error?: 'invalid_token' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
-  /** What verifies passwords or knows accounts does not respond. */
+  /** The credentials cannot be verified without this dependency. */
   | { readonly outcome: 'unavailable'; readonly dependency: Dependency }
   /** The revocation list has not been loaded yet. */
   | { readonly outcome: 'unknown' }
@@ -33,7 +22,7 @@ export type Exchanged =
 
 export interface AuthenticatePorts {
   readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>
-  /** Undefined while no revocations were ever had. */
+  /** Undefined while the revocation list has not been loaded yet. */
   readonly isRevoked: (uid: string, generation: number) => boolean | undefined
   readonly exchange: (credentials: BasicCredentials, access: readonly Access[] | null) => Promise<Exchanged>
   readonly forget: (credentials: BasicCredentials, access: readonly Access[] | null) => void
@@ -42,12 +31,13 @@ export interface AuthenticatePorts {
 export interface BasicCredentials {
   readonly username: string
   readonly password: string
+  /** The client's IP address: failed sign-ins are limited per address. */
   readonly address: string
 }
 
 /**
- * Finds out who asks. Basic credentials are exchanged for a token with the access that the request could use
- * (null: for an identity token); from there on both kinds are one.
+ * Finds the principal of a request. Basic credentials are exchanged for an access token with the access that the
+ * request needs (null: for an identity token), which is then verified like a client's own token.
  */
 export async function authenticate(
   ports: AuthenticatePorts,
@@ -60,33 +50,37 @@ export async function authenticate(
     case 'malformed':
       return { outcome: 'refused' }
     case 'bearer':
-      return judge(ports, credentials.token)
+      return authenticateToken(ports, credentials.token)
     case 'basic': {
       const { username, password } = credentials
       const basic = { username, password, address }
-      const first = await exchangeAndJudge(ports, basic, access)
+      const first = await authenticateBasic(ports, basic, access)
       if (first.outcome !== 'refused' || first.error === undefined) return first
-      // A remembered token may have died since. The credentials may still be good.
+      // A cached token may have been revoked since. The credentials may still be valid.
       ports.forget(basic, access)
-      return exchangeAndJudge(ports, basic, access)
+      return authenticateBasic(ports, basic, access)
     }
   }
 }
 
-async function exchangeAndJudge(
+async function authenticateBasic(
   ports: AuthenticatePorts,
   basic: BasicCredentials,
   access: readonly Access[] | null,
 ): Promise<Authenticated> {
   const exchanged = await ports.exchange(basic, access)
-  return exchanged.outcome === 'issued' ? judge(ports, exchanged.token) : exchanged
+  return exchanged.outcome === 'issued' ? authenticateToken(ports, exchanged.token) : exchanged
 }
 
-async function judge({ verifyToken, isRevoked }: AuthenticatePorts, token: string): Promise<Authenticated> {
+async function authenticateToken(
+  { verifyToken, isRevoked }: AuthenticatePorts,
+  token: string,
+): Promise<Authenticated> {
   const claims = await verifyToken(token)
-  // A service's token names no account. It is not for the public side.
-  if (claims?.uid === undefined || claims.gen === undefined)
+  // A service's own token names no account. It is valid at the registry only.
+  if (claims?.uid === undefined || claims.gen === undefined) {
     return { outcome: 'refused', error: 'invalid_token' }
+  }
   const revoked = isRevoked(claims.uid, claims.gen)
   if (revoked === undefined) return { outcome: 'unknown' }
   if (revoked) return { outcome: 'refused', error: 'invalid_token' }

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 
 /*
- * What auth-service asks of image-manager for the provider's API: which repositories there are, and what is in them.
- * Times are RFC 3339.
+ * Schemas of the internal API through which auth-service reads repositories and artifacts from image-manager, for the
+ * provider's API. Times are RFC 3339.
  */
 
 /** `GET /internal/contents/repositories`. */
@@ -10,7 +10,7 @@ export const RepositoryContents = Type.Object({
   name: Type.String(),
   createdAt: Type.String(),
   pushedAt: Type.String(),
-  /** How many manifests it holds. */
+  /** Number of manifests. */
   artifacts: Type.Integer(),
 })
 export const RepositoriesContents = Type.Object({
@@ -31,7 +31,7 @@ export const ArtifactsContents = Type.Object({
   total: Type.Integer(),
 })
 
-/** `GET /internal/contents/usage`: bytes of all manifests, configs and layers, as far as the index knows. */
+/** `GET /internal/contents/usage`: bytes of all manifests, configs and layers in the index; null until counted. */
 export const UsageAnswer = Type.Object({
   bytes: Type.Union([Type.Integer(), Type.Null()]),
   updatedAt: Type.Union([Type.String(), Type.Null()]),

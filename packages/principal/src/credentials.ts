@@ -1,7 +1,7 @@
 import basicAuth from '@fastify/basic-auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** What an Authorization header holds. */
+/** The content of an Authorization header. */
 export type Credentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'malformed' }
@@ -14,8 +14,9 @@ const BASIC = /^basic /i
 const CREDENTIALS = 'credentials'
 
 /**
- * Reads the Authorization header of every request of a plugin tree, before anything else is done with it.
- * Nothing is verified here: `credentialsOf` answers what was found.
+ * Parses the Authorization header of every request of a plugin tree, in an `onRequest` hook. Verifies nothing:
+ * `credentialsOf` returns what the header holds. docs/decisions/0024 explains why @fastify/basic-auth only parses.
+ * Source: RFC 7617 §2, Basic; RFC 6750 §2.1, Bearer.
  */
 export async function readCredentials(app: FastifyInstance): Promise<void> {
   app.decorateRequest(CREDENTIALS, null)
@@ -34,7 +35,7 @@ export async function readCredentials(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** The request's credentials, as `readCredentials` found them. */
+/** Returns the credentials that `readCredentials` parsed. */
 export function credentialsOf(request: FastifyRequest): Credentials {
   return request.getDecorator<Credentials>(CREDENTIALS)
 }

@@ -1,9 +1,8 @@
 import { Type } from 'typebox'
-import { ROLES } from './role.ts'
+import { ROLES } from './principal.ts'
 
 /*
- * What the services ask each other on their internal ports: each shape written once, for the one that answers
- * and the ones that ask.
+ * Schemas of the internal APIs: server and client of each endpoint share one schema.
  */
 
 const closed = { additionalProperties: false }
@@ -14,16 +13,16 @@ export const AccessList = Type.Array(
   { maxItems: 100 },
 )
 
-/** `POST /internal/service-tokens`: a token that a service works with. */
+/** `POST /internal/service-tokens`: an access token for a service itself. */
 export const ServiceTokenRequest = Type.Object(
   { service: Type.String({ pattern: '^[a-z-]+$' }), access: AccessList },
   closed,
 )
 
-/** A token and its life in seconds. */
+/** A token and its lifetime in seconds. */
 export const IssuedToken = Type.Object({ token: Type.String(), expiresIn: Type.Integer() })
 
-/** `POST /internal/token-exchanges`: a token for somebody's credentials. */
+/** `POST /internal/token-exchanges`: exchanges Basic credentials for an access token. */
 export const ExchangeRequest = Type.Object(
   {
     username: Type.String(),
@@ -39,7 +38,7 @@ export const ExchangeAnswer = Type.Union([
     outcome: Type.Literal('issued'),
     token: Type.String(),
     expiresIn: Type.Integer(),
-    /** Issued from memory while the database is away: it only pulls. */
+    /** Issued from the credential cache while the database is unavailable: permits pulls only. */
     offline: Type.Optional(Type.Boolean()),
   }),
   Type.Object({ outcome: Type.Literal('refused') }),
@@ -47,7 +46,7 @@ export const ExchangeAnswer = Type.Union([
   Type.Object({ outcome: Type.Literal('unavailable'), part: Type.String() }),
 ])
 
-/** `GET /internal/accounts/{uid}`: who an account is, or what a registry token may do. */
+/** `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token. */
 export const AccountAnswer = Type.Union([
   Type.Object({
     kind: Type.Literal('user'),
@@ -58,20 +57,21 @@ export const AccountAnswer = Type.Union([
   Type.Object({ kind: Type.Literal('token'), scopes: AccessList, generation: Type.Integer() }),
 ])
 
-/** `POST /internal/scopes` of image-manager: those of the names that are global. */
+/** `POST /internal/scopes` of image-manager: which of the named repositories are global. */
 export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)
 export const ScopesAnswer = Type.Object({
   global: Type.Array(Type.String()),
-  /** By name: what a token says of the repository, its number and how often it ceased to be global. */
+  /** By name, for access tokens: the repository's number and how often it has ceased to be global. */
   marks: Type.Optional(Type.Record(Type.String(), Type.Tuple([Type.Integer(), Type.Integer()]))),
 })
 
-/** `GET /internal/ended-globals` of image-manager: the least living generation of global repositories by number. */
+/** `GET /internal/ended-globals` of image-manager: least valid generations of repositories, by repository number. */
 export const EndedGlobals = Type.Object({ repositories: Type.Record(Type.String(), Type.Integer()) })
 
 /**
- * `POST /internal/admissions` of image-manager: a manifest may be pushed, under that digest where it is not by a
- * tag; or it is kept, for the registry could not take it; or it is refused.
+ * `POST /internal/admissions` of image-manager announces a manifest. `admitted`: the registry may get it, under
+ * `digest` where the push names no tag. `kept`: the registry cannot store it, so it is index-only. `refused`: the push
+ * is invalid.
  */
 export const AnnounceAnswer = Type.Union([
   Type.Object({ outcome: Type.Literal('admitted'), id: Type.String(), digest: Type.String() }),
@@ -89,13 +89,13 @@ export const AnnounceAnswer = Type.Union([
   }),
 ])
 
-/** `POST /internal/admissions/{id}/record`: what the registry has of it; null where it has nothing. */
+/** `POST /internal/admissions/{id}/record`: the outcome of a pending push; null where the registry has no manifest. */
 export const RecordAnswer = Type.Object({
   digest: Type.Union([Type.String(), Type.Null()]),
   subject: Type.Union([Type.String(), Type.Null()]),
 })
 
-/** `GET /internal/manifests`: a manifest of the index. `kept`: the registry has it not. */
+/** `GET /internal/manifests`: a manifest of the index. `kept`: it is index-only. */
 export const ManifestAnswer = Type.Object({
   digest: Type.String(),
   mediaType: Type.String(),
@@ -104,20 +104,20 @@ export const ManifestAnswer = Type.Object({
   raw: Type.String(),
 })
 
-/** `POST /internal/blob-aliases`: a blob was pushed by a sha512 digest. */
+/** `POST /internal/blob-aliases` of image-manager records the sha256 digest of a blob that was pushed by sha512. */
 export const BlobAlias = Type.Object(
   { repository: Type.String(), sha512: Type.String(), sha256: Type.String() },
   closed,
 )
 export const BlobAliasAnswer = Type.Object({ known: Type.Literal(true) })
 
-/** `POST /internal/announced-blobs` of image-manager: an upload or a mount of a blob was authorized. */
+/** `POST /internal/announced-blobs` of image-manager: the proxy authorized an upload or a mount of a blob. */
 export const AnnouncedBlob = Type.Object({ repository: Type.String(), digest: Type.String() }, closed)
 export const AnnouncedBlobAnswer = Type.Object({ known: Type.Literal(true) })
 
 /**
- * `DELETE /internal/manifests` and `/internal/blobs`: whether there was what was to be deleted. `inUseBy`: an index
- * that names the manifest, and one of its tags; then nothing was deleted.
+ * `DELETE /internal/manifests` and `/internal/blobs` of image-manager. `deleted` is false where nothing was found, and
+ * where `inUseBy` names an image index that lists the manifest, with one of its tags.
  */
 export const RemovalAnswer = Type.Object({
   deleted: Type.Boolean(),
@@ -126,12 +126,12 @@ export const RemovalAnswer = Type.Object({
   ),
 })
 
-/** `GET /internal/catalog` and `GET /internal/tags`: a page of names, and whether more follow. */
+/** `GET /internal/catalog` and `GET /internal/tags`: a page of names. `more`: further pages follow. */
 export const NamesPage = Type.Object({ names: Type.Array(Type.String()), more: Type.Boolean() })
 
 /**
- * `GET /internal/referrers`: a page of descriptors, in the order of their digests, and the digest that the next page
- * comes after. Source: OCI distribution-spec 1.1, "Listing Referrers".
+ * `GET /internal/referrers`: a page of descriptors, sorted by digest. `next`: the digest after which the next page
+ * starts. Source: OCI distribution-spec 1.1, "Listing Referrers".
  */
 export const ReferrersAnswer = Type.Object({
   next: Type.Optional(Type.String()),
@@ -146,7 +146,7 @@ export const ReferrersAnswer = Type.Object({
   ),
 })
 
-/** `GET /internal/revocations`: least living generations by account id. */
+/** `GET /internal/revocations`: least valid generations, by account id. */
 export const Revocations = Type.Object({ accounts: Type.Record(Type.String(), Type.Integer()) })
 
 /** `GET /.well-known/jwks.json`. Source: RFC 7517 §5. */

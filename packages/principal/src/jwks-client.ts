@@ -2,18 +2,17 @@ import { createPublicKey } from 'node:crypto'
 import type { ServiceClient } from '@registry-manager/http'
 import { Jwks } from './internal-api.ts'
 
-/** A key that is not known is looked for again at most this often, so that made-up key ids cost nothing. */
+/** The keys are fetched at most this often because of an unknown key id: invented key ids must not cause load. */
 const REFETCH_MS = 1000
-
-/** Keys are trusted for so long: then auth-service is asked whether it still has them. */
+/** After this time the keys are fetched again, so that a withdrawn key loses its trust. */
 const MAX_AGE_MS = 300_000
-/** While it does not answer they stay, and it is asked again after this. */
+/** Pause between attempts to refresh old keys. The old keys stay valid while auth-service is unavailable. */
 const RETRY_MS = 10_000
 
 /**
- * Finds auth-service's public keys by key id. They are fetched when one is asked for that is not known yet (the
- * next signing key is published before it is used, so a rotation is not noticed), and when they are old, so that
- * a key that was withdrawn is not trusted for ever.
+ * Finds auth-service's public keys by key id. The keys are fetched for an unknown key id and when they are old. The
+ * next signing key is published before its first use, so a rotation causes no delay. Concurrent callers share one
+ * request.
  */
 export function createJwksClient(
   authService: ServiceClient,
@@ -45,7 +44,7 @@ export function createJwksClient(
     if (!keys.has(kid)) {
       if (now() - fetchedAt >= REFETCH_MS) await refetch()
     } else if (now() - fetchedAt >= MAX_AGE_MS && (fetching !== undefined || now() - triedAt >= RETRY_MS)) {
-      // Pulls go on while auth-service is away.
+      // Known keys keep working while auth-service is unavailable.
       await refetch().catch(() => undefined)
     }
     return keys.get(kid)

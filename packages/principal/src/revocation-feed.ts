@@ -1,59 +1,51 @@
-import type { ServiceClient } from '@registry-manager/http'
+import type { HealthCheck, ServiceClient } from '@registry-manager/http'
+import { createPeriodicWork } from '@registry-manager/http'
 import { Revocations } from './internal-api.ts'
-import type { HealthCheck } from '@registry-manager/http'
 
 export interface RevocationFeed {
-  /** Whether a token of this generation is dead. Undefined while no feed was ever had: then nobody knows. */
+  /** Whether a token of this generation is revoked. Undefined while the revocation list has not been loaded yet. */
   isRevoked(uid: string, generation: number): boolean | undefined
   readonly check: HealthCheck
   start(): void
-  stop(): void
+  stop(): Promise<void>
 }
 
 const POLL_MS = 1000
 const STALE_MS = 5000
 
 /**
- * Follows auth-service's revocations, asking each second for them if they changed. While it does not answer,
- * the last answer holdsExactly: what it cannot know yet is bounded by the tokens' short life, and readiness says
- * that it is degraded.
+ * Polls auth-service's revocation list each second. While auth-service does not respond, the last list stays in use
+ * and readiness reports `degraded`: what the list misses is bounded by the short life of access tokens.
  */
 export function createRevocationFeed(authService: ServiceClient, now: () => number): RevocationFeed {
   let accounts: ReadonlyMap<string, number> | undefined
   let etag: string | undefined
-  let heardAt = -Infinity
-  let timer: NodeJS.Timeout | undefined
+  let [startedAt, loadedAt] = [-Infinity, -Infinity]
 
-  const poll = async () => {
-    const begun = now()
-    try {
+  const polling = createPeriodicWork({
+    // One second from start to start, so that the length of a request does not delay revocations.
+    everyMs: () => Math.max(0, POLL_MS - (now() - startedAt)),
+    async work() {
+      startedAt = now()
       const changed = await authService.getIfChanged('/internal/revocations', Revocations, etag)
       if (changed !== undefined) {
         accounts = new Map(Object.entries(changed.value.accounts))
         etag = changed.etag
       }
-      heardAt = now()
-    } catch {
-      // The health check tells; the next poll is soon.
-    }
-    if (timer !== undefined) timer = setTimeout(poll, Math.max(0, POLL_MS - (now() - begun)))
-  }
+      loadedAt = now()
+    },
+    // The health check reports a failure; the next poll follows in a second.
+  })
 
   return {
     isRevoked: (uid, generation) => accounts && generation < (accounts.get(uid) ?? 0),
     check: async () => {
-      if (accounts === undefined) throw new Error('no revocations were ever had from auth-service')
-      const silence = now() - heardAt
-      return silence < STALE_MS
-        ? 'ok'
-        : { degraded: `auth-service has been silent for ${Math.round(silence / 1000)} s` }
+      if (accounts === undefined) throw new Error('no revocation list received from auth-service yet')
+      const silence = now() - loadedAt
+      if (silence < STALE_MS) return 'ok'
+      return { degraded: `no revocation list from auth-service for ${Math.round(silence / 1000)} s` }
     },
-    start: () => {
-      timer = setTimeout(poll, 0)
-    },
-    stop: () => {
-      clearTimeout(timer)
-      timer = undefined
-    },
+    start: polling.start,
+    stop: polling.stop,
   }
 }

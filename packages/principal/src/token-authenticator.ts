@@ -1,20 +1,20 @@
+import type { ServiceClient } from '@registry-manager/http'
+import { undefinedIfNotFound } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
-import { ANONYMOUS_UID } from './anonymous.ts'
 import { createAuthClient } from './auth-client.ts'
 import type { Authenticated } from './authenticate.ts'
 import { authenticate } from './authenticate.ts'
 import type { Credentials } from './credentials.ts'
-import type { ServiceClient } from '@registry-manager/http'
-import { ServiceCallError } from '@registry-manager/http'
 import { AccountAnswer } from './internal-api.ts'
 import { createJwksClient } from './jwks-client.ts'
+import { ANONYMOUS_UID } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import { createRevocationFeed } from './revocation-feed.ts'
 import { createTokenVerifier } from './token-verifier.ts'
 
 export interface AuthenticatorOptions {
   readonly authService: ServiceClient
-  /** The service that keeps the authenticator; its own tokens are for `service:NAME`. */
+  /** Name of the service that uses the authenticator; its own tokens have the subject `service:NAME`. */
   readonly name: string
   readonly issuer: string
   readonly audience: string
@@ -22,17 +22,17 @@ export interface AuthenticatorOptions {
   readonly now: () => number
 }
 
-/** How a service finds out who asks, whatever they bring: all of it from auth-service. */
+/** Authenticates the requests of a service, with keys, revocations and tokens from auth-service. */
 export interface Authenticator {
-  /** `access` is what Basic credentials are exchanged for; null for an identity token. */
+  /** Basic credentials are exchanged for a token with `access`; null for an identity token. */
   authenticate(
     credentials: Credentials,
     address: string,
     access: readonly Access[] | null,
   ): Promise<Authenticated>
-  /** A token that the service itself works with. */
+  /** An access token for the service itself. */
   serviceToken(access: readonly Access[]): Promise<string>
-  /** Throws ServiceCallError while nobody can say what an account may do: its tokens only pull then. */
+  /** Throws ServiceCallError while the rights of an account cannot be read: its offline tokens permit pulls only. */
   confirmAccount(uid: string): Promise<void>
   readonly feed: RevocationFeed
 }
@@ -54,11 +54,9 @@ export function createAuthenticator({
     serviceToken,
     async confirmAccount(uid) {
       if (uid === ANONYMOUS_UID) return
-      try {
-        await authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountAnswer)
-      } catch (error) {
-        if (!(error instanceof ServiceCallError) || error.status !== 404) throw error
-      }
+      await undefinedIfNotFound(
+        authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountAnswer),
+      )
     },
     feed,
   }

@@ -3,17 +3,17 @@ export interface TokenNaming {
   readonly issuer: string
   /** `aud` of every token, and the `service` of challenges. */
   readonly service: string
-  /** Names under which clients may ask for the service, itself among them. */
+  /** Names that clients may send as `service`; includes `service` itself. */
   readonly aliases: readonly string[]
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
-  /** PUBLIC_URL's origin: scheme, host and port, as browsers send it in `Origin`. Source: RFC 6454 §7.1. */
+  /** Origin of PUBLIC_URL (scheme, host and port), as browsers send it in `Origin`. Source: RFC 6454 §7.1. */
   readonly publicOrigin: string
 }
 
 /**
- * Who issues tokens, and for whom: the host[:port] of the public URL, unless settings say otherwise.
- * Without a list of aliases, clients may also say `token-service`, the bare host, or host:port.
+ * Derives issuer and audience of tokens from the public URL: both are its host[:port], unless TOKEN_SERVICE sets the
+ * audience. Without TOKEN_SERVICE_ALIASES, clients may also send `token-service`, the host, or host:port.
  */
 export function tokenNaming(publicUrl: string, service?: string, aliasList?: string): TokenNaming {
   const url = new URL(publicUrl)

@@ -1,15 +1,15 @@
 import type { Access } from '@registry-manager/oci'
 import { TokenError, createVerifier } from 'fast-jwt'
 
-/** The claims of a token that we issued. */
+/** The claims of an access token of auth-service. */
 export interface TokenClaims {
-  /** Username, or `service:NAME` for a token that one of our services works with; empty for anybody's. */
+  /** Username, `service:NAME` for a token of one of our services, or empty for an anonymous token. */
   readonly sub: string
   /** The account's id, or ANONYMOUS_UID; absent for services. */
   readonly uid?: string
   /** The account's generation when the token was issued; absent for services. */
   readonly gen?: number
-  /** What it permits; null for an identity token. */
+  /** The granted access; null for an identity token. */
   readonly access: readonly Access[] | null
   /** The token was issued while the database was unavailable, so it permits pulls only; absent otherwise. */
   readonly offline?: true
@@ -23,16 +23,16 @@ export type VerifyToken = (token: string) => Promise<TokenClaims | undefined>
 export interface TokenVerifierOptions {
   readonly issuer: string
   readonly audience: string
-  /** The public key of a key id, PEM; undefined when there is no such key of ours. May throw. */
+  /** The public key (PEM) of a key id; undefined when auth-service has no such key. May throw. */
   readonly findKey: (kid: string) => Promise<string | undefined>
 }
 
-const UNKNOWN_KEY = 'the token names no key of ours'
+const UNKNOWN_KEY = 'the token names an unknown key'
 
 /**
- * Verifies tokens: ES256 and nothing else, with a key that the header's `kid` names among ours (a key in the
- * header itself is never looked at), issuer, audience, `nbf` and `exp`. Answers undefined for a token that is
- * not good; throws only when keys cannot be had. Whether it was revoked is not asked here.
+ * Verifies access tokens: ES256 only, with the key of auth-service that the header's `kid` names (a key in the header
+ * itself is ignored), issuer, audience, `nbf` and `exp`. Returns undefined for an invalid token, and throws only when
+ * the keys cannot be read. Does not check revocation.
  * Source: RFC 7519 §7.2; RFC 8725 §3.1.
  */
 export function createTokenVerifier({ issuer, audience, findKey }: TokenVerifierOptions): VerifyToken {
@@ -42,7 +42,7 @@ export function createTokenVerifier({ issuer, audience, findKey }: TokenVerifier
     allowedAud: audience,
     requiredClaims: ['iss', 'sub', 'aud', 'exp', 'jti'],
     cache: 10_000,
-    // Beyond this a token is verified anew: its key may have been withdrawn.
+    // After this time a token is verified again: its key may have been withdrawn.
     cacheTTL: 60_000,
     errorCacheTTL: -1,
     key: async ({ header }: { header: { kid?: unknown } }) => {
@@ -55,7 +55,7 @@ export function createTokenVerifier({ issuer, audience, findKey }: TokenVerifier
     try {
       return (await verify(token)) as TokenClaims
     } catch (error) {
-      // A key that could not be had is a fault; all else is said about the token (some of it as a parser's error).
+      // Only a failure to read keys is a fault. Every other error means that the token is invalid.
       const { code, originalError: cause } = error as { code?: string; originalError?: unknown }
       if (error instanceof TokenError && code !== TokenError.codes.keyFetchingError) return undefined
       throw cause ?? error

@@ -6,20 +6,21 @@ import { ServiceCallError } from '@registry-manager/http'
 const UID = '0b0e7d5e-54b5-4c1e-a7a0-5d4d2f7a3a11'
 const facts = { kind: 'user', role: 'user', namespaces: ['team'], generation: 2 } as const
 
-/** An auth-service with one account, and the revocations that it told. */
+/** A fake auth-service with one account and a revocation list. */
 function createFake() {
   const fake = {
     now: 1_000_000,
     account: facts as object | undefined,
-    away: false,
-    asked: [] as string[],
+    isDown: false,
+    requests: [] as string[],
+    /** The least valid generation; undefined while the revocation list is not loaded. */
     least: 0 as number | undefined,
     client: {
       get: async (path: string) => {
-        fake.asked.push(path)
-        if (fake.away) throw new ServiceCallError('it did not answer', { dependency: 'auth-service' })
+        fake.requests.push(path)
+        if (fake.isDown) throw new ServiceCallError('no response', { dependency: 'auth-service' })
         if (fake.account === undefined)
-          throw new ServiceCallError('it answered 404', { dependency: 'auth-service', status: 404 })
+          throw new ServiceCallError('not found', { dependency: 'auth-service', status: 404 })
         return fake.account
       },
     } as unknown as ServiceClient,
@@ -31,47 +32,47 @@ function createFake() {
   return { fake, find: createAccountsClient(fake.client, feed, () => fake.now) }
 }
 
-t.test('an account is asked for once, and remembered', async (t) => {
+t.test('an account is requested once and cached', async (t) => {
   const { fake, find } = createFake()
   for (const _ of [1, 2, 3]) t.strictSame(await find(UID), facts)
-  t.same(fake.asked, [`/internal/accounts/${UID}`])
+  t.same(fake.requests, [`/internal/accounts/${UID}`])
 })
 
-t.test('nobody in particular is no account, and nobody is asked', async (t) => {
+t.test('the anonymous uid has no account and causes no request', async (t) => {
   const { fake, find } = createFake()
   t.equal(await find('anonymous'), undefined)
-  t.same(fake.asked, [])
+  t.same(fake.requests, [])
 })
 
-t.test('until the revocations name it', async (t) => {
+t.test('a cached account is requested again when the revocation list names it', async (t) => {
   const { fake, find } = createFake()
   await find(UID)
   fake.least = 3
   fake.account = { ...facts, generation: 3, namespaces: [] }
   t.match(await find(UID), { generation: 3, namespaces: [] })
   t.match(await find(UID), { generation: 3 })
-  t.equal(fake.asked.length, 2, 'the new one is remembered in turn')
+  t.equal(fake.requests.length, 2, 'the new account is cached')
 })
 
-t.test('or for a minute: revocations are not told for ever', async (t) => {
+t.test('a cached account is requested again after a minute, because revocations expire', async (t) => {
   const { fake, find } = createFake()
   await find(UID)
-  fake.now += 59_999
+  fake.now += 60_000
   await find(UID)
-  t.equal(fake.asked.length, 1)
+  t.equal(fake.requests.length, 1)
   fake.now += 1
   await find(UID)
-  t.equal(fake.asked.length, 2)
+  t.equal(fake.requests.length, 2)
 })
 
-t.test('while nobody knows what was revoked, it is asked each time', async (t) => {
+t.test('accounts are not cached while the revocation list is not loaded', async (t) => {
   const { fake, find } = createFake()
   fake.least = undefined
   for (const _ of [1, 2]) await find(UID)
-  t.equal(fake.asked.length, 2)
+  t.equal(fake.requests.length, 2)
 })
 
-t.test('one that is gone is undefined, and asked for again', async (t) => {
+t.test('an unknown account is undefined and is not cached', async (t) => {
   const { fake, find } = createFake()
   fake.account = undefined
   t.equal(await find(UID), undefined)
@@ -79,23 +80,40 @@ t.test('one that is gone is undefined, and asked for again', async (t) => {
   t.strictSame(await find(UID), facts)
   fake.least = 3
   fake.account = undefined
-  t.equal(await find(UID), undefined, 'also when it was remembered before')
+  t.equal(await find(UID), undefined, 'also when the account was cached before')
 })
 
-t.test('auth-service being away is no word about an account', async (t) => {
+t.test('an unavailable auth-service is an error, not an unknown account', async (t) => {
   const { fake, find } = createFake()
-  fake.away = true
+  fake.isDown = true
   await t.rejects(find(UID), ServiceCallError)
-  fake.away = false
+  fake.isDown = false
   await find(UID)
-  fake.away = true
-  t.strictSame(await find(UID), facts, 'what is remembered goes on')
+  fake.isDown = true
+  t.strictSame(await find(UID), facts, 'a cached account stays valid')
   fake.least = 3
-  await t.rejects(find(UID), ServiceCallError, 'but not when it was revoked')
+  await t.rejects(find(UID), ServiceCallError, 'a revoked account does not')
 })
 
-t.test('an id is one segment of the path', async (t) => {
+t.test('an account id is encoded as one path segment', async (t) => {
   const { fake, find } = createFake()
   await find('../service-tokens?x')
-  t.same(fake.asked, ['/internal/accounts/..%2Fservice-tokens%3Fx'])
+  t.same(fake.requests, ['/internal/accounts/..%2Fservice-tokens%3Fx'])
+})
+
+t.test('concurrent callers share one request for an account', async (t) => {
+  const { fake, find } = createFake()
+  const found = await Promise.all([find(UID), find(UID), find('another')])
+  t.strictSame(found, [facts, facts, facts])
+  t.strictSame(fake.requests, [`/internal/accounts/${UID}`, '/internal/accounts/another'])
+})
+
+t.test('a shared request that started before a revocation is repeated', async (t) => {
+  const { fake, find } = createFake()
+  const first = find(UID)
+  fake.least = 3
+  fake.account = { ...facts, generation: 3 }
+  const second = find(UID)
+  t.match(await second, { generation: 3 })
+  t.match(await first, { generation: 3 })
 })

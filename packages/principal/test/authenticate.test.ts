@@ -10,7 +10,7 @@ const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j'
 const principal = { outcome: 'principal', principal: { uid: 'uid-alice', access }, token: 'good' }
 const INVALID = { outcome: 'refused', error: 'invalid_token' }
 
-/** Knows the tokens by name; `forgotten` counts what was forgotten. */
+/** Fake ports with a few tokens by name; `forgotten` counts calls of `forget`. */
 function createPorts(overrides: Partial<AuthenticatePorts> = {}, exchanges: Exchanged[] = []) {
   const tokens: Record<string, TokenClaims> = {
     good: alice,
@@ -35,35 +35,35 @@ const withBearer = (token: string, ports = createPorts()) =>
 const withBasic = (ports: AuthenticatePorts) =>
   authenticate(ports, { kind: 'basic', username: 'alice', password: 'pw' }, '192.0.2.1', access)
 
-t.test('no credentials, or such as cannot be read, are refused without a word of a token', async (t) => {
+t.test('missing and malformed credentials are refused without an error about a token', async (t) => {
   t.same(await authenticate(createPorts(), { kind: 'none' }, '', access), { outcome: 'refused' })
   t.same(await authenticate(createPorts(), { kind: 'malformed' }, '', access), { outcome: 'refused' })
 })
 
-t.test('bearer tokens', async (t) => {
+t.test('a bearer token gives its principal, unless it is invalid or revoked', async (t) => {
   t.same(await withBearer('good'), principal)
   for (const token of ['dead', 'service', 'without generation', 'unknown']) {
     t.same(await withBearer(token), INVALID, token)
   }
   const identity = { ...principal, principal: { uid: 'uid-alice', access: null }, token: 'identity' }
-  t.same(await withBearer('identity'), identity, 'an identity token carries no access')
+  t.same(await withBearer('identity'), identity, 'an identity token has no access')
   const offline = createPorts({ verifyToken: async () => ({ ...alice, offline: true }) })
   const marked = { ...principal, principal: { uid: 'uid-alice', access, offline: true } }
-  t.same(await withBearer('good', offline), marked, 'a token that was issued offline says so')
+  t.same(await withBearer('good', offline), marked, 'an offline token is marked')
   const noFeed = createPorts({ isRevoked: () => undefined })
-  t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'nobody knows which tokens are dead')
+  t.same(await withBearer('good', noFeed), { outcome: 'unknown' }, 'the revocation list is not loaded')
 })
 
-t.test('a password is exchanged for a token', async (t) => {
+t.test('Basic credentials are exchanged for a token', async (t) => {
   t.same(await withBasic(createPorts({}, [{ outcome: 'issued', token: 'good' }])), principal)
   t.same(await withBasic(createPorts()), { outcome: 'refused' })
   const throttled = { outcome: 'throttled', retryAfterSeconds: 7 } as const
   t.same(await withBasic(createPorts({}, [throttled])), throttled)
-  const away = { outcome: 'unavailable', dependency: 'directory' } as const
-  t.same(await withBasic(createPorts({}, [away])), away, 'nobody can judge it for now')
+  const unavailable = { outcome: 'unavailable', dependency: 'directory' } as const
+  t.same(await withBasic(createPorts({}, [unavailable])), unavailable, 'the directory is unavailable')
 })
 
-t.test('a remembered token that died is forgotten, and another one asked for', async (t) => {
+t.test('a revoked token from the cache is forgotten, and the credentials are exchanged again', async (t) => {
   const ports = createPorts({}, [
     { outcome: 'issued', token: 'dead' },
     { outcome: 'issued', token: 'good' },
@@ -72,11 +72,11 @@ t.test('a remembered token that died is forgotten, and another one asked for', a
   t.equal(ports.forgotten, 1)
 })
 
-t.test('a password that was changed since is refused then', async (t) => {
+t.test('a changed password is refused once its cached token is revoked', async (t) => {
   t.same(await withBasic(createPorts({}, [{ outcome: 'issued', token: 'dead' }])), { outcome: 'refused' })
 })
 
-t.test('an account whose every token is dead is refused after the second', async (t) => {
+t.test('an account whose new tokens are revoked is refused after the second exchange', async (t) => {
   const dead: Exchanged = { outcome: 'issued', token: 'dead' }
   t.same(await withBasic(createPorts({}, [dead, dead, dead])), INVALID)
 })

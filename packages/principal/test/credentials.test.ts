@@ -16,8 +16,16 @@ const MALFORMED = { kind: 'malformed' }
 const CASES: readonly (readonly [why: string, header: string | undefined, found: object])[] = [
   ['no header', undefined, NONE],
   ['basic', basic('alice:s3cret-word'), is('alice', 's3cret-word')],
-  ['basic, its scheme in lower case', basic('alice:word').replace('Basic', 'basic'), is('alice', 'word')],
-  ['basic, its scheme in upper case', basic('alice:word').replace('Basic', 'BASIC'), is('alice', 'word')],
+  [
+    'basic, with the scheme in lower case',
+    basic('alice:word').replace('Basic', 'basic'),
+    is('alice', 'word'),
+  ],
+  [
+    'basic, with the scheme in upper case',
+    basic('alice:word').replace('Basic', 'BASIC'),
+    is('alice', 'word'),
+  ],
   ['a password of colons', basic('alice::a:b:'), is('alice', ':a:b:')],
   ['UTF-8', basic('jürgen:pässwörd-✓-😀'), is('jürgen', 'pässwörd-✓-😀')],
   ['a password of spaces', basic('alice:  a b  '), is('alice', '  a b  ')],
@@ -28,7 +36,7 @@ const CASES: readonly (readonly [why: string, header: string | undefined, found:
   ['no colon', basic('alice'), MALFORMED],
   ['nothing after the scheme', 'Basic ', MALFORMED],
   ['the scheme alone', 'Basic', MALFORMED],
-  ['what is not base64', 'Basic !!!!', MALFORMED],
+  ['characters that are not base64', 'Basic !!!!', MALFORMED],
   ['base64 with a comma', `Basic ${base64('alice:word')},x`, MALFORMED],
   ['two tokens', `Basic ${base64('alice:word')} ${base64('bob:word')}`, MALFORMED],
   ['a NUL in the password', basic('alice:wo\0rd'), MALFORMED],
@@ -42,22 +50,22 @@ const CASES: readonly (readonly [why: string, header: string | undefined, found:
   ['bearer with two tokens', 'Bearer abc def', MALFORMED],
   ['bearer with a comma', 'Bearer abc,def', MALFORMED],
   ['bearer with padding inside', 'Bearer a=b', MALFORMED],
-  ['a scheme glued to its token', 'Bearerabc', MALFORMED],
+  ['a scheme without a space before its token', 'Bearerabc', MALFORMED],
   ['another scheme', 'Digest username="alice"', MALFORMED],
   ['two schemes', `Bearer abc, ${basic('alice:word')}`, MALFORMED],
   ['an empty header', '', MALFORMED],
 ]
 
-t.test('what an Authorization header holds', async (t) => {
+t.test('the Authorization header is parsed into credentials', async (t) => {
   for (const [why, header, found] of CASES) {
     const headers = header === undefined ? {} : { authorization: header }
     const response = await app.inject({ url: '/', headers })
-    t.equal(response.statusCode, 200, `${why}: verified by nobody here`)
+    t.equal(response.statusCode, 200, `${why}: not verified`)
     t.strictSame(response.json(), found, why)
   }
 })
 
-t.test('nothing of one request is left for the next', async (t) => {
+t.test('credentials of one request do not leak into the next', async (t) => {
   await app.inject({ url: '/', headers: { authorization: basic('alice:word') } })
   t.strictSame((await app.inject('/')).json(), NONE)
 })

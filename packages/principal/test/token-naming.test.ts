@@ -21,7 +21,7 @@ const CASES = [
     publicOrigin: 'http://localhost:8500',
   },
   {
-    why: "a scheme's own port",
+    why: "the scheme's default port",
     given: ['http://registry.example:80'],
     issuer: 'registry.example',
     service: 'registry.example',
@@ -30,7 +30,7 @@ const CASES = [
     publicOrigin: 'http://registry.example',
   },
   {
-    why: 'a name of its own',
+    why: 'TOKEN_SERVICE',
     given: ['https://registry.example:8443', 'the-registry'],
     issuer: 'registry.example:8443',
     service: 'the-registry',
@@ -39,7 +39,7 @@ const CASES = [
     publicOrigin: 'https://registry.example:8443',
   },
   {
-    why: 'aliases of its own, and no others',
+    why: 'TOKEN_SERVICE_ALIASES replaces the default aliases',
     given: ['https://registry.example', undefined, 'one, two ,registry.example'],
     issuer: 'registry.example',
     service: 'registry.example',
@@ -49,7 +49,7 @@ const CASES = [
   },
 ] as const
 
-t.test('who issues tokens, and for whom', async (t) => {
+t.test('issuer, audience and aliases of tokens follow from the public URL', async (t) => {
   for (const { why, given, ...expected } of CASES) {
     const [publicUrl, service, aliases] = given as readonly [string, string?, string?]
     t.strictSame(tokenNaming(publicUrl, service, aliases), expected, why)

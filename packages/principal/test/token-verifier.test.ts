@@ -34,13 +34,13 @@ const encode = (part: unknown) =>
 const es256 = (input: string, key = ours.privateKey) =>
   sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')
 
-/** A token, its parts changed and signed as told; with our own key when nothing is told. */
+/** Builds a token of these parts, signed by our own key unless a signer is given. */
 function make(header: object | string, payload: object | string, signer = (input: string) => es256(input)) {
   const input = `${encode(header)}.${encode(payload)}`
   return `${input}.${signer(input)}`
 }
 
-t.test('a token of ours is taken, with its claims', async (t) => {
+t.test('a valid token is accepted with its claims', async (t) => {
   const given = claims()
   t.strictSame(await verify(make(HEADER, given)), given)
   t.match(await verify(make(HEADER, { ...given, access: null })), { access: null }, 'an identity token')
@@ -50,7 +50,7 @@ t.test('a token of ours is taken, with its claims', async (t) => {
     { sub: 'service:image-manager', uid: undefined },
     "a service's",
   )
-  t.match(await verify(make({ ...HEADER, x5c: ['AAAA'] }, given)), given, 'x5c is not looked at')
+  t.match(await verify(make({ ...HEADER, x5c: ['AAAA'] }, given)), given, 'x5c is ignored')
 })
 
 const without = (...names: string[]) =>
@@ -73,7 +73,7 @@ const BAD_CLAIMS: readonly (readonly [why: string, payload: object | string])[] 
   ['nothing at all', {}],
 ]
 
-t.test('claims that are not good', async (t) => {
+t.test('tokens with missing or wrong claims are invalid', async (t) => {
   for (const [why, payload] of BAD_CLAIMS) t.equal(await verify(make(HEADER, payload)), undefined, why)
 })
 
@@ -114,14 +114,14 @@ const FORGERIES: readonly (readonly [why: string, token: string])[] = [
     make(HEADER, claims(), (input) => createSign('sha256').update(input).sign(ours.privateKey, 'base64url')),
   ],
   ['a signature of zeros', make(HEADER, claims(), () => encode('\0'.repeat(64)))],
-  ['an extension that we do not know', make({ ...HEADER, crit: ['x'], x: 1 }, claims())],
+  ['an unknown critical extension', make({ ...HEADER, crit: ['x'], x: 1 }, claims())],
 ]
 
-t.test('forgeries', async (t) => {
+t.test('forged tokens are invalid', async (t) => {
   for (const [why, token] of FORGERIES) t.equal(await verify(token), undefined, why)
 })
 
-t.test('a token that was changed after it was signed', async (t) => {
+t.test('a token that was changed after it was signed is invalid', async (t) => {
   const [header = '', , signature = ''] = make(HEADER, claims()).split('.')
   const more = encode({ ...claims(), access: [{ type: 'repository', name: 'a', actions: ['push'] }] })
   t.equal(await verify(`${header}.${more}.${signature}`), undefined)
@@ -149,7 +149,7 @@ const RUBBISH = [
   ...['null', '1', '"x"', '[]', 'true', '{'].map((payload) => make(HEADER, payload)),
 ]
 
-t.test('what is no token is not good, and no fault', async (t) => {
+t.test('text that is not a token is invalid and throws no error', async (t) => {
   for (const token of RUBBISH) {
     const shown = JSON.stringify(token.slice(0, 60))
     const found = await verify(token).catch((error: unknown) => error)
@@ -157,7 +157,7 @@ t.test('what is no token is not good, and no fault', async (t) => {
   }
 })
 
-t.test('a token that was good is refused once it has expired', async (t) => {
+t.test('a token that was accepted before is refused once it has expired', async (t) => {
   const token = make(HEADER, { ...claims(), exp: now() + 60 })
   t.ok(await verify(token))
   const later = Date.now() + 61_000
@@ -165,7 +165,7 @@ t.test('a token that was good is refused once it has expired', async (t) => {
   t.equal(await verify(token), undefined)
 })
 
-t.test('a token that was too early is taken when its time has come', async (t) => {
+t.test('a token is accepted once its nbf has passed, also when it was refused before', async (t) => {
   const token = make(HEADER, { ...claims(), nbf: now() + 60 })
   t.equal(await verify(token), undefined)
   const later = Date.now() + 61_000
@@ -173,27 +173,30 @@ t.test('a token that was too early is taken when its time has come', async (t) =
   t.ok(await verify(token))
 })
 
-t.test('a key that cannot be had is no verdict on the token', async (t) => {
-  const away = new Error('auth-service is away')
-  const findKey = () => Promise.reject(away)
+t.test('a failure to read keys is an error, not an invalid token', async (t) => {
+  const failure = new Error('auth-service is unavailable')
+  const findKey = () => Promise.reject(failure)
   const verify = createTokenVerifier({ issuer: 'registry.example', audience: 'registry.example', findKey })
-  await t.rejects(verify(make(HEADER, claims())), away)
-  t.equal(await verify('a.b.c'), undefined, 'but what is no token needs no key')
+  await t.rejects(verify(make(HEADER, claims())), failure)
+  t.equal(await verify('a.b.c'), undefined, 'a malformed token needs no key')
 })
 
-t.test('a key that is withdrawn ends its tokens, seen before or not, within a minute', async (t) => {
-  let keys = [KID]
-  let ahead = 0
-  const { now: real } = Date
-  t.intercept(Date, 'now', { value: () => real() + ahead })
-  const verifyToken = createTokenVerifier({
-    issuer: 'registry.example',
-    audience: 'registry.example',
-    findKey: async (kid) => (keys.includes(kid) ? PEM : undefined),
-  })
-  const token = make(HEADER, claims())
-  t.match(await verifyToken(token), { sub: 'alice' })
-  keys = []
-  ahead = 60_001
-  t.equal(await verifyToken(token), undefined)
-})
+t.test(
+  'tokens of a withdrawn key are refused within a minute, also when they were accepted before',
+  async (t) => {
+    let keys = [KID]
+    let ahead = 0
+    const { now: real } = Date
+    t.intercept(Date, 'now', { value: () => real() + ahead })
+    const verifyToken = createTokenVerifier({
+      issuer: 'registry.example',
+      audience: 'registry.example',
+      findKey: async (kid) => (keys.includes(kid) ? PEM : undefined),
+    })
+    const token = make(HEADER, claims())
+    t.match(await verifyToken(token), { sub: 'alice' })
+    keys = []
+    ahead = 60_001
+    t.equal(await verifyToken(token), undefined)
+  },
+)

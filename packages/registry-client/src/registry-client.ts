@@ -2,27 +2,28 @@ import { repositoryAccess } from '@registry-manager/oci'
 import type { RegistryLists } from './registry-lists.ts'
 import { createRegistryLists } from './registry-lists.ts'
 import type { RegistryRequestOptions } from './registry-request.ts'
-import { createRegistryRequest, isRegistryRefusal, registryFault } from './registry-request.ts'
+import { createRegistryRequest, isRegistryRefusal, registryError } from './registry-request.ts'
 
 export interface RegistryManifest {
   readonly mediaType: string
   readonly raw: Buffer
 }
 
-/** The registry behind, as image-manager works on it. Throws ServiceCallError when it does not answer as agreed. */
+/** The API of the registry. Every unexpected response, and no response, is a ServiceCallError. */
 export interface RegistryClient extends RegistryLists {
-  /** Digest of what a tag or digest names now; undefined when it names nothing. */
+  /** The digest that a reference resolves to; undefined where the registry has no such manifest. */
   headManifest(repository: string, reference: string): Promise<string | undefined>
-  /** The same of a tag; undefined as well where the registry cannot serve what the tag names (500). */
+  /** Like headManifest, for a tag; also undefined where the registry cannot serve the tagged manifest (500). */
   findTagged(repository: string, tag: string): Promise<string | undefined>
-  /** Whether the registry has what a digest names, and be it that it cannot serve it as a manifest (500). */
+  /** Whether the registry has a manifest of this digest; true also where it cannot serve the manifest (500). */
   hasManifest(repository: string, digest: string): Promise<boolean>
   getManifest(repository: string, reference: string): Promise<RegistryManifest | undefined>
   putManifest(repository: string, reference: string, manifest: RegistryManifest): Promise<void>
-  /** Whether there was one. */
+  /** Returns whether the manifest existed. */
   deleteManifest(repository: string, digest: string): Promise<boolean>
-  /** The digest that the registry itself calls a blob by; undefined when there is none. */
+  /** The registry's own digest of a blob; undefined where it has no such blob. */
   headBlob(repository: string, digest: string): Promise<string | undefined>
+  /** Returns whether the blob existed. */
   deleteBlob(repository: string, digest: string): Promise<boolean>
 }
 
@@ -33,12 +34,13 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
   const headManifest = async (repository: string, reference: string) => {
     const access = repositoryAccess(repository, 'pull')
     const path = manifestPath(repository, reference)
-    const answer = await send('HEAD', path, access, 200)
-    if (answer === undefined) return undefined
-    const digest = answer.headers.get('docker-content-digest')
-    // Taken for nothing there, it would be deleted from the index.
-    if (digest === null)
-      throw registryFault(`HEAD ${path} at the registry was answered without a digest`, 200)
+    const response = await send('HEAD', path, access, 200)
+    if (response === undefined) return undefined
+    const digest = response.headers.get('docker-content-digest')
+    // Without this error the manifest would count as missing and be deleted from the index.
+    if (digest === null) {
+      throw registryError(`HEAD ${path} at the registry returned no Docker-Content-Digest`, 200)
+    }
     return digest
   }
 
@@ -65,8 +67,8 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
     },
     async getManifest(repository, reference) {
       const access = repositoryAccess(repository, 'pull')
-      const answer = await send('GET', manifestPath(repository, reference), access, 200)
-      return answer && { mediaType: answer.headers.get('content-type') ?? '', raw: answer.raw }
+      const response = await send('GET', manifestPath(repository, reference), access, 200)
+      return response && { mediaType: response.headers.get('content-type') ?? '', raw: response.raw }
     },
     async putManifest(repository, reference, manifest) {
       const access = repositoryAccess(repository, 'pull', 'push')
@@ -78,8 +80,8 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
     },
     async headBlob(repository, digest) {
       const access = repositoryAccess(repository, 'pull')
-      const answer = await send('HEAD', `/v2/${repository}/blobs/${digest}`, access, 200)
-      return answer?.headers.get('docker-content-digest') ?? undefined
+      const response = await send('HEAD', `/v2/${repository}/blobs/${digest}`, access, 200)
+      return response?.headers.get('docker-content-digest') ?? undefined
     },
     async deleteBlob(repository, digest) {
       const access = repositoryAccess(repository, 'delete')

@@ -1,37 +1,38 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
-import type { RegistryRequest } from './registry-request.ts'
-import { registryFault } from './registry-request.ts'
+import type { SendToRegistry } from './registry-request.ts'
+import { registryError } from './registry-request.ts'
 
 export interface RepositoriesPage {
   readonly names: readonly string[]
-  /** What the next page begins after; undefined when this is the last. */
+  /** The name after which the next page starts; undefined on the last page. */
   readonly next: string | undefined
 }
 
-/** What the registry says that it holds. */
+/** The lists of the registry. */
 export interface RegistryLists {
-  /** One page of its catalog, in its own order (which is not byte order). */
+  /** One page of the catalog, in the registry's own order, which is not byte order. */
   listRepositories(after: string | undefined): Promise<RepositoriesPage>
-  /** The tags of a repository; none of one that it does not know. */
+  /** The tags of a repository; an empty list for an unknown repository. */
   listTags(repository: string): Promise<readonly string[]>
 }
 
-/** distribution 3 gives no more, and every page costs it a walk from the beginning. */
+/** The maximum of distribution 3, which walks its storage from the start for every page. */
 const PAGE = 1000
-/** On object storage a page takes a walk of minutes. */
+/** On object storage one page takes minutes. */
 const TIMEOUT_MS = 290_000
 const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
 
 /** Source: OCI distribution-spec 1.1, "Listing Tags"; distribution, "HTTP API V2", "Catalog". */
-export function createRegistryLists(send: RegistryRequest): RegistryLists {
+export function createRegistryLists(send: SendToRegistry): RegistryLists {
   const list = async (path: string, access: Access, field: 'repositories' | 'tags') => {
-    const answer = await send('GET', path, access, 200, { timeoutMs: TIMEOUT_MS })
-    if (answer === undefined) return { names: [], next: undefined }
-    const names = namesIn(answer.raw, field)
-    if (names === undefined)
-      throw registryFault(`GET ${path} at the registry was answered in an unknown shape`)
-    return { names, next: nextOf(answer.headers.get('link')) }
+    const response = await send('GET', path, access, 200, { timeoutMs: TIMEOUT_MS })
+    if (response === undefined) return { names: [], next: undefined }
+    const names = namesIn(response.raw, field)
+    if (names === undefined) {
+      throw registryError(`GET ${path} at the registry returned JSON of an unexpected shape`)
+    }
+    return { names, next: nextOf(response.headers.get('link')) }
   }
 
   return {
@@ -43,7 +44,7 @@ export function createRegistryLists(send: RegistryRequest): RegistryLists {
     async listTags(repository) {
       const access = repositoryAccess(repository, 'pull')
       const tags: string[] = []
-      // Without n: distribution reads all of them for every page. Whoever pages all the same is followed.
+      // Without n: distribution reads all tags for every page. Registries that page nevertheless are followed.
       for (let path = `/v2/${repository}/tags/list`, last: string | undefined; ;) {
         const { names, next } = await list(path, access, 'tags')
         tags.push(...names)
@@ -55,15 +56,15 @@ export function createRegistryLists(send: RegistryRequest): RegistryLists {
   }
 }
 
-/** The names of a list; it may be null. Undefined where there is no such list. */
+/** The names of a list, which may be null in JSON; undefined for any other shape. */
 function namesIn(raw: Buffer, field: string): string[] | undefined {
-  let answer: unknown
+  let body: unknown
   try {
-    answer = JSON.parse(raw.toString('utf8'))
+    body = JSON.parse(raw.toString('utf8'))
   } catch {
     return undefined
   }
-  const names = (Object(answer) as Record<string, unknown>)[field]
+  const names = (Object(body) as Record<string, unknown>)[field]
   if (names === null) return []
   return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined
 }

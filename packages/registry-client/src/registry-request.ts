@@ -1,22 +1,23 @@
-import type { Access } from '@registry-manager/oci'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceCallError } from '@registry-manager/http'
-import { retryOn500 } from '@registry-manager/registry-client'
+import type { Access } from '@registry-manager/oci'
+import { MANIFEST_MEDIA_TYPES } from '@registry-manager/oci'
 
 export interface RegistryRequestOptions {
   readonly registryUrl: string
   readonly serviceToken: (access: readonly Access[]) => Promise<string>
   readonly timeoutMs?: number
-  /** Breaks off what is under way. */
+  /** Aborts requests in flight. */
   readonly signal?: AbortSignal
 }
 
-export interface RegistryAnswer {
+export interface RegistryResponse {
   readonly headers: Headers
   readonly raw: Buffer
 }
 
-/** Answers undefined when there is no such thing (404). Throws ServiceCallError for every other surprise. */
-export type RegistryRequest = (
+/** Returns undefined for a 404 of the registry. Throws ServiceCallError for any other status than `expected`. */
+export type SendToRegistry = (
   method: string,
   path: string,
   access: Access,
@@ -25,25 +26,20 @@ export type RegistryRequest = (
     readonly body?: { readonly mediaType: string; readonly raw: Buffer }
     readonly timeoutMs?: number
   },
-) => Promise<RegistryAnswer | undefined>
+) => Promise<RegistryResponse | undefined>
 
-/** Every type of manifest: what was pushed is what comes back. */
-const ACCEPT = [
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-].join(', ')
+/** Every type of manifest, so that the registry converts none. */
+const ACCEPT = MANIFEST_MEDIA_TYPES.join(', ')
 
 const DEPENDENCY = 'registry'
 
-/** Requests to the registry behind, each with a token of our own for just that. */
-export function createRegistryRequest(options: RegistryRequestOptions): RegistryRequest {
+/** Sends requests to the registry, each with an access token of the service for exactly that request. */
+export function createRegistryRequest(options: RegistryRequestOptions): SendToRegistry {
   const { registryUrl, serviceToken } = options
   return async (method, path, access, expected, { body, timeoutMs = options.timeoutMs ?? 15_000 } = {}) => {
     const what = `${method} ${path} at the registry`
     const token = await serviceToken([access])
-    const { signal, forget } = breakOffAfter(timeoutMs, options.signal)
+    const { signal, clear } = abortAfter(timeoutMs, options.signal)
     const exchange = async () => {
       const response = await retryOn500(new URL(path, registryUrl), {
         method,
@@ -60,60 +56,76 @@ export function createRegistryRequest(options: RegistryRequestOptions): Registry
     }
     const { response, raw } = await exchange()
       .catch((cause: unknown) => {
-        throw registryFault(`${what} was not answered`, undefined, cause)
+        throw registryError(`${what} got no response`, undefined, cause)
       })
-      .finally(forget)
+      .finally(clear)
     if (response.status === 404) {
-      // What is not there goes from the index: so some other server's 404, in the registry's place, is none.
+      // A 404 removes entries from the index, so the 404 of another server in the registry's place must not count.
       if (response.headers.get('docker-distribution-api-version') === 'registry/2.0') return undefined
-      throw registryFault(`${what} was answered 404, and not by a registry`)
+      throw registryError(`${what} returned 404 without the header of a registry: check REGISTRY_URL`)
     }
     if (response.status !== expected) {
-      throw registryFault(`${what} was answered ${response.status}`, response.status)
+      throw registryError(`${what} returned ${response.status}`, response.status)
     }
     return { headers: response.headers, raw }
   }
 }
 
 /**
- * A signal that comes after so long, or with another. `AbortSignal.timeout` would keep every request in memory until
- * then, thousands of them in a run of reconcile.
+ * A signal that aborts after a time, or with another signal. `AbortSignal.timeout` would hold every request in memory
+ * until its timeout: thousands of requests in a run of reconcile.
  */
-function breakOffAfter(timeoutMs: number, stop: AbortSignal | undefined) {
-  const breaking = new AbortController()
-  const breakOff = () => breaking.abort()
-  const timer = setTimeout(breakOff, timeoutMs)
-  stop?.addEventListener('abort', breakOff)
-  if (stop?.aborted) breakOff()
-  const forget = () => {
+function abortAfter(timeoutMs: number, stop: AbortSignal | undefined) {
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  const timer = setTimeout(abort, timeoutMs)
+  stop?.addEventListener('abort', abort)
+  if (stop?.aborted) abort()
+  const clear = () => {
     clearTimeout(timer)
-    stop?.removeEventListener('abort', breakOff)
+    stop?.removeEventListener('abort', abort)
   }
-  return { signal: breaking.signal, forget }
+  return { signal: controller.signal, clear }
 }
 
-/** The error of a registry that did not answer as agreed. */
-export function registryFault(message: string, status?: number, cause?: unknown): ServiceCallError {
+const TRIES = 5
+const PAUSE_MS = 20
+
+/**
+ * Retries a request that the registry answers with 500. distribution on a file system does so for a moment while a tag
+ * is being written (it truncates the file first) or deleted. Only for idempotent requests.
+ */
+export async function retryOn500(url: URL, init: RequestInit): Promise<Response> {
+  for (let tries = 1; ; tries++) {
+    const response = await fetch(url, init)
+    if (response.status !== 500 || tries === TRIES) return response
+    await response.body?.cancel()
+    await sleep(PAUSE_MS * tries)
+  }
+}
+
+/** The error of an unexpected response of the registry, or of no response. */
+export function registryError(message: string, status?: number, cause?: unknown): ServiceCallError {
   return new ServiceCallError(message, { dependency: DEPENDENCY, status, cause })
 }
 
-/** What the registry answers where it is the whole of it that does not serve, and not one thing in it. */
-const AWAY = new Set([401, 403, 429, 502, 503, 504])
+/** Statuses that concern the whole registry, or the way to it, and not one manifest or blob. */
+const UNAVAILABLE_STATUSES = new Set([401, 403, 429, 502, 503, 504])
 
 /**
- * Whether the registry answered, and could not serve this one thing: distribution says 500 for a manifest that it
- * cannot parse, and for a broken link.
+ * Whether the registry responded but cannot serve one manifest or blob: distribution responds 500 for a manifest that
+ * it cannot parse, and for a broken link.
  */
 export function isRegistryRefusal(error: unknown): boolean {
   return (
     error instanceof ServiceCallError &&
     error.dependency === DEPENDENCY &&
     error.status !== undefined &&
-    !AWAY.has(error.status)
+    !UNAVAILABLE_STATUSES.has(error.status)
   )
 }
 
-/** Whether the registry, or what is asked on the way to it, does not serve at all. */
+/** Whether the registry, or a service that is needed to call it, is unavailable. */
 export function isRegistryUnavailable(error: unknown): boolean {
   return error instanceof ServiceCallError && !isRegistryRefusal(error)
 }

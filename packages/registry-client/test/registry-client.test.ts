@@ -11,15 +11,15 @@ import { createMemoryRegistry } from '../../../services/image-manager/test/fixtu
 import { startRegistryServer } from './fixtures/registry-server.ts'
 import { MANIFEST, image } from '../../../services/image-manager/test/fixtures/index-and-registry.ts'
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => unknown
+type Respond = (request: IncomingMessage, response: ServerResponse) => unknown
 
-/** A client before a server that answers so. */
-async function start(t: Test, answer: Answer, signal?: AbortSignal) {
-  const asked: string[] = []
+/** A client of a server that responds like this; `requests` has what arrived. */
+async function start(t: Test, respond: Respond, signal?: AbortSignal) {
+  const requests: string[] = []
   const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`)
+    requests.push(`${request.method} ${request.url} ${request.headers.authorization}`)
     response.setHeader('docker-distribution-api-version', 'registry/2.0')
-    answer(request, response)
+    respond(request, response)
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => {
@@ -28,10 +28,10 @@ async function start(t: Test, answer: Answer, signal?: AbortSignal) {
   })
   const registryUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const serviceToken = async (access: unknown) => JSON.stringify(access)
-  return { client: createRegistryClient({ registryUrl, serviceToken, signal, timeoutMs: 2000 }), asked }
+  return { client: createRegistryClient({ registryUrl, serviceToken, signal, timeoutMs: 2000 }), requests }
 }
 
-t.test('lists, in the shapes that registries give them', async (t) => {
+t.test('lists may be null or empty, and any other shape is an error', async (t) => {
   const bodies: [string, readonly string[] | undefined][] = [
     ['{"repositories":["a","b/c"],"tags":["a","b/c"]}', ['a', 'b/c']],
     ['{"repositories":null,"tags":null}', []],
@@ -47,8 +47,8 @@ t.test('lists, in the shapes that registries give them', async (t) => {
     const { client } = await start(t, (_request, response) => response.end(body))
     const [catalog, tags] = [client.listRepositories(undefined), client.listTags('team/app')]
     if (names === undefined) {
-      await t.rejects(catalog, { message: /unknown shape/ }, body)
-      await t.rejects(tags, { message: /unknown shape/ }, body)
+      await t.rejects(catalog, { message: /unexpected shape/ }, body)
+      await t.rejects(tags, { message: /unexpected shape/ }, body)
     } else {
       t.same(await catalog, { names, next: undefined }, body)
       t.same(await tags, names, body)
@@ -56,12 +56,12 @@ t.test('lists, in the shapes that registries give them', async (t) => {
   }
 })
 
-t.test('a repository that the registry does not know has no tags', async (t) => {
+t.test('an unknown repository has no tags', async (t) => {
   const { client } = await start(t, (_request, response) => response.writeHead(404).end())
   t.same(await client.listTags('team/app'), [])
 })
 
-t.test('the catalog goes on where its link says', async (t) => {
+t.test('the next page of the catalog starts where the Link header says', async (t) => {
   const links: [string, string | undefined][] = [
     ['</v2/_catalog?last=a%2Fb&n=1000>; rel="next"', 'a/b'],
     ['</v2/_catalog?n=1000&last=x>;rel=next', 'x'],
@@ -70,17 +70,17 @@ t.test('the catalog goes on where its link says', async (t) => {
     ['', undefined],
   ]
   for (const [link, next] of links) {
-    const { client, asked } = await start(t, (_request, response) =>
+    const { client, requests } = await start(t, (_request, response) =>
       response.setHeader('link', link).end('{"repositories":["a"]}'),
     )
     t.equal((await client.listRepositories('b/c')).next, next, link)
-    t.match(asked, [/^GET \/v2\/_catalog\?n=1000&last=b%2Fc /])
-    t.match(asked, [/"type":"registry","name":"catalog","actions":\["\*"\]/])
+    t.match(requests, [/^GET \/v2\/_catalog\?n=1000&last=b%2Fc /])
+    t.match(requests, [/"type":"registry","name":"catalog","actions":\["\*"\]/])
   }
 })
 
-t.test('tags that come in pages are all read, and one that does not go on is no end of them', async (t) => {
-  const { client, asked } = await start(t, ({ url }, response) => {
+t.test('all pages of tags are read, up to a page that links to itself', async (t) => {
+  const { client, requests } = await start(t, ({ url }, response) => {
     const last = new URL(url ?? '', 'http://x').searchParams.get('last') ?? '0'
     const next = Math.min(Number(last) + 1, 3)
     return response
@@ -88,32 +88,35 @@ t.test('tags that come in pages are all read, and one that does not go on is no 
       .end(`{"tags":["t${last}"]}`)
   })
   t.same(await client.listTags('a'), ['t0', 't1', 't2', 't3'])
-  t.equal(asked.length, 4)
+  t.equal(requests.length, 4)
 })
 
-t.test('a 404 that is not the registry’s is no answer: what is not there goes from the index', async (t) => {
-  const { client } = await start(t, (_request, response) => {
-    response.removeHeader('docker-distribution-api-version')
-    return response.writeHead(404).end()
-  })
-  for (const call of [
-    client.headManifest('team/app', 'latest'),
-    client.getManifest('team/app', 'latest'),
-    client.listTags('team/app'),
-    client.listRepositories(undefined),
-  ]) {
-    const error = await call.catch((error: unknown) => error)
-    t.match(error, { message: /not by a registry/ })
-    t.equal(isRegistryRefusal(error), false, 'and it is the end of the run')
-  }
-})
+t.test(
+  'a 404 of another server is an error: a 404 of the registry deletes entries from the index',
+  async (t) => {
+    const { client } = await start(t, (_request, response) => {
+      response.removeHeader('docker-distribution-api-version')
+      return response.writeHead(404).end()
+    })
+    for (const call of [
+      client.headManifest('team/app', 'latest'),
+      client.getManifest('team/app', 'latest'),
+      client.listTags('team/app'),
+      client.listRepositories(undefined),
+    ]) {
+      const error = await call.catch((error: unknown) => error)
+      t.match(error, { message: /without the header of a registry/ })
+      t.equal(isRegistryRefusal(error), false, 'it ends a run of reconcile')
+    }
+  },
+)
 
-t.test('nor is a manifest without its digest', async (t) => {
+t.test('a response to HEAD without a digest is an error', async (t) => {
   const { client } = await start(t, (_request, response) => response.end())
-  await t.rejects(client.headManifest('team/app', 'latest'), { message: /without a digest/ })
+  await t.rejects(client.headManifest('team/app', 'latest'), { message: /no Docker-Content-Digest/ })
 })
 
-t.test('which errors are one thing’s, and which the whole registry’s', async (t) => {
+t.test('an error concerns one manifest or blob, or the whole registry, by its status', async (t) => {
   const statuses: [number, boolean][] = [
     [500, true],
     [400, true],
@@ -133,12 +136,16 @@ t.test('which errors are one thing’s, and which the whole registry’s', async
     t.equal(isRegistryRefusal(error), isRefusal, String(status))
   }
   const { client } = await start(t, (request) => request.socket.destroy())
-  t.equal(isRegistryRefusal(await client.listTags('a').catch((error: unknown) => error)), false, 'no answer')
+  t.equal(
+    isRegistryRefusal(await client.listTags('a').catch((error: unknown) => error)),
+    false,
+    'no response',
+  )
   t.equal(isRegistryRefusal(new ServiceCallError('x', { dependency: 'auth-service', status: 500 })), false)
   t.equal(isRegistryRefusal(new Error('x')), false)
 })
 
-t.test('a request is broken off by its signal, in its answer as well', async (t) => {
+t.test('the signal aborts a request, also while its response arrives', async (t) => {
   for (const begin of [() => {}, (response: ServerResponse) => void response.write('{"rep')]) {
     const stopping = new AbortController()
     const { client } = await start(
@@ -154,7 +161,7 @@ t.test('a request is broken off by its signal, in its answer as well', async (t)
   }
 })
 
-t.test('the tests’ registry behind HTTP is the one in memory', async (t) => {
+t.test('the registry server of the tests serves the registry in memory', async (t) => {
   const registry = createMemoryRegistry()
   registry.pageSize = 1
   const raw = image('one')

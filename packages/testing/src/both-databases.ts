@@ -5,7 +5,7 @@ import { migrateToLatest } from '../../database/src/migrate.ts'
 import { pgliteForTest } from './pglite.ts'
 import { startPostgres } from './real-postgres.ts'
 
-/** Runs the same tests on PGlite and on a real Postgres, each with our schema and nothing in it. */
+/** Runs the same tests on PGlite and on a real Postgres, each with an empty schema. */
 export async function onBothDatabases(
   t: Test,
   run: (t: Test, db: Database) => Promise<unknown>,

@@ -11,23 +11,23 @@ import type { Schema } from '../../database/src/schema.ts'
 
 const CACHE = new URL('../../../.cache/', import.meta.url)
 const SOURCES = new URL('../../database/src/', import.meta.url)
-// Bytes come back as pg and `openPglite` answer them.
+// Bytes are Buffers, as with pg and `openPglite`.
 const parsers = { [types.BYTEA]: (hex: string) => Buffer.from(hex.slice(2), 'hex') }
 
-/** A fresh PGlite with our schema, in memory, for as long as the test runs. */
+/** Opens a fresh PGlite in memory with an empty schema; it closes when the test ends. */
 export async function pgliteForTest(t: Test): Promise<Database> {
   const loadDataDir = new Blob([await migratedDatabase()])
   const pglite = await PGlite.create({ dataDir: 'memory://', loadDataDir, parsers })
   const db = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) })
   t.teardown(async () => {
     await db.destroy()
-    // Kysely leaves open what it was never asked to use.
+    // Kysely does not close a database that ran no query.
     if (!pglite.closed) await pglite.close()
   })
   return db
 }
 
-/** Making a database takes PGlite seconds and opening it none: one is made for each version of it and of our schema. */
+/** Creating a database takes PGlite seconds, loading one takes none: a dump is cached per version and schema. */
 async function migratedDatabase(): Promise<Buffer<ArrayBuffer>> {
   const file = new URL(`pglite-${await version()}.tar`, CACHE)
   if (!existsSync(file)) {
@@ -36,7 +36,7 @@ async function migratedDatabase(): Promise<Buffer<ArrayBuffer>> {
     const dump = await pglite.dumpDataDir('none')
     await pglite.close()
     await mkdir(CACHE, { recursive: true })
-    // Written aside and moved: test files that run side by side see all of it or nothing.
+    // Written to a temporary file and renamed: test files that run in parallel never read half a file.
     const temporary = new URL(`${file.href}.${process.pid}`)
     await writeFile(temporary, Buffer.from(await dump.arrayBuffer()))
     await rename(temporary, file)
@@ -44,7 +44,7 @@ async function migratedDatabase(): Promise<Buffer<ArrayBuffer>> {
   return readFile(file)
 }
 
-/** Another one whenever PGlite or any of our sources is another one. */
+/** A hash that changes with PGlite's version and with the sources of packages/database. */
 async function version(): Promise<string> {
   const hash = createHash('sha256').update(
     realpathSync(fileURLToPath(import.meta.resolve('@electric-sql/pglite'))),

@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs'
 import { asUser } from '../../../deploy/local/child.ts'
 import { findPostgres as findParts } from '../../../deploy/local/postgres-binaries.js'
 
-/** A Postgres that can be run: an installed one, or Debian's package in the cache folder. */
+/** The programs of an installed Postgres, or of Debian's package in the cache folder. */
 export interface PostgresBinaries {
-  /** The folder of its commands. */
+  /** The folder of the programs. */
   readonly folder: string
-  /** What its commands need in their environment. */
+  /** Environment variables that the programs need. */
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Where Postgres' commands are, or why there are none. Fetches Debian's package when none is installed. */
+/** Finds the programs of Postgres, or why there are none. Downloads Debian's package if none is installed. */
 export function findPostgres(): PostgresBinaries | { readonly reason: string } {
   try {
-    // A database of the environment would not be the test's own.
+    // A test never uses the database of its environment.
     const env = { ...process.env, DATABASE_URL: undefined, DATABASE_URL_FILE: undefined }
     const say = (line: string) => process.stderr.write(`${line}\n`)
     const found: { POSTGRES_BINARIES?: string; POSTGRES_LIBRARIES?: string } = findParts(env, say)
@@ -27,7 +27,7 @@ export function findPostgres(): PostgresBinaries | { readonly reason: string } {
   }
 }
 
-/** The user that Postgres runs as, because it refuses to run as root; this process's own when it is not root. */
+/** The user that runs Postgres, which refuses to run as root; undefined where this process is not root. */
 export function postgresUser(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const users = readFileSync('/etc/passwd', 'utf8')
@@ -37,7 +37,7 @@ export function postgresUser(): { readonly uid: number; readonly gid: number } |
   return { uid: Number(user?.[2]), gid: Number(user?.[3]) }
 }
 
-/** A command line that runs one of Postgres' commands as `postgresUser`, who may read root's cache folder. */
+/** A command line that runs a program of Postgres as `postgresUser`, with read access to root's cache folder. */
 export function asPostgresUser(command: string, args: readonly string[]): readonly [string, string[]] {
   const user = postgresUser()
   return user === undefined

@@ -1,11 +1,9 @@
 /** The command `registry-manager reset-password NAME` of the image, for the database at DATABASE_URL. */
-import { connectPostgres, databaseUrlFrom } from '@registry-manager/database'
+import { connectPostgres, readDatabaseUrl } from '@registry-manager/database'
 import { runResetPassword } from './accounts/reset-password-command.ts'
 
 const open = async () => {
-  const url = databaseUrlFrom(process.env)
-  if ('problem' in url) throw new Error(url.problem)
-  const db = connectPostgres(url.databaseUrl)
+  const db = connectPostgres(readDatabaseUrl(process.env))
   return { db, close: () => db.destroy() }
 }
 

@@ -19,6 +19,6 @@ t.test('RECONCILE_INTERVAL_SECONDS defaults to a day, may be 0, and must be a wh
   for (const bad of ['-1', 'daily', '1.5', '99999999']) {
     const refused = await Promise.try(() => intervalOf(bad)).catch((error: unknown) => error)
     t.ok(refused instanceof ConfigError, bad)
-    t.match(refused, { message: /RECONCILE_INTERVAL_SECONDS .*seconds between two comparisons/ })
+    t.match(refused, { message: /RECONCILE_INTERVAL_SECONDS .*seconds between two runs/ })
   }
 })

@@ -17,7 +17,9 @@ const MAX_UPLOADS = 10_000
  * Knows how far uploads are, from the answers that pass through this process. distribution signs the offset
  * into the `_state` of every Location. 2.8 cancels an upload that is asked for with an older state, even by
  * GET: a client whose last answer was lost could not resume it. 3.x does not look at the offset of a GET.
- * What nginx carries, or another replica, does not pass here: then the registry gets the client's state.
+ * nginx sends all requests of an upload to the same replica (deploy/nginx, `registry-proxy-by-upload`). Responses to
+ * chunks without a Content-Range do not pass here, because nginx forwards those itself; nor did those before a restart:
+ * then the registry gets the client's state.
  * Source: distribution 2.8, registry/handlers/blobupload.go, `ResumeBlobUpload`.
  */
 export function createUploadStates(maxUploads = MAX_UPLOADS): UploadStates {

@@ -6,8 +6,8 @@ import { restoreBackup } from './restore.ts'
 import { writeBackup } from './write.ts'
 
 /**
- * `backup [FILE]` and `restore [FILE]`; without a file standard output and input. Answers a sentence on what was done;
- * throws what hindered it.
+ * Runs `backup [FILE]` or `restore [FILE]`; without a file it uses standard output or input. Returns a sentence that
+ * reports the result.
  */
 export async function runBackupCommand(db: Database, command: string, file?: string): Promise<string> {
   if (command === 'restore') {
@@ -18,7 +18,7 @@ export async function runBackupCommand(db: Database, command: string, file?: str
   return `backed up ${await writeFile(db, file)} rows to ${file}`
 }
 
-/** All of a backup or nothing, for nobody else to read, and never in another file's place. */
+/** Writes a whole backup or no file at all. Other users cannot read it, and it replaces no existing file. */
 async function writeFile(db: Database, file: string): Promise<number> {
   await reserve(file)
   const part = `${file}.${randomBytes(6).toString('hex')}.part`
@@ -34,12 +34,12 @@ async function writeFile(db: Database, file: string): Promise<number> {
   }
 }
 
-/** Makes an empty file, which nobody else can make then. Throws where the name is taken. */
+/** Creates an empty file, which reserves its name. Throws where the name is taken. */
 async function reserve(file: string): Promise<void> {
   try {
     await (await open(file, 'wx', 0o600)).close()
   } catch (error) {
     const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST'
-    throw isTaken ? new Error(`${file} is there already: name a new file`, { cause: error }) : error
+    throw isTaken ? new Error(`${file} already exists: name a new file`, { cause: error }) : error
   }
 }

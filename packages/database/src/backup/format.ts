@@ -1,6 +1,6 @@
 /*
- * A backup is gzip over lines of text: a header; the rows of every table, each table after those that it refers to;
- * where the sequences are; an end with the number of rows. A row is as Postgres writes it as JSON.
+ * A backup is gzipped text: a header line; the rows of every table, referenced tables first; the positions of the
+ * sequences; an end line with the number of rows. Rows are in Postgres' own JSON format.
  *   {"format":"registry-manager backup 1","at":"…","migrations":["…",…]}
  *   row accounts {"id":"…",…}
  *   sequence tag_revisions 17
@@ -15,12 +15,12 @@ export type Line =
   | { readonly kind: 'sequence'; readonly name: string; readonly last: string }
   | { readonly kind: 'end'; readonly rows: number }
 
-/** The first line, of what had brought the schema to where it was. */
+/** The first line: the migrations that had run on the database. */
 export function formatHeader(migrations: readonly string[]): string {
   return JSON.stringify({ format: FORMAT, at: new Date().toISOString(), migrations })
 }
 
-/** The migrations that the first line tells of; undefined when it is no such line. */
+/** The migrations of the first line; undefined when it is not the header of a backup. */
 export function parseHeader(line: string): readonly string[] | undefined {
   try {
     const { format, migrations } = JSON.parse(line)
@@ -30,11 +30,10 @@ export function parseHeader(line: string): readonly string[] | undefined {
   }
 }
 
-/** Any other line. */
 export function formatLine(line: Line): string {
   if (line.kind === 'end') return `end ${line.rows}`
   if (line.kind === 'sequence') return `sequence ${line.name} ${line.last}`
-  // Between its tokens JSON may have line ends, within them it has none.
+  // JSON has line ends between tokens only, where a space means the same. Source: RFC 8259 §2 and §7.
   return `row ${line.table} ${line.json.replaceAll('\n', ' ')}`
 }
 
@@ -43,15 +42,15 @@ export function parseLine(text: string): Line {
   if (kind === 'row' && name !== '') return { kind, table: name, json: rest }
   if (kind === 'sequence' && name !== '') return { kind, name, last: rest }
   if (kind === 'end' && /^\d+$/.test(rest)) return { kind, rows: Number(rest) }
-  throw new Error('the backup has a line that is none of a backup')
+  throw new Error('the backup has an unrecognized line: it was changed, or a later version wrote it')
 }
 
-/** The lines of a text that comes in pieces. */
+/** Splits a stream into lines. */
 export async function* splitLines(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let rest = ''
   for await (const piece of pieces) {
-    // Only what is new is searched: a line of megabytes comes in hundreds of pieces.
+    // Searches the new piece only: a line of megabytes arrives in hundreds of pieces.
     const [first = '', ...others] = decoder.decode(piece, { stream: true }).split('\n')
     rest += first
     for (const next of others) {

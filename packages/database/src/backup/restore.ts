@@ -11,28 +11,31 @@ import { createRowWriter } from './row-writer.ts'
 import { readTables } from './tables.ts'
 
 /**
- * Reads a backup into a database that holds no accounts and no repositories (an empty schema may be there), and
- * brings that to this version's schema. Answers the number of rows. Throws an Error whose message says what is
- * wrong; then there are still none.
+ * Restores a backup into a database without accounts and repositories (it may have an empty schema) and migrates it to
+ * this version. Returns the number of rows. If it fails, the database still has no accounts and no repositories.
  */
 export async function restoreBackup(db: Database, input: Readable): Promise<number> {
   try {
     return await pipeline(input, createGunzip(), (pieces) => readInto(db, splitLines(pieces)))
   } catch (error) {
     const { code } = error as { code?: string }
-    if (code === 'Z_DATA_ERROR') throw new Error('this is no backup of registry-manager', { cause: error })
-    if (code === 'Z_BUF_ERROR') throw new Error('the backup ends too soon', { cause: error })
+    if (code === 'Z_DATA_ERROR') throw new Error(NOT_A_BACKUP, { cause: error })
+    if (code === 'Z_BUF_ERROR') throw new Error(TRUNCATED, { cause: error })
     throw error
   }
 }
 
+const NOT_A_BACKUP = 'the file is not a backup of registry-manager'
+const TRUNCATED = 'the backup is truncated'
+
 async function readInto(db: Database, lines: AsyncGenerator<string>): Promise<number> {
   const { value: first } = await lines.next()
   const migrations = parseHeader(first ?? '')
-  if (migrations === undefined) throw new Error('this is no backup of registry-manager')
+  if (migrations === undefined) throw new Error(NOT_A_BACKUP)
   const unknown = migrations.filter((name) => !isKnownMigration(name))
-  if (unknown.length > 0) throw new Error(`a later version made this backup: ${unknown.join(', ')}`)
-  await refuseWhatIsThere(db)
+  if (unknown.length > 0)
+    throw new Error(`a later version wrote this backup: this version lacks ${unknown.join(', ')}`)
+  await requireEmpty(db)
   await migrateDown(db)
   await migrateThrough(db, migrations)
   const rows = await db.transaction().execute((tx) => insertAll(tx, lines))
@@ -40,30 +43,30 @@ async function readInto(db: Database, lines: AsyncGenerator<string>): Promise<nu
   return rows
 }
 
-async function refuseWhatIsThere(db: Database): Promise<void> {
+async function requireEmpty(db: Database): Promise<void> {
   for (const { name } of await readTables(db)) {
     if (name !== 'accounts' && name !== 'repositories') continue
     const { rows } = await sql`select 1 from ${sql.table(name)} limit 1`.execute(db)
-    if (rows.length > 0) throw new Error(`the database holds ${name} already: restore into an empty one`)
+    if (rows.length > 0) throw new Error(`the database already holds ${name}: restore into an empty database`)
   }
 }
 
 async function insertAll(tx: Transaction<Schema>, lines: AsyncIterable<string>): Promise<number> {
   const tables = await readTables(tx)
-  // Migrations may put rows of their own there; the backup has them too.
+  // Migrations insert rows that are also in the backup.
   for (const { name } of tables.toReversed()) await sql`delete from ${sql.table(name)}`.execute(tx)
   const writer = createRowWriter(tx, tables)
   let expected: number | undefined
-  // Read to its very end: who leaves a stream before that breaks it.
+  // Reads to the end of the stream: leaving the loop early would destroy the stream.
   for await (const text of lines) {
-    if (expected !== undefined) throw new Error('the backup goes on after its end')
+    if (expected !== undefined) throw new Error('the backup continues after its end line')
     const line = parseLine(text)
     if (line.kind === 'row') await writer.write(line.table, line.json)
     else if (line.kind === 'end') expected = line.rows
     else await sql`select setval(${line.name}::regclass, ${line.last}::bigint)`.execute(tx)
   }
   const rows = await writer.end()
-  if (expected === undefined) throw new Error('the backup ends too soon')
-  if (expected !== rows) throw new Error(`the backup should have ${expected} rows and has ${rows}`)
+  if (expected === undefined) throw new Error(TRUNCATED)
+  if (expected !== rows) throw new Error(`the backup has ${rows} rows; its end line says ${expected}`)
   return rows
 }

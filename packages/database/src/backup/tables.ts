@@ -4,13 +4,13 @@ import type { Schema } from '../schema.ts'
 
 export interface Table {
   readonly name: string
-  /** Columns that can be written. */
+  /** Columns that an insert can set: all but generated ones. */
   readonly columns: readonly string[]
-  /** Whether a column holds bytes, and so a row may be megabytes. */
+  /** Whether a column holds bytes, so that a row may have megabytes. */
   readonly heavy: boolean
 }
 
-/** Our tables, each after those that its rows refer to. Kysely's own, about migrations, are not among them. */
+/** All tables, referenced tables first, without Kysely's tables of migrations. */
 export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> {
   const { rows: tables } = await sql<Table & { needs: string[] }>`
     select relname as name,
@@ -29,14 +29,14 @@ export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> 
     const next = tables.find(
       ({ name, needs }) => !placed.has(name) && needs.every((need) => placed.has(need)),
     )
-    if (next === undefined) throw new Error('tables refer to each other in a circle')
+    if (next === undefined) throw new Error('the tables reference each other in a cycle')
     placed.add(next.name)
     ordered.push(next)
   }
   return ordered
 }
 
-/** Our sequences, and what each gave last; null where it gave nothing yet. */
+/** All sequences with their last value; null where a sequence has not been used yet. */
 export async function readSequences(
   db: Kysely<Schema>,
 ): Promise<readonly { readonly name: string; readonly last: string | null }[]> {

@@ -10,12 +10,12 @@ import type { Schema } from '../schema.ts'
 import { formatHeader, formatLine } from './format.ts'
 import { readSequences, readTables } from './tables.ts'
 
-/** Rows that are in memory at once. A manifest may have 4 MiB, which are 8 MiB of hexadecimal digits. */
+/** Rows in memory at the same time. A manifest of 4 MiB is 8 MiB of hexadecimal digits. */
 const [ROWS, HEAVY_ROWS] = [200, 5]
 
 /**
- * Writes everything that the database holds, as it is at one moment; others go on reading and writing. Ends the
- * stream, and answers the number of rows. Throws where there is no schema of ours.
+ * Writes a consistent snapshot of all tables; other transactions keep reading and writing. Ends the stream and returns
+ * the number of rows. Throws where the database has no schema of registry-manager.
  */
 export async function writeBackup(db: Database, out: Writable): Promise<number> {
   const counted = { rows: 0 }
@@ -30,17 +30,17 @@ export async function writeBackup(db: Database, out: Writable): Promise<number> 
 async function* linesOf(tx: Transaction<Schema>, counted: { rows: number }): AsyncGenerator<string> {
   const migrations = await finishedMigrations(tx)
   if (migrations.length === 0)
-    throw new Error('there is nothing to back up: the database has no schema of ours')
+    throw new Error('there is nothing to back up: the database has no schema of registry-manager')
   yield `${formatHeader(migrations)}\n`
   for (const { name, heavy } of await readTables(tx)) {
-    const atOnce = heavy ? HEAVY_ROWS : ROWS
+    const batch = heavy ? HEAVY_ROWS : ROWS
     const all = sql`select row_to_json(t)::text as json from ${sql.table(name)} t`
     await sql`declare backup no scroll cursor for ${all}`.execute(tx)
     for (;;) {
-      const { rows } = await sql<{ json: string }>`fetch ${sql.lit(atOnce)} from backup`.execute(tx)
+      const { rows } = await sql<{ json: string }>`fetch ${sql.lit(batch)} from backup`.execute(tx)
       for (const { json } of rows) yield `${formatLine({ kind: 'row', table: name, json })}\n`
       counted.rows += rows.length
-      if (rows.length < atOnce) break
+      if (rows.length < batch) break
     }
     await sql`close backup`.execute(tx)
   }

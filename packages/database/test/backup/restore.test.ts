@@ -19,7 +19,7 @@ const MANIFESTS = 130
 const MIB = 1 << 20
 const DIGEST = `sha256:${'a'.repeat(64)}`
 
-/** Puts something into every kind of column that there is. */
+/** Fills columns of every type. */
 async function fill(db: Database): Promise<void> {
   const { id } = await db
     .insertInto('accounts')
@@ -34,7 +34,13 @@ async function fill(db: Database): Promise<void> {
     .executeTakeFirstOrThrow()
   await db
     .insertInto('accounts')
-    .values({ username: 'away', directory: true, role: 'administrator', namespaces: [], password_hash: null })
+    .values({
+      username: 'directory-user',
+      directory: true,
+      role: 'administrator',
+      namespaces: [],
+      password_hash: null,
+    })
     .execute()
   await db
     .insertInto('refresh_tokens')
@@ -53,7 +59,7 @@ async function fill(db: Database): Promise<void> {
     .values({ name: 'team/app', scope: 'global' })
     .returning('id')
     .executeTakeFirstOrThrow()
-  // More than are read at once.
+  // More than one batch.
   const manifests = Array.from({ length: MANIFESTS }, (_, number) => ({
     repository_id: repository.id,
     digest: `${DIGEST.slice(0, -4)}${String(number).padStart(4, '0')}`,
@@ -78,7 +84,7 @@ async function backupOf(db: Database): Promise<Buffer> {
   return bytes
 }
 
-/** Everything that a database holds, table by table. */
+/** The contents of a database, by table. */
 async function contentsOf(db: Database): Promise<Record<string, unknown>> {
   const contents: Record<string, unknown> = { sequences: await readSequences(db) }
   for (const { name } of await readTables(db)) {
@@ -88,7 +94,7 @@ async function contentsOf(db: Database): Promise<Record<string, unknown>> {
   return contents
 }
 
-/** A Postgres with so many databases, empty; undefined where none can be had. */
+/** Starts a Postgres with this many empty databases; undefined where no Postgres is available. */
 async function postgresDatabases(t: Test, count: number): Promise<Database[] | undefined> {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return undefined
@@ -116,11 +122,11 @@ async function isRestored(t: Test, source: Database, target: Database): Promise<
   for (const table of ['accounts', 'manifests', 'tags', 'refresh_tokens', 'revocations']) {
     t.ok((contents[table] as unknown[]).length > 0, `with ${table} in it`)
   }
-  await t.rejects(restoreBackup(target, Readable.from([backup])), /holds accounts already/)
-  t.same(await contentsOf(target), contents, 'and is left alone by who would do it again')
+  await t.rejects(restoreBackup(target, Readable.from([backup])), /already holds accounts/)
+  t.same(await contentsOf(target), contents, 'a refused second restore changes nothing')
 }
 
-t.test('what was backed up is there again', async (t) => {
+t.test('a backup is restored completely, between PGlite and Postgres in every direction', async (t) => {
   await t.test('from PGlite into PGlite', async (t) => {
     await isRestored(t, await pgliteForTest(t), await pgliteForTest(t))
   })
@@ -130,12 +136,10 @@ t.test('what was backed up is there again', async (t) => {
   await migrateDown(one)
   await t.test('from Postgres into PGlite', async (t) => isRestored(t, other, await pgliteForTest(t)))
   await migrateDown(other)
-  await t.test('from Postgres into Postgres, whose schema is not there', async (t) =>
-    isRestored(t, one, third),
-  )
+  await t.test('from Postgres into a Postgres without a schema', async (t) => isRestored(t, one, third))
 })
 
-t.test('a backup of an earlier version comes to this one', async (t) => {
+t.test('a backup of an earlier version is migrated to this version', async (t) => {
   const earlier = await pgliteForTest(t)
   const migrations = await finishedMigrations(earlier)
   await restoreBackup(earlier, Readable.from([gzipSync(`${header(['2026-11-21-accounts'])}\nend 0\n`)]))
@@ -145,23 +149,27 @@ t.test('a backup of an earlier version comes to this one', async (t) => {
 const header = (migrations: readonly string[]) =>
   JSON.stringify({ format: 'registry-manager backup 1', at: '', migrations })
 
-t.test('what is no good backup is refused, and nothing is there afterwards', async (t) => {
+t.test('an invalid backup is refused and leaves the database empty', async (t) => {
   const source = await pgliteForTest(t)
   await fill(source)
   const backup = await backupOf(source)
   const lines = gunzipSync(backup).toString().split('\n')
   const zip = (text: readonly string[]) => gzipSync(text.join('\n'))
   const bad: readonly (readonly [string, Buffer, RegExp])[] = [
-    ['nothing', Buffer.alloc(0), /ends too soon|no backup/],
-    ['some text', Buffer.from('some text'), /no backup/],
-    ['some other gzip', gzipSync('{}'), /no backup/],
-    ['half of one', backup.subarray(0, backup.length / 2), /ends too soon/],
-    ['one without its end', zip(lines.slice(0, -2)), /ends too soon/],
-    ['one without a row', zip(lines.toSpliced(2, 1)), /should have \d+ rows/],
-    ['a later one', zip([header(['9999-12-31-later'])]), /later version.*9999/],
-    ['one with a table of another', zip([lines[0]!, 'row pg_authid {}', 'end 1']), /pg_authid.*no table/],
-    ['one that goes on', zip([...lines.slice(0, -1), 'end 0', '']), /goes on after its end/],
-    ['one with something else', zip([lines[0]!, 'drop table accounts']), /line that is none/],
+    ['an empty file', Buffer.alloc(0), /truncated|not a backup/],
+    ['text', Buffer.from('some text'), /not a backup/],
+    ['another gzip file', gzipSync('{}'), /not a backup/],
+    ['half a backup', backup.subarray(0, backup.length / 2), /truncated/],
+    ['a backup without its end line', zip(lines.slice(0, -2)), /truncated/],
+    ['a backup that lacks a row', zip(lines.toSpliced(2, 1)), /has \d+ rows; its end line says \d+/],
+    ['a backup of a later version', zip([header(['9999-12-31-later'])]), /later version.*9999/],
+    [
+      'a backup with a system table',
+      zip([lines[0]!, 'row pg_authid {}', 'end 1']),
+      /unknown table: pg_authid/,
+    ],
+    ['a backup with two ends', zip([...lines.slice(0, -1), 'end 0', '']), /continues after its end/],
+    ['a backup with SQL in it', zip([lines[0]!, 'drop table accounts']), /unrecognized line/],
   ]
   const target = await pgliteForTest(t)
   for (const [name, bytes, reason] of bad) {
@@ -171,10 +179,10 @@ t.test('what is no good backup is refused, and nothing is there afterwards', asy
     }
   }
   await restoreBackup(target, Readable.from([backup]))
-  t.same(await contentsOf(target), await contentsOf(source), 'and a good one is taken after all')
+  t.same(await contentsOf(target), await contentsOf(source), 'a valid backup is restored afterwards')
 })
 
-t.test('a backup is of one moment', async (t) => {
+t.test('a backup is a snapshot: rows that are deleted while it is written are in it', async (t) => {
   const [db] = (await postgresDatabases(t, 1)) ?? []
   if (db === undefined) return
   await migrateToLatest(db)
@@ -186,43 +194,43 @@ t.test('a backup is of one moment', async (t) => {
   const rest = await buffer(out)
   await writing
   const text = gunzipSync(Buffer.concat([first, rest])).toString()
-  t.equal(text.match(/^row manifests /gm)?.length, MANIFESTS, 'what was deleted meanwhile is in it')
+  t.equal(text.match(/^row manifests /gm)?.length, MANIFESTS, 'deleted manifests')
   t.match(text, /^row repositories /m)
 })
 
-t.test('large manifests are never many in memory at once', async (t) => {
+t.test('a backup reads large manifests in small batches', async (t) => {
   const db = await pgliteForTest(t)
   const { id } = await db
     .insertInto('repositories')
     .values({ name: 'team/large' })
     .returning('id')
     .executeTakeFirstOrThrow()
-  // Made where they are kept: they would be long on their way.
+  // Generated in the database: inserting them from here would take long.
   await sql`
     insert into manifests (repository_id, digest, media_type, raw)
     select ${id}, ${DIGEST.slice(0, -2)} || 10 + number, 'application/vnd.oci.image.index.v1+json',
       decode(repeat(md5(number::text), (4 << 16) - number), 'hex')
     from generate_series(0, 7) number`.execute(db)
-  const answered: number[] = []
-  const noting: KyselyPlugin = {
+  const sizes: number[] = []
+  const recordSizes: KyselyPlugin = {
     transformQuery: ({ node }) => node,
     async transformResult({ result }) {
-      answered.push(JSON.stringify(result.rows).length)
+      sizes.push(JSON.stringify(result.rows).length)
       return result
     },
   }
-  const backup = await backupOf(db.withPlugin(noting))
-  // Hexadecimal digits, and what is around them.
-  t.ok(Math.max(...answered) < 5 * 2 * 4 * MIB + MIB, `at most ${Math.max(...answered)} characters at once`)
+  const backup = await backupOf(db.withPlugin(recordSizes))
+  // Five manifests in hexadecimal digits, with the JSON around them.
+  t.ok(Math.max(...sizes) < 5 * 2 * 4 * MIB + MIB, `at most ${Math.max(...sizes)} characters in a batch`)
   const target = await pgliteForTest(t)
   await restoreBackup(target, Readable.from([backup]))
-  const look = sql<{ hash: string }>`select sha512 as hash from manifests order by digest`
-  const { rows } = await look.execute(target)
+  const digests = sql<{ hash: string }>`select sha512 as hash from manifests order by digest`
+  const { rows } = await digests.execute(target)
   t.equal(rows.length, 8)
-  t.same(rows, (await look.execute(db)).rows)
+  t.same(rows, (await digests.execute(db)).rows)
 })
 
-t.test('a database without a schema of ours is not backed up', async (t) => {
+t.test('a database without a schema is not backed up', async (t) => {
   const db = await pgliteForTest(t)
   await migrateDown(db)
   await sql`drop table kysely_migration`.execute(db)

@@ -9,22 +9,22 @@ export interface Login {
 }
 
 /**
- * Makes the database, and all that is in its schema, a role's that is no superuser: services need no more. Makes
- * the role where there is none. The connection is a superuser's. May be done again.
+ * Makes a login role the owner of the database, its tables and its sequences, and creates the role where it is
+ * missing. Services connect as this role: they need no superuser. The given connection is a superuser's. Idempotent.
  */
-export async function giveDatabase(db: Database, { role, password }: Login): Promise<void> {
+export async function grantOwnership(db: Database, { role, password }: Login): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { rows } = await sql`select from pg_roles where rolname = ${role}`.execute(tx)
     const change = sql.raw(rows.length === 0 ? 'create' : 'alter')
     await sql`${change} role ${sql.id(role)} login password ${sql.lit(password)}`.execute(tx)
     const name = await sql<{ name: string }>`select current_database() as name`.execute(tx)
     await sql`alter database ${sql.id(name.rows[0]?.name ?? '')} owner to ${sql.id(role)}`.execute(tx)
-    // Sequences after tables, with which theirs go.
-    for (const kind of ['r', 'S']) await giveRelations(tx, kind, role)
+    // Tables come first: a sequence that belongs to a table changes its owner with the table.
+    for (const kind of ['r', 'S']) await grantRelations(tx, kind, role)
   })
 }
 
-async function giveRelations(tx: Transaction<Schema>, kind: string, role: string): Promise<void> {
+async function grantRelations(tx: Transaction<Schema>, kind: string, role: string): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select relname as name from pg_class
     where relnamespace = 'public'::regnamespace and relkind = ${kind} and pg_get_userbyid(relowner) <> ${role}`.execute(

@@ -1,0 +1,20 @@
+import type { Access } from '@registry-manager/oci'
+
+/** Who makes a request, as the verified access token says. */
+export interface Principal {
+  readonly uid: string
+  /** Null for an identity token, which names the account and grants no access. */
+  readonly access: readonly Access[] | null
+  /**
+   * The token was issued while the database was unavailable. It permits pulls only, whatever else the account may
+   * do. Absent otherwise.
+   */
+  readonly offline?: true
+}
+
+/** The `uid` of anonymous access tokens (ANONYMOUS_PULL). No account has it: account ids are UUIDs. */
+export const ANONYMOUS_UID = 'anonymous'
+
+/** The rights that a user has by account, most powerful first. A registry token has the role `user`. */
+export const ROLES = ['cluster-administrator', 'administrator', 'user'] as const
+export type Role = (typeof ROLES)[number]

@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { findWrongAnswers } from '../harness/first-answers.ts'
+import { untilThere, watchListeners } from '../harness/listeners.ts'
+import { REPLICAS } from '../harness/stack-parts.ts'
+import { askInternalPort, askPort, testStarts } from '../harness/started-twice.ts'
+import { startStack } from '../harness/system.ts'
+
+testStarts(t, async (t, start) => {
+  const { dataDir, admin, ports } = start
+  const asked: Promise<string[]>[] = []
+  // The replicas and the registry.
+  const listeners = watchListeners(dataDir, REPLICAS.length + 1, (listener) => {
+    asked.push(askPort(start, listener.name, listener.port), askInternalPort(start, listener))
+  })
+  const settings = {
+    HTTPS_PORT: String(ports.public),
+    REGISTRY_PORT: String(ports.second),
+    HTTP_PORT: String(ports.plain),
+    INTERNAL_PORT: String(ports.internal),
+    ADMIN_PASSWORD: admin.password,
+  }
+  const starting = startStack(t, { dataDir, admin, env: settings })
+  asked.push(
+    askPort(start, 'all', ports.plain),
+    findWrongAnswers(
+      REPLICAS.map((name) => ({ port: ports.internal, path: `/${name}/readyz`, expected: 200 as const })),
+    ),
+    untilThere(join(dataDir, 'tls', 'ca.crt')).then(async (authority) =>
+      (
+        await Promise.all([ports.public, ports.second].map((port) => askPort(start, 'all', port, authority)))
+      ).flat(),
+    ),
+  )
+  const [system] = await Promise.all([starting, listeners, ...asked])
+  return { system, wrong: (await Promise.all(asked)).flat() }
+})
