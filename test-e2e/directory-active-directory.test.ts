@@ -16,7 +16,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     await directory.apply(names.map((name, at) => person(dnOf(at), name, `Password-of-${at}`)).join(''))
     const { find, verify } = connectPatiently(t, settings)
     for (const [at, name] of names.entries()) {
-      t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
+      t.match(await find(name), { outcome: 'found', entry: { dn: dnOf(at) } }, name)
       t.match(await verify(name, `Password-of-${at}`), { outcome: 'verified' }, name)
       t.match(await verify(name, `Password-of-${at + 1}`), { outcome: 'wrong-password' }, name)
     }
@@ -31,7 +31,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     for (const password of [PASSWORDS.alice, PASSWORDS.carol])
       t.match(await verify('us@example.com', password), {
         outcome: 'barred',
-        looked: { outcome: 'ambiguous' },
+        lookup: { outcome: 'ambiguous' },
       })
   })
 
@@ -47,13 +47,13 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     })
     const { verify, count } = connectPatiently(t, { ...settings, DIRECTORY_GROUP_MAP })
     const groups = [groupDn('outer (all)').toLowerCase()]
-    t.match(await verify('carol', PASSWORDS.carol), { person: { groups } }, 'by two searches for a newcomer')
+    t.match(await verify('carol', PASSWORDS.carol), { entry: { groups } }, 'by two searches for a newcomer')
     t.equal(count('search ok'), 2)
-    t.match(await verify('carol', PASSWORDS.carol, personDn('carol')), { person: { groups } })
+    t.match(await verify('carol', PASSWORDS.carol, personDn('carol')), { entry: { groups } })
     t.equal(count('search ok'), 3)
     await directory.removeMember('middle', groupDn('inner'))
     t.strictSame(
-      ((await verify('carol', PASSWORDS.carol, personDn('carol'))) as { person: { groups: unknown } }).person
+      ((await verify('carol', PASSWORDS.carol, personDn('carol'))) as { entry: { groups: unknown } }).entry
         .groups,
       [],
     )
@@ -67,7 +67,7 @@ t.test('Active Directory', { skip: await sambaIsMissing() }, async (t) => {
     })
     t.match(await verify('alice', PASSWORDS.alice), {
       outcome: 'verified',
-      person: { dn: personDn('alice') },
+      entry: { dn: personDn('alice') },
     })
     t.strictSame([count('bind ok'), count('search ok')], [1, 1])
     t.match(await verify('alice', WRONG), { outcome: 'wrong-password', sure: false })

@@ -21,7 +21,7 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     )
     const { find, verify } = connectPatiently(t, settings)
     for (const [at, name] of names.entries()) {
-      t.match(await find(name), { outcome: 'found', person: { dn: dnOf(at) } }, name)
+      t.match(await find(name), { outcome: 'found', entry: { dn: dnOf(at) } }, name)
       t.match(await verify(name, `Password-${at}`), { outcome: 'verified' }, name)
       t.match(await verify(name, `Password-${at + 1}`), { outcome: 'wrong-password' }, name)
     }
@@ -48,7 +48,7 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     await directory.apply(person(twin, 'carol', PASSWORDS.carol))
     const { find, verify } = connectPatiently(t, settings)
     t.strictSame(await find('carol'), { outcome: 'ambiguous' })
-    t.match(await verify('carol', PASSWORDS.carol), { outcome: 'barred', looked: { outcome: 'ambiguous' } })
+    t.match(await verify('carol', PASSWORDS.carol), { outcome: 'barred', lookup: { outcome: 'ambiguous' } })
   })
 
   await t.test('bound by a template', async (t) => {
@@ -57,7 +57,7 @@ t.test('OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
     const { verify, count } = connectPatiently(t, direct)
     t.match(await verify('alice', PASSWORDS.alice), {
       outcome: 'verified',
-      person: { dn: directory.personDn('alice') },
+      entry: { dn: directory.personDn('alice') },
     })
     t.match(await verify('alice', PASSWORDS.alice), { outcome: 'verified' })
     t.strictSame([count('bind ok'), count('search ok')], [2, 2])

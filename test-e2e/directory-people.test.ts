@@ -17,16 +17,16 @@ async function testPeople(t: Test, directory: TestDirectory) {
 
   await t.test('found, and verified by one search and one bind', async (t) => {
     const { find, verify, count } = connect(t)
-    const looked = await find('alice')
-    t.match(looked, { outcome: 'found', person: { dn: personDn('alice'), state: 'active' } })
-    t.match(await find('ALICE'), looked, 'names have no case')
-    t.match(await find('bob'), { outcome: 'found', person: { groups: [] } })
+    const lookup = await find('alice')
+    t.match(lookup, { outcome: 'found', entry: { dn: personDn('alice'), state: 'active' } })
+    t.match(await find('ALICE'), lookup, 'names have no case')
+    t.match(await find('bob'), { outcome: 'found', entry: { groups: [] } })
     const [searches, binds] = [count('search ok'), count('bind ok')]
     const verified = await verify('alice', PASSWORDS.alice, personDn('alice'))
-    t.match(verified, { outcome: 'verified', person: { dn: personDn('alice') } })
+    t.match(verified, { outcome: 'verified', entry: { dn: personDn('alice') } })
     t.strictSame([count('search ok') - searches, count('bind ok') - binds], [1, 1])
     t.equal(count('root_dse ok'), 1, 'the kind is asked for once')
-    const [group] = looked.outcome === 'found' ? looked.person.groups : []
+    const [group] = lookup.outcome === 'found' ? lookup.entry.groups : []
     t.equal(group, directory.groupDn('developers').toLowerCase())
   })
 
@@ -45,17 +45,17 @@ async function testPeople(t: Test, directory: TestDirectory) {
     const { find, verify, count } = connect(t)
     for (const name of NOBODY) {
       t.strictSame(await find(name), { outcome: 'gone' }, JSON.stringify(name))
-      t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', looked: { outcome: 'gone' } })
+      t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', lookup: { outcome: 'gone' } })
     }
     t.equal(count('bind ok') + count('bind refused'), 0, 'and nobody is bound')
   })
 
   await t.test('a name that was known is not taken for somebody else’s', async (t) => {
     const { find } = connect(t)
-    t.match(await find('bob', personDn('alice')), { outcome: 'found', person: { groups: [] } })
-    t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', person: { dn: personDn('bob') } })
+    t.match(await find('bob', personDn('alice')), { outcome: 'found', entry: { groups: [] } })
+    t.match(await find('bob', 'CN=no longer,DC=there'), { outcome: 'found', entry: { dn: personDn('bob') } })
     const moved = await find('alice', personDn('bob'))
-    t.match(moved, { person: { dn: personDn('alice'), groups: [/developers/i] } })
+    t.match(moved, { entry: { dn: personDn('alice'), groups: [/developers/i] } })
   })
 
   await t.test('locked, expired, disabled, gone', async (t) => {
@@ -63,15 +63,15 @@ async function testPeople(t: Test, directory: TestDirectory) {
     for (let count = 0; count < directory.lockedAfter; count += 1) {
       t.match(await verify('bob', `${WRONG}${count}`), { outcome: /wrong-password|barred/ })
     }
-    const barred = (state: string) => ({ outcome: 'barred', looked: { person: { state } } })
+    const barred = (state: string) => ({ outcome: 'barred', lookup: { entry: { state } } })
     t.match(await verify('bob', PASSWORDS.bob), barred('locked'))
-    t.match(await find('bob'), { person: { state: 'locked' } })
+    t.match(await find('bob'), { entry: { state: 'locked' } })
     await directory.expire('bob')
     t.match(await verify('bob', PASSWORDS.bob), barred('expired'))
     await directory.disable('bob')
     t.match(await verify('bob', PASSWORDS.bob), barred('disabled'))
     await directory.remove('bob')
-    t.match(await verify('bob', PASSWORDS.bob), { outcome: 'barred', looked: { outcome: 'gone' } })
+    t.match(await verify('bob', PASSWORDS.bob), { outcome: 'barred', lookup: { outcome: 'gone' } })
   })
 }
 

@@ -21,7 +21,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
   const slapd = await startSlapd(t)
   await slapd.addUsers({ alice: PASSWORD })
   const settings = settingsFor(slapd)
-  const found = { outcome: 'found', person: { dn: slapd.personDn('alice'), state: 'active' } }
+  const found = { outcome: 'found', entry: { dn: slapd.personDn('alice'), state: 'active' } }
   const isAway = async (t: Test, change: Record<string, string>, message: string) => {
     const { find } = connectForTest(t, { ...settings, ...change })
     await t.rejects(find('alice'), DirectoryUnavailable, message)
@@ -54,7 +54,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
 
     const readable = connectForTest(t, { ...plain, DIRECTORY_ALLOW_PLAINTEXT: 'true' })
     readable.start()
-    t.match(readable.lines, [/^warn passwords travel readable/])
+    t.match(readable.lines, [/^warn passwords are sent to the directory unencrypted/])
     t.match(await readable.verify('alice', PASSWORD), { outcome: 'verified' })
     t.ok(proxy.heard.includes(PASSWORD), 'without it they travel readable: only where that is allowed')
   })
@@ -122,7 +122,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
     const opened = first.opened
     await connected.find('alice')
     first.fault = 'none'
-    for (let wait = 0; !connected.lines.join().includes('is back'); wait += 50) {
+    for (let wait = 0; !connected.lines.join().includes('is available again'); wait += 50) {
       if (wait > 30_000) return t.fail('it is tried whether the first is back')
       await sleep(50)
     }
@@ -155,7 +155,7 @@ t.test('connections to a directory', { skip: await slapdIsMissing() }, async (t)
     connected.start()
     for (const _ of [1, 2, 3, 4, 5, 6]) await t.rejects(connected.find('alice'), DirectoryUnavailable)
     t.ok(connected.count('service_bind refused') < slapd.lockedAfter, 'it would be locked')
-    t.match(connected.lines.join('\n'), /error the directory refuses its service account/)
+    t.match(connected.lines.join('\n'), /error the directory refuses the credentials of the service account/)
     t.notMatch(connected.lines.join('\n'), 'not-its-password')
   })
 })

@@ -50,7 +50,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     host: values.HOST,
     port: values.PORT,
     internalPort: values.INTERNAL_PORT ?? (values.PORT === 0 ? 0 : (values.PORT % 65_535) + 1),
-    tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
+    accessTokenLifeSeconds: values.TOKEN_TTL_SECONDS,
     offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
     administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
     anonymousPull: values.ANONYMOUS_PULL,

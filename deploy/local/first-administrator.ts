@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { createPasswordHasher, ensureAdministrator } from '@registry-manager/auth-service/embedding'
+import { createAccounts } from '@registry-manager/auth-service/embedding'
 import type { Database } from '@registry-manager/database'
 import { keepSecret, secretFile } from './data-folder.ts'
 import { readIfThere } from './own-files.ts'
@@ -26,7 +26,7 @@ export async function ensureFirstAdministrator(
 ): Promise<string | undefined> {
   const make = () =>
     password ?? keepSecret(dataDir, FIRST_PASSWORD, randomBytes(12).toString('base64url')).value
-  const first = await ensureAdministrator(db, createPasswordHasher(), username, make)
+  const first = await createAccounts(db).ensureFirstAdministrator(username, make)
   if (first.outcome === 'impossible') throw new Error(first.reason)
   if (first.outcome === 'exists' && password) say('ADMIN_PASSWORD is ignored: there is an administrator')
   return readIfThere(secretFile(dataDir, FIRST_PASSWORD))

@@ -38,7 +38,7 @@ t.test('accounts and index from a backup, images from a copy of their storage', 
   await npm('backup', file, before)
   t.equal((await stat(file)).mode & 0o777, 0o600, 'a backup holds hashes of passwords')
   await t.rejects(npm('backup', file, before), /is there already/, 'while it runs')
-  await t.rejects(npm('restore', file, before), /another registry-manager .* uses it: stop that one first/)
+  await t.rejects(npm('restore', file, before), /another registry-manager .* uses it: stop that process first/)
   t.strictSame(
     (await readdir(before)).filter((name) => name.startsWith('.backup')),
     [],

@@ -37,7 +37,7 @@ export function connectForTest(ending: Ending, settings: Readonly<Record<string,
   const add = (name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
   const lines: string[] = []
   const { directory, start, stop } = connectDirectory(config, {
-    metrics: { operation: (name, outcome) => add(`${name} ${outcome}`), signIn: add, rechecked: add },
+    metrics: { operation: (name, outcome) => add(`${name} ${outcome}`), signIn: add, refreshed: add },
     log: (level, details, message) => lines.push(`${level} ${message} ${JSON.stringify(details)}`),
     now: Date.now,
   })

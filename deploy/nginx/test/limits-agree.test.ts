@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
 import t from 'tap'
 import { HTTP_LIMITS } from '@registry-manager/http'
-import { MAX_TOKEN_LENGTH } from '../../../services/auth-service/src/access-tokens/token-length.ts'
+import { MAX_ACCESS_TOKEN_LENGTH } from '../../../services/auth-service/src/access-tokens/access-token-length.ts'
 import { send, sendHttp2 } from './fixtures/client.ts'
 import { TEMPLATES, startIngress } from './fixtures/ingress.ts'
 
@@ -9,11 +9,11 @@ const KIB = 1024
 const [, buffers = '', bufferKib = ''] =
   /^ *large_client_header_buffers (\d+) (\d+)k;$/m.exec(TEMPLATES) ?? []
 const HEADER_NAME = 'Authorization: Bearer \r\n'
-const token = 't'.repeat(MAX_TOKEN_LENGTH)
+const token = 't'.repeat(MAX_ACCESS_TOKEN_LENGTH)
 const digest = `sha256:${'a'.repeat(64)}`
 
 t.test('the longest token fits into one header buffer of nginx, with room for other headers', async (t) => {
-  t.ok(HEADER_NAME.length + MAX_TOKEN_LENGTH <= Number(bufferKib) * KIB)
+  t.ok(HEADER_NAME.length + MAX_ACCESS_TOKEN_LENGTH <= Number(bufferKib) * KIB)
   t.ok(Number(buffers) >= 2, 'a buffer is left for the request line and the other headers')
 })
 

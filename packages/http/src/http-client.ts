@@ -9,16 +9,30 @@ export class ServiceCallError extends Error {
   /** HTTP status of the response; undefined when there was none. */
   readonly status: number | undefined
   readonly dependency: Dependency
+  /** The problem's detail (RFC 9457) in the response, if it has one. */
+  readonly detail: string | undefined
+  /** The response's Retry-After, if it is a number of seconds. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     message: string,
-    { dependency, status, cause }: { dependency: Dependency; status?: number | undefined; cause?: unknown },
+    { dependency, status, detail, retryAfterSeconds, cause }: ServiceCallErrorOptions,
   ) {
     super(message, { cause })
     this.name = 'ServiceCallError'
     this.status = status
     this.dependency = dependency
+    this.detail = detail
+    this.retryAfterSeconds = retryAfterSeconds
   }
+}
+
+export interface ServiceCallErrorOptions {
+  readonly dependency: Dependency
+  readonly status?: number | undefined
+  readonly detail?: string | undefined
+  readonly retryAfterSeconds?: number | undefined
+  readonly cause?: unknown
 }
 
 export interface ServiceClientOptions {
@@ -103,12 +117,16 @@ export function createServiceClient({
   }
 
   const read = async ({ what, response }: Awaited<ReturnType<typeof send>>, schema: TSchema) => {
-    const { statusCode: status, body } = response
+    const { statusCode: status, headers, body } = response
     const value: unknown = await body.json().catch(() => undefined)
     if (status < 200 || status > 299) {
-      const { detail } = Object(value) as { detail?: unknown }
-      const why = typeof detail === 'string' ? `: ${detail}` : ''
-      throw new ServiceCallError(`${what} returned ${status}${why}`, { dependency, status })
+      const { detail: text } = Object(value) as { detail?: unknown }
+      const detail = typeof text === 'string' ? text : undefined
+      const why = detail === undefined ? '' : `: ${detail}`
+      const retryAfter = String(headers['retry-after'])
+      const retryAfterSeconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined
+      const options = { dependency, status, detail, retryAfterSeconds }
+      throw new ServiceCallError(`${what} returned ${status}${why}`, options)
     }
     if (!Value.Check(schema, value)) {
       throw new ServiceCallError(`${what} returned JSON of an unexpected shape`, { dependency })
@@ -147,12 +165,15 @@ export async function undefinedIfNotFound<Result>(call: Promise<Result>): Promis
   }
 }
 
-/** Rejects as soon as the signal aborts: undici reads its signal only when a connection is open. */
+/**
+ * Rejects as soon as the signal aborts: undici reads its signal only when a connection is open. The listener is removed
+ * when the promise settles: a signal with a timeout would keep the request and its body in memory until the timeout.
+ */
 function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    promise.then(resolve, reject)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }
 
 function createDispatcher(connections: number, connectTimeoutMs: number): Dispatcher {

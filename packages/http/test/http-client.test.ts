@@ -233,6 +233,21 @@ t.test('a response other than 502 is final', async (t) => {
   }
 })
 
+t.test('an error has the detail and the Retry-After of the response', async (t) => {
+  for (const [retryAfter, seconds] of [
+    ['2', 2],
+    ['Sat, 21 Nov 2026 00:00:00 GMT', undefined],
+  ] as const) {
+    const url = await listen(t, (_request, response) =>
+      response.writeHead(503, { 'retry-after': retryAfter }).end('{"detail":"being deleted"}'),
+    )
+    const client = clientOf(url)
+    const error = await failureOf(t, client.get('/x', Count))
+    t.match(error, { status: 503, detail: 'being deleted' }, retryAfter)
+    t.equal(error.retryAfterSeconds, seconds, retryAfter)
+  }
+})
+
 t.test('a response that breaks off after its head is an error, never a wrong value', async (t) => {
   let calls = 0
   const url = await listen(t, (_request, response) => {

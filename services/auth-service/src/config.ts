@@ -11,37 +11,38 @@ export const schema = Type.Object({
   TOKEN_SERVICE: settings.tokenService,
   TOKEN_SERVICE_ALIASES: Type.Optional(
     Type.String({
-      description: 'names that clients may ask for instead of TOKEN_SERVICE, separated by commas',
+      description: 'comma-separated names that clients may request instead of TOKEN_SERVICE',
     }),
   ),
   TOKEN_TTL_SECONDS: Type.Integer({
     default: 300,
     minimum: 60,
     maximum: 3600,
-    description: 'life of a token, 60 to 3600 seconds',
+    description: 'life of an access token in seconds, 60 to 3600',
   }),
   OFFLINE_GRACE_SECONDS: Type.Integer({
     default: 900,
     minimum: 0,
     maximum: 3600,
-    description: 'how long known credentials still get pull-only tokens while the database is away',
+    description:
+      'seconds for which cached credentials still get access tokens, for pulls only, while the database is unavailable',
   }),
   ADMIN_USERNAME: Type.String({
     default: 'admin',
     pattern: '^[a-z0-9][a-z0-9._@-]{0,254}$',
-    description: 'the first cluster administrator; used only while there is none',
+    description: 'username of the first cluster administrator; ignored once there is one',
   }),
   ADMIN_PASSWORD: Type.Optional(
     Type.String({
       minLength: 8,
       maxLength: 1024,
-      description: 'password of the first cluster administrator; required while there is none',
+      description: 'password of the first cluster administrator; required until there is one',
     }),
   ),
   ANONYMOUS_PULL: settings.anonymousPull,
   DATABASE_URL: settings.databaseUrl,
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
-  SIGNING_KEYS_DIR: Type.String({ description: 'folder of the signing keys' }),
+  SIGNING_KEYS_DIR: Type.String({ description: 'folder of the keys that sign access tokens' }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   ...directorySettings,
   TRUSTED_PROXIES: settings.trustedProxies,
@@ -49,34 +50,34 @@ export const schema = Type.Object({
 })
 
 export interface AuthServiceConfig {
-  /** `iss` of every token. */
+  /** `iss` of every access token. */
   readonly issuer: string
-  /** `aud` of every token. */
+  /** `aud` of every access token. */
   readonly service: string
-  /** Names under which clients may ask for the service, itself among them. */
+  /** Names under which clients may request the service, itself among them. */
   readonly aliases: readonly string[]
-  /** PUBLIC_URL's origin: pages of no other one may send changes. */
+  /** PUBLIC_URL's origin: the only one whose pages may send changes. */
   readonly publicOrigin: string
-  readonly tokenLifeSeconds: number
+  readonly accessTokenLifeSeconds: number
   readonly offlineGraceSeconds: number
   readonly administrator: { readonly username: string; readonly password: string | undefined }
-  /** Whether anybody may pull global repositories, without an account. */
+  /** Whether clients without credentials may pull global repositories. */
   readonly anonymousPull: boolean
   readonly imageManagerUrl: string
   readonly serviceCredential: string
-  /** Absent where there is none. */
+  /** Absent where no directory is configured. */
   readonly directory?: DirectoryConfig
   readonly trustedProxies?: string
   readonly logLevel: string
 }
 
-/** What only `main.ts` needs: where to listen and what to open. */
+/** Settings that only `main.ts` needs: ports, database and signing keys. */
 export interface AuthServiceSurroundings extends ListenOptions {
   readonly databaseUrl: string
   readonly signingKeysDir: string
 }
 
-/** Reads the settings; throws ConfigError naming every bad variable. */
+/** Reads the settings. The ConfigError of bad settings names all of them. */
 export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServiceSurroundings] {
   const values = readEnvironment(schema, env)
   const { PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES } = values
@@ -84,7 +85,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
   return [
     {
       ...tokenNaming(PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES),
-      tokenLifeSeconds: values.TOKEN_TTL_SECONDS,
+      accessTokenLifeSeconds: values.TOKEN_TTL_SECONDS,
       offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
       administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
       anonymousPull: values.ANONYMOUS_PULL,

@@ -1,7 +1,6 @@
-/** What a launcher needs that runs this service inside its own process. */
+/** The exports for launchers that run this service inside their own process. */
 export { createAuthority, issueLeaf, replaceFile } from './access-tokens/certificates.ts'
-export { ensureAdministrator } from './accounts/first-administrator.ts'
-export { createPasswordHasher } from './accounts/password-hasher.ts'
+export { createAccounts } from './accounts/index.ts'
 export { createSigningKeys } from './access-tokens/signing-key-files.ts'
 export { loadSigningKeys } from './access-tokens/signing-keys.ts'
 export { createAuthService } from './app.ts'

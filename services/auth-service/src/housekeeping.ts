@@ -1,9 +1,9 @@
 import type { Database, Schema } from '@registry-manager/database'
-import { isDatabaseUnavailable } from '@registry-manager/database'
 import type { Metrics } from '@registry-manager/http'
+import { createPeriodicWork } from '@registry-manager/http'
 import { sql } from 'kysely'
 import { Counter } from 'prom-client'
-import { UNUSED_DAYS } from './access-tokens/refresh-tokens-repository.ts'
+import { UNUSED_DAYS } from './access-tokens/refresh-tokens.ts'
 
 export interface HousekeepingOptions {
   readonly db: Database
@@ -16,34 +16,34 @@ export interface HousekeepingOptions {
 }
 
 export interface Housekeeping {
-  /** Removes what has expired, unless another replica is about it; answers how many rows of each table. */
+  /** Removes expired rows unless another replica does so now. Returns the number of removed rows by table. */
   run(): Promise<Readonly<Record<string, number>>>
   start(): void
   stop(): Promise<void>
 }
 
-interface Expiring {
+interface ExpiringRows {
   readonly table: keyof Schema
   readonly column: string
-  /** For how long rows are kept after the time in the column. */
+  /** How long rows are kept after the time in the column. */
   readonly keepMs: number
 }
 
 const DAY_MS = 86_400_000
-/** A day is longer than any token lives that a revocation ends, whatever the replicas' settings are. */
-const EXPIRING: readonly Expiring[] = [
+/** A revocation is kept for a day: longer than any access token that it ends, whatever the settings of a replica. */
+const EXPIRING: readonly ExpiringRows[] = [
   { table: 'sign_in_failures', column: 'clears_at', keepMs: 0 },
   { table: 'revocations', column: 'revoked_at', keepMs: DAY_MS },
   { table: 'refresh_tokens', column: 'used_at', keepMs: UNUSED_DAYS * DAY_MS },
   { table: 'known_addresses', column: 'seen_at', keepMs: 90 * DAY_MS },
 ]
 const EVERY_MS = 60_000
-/** Rows in a statement, and statements for a table in one run: the rest is for the next run. */
+/** The limits of one run: rows in a statement, and statements for a table. The next run removes the rest. */
 const [BATCH, MAX_BATCHES] = [1000, 20]
-/** Of a lock in Postgres, which every replica asks for: any number that nothing else uses. */
+/** Key of the advisory lock in Postgres that replicas compete for; no other code uses this number. */
 const LOCK = 7_264_801_128
 
-/** Removes rows that have expired, every minute, in small transactions, one replica at a time. */
+/** Removes expired rows every minute, in small transactions, on one replica at a time. */
 export function createHousekeeping({ db, now, metrics, log }: HousekeepingOptions): Housekeeping {
   const removed = new Counter({
     name: 'housekeeping_removed_rows_total',
@@ -51,11 +51,9 @@ export function createHousekeeping({ db, now, metrics, log }: HousekeepingOption
     labelNames: ['table'],
     registers: [metrics.registry],
   })
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> | undefined
 
-  /** Removes a batch; undefined when another replica is about it. */
-  const removeBatch = ({ table, column, keepMs }: Expiring): Promise<number | undefined> =>
+  /** Removes a batch; undefined when another replica has the lock. */
+  const removeBatch = ({ table, column, keepMs }: ExpiringRows): Promise<number | undefined> =>
     db.transaction().execute(async (tx) => {
       const lock = await sql<{ taken: boolean }>`select pg_try_advisory_xact_lock(${LOCK}) as taken`.execute(
         tx,
@@ -85,34 +83,18 @@ export function createHousekeeping({ db, now, metrics, log }: HousekeepingOption
     return counts
   }
 
-  const runAndLog = async () => {
-    try {
+  const periodic = createPeriodicWork({
+    // Jitter: replicas that start together do not compete for the lock each time.
+    everyMs: () => EVERY_MS * (0.75 + Math.random() / 2),
+    waitFirst: true,
+    async work() {
       const counts = await run()
-      if (Object.values(counts).some((count) => count > 0))
+      if (Object.values(counts).some((count) => count > 0)) {
         log.info({ removed: counts }, 'removed expired rows')
-    } catch (err) {
-      const away = isDatabaseUnavailable(err) ? 'the database is away' : 'a fault'
-      log.warn({ err }, `expired rows could not be removed (${away}); will retry`)
-    }
-  }
-  const tick = () => {
-    running = runAndLog().finally(() => {
-      running = undefined
-      if (timer !== undefined) timer = setTimeout(tick, nextMs())
-    })
-  }
-  // Replicas that were started together do not come together.
-  const nextMs = () => EVERY_MS * (0.75 + Math.random() / 2)
+      }
+    },
+    onError: (err) => log.warn({ err }, 'could not remove expired rows; will retry'),
+  })
 
-  return {
-    run,
-    start: () => {
-      timer = setTimeout(tick, nextMs())
-    },
-    async stop() {
-      clearTimeout(timer)
-      timer = undefined
-      await running
-    },
-  }
+  return { run, start: periodic.start, stop: periodic.stop }
 }

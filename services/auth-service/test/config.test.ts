@@ -10,21 +10,21 @@ const ENV = {
   SERVICE_CREDENTIAL: 'x'.repeat(32),
 }
 
-/** The variables that are wrong, and what is said about them. */
-function faultsOf(env: Record<string, string>): { named: readonly (string | undefined)[]; told: string } {
+/** The bad variables, and the error message. */
+function faultsOf(env: Record<string, string>): { named: readonly (string | undefined)[]; message: string } {
   try {
     readConfig(env)
-    return { named: [], told: '' }
+    return { named: [], message: '' }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return {
       named: error.problems.map((problem) => problem.split(' ', 1)[0]).toSorted(),
-      told: error.message,
+      message: error.message,
     }
   }
 }
 
-t.test('what must be set, and what comes by itself', async (t) => {
+t.test('the required settings are enough, the others have defaults', async (t) => {
   const [config, surroundings] = readConfig(ENV)
   t.strictSame(config, {
     issuer: 'registry.example:8443',
@@ -32,7 +32,7 @@ t.test('what must be set, and what comes by itself', async (t) => {
     aliases: ['registry.example:8443', 'token-service', 'registry.example'],
     realm: 'https://registry.example:8443/auth/v2/token',
     publicOrigin: 'https://registry.example:8443',
-    tokenLifeSeconds: 300,
+    accessTokenLifeSeconds: 300,
     offlineGraceSeconds: 900,
     administrator: { username: 'admin', password: undefined },
     anonymousPull: false,
@@ -52,7 +52,7 @@ t.test('what must be set, and what comes by itself', async (t) => {
   })
 })
 
-t.test('everything that is missing is named at once', async (t) => {
+t.test('all missing settings are named at once', async (t) => {
   t.same(faultsOf({}).named, Object.keys(ENV).toSorted())
 })
 
@@ -72,24 +72,24 @@ const BAD: Readonly<Record<string, readonly string[]>> = {
   INTERNAL_PORT: ['65536', 'x'],
 }
 
-t.test('every bad value is named, and none is told', async (t) => {
+t.test('every bad setting is named; the message has no secret value', async (t) => {
   for (const [name, values] of Object.entries(BAD)) {
     for (const value of values) {
-      const { named, told } = faultsOf({ ...ENV, [name]: value })
+      const { named, message } = faultsOf({ ...ENV, [name]: value })
       t.same(named, [name], `${name}=${value.slice(0, 40)}`)
-      if (/PASSWORD|CREDENTIAL/.test(name)) t.notMatch(told, value)
+      if (/PASSWORD|CREDENTIAL/.test(name)) t.notMatch(message, value)
     }
   }
   const all = faultsOf({
     ...ENV,
     ...Object.fromEntries(Object.entries(BAD).map(([name, [value]]) => [name, value ?? ''])),
   })
-  t.same(all.named, Object.keys(BAD).toSorted(), 'all at once')
+  t.same(all.named, Object.keys(BAD).toSorted(), 'all bad settings at once')
 })
 
-t.test('the longest and the shortest life of a token', async (t) => {
+t.test('the life of an access token can be 60 to 3600 seconds', async (t) => {
   for (const seconds of ['60', '3600']) {
-    t.equal(readConfig({ ...ENV, TOKEN_TTL_SECONDS: seconds })[0].tokenLifeSeconds, Number(seconds))
+    t.equal(readConfig({ ...ENV, TOKEN_TTL_SECONDS: seconds })[0].accessTokenLifeSeconds, Number(seconds))
   }
   t.equal(readConfig({ ...ENV, OFFLINE_GRACE_SECONDS: '0' })[0].offlineGraceSeconds, 0)
 })

@@ -9,25 +9,25 @@ import { startPostgres } from '@registry-manager/testing/real-postgres'
 import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 import { CREDENTIAL } from './fixtures/replicas.ts'
 
-/** More for a measurement: `STARTS=100 tap run …`. */
+/** `STARTS=100 tap run …` measures more starts. */
 const STARTS = Number(process.env['STARTS'] ?? 20)
 const START_MS = 60_000
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const PASSWORD = 'the-first-password'
 const basic = `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}`
 
-/** The first answer that a URL gives, asked without a pause from before there is anybody who listens. */
+/** The first response of a URL, which is requested without a pause from before the service listens. */
 async function firstAnswer(url: string, init: RequestInit): Promise<{ status: number; body: string }> {
   for (const end = Date.now() + START_MS; Date.now() < end; await sleep(2)) {
     const response = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) }).catch(() => undefined)
     if (response !== undefined) return { status: response.status, body: await response.text() }
   }
-  throw new Error(`${url} gave no answer within ${START_MS / 1000} s`)
+  throw new Error(`${url} gave no response within ${START_MS / 1000} s`)
 }
 
 t.setTimeout(STARTS * START_MS)
 t.test(
-  `the first answer of each port is right or 503, ${STARTS} times in a fresh installation`,
+  `the first response of each port is right or 503, in ${STARTS} starts of a fresh installation`,
   async (t) => {
     const postgres = await startPostgres(t)
     if (postgres === undefined) return

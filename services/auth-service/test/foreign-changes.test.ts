@@ -30,7 +30,7 @@ const CHANGES: readonly Question[] = [
   { method: 'POST', url: '/nothing/is/here' },
 ]
 
-t.test('no change that a page of another origin sends has an effect, whatever the route', async (t) => {
+t.test('no route accepts a change from a page of another origin', async (t) => {
   const stored = () =>
     Promise.all([
       db.selectFrom('accounts').selectAll().orderBy('id').execute(),
@@ -50,14 +50,14 @@ t.test('no change that a page of another origin sends has an effect, whatever th
   t.strictSame(await stored(), before)
 })
 
-t.test('a foreign change is refused before its credentials are verified', async (t) => {
+t.test('a change from another origin is refused before its credentials are verified', async (t) => {
   const [change = { url: '' }] = CHANGES
   const response = await ask({ ...change, as: 'root', password: 'wrong', headers: FOREIGN[0] ?? {} })
   t.equal(response.statusCode, 403)
   t.notOk(response.headers['www-authenticate'])
 })
 
-t.test('a change of our own origin, and one of no browser, is made', async (t) => {
+t.test('a change from the own origin, or without a browser, is accepted', async (t) => {
   const make = (username: string, headers: Record<string, string>) =>
     ask({
       method: 'POST',
@@ -70,16 +70,16 @@ t.test('a change of our own origin, and one of no browser, is made', async (t) =
   t.equal((await make('by-page', own)).statusCode, 201)
   t.equal((await make('by-hand', { 'sec-fetch-site': 'none' })).statusCode, 201)
   t.equal((await make('by-curl', {})).statusCode, 201)
-  t.ok(await users.findByUsername('by-page'))
+  t.ok(await users.find('by-page'))
 })
 
-t.test('a read that a page of another origin sends is answered as before', async (t) => {
+t.test('a read from a page of another origin is answered without CORS headers', async (t) => {
   const response = await ask({ url: '/user', as: 'alice', headers: FOREIGN[0] ?? {} })
   t.equal(response.statusCode, 200)
-  t.notOk(response.headers['access-control-allow-origin'], 'the browser keeps it from the page')
+  t.notOk(response.headers['access-control-allow-origin'], 'the browser hides it from the page')
 })
 
-t.test('a page of another origin has no refresh token made, and so puts out none', async (t) => {
+t.test('a page of another origin cannot get a refresh token, which would replace an old one', async (t) => {
   const count = async () => (await db.selectFrom('refresh_tokens').selectAll().execute()).length
   const before = await count()
   const url = '/auth/v2/token?offline_token=true&service=token-service'
@@ -90,5 +90,5 @@ t.test('a page of another origin has no refresh token made, and so puts out none
   t.equal((await ask({ url, as: 'alice' })).statusCode, 200)
   t.equal(await count(), before + 1)
   const online = await ask({ url: '/auth/v2/token', as: 'alice', headers: FOREIGN[0] ?? {} })
-  t.equal(online.statusCode, 200, 'other tokens leave nothing behind')
+  t.equal(online.statusCode, 200, 'other token requests change nothing')
 })

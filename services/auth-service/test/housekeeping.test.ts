@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createHousekeeping } from '../src/housekeeping.ts'
-import { createUsersStore } from '../src/accounts/manage-users.ts'
+import { createAccounts } from '../src/accounts/index.ts'
 import { fakeHasher, planUser } from './fixtures/accounts.ts'
 
 const [MINUTE, DAY] = [60_000, 86_400_000]
@@ -17,11 +17,11 @@ const hashOf = (text: string) => createHash('sha256').update(text).digest()
 await onBothDatabases(t, async (t, db) => {
   const metrics = createMetrics('auth-service')
   const housekeeping = createHousekeeping({ db, now: Date.now, metrics, log: silent })
-  const created = await createUsersStore(db, fakeHasher, Date.now).create(planUser('alice'))
+  const created = await createAccounts(db, fakeHasher).create(planUser('alice'))
   if ('refused' in created) throw new Error(created.refused)
   const account_id = created.user.id
 
-  t.test('rows that have expired are removed, and no others', async (t) => {
+  t.test('housekeeping removes expired rows only', async (t) => {
     const failure = (name: string, cleared: number) => ({
       key: hashOf(name),
       failed_at: ago(DAY),
@@ -61,7 +61,7 @@ await onBothDatabases(t, async (t, db) => {
     const one = { sign_in_failures: 1, revocations: 1, refresh_tokens: 1, known_addresses: 1 }
     t.same(await housekeeping.run(), one)
     const none = { sign_in_failures: 0, revocations: 0, refresh_tokens: 0, known_addresses: 0 }
-    t.same(await housekeeping.run(), none, 'the others stay')
+    t.same(await housekeeping.run(), none, 'other rows stay')
     for (const table of ['sign_in_failures', 'revocations', 'refresh_tokens', 'known_addresses'] as const) {
       const { rows } = await sql<{ count: string }>`select count(*) from ${sql.table(table)}`.execute(db)
       t.equal(Number(rows[0]?.count), 1, table)
@@ -69,7 +69,7 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await metrics.registry.metrics(), /housekeeping_removed_rows_total\{table="revocations",.*\} 1/)
   })
 
-  t.test('a run removes a bounded number of rows; the next one goes on', async (t) => {
+  t.test('a run removes a bounded number of rows; the next run removes the rest', async (t) => {
     await sql`insert into revocations (account_id, least_generation, revoked_at)
       select gen_random_uuid(), 2, now() - interval '2 days' from generate_series(1, 20500)`.execute(db)
     t.match(await housekeeping.run(), { revocations: 20_000 })
@@ -78,7 +78,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 })
 
-t.test('housekeeping of several replicas', async (t) => {
+t.test('housekeeping with several replicas', async (t) => {
   const { startPostgres } = await import('@registry-manager/testing/real-postgres')
   const { migrateToLatest } = await import('@registry-manager/database')
   const postgres = await startPostgres(t)
@@ -91,7 +91,7 @@ t.test('housekeeping of several replicas', async (t) => {
   await sql`insert into revocations (account_id, least_generation, revoked_at)
     select gen_random_uuid(), 2, now() - interval '2 days' from generate_series(1, 300)`.execute(db)
 
-  await t.test('a replica does nothing while another one is about it', async (t) => {
+  await t.test('a replica does nothing while another one has the lock', async (t) => {
     let free: () => void = () => undefined
     const held = new Promise<void>((resolve) => (free = resolve))
     const holding = db.transaction().execute(async (tx) => {
@@ -104,7 +104,7 @@ t.test('housekeeping of several replicas', async (t) => {
     t.match(await make().run(), { revocations: 300 })
   })
 
-  await t.test('it fails while the database is away, and works when that is back', async (t) => {
+  await t.test('a run fails while the database is unavailable, and works once it is back', async (t) => {
     const one = make()
     await postgres.stop()
     await t.rejects(one.run())

@@ -11,17 +11,17 @@ import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../src/${name}`, import.meta.url))
 
-/** Runs a command of ours with this environment and no other. */
+/** Runs a file of src with exactly this environment. */
 function run(name: string, env: Record<string, string> = {}, args: readonly string[] = []) {
   const child = spawn(process.execPath, [path(name), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const said = { out: '', err: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
-  return { child, ended, said }
+  const output = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.err += text))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
+  return { child, ended, output }
 }
 
-/** The settings of a service that would start, but for its database. */
+/** Valid settings of the service. */
 async function environment(folder: string, databaseUrl: string): Promise<Record<string, string>> {
   await createSigningKeys(folder)
   return {
@@ -37,7 +37,7 @@ async function environment(folder: string, databaseUrl: string): Promise<Record<
   }
 }
 
-t.test('bad settings stop it before it listens, all told, no stack', async (t) => {
+t.test('bad settings stop the start before it listens; all are named, without a stack trace', async (t) => {
   const { code, out, err } = await run('main.ts', { PORT: 'x' }).ended
   t.equal(code, 1)
   t.equal(out, '')
@@ -54,7 +54,7 @@ t.test('bad settings stop it before it listens, all told, no stack', async (t) =
   t.notMatch(err, /^\s+at /m)
 })
 
-t.test('a database that is not there is told in a sentence', async (t) => {
+t.test('an unreachable database stops the start with one sentence', async (t) => {
   const env = await environment(t.testdir(), 'postgres://registry:hunter2@127.0.0.1:1/postgres')
   const { code, err } = await run('main.ts', env).ended
   t.equal(code, 1)
@@ -62,7 +62,7 @@ t.test('a database that is not there is told in a sentence', async (t) => {
   t.notMatch(err, /hunter2|^\s+at /m)
 })
 
-t.test('it starts, makes the first administrator, and stops when told', async (t) => {
+t.test('the service starts, creates the first administrator, and stops on SIGTERM', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
@@ -70,9 +70,9 @@ t.test('it starts, makes the first administrator, and stops when told', async (t
   await migrateToLatest(db)
   const env = await environment(t.testdir(), postgres.url)
   for (const start of ['first', 'second'] as const) {
-    const { child, ended, said } = run('main.ts', env)
+    const { child, ended, output } = run('main.ts', env)
     t.teardown(() => child.kill('SIGKILL'))
-    const urls = () => [...said.out.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url)
+    const urls = () => [...output.out.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url)
     while (urls().length < 2 && child.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 50))
     const [internalUrl, publicUrl] = urls()
@@ -82,31 +82,31 @@ t.test('it starts, makes the first administrator, and stops when told', async (t
     t.match(await response.json(), { username: 'admin', admin: true })
     child.kill('SIGTERM')
     const { code, out, err } = await ended
-    t.equal(code, 0, 'it stops without a fault')
+    t.equal(code, 0, 'exit code')
     t.notMatch(out + err, 'the-first-password')
     t.equal(
       out.includes('ADMIN_PASSWORD is ignored'),
       start === 'second',
-      'later starts say that they ignore it',
+      'later starts log that they ignore ADMIN_PASSWORD',
     )
   }
 })
 
-t.test('keys are rotated by a command', async (t) => {
+t.test('the rotate-keys command rotates or replaces the signing keys', async (t) => {
   const folder = t.testdir()
   await createSigningKeys(folder)
   const keyOf = async (name: string) => createPrivateKey(await readFile(join(folder, `${name}.pem`), 'utf8'))
   const [current, next] = [await keyOf('current'), await keyOf('next')]
   const { code, out } = await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }).ended
   t.equal(code, 0)
-  t.match(out, 'were rotated by one')
+  t.match(out, /^rotated the signing keys in .* by one\n$/)
   t.ok((await keyOf('current')).equals(next))
   const stolen = [current, next, await keyOf('next')]
   t.equal((await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }, ['--al']).ended).code, 2)
-  t.ok((await keyOf('current')).equals(next), 'a word that it does not know changes nothing')
+  t.ok((await keyOf('current')).equals(next), 'an unknown option changes nothing')
   t.match(await run('rotate-keys.ts', { SIGNING_KEYS_DIR: folder }, ['--all']).ended, {
     code: 0,
-    out: 'are new',
+    out: /^replaced all signing keys/,
   })
   for (const name of ['current', 'next', 'retired']) {
     const key = await keyOf(name)
@@ -117,6 +117,6 @@ t.test('keys are rotated by a command', async (t) => {
   }
   const lost = await run('rotate-keys.ts', { SIGNING_KEYS_DIR: join(folder, 'nowhere') }).ended
   t.equal(lost.code, 1)
-  t.match(lost.err, /nowhere the folder of the signing keys\?/)
+  t.match(lost.err, /^could not rotate the signing keys in .*nowhere: /)
   t.notMatch(lost.err, /^\s+at /m)
 })

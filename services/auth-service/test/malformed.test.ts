@@ -24,7 +24,7 @@ interface Sent {
   readonly headers?: Record<string, string>
 }
 
-/** What is wrong with the answer to a request that makes no sense; undefined when it is a proper refusal. */
+/** What is wrong with the response to a malformed request; undefined for a proper refusal. */
 async function faultOf(sent: Sent, shape: 'problem' | 'errors'): Promise<string | undefined> {
   const response = await publicApp.inject({ ...sent, headers: { authorization, ...sent.headers } })
   const { statusCode: status, body, headers } = response
@@ -54,7 +54,7 @@ const accountsNow = () => db.selectFrom('accounts').selectAll().orderBy('usernam
 const before = await accountsNow()
 
 for (const [method, path] of ROUTES) {
-  t.test(`${method} ${path}`, async (t) => {
+  t.test(`${method} ${path} refuses malformed queries and bodies with 4xx`, async (t) => {
     const queries = QUERIES.map((query) => ({ method, url: `${path}?${query}` }))
     const found = await faultsOf(queries)
     t.same(found.faults, [], `${found.count} queries`)
@@ -79,7 +79,7 @@ for (const [method, path] of ROUTES) {
   })
 }
 
-t.test('the token endpoint', async (t) => {
+t.test('the token endpoint refuses malformed bodies and ignores malformed scopes', async (t) => {
   const url = '/auth/v2/token'
   const bodies = BODIES.map(({ type, payload }) => ({
     method: 'POST' as const,
@@ -104,16 +104,16 @@ t.test('the token endpoint', async (t) => {
   for (const scope of scopes) {
     const response = await publicApp.inject({ url: `${url}?scope=${scope}`, headers: { authorization } })
     t.equal(response.statusCode, 200, scope.slice(0, 20))
-    t.strictSame(claimsOf(response.json().token).access, [], 'and nothing is granted')
+    t.strictSame(claimsOf(response.json().token).access, [], 'nothing is granted')
   }
 })
 
-t.test('all of which did nothing, and broke nothing', async (t) => {
+t.test('malformed requests changed no account and logged no error', async (t) => {
   t.strictSame(await accountsNow(), before)
   t.same(
     lines.filter((line) => JSON.parse(line).level >= 50),
     [],
-    'nothing of it was a fault of ours',
+    'no log line is an error',
   )
   t.equal((await publicApp.inject({ url: '/user', headers: { authorization } })).statusCode, 200)
 })

@@ -8,7 +8,7 @@ const { ask } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)
 const token = await api.make({ name: 'stored' })
 
-t.test('no cache keeps what is said of accounts and registry tokens, errors included', async (t) => {
+t.test('responses about accounts and registry tokens are no-store, errors included', async (t) => {
   const questions: readonly (readonly [status: number, question: Question])[] = [
     [200, { url: '/user', as: 'alice' }],
     [200, { url: '/users', as: 'root' }],
@@ -28,7 +28,7 @@ t.test('no cache keeps what is said of accounts and registry tokens, errors incl
   }
 })
 
-t.test('a JSON body with a field twice is refused by every route that takes JSON', async (t) => {
+t.test('every JSON route refuses a body with a duplicate field', async (t) => {
   const headers = { 'content-type': 'application/json' }
   for (const [method, url, payload, field] of [
     ['POST', '/user', '{"username":"eve","password":"a-good-password","admin":false,"admin":true}', 'admin'],

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import type { SigningKeys } from '../src/access-tokens/signing-keys.ts'
-import { jwks } from '../src/access-tokens/jwks-routes.ts'
+import { jwksRoutes } from '../src/access-tokens/jwks-routes.ts'
 import { User } from '../src/accounts/users-routes.ts'
 import type { Question } from './fixtures/auth-service.ts'
 import { SERVICE, passwordOf, startAuthService } from './fixtures/auth-service.ts'
@@ -10,7 +10,7 @@ import { SERVICE, passwordOf, startAuthService } from './fixtures/auth-service.t
 const USER = ['id', 'username', 'ad', 'admin', 'role', 'enabled', 'namespaces', 'created_at']
 const { ask, answers, keys } = await startAuthService(t, await pgliteForTest(t))
 
-t.test('a user is answered with every field, and no other, by every route', async (t) => {
+t.test('every route shows a user with exactly the same fields', async (t) => {
   const password = 'a-good-password'
   const expected = {
     username: 'bob',
@@ -37,7 +37,7 @@ t.test('a user is answered with every field, and no other, by every route', asyn
   t.notMatch(answers.join('\n'), /argon2|password"|passwordHash|hash/i)
 })
 
-t.test('what more an account has is not written, whoever forgets to leave it out', async (t) => {
+t.test('the response schema drops further fields of an account', async (t) => {
   const app = Fastify()
   const createdAt = new Date('2026-11-21T00:00:00Z')
   const user = {
@@ -55,7 +55,7 @@ t.test('what more an account has is not written, whoever forgets to leave it out
   t.strictSame((await app.inject('/')).json(), { ...user, created_at: '2026-11-21T00:00:00.000Z' })
 })
 
-t.test('a token is answered with every field', async (t) => {
+t.test('a token response has exactly the fields of its request', async (t) => {
   const always = ['token', 'access_token', 'expires_in', 'issued_at']
   const form = { grant_type: 'password', username: 'alice', password: passwordOf('alice'), service: SERVICE }
   const keysOf = async (question: Question) => Object.keys((await ask(question)).json())
@@ -71,10 +71,10 @@ t.test('a token is answered with every field', async (t) => {
   ])
 })
 
-t.test('a key is answered with every public field, and nothing private', async (t) => {
+t.test('the JWKS has every public field of a key and no private one', async (t) => {
   t.strictSame((await ask({ url: '/.well-known/jwks.json' })).json(), { keys: keys.publicKeys() })
   const app = Fastify()
   const leaky = keys.publicKeys().map((key) => ({ ...key, d: 'private', privatePem: 'PRIVATE KEY' }))
-  await app.register(jwks, { keys: { ...keys, publicKeys: () => leaky } as SigningKeys })
+  await app.register(jwksRoutes, { keys: { ...keys, publicKeys: () => leaky } as SigningKeys })
   t.strictSame((await app.inject('/.well-known/jwks.json')).json(), { keys: keys.publicKeys() })
 })

@@ -1,17 +1,16 @@
-import { parseRegistryRequest } from '@registry-manager/oci'
 import type { Problem, RunnableService } from '@registry-manager/http'
 import { createMetrics, createServer, createServiceClient, health } from '@registry-manager/http'
+import { parseRegistryRequest } from '@registry-manager/oci'
 import { createAuthenticator } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
-import { createEndedGlobalsFeed } from './ended-globals-feed.ts'
-import { createIndexClient } from './index-client.ts'
-import { limitLookups } from './limit-lookups.ts'
-import { createManifestSender } from './manifest-sender.ts'
-import { createUploadStatus } from './upload-status.ts'
+import { createUploadStatus } from './chunks.ts'
 import type { RegistryProxyConfig } from './config.ts'
-import { createUploadStates } from './upload-states.ts'
+import { createEndedGlobalsFeed } from './ended-globals.ts'
+import { registryApi } from './handle-request.ts'
+import { INDEX_TIMEOUT_MS, createIndexClient } from './index-client.ts'
+import { createManifestBudgets, createPutManifest } from './push-manifest.ts'
 import { registryProblem } from './refuse.ts'
-import { v2 } from './handle-request.ts'
+import { createUploadStates } from './upload-states.ts'
 
 export interface RegistryProxyDeps {
   /** Milliseconds since the epoch. */
@@ -19,26 +18,19 @@ export interface RegistryProxyDeps {
   readonly logStream?: { write(line: string): void }
 }
 
-/** Recording a push and deleting wait for the registry in turn. */
-const INDEX_TIMEOUT_MS = 60_000
-
-/** Decides every request to the registry, and carries those that are permitted. Holds no state of its own. */
+/** Authorizes every request to the registry and forwards those that are permitted. It has no database connection. */
 export async function createRegistryProxy(
   config: RegistryProxyConfig,
   { now = Date.now, logStream }: RegistryProxyDeps = {},
 ): Promise<RunnableService> {
-  const { issuer, service, realm, registryUrl, uploadSecret, logLevel } = config
+  const { issuer, service, realm, registryUrl, uploadSecret, logLevel, trustedProxies } = config
+  const credential = config.serviceCredential
   const authService = createServiceClient({
     dependency: 'auth-service',
     url: config.authServiceUrl,
-    credential: config.serviceCredential,
+    credential,
   })
-  const imageManager = createServiceClient({
-    dependency: 'image-manager',
-    url: config.imageManagerUrl,
-    credential: config.serviceCredential,
-    timeoutMs: INDEX_TIMEOUT_MS,
-  })
+  const imageManager = { dependency: 'image-manager', url: config.imageManagerUrl, credential } as const
   const authenticator = createAuthenticator({
     authService,
     name: 'registry-proxy',
@@ -46,21 +38,13 @@ export async function createRegistryProxy(
     audience: service,
     now,
   })
-
-  // With a deadline of its own: the other calls may wait for the registry.
-  const endedGlobals = createEndedGlobalsFeed(
-    createServiceClient({
-      dependency: 'image-manager',
-      url: config.imageManagerUrl,
-      credential: config.serviceCredential,
-    }),
-  )
+  // Polls have the default timeout, not the long one of calls that wait for the registry.
+  const endedGlobals = createEndedGlobalsFeed(createServiceClient(imageManager))
 
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
-  const { trustedProxies } = config
   const publicApp = createServer({ ...server, trustedProxies, format: registryProblem, notFound })
-  await publicApp.register(v2, {
+  await publicApp.register(registryApi, {
     realm,
     service,
     publicOrigin: config.publicOrigin,
@@ -68,12 +52,13 @@ export async function createRegistryProxy(
     uploadSecret,
     uploadStates: createUploadStates(),
     authenticator,
-    index: limitLookups(createIndexClient(imageManager)),
-    sendManifest: createManifestSender(registryUrl),
-    findUploaded: createUploadStatus(registryUrl),
     endedGlobals,
+    index: createIndexClient(createServiceClient({ ...imageManager, timeoutMs: INDEX_TIMEOUT_MS })),
+    putManifest: createPutManifest(registryUrl),
+    manifestBudgets: createManifestBudgets(),
+    findUploaded: createUploadStatus(registryUrl),
   })
-  // Who sends `Expect: 100-continue` is told to go on once it is decided, not before.
+  // Without this listener Node sends 100 Continue itself, before the request is authorized.
   publicApp.server.on('checkContinue', (request, response) => publicApp.routing(request, response))
 
   const internalApp = createServer(server)
@@ -85,7 +70,7 @@ export async function createRegistryProxy(
   return { publicApp, internalApp }
 }
 
-/** Of what no route takes: a method that Fastify does not route is 405 where the path is known. */
+/** The error for a request without a route. A method that Fastify does not route is 405 if the path exists. */
 function notFound({ method, url }: FastifyRequest): Problem {
   const parsed = parseRegistryRequest(method, url)
   if ('refused' in parsed && parsed.allow !== undefined) {

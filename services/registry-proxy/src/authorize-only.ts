@@ -1,39 +1,47 @@
 import type { RegistryRequest } from '@registry-manager/oci'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Forwarding } from './forward.ts'
 import { bindUpload } from './upload-binding.ts'
-import type { ForwardPlan } from './forward.ts'
 
 /**
- * What nginx asks with when it would forward a request itself. Whoever else does gets an answer of no use, and learns
- * nothing: it is their own token that is told them.
+ * nginx sets this header when it asks whether a request is authorized. A client that sets it gains nothing: the
+ * response contains only its own token and its own request.
  */
-export const AUTHORIZE_ONLY = 'x-decide-only'
+const AUTHORIZE_ONLY = 'x-decide-only'
+
+/** Whether nginx asks only for the decision, and forwards the request itself. */
+export function isAuthorizeOnly({ headers }: FastifyRequest): boolean {
+  return headers[AUTHORIZE_ONLY] !== undefined
+}
 
 /**
- * Says what goes to the registry instead of sending it: a blob on its way down or up is carried by nginx, so that it
- * neither passes through here nor ends with this process. Says nothing of all else, which is to be carried here: there is
- * more to it, or it needs a token that is ours.
+ * Answers nginx's question with the request that nginx then sends to the registry. nginx transfers a blob without this
+ * process: the transfer is faster, and it continues when this process ends. 204 tells nginx to send the request here
+ * instead, because it needs more work than a transfer, or a service token, which never leaves this service.
  */
 export function answerAuthorizeOnly(
-  { asked, upstream, principal, token }: ForwardPlan,
-  isCallersToken: boolean,
+  { registryRequest, upstream, principal }: Omit<Forwarding, 'token'>,
+  /** The principal's own token; undefined if a service token is needed. */
+  token: string | undefined,
   uploadSecret: string,
   reply: FastifyReply,
 ) {
   reply.header('cache-control', 'no-store')
-  if (!isCallersToken || !isCarriedElsewhere(asked)) return reply.code(204).send()
+  if (token === undefined || !isForwardedByNginx(registryRequest)) return reply.code(204).send()
   const { path, query } = upstream
   reply.header('x-decided-uri', query === '' ? path : `${path}?${query}`)
   reply.header('x-decided-authorization', `Bearer ${token}`)
-  if (asked.kind === 'upload') {
-    reply.header('x-decided-binding', bindUpload(uploadSecret, { ...asked, uid: principal.uid }))
+  if (registryRequest.kind === 'upload') {
+    reply.header('x-decided-binding', bindUpload(uploadSecret, { ...registryRequest, uid: principal.uid }))
   }
   return reply.code(200).send()
 }
 
-function isCarriedElsewhere(asked: RegistryRequest): boolean {
-  if (asked.kind === 'blob') return asked.method === 'GET'
-  if (asked.kind !== 'upload') return false
-  // What is closed with another digest has an alias to be written down.
-  return asked.method === 'PATCH' || (asked.method === 'PUT' && asked.digest?.startsWith('sha256:') === true)
+function isForwardedByNginx(request: RegistryRequest): boolean {
+  if (request.kind === 'blob') return request.method === 'GET'
+  if (request.kind !== 'upload') return false
+  // An upload that ends with another kind of digest needs an alias in the index afterwards.
+  return (
+    request.method === 'PATCH' || (request.method === 'PUT' && request.digest?.startsWith('sha256:') === true)
+  )
 }

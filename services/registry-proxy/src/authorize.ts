@@ -1,116 +1,143 @@
-import { describeUnavailable } from '@registry-manager/http'
-import type { Access, RegistryError, RegistryRequest } from '@registry-manager/oci'
-import { formatBearerChallenge } from '@registry-manager/oci'
-import type { Principal, Authenticator } from '@registry-manager/principal'
+import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
+import { holdsExactly, permits, repositoryAccess } from '@registry-manager/oci'
+import type { Authenticator, Principal } from '@registry-manager/principal'
 import { credentialsOf } from '@registry-manager/principal'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Decision } from './decide.ts'
-import type { EndedGlobalsFeed } from './ended-globals-feed.ts'
-import { challengeAccess, decide, usableAccess } from './decide.ts'
-import { withoutEndedGlobals } from './ended-globals.ts'
-import { refuse } from './refuse.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Refusal } from './refuse.ts'
+import { retryLater } from './refuse.ts'
+import type { ChallengeOptions } from './required-access.ts'
+import { accessCheckedUpstream, challenge, challengeAccess, requiredAccess } from './required-access.ts'
+import { isBound } from './upload-binding.ts'
+import type { ForwardedRequest } from './upstream-request.ts'
 
-export interface AuthorizeOptions {
-  /** URL of the token endpoint. */
-  readonly realm: string
-  readonly service: string
-  readonly uploadSecret: string
-  readonly authenticator: Authenticator
-  readonly endedGlobals: EndedGlobalsFeed
+/** A request that image-manager answers from its index. */
+export type IndexRequest = Extract<
+  RegistryRequest,
+  { kind: 'catalog' | 'tags' | 'referrers' | 'manifest' | 'blob' }
+>
+
+/** How an authorized request is fulfilled. */
+export type Authorized =
+  | {
+      readonly outcome: 'forward'
+      readonly request: ForwardedRequest
+      /**
+       * Access of a service token that replaces the principal's token, because the registry requires more access than
+       * the principal's token has and this service requires. Undefined if the principal's token is forwarded.
+       */
+      readonly serviceAccess: readonly Access[] | undefined
+    }
+  /**
+   * The index answers: lists, deletions (which change lists, and need every name of a manifest or blob), and manifests
+   * by their sha512 digest, which the registry does not know.
+   */
+  | { readonly outcome: 'index'; readonly request: IndexRequest }
+
+export type Decision =
+  | Authorized
+  /** `required` is the access that a client should request a token for. */
+  | { readonly outcome: 'insufficient'; readonly required: readonly Access[] }
+  | { readonly outcome: 'foreign-upload' }
+
+/** Decides whether a principal may make a request. */
+export function decide(request: RegistryRequest, principal: Principal, uploadSecret: string): Decision {
+  const required = requiredAccess(request)
+  // An identity token has no access.
+  const held = principal.access ?? []
+  if (!required.every((access) => permits(held, access))) {
+    return { outcome: 'insufficient', required: challengeAccess(request) }
+  }
+  if (request.kind === 'catalog' || request.kind === 'tags' || request.kind === 'referrers') {
+    return { outcome: 'index', request }
+  }
+  if ((request.kind === 'manifest' || request.kind === 'blob') && request.method === 'DELETE') {
+    return { outcome: 'index', request }
+  }
+  if (request.kind === 'manifest' && request.method !== 'PUT' && isBySha512(request.reference)) {
+    return { outcome: 'index', request }
+  }
+  if (
+    request.kind === 'upload' &&
+    !isBound(uploadSecret, { ...request, uid: principal.uid }, request.binding)
+  ) {
+    return { outcome: 'foreign-upload' }
+  }
+  const forwarded = withPermittedMount(request, held)
+  const checked = accessCheckedUpstream(forwarded)
+  const serviceAccess = checked.every((access) => holdsExactly(held, access)) ? undefined : checked
+  return { outcome: 'forward', request: forwarded, serviceAccess }
 }
 
-/** A request that is permitted, and the principal's token. */
-export interface Authorized {
-  readonly decision: Extract<Decision, { outcome: 'forward' | 'index' }>
-  readonly principal: Principal
-  readonly token: string
+export interface AuthorizeOptions extends ChallengeOptions {
+  readonly uploadSecret: string
+  readonly authenticator: Pick<Authenticator, 'confirmAccount'>
 }
 
 /**
- * Finds the principal of a request and decides on it. A request that is not permitted is refused here, and the answer is
- * undefined. Throws ServiceCallError when auth-service does not answer.
+ * Decides whether a principal may make a request, and how a request that is not permitted is refused. Throws
+ * ServiceCallError when auth-service is unavailable.
  */
 export async function authorize(
   options: AuthorizeOptions,
-  asked: RegistryRequest,
+  registryRequest: RegistryRequest,
+  principal: Principal,
   request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<Authorized | undefined> {
-  const refuseWith = async (error: RegistryError) => void (await refuse(request, reply, error))
-  const found = await options.authenticator.authenticate(
-    credentialsOf(request),
-    request.ip,
-    usableAccess(asked),
-  )
-  switch (found.outcome) {
-    case 'refused':
-      challenge(options, reply, asked, found.error)
-      return refuseWith({ code: 'UNAUTHORIZED' })
-    case 'throttled':
-      reply.header('retry-after', found.retryAfterSeconds)
-      return refuseWith({ code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins' })
-    case 'unavailable':
-      reply.header('retry-after', 5)
-      return refuseWith({ code: 'UNAVAILABLE', message: describeUnavailable(found.dependency) })
-    case 'unknown': {
-      reply.header('retry-after', 1)
-      const message = 'the revocation list has not been loaded yet; retry shortly'
-      return refuseWith({ code: 'UNAVAILABLE', message })
-    }
-    case 'principal':
-  }
-
-  const { token } = found
-  const principal = withoutEndedGlobals(found.principal, options.endedGlobals.leastGeneration)
-  if (principal === undefined) {
-    reply.header('retry-after', 1)
-    const message = 'it is not known yet which repositories ceased to be global; retry shortly'
-    return refuseWith({ code: 'UNAVAILABLE', message })
-  }
-  const decision = decide(asked, principal, options.uploadSecret)
+): Promise<Authorized | { readonly refused: Refusal }> {
+  const decision = decide(registryRequest, principal, options.uploadSecret)
   switch (decision.outcome) {
-    case 'insufficient':
+    case 'insufficient': {
       if (decision.required.some(isMoreThanPull)) {
-        if (principal.offline === true) {
-          reply.header('retry-after', 5)
-          return refuseWith(OFFLINE_TOKEN)
-        }
+        if (principal.offline === true) return { refused: OFFLINE_TOKEN }
         await options.authenticator.confirmAccount(principal.uid)
       }
-      // A password will not get more by asking again; another token might.
-      if (credentialsOf(request).kind === 'basic') return refuseWith({ code: 'DENIED' })
-      challenge(options, reply, asked, 'insufficient_scope')
-      return refuseWith({ code: 'UNAUTHORIZED', message: 'the token does not permit this' })
+      // The same password gives no more access next time. Another token might.
+      if (credentialsOf(request).kind === 'basic') return { refused: { code: 'DENIED' } }
+      const headers = challenge(options, decision.required, 'insufficient_scope')
+      return { refused: { code: 'UNAUTHORIZED', message: 'the token does not permit this', headers } }
+    }
     case 'foreign-upload':
-      return refuseWith({ code: 'BLOB_UPLOAD_UNKNOWN' })
+      return { refused: { code: 'BLOB_UPLOAD_UNKNOWN' } }
     case 'index':
     case 'forward':
-      return { decision, principal, token }
+      return decision
   }
 }
 
 /**
- * A token that was issued while the database was unavailable permits pulls only, whatever the account may do. That
- * follows from the token, not from whether the database is back by now. docker takes 401 and 403 for final, and
- * retries a layer after 503 for 50 seconds.
+ * A token that was issued while the database was unavailable permits pulls only, whatever the account may do. The token
+ * says so, and not whether the database is available now. docker never retries after 401 and 403. It retries a layer
+ * after 503 for 50 seconds.
  * Source: moby, distribution/push_v2.go, distribution/xfer/upload.go.
  */
-const OFFLINE_TOKEN: RegistryError = {
-  code: 'UNAVAILABLE',
-  message:
-    'the token was issued while the database was unavailable and permits pulls only; retry with a new token',
-}
+const OFFLINE_TOKEN = retryLater(
+  'the token was issued while the database was unavailable and permits pulls only; retry with a new token',
+  5,
+)
 
 function isMoreThanPull({ actions }: Access): boolean {
   return actions.some((action) => action !== 'pull')
 }
 
-function challenge(
-  { realm, service }: AuthorizeOptions,
-  reply: FastifyReply,
-  asked: RegistryRequest,
-  error?: 'insufficient_scope' | 'invalid_token',
-): void {
-  const required = challengeAccess(asked)
-  reply.header('www-authenticate', formatBearerChallenge({ realm, service, required, error }))
+function isBySha512(reference: Reference): boolean {
+  return 'digest' in reference && reference.digest.startsWith('sha512:')
+}
+
+/**
+ * Turns a mount from a repository that the token may not pull into an ordinary upload. The client gets 202 (OCI
+ * distribution-spec 1.1, "Mounting a blob": the registry SHOULD respond so if it does not mount). The response says
+ * nothing about the blob.
+ *
+ * distribution responds 401 with a challenge for both repositories instead, which suits clients that request scopes
+ * only when challenged. docker, containerd, BuildKit, podman, skopeo, crane and oras request pull on the source
+ * beforehand: their token lacks it only if their account does. A challenge would send them for a token that they cannot
+ * get, and clients that do not fall back to an upload would fail at the second 401. Other clients lose bandwidth, never
+ * a push.
+ *
+ * A mount by a sha512 digest becomes an upload too: distribution accepts the mount and does not find the blob later.
+ */
+function withPermittedMount(request: ForwardedRequest, held: readonly Access[]): ForwardedRequest {
+  if (request.kind !== 'upload-start' || request.mount === undefined) return request
+  const { from, digest } = request.mount
+  const allowed = permits(held, repositoryAccess(from, 'pull')) && !digest.startsWith('sha512:')
+  return allowed ? request : { ...request, mount: undefined }
 }

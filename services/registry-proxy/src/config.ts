@@ -9,11 +9,10 @@ export const schema = Type.Object({
   TOKEN_SERVICE: settings.tokenService,
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
-  REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
+  REGISTRY_URL: settings.url('URL of the registry (distribution), such as http://registry:5000'),
   UPLOAD_SECRET: Type.String({
     minLength: 32,
-    description:
-      'secret that binds uploads to their accounts, 32 characters or more, the same on all replicas',
+    description: 'secret that binds uploads to accounts: 32 characters or more, the same on every replica',
   }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   TRUSTED_PROXIES: settings.trustedProxies,
@@ -25,7 +24,7 @@ export interface RegistryProxyConfig {
   readonly service: string
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
-  /** PUBLIC_URL's origin: pages of no other one may send changes. */
+  /** The origin of PUBLIC_URL. Pages of other origins may not send changes. */
   readonly publicOrigin: string
   readonly authServiceUrl: string
   readonly imageManagerUrl: string
@@ -36,7 +35,7 @@ export interface RegistryProxyConfig {
   readonly logLevel: string
 }
 
-/** Reads the settings; throws ConfigError naming every bad variable. */
+/** Reads the settings. Throws a ConfigError that names every invalid variable. */
 export function readConfig(env: NodeJS.ProcessEnv): [RegistryProxyConfig, ListenOptions] {
   const values = readEnvironment(schema, env)
   const { issuer, service, realm, publicOrigin } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)

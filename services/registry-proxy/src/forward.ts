@@ -1,108 +1,194 @@
-import { describeUnavailable } from '@registry-manager/http'
 import type { IncomingHttpHeaders } from 'node:http'
-import httpProxy from '@fastify/http-proxy'
-import type { RegistryRequest } from '@registry-manager/oci'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Readable } from 'node:stream'
+import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
+import { ServiceCallError } from '@registry-manager/http'
+import { describeUnavailable } from '@registry-manager/http'
 import type { Principal } from '@registry-manager/principal'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { sendManifest } from './index-answers.ts'
+import type { IndexClient } from './index-client.ts'
+import type { Refusal } from './refuse.ts'
+import {
+  REGISTRY_HEADERS,
+  dependencyRefusal,
+  isLargeBodyComing,
+  refuse,
+  retryLater,
+  sendEarly,
+} from './refuse.ts'
 import { toRequestHeaders } from './request-headers.ts'
-import type { UploadStates } from './upload-states.ts'
+import type { Headers } from './response-headers.ts'
 import { toResponseHeaders } from './response-headers.ts'
-import type { UpstreamRequest } from './upstream-request.ts'
-import type { PushManifestPorts } from './push-manifest.ts'
-import { carryManifest, createManifestBudgets } from './forward-manifest.ts'
-import { finishResponse } from './finish-response.ts'
-import { refuse } from './refuse.ts'
+import type { UploadStates } from './upload-states.ts'
+import type { ForwardedRequest, UploadRequest, UpstreamRequest } from './upstream-request.ts'
 
-export interface ForwardOptions extends PushManifestPorts {
-  readonly registryUrl: string
-  readonly uploadSecret: string
-  readonly uploadStates: UploadStates
-}
-
-/** What was decided is to be sent. */
-export interface ForwardPlan {
-  readonly asked: RegistryRequest
+/** An authorized request on its way to the registry. */
+export interface Forwarding {
+  readonly registryRequest: ForwardedRequest
   readonly upstream: UpstreamRequest
   readonly principal: Principal
+  /** The access token that the registry gets. */
   readonly token: string
 }
 
-const CARRIAGE = 'plan'
-
-/**
- * Deadlines of the registry, in milliseconds. They run while nothing moves, not over the whole of a transfer:
- * a closing PUT may be worked on for long before its answer begins.
- */
-const DEADLINES = { connect: 5000, headers: 600_000, body: 120_000 }
-
-/** Notes what the carrier is to do for a request. */
-export function planForward(request: FastifyRequest, plan: ForwardPlan): void {
-  request.setDecorator<ForwardPlan>(CARRIAGE, plan)
+export interface ForwardOptions {
+  readonly registryUrl: string
+  readonly uploadSecret: string
+  readonly uploadStates: UploadStates
+  readonly index: Pick<IndexClient, 'findManifest' | 'aliasBlob'>
 }
 
 /**
- * Carries requests to the registry, and its answers back, as streams. It knows nothing of what came but what
- * was ordered; a request without an order is a fault.
+ * Timeouts of the registry, in milliseconds. They count while nothing is transferred, not over a whole transfer: the
+ * registry may work on a closing PUT for long before its response begins.
  */
-export async function forward(app: FastifyInstance, options: ForwardOptions): Promise<void> {
-  const { registryUrl, uploadSecret, uploadStates } = options
-  const registry = new URL(registryUrl)
-  const budgets = createManifestBudgets()
-  const carriageOf = (request: unknown) => (request as FastifyRequest).getDecorator<ForwardPlan>(CARRIAGE)
-  app.decorateRequest(CARRIAGE, null)
-  // Fastify's own parser of text/plain would read such a body as UTF-8, and no more than 64 KiB of it.
-  app.removeAllContentTypeParsers()
-  await app.register(httpProxy, {
-    upstream: registry.origin,
+const TIMEOUTS = { connect: 5000, headers: 600_000, body: 120_000 }
+
+/** The options of @fastify/http-proxy, which provides the connections to the registry. */
+export function proxyOptions(registryUrl: string): FastifyHttpProxyOptions {
+  return {
+    upstream: new URL(registryUrl).origin,
     prefix: '/v2',
-    rewritePrefix: '/v2',
     httpMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    // The handler builds the target from the parsed request, so http-proxy need not judge the client's.
+    preRewrite: () => '/v2/',
+    rewritePrefix: '/v2',
+    proxyPayloads: false,
     internalRewriteLocationHeader: false,
     disableRequestLogging: true,
-    // Retrying is the client's: it alone knows whether a request may be repeated.
+    // Only clients know whether a request may be retried.
     retryMethods: [],
     disableCache: true,
     destroyAgent: true,
     undici: {
       connections: 1024,
       pipelining: 1,
-      connect: { timeout: DEADLINES.connect },
-      headersTimeout: DEADLINES.headers,
-      bodyTimeout: DEADLINES.body,
+      connect: { timeout: TIMEOUTS.connect },
+      headersTimeout: TIMEOUTS.headers,
+      bodyTimeout: TIMEOUTS.body,
     },
-    replyOptions: {
-      rewriteRequestHeaders: (request, headers) => {
-        const { asked, upstream, token } = carriageOf(request)
-        return toRequestHeaders(asked, upstream, headers as IncomingHttpHeaders, token)
-      },
-      rewriteHeaders: (headers, request) => {
-        if (typeof headers['location'] === 'string') uploadStates.note(headers['location'])
-        const context = { ...carriageOf(request), registryUrl: registry, uploadSecret }
-        return toResponseHeaders(headers as never, context)
-      },
-      onResponse: (request, reply, answer) => {
-        const order = { index: options.index, asked: carriageOf(request).asked }
-        void finishResponse(order, request as never, reply as never, answer as never)
-      },
-      queryString: (_search, _url, request) => carriageOf(request).upstream.query,
-      onError: (reply, { error }) => answerFailure(reply as unknown as FastifyReply, error),
+  }
+}
+
+/** The hooks of @fastify/http-proxy for `reply.from`. They remove header values that Node refuses to send. */
+type ProxyHooks = NonNullable<Parameters<FastifyReply['from']>[1]>
+
+/** Forwards an authorized request to the registry, and the registry's response to the client, both as streams. */
+export function forward(
+  options: ForwardOptions,
+  { registryRequest, upstream, principal, token }: Forwarding,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { rewriteHeaders: sanitize = (headers) => headers }: ProxyHooks,
+): FastifyReply {
+  const { uploadSecret, uploadStates } = options
+  const context = { registryUrl: new URL(options.registryUrl), registryRequest, principal, uploadSecret }
+  let received: Headers = {}
+  // reply-from sends `request.body`. Fastify never sets it: see `registryApi`.
+  if (upstream.body === 'stream' && hasBody(request)) request.body = request.raw
+  return reply.from(upstream.path, {
+    queryString: () => upstream.query,
+    rewriteRequestHeaders: (_request, headers) =>
+      toRequestHeaders(registryRequest, upstream, headers as IncomingHttpHeaders, token),
+    rewriteHeaders: (headers) => {
+      received = sanitize(headers) as Headers
+      if (typeof received['location'] === 'string') uploadStates.remember(received['location'])
+      return toResponseHeaders(received, context)
     },
-    handler: async (request, reply, _destination, replyOptions) => {
-      const { upstream } = carriageOf(request)
-      if (upstream.body === 'stream') return reply.from(upstream.path, replyOptions)
-      if (upstream.body === 'none')
-        return reply.from(upstream.path, { ...replyOptions, ...withoutBody(request) })
-      return carryManifest(options, budgets, carriageOf(request), request as never, reply as never)
+    onResponse: (_request, _reply, { statusCode, stream }) => {
+      const response = { statusCode, headers: received, stream }
+      void finishResponse(options.index, registryRequest, request, reply, response)
+    },
+    onError: (_reply, { error }) => {
+      request.log.warn({ err: error }, 'the registry did not respond')
+      void refuse(request, reply, retryLater(describeUnavailable('registry'), 5))
     },
   })
 }
 
-function withoutBody({ method }: { method: string }) {
-  return method === 'GET' || method === 'HEAD' ? {} : { body: null }
+function hasBody({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-function answerFailure(reply: FastifyReply, error: unknown): void {
-  reply.request.log.warn({ err: error }, 'the registry did not answer')
-  reply.header('retry-after', 5)
-  void refuse(reply.request, reply, { code: 'UNAVAILABLE', message: describeUnavailable('registry') })
+/** The registry's response, whose body has not been read yet. */
+export interface UpstreamResponse {
+  readonly statusCode: number
+  readonly headers: Headers
+  readonly stream: Readable
+}
+
+/**
+ * Sends the registry's response to the client. This runs in a callback of the HTTP client, where an exception ends the
+ * process. Every error is therefore turned into a response here: a failed call to image-manager into 503, a bug into
+ * 500.
+ */
+export async function finishResponse(
+  index: ForwardOptions['index'],
+  registryRequest: ForwardedRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  response: UpstreamResponse,
+): Promise<void> {
+  try {
+    await sendResponse(index, registryRequest, request, reply, response)
+  } catch (error) {
+    request.log.error({ err: error }, 'the response of the registry could not be sent')
+    response.stream.resume()
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+    reply.headers(REGISTRY_HEADERS)
+    const isFailedCall = error instanceof ServiceCallError
+    void refuse(request, reply, isFailedCall ? dependencyRefusal(error) : INTERNAL_ERROR)
+  }
+}
+
+const INTERNAL_ERROR: Refusal = { code: 'UNKNOWN', message: 'internal error' }
+
+/** The headers of a blob that do not describe the response to an unsatisfiable range. */
+const BLOB_HEADERS = ['cache-control', 'content-length', 'docker-content-digest', 'etag']
+
+/** How long the body of an upload's start is discarded, in milliseconds: as long as nginx's `lingering_time`. */
+const UNWANTED_BODY_MS = 30_000
+
+async function sendResponse(
+  index: ForwardOptions['index'],
+  registryRequest: ForwardedRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { statusCode, headers, stream }: UpstreamResponse,
+): Promise<void> {
+  // The registry does not have a manifest that only the index can store.
+  if (registryRequest.kind === 'manifest' && statusCode === 404) {
+    const found = await index.findManifest(registryRequest.repository, registryRequest.reference)
+    if (found?.indexOnly === true) {
+      stream.resume()
+      return void sendManifest(reply, registryRequest, found)
+    }
+  }
+  // distribution announces the blob's whole length for an unsatisfiable range, sends a line of text and disconnects.
+  // Source: RFC 9110 §15.5.17; OCI distribution-spec 1.1, "Pulling blobs".
+  if (registryRequest.kind === 'blob' && statusCode === 416) {
+    stream.on('error', () => undefined).destroy()
+    for (const name of BLOB_HEADERS) reply.removeHeader(name)
+    const message = 'the blob has no such range'
+    return void refuse(request, reply, { code: 'SIZE_INVALID', status: 416, message })
+  }
+  // A blob that was pushed by its sha512 digest is found by both digests.
+  const sha256 = headers['docker-content-digest']
+  if (isUploadBySha512(registryRequest) && statusCode === 201 && typeof sha256 === 'string') {
+    const { repository, digest: sha512 } = registryRequest
+    await index.aliasBlob({ repository, sha512, sha256 })
+  }
+  // The body of an upload's start is never forwarded. reply-from sets `connection: close` on the reply if the body has
+  // not arrived yet. Keep that header. Node discards a small unread body after the response, so the connection could
+  // stay open; but when the header was removed, clients hung in test-e2e/database-away. The probable cause is that
+  // test's balancer (test-e2e/harness/ingress.ts), which then ignored the reset of a connection that it had kept.
+  if (registryRequest.kind === 'upload-start' && isLargeBodyComing(request)) {
+    stream.resume()
+    return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))
+  }
+  reply.send(stream)
+}
+
+function isUploadBySha512(request: ForwardedRequest): request is UploadRequest & { digest: string } {
+  return request.kind === 'upload' && request.digest?.startsWith('sha512:') === true
 }

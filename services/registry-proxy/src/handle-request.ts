@@ -1,154 +1,172 @@
-import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
-import { parseRegistryRequest, repositoryAccess } from '@registry-manager/oci'
-import {
-  ServiceCallError,
-  describeUnavailable,
-  labelRoute,
-  refuseForeignChanges,
-  setErrorFormat,
-} from '@registry-manager/http'
+import httpProxy from '@fastify/http-proxy'
+import { ServiceCallError, foreignChange, labelRoute } from '@registry-manager/http'
+import type { RegistryRequest } from '@registry-manager/oci'
+import { parseRegistryRequest } from '@registry-manager/oci'
+import type { Authenticator } from '@registry-manager/principal'
 import { readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { FindUploaded } from './upload-status.ts'
-import { announcedBlob } from './announced-blob.ts'
-import { faultOfChunk } from './chunk.ts'
-import { toUpstreamRequest } from './upstream-request.ts'
-import { isLost, refuseLost } from './lost-upload.ts'
-import { answerFromIndex } from './index-answers.ts'
-import type { ForwardOptions } from './forward.ts'
-import { MANIFEST_TOO_LONG, announcesTooLong } from './forward-manifest.ts'
-import { forward, planForward } from './forward.ts'
-import { withFormMount } from './form-mount.ts'
-import type { AuthorizeOptions, Authorized } from './authorize.ts'
+import type { AuthenticateOptions } from './authenticate.ts'
+import { authenticate } from './authenticate.ts'
+import type { AuthorizeOptions } from './authorize.ts'
 import { authorize } from './authorize.ts'
-import { REGISTRY_HEADERS, refuse, registryProblem } from './refuse.ts'
-import { AUTHORIZE_ONLY, answerAuthorizeOnly } from './authorize-only.ts'
+import { answerAuthorizeOnly, isAuthorizeOnly } from './authorize-only.ts'
+import type { FindUploaded } from './chunks.ts'
+import { refuseChunk, refuseOutdated } from './chunks.ts'
+import type { ForwardOptions } from './forward.ts'
+import { forward, proxyOptions } from './forward.ts'
+import { answerFromIndex } from './index-answers.ts'
+import type { IndexClient } from './index-client.ts'
+import type { PushManifestOptions } from './push-manifest.ts'
+import { pushManifest, refuseLongManifest } from './push-manifest.ts'
+import type { Refusal } from './refuse.ts'
+import { REGISTRY_HEADERS, dependencyRefusal, refuse } from './refuse.ts'
+import { withFormMount } from './request-body.ts'
+import { announcedBlob, toUpstreamRequest } from './upstream-request.ts'
 
-export interface V2Options extends ForwardOptions, AuthorizeOptions {
-  /** PUBLIC_URL's origin. */
+export interface RegistryApiOptions
+  extends AuthenticateOptions, AuthorizeOptions, ForwardOptions, PushManifestOptions {
+  /** The origin of PUBLIC_URL. */
   readonly publicOrigin: string
+  readonly authenticator: Authenticator
+  readonly index: IndexClient
   readonly findUploaded: FindUploaded
 }
 
 /**
- * The registry API. Every request is parsed, its principal found, and decided on before a byte of its body is
- * read; what was decided is then carried out. Nothing that was refused reaches the registry.
+ * The registry API below `/v2/`. One handler takes all requests, because the grammar of repository names cannot be
+ * written as routes.
  */
-export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  setErrorFormat(app, registryProblem, (error) =>
-    error instanceof ServiceCallError ? error.dependency : undefined,
-  )
-  // A body may be coming: a refusal like any other. Browsers attach cached Basic credentials here as well.
-  refuseForeignChanges(app, options.publicOrigin, (request, reply, message) => {
-    reply.header('docker-distribution-api-version', 'registry/2.0')
-    return refuse(request, reply, { code: 'DENIED', message })
-  })
+export async function registryApi(app: FastifyInstance, options: RegistryApiOptions): Promise<void> {
+  // Fastify must not read or judge bodies before the handler has authorized the request: a malformed Content-Type
+  // without credentials is 401, and the body of a refused request is not read.
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+    app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  }
   await readCredentials(app)
-  app.addHook('onRequest', async (request, reply) => {
-    try {
-      return await decideOn(options, request, reply)
-    } catch (error) {
-      if (!(error instanceof ServiceCallError)) throw error
-      request.log.error({ err: error }, 'a request could not be decided on')
-      reply.header('retry-after', 5)
-      // A refusal like any other, for a body may be coming: not left to the error handler.
-      return refuse(request, reply, { code: 'UNAVAILABLE', message: describeUnavailable(error.dependency) })
-    }
+  await app.register(httpProxy, {
+    ...proxyOptions(options.registryUrl),
+    handler: async (request, reply, _target, hooks) => {
+      try {
+        return await handleRequest(options, request, reply, hooks)
+      } catch (error) {
+        if (!(error instanceof ServiceCallError)) throw error
+        request.log.error({ err: error }, 'a dependency of the request is unavailable')
+        return refuse(request, reply, dependencyRefusal(error))
+      }
+    },
   })
-  await forward(app, options)
 }
 
-async function decideOn(options: V2Options, request: FastifyRequest, reply: FastifyReply) {
+/**
+ * Handles a request: parse, authenticate, authorize, and then one of four: answer from the index, answer nginx's
+ * question, push a manifest, or forward to the registry. Nothing of a refused request reaches the registry, and no byte
+ * of a body is read before the request is authorized.
+ */
+async function handleRequest(
+  options: RegistryApiOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  hooks: Parameters<typeof forward>[4],
+): Promise<FastifyReply> {
+  const { authenticator, index, uploadSecret, uploadStates } = options
   reply.headers(REGISTRY_HEADERS)
-  // HTTP/1.0 knows no 100 Continue. Source: RFC 9110 §10.1.1.
+  // HTTP/1.0 has no 100 Continue. Source: RFC 9110 §10.1.1.
   if (request.raw.httpVersion === '1.0') delete request.headers.expect
+
+  // Parse.
   const parsed = parseRegistryRequest(request.method, request.url)
+  labelRoute(request, metricsLabel(parsed, request))
+  // Browsers attach cached Basic credentials to requests that any page makes.
+  const foreign = foreignChange(request.method, request.headers, options.publicOrigin)
+  if (foreign !== undefined) return refuse(request, reply, { code: 'DENIED', message: foreign })
   if ('refused' in parsed) {
-    labelRoute(request, 'invalid')
     if (parsed.allow !== undefined) reply.header('allow', parsed.allow.join(', '))
     return refuse(request, reply, parsed.refused)
   }
-  labelRoute(request, routeOf(parsed.request, request))
-  const authorized = await authorize(options, parsed.request, request, reply)
-  if (authorized === undefined) return reply
 
-  // The form is read only now: nobody's body is waited for before it is known that they may push.
-  const asked = await withFormMount(parsed.request, request)
-  if ('refused' in asked) return refuse(request, reply, asked.refused)
-  if (asked === parsed.request) return fulfil(options, asked, authorized, request, reply)
-  const authorizedWithForm = await authorize(options, asked, request, reply)
-  return authorizedWithForm === undefined ? reply : fulfil(options, asked, authorizedWithForm, request, reply)
-}
+  // Authenticate and authorize. A form body may name a mount, which needs more access. The proxy reads the form only
+  // after a first decision: it never waits for the body of a client that may not push.
+  let permitted = await permit(options, parsed.request, request)
+  if ('refused' in permitted) return refuse(request, reply, permitted.refused)
+  const withMount = await withFormMount(parsed.request, request)
+  if ('refused' in withMount) return refuse(request, reply, withMount.refused)
+  if (withMount !== parsed.request) {
+    permitted = await permit(options, withMount, request)
+    if ('refused' in permitted) return refuse(request, reply, permitted.refused)
+  }
+  const { principal, token, authorized } = permitted
 
-/** The request's kind for metrics. nginx's questions are labelled apart: they take far less time than transfers. */
-function routeOf({ kind }: RegistryRequest, { headers }: FastifyRequest): string {
-  if (headers[AUTHORIZE_ONLY] !== undefined) return 'decision'
-  return kind === 'upload-start' ? 'upload' : kind
-}
+  // Answer from the index.
+  if (authorized.outcome === 'index') {
+    return answerFromIndex(index, authorized.request, principal, request, reply)
+  }
 
-/** Has a permitted request answered by the index, or forwarded by the handler that runs next. */
-async function fulfil(
-  options: V2Options,
-  asked: RegistryRequest,
-  { decision, principal, token }: Authorized,
-  request: FastifyRequest,
-  reply: FastifyReply,
-) {
-  if (decision.outcome === 'index') {
-    return answerFromIndex(options.index, decision.asked, principal, request, reply)
+  // Build the request to the registry.
+  const { serviceAccess } = authorized
+  let registryRequest = authorized.request
+  const newerState = registryRequest.kind === 'upload' ? uploadStates.findNewer(registryRequest) : undefined
+  if (registryRequest.kind === 'upload' && newerState !== undefined) {
+    registryRequest = { ...registryRequest, state: newerState }
+    const outdated = refuseOutdated(registryRequest, principal, uploadSecret, request)
+    if (outdated !== undefined) return refuse(request, reply, outdated)
   }
-  const { serviceAccess } = decision
-  const newer = asked.kind === 'upload' ? options.uploadStates.findNewer(asked) : undefined
-  if (newer !== undefined && asked.kind === 'upload') {
-    const resumed = { ...asked, state: newer }
-    // Bytes that do not say where they belong were meant for an earlier place.
-    if (isLost(resumed, request)) return refuseLost(options, resumed, principal, request, reply)
-    const upstream = toUpstreamRequest(resumed)
-    const forward = { outcome: 'forward', upstream, serviceAccess } as const
-    return fulfil(options, resumed, { decision: forward, principal, token }, request, reply)
+  const upstream = toUpstreamRequest(registryRequest)
+  const refusal =
+    refuseLongManifest(upstream, request) ??
+    (await refuseChunk(authenticator, options.findUploaded, registryRequest, request))
+  if (refusal !== undefined) return refuse(request, reply, refusal)
+  // Before the upload is sent, by nginx or from here: a deletion removes only blobs that image-manager knows.
+  const blob = announcedBlob(registryRequest)
+  if (blob !== undefined) await index.announceBlob(blob)
+
+  // Answer nginx, which then sends the request to the registry itself.
+  if (isAuthorizeOnly(request)) {
+    const ownToken = serviceAccess === undefined ? token : undefined
+    return answerAuthorizeOnly({ registryRequest, upstream, principal }, ownToken, uploadSecret, reply)
   }
-  const { upstream } = decision
-  if (announcesTooLong(upstream, request)) return refuse(request, reply, MANIFEST_TOO_LONG)
-  const fault = await findChunkFault(options, asked, request)
-  if (fault !== undefined) return refuse(request, reply, fault)
-  // Before the upload is sent, here or by nginx: no deletion removes a blob that image-manager does not know.
-  const blob = announcedBlob(asked, upstream)
-  if (blob !== undefined) await options.index.announceBlob(blob)
-  if (request.headers[AUTHORIZE_ONLY] !== undefined) {
-    const isCallersToken = serviceAccess === undefined
-    return answerAuthorizeOnly(
-      { asked, upstream, principal, token },
-      isCallersToken,
-      options.uploadSecret,
-      reply,
-    )
-  }
-  const carried =
-    serviceAccess === undefined ? token : await options.authenticator.serviceToken(serviceAccess)
-  planForward(request, { asked, upstream, principal, token: carried })
-  // A client that waits for leave to send its body has it now, and not before.
+
+  // Push a manifest, or forward.
+  const upstreamToken = serviceAccess === undefined ? token : await authenticator.serviceToken(serviceAccess)
+  if (isMalformedType(request)) return refuse(request, reply, MALFORMED_TYPE)
   if (request.headers.expect !== undefined) {
     reply.raw.writeContinue()
-    // From here on the body is under way like any other, should it be refused after all.
+    // From now on the body arrives like every other, which matters if the request is refused after all.
     delete request.headers.expect
   }
+  const forwarding = { registryRequest, upstream, principal, token: upstreamToken }
+  if (upstream.body === 'manifest' && registryRequest.kind === 'manifest') {
+    return pushManifest(options, { ...forwarding, registryRequest }, request, reply)
+  }
+  return forward(options, forwarding, request, reply, hooks)
 }
 
-/** Why a chunk that says where it belongs cannot be taken; the registry is asked how far the upload is. */
-async function findChunkFault(
-  { authenticator, findUploaded }: V2Options,
-  asked: RegistryRequest,
-  { headers }: FastifyRequest,
-): Promise<RegistryError | undefined> {
-  const contentRange = headers['content-range']
-  if (asked.kind !== 'upload' || contentRange === undefined) return undefined
-  if (asked.method !== 'PATCH' && asked.method !== 'PUT') return undefined
-  const status = { ...asked, method: 'GET', digest: undefined } as const
-  const { path, query } = toUpstreamRequest(status)
-  const token = await authenticator.serviceToken([repositoryAccess(asked.repository, 'pull')])
-  const uploaded = await findUploaded(`${path}?${query}`, token)
-  // An upload that the registry does not know: it says so itself.
-  if (uploaded === undefined) return undefined
-  const message = faultOfChunk({ contentRange, contentLength: headers['content-length'], uploaded })
-  return message === undefined ? undefined : { code: 'BLOB_UPLOAD_INVALID', status: 416, message }
+/** Authenticates and authorizes a request. */
+async function permit(
+  options: AuthenticateOptions & AuthorizeOptions,
+  registryRequest: RegistryRequest,
+  request: FastifyRequest,
+) {
+  const authenticated = await authenticate(options, registryRequest, request)
+  if ('refused' in authenticated) return authenticated
+  const authorized = await authorize(options, registryRequest, authenticated.principal, request)
+  return 'refused' in authorized ? authorized : { ...authenticated, authorized }
+}
+
+/** The kind of a request. nginx's questions have their own label, because they take far less time than transfers. */
+function metricsLabel(parsed: ReturnType<typeof parseRegistryRequest>, request: FastifyRequest): string {
+  if ('refused' in parsed) return 'invalid'
+  if (isAuthorizeOnly(request)) return 'decision'
+  return parsed.request.kind === 'upload-start' ? 'upload' : parsed.request.kind
+}
+
+const MALFORMED_TYPE: Refusal = {
+  code: 'UNSUPPORTED',
+  status: 415,
+  message: 'Content-Type must be a media type, such as application/octet-stream',
+}
+
+/** Whether a request that may have a body has a Content-Type that is no media type. Source: RFC 9110 §8.3.1. */
+function isMalformedType({ method, headers, mediaType }: FastifyRequest): boolean {
+  if (method === 'GET' || method === 'HEAD') return false
+  return headers['content-type'] !== undefined && mediaType === undefined
 }

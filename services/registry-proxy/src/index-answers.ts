@@ -1,66 +1,69 @@
-import type { RegistryError, RegistryRequest } from '@registry-manager/oci'
+import type { RegistryRequest } from '@registry-manager/oci'
+import { MEDIA_TYPES } from '@registry-manager/oci'
 import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { IndexRequest } from './authorize.ts'
 import type { IndexClient, IndexedManifest } from './index-client.ts'
-import type { IndexRequest } from './decide.ts'
+import type { Refusal } from './refuse.ts'
 import { refuse } from './refuse.ts'
+import { toQuery } from './upstream-request.ts'
 
-/** How many names a page of the catalog has if the client does not say. */
+/** The length of a page of the catalog if the client does not specify one. */
 const CATALOG_PAGE = 100
 
-const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
-
 /**
- * Answers what the index knows better than the registry: lists that are filtered and page well, referrers,
- * manifests by their sha512, and deletions.
- * Source: OCI distribution-spec 1.1, "Listing Tags", "Listing Referrers", "Deleting Manifests"; distribution's API for the catalog.
+ * Answers a request from image-manager's index: lists that are filtered for the principal and paged, referrers,
+ * manifests by their sha512 digest, and deletions.
+ * Source: OCI distribution-spec 1.1, "Listing Tags", "Listing Referrers", "Deleting Manifests"; distribution's API for
+ * the catalog.
  */
 export async function answerFromIndex(
   index: IndexClient,
-  asked: IndexRequest,
+  indexRequest: IndexRequest,
   { uid }: Principal,
   request: FastifyRequest,
   reply: FastifyReply,
-) {
-  switch (asked.kind) {
+): Promise<FastifyReply> {
+  switch (indexRequest.kind) {
     case 'catalog': {
-      const { names, more } = await index.catalog(uid, asked)
-      linkNext(reply, '/v2/_catalog', { last: more ? names.at(-1) : undefined, n: asked.n ?? CATALOG_PAGE })
+      const { names, more } = await index.catalog(uid, indexRequest)
+      const last = more ? names.at(-1) : undefined
+      linkNext(reply, '/v2/_catalog', { last, n: indexRequest.n ?? CATALOG_PAGE })
       return reply.send({ repositories: names })
     }
     case 'tags': {
-      const { repository } = asked
-      const page = await index.tags(repository, asked)
-      if (page === undefined)
+      const { repository } = indexRequest
+      const page = await index.tags(repository, indexRequest)
+      if (page === undefined) {
         return refuse(request, reply, { code: 'NAME_UNKNOWN', detail: { name: repository } })
+      }
       const last = page.more ? page.names.at(-1) : undefined
-      linkNext(reply, `/v2/${repository}/tags/list`, { last, n: asked.n })
+      linkNext(reply, `/v2/${repository}/tags/list`, { last, n: indexRequest.n })
       return reply.send({ name: repository, tags: page.names })
     }
     case 'referrers': {
-      const { repository, digest, artifactType, last } = asked
+      const { repository, digest, artifactType, last } = indexRequest
       const { manifests, next } = await index.referrers(repository, digest, { artifactType, last })
       linkNext(reply, `/v2/${repository}/referrers/${digest}`, { artifactType, last: next })
       if (artifactType !== undefined) reply.header('oci-filters-applied', 'artifactType')
-      // As bytes: to text Fastify would add a charset, which the media type has not.
-      const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests }))
-      return reply.type(INDEX_TYPE).send(body)
+      const list = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests }
+      // As a buffer: Fastify adds a charset to the type of a string, and this media type has no such parameter.
+      return reply.type(MEDIA_TYPES.ociIndex).send(Buffer.from(JSON.stringify(list)))
     }
     case 'manifest': {
-      const { repository, reference, method } = asked
+      const { repository, reference, method } = indexRequest
       if (method !== 'DELETE') {
         const found = await index.findManifest(repository, reference)
-        return found === undefined
-          ? refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
-          : sendManifest(reply, asked, found)
+        if (found === undefined) return refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
+        return sendManifest(reply, indexRequest, found)
       }
-      const { deleted, inUseBy } = await index.deleteManifest(repository, reference, asked.force)
+      const { deleted, inUseBy } = await index.deleteManifest(repository, reference, indexRequest.force)
       if (inUseBy !== undefined) return refuse(request, reply, refusalOfChild(inUseBy))
       if (!deleted) return refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
       return reply.code(202).send()
     }
     case 'blob': {
-      const deleted = await index.deleteBlob(asked.repository, asked.digest)
+      const deleted = await index.deleteBlob(indexRequest.repository, indexRequest.digest)
       if (!deleted) return refuse(request, reply, { code: 'BLOB_UNKNOWN' })
       return reply.code(202).send()
     }
@@ -68,38 +71,35 @@ export async function answerFromIndex(
 }
 
 /**
- * Why a manifest that an index names is not deleted: the index could be pulled no more. Harbor and zot refuse it, too;
- * the specification has no code for it.
+ * Refuses to delete a manifest that an image index lists: clients could no longer pull the index. Harbor and zot refuse
+ * it as well. The specification has no code for it.
  */
-function refusalOfChild({ digest, tag }: { digest: string; tag: string | null }): RegistryError {
+function refusalOfChild({ digest, tag }: { digest: string; tag: string | null }): Refusal {
   const index = tag === null ? digest : `${digest} (tag ${tag})`
   const message = `the manifest is part of the index ${index}; delete the index first, or add ?force=true`
   return { code: 'DENIED', status: 409, message, detail: { index: digest, tag } }
 }
 
-/** Answers with a manifest that the index holds. Source: OCI distribution-spec 1.1, "Pulling manifests". */
+/** Sends a manifest of the index. Source: OCI distribution-spec 1.1, "Pulling manifests". */
 export function sendManifest(
   reply: FastifyReply,
   { reference }: Extract<RegistryRequest, { kind: 'manifest' }>,
-  { mediaType, digest, raw }: IndexedManifest,
-) {
+  { mediaType, digest, bytes }: IndexedManifest,
+): FastifyReply {
   const headers = {
     'content-type': mediaType,
-    'content-length': raw.length,
+    'content-length': bytes.length,
     'docker-content-digest': 'digest' in reference ? reference.digest : digest,
     etag: `"${digest}"`,
   }
-  return reply.code(200).headers(headers).send(raw)
+  return reply.code(200).headers(headers).send(bytes)
 }
 
-/** Source: RFC 8288; the parameters in the order in which distribution writes them. */
+/** Links to the next page, if there is one. The order of parameters is distribution's. Source: RFC 8288. */
 function linkNext(
   reply: FastifyReply,
   path: string,
   parameters: { readonly last: string | undefined; readonly [name: string]: string | number | undefined },
 ): void {
-  if (parameters.last === undefined) return
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
-  const query = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]))
-  reply.header('link', `<${path}?${query}>; rel="next"`)
+  if (parameters.last !== undefined) reply.header('link', `<${path}?${toQuery(parameters)}>; rel="next"`)
 }

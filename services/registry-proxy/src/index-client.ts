@@ -1,5 +1,6 @@
-import type { Reference } from '@registry-manager/oci'
 import type { ServiceClient } from '@registry-manager/http'
+import { ServiceCallError, createSemaphore, undefinedIfNotFound } from '@registry-manager/http'
+import type { Reference } from '@registry-manager/oci'
 import {
   AnnounceAnswer,
   AnnouncedBlobAnswer,
@@ -10,72 +11,96 @@ import {
   ReferrersAnswer,
   RemovalAnswer,
 } from '@registry-manager/principal'
-import { ServiceCallError } from '@registry-manager/http'
 import type { Static } from 'typebox'
-import type { AnnouncedBlob } from './announced-blob.ts'
+import type { AnnouncedBlob } from './upstream-request.ts'
+import { toQuery } from './upstream-request.ts'
 
-export interface IndexPage {
+/** The part of a list that a client requests. */
+export interface PageQuery {
   readonly n?: number
   readonly last?: string
 }
 
-/** What the proxy asks of image-manager. Every method throws ServiceCallError when it does not answer. */
+/** image-manager's internal API. Every method throws ServiceCallError when image-manager is unavailable. */
 export interface IndexClient {
-  catalog(uid: string, page: IndexPage): Promise<Static<typeof NamesPage>>
-  /** Undefined when there is no such repository. */
-  tags(repository: string, page: IndexPage): Promise<Static<typeof NamesPage> | undefined>
-  /** One page, of what comes after the digest `last`. */
+  catalog(uid: string, page: PageQuery): Promise<Static<typeof NamesPage>>
+  /** Undefined if there is no such repository. */
+  tags(repository: string, page: PageQuery): Promise<Static<typeof NamesPage> | undefined>
+  /** One page of referrers, beginning after the digest `last`. */
   referrers(
     repository: string,
     digest: string,
     page: { readonly artifactType?: string; readonly last?: string },
   ): Promise<Static<typeof ReferrersAnswer>>
-  /** A manifest that the index knows; undefined when it knows none. */
+  /** Undefined if the index has no such manifest. */
   findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
-  /** Whether there was such a manifest or tag; `inUseBy` an index nothing is deleted, unless it is forced. */
+  /** `deleted` is whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion. */
   deleteManifest(
     repository: string,
     reference: Reference,
     force?: boolean,
   ): Promise<Static<typeof RemovalAnswer>>
-  /** Says that a blob is about to be uploaded or mounted. */
+  /** Announces a blob that is about to be uploaded or mounted. */
   announceBlob(blob: AnnouncedBlob): Promise<void>
-  /** Whether there was such a blob, under any of its names. */
+  /** Whether the blob existed under any of its digests. */
   deleteBlob(repository: string, digest: string): Promise<boolean>
-  /** Says under which sha512 a blob was pushed. */
+  /** Records the sha512 digest of a blob that was pushed by it. */
   aliasBlob(alias: { repository: string; sha512: string; sha256: string }): Promise<void>
-  /** Says that a manifest is on its way to the registry. */
-  admit(
+  /** Announces a manifest before the registry gets it. */
+  announceManifest(
     repository: string,
     reference: Reference,
     type: string,
     manifest: Buffer,
-    account: string,
-  ): Promise<Static<typeof AnnounceAnswer>>
+    uid: string,
+  ): Promise<AnnouncedManifest>
   /**
-   * Has written down what the registry has of it. Undefined when that was done already, as it is where the answer to it
-   * was lost: nobody knows then what became of it.
+   * Has image-manager record the outcome of a pending push. Undefined if it was recorded before, because an earlier
+   * response was lost: the outcome is then unknown.
    */
-  record(admission: string): Promise<Static<typeof RecordAnswer> | undefined>
-  discard(admission: string): Promise<void>
+  recordPush(id: string): Promise<Static<typeof RecordAnswer> | undefined>
+  /** Removes a pending push that the registry did not accept. */
+  discardPush(id: string): Promise<void>
 }
 
 export interface IndexedManifest {
   readonly digest: string
   readonly mediaType: string
-  /** Whether the index alone has it, and not the registry. */
-  readonly kept: boolean
-  readonly raw: Buffer
+  /** Only the index has this manifest. The registry cannot store it. */
+  readonly indexOnly: boolean
+  readonly bytes: Buffer
 }
 
+export type AnnouncedManifest =
+  /** The registry gets the manifest, by this digest. */
+  | { readonly outcome: 'pending'; readonly id: string; readonly digest: string }
+  /** The index stored the manifest. The registry cannot. */
+  | { readonly outcome: 'index-only'; readonly digest: string; readonly subject: string | null }
+  | Extract<Static<typeof AnnounceAnswer>, { outcome: 'refused' }>
+
+/** How long calls may take that record a push or delete content: image-manager waits for the registry. */
+export const INDEX_TIMEOUT_MS = 60_000
+
+/**
+ * How many manifests are fetched at the same time. One of 4 MiB arrives as JSON and needs about 16 MiB while it is
+ * parsed. Most lookups find nothing and take milliseconds, so many may wait.
+ */
+const LOOKUPS = { concurrent: 8, waiting: 2000, waitMs: 30_000 }
+
 export function createIndexClient(imageManager: ServiceClient): IndexClient {
+  const tooManyLookups = () =>
+    new ServiceCallError('too many manifest lookups at the same time', { dependency: 'image-manager' })
+  const lookups = createSemaphore(LOOKUPS.concurrent, {
+    maxWaiting: LOOKUPS.waiting,
+    onFull: tooManyLookups,
+  })
   return {
     catalog: (uid, { n, last }) =>
       imageManager.get(`/internal/catalog?${toQuery({ uid, n, last })}`, NamesPage),
 
     async tags(repository, { n, last }) {
       const path = `/internal/tags?${toQuery({ repository, n, last })}`
-      return imageManager.get(path, NamesPage).catch(unlessStatus(404, undefined))
+      return undefinedIfNotFound(imageManager.get(path, NamesPage))
     },
 
     referrers: (repository, digest, { artifactType, last }) => {
@@ -85,8 +110,14 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
     async findManifest(repository, reference) {
       const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
-      const found = await imageManager.get(path, ManifestAnswer).catch(unlessStatus(404, undefined))
-      return found && { ...found, raw: Buffer.from(found.raw, 'base64') }
+      const lookUp = async () => {
+        const found = await undefinedIfNotFound(imageManager.get(path, ManifestAnswer))
+        if (found === undefined) return undefined
+        const { digest, mediaType, kept, raw } = found
+        return { digest, mediaType, indexOnly: kept, bytes: Buffer.from(raw, 'base64') }
+      }
+      const deadline = performance.now() + LOOKUPS.waitMs
+      return lookups.run(lookUp, { deadline, onLate: tooManyLookups })
     },
 
     deleteManifest: (repository, reference, force) => {
@@ -95,10 +126,8 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     },
 
     async announceBlob(blob) {
-      // 404: image-manager is of the version before, for as long as an upgrade takes.
-      await imageManager
-        .post('/internal/announced-blobs', blob, AnnouncedBlobAnswer)
-        .catch(unlessStatus(404, undefined))
+      // 404: during an upgrade, an older image-manager does not have this endpoint.
+      await undefinedIfNotFound(imageManager.post('/internal/announced-blobs', blob, AnnouncedBlobAnswer))
     },
 
     async deleteBlob(repository, digest) {
@@ -110,35 +139,33 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       await imageManager.post('/internal/blob-aliases', alias, BlobAliasAnswer)
     },
 
-    admit: (repository, reference, type, manifest, account) => {
-      const asked = { repository, reference: textOf(reference), type, account }
-      const path = `/internal/admissions?${toQuery(asked)}`
-      return imageManager.postBytes(path, manifest, AnnounceAnswer)
+    async announceManifest(repository, reference, type, manifest, uid) {
+      const query = toQuery({ repository, reference: textOf(reference), type, account: uid })
+      const announced = await imageManager.postBytes(
+        `/internal/admissions?${query}`,
+        manifest,
+        AnnounceAnswer,
+      )
+      switch (announced.outcome) {
+        case 'admitted':
+          return { ...announced, outcome: 'pending' }
+        case 'kept':
+          return { ...announced, outcome: 'index-only' }
+        case 'refused':
+          return announced
+      }
     },
 
-    async record(admission) {
-      const path = `/internal/admissions/${admission}/record`
-      return imageManager.post(path, {}, RecordAnswer).catch(unlessStatus(404, undefined))
+    async recordPush(id) {
+      return undefinedIfNotFound(imageManager.post(`/internal/admissions/${id}/record`, {}, RecordAnswer))
     },
 
-    async discard(admission) {
-      await imageManager.delete(`/internal/admissions/${admission}`, RemovalAnswer)
+    async discardPush(id) {
+      await imageManager.delete(`/internal/admissions/${id}`, RemovalAnswer)
     },
   }
 }
 
 function textOf(reference: Reference): string {
   return 'tag' in reference ? reference.tag : reference.digest
-}
-
-function unlessStatus<Value>(status: number, value: Value): (error: unknown) => Value {
-  return (error) => {
-    if (error instanceof ServiceCallError && error.status === status) return value
-    throw error
-  }
-}
-
-function toQuery(parameters: Readonly<Record<string, string | number | undefined>>): string {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
-  return new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)])).toString()
 }

@@ -1,7 +1,7 @@
 import type { Access, RegistryRequest } from '@registry-manager/oci'
-import { repositoryAccess } from '@registry-manager/oci'
+import { formatBearerChallenge, repositoryAccess } from '@registry-manager/oci'
 
-/** What a principal must be permitted for a request: reading is `pull`, writing `push`, deleting `delete`. */
+/** The access that a principal needs for a request: reading is `pull`, writing `push`, deleting `delete`. */
 export function requiredAccess(request: RegistryRequest): Access[] {
   switch (request.kind) {
     case 'base':
@@ -17,14 +17,14 @@ export function requiredAccess(request: RegistryRequest): Access[] {
     case 'upload-start':
       return [repositoryAccess(request.repository, 'push')]
     case 'upload':
-      // Cancelling one's own upload deletes nothing that was ever there: it takes no more than beginning it.
+      // Canceling an own upload removes nothing that anybody could pull: it needs only what starting an upload needs.
       return [repositoryAccess(request.repository, actionOf(request.method) === 'pull' ? 'pull' : 'push')]
   }
 }
 
 /**
- * What distribution itself looks for in the token of a request, which is more than the specification wants:
- * writing takes pull as well, cancelling an upload takes delete.
+ * The access that distribution itself requires in the token of a request. It is more than the specification requires:
+ * writing needs pull as well, and canceling an upload needs delete.
  * Source: distribution 2.8, registry/handlers/app.go, `appendAccessRecords`.
  */
 export function accessCheckedUpstream(request: RegistryRequest): Access[] {
@@ -36,8 +36,40 @@ export function accessCheckedUpstream(request: RegistryRequest): Access[] {
       : actionOf(method) === 'pull'
         ? repositoryAccess(repository, 'pull')
         : repositoryAccess(repository, 'pull', 'push')
+  return [needed, ...mountAccess(request)]
+}
+
+/** The access that a client should request a token for: pushing also reads, and a mount reads another repository. */
+export function challengeAccess(request: RegistryRequest): Access[] {
+  const required = requiredAccess(request)
+  if (!('repository' in request) || !required.some(({ actions }) => actions.includes('push'))) return required
+  return [repositoryAccess(request.repository, 'pull', 'push'), ...mountAccess(request)]
+}
+
+/** All access that a request could use. Basic credentials are exchanged for a token with this access. */
+export function usableAccess(request: RegistryRequest): Access[] {
+  if (!('repository' in request)) return requiredAccess(request)
+  return [repositoryAccess(request.repository, 'pull', 'push', 'delete'), ...mountAccess(request)]
+}
+
+export interface ChallengeOptions {
+  /** URL of the token endpoint. */
+  readonly realm: string
+  readonly service: string
+}
+
+/** The response header that tells a client which token to get. Source: distribution, docs/spec/auth/token.md. */
+export function challenge(
+  { realm, service }: ChallengeOptions,
+  required: readonly Access[],
+  error?: 'insufficient_scope' | 'invalid_token',
+): { readonly 'www-authenticate': string } {
+  return { 'www-authenticate': formatBearerChallenge({ realm, service, required, error }) }
+}
+
+function mountAccess(request: RegistryRequest): Access[] {
   const mount = request.kind === 'upload-start' ? request.mount : undefined
-  return mount === undefined ? [needed] : [needed, repositoryAccess(mount.from, 'pull')]
+  return mount === undefined ? [] : [repositoryAccess(mount.from, 'pull')]
 }
 
 function actionOf(method: RegistryRequest['method']): 'pull' | 'push' | 'delete' {

@@ -3,10 +3,10 @@ import { parseRegistryRequest } from '@registry-manager/oci'
 import type { Principal } from '@registry-manager/principal'
 import { bindUpload } from './upload-binding.ts'
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>
+export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
-/** What of the registry's answer goes to the client; everything else stays here. */
-const PASSED_ON = [
+/** The headers of the registry's response that the client gets. */
+const FORWARDED = [
   'accept-ranges',
   'cache-control',
   'content-length',
@@ -23,48 +23,48 @@ const PASSED_ON = [
   'www-authenticate',
 ] as const
 
-/** Where an answer comes from, and whom it goes to. */
-export interface AnswerContext {
+/** The request that a response belongs to. */
+export interface ResponseContext {
   readonly registryUrl: URL
-  readonly asked: RegistryRequest
+  readonly registryRequest: RegistryRequest
   readonly principal: Principal
   readonly uploadSecret: string
 }
 
 /**
- * The headers of an answer to a client. A Location on the registry is parsed, bound to the principal where it is
- * an upload's, and written relative, so that it holds whatever host the client came by; one that leads
- * elsewhere (to the storage, where the registry redirects) is kept as it is. What was asked for by a digest is
- * named by that digest: distribution calls everything by its sha256.
+ * The headers of the response to the client. A Location on the registry becomes relative, because clients use several
+ * hosts, and an upload's gets its binding. A Location elsewhere stays: the registry redirects to its storage.
+ * Docker-Content-Digest is the digest that the client requested: distribution names everything by its sha256.
  */
-export function toResponseHeaders(headers: Headers, context: AnswerContext) {
-  const passed: Record<string, string | string[]> = {}
-  for (const name of PASSED_ON) {
+export function toResponseHeaders(headers: Headers, context: ResponseContext) {
+  const forwarded: Record<string, string | string[]> = {}
+  for (const name of FORWARDED) {
     const value = headers[name]
-    if (value !== undefined) passed[name] = value
+    if (value !== undefined) forwarded[name] = value
   }
-  // What may be read depends on who asks, and distribution lets caches that are shared keep blobs. RFC 9111 §5.2.2.7
-  const cacheControl = passed['cache-control']
+  // distribution lets shared caches store blobs, but only an authorized client may read them. RFC 9111 §5.2.2.7
+  const cacheControl = forwarded['cache-control']
   if (typeof cacheControl === 'string' && !/\b(?:private|no-store)\b/.test(cacheControl)) {
-    passed['cache-control'] = `private, ${cacheControl}`
+    forwarded['cache-control'] = `private, ${cacheControl}`
   }
-  const digest = digestOf(context.asked)
-  if (digest !== undefined && 'docker-content-digest' in passed) passed['docker-content-digest'] = digest
-  const { location } = headers
-  const led = typeof location === 'string' ? toLocation(location, context) : undefined
-  if (led !== undefined) passed['location'] = led
-  return passed
+  const digest = requestedDigest(context.registryRequest)
+  if (digest !== undefined && 'docker-content-digest' in forwarded)
+    forwarded['docker-content-digest'] = digest
+  const location =
+    typeof headers['location'] === 'string' ? toLocation(headers['location'], context) : undefined
+  if (location !== undefined) forwarded['location'] = location
+  return forwarded
 }
 
-/** The digest that a request names a thing by. */
-function digestOf(asked: RegistryRequest): string | undefined {
-  if (asked.kind === 'blob' || asked.kind === 'upload') return asked.digest
-  return asked.kind === 'manifest' && 'digest' in asked.reference ? asked.reference.digest : undefined
+/** The digest in a request; undefined if the request has none. */
+function requestedDigest(request: RegistryRequest): string | undefined {
+  if (request.kind === 'blob' || request.kind === 'upload') return request.digest
+  return request.kind === 'manifest' && 'digest' in request.reference ? request.reference.digest : undefined
 }
 
-function toLocation(location: string, context: AnswerContext): string | undefined {
-  const { registryUrl, asked, principal, uploadSecret } = context
-  // Not thrown: this runs inside the HTTP client, where nobody catches, and would end the process.
+function toLocation(location: string, context: ResponseContext): string | undefined {
+  const { registryUrl, registryRequest, principal, uploadSecret } = context
+  // Does not throw: this runs in a callback of the HTTP client, where an exception ends the process.
   const url = URL.parse(location, registryUrl.href)
   if (url === null) return undefined
   if (url.origin !== registryUrl.origin) return location
@@ -74,7 +74,7 @@ function toLocation(location: string, context: AnswerContext): string | undefine
     const { repository, id } = parsed.request
     url.searchParams.set('_binding', bindUpload(uploadSecret, { repository, id, uid: principal.uid }))
   }
-  const digest = digestOf(asked)
+  const digest = requestedDigest(registryRequest)
   if (digest !== undefined && (kind === 'blob' || kind === 'manifest')) {
     url.pathname = url.pathname.replace(/[^/]+$/, digest)
   }

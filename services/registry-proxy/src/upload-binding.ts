@@ -3,18 +3,18 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 export interface Upload {
   readonly repository: string
   readonly id: string
-  /** The account that began it. */
+  /** The account that started the upload. */
   readonly uid: string
 }
 
-/** What binds an upload session to the account that began it, on any replica that has the secret. */
+/** The HMAC that binds an upload session to its account. Every replica with the secret can verify it. */
 export function bindUpload(secret: string, { repository, id, uid }: Upload): string {
   return createHmac('sha256', secret)
     .update(JSON.stringify([repository, id, uid]))
     .digest('base64url')
 }
 
-/** Whether a binding is this upload's and this account's. */
+/** Whether a binding belongs to this upload and this account. */
 export function isBound(secret: string, upload: Upload, binding: string | undefined): boolean {
   if (binding === undefined) return false
   const [given, expected] = [Buffer.from(binding), Buffer.from(bindUpload(secret, upload))]

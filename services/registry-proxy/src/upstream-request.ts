@@ -1,21 +1,24 @@
 import type { RegistryRequest } from '@registry-manager/oci'
 
-/** Requests that the registry answers; the others are image-manager's. */
+/** A request that is forwarded to the registry. image-manager answers all others. */
 export type ForwardedRequest = Exclude<RegistryRequest, { kind: 'catalog' | 'tags' | 'referrers' }>
 
-/** What goes to the registry: put together from what was parsed, never from what came. */
+export type UploadRequest = Extract<RegistryRequest, { kind: 'upload' }>
+export type ManifestRequest = Extract<RegistryRequest, { kind: 'manifest' }>
+
+/** The request to the registry. It is built from the parsed request, never from the client's text. */
 export interface UpstreamRequest {
   readonly path: string
-  /** Without the question mark; empty when there is none. */
+  /** Without the question mark; empty if there is none. */
   readonly query: string
   /**
-   * What of the request's body goes along. A manifest is read whole first, so that its size is known; the body
-   * of an upload's start is never sent, because distribution takes mounts from it.
+   * How the client's body is sent. A manifest is first read into memory, because image-manager needs it as well. The
+   * body of an upload's start is never sent, because distribution reads mounts from it.
    */
   readonly body: 'none' | 'manifest' | 'stream'
 }
 
-/** Builds the request to the registry that a parsed request stands for. */
+/** Builds the request to the registry. */
 export function toUpstreamRequest(request: ForwardedRequest): UpstreamRequest {
   switch (request.kind) {
     case 'base':
@@ -41,9 +44,28 @@ export function toUpstreamRequest(request: ForwardedRequest): UpstreamRequest {
   }
 }
 
-function toQuery(parameters: Readonly<Record<string, string | undefined>>): string {
-  const given = Object.entries(parameters).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  )
-  return new URLSearchParams(given).toString()
+/** A blob that a request can add to a repository. */
+export interface AnnouncedBlob {
+  readonly repository: string
+  readonly digest: string
+}
+
+/**
+ * The blob that a request adds to a repository if the registry accepts it: the closing PUT of an upload names it, and
+ * so does a mount. Undefined for every other request.
+ * Source: OCI distribution-spec 1.1, "Pushing blobs", "Mounting a blob from another repository".
+ */
+export function announcedBlob(request: ForwardedRequest): AnnouncedBlob | undefined {
+  if (request.kind !== 'upload' && request.kind !== 'upload-start') return undefined
+  const digest = request.kind === 'upload' ? request.digest : request.mount?.digest
+  return digest === undefined ? undefined : { repository: request.repository, digest }
+}
+
+/** The query string of the parameters that have a value. */
+export function toQuery(parameters: Readonly<Record<string, string | number | undefined>>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined) query.set(name, String(value))
+  }
+  return query.toString()
 }

@@ -1,12 +1,12 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
-import { answerWith } from './fixtures/recording-upstream.ts'
+import { respondWith } from './fixtures/recording-upstream.ts'
 import { DIGEST, SHA512 } from './fixtures/requests.ts'
 
-/* image-manager knows each blob before the registry gets it, so that a deletion of the repository finds it. */
+/* image-manager knows every blob before the registry gets it. Otherwise the deletion of a repository would miss it. */
 
 const { port, upstream, images, bearer } = await startProxy(t)
 const authorization = bearer([
@@ -17,37 +17,40 @@ const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', ui
 const upload = `/v2/team/app/blobs/uploads/u1?_state=s&_binding=${binding}`
 const start = '/v2/team/app/blobs/uploads/'
 const send = (method: string, path: string, headers: Record<string, string> = {}, body = '') =>
-  ask(port, path, { method, authorization, headers, body })
+  sendRequest(port, path, { method, authorization, headers, body })
 
 t.beforeEach(() => {
   upstream.requests.splice(0)
-  upstream.answer = answerWith(201, {})
+  upstream.respond = respondWith(201, {})
   images.announced.splice(0)
-  images.answers.clear()
+  images.responses.clear()
   images.behaviour = 'up'
 })
 
-t.test('an upload is announced before its closing PUT is sent, by either kind of digest', async (t) => {
-  for (const digest of [DIGEST, SHA512]) {
-    let before: unknown[] = []
-    upstream.answer = (incoming, response, recorded) => {
-      before = [...images.announced]
-      return answerWith(201, {})(incoming, response, recorded)
+t.test(
+  'an upload is announced before its closing PUT is forwarded, by a sha256 and by a sha512 digest',
+  async (t) => {
+    for (const digest of [DIGEST, SHA512]) {
+      let before: unknown[] = []
+      upstream.respond = (incoming, response, recorded) => {
+        before = [...images.announced]
+        return respondWith(201, {})(incoming, response, recorded)
+      }
+      t.equal((await send('PUT', `${upload}&digest=${digest}`, {}, 'bytes')).status, 201)
+      t.same(before, [{ repository: 'team/app', digest }])
+      images.announced.splice(0)
     }
-    t.equal((await send('PUT', `${upload}&digest=${digest}`, {}, 'bytes')).status, 201)
-    t.same(before, [{ repository: 'team/app', digest }])
-    images.announced.splice(0)
-  }
-})
+  },
+)
 
-t.test('an upload is announced before nginx is told to send it', async (t) => {
-  const answer = await send('PUT', `${upload}&digest=${DIGEST}`, { 'x-decide-only': '1' })
-  t.equal(answer.status, 200)
+t.test('an upload is announced before nginx is allowed to send it', async (t) => {
+  const response = await send('PUT', `${upload}&digest=${DIGEST}`, { 'x-decide-only': '1' })
+  t.equal(response.status, 200)
   t.same(images.announced, [{ repository: 'team/app', digest: DIGEST }])
   t.same(upstream.requests, [])
 })
 
-t.test('a mount is announced, from the query and from a form', async (t) => {
+t.test('a mount is announced, whether the query or a form body names it', async (t) => {
   await send('POST', `${start}?mount=${DIGEST}&from=team/base`)
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   await send('POST', start, form, new URLSearchParams({ mount: DIGEST, from: 'team/base' }).toString())
@@ -55,7 +58,7 @@ t.test('a mount is announced, from the query and from a form', async (t) => {
   t.same(images.announced, [blob, blob])
 })
 
-t.test('nothing is announced that puts no blob into a repository', async (t) => {
+t.test('a request that adds no blob to a repository announces nothing', async (t) => {
   await send('POST', start)
   await send('POST', `${start}?mount=${DIGEST}&from=other/secret`)
   await send('PATCH', upload, {}, 'bytes')
@@ -63,27 +66,51 @@ t.test('nothing is announced that puts no blob into a repository', async (t) => 
   await send('GET', `/v2/team/app/blobs/${DIGEST}`)
   t.equal(upstream.requests.length, 5)
   const foreign = upload.replace(binding, 'x'.repeat(binding.length))
-  t.equal((await send('PUT', `${foreign}&digest=${DIGEST}`)).status, 404, 'nor what is refused')
+  t.equal((await send('PUT', `${foreign}&digest=${DIGEST}`)).status, 404, 'a refused upload')
   t.same(images.announced, [])
 })
 
-t.test('an upload that cannot be announced is not sent, and may be repeated', async (t) => {
+t.test('an upload that cannot be announced is refused with 503, and a retry succeeds', async (t) => {
   const put = (headers?: Record<string, string>) =>
     send('PUT', `${upload}&digest=${DIGEST}`, headers, 'bytes')
-  const isRefused = ({ status, code, headers }: Awaited<ReturnType<typeof put>>) => {
-    t.same([status, code], [503, 'UNAVAILABLE'])
-    t.match(headers['retry-after'], /^[1-9]/)
-  }
   images.behaviour = 'down'
-  isRefused(await put())
-  isRefused(await put({ 'x-decide-only': '1' }))
+  for (const headers of [undefined, { 'x-decide-only': '1' }]) {
+    const response = await put(headers)
+    t.same([response.status, response.code], [503, 'UNAVAILABLE'])
+    t.equal(response.headers['retry-after'], '5')
+    t.match(messageOf(response), /^image-manager is unavailable \(request /)
+  }
+  t.same(upstream.requests, [], 'nothing reached the registry')
   images.behaviour = 'up'
-  images.answers.set('POST /internal/announced-blobs', {
-    status: 503,
-    body: { detail: 'the repository team/app is being deleted' },
-  })
-  isRefused(await put())
-  t.same(upstream.requests, [])
-  images.answers.clear()
-  t.equal((await put()).status, 201)
+  t.equal((await put()).status, 201, 'the retry succeeds')
 })
+
+t.test("image-manager's reason for a 503 and its Retry-After reach the client", async (t) => {
+  const detail = 'the repository team/app is being deleted (request its-id)'
+  for (const [method, path, route] of [
+    ['PUT', `${upload}&digest=${DIGEST}`, 'POST /internal/announced-blobs'],
+    ['PUT', '/v2/team/app/manifests/latest', 'POST /internal/admissions'],
+    ['DELETE', '/v2/team/app/manifests/latest', 'DELETE /internal/manifests'],
+    ['GET', '/v2/team/app/tags/list', 'GET /internal/tags'],
+  ] as const) {
+    images.responses.set(route, { status: 503, headers: { 'retry-after': '2' }, body: { detail } })
+    const response = await send(method, path, {}, method === 'PUT' ? '{}' : '')
+    t.same([response.status, response.code], [503, 'UNAVAILABLE'], route)
+    t.equal(response.headers['retry-after'], '2', 'image-manager sets the time')
+    t.equal(messageOf(response), detail, "the request id is image-manager's")
+  }
+  t.same(upstream.requests, [], 'nothing reached the registry')
+})
+
+t.test('other errors of image-manager are not described to the client', async (t) => {
+  for (const status of [400, 401, 500, 502]) {
+    images.responses.set('POST /internal/announced-blobs', { status, body: { detail: 'an internal detail' } })
+    const response = await send('PUT', `${upload}&digest=${DIGEST}`, {}, 'bytes')
+    t.equal(response.status, 503, `image-manager responded ${status}`)
+    t.match(messageOf(response), /^image-manager is unavailable \(request /)
+  }
+})
+
+function messageOf({ body }: { readonly body: Buffer }): string {
+  return JSON.parse(body.toString('utf8')).errors[0].message
+}

@@ -1,15 +1,15 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { startProxy } from './fixtures/proxy.ts'
 import { sendRaw } from './fixtures/raw-connection.ts'
-import { answerWith } from './fixtures/recording-upstream.ts'
+import { respondWith } from './fixtures/recording-upstream.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
 const { port, upstream, bearer } = await startProxy(t)
 const authorization = bearer([repositoryAccess('team/app', 'pull')])
 
-/** Method, target and status; whoever asks, the answer says which API it is. */
+/** Method, target and status. */
 const CASES: readonly [string, string, number][] = [
   ['GET', '/v2/', 200],
   ['GET', '/v2', 200],
@@ -41,15 +41,15 @@ const CASES: readonly [string, string, number][] = [
 ]
 
 for (const [method, target, status] of CASES) {
-  t.test(`${method} ${target} answers ${status} as registry/2.0`, async (t) => {
-    // What the registry says of itself is not repeated beside what the proxy says.
-    upstream.answer = answerWith(200, { 'docker-distribution-api-version': 'registry/2.0' })
-    const answer = await ask(port, target, { method, authorization })
-    t.equal(answer.status, status)
-    t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
-    t.equal(answer.headers['x-content-type-options'], 'nosniff')
-    if (status === 405) t.match(answer.headers['allow'], /^GET, HEAD/)
-    if (status >= 400) t.type(answer.code, 'string', 'the body is an error of the registry API')
+  t.test(`${method} ${target} gets ${status} with the headers of the registry API`, async (t) => {
+    // The registry sends this header as well. The client gets it once.
+    upstream.respond = respondWith(200, { 'docker-distribution-api-version': 'registry/2.0' })
+    const response = await sendRequest(port, target, { method, authorization })
+    t.equal(response.status, status)
+    t.equal(response.headers['docker-distribution-api-version'], 'registry/2.0')
+    t.equal(response.headers['x-content-type-options'], 'nosniff')
+    if (status === 405) t.match(response.headers['allow'], /^GET, HEAD/)
+    if (status >= 400) t.type(response.code, 'string', 'the body is an error of the registry API')
   })
 }
 
@@ -62,15 +62,15 @@ const ALLOWED: readonly [string, string, string][] = [
 ]
 
 for (const [method, target, allowed] of ALLOWED) {
-  t.test(`${method} ${target} is told what is allowed`, async (t) => {
-    const answer = await ask(port, target, { method, authorization })
-    t.equal(answer.status, 405)
-    t.equal(answer.code, 'UNSUPPORTED')
-    t.equal(answer.headers['allow'], allowed)
+  t.test(`the 405 to ${method} ${target} lists the allowed methods`, async (t) => {
+    const response = await sendRequest(port, target, { method, authorization })
+    t.equal(response.status, 405)
+    t.equal(response.code, 'UNSUPPORTED')
+    t.equal(response.headers['allow'], allowed)
   })
 }
 
-t.test('what is not under /v2/ is 404, and never reaches the registry', async (t) => {
+t.test('a path outside /v2/ is 404 and does not reach the registry', async (t) => {
   upstream.requests.length = 0
   for (const target of [
     '/',
@@ -81,7 +81,7 @@ t.test('what is not under /v2/ is 404, and never reaches the registry', async (t
     '/livez',
     '/metrics',
   ]) {
-    t.equal((await ask(port, target, { authorization })).status, 404, target)
+    t.equal((await sendRequest(port, target, { authorization })).status, 404, target)
   }
   t.same(upstream.requests, [])
 })
@@ -90,24 +90,24 @@ const HEADERS = 'Host: x\r\nConnection: close\r\n'
 const manifest = '/v2/team/app/manifests/latest'
 
 const REFUSED: readonly [string, string, RegExp][] = [
-  ['without credentials', manifest, /^HTTP\/1\.1 401 [\s\S]*www-authenticate: Bearer realm=/],
-  ['for a bad name', '/v2/Team/app/manifests/latest', /^HTTP\/1\.1 400 /],
-  ['for no endpoint', '/v2/team', /^HTTP\/1\.1 404 /],
+  ['no credentials', manifest, /^HTTP\/1\.1 401 [\s\S]*www-authenticate: Bearer realm=/],
+  ['an invalid name', '/v2/Team/app/manifests/latest', /^HTTP\/1\.1 400 /],
+  ['no endpoint', '/v2/team', /^HTTP\/1\.1 404 /],
 ]
 
 for (const [what, target, expected] of REFUSED) {
-  t.test(`HEAD refused ${what} has headers and no body`, async (t) => {
+  t.test(`a refused HEAD has headers and no body: ${what}`, async (t) => {
     const received = await sendRaw(port, `HEAD ${target} HTTP/1.1\r\n${HEADERS}\r\n`)
     t.match(received, expected)
-    t.match(received, /^content-length: [1-9]/im, 'of the body that a GET would have')
+    t.match(received, /^content-length: [1-9]/im, 'the length of the body that a GET gets')
     t.match(received, /^docker-distribution-api-version: registry\/2\.0\r$/im)
-    t.ok(received.endsWith('\r\n\r\n'), 'nothing after the headers')
+    t.ok(received.endsWith('\r\n\r\n'), 'the response ends with its headers')
   })
 }
 
-t.test('HEAD of a manifest tells its length', async (t) => {
+t.test('the response to HEAD of a manifest has the length of the manifest', async (t) => {
   upstream.requests.length = 0
-  upstream.answer = answerWith(200, { 'content-length': '1234', 'content-type': 'text/x' })
+  upstream.respond = respondWith(200, { 'content-length': '1234', 'content-type': 'text/x' })
   const received = await sendRaw(
     port,
     `HEAD ${manifest} HTTP/1.1\r\n${HEADERS}Authorization: ${authorization}\r\n\r\n`,

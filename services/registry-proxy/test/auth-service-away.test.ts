@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { basic, startProxy } from './fixtures/proxy.ts'
 import { createSigningKey, claims, signToken } from './fixtures/tokens.ts'
 
@@ -18,34 +18,34 @@ const readiness = async () => {
   return [response.status, parts.revocations.status]
 }
 
-t.test('while it is there, all is well', async (t) => {
+t.test('the proxy is ready while auth-service is available', async (t) => {
   t.same(await readiness(), [200, 'ok'])
-  // From here on the public key is known.
-  t.equal((await ask(port, path, { authorization: bearer(access) })).status, 200)
+  // After this request the proxy has the public key.
+  t.equal((await sendRequest(port, path, { authorization: bearer(access) })).status, 200)
   upstream.requests.length = 0
   ahead = 10_000
 })
 
 for (const behaviour of ['down', 'refusing', 'silent'] as const) {
-  t.test(`while auth-service is ${behaviour}`, async (t) => {
+  t.test(`auth-service is ${behaviour}`, async (t) => {
     auth.behaviour = behaviour
     t.teardown(() => (auth.behaviour = 'up'))
 
-    t.test('tokens go on being authorized, for the key is known', async (t) => {
-      t.equal((await ask(port, path, { authorization: bearer(access) })).status, 200)
+    t.test('tokens are still verified with the cached public key', async (t) => {
+      t.equal((await sendRequest(port, path, { authorization: bearer(access) })).status, 200)
       t.equal(upstream.requests.splice(0).length, 1)
       const revoked = bearer(access, { uid: 'uid-revoked', gen: 1 })
-      t.equal((await ask(port, path, { authorization: revoked })).status, 401)
-      const other = await ask(port, '/v2/other/app/manifests/v1', { authorization: bearer(access) })
-      t.equal(other.status, 401, 'another token may pull this')
+      t.equal((await sendRequest(port, path, { authorization: revoked })).status, 401)
+      const other = await sendRequest(port, '/v2/other/app/manifests/v1', { authorization: bearer(access) })
+      t.equal(other.status, 401, 'the client is sent for another token')
     })
 
-    t.test('nobody in particular is told what to ask for, as ever', async (t) => {
+    t.test('an anonymous principal still gets a challenge for a write', async (t) => {
       const anybody = { sub: '', uid: 'anonymous', gen: 0 }
       const authorization = bearer([repositoryAccess('team/app', 'pull')], anybody)
-      t.equal((await ask(port, path, { authorization })).status, 200)
+      t.equal((await sendRequest(port, path, { authorization })).status, 200)
       t.equal(upstream.requests.splice(0).length, 1)
-      const refused = await ask(port, path, { authorization, method: 'PUT', body: '{}' })
+      const refused = await sendRequest(port, path, { authorization, method: 'PUT', body: '{}' })
       t.equal(refused.status, 401)
       t.match(
         refused.headers['www-authenticate'],
@@ -55,42 +55,47 @@ for (const behaviour of ['down', 'refusing', 'silent'] as const) {
 
     const unknownKey = `Bearer ${signToken(createSigningKey('next'), claims(access))}`
     const pushOnly = bearer([repositoryAccess('team/app', 'push')])
-    // At once, for each waits for its deadline where there is silence.
+    // At the same time, because each request waits for its timeout if auth-service is silent.
     const pullOnly = bearer([repositoryAccess('team/app', 'pull')])
     const undecided = await Promise.all([
-      ask(port, path, { authorization: unknownKey }),
-      ask(port, path, { authorization: basic('alice', 'pw') }),
-      ask(port, path, { authorization: pushOnly, method: 'PUT', body: '{}' }),
-      ask(port, path, { authorization: pullOnly, method: 'DELETE' }),
-      ask(port, '/v2/team/app/blobs/uploads/', { authorization: pullOnly, method: 'POST' }),
-      ask(port, '/v2/_catalog', { authorization: pullOnly }),
+      sendRequest(port, path, { authorization: unknownKey }),
+      sendRequest(port, path, { authorization: basic('alice', 'pw') }),
+      sendRequest(port, path, { authorization: pushOnly, method: 'PUT', body: '{}' }),
+      sendRequest(port, path, { authorization: pullOnly, method: 'DELETE' }),
+      sendRequest(port, '/v2/team/app/blobs/uploads/', { authorization: pullOnly, method: 'POST' }),
+      sendRequest(port, '/v2/_catalog', { authorization: pullOnly }),
     ])
     const names = [
-      'a token of an unknown key',
+      'a token with an unknown key',
       'a password',
-      'what takes a token of our own',
-      ...['a deletion', 'an upload', 'the catalog'].map((what) => `${what}, by a token that only pulls,`),
+      'a push that needs a service token',
+      ...['a deletion', 'an upload', 'the catalog'].map(
+        (what) => `${what} with a token that permits pulls only`,
+      ),
     ]
-    for (const [index, answer] of undecided.entries()) {
-      t.test(`${names[index]} is answered with 503`, async (t) => {
-        t.equal(answer.status, 503)
-        t.equal(answer.code, 'UNAVAILABLE')
-        t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
-        t.equal(answer.headers['www-authenticate'], undefined, 'nobody is sent for a new token')
-        t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
+    for (const [index, response] of undecided.entries()) {
+      t.test(`${names[index]} is 503 with Retry-After`, async (t) => {
+        t.equal(response.status, 503)
+        t.equal(response.code, 'UNAVAILABLE')
+        t.match(response.headers['retry-after'], /^[1-9]\d*$/)
+        t.equal(response.headers['www-authenticate'], undefined, 'no challenge: a new token would not help')
+        t.equal(response.headers['docker-distribution-api-version'], 'registry/2.0')
         t.same(upstream.requests, [])
       })
     }
   })
 }
 
-t.test('the proxy is ready all the same, and says that it is degraded', async (t) => {
-  auth.behaviour = 'down'
-  t.teardown(() => (auth.behaviour = 'up'))
-  ahead += 10_000
-  t.same(await readiness(), [200, 'degraded'])
-})
+t.test(
+  'the proxy stays ready, but reports that it is degraded, while auth-service is unavailable',
+  async (t) => {
+    auth.behaviour = 'down'
+    t.teardown(() => (auth.behaviour = 'up'))
+    ahead += 10_000
+    t.same(await readiness(), [200, 'degraded'])
+  },
+)
 
-t.test('once it is back everything goes on', async (t) => {
-  t.equal((await ask(port, path, { authorization: basic('alice', 'pw') })).status, 200)
+t.test('passwords work again once auth-service is available', async (t) => {
+  t.equal((await sendRequest(port, path, { authorization: basic('alice', 'pw') })).status, 200)
 })

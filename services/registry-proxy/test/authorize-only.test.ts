@@ -1,7 +1,7 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, basic, startProxy } from './fixtures/proxy.ts'
 import { DIGEST, SHA512 } from './fixtures/requests.ts'
 
@@ -13,42 +13,42 @@ const upload = '/v2/team/app/blobs/uploads/u1'
 const access = [repositoryAccess('team/app', 'pull')]
 auth.accounts.set('alice', { password: 'right', uid: 'uid-alice', gen: 1, access })
 const decide = (method: string, path: string, as = authorization) =>
-  ask(port, path, { method, authorization: as, headers: { 'x-decide-only': '1' } })
-const told = (headers: object) => Object.entries(headers).filter(([name]) => name.startsWith('x-decided-'))
+  sendRequest(port, path, { method, authorization: as, headers: { 'x-decide-only': '1' } })
+const decided = (headers: object) => Object.entries(headers).filter(([name]) => name.startsWith('x-decided-'))
 
-t.test('a blob on its way down: what goes to the registry is told', async (t) => {
-  const answer = await decide('GET', `${blob}?more=this`)
-  t.equal(answer.status, 200)
-  t.same(told(answer.headers), [
+t.test('nginx gets the URI and the token for the download of a blob', async (t) => {
+  const response = await decide('GET', `${blob}?more=this`)
+  t.equal(response.status, 200)
+  t.same(decided(response.headers), [
     ['x-decided-uri', blob],
     ['x-decided-authorization', authorization],
   ])
-  t.equal(answer.body.length, 0)
+  t.equal(response.body.length, 0)
 })
 
-t.test('a part of one on its way up: and whose it is', async (t) => {
-  const answer = await decide('PATCH', `${upload}?_state=st-a_te%3D%3D&_binding=${binding}`)
-  t.equal(answer.status, 200)
-  t.same(told(answer.headers), [
+t.test('nginx gets the URI, the token and the binding for a chunk of an upload', async (t) => {
+  const response = await decide('PATCH', `${upload}?_state=st-a_te%3D%3D&_binding=${binding}`)
+  t.equal(response.status, 200)
+  t.same(decided(response.headers), [
     ['x-decided-uri', `${upload}?_state=st-a_te%3D%3D`],
     ['x-decided-authorization', authorization],
     ['x-decided-binding', binding],
   ])
 })
 
-t.test('and its end', async (t) => {
-  const answer = await decide('PUT', `${upload}?digest=${DIGEST}&_state=s&_binding=${binding}`)
-  t.equal(answer.status, 200)
-  t.equal(answer.headers['x-decided-uri'], `${upload}?_state=s&digest=${encodeURIComponent(DIGEST)}`)
+t.test('nginx gets the URI for the closing PUT of an upload, with the digest escaped', async (t) => {
+  const response = await decide('PUT', `${upload}?digest=${DIGEST}&_state=s&_binding=${binding}`)
+  t.equal(response.status, 200)
+  t.equal(response.headers['x-decided-uri'], `${upload}?_state=s&digest=${encodeURIComponent(DIGEST)}`)
 })
 
-t.test('who brings a password is told the token that they got for it', async (t) => {
-  const answer = await decide('GET', blob, basic('alice', 'right'))
-  t.equal(answer.status, 200)
-  t.match(answer.headers['x-decided-authorization'], /^Bearer ey/)
+t.test('nginx gets the exchanged token for a request with a password', async (t) => {
+  const response = await decide('GET', blob, basic('alice', 'right'))
+  t.equal(response.status, 200)
+  t.match(response.headers['x-decided-authorization'], /^Bearer ey/)
 })
 
-t.test('all else is carried here, and nothing is told of it', async (t) => {
+t.test('nginx gets 204 for every request that this service forwards itself', async (t) => {
   for (const [method, path] of [
     ['HEAD', blob],
     ['GET', '/v2/team/app/manifests/latest'],
@@ -60,18 +60,18 @@ t.test('all else is carried here, and nothing is told of it', async (t) => {
     ['PUT', '/v2/team/app/manifests/latest'],
     ['GET', '/v2/'],
   ] as const) {
-    const answer = await decide(method, path)
-    t.same([answer.status, told(answer.headers)], [204, []], `${method} ${path}`)
+    const response = await decide(method, path)
+    t.same([response.status, decided(response.headers)], [204, []], `${method} ${path}`)
   }
 })
 
-t.test('what needs a token of ours is: nobody is told that', async (t) => {
+t.test('nginx gets 204 for a request that needs a service token', async (t) => {
   const pushOnly = bearer([repositoryAccess('team/app', 'push')])
-  const answer = await decide('PATCH', `${upload}?_binding=${binding}`, pushOnly)
-  t.same([answer.status, told(answer.headers)], [204, []])
+  const response = await decide('PATCH', `${upload}?_binding=${binding}`, pushOnly)
+  t.same([response.status, decided(response.headers)], [204, []])
 })
 
-t.test('a refusal is a refusal', async (t) => {
+t.test('a request that is not authorized is refused without a decision', async (t) => {
   const foreign = bearer([repositoryAccess('team/other', 'pull')])
   for (const [method, path, as, status] of [
     ['GET', blob, '', 401],
@@ -83,12 +83,12 @@ t.test('a refusal is a refusal', async (t) => {
     ['PATCH', upload, authorization, 404],
     ['PATCH', `${upload}?_binding=${binding}`, bearer([repositoryAccess('team/app', 'pull')]), 401],
   ] as const) {
-    const answer = await decide(method, path, as)
-    t.same([answer.status, told(answer.headers)], [status, []], `${method} ${path} by ${as}`)
+    const response = await decide(method, path, as)
+    t.same([response.status, decided(response.headers)], [status, []], `${method} ${path} by ${as}`)
   }
 })
 
-t.test('a decision sends no request to the registry and writes no token to the log', async (t) => {
+t.test('a decision sends no request to the registry and logs no token', async (t) => {
   t.equal((await decide('GET', blob)).status, 200)
   t.same(upstream.requests, [])
   t.ok(log.length > 0)

@@ -12,7 +12,7 @@ const MIB = 1 << 20
 const CHUNK = Buffer.alloc(MIB / 4, 'x')
 const CHUNKS = 512
 const TOTAL = CHUNKS * CHUNK.length
-/** What the two connections on the way may hold in the kernel, and some. Far below what is offered. */
+/** More than the kernel buffers for two connections, and far less than the test offers. */
 const BOUND = 48 * MIB
 
 interface Writer {
@@ -20,7 +20,7 @@ interface Writer {
   once(event: 'drain', listener: () => void): unknown
 }
 
-/** Writes until everything is written, or until nothing has moved for a while; answers the bytes taken. */
+/** Writes until everything is written or nothing has moved for a while. Returns the number of bytes that were taken. */
 async function writeUntilStuck(writer: Writer): Promise<number> {
   for (let written = 0; written < CHUNKS; written += 1) {
     if (writer.write(CHUNK)) continue
@@ -42,7 +42,7 @@ t.test('a registry that stops reading stops the client', async (t) => {
   const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', uid: 'uid-alice' })
   const { promise: mayRead, resolve: letRead } = Promise.withResolvers<void>()
   let received = 0
-  upstream.answer = async (incoming, response) => {
+  upstream.respond = async (incoming, response) => {
     incoming.pause()
     await mayRead
     received = await countBytes(incoming)
@@ -60,16 +60,16 @@ t.test('a registry that stops reading stops the client', async (t) => {
 
   letRead()
   upload.end()
-  const [answer] = (await once(upload, 'response')) as [IncomingMessage]
-  t.equal(answer.statusCode, 200)
-  t.equal(received, taken, 'nothing is lost')
-  answer.resume()
+  const [response] = (await once(upload, 'response')) as [IncomingMessage]
+  t.equal(response.statusCode, 200)
+  t.equal(received, taken, 'no byte is lost')
+  response.resume()
 })
 
 t.test('a client that stops reading stops the registry', async (t) => {
   const { port, upstream, bearer } = await startProxy(t)
   const { promise: taken, resolve: noteTaken } = Promise.withResolvers<number>()
-  upstream.answer = async (_incoming, response) => {
+  upstream.respond = async (_incoming, response) => {
     const written = await writeUntilStuck(response)
     noteTaken(written)
     response.end()
@@ -81,9 +81,9 @@ t.test('a client that stops reading stops the registry', async (t) => {
     headers: { authorization: bearer([repositoryAccess('team/app', 'pull')]) },
   })
   download.end()
-  const [answer] = (await once(download, 'response')) as [IncomingMessage]
-  answer.pause()
+  const [response] = (await once(download, 'response')) as [IncomingMessage]
+  response.pause()
   const written = await taken
   t.ok(written < BOUND, `${written / MIB} MiB were taken of ${TOTAL / MIB}`)
-  t.equal(await countBytes(answer), written, 'nothing is lost')
+  t.equal(await countBytes(response), written, 'no byte is lost')
 })

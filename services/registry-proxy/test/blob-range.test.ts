@@ -1,5 +1,5 @@
 import t from 'tap'
-import { blobRange } from '../src/blob-range.ts'
+import { blobRange } from '../src/request-headers.ts'
 
 /* RFC 9110 §14 */
 
@@ -14,7 +14,7 @@ const cases: readonly (readonly [why: string, range: string | undefined, sent: s
   ['a unit in capitals', 'BYTES=0-5', 'bytes=0-5'],
   ['a unit in mixed case', 'Bytes=-5', 'bytes=-5'],
   ['another unit', 'items=0-5', undefined],
-  ['a unit that only begins with bytes', 'bytesx=0-5', undefined],
+  ['a unit with bytes as prefix', 'bytesx=0-5', undefined],
   ['no unit', '0-5', undefined],
   ['an empty unit', '=0-5', undefined],
   ['the last 0 bytes', 'bytes=-0', NONE],
@@ -28,7 +28,7 @@ const cases: readonly (readonly [why: string, range: string | undefined, sent: s
 
 for (const [why, range, sent] of cases) {
   t.test(
-    `a GET with ${why} (${range?.slice(0, 20)}) asks the registry for ${sent?.slice(0, 40)}`,
+    `a GET with ${why} (${range?.slice(0, 20)}) is forwarded with Range ${sent?.slice(0, 40)}`,
     async (t) => {
       t.equal(blobRange('GET', range), sent)
     },

@@ -1,8 +1,8 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { basic, startProxy } from './fixtures/proxy.ts'
-import { answerWith } from './fixtures/recording-upstream.ts'
+import { respondWith } from './fixtures/recording-upstream.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
 const { port, auth, upstream, bearer } = await startProxy(t)
@@ -12,7 +12,7 @@ const BASE = 'Bearer realm="https://registry.test/auth/v2/token",service="regist
 const app = '/v2/team/app'
 const mount = `${app}/blobs/uploads/?mount=${DIGEST}&from=base/alpine`
 
-/** Request, and what its challenge says after realm and service. */
+/** A request, and its challenge after realm and service. */
 const CHALLENGES: readonly [string, string, string][] = [
   ['GET', '/v2/', ''],
   ['HEAD', '/v2/', ''],
@@ -35,47 +35,51 @@ const CHALLENGES: readonly [string, string, string][] = [
 ]
 
 for (const [method, target, scope] of CHALLENGES) {
-  t.test(`${method} ${target}`, async (t) => {
-    const anonymous = await ask(port, target, { method })
+  t.test(`${method} ${target} is challenged for ${scope.slice(1) || 'any token'}`, async (t) => {
+    const anonymous = await sendRequest(port, target, { method })
     t.equal(anonymous.status, 401)
     t.equal(anonymous.headers['www-authenticate'], `${BASE}${scope}`)
     t.equal(anonymous.headers['docker-distribution-api-version'], 'registry/2.0')
     t.match(anonymous.headers['content-type'], /^application\/json/)
 
-    const invalid = await ask(port, target, { method, authorization: 'Bearer abc' })
+    const invalid = await sendRequest(port, target, { method, authorization: 'Bearer abc' })
     t.equal(invalid.status, 401)
     t.equal(invalid.headers['www-authenticate'], `${BASE}${scope},error="invalid_token"`)
     if (scope === '') return
 
-    const without = await ask(port, target, {
+    const without = await sendRequest(port, target, {
       method,
       authorization: bearer([repositoryAccess('x', 'pull')]),
     })
-    t.equal(without.status, 401, 'a valid token without the right')
+    t.equal(without.status, 401, 'a valid token without the access')
     t.equal(without.headers['www-authenticate'], `${BASE}${scope},error="insufficient_scope"`)
 
-    const password = await ask(port, target, { method, authorization: basic('alice', 'pw') })
-    t.equal(password.status, 403, 'a password without the right')
+    const password = await sendRequest(port, target, { method, authorization: basic('alice', 'pw') })
+    t.equal(password.status, 403, 'a password without the access')
     t.equal(password.headers['www-authenticate'], undefined)
     t.same(upstream.requests, [])
   })
 }
 
-t.test('a foreign repository answers the same whether it exists or not', async (t) => {
+t.test('the response for a foreign repository is the same whether it exists or not', async (t) => {
   const authorizations = [undefined, bearer([repositoryAccess('team/app', 'pull')]), basic('alice', 'pw')]
 
-  const answersWhen = async (status: number) => {
-    upstream.answer = answerWith(status, {}, 'a manifest, or none')
-    const answers = []
+  const responsesWhen = async (status: number) => {
+    upstream.respond = respondWith(status, {}, 'a manifest, or none')
+    const responses = []
     for (const authorization of authorizations) {
-      const answer = await ask(port, '/v2/other/app/manifests/latest', { authorization })
-      answers.push({ ...answer, headers: { ...answer.headers, date: '' }, body: answer.body.toString() })
+      const response = await sendRequest(port, '/v2/other/app/manifests/latest', { authorization })
+      responses.push({
+        ...response,
+        headers: { ...response.headers, date: '' },
+        body: response.body.toString(),
+      })
     }
-    return answers
+    return responses
   }
 
-  const existing = await answersWhen(200)
-  t.same(await answersWhen(404), existing)
+  const existing = await responsesWhen(200)
+  t.same(await responsesWhen(404), existing)
   t.same(
     existing.map(({ status }) => status),
     [401, 401, 403],

@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, startProxy, until } from './fixtures/proxy.ts'
 import { openRawConnection } from './fixtures/raw-connection.ts'
-import { answerOk } from './fixtures/recording-upstream.ts'
+import { respondOk } from './fixtures/recording-upstream.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
 const { port, upstream, bearer, log } = await startProxy(t)
@@ -13,10 +13,10 @@ const authorization = bearer([repositoryAccess('team/app', 'pull', 'push')])
 const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', uid: 'uid-alice' })
 const upload = `/v2/team/app/blobs/uploads/u1?_binding=${binding}`
 
-/** Sends this much of a request, goes away once the registry has some of it, and answers what the registry saw. */
-async function goAwayIn(head: string, respond: (response: ServerResponse) => void) {
+/** Begins a request. `seen` is what the registry has received of it. */
+async function beginRequest(head: string, respond: (response: ServerResponse) => void) {
   const seen = Promise.withResolvers<{ incoming: IncomingMessage; ended: Promise<unknown> }>()
-  upstream.answer = (incoming, response) => {
+  upstream.respond = (incoming, response) => {
     const ended = new Promise((resolve) => response.once('close', resolve))
     incoming.once('error', () => undefined)
     incoming.once('data', () => seen.resolve({ incoming, ended }))
@@ -34,8 +34,8 @@ const FRAMINGS: readonly [string, string][] = [
 ]
 
 for (const [what, rest] of FRAMINGS) {
-  t.test(`an upload ${what} that the client gives up never looks complete to the registry`, async (t) => {
-    const { connection, seen } = await goAwayIn(`PATCH ${upload} HTTP/1.1`, () => undefined)
+  t.test(`an upload ${what} that the client aborts does not look complete to the registry`, async (t) => {
+    const { connection, seen } = await beginRequest(`PATCH ${upload} HTTP/1.1`, () => undefined)
     connection.write(rest)
     const { incoming, ended } = await seen
     connection.destroy()
@@ -45,22 +45,22 @@ for (const [what, rest] of FRAMINGS) {
 }
 
 for (const [what, rest] of FRAMINGS) {
-  t.test(`a manifest ${what} that the client gives up never gets to the registry`, async (t) => {
+  t.test(`a manifest ${what} that the client aborts does not reach the registry`, async (t) => {
     upstream.requests.length = 0
-    upstream.answer = answerOk
+    upstream.respond = respondOk
     const connection = await openRawConnection(port)
     connection.write(
       `PUT /v2/team/app/manifests/${what.slice(3)} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n${rest}`,
     )
     await until(() => log.some((line) => line.includes(`/manifests/${what.slice(3)}`)))
     connection.destroy()
-    t.equal((await ask(port, '/v2/', { authorization })).status, 200)
+    t.equal((await sendRequest(port, '/v2/', { authorization })).status, 200)
     t.equal(upstream.only().url, '/v2/')
   })
 }
 
-t.test('a download that the client gives up is given up at the registry', async (t) => {
-  const { connection, seen } = await goAwayIn(`GET /v2/team/app/blobs/${DIGEST} HTTP/1.1`, (response) => {
+t.test('a download that the client aborts is aborted at the registry', async (t) => {
+  const { connection, seen } = await beginRequest(`GET /v2/team/app/blobs/${DIGEST} HTTP/1.1`, (response) => {
     const more = () => {
       while (!response.destroyed && response.write(Buffer.alloc(65_536))) continue
     }
@@ -73,12 +73,12 @@ t.test('a download that the client gives up is given up at the registry', async 
   await (
     await seen
   ).ended
-  t.pass()
+  t.pass('the response to the proxy has ended')
 })
 
-t.test('the proxy lives, and calls none of it a fault of the registry`s', async (t) => {
-  upstream.answer = answerOk
-  t.equal((await ask(port, '/v2/', { authorization })).status, 200)
+t.test('aborted requests neither stop the proxy nor are logged as errors', async (t) => {
+  upstream.respond = respondOk
+  t.equal((await sendRequest(port, '/v2/', { authorization })).status, 200)
   t.same(
     log.filter((line) => JSON.parse(line).level >= 50),
     [],

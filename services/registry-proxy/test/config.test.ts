@@ -11,7 +11,7 @@ const GIVEN = {
   SERVICE_CREDENTIAL: 's'.repeat(32),
 }
 
-t.test('what is not set follows from the public URL', async (t) => {
+t.test('settings that are absent follow from PUBLIC_URL', async (t) => {
   const [config, listen] = readConfig(GIVEN)
   t.equal(config.issuer, 'registry.test:8443')
   t.equal(config.service, 'registry.test:8443')
@@ -25,7 +25,7 @@ t.test('what is not set follows from the public URL', async (t) => {
   })
 })
 
-t.test('the service may have a name of its own', async (t) => {
+t.test('TOKEN_SERVICE names the service', async (t) => {
   const [config] = readConfig({ ...GIVEN, TOKEN_SERVICE: 'images' })
   t.equal(config.service, 'images')
   t.equal(config.issuer, 'registry.test:8443')
@@ -45,7 +45,7 @@ const BAD: readonly [string, string][] = [
 ]
 
 for (const [name, value] of BAD) {
-  t.test(`${name}=${value} is refused by name, and not repeated`, async (t) => {
+  t.test(`the error for ${name}=${value} names the variable and not its value`, async (t) => {
     const error = t.throws(() => readConfig({ ...GIVEN, [name]: value }), ConfigError) as ConfigError
     t.match(error.message, name)
     t.notMatch(error.message, value)

@@ -24,18 +24,22 @@ const REFUSED: readonly [string, string, number][] = [
   ['no credentials, a short body', head('PUT', `${upload}&digest=${DIGEST}`, 'Content-Length: 1'), 401],
   ['another repository', head('PUT', '/v2/other/app/manifests/x', withToken('Content-Length: 9')), 401],
   ['a foreign upload', head('PATCH', upload.slice(0, -1), withToken('Content-Length: 9')), 404],
-  ['a name that is none', head('PUT', '/v2/Team/manifests/x', withToken('Content-Length: 9')), 400],
-  ['a method that is none', head('PATCH', '/v2/', withToken('Content-Length: 9')), 405],
+  ['an invalid name', head('PUT', '/v2/Team/manifests/x', withToken('Content-Length: 9')), 400],
+  ['an unsupported method', head('PATCH', '/v2/', withToken('Content-Length: 9')), 405],
   ['no route', head('PUT', '/other', withToken('Content-Length: 9')), 404],
-  ['a manifest too long', head('PUT', '/v2/team/app/manifests/x', withToken('Content-Length: 4194305')), 413],
+  [
+    'a manifest that is too long',
+    head('PUT', '/v2/team/app/manifests/x', withToken('Content-Length: 4194305')),
+    413,
+  ],
 ]
 
 for (const [what, request, status] of REFUSED) {
-  t.test(`refused for ${what}: nobody is told to go on`, async (t) => {
+  t.test(`a refused client gets no 100 Continue: ${what}`, async (t) => {
     const received = await sendRaw(port, request)
     t.equal(statusOf(received), status)
     t.notMatch(received, /100 Continue/i)
-    t.match(received, /^connection: close\r$/im, 'what the client does about its body is open')
+    t.match(received, /^connection: close\r$/im, 'the client may or may not send its body')
     t.same(upstream.requests, [])
   })
 }
@@ -48,24 +52,27 @@ const PERMITTED: readonly [string, string][] = [
 
 for (const [method, target] of PERMITTED) {
   for (const framing of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
-    t.test(`${method} ${target.split('?')[0]} by ${framing} is told to go on, and does`, async (t) => {
-      const connection = await openRawConnection(port)
-      connection.write(head(method, target, withToken(`Connection: close\r\n${framing}`)))
-      await connection.receives(CONTINUE)
-      t.equal(connection.received(), CONTINUE, 'and nothing else yet')
-      connection.write(framing.startsWith('C') ? 'hello' : '5\r\nhello\r\n0\r\n\r\n')
-      const received = await connection.closed()
-      t.equal(statusOf(received), 200)
-      t.equal(received.split(CONTINUE).length, 2, 'once')
-      const sent = upstream.only()
-      upstream.requests.length = 0
-      t.equal(sent.body.toString(), 'hello')
-      t.equal(sent.headers.expect, undefined, 'the registry is not asked')
-    })
+    t.test(
+      `${method} ${target.split('?')[0]} by ${framing} gets 100 Continue and is forwarded`,
+      async (t) => {
+        const connection = await openRawConnection(port)
+        connection.write(head(method, target, withToken(`Connection: close\r\n${framing}`)))
+        await connection.receives(CONTINUE)
+        t.equal(connection.received(), CONTINUE, 'nothing else before the body')
+        connection.write(framing.startsWith('C') ? 'hello' : '5\r\nhello\r\n0\r\n\r\n')
+        const received = await connection.closed()
+        t.equal(statusOf(received), 200)
+        t.equal(received.split(CONTINUE).length, 2, '100 Continue is sent once')
+        const sent = upstream.only()
+        upstream.requests.length = 0
+        t.equal(sent.body.toString(), 'hello')
+        t.equal(sent.headers.expect, undefined, 'the registry gets no Expect header')
+      },
+    )
   }
 }
 
-t.test('a manifest that turns out too long after going on gets its whole answer', async (t) => {
+t.test('a chunked manifest that is too long gets the whole 413 response after 100 Continue', async (t) => {
   const connection = await openRawConnection(port)
   connection.write(head('PUT', '/v2/team/app/manifests/x', withToken('Transfer-Encoding: chunked')))
   await connection.receives(CONTINUE)
@@ -78,7 +85,7 @@ t.test('a manifest that turns out too long after going on gets its whole answer'
   t.same(upstream.requests, [])
 })
 
-t.test('an HTTP/1.0 client, which knows no such answer, gets the one it knows', async (t) => {
+t.test('an HTTP/1.0 client gets no 100 Continue', async (t) => {
   const request = head('PUT', '/v2/team/app/manifests/x', withToken('Content-Length: 2'))
   const received = await sendRaw(port, `${request.replace('HTTP/1.1', 'HTTP/1.0')}{}`)
   t.equal(statusOf(received), 200)
@@ -91,7 +98,7 @@ const formHead =
   'POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n' +
   `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n`
 
-t.test('a form that waits for leave to come does not hold up the answer', async (t) => {
+t.test('a form that waits for 100 Continue does not delay the response', async (t) => {
   const refused = await sendRaw(port, `${formHead}\r\n`)
   t.equal(statusOf(refused), 401)
   t.notMatch(refused, /100 Continue/i)
@@ -105,7 +112,7 @@ t.test('a form that waits for leave to come does not hold up the answer', async 
 
 const bytes = Buffer.alloc(3 << 20, 'layer ')
 
-/** Uploads the bytes as a person would at a terminal. Above 1 MiB curl asks for leave by itself. */
+/** Uploads the bytes with curl, which sends Expect by itself above 1 MiB. */
 async function curl(path: string, ...more: string[]): Promise<string> {
   const url = `http://127.0.0.1:${port}${path}`
   const options = ['-sS', '-v', '--max-time', '20', '-X', 'PATCH', '--data-binary', '@-', ...more]
@@ -116,9 +123,9 @@ async function curl(path: string, ...more: string[]): Promise<string> {
   return trace
 }
 
-const skip = spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here'
+const skip = spawnSync('curl', ['--version']).status === 0 ? false : 'curl is not installed'
 
-t.test('curl uploads a layer, asking first', { skip }, async (t) => {
+t.test('curl uploads a layer with Expect: 100-continue', { skip }, async (t) => {
   const refused = await curl(upload)
   t.match(refused, '> Expect: 100-continue')
   t.match(refused, '< HTTP/1.1 401 ')

@@ -13,7 +13,7 @@ const smuggled = `DELETE /v2/other/app/manifests/latest HTTP/1.1\r\nHost: x\r\n\
 const body = `5\r\nhello\r\n0\r\n\r\n`
 const target = '/v2/team/app/manifests/latest'
 
-/** Requests whose length two readers could disagree on. */
+/** Requests whose length two parsers could read differently. */
 const REFUSED: readonly [string, string][] = [
   ['length and chunks', `Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n${body}`],
   ['chunks and length', `Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n${body}`],
@@ -26,21 +26,21 @@ const REFUSED: readonly [string, string][] = [
   ['an unknown coding', `Transfer-Encoding: xchunked\r\n\r\n${body}`],
   ['a coding after chunked', `Transfer-Encoding: chunked, identity\r\n\r\n${body}`],
   ['a folded coding', `Transfer-Encoding:\r\n chunked, x\r\n\r\n${body}`],
-  ['chunks of a length that is none', `Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n`],
+  ['a negative chunk size', `Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n`],
   ['a header without a name', `: x\r\nContent-Length: 5\r\n\r\nhello`],
   ['a bare line feed in a header', `X: a\nContent-Length: 5\r\n\r\nhello`],
   ['a bare carriage return in a header', `X: a\rContent-Length: 5\r\n\r\nhello`],
 ]
 
 for (const [what, rest] of REFUSED) {
-  t.test(`refused: ${what}`, async (t) => {
+  t.test(`a request with ambiguous framing is 400: ${what}`, async (t) => {
     const received = await sendRaw(port, `PUT ${target} HTTP/1.1\r\n${HEAD}Connection: close\r\n${rest}`)
     t.equal(statusOf(received), 400)
     t.same(upstream.requests, [])
   })
 }
 
-/** Requests with a body that is not sent on: it must not be taken for the next request either. */
+/** Requests whose body is not forwarded. It must not be parsed as the next request either. */
 const UNREAD: readonly [string, string, string][] = [
   ['a GET with a body', 'GET', target],
   ['a DELETE with a body', 'DELETE', `/v2/team/app/blobs/uploads/u1?_binding=${binding}`],
@@ -50,7 +50,7 @@ const UNREAD: readonly [string, string, string][] = [
 
 for (const [what, method, path] of UNREAD) {
   for (const framing of ['length', 'chunks']) {
-    t.test(`${what} by ${framing} asks once`, async (t) => {
+    t.test(`${what} by ${framing} reaches the registry once and without the body`, async (t) => {
       const framed =
         framing === 'length'
           ? `Content-Length: ${smuggled.length}\r\n\r\n${smuggled}`
@@ -62,7 +62,7 @@ for (const [what, method, path] of UNREAD) {
       upstream.requests.length = 0
       t.equal(sent.method, method)
       t.equal(sent.url, path.split('?')[0])
-      t.equal(sent.body.length, 0, 'nothing of the body')
+      t.equal(sent.body.length, 0, 'the registry gets no body')
       t.equal(sent.headers['transfer-encoding'], undefined)
       t.match(sent.headers['content-length'] ?? '0', '0')
     })

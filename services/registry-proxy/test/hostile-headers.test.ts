@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { basic, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
@@ -10,7 +10,7 @@ auth.accounts.set('alice', { password: 'pw', uid: 'uid-alice', gen: 1, access })
 const registryHost = new URL(upstream.url).host
 const path = `/v2/team/app/blobs/${DIGEST}`
 
-/** Headers that mean something to a server behind a proxy. None may be a client's to say. */
+/** Headers that a server trusts when its proxy sends them. A client must not be able to set them. */
 const HOSTILE: Record<string, string> = {
   forwarded: 'for=192.0.2.1;proto=https;host=evil.test',
   'x-forwarded-for': '127.0.0.1',
@@ -42,10 +42,10 @@ const HOSTILE: Record<string, string> = {
 }
 
 for (const connection of ['close', 'close, authorization, host, accept', 'upgrade, http2-settings']) {
-  t.test(`none of them gets through, with Connection: ${connection}`, async (t) => {
+  t.test(`no hostile header reaches the registry, with Connection: ${connection}`, async (t) => {
     const authorization = bearer(access)
     const headers = { ...HOSTILE, connection, accept: 'a/b', 'user-agent': 'docker/29' }
-    t.equal((await ask(port, path, { authorization, headers })).status, 200)
+    t.equal((await sendRequest(port, path, { authorization, headers })).status, 200)
     const sent = upstream.only().headers
     upstream.requests.length = 0
     t.same(
@@ -53,28 +53,28 @@ for (const connection of ['close', 'close, authorization, host, accept', 'upgrad
       [],
     )
     t.equal(sent.host, registryHost)
-    t.equal(sent.authorization, authorization, 'our Bearer is there all the same')
+    t.equal(sent.authorization, authorization, 'Connection cannot remove Authorization')
     t.notMatch(sent.connection, /authorization|upgrade/)
   })
 }
 
-t.test('a password never gets to the registry: a token does', async (t) => {
-  const answer = await ask(port, path, { authorization: basic('alice', 'pw') })
-  t.equal(answer.status, 200)
+t.test('the registry gets a token in place of the password', async (t) => {
+  const response = await sendRequest(port, path, { authorization: basic('alice', 'pw') })
+  t.equal(response.status, 200)
   const { headers } = upstream.only()
   upstream.requests.length = 0
   t.match(headers.authorization, /^Bearer [\w-]+\.[\w-]+\.[\w-]+$/)
   t.notMatch(JSON.stringify(headers), basic('alice', 'pw').slice('Basic '.length))
 })
 
-t.test('of two Authorization headers the one that was authorized is the only one', async (t) => {
+t.test('the registry gets only the Authorization header that was verified, out of two', async (t) => {
   const [good, foreign] = [bearer(access), bearer([repositoryAccess('other/app', 'pull')])]
   const headers = { authorization: [good, foreign] as unknown as string }
-  const answer = await ask(port, path, { headers })
-  t.equal(answer.status, 200)
+  const response = await sendRequest(port, path, { headers })
+  t.equal(response.status, 200)
   t.equal(upstream.only().headers.authorization, good)
   upstream.requests.length = 0
   const swapped = { authorization: [foreign, good] as unknown as string }
-  t.equal((await ask(port, path, { headers: swapped })).status, 401)
+  t.equal((await sendRequest(port, path, { headers: swapped })).status, 401)
   t.same(upstream.requests, [])
 })

@@ -18,29 +18,29 @@ const send = (method: string, target: string) =>
 const shown = (target: string) => JSON.stringify(target.length > 100 ? `${target.slice(0, 100)}…` : target)
 
 for (const target of REFUSED_TARGETS) {
-  t.test(`refused: ${shown(target)}`, async (t) => {
+  t.test(`a hostile target is refused: ${shown(target)}`, async (t) => {
     for (const method of ['GET', 'DELETE', 'PUT']) {
       const status = statusOf(await send(method, target))
-      t.ok(status !== undefined && status >= 400 && status < 500, `${method} answers ${status}`)
+      t.ok(status !== undefined && status >= 400 && status < 500, `${method} gets ${status}`)
     }
     t.same(upstream.requests, [], 'nothing reached the registry')
   })
 }
 
 for (const [target, expected] of REBUILT_TARGETS) {
-  t.test(`rebuilt: ${shown(target)}`, async (t) => {
+  t.test(`the request to the registry is rebuilt from ${shown(target)}`, async (t) => {
     t.equal(statusOf(await send('GET', target)), 200)
     t.equal(upstream.only().url, expected)
     upstream.requests.length = 0
   })
 }
 
-t.test('methods that are none of the registry API reach nothing', async (t) => {
+t.test('methods outside of the registry API do not reach the registry', async (t) => {
   const target = `/v2/${GRANTED}/manifests/latest`
   for (const method of ['OPTIONS', 'TRACE', 'CONNECT', 'PROPFIND', 'MKCOL', 'QUERY', 'get', 'GETX']) {
     const status = statusOf(await send(method, target))
-    // A method that the server does not know at all may end the connection without a word.
-    t.ok(status === undefined || (status >= 400 && status < 500), `${method} answers ${status}`)
+    // Node may close the connection without a response if it does not know the method.
+    t.ok(status === undefined || (status >= 400 && status < 500), `${method} gets ${status}`)
   }
   t.same(upstream.requests, [])
 })

@@ -18,10 +18,10 @@ const put = (query: string) =>
       `Authorization: ${authorization}\r\nContent-Length: 0\r\n\r\n`,
   )
 
-/** Query as it came; query that the registry is asked with. */
+/** The client's query, and the query that the registry gets. */
 const REBUILT: readonly [string, string, string][] = [
-  ['nothing but what is needed', `${binding}&${digest}`, digest],
-  ['in any order', `${digest}&_state=s&${binding}`, `_state=s&${digest}`],
+  ['only the needed parameters', `${binding}&${digest}`, digest],
+  ['parameters in any order', `${digest}&_state=s&${binding}`, `_state=s&${digest}`],
   [
     'escaped line breaks stay escaped',
     `_state=a%0d%0aX-Injected:%20b&${binding}&${digest}`,
@@ -34,41 +34,41 @@ const REBUILT: readonly [string, string, string][] = [
     `_state=a%26digest%3Dx%23&${digest}`,
   ],
   [
-    'of a repeated name the first counts',
+    'the first of a repeated parameter counts',
     `${digest}&digest=${OTHER_DIGEST}&_state=1&_state=2&${binding}`,
     `_state=1&${digest}`,
   ],
-  ['a name is what it decodes to', `%64igest=${DIGEST}&digest=${OTHER_DIGEST}&${binding}`, digest],
-  ['names in capitals are other names', `${digest}&Digest=${OTHER_DIGEST}&_STATE=x&${binding}`, digest],
-  ['unknown names are dropped', `${binding}&${digest}&from=other/app&mount=${DIGEST}&n=1&x`, digest],
-  ['a semicolon separates nothing', `${binding}&${digest}&x=1;_state=2`, digest],
+  ['an escaped name is decoded', `%64igest=${DIGEST}&digest=${OTHER_DIGEST}&${binding}`, digest],
+  ['names are case-sensitive', `${digest}&Digest=${OTHER_DIGEST}&_STATE=x&${binding}`, digest],
+  ['unknown parameters are dropped', `${binding}&${digest}&from=other/app&mount=${DIGEST}&n=1&x`, digest],
+  ['a semicolon does not separate parameters', `${binding}&${digest}&x=1;_state=2`, digest],
   ['a fragment is part of the last value', `${binding}&${digest}&_state=s#f`, `_state=s%23f&${digest}`],
-  ['bytes that are no UTF-8 are replaced', `${binding}&${digest}&_state=%ff`, `_state=%EF%BF%BD&${digest}`],
+  ['bytes outside of UTF-8 are replaced', `${binding}&${digest}&_state=%ff`, `_state=%EF%BF%BD&${digest}`],
 ]
 
 for (const [what, query, expected] of REBUILT) {
-  t.test(what, async (t) => {
+  t.test(`the query of an upload is rebuilt: ${what}`, async (t) => {
     t.equal(statusOf(await put(query)), 200)
     const { url } = upstream.only()
     upstream.requests.length = 0
     t.equal(url.slice(0, url.indexOf('?')), path)
-    const asked = [...new URLSearchParams(url.slice(url.indexOf('?')))].toSorted()
-    t.same(asked, [...new URLSearchParams(expected)].toSorted())
+    const sent = [...new URLSearchParams(url.slice(url.indexOf('?')))].toSorted()
+    t.same(sent, [...new URLSearchParams(expected)].toSorted())
     t.notMatch(url, /[\s\0#]|_binding/)
   })
 }
 
 const REFUSED: readonly [string, string, number][] = [
-  ['a closing PUT without a digest', binding, 400],
-  ['with a digest that is none', `${binding}&digest=sha256:../../x`, 400],
+  ['without a digest', binding, 400],
+  ['with an invalid digest', `${binding}&digest=sha256:../../x`, 400],
   ['with a digest in capitals', `${binding}&digest=${DIGEST.toUpperCase()}`, 400],
   ['with an empty digest before the good one', `${binding}&digest=&${digest}`, 400],
   ['with a semicolon after the digest', `${binding}&${digest};x`, 400],
-  ['with the binding second', `_binding=x&${binding}&${digest}`, 404],
+  ['with another binding first', `_binding=x&${binding}&${digest}`, 404],
 ]
 
 for (const [what, query, status] of REFUSED) {
-  t.test(`refused: ${what}`, async (t) => {
+  t.test(`the closing PUT of an upload is refused: ${what}`, async (t) => {
     t.equal(statusOf(await put(query)), status)
     t.same(upstream.requests, [])
   })

@@ -15,22 +15,22 @@ const upload = '/v2/team/app/blobs/uploads/u1'
 type Case = readonly [what: string, target: string, authorization: string, status: number]
 const REFUSED: readonly Case[] = [
   ['no credentials', upload, '', 401],
-  ['a token for something else', upload, other, 401],
-  ['a password without the right', upload, basic('alice', 'pw'), 403],
+  ['a token for another repository', upload, other, 401],
+  ['a password without the access', upload, basic('alice', 'pw'), 403],
   ['a foreign upload', upload, bearer([repositoryAccess('team/app', 'push')]), 404],
-  ['a name that is none', '/v2/Team/blobs/uploads/u1', other, 400],
-  ['a manifest too long', manifest, bearer([repositoryAccess('team/app', 'pull', 'push')]), 413],
+  ['an invalid name', '/v2/Team/blobs/uploads/u1', other, 400],
+  ['a manifest that is too long', manifest, bearer([repositoryAccess('team/app', 'pull', 'push')]), 413],
 ]
-const UNDECIDED: Case = ['auth-service being away', upload, ofUnknownKey, 503]
+const UNDECIDED: Case = ['auth-service being unavailable', upload, ofUnknownKey, 503]
 
-/** Begins to send a body without end, reads the answer, and waits to be cut off. */
+/** Begins to send a body, reads the response, and waits until the connection is closed. */
 async function sendWithoutEnd([, target, authorization]: Case, framing: string): Promise<string> {
   const connection = await openRawConnection(port)
   const method = target === manifest ? 'PUT' : 'PATCH'
   connection.write(
     `${method} ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n${framing}\r\n\r\n`,
   )
-  // More than fits anywhere on the way, and less than it said.
+  // More than all buffers hold, and less than Content-Length.
   const part = 'x'.repeat(MIB)
   for (let sent = 0; sent < 12; sent += 1) {
     connection.write(framing.startsWith('C') ? part : `${MIB.toString(16)}\r\n${part}\r\n`)
@@ -39,33 +39,40 @@ async function sendWithoutEnd([, target, authorization]: Case, framing: string):
   return connection.closed()
 }
 
-/** All at once: each lingers for a moment before it is cut off. */
+/** At the same time, because every connection lingers for a moment before it is closed. */
 const sendAll = (cases: readonly Case[]) =>
   Promise.all(
     ['Content-Length: 1000000000', 'Transfer-Encoding: chunked'].flatMap((framing) =>
-      cases.map(async (refused) => [refused, framing, await sendWithoutEnd(refused, framing)] as const),
+      cases.map(async (one) => [one, framing, await sendWithoutEnd(one, framing)] as const),
     ),
   )
 
-t.test('while a large body is coming the whole refusal comes, and then the end', async (t) => {
-  const answered = await sendAll(REFUSED)
-  auth.behaviour = 'down'
-  const undecided = await sendAll([UNDECIDED])
-  auth.behaviour = 'up'
-  for (const [[what, , , status], framing, received] of [...answered, ...undecided]) {
-    t.test(`for ${what}, ${framing}`, async (t) => {
-      t.equal(statusOf(received), status)
-      t.match(received, /^connection: close\r$/im)
-      t.match(received, /^docker-distribution-api-version: registry\/2\.0\r$/im)
-      const [, body = ''] = received.split('\r\n\r\n')
-      t.equal(JSON.parse(body).errors.length, 1)
-      t.equal(/^content-length: (\d+)\r$/im.exec(received)?.[1], String(body.length), 'to its last byte')
-    })
-  }
-  t.same(upstream.requests, [])
-})
+t.test(
+  'a refusal is sent whole while a large body is arriving, and then the connection is closed',
+  async (t) => {
+    const refused = await sendAll(REFUSED)
+    auth.behaviour = 'down'
+    const undecided = await sendAll([UNDECIDED])
+    auth.behaviour = 'up'
+    for (const [[what, , , status], framing, received] of [...refused, ...undecided]) {
+      t.test(`the refusal for ${what} is whole, with ${framing}`, async (t) => {
+        t.equal(statusOf(received), status)
+        t.match(received, /^connection: close\r$/im)
+        t.match(received, /^docker-distribution-api-version: registry\/2\.0\r$/im)
+        const [, body = ''] = received.split('\r\n\r\n')
+        t.equal(JSON.parse(body).errors.length, 1)
+        t.equal(
+          /^content-length: (\d+)\r$/im.exec(received)?.[1],
+          String(body.length),
+          'the whole body was received',
+        )
+      })
+    }
+    t.same(upstream.requests, [])
+  },
+)
 
-t.test('after a short body the connection lives on', async (t) => {
+t.test('the connection stays open after the refusal of a short body', async (t) => {
   const connection = await openRawConnection(port)
   connection.write(`PATCH ${upload} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello`)
   await connection.receives('}]}')

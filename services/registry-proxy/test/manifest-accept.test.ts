@@ -1,5 +1,5 @@
 import t from 'tap'
-import { manifestAccept } from '../src/manifest-accept.ts'
+import { manifestAccept } from '../src/request-headers.ts'
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -11,7 +11,7 @@ const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 const ALL = [ARTIFACT, DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST].toSorted()
 const typesOf = (accept: string) => accept.split(', ').toSorted()
 
-t.test('the registry is asked for every manifest type, whatever the client accepts', async (t) => {
+t.test('the registry gets every manifest type in Accept, whatever the client accepts', async (t) => {
   for (const accept of [
     undefined,
     '',
@@ -34,7 +34,7 @@ t.test('the registry is asked for every manifest type, whatever the client accep
   }
 })
 
-t.test('the list type is left out for clients that know Docker images but not Docker lists', async (t) => {
+t.test('Accept lacks the list type for clients that accept Docker images but not Docker lists', async (t) => {
   for (const accept of [
     DOCKER_MANIFEST,
     `${DOCKER_MANIFEST};q=0.001`,

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { SERVICE_CREDENTIAL, startFakeAuthService } from './fixtures/fake-auth-service.ts'
 import { startFakeImageManager } from './fixtures/fake-image-manager.ts'
 import { UPLOAD_SECRET } from './fixtures/proxy.ts'
@@ -16,7 +16,7 @@ import { claims, signToken } from './fixtures/tokens.ts'
 
 const MIB = 1 << 20
 const SERVICE = fileURLToPath(new URL('..', import.meta.url))
-/** What Kubernetes gives a pod is 512 MiB. */
+/** The memory limit of a pod is 512 MiB. */
 const BOUND_MIB = 300
 const skip = process.platform === 'linux' ? false : 'memory is read from /proc'
 
@@ -28,18 +28,18 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** The most memory that a process ever had, in MiB. Source: proc(5), `VmHWM`. */
+/** The peak memory of a process in MiB. Source: proc(5), `VmHWM`. */
 async function peakOf(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
 }
 
-t.test('60 manifests of 4 MiB at once leave the process below 300 MiB', { skip }, async (t) => {
-  const parts = await Promise.all([startFakeAuthService(), startFakeImageManager(), startRecordingUpstream()])
-  const [auth, images, upstream] = parts
-  t.teardown(() => Promise.all(parts.map((part) => part.close())))
-  // As slow as storage may be, so that many are under way; and nothing is kept of what came.
-  upstream.answer = async (request, response) => {
+t.test('60 concurrent manifests of 4 MiB leave the process below 300 MiB', { skip }, async (t) => {
+  const fakes = await Promise.all([startFakeAuthService(), startFakeImageManager(), startRecordingUpstream()])
+  const [auth, images, upstream] = fakes
+  t.teardown(() => Promise.all(fakes.map((fake) => fake.close())))
+  // Slow storage, so that many pushes run at the same time. The body is discarded.
+  upstream.respond = async (request, response) => {
     for await (const chunk of request) void chunk
     await sleep(200)
     response.writeHead(201, { 'content-length': 0 }).end()
@@ -52,7 +52,7 @@ t.test('60 manifests of 4 MiB at once leave the process below 300 MiB', { skip }
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       ...process.env,
-      // tap's own loaders are not the service's.
+      // Without tap's loaders.
       NODE_OPTIONS: '',
       HOST: '127.0.0.1',
       PORT: String(port),
@@ -92,13 +92,13 @@ t.test('60 manifests of 4 MiB at once leave the process below 300 MiB', { skip }
   const body = Buffer.alloc(4 * MIB, 'x')
   for (let round = 0; round < 2; round += 1) {
     const pushes = Array.from({ length: 60 }, (_, number) =>
-      ask(port, path, { method: 'PUT', authorization: accounts[number % accounts.length], body }),
+      sendRequest(port, path, { method: 'PUT', authorization: accounts[number % accounts.length], body }),
     )
     const statuses = (await Promise.all(pushes)).map(({ status }) => status)
-    images.admitted.length = 0
-    // On a busy machine some wait too long.
+    images.announcedManifests.length = 0
+    // On a busy machine some requests wait too long.
     t.ok(statuses.every((status) => status === 201 || status === 429))
-    t.ok(statuses.filter((status) => status === 201).length >= 30, 'most are pushed')
+    t.ok(statuses.filter((status) => status === 201).length >= 30, 'most manifests are pushed')
   }
   const peak = await peakOf(child.pid)
   t.comment(`peak: ${Math.round(idle)} MiB before, ${Math.round(peak)} MiB after`)

@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { startProxy, until } from './fixtures/proxy.ts'
 import { openRawConnection } from './fixtures/raw-connection.ts'
 
@@ -12,22 +12,22 @@ const bearerOf = (name: string) => bearer(access, { sub: name, uid: `uid-${name}
 const path = '/v2/team/app/manifests/latest'
 
 const push = (authorization: string, bytes: number) =>
-  ask(port, path, { method: 'PUT', authorization, body: Buffer.alloc(bytes, 'x') })
+  sendRequest(port, path, { method: 'PUT', authorization, body: Buffer.alloc(bytes, 'x') })
 
-/** Begins to push manifests of this size, and sends nothing of them. */
+/** Begins to push manifests of this size, and sends no byte of them. */
 async function hold(authorization: string, count: number, bytes: number) {
   const head = `PUT ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Length: ${bytes}\r\n\r\n`
   const connections = await Promise.all(Array.from({ length: count }, () => openRawConnection(port)))
   for (const connection of connections) connection.write(head)
-  // What came before has been taken in when this is answered.
-  await until(async () => (await ask(port, '/v2/', { authorization })).status === 200)
+  // The proxy has accepted the pushes when it responds to a later request.
+  await until(async () => (await sendRequest(port, '/v2/', { authorization })).status === 200)
   return connections
 }
 
-t.test('more manifests of 4 MiB at once than there is room for are all pushed', async (t) => {
-  const answers = await Promise.all(Array.from({ length: 12 }, () => push(bearerOf('alice'), 4 * MIB)))
-  t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
-  t.equal(images.admitted.splice(0).length, 12)
+t.test('manifests of 4 MiB that exceed the memory budget wait and are all pushed', async (t) => {
+  const responses = await Promise.all(Array.from({ length: 12 }, () => push(bearerOf('alice'), 4 * MIB)))
+  t.same(new Set(responses.map(({ status }) => status)), new Set([200]))
+  t.equal(images.announcedManifests.splice(0).length, 12)
   upstream.requests.length = 0
 })
 
@@ -36,32 +36,32 @@ for (const [what, bytes, count] of [
   ['small', 64 * KIB, 48],
 ] as const) {
   t.test(
-    `an account that holds its share of ${what} manifests waits, and holds up nobody else`,
+    `an account that uses its share of ${what} manifests waits and does not delay other accounts`,
     async (t) => {
       const alice = bearerOf(`alice-${what}`)
       const held = await hold(alice, count, bytes)
-      let isAnswered = false
-      const waiting = push(alice, bytes).then((answer) => {
-        isAnswered = true
-        return answer
+      let isFinished = false
+      const waiting = push(alice, bytes).then((response) => {
+        isFinished = true
+        return response
       })
       t.equal((await push(bearerOf('bob'), bytes)).status, 200)
-      t.notOk(isAnswered, 'its next manifest waits')
+      t.notOk(isFinished, 'the next manifest of the account waits')
       held[0]?.destroy()
-      t.equal((await waiting).status, 200, 'and is pushed when there is room')
+      t.equal((await waiting).status, 200, 'it is pushed once there is room')
       for (const connection of held) connection.destroy()
     },
   )
 }
 
-t.test('large manifests that come slowly do not hold up small ones, whoever sends them', async (t) => {
+t.test('slow large manifests do not delay small ones', async (t) => {
   const held = [...(await hold(bearerOf('carol'), 3, 4 * MIB)), ...(await hold(bearerOf('dave'), 1, 4 * MIB))]
   t.equal((await push(bearerOf('carol'), 1000)).status, 200)
   t.equal((await push(bearerOf('erin'), 1000)).status, 200)
   for (const connection of held) connection.destroy()
 })
 
-t.test('requests beyond those that may wait are answered 429', async (t) => {
+t.test('requests beyond those that may wait are 429', async (t) => {
   const frank = bearerOf('frank')
   const held = await hold(frank, 3 + 128, 4 * MIB)
   const refused = await push(frank, MIB)
@@ -70,5 +70,5 @@ t.test('requests beyond those that may wait are answered 429', async (t) => {
   t.match(refused.headers['retry-after'], /^[1-9]\d*$/)
   t.equal((await push(bearerOf('bob'), MIB)).status, 200, 'another account is not affected')
   for (const connection of held) connection.destroy()
-  t.equal((await push(frank, MIB)).status, 200, 'nor is that one, once its clients are gone')
+  t.equal((await push(frank, MIB)).status, 200, 'the same account, once its clients have disconnected')
 })

@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { basic, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
@@ -8,7 +8,7 @@ const { port, auth, upstream, bearer } = await startProxy(t)
 const pull = repositoryAccess('team/app', 'pull')
 const app = '/v2/team/app'
 
-/** Everything beyond a pull. */
+/** Requests that are more than a pull. */
 const WRITES: readonly (readonly [method: string, target: string])[] = [
   ['PUT', `${app}/manifests/latest`],
   ['DELETE', `${app}/manifests/latest`],
@@ -22,7 +22,7 @@ const WRITES: readonly (readonly [method: string, target: string])[] = [
 ]
 
 t.test(
-  'a token that was issued offline is answered 503 for more than a pull, although all is well now',
+  'an offline token is 503 for more than a pull, even when the database is available again',
   async (t) => {
     auth.accounts.set('alice', { password: 'pw', uid: 'uid-alice', gen: 1, access: [pull], offline: true })
     for (const [what, authorization] of [
@@ -30,40 +30,47 @@ t.test(
       ['a password', basic('alice', 'pw')],
     ] as const) {
       for (const [method, target] of WRITES) {
-        const answer = await ask(port, target, { method, authorization })
-        t.equal(answer.status, 503, `${method} ${target} by ${what}`)
-        t.equal(answer.code, 'UNAVAILABLE')
-        t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
-        t.equal(answer.headers['www-authenticate'], undefined)
+        const response = await sendRequest(port, target, { method, authorization })
+        t.equal(response.status, 503, `${method} ${target} by ${what}`)
+        t.equal(response.code, 'UNAVAILABLE')
+        t.match(response.headers['retry-after'], /^[1-9]\d*$/)
+        t.equal(response.headers['www-authenticate'], undefined)
       }
     }
     t.same(upstream.requests, [])
   },
 )
 
-t.test('such a token pulls what it permits, and is challenged for another repository', async (t) => {
+t.test('an offline token pulls what it permits, and is challenged for another repository', async (t) => {
   const authorization = bearer([pull], { offline: true })
-  t.equal((await ask(port, `${app}/manifests/latest`, { authorization })).status, 200)
+  t.equal((await sendRequest(port, `${app}/manifests/latest`, { authorization })).status, 200)
   t.equal(upstream.requests.splice(0).length, 1)
-  const other = await ask(port, '/v2/team/other/manifests/latest', { authorization })
+  const other = await sendRequest(port, '/v2/team/other/manifests/latest', { authorization })
   t.equal(other.status, 401)
   t.match(other.headers['www-authenticate'], /scope="repository:team\/other:pull",error="insufficient_scope"/)
 })
 
-t.test('a token that says nothing of that is refused as ever', async (t) => {
+t.test('a token without the offline claim is 401 for more than a pull', async (t) => {
   for (const offline of [undefined, false, 'true', 1]) {
     const authorization = bearer([pull], { offline })
-    const answer = await ask(port, `${app}/manifests/latest`, { method: 'DELETE', authorization })
-    t.equal(answer.status, 401, `offline: ${offline}`)
+    const response = await sendRequest(port, `${app}/manifests/latest`, { method: 'DELETE', authorization })
+    t.equal(response.status, 401, `offline: ${offline}`)
   }
 })
 
-t.test('a password that was exchanged offline is exchanged again by the next request', async (t) => {
-  auth.accounts.set('bob', { password: 'pw', uid: 'uid-bob', gen: 1, access: [pull], offline: true })
-  const push = () =>
-    ask(port, `${app}/manifests/latest`, { method: 'PUT', authorization: basic('bob', 'pw'), body: '{}' })
-  t.equal((await push()).status, 503)
-  const access = [repositoryAccess('team/app', 'pull', 'push')]
-  auth.accounts.set('bob', { password: 'pw', uid: 'uid-bob', gen: 1, access })
-  t.equal((await push()).status, 200)
-})
+t.test(
+  'a password that was exchanged for an offline token is exchanged again for the next request',
+  async (t) => {
+    auth.accounts.set('bob', { password: 'pw', uid: 'uid-bob', gen: 1, access: [pull], offline: true })
+    const push = () =>
+      sendRequest(port, `${app}/manifests/latest`, {
+        method: 'PUT',
+        authorization: basic('bob', 'pw'),
+        body: '{}',
+      })
+    t.equal((await push()).status, 503)
+    const access = [repositoryAccess('team/app', 'pull', 'push')]
+    auth.accounts.set('bob', { password: 'pw', uid: 'uid-bob', gen: 1, access })
+    t.equal((await push()).status, 200)
+  },
+)

@@ -1,7 +1,7 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
@@ -17,7 +17,7 @@ const claimsSent = () => {
   return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
 }
 
-/** distribution wants more than push for each of these; the proxy's own token has it, and no more. */
+/** distribution requires more than push for each of these. The service token has exactly that access. */
 const CASES: readonly [string, string, string[]][] = [
   ['DELETE', upload, ['delete']],
   ['PATCH', upload, ['pull', 'push']],
@@ -29,30 +29,37 @@ const CASES: readonly [string, string, string[]][] = [
 ]
 
 for (const [method, target, actions] of CASES) {
-  t.test(`${method} ${target.split('?')[0]}`, async (t) => {
-    const answer = await ask(port, target, { method, authorization, headers: { 'content-length': '0' } })
-    t.equal(answer.status, 200)
-    const { sub, uid, access } = claimsSent()
-    t.equal(sub, 'service:registry-proxy')
-    t.equal(uid, undefined)
-    t.same(access, [{ type: 'repository', name: 'team/app', actions }])
-  })
+  t.test(
+    `${method} ${target.split('?')[0]} with a push-only token is sent with a service token`,
+    async (t) => {
+      const response = await sendRequest(port, target, {
+        method,
+        authorization,
+        headers: { 'content-length': '0' },
+      })
+      t.equal(response.status, 200)
+      const { sub, uid, access } = claimsSent()
+      t.equal(sub, 'service:registry-proxy')
+      t.equal(uid, undefined)
+      t.same(access, [{ type: 'repository', name: 'team/app', actions }])
+    },
+  )
 }
 
-t.test('such a token is asked for once', async (t) => {
+t.test('service tokens are cached by access', async (t) => {
   t.equal(auth.callsOf('/internal/service-tokens'), 3, 'for delete, for pull and push, for pull')
 })
 
-t.test('a principal with enough in its token has that one sent on', async (t) => {
+t.test('a token with enough access is forwarded', async (t) => {
   const own = bearer([repositoryAccess('team/app', 'pull', 'push')])
-  await ask(port, upload, { method: 'PATCH', authorization: own })
+  await sendRequest(port, upload, { method: 'PATCH', authorization: own })
   t.equal(upstream.only().headers.authorization, own)
   upstream.requests.length = 0
 })
 
-t.test('push does not let anyone delete', async (t) => {
+t.test('push does not permit a deletion', async (t) => {
   for (const target of ['/v2/team/app/manifests/latest', `/v2/team/app/blobs/${DIGEST}`]) {
-    t.equal((await ask(port, target, { method: 'DELETE', authorization })).status, 401)
+    t.equal((await sendRequest(port, target, { method: 'DELETE', authorization })).status, 401)
   }
   t.same(upstream.requests, [])
 })

@@ -1,9 +1,9 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { CANONICAL } from './fixtures/fake-image-manager.ts'
 import { startProxy } from './fixtures/proxy.ts'
-import { answerWith } from './fixtures/recording-upstream.ts'
+import { respondWith } from './fixtures/recording-upstream.ts'
 import { DIGEST, SHA512 } from './fixtures/requests.ts'
 
 /* Source: OCI distribution-spec main, "Pushing Manifests", `tag` and `OCI-Tag`. */
@@ -12,72 +12,80 @@ const { port, upstream, images, bearer } = await startProxy(t)
 const authorization = bearer([repositoryAccess('team/app', 'pull', 'push')])
 const headers = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }
 const put = (reference: string) =>
-  ask(port, `/v2/team/app/manifests/${reference}`, { method: 'PUT', authorization, headers, body: '{}' })
+  sendRequest(port, `/v2/team/app/manifests/${reference}`, {
+    method: 'PUT',
+    authorization,
+    headers,
+    body: '{}',
+  })
 const targets = () => upstream.requests.map(({ url }) => url.split('/').at(-1))
 
 t.beforeEach(() => {
   upstream.requests.splice(0)
-  upstream.answer = answerWith(201, { 'docker-content-digest': DIGEST })
-  images.asked.splice(0)
-  images.answers.clear()
+  upstream.respond = respondWith(201, { 'docker-content-digest': DIGEST })
+  images.requests.splice(0)
+  images.responses.clear()
 })
 
 t.test('a push by digest with tags is one PUT for the digest and one for each tag', async (t) => {
-  const answer = await put(`${DIGEST}?tag=a&tag=b&tag=a`)
-  t.equal(answer.status, 201)
-  t.equal(answer.headers['oci-tag'], 'a, b')
+  const response = await put(`${DIGEST}?tag=a&tag=b&tag=a`)
+  t.equal(response.status, 201)
+  t.equal(response.headers['oci-tag'], 'a, b')
   t.same(targets(), [CANONICAL, 'a', 'b'])
-  t.equal(images.asked.filter((asked) => asked.endsWith('/record')).length, 3, 'each is recorded')
+  t.equal(images.requests.filter((line) => line.endsWith('/record')).length, 3, 'each is recorded')
 })
 
-t.test('a push by sha512 sets its tags as well, and is answered by that digest', async (t) => {
-  const answer = await put(`${SHA512}?tag=a`)
+t.test('a push by sha512 sets its tags, and its response has that digest', async (t) => {
+  const response = await put(`${SHA512}?tag=a`)
   t.same(
-    [answer.status, answer.headers['docker-content-digest'], answer.headers['oci-tag']],
+    [response.status, response.headers['docker-content-digest'], response.headers['oci-tag']],
     [201, SHA512, 'a'],
   )
   t.same(targets(), [CANONICAL, 'a'])
 })
 
-t.test('a manifest that the index keeps gets its tags there', async (t) => {
+t.test('the tags of an index-only manifest are set in the index', async (t) => {
   const body = { outcome: 'kept', digest: CANONICAL, subject: null }
-  images.answers.set('POST /internal/admissions', { body })
+  images.responses.set('POST /internal/admissions', { body })
   t.equal((await put(`${DIGEST}?tag=a&tag=b`)).headers['oci-tag'], 'a, b')
   t.same(targets(), [])
-  const references = images.asked.map((asked) =>
-    new URL(asked.split(' ')[1] ?? '', 'http://x').searchParams.get('reference'),
+  const references = images.requests.map((line) =>
+    new URL(line.split(' ')[1] ?? '', 'http://x').searchParams.get('reference'),
   )
   t.same(references, [DIGEST, 'a', 'b'])
 })
 
-t.test('no tag is set, and none answered, where the manifest itself is refused', async (t) => {
-  upstream.answer = answerWith(400, {})
-  const answer = await put(`${DIGEST}?tag=a`)
-  t.same([answer.status, answer.headers['oci-tag']], [400, undefined])
+t.test('no tag is set if the manifest itself is refused', async (t) => {
+  upstream.respond = respondWith(400, {})
+  const response = await put(`${DIGEST}?tag=a`)
+  t.same([response.status, response.headers['oci-tag']], [400, undefined])
   t.same(targets(), [CANONICAL])
 })
 
-t.test('a tag that cannot be set is the answer to the push', async (t) => {
-  upstream.answer = (incoming, response, recorded) =>
-    answerWith(recorded.url.endsWith('/b') ? 400 : 201, {})(incoming, response, recorded)
-  const answer = await put(`${DIGEST}?tag=a&tag=b&tag=c`)
-  t.same([answer.status, answer.headers['oci-tag']], [400, undefined])
+t.test('the response to a push is the first error of its tags', async (t) => {
+  upstream.respond = (incoming, response, recorded) =>
+    respondWith(recorded.url.endsWith('/b') ? 400 : 201, {})(incoming, response, recorded)
+  const response = await put(`${DIGEST}?tag=a&tag=b&tag=c`)
+  t.same([response.status, response.headers['oci-tag']], [400, undefined])
   t.same(targets(), [CANONICAL, 'a', 'b'])
 })
 
-t.test('a push without tags is answered without OCI-Tag; tags beside a tag are ignored', async (t) => {
-  t.equal((await put(DIGEST)).headers['oci-tag'], undefined)
-  t.equal((await put('v1?tag=a')).headers['oci-tag'], undefined)
-  t.same(targets(), [CANONICAL, 'v1'])
-})
+t.test(
+  'the response to a push without tags has no OCI-Tag, and a push by tag ignores further tags',
+  async (t) => {
+    t.equal((await put(DIGEST)).headers['oci-tag'], undefined)
+    t.equal((await put('v1?tag=a')).headers['oci-tag'], undefined)
+    t.same(targets(), [CANONICAL, 'v1'])
+  },
+)
 
-t.test('an invalid tag and more than ten are refused before anything is sent', async (t) => {
+t.test('an invalid tag and more than ten tags are refused before anything is sent', async (t) => {
   t.same(
     [(await put(`${DIGEST}?tag=a&tag=.b`)).code, (await put(`${DIGEST}?tag=`)).code],
     ['TAG_INVALID', 'TAG_INVALID'],
   )
   const many = (count: number) => [...Array(count).keys()].map((number) => `tag=t${number}`).join('&')
   t.equal((await put(`${DIGEST}?${many(11)}`)).status, 414)
-  t.same([images.asked, targets()], [[], []])
+  t.same([images.requests, targets()], [[], []])
   t.equal((await put(`${DIGEST}?${many(10)}`)).status, 201)
 })

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { REALM, basic, startProxy } from './fixtures/proxy.ts'
 import { SERVICE, claims, createSigningKey, seconds, signToken, signingInput } from './fixtures/tokens.ts'
 
@@ -34,46 +34,46 @@ const BAD: readonly [string, string][] = [
   ['long expired', sign({ exp: 1, nbf: 0, iat: 0 })],
   ['not valid yet', sign({ nbf: seconds() + 60 })],
   ['without an expiry', sign({ exp: undefined })],
-  ['with an expiry that is no number', sign({ exp: '9999999999' })],
+  ['with an expiry that is not a number', sign({ exp: '9999999999' })],
   ['without an id', sign({ jti: undefined })],
   ['of a revoked generation', sign({ uid: 'uid-revoked', gen: 1 })],
-  ['signed by a foreign key under our key id', signToken(foreignKey, good)],
-  ['of a key id that is not ours', signToken(foreignKey, good, { kid: 'other' })],
+  ['signed by a foreign key with a known key id', signToken(foreignKey, good)],
+  ['with an unknown key id', signToken(foreignKey, good, { kid: 'other' })],
   ['without a key id', sign({}, { kid: undefined })],
-  ['with a key id that is no text', sign({}, { kid: 7 })],
-  ['with a key id of a path', sign({}, { kid: '../../etc/passwd' })],
-  ['alg none, unsigned', `${noneHeader('none')}.`],
-  ['alg None, unsigned', `${noneHeader('None')}.`],
-  ['alg none, with the signature of the good one', `${noneHeader('none')}.${signature}`],
-  ['HS256 with our public key as the secret, PEM', hmacToken(pem)],
-  ['HS256 with our public key as the secret, DER', hmacToken(der)],
-  ['HS256 with an empty secret', hmacToken('')],
-  ['said to be ES384', sign({}, { alg: 'ES384' })],
-  ['with a key of its own in the header', signToken(foreignKey, good, { jwk })],
-  ['with a key of its own alone in the header', signToken(foreignKey, good, { kid: undefined, jwk })],
+  ['with a key id that is not a string', sign({}, { kid: 7 })],
+  ['with a path as key id', sign({}, { kid: '../../etc/passwd' })],
+  ['with alg none and no signature', `${noneHeader('none')}.`],
+  ['with alg None and no signature', `${noneHeader('None')}.`],
+  ['with alg none and a valid signature', `${noneHeader('none')}.${signature}`],
+  ['with HS256 and the public key in PEM as secret', hmacToken(pem)],
+  ['with HS256 and the public key in DER as secret', hmacToken(der)],
+  ['with HS256 and an empty secret', hmacToken('')],
+  ['with alg ES384', sign({}, { alg: 'ES384' })],
+  ['with a foreign key in the header', signToken(foreignKey, good, { jwk })],
+  ['with a foreign key and no key id in the header', signToken(foreignKey, good, { kid: undefined, jwk })],
   [
-    'with a certificate of its own',
+    'with a foreign certificate',
     signToken(foreignKey, good, { kid: undefined, x5c: [der.toString('base64')] }),
   ],
   [
-    'with a certificate of its own under our key id',
+    'with a foreign certificate and a known key id',
     signToken(foreignKey, good, { x5c: [der.toString('base64')] }),
   ],
   ['with a link to keys', signToken(foreignKey, good, { jku: `${auth.url}/.well-known/jwks.json` })],
-  ['with other claims than were signed', `${head}.${swapped}.${signature}`],
+  ['with claims that were not signed', `${head}.${swapped}.${signature}`],
   ['without its signature', `${head}.${body}.`],
   ['without its last part', `${head}.${body}`],
   ['with an empty signature of zeros', `${head}.${body}.${Buffer.alloc(64).toString('base64url')}`],
   ['of another issuer', sign({ iss: 'evil.test' })],
   ['without an issuer', sign({ iss: undefined })],
   ['for another service', sign({ aud: 'other' })],
-  ['for a service of a longer name', sign({ aud: `${SERVICE}.evil.test` })],
-  ['for a list of services without ours', sign({ aud: ['other', `${SERVICE}:443`] })],
+  ['for a service with a longer name', sign({ aud: `${SERVICE}.evil.test` })],
+  ['for a list of other services', sign({ aud: ['other', `${SERVICE}:443`] })],
   ['for no service', sign({ aud: undefined })],
-  ['of one of our services', sign({ sub: 'service:image-manager', uid: undefined, gen: undefined })],
+  ['of an internal service', sign({ sub: 'service:image-manager', uid: undefined, gen: undefined })],
   ['without an account id', sign({ uid: undefined })],
   ['without a generation', sign({ gen: undefined })],
-  ['that is no token', 'abc'],
+  ['that is not a JWT', 'abc'],
 ]
 
 for (const [what, token] of BAD) {
@@ -83,19 +83,19 @@ for (const [what, token] of BAD) {
       ['PUT', path],
       ['GET', '/v2/'],
     ] as const) {
-      const answer = await ask(port, target, { method, authorization: `Bearer ${token}`, body: '' })
-      t.equal(answer.status, 401, `${method} ${target}`)
-      t.equal(answer.code, 'UNAUTHORIZED')
-      t.match(answer.headers['www-authenticate'], 'error="invalid_token"')
-      t.ok(answer.headers['www-authenticate']?.startsWith(`Bearer realm="${REALM}",service="${SERVICE}"`))
+      const response = await sendRequest(port, target, { method, authorization: `Bearer ${token}`, body: '' })
+      t.equal(response.status, 401, `${method} ${target}`)
+      t.equal(response.code, 'UNAUTHORIZED')
+      t.match(response.headers['www-authenticate'], 'error="invalid_token"')
+      t.ok(response.headers['www-authenticate']?.startsWith(`Bearer realm="${REALM}",service="${SERVICE}"`))
     }
     t.same(upstream.requests, [], 'nothing reached the registry')
   })
 }
 
-t.test('the same token, not tampered with, is good', async (t) => {
-  const answer = await ask(port, path, { authorization: `Bearer ${signToken(key, good)}` })
-  t.equal(answer.status, 200)
+t.test('an untampered token is accepted', async (t) => {
+  const response = await sendRequest(port, path, { authorization: `Bearer ${signToken(key, good)}` })
+  t.equal(response.status, 200)
   t.equal(upstream.only().url, path)
   upstream.requests.length = 0
 })
@@ -108,14 +108,14 @@ const MALFORMED: readonly [string, string | undefined][] = [
   ['empty', ''],
   ['a wrong password', basic('alice', 'password')],
   ['no password', basic('alice', '')],
-  ['the user and what is before the colon', basic('alice', 'pass')],
+  ['the password up to its colon', basic('alice', 'pass')],
   ['an unknown user', basic('bob', 'pass:word')],
   ['the user in capitals', basic('Alice', 'pass:word')],
   ['an empty user', basic('', 'pass:word')],
-  ['a scheme alone: Basic', 'Basic'],
-  ['a scheme alone: Bearer', 'Bearer'],
-  ['Basic and nothing', 'Basic '],
-  ['Basic of what is no base64', 'Basic ***'],
+  ['Basic alone', 'Basic'],
+  ['Bearer alone', 'Bearer'],
+  ['Basic and a space', 'Basic '],
+  ['Basic without base64', 'Basic ***'],
   ['Basic without a colon', `Basic ${Buffer.from('alice').toString('base64')}`],
   ['Basic unencoded', 'Basic alice:pass:word'],
   ['a token as Basic', `Basic ${token}`],
@@ -128,15 +128,15 @@ const MALFORMED: readonly [string, string | undefined][] = [
 ]
 
 for (const [what, authorization] of MALFORMED) {
-  t.test(`Authorization: ${what}`, async (t) => {
-    const answer = await ask(port, path, { authorization })
-    t.equal(answer.status, 401)
-    t.equal(answer.code, 'UNAUTHORIZED')
+  t.test(`bad credentials are 401: ${what}`, async (t) => {
+    const response = await sendRequest(port, path, { authorization })
+    t.equal(response.status, 401)
+    t.equal(response.code, 'UNAUTHORIZED')
     t.same(upstream.requests, [], 'nothing reached the registry')
   })
 }
 
-t.test('good ones are read in any case of the scheme, passwords with colons included', async (t) => {
+t.test('the scheme is case-insensitive, and a password may contain colons', async (t) => {
   const encoded = basic('alice', 'pass:word').slice('Basic '.length)
   for (const authorization of [
     `Basic ${encoded}`,
@@ -144,7 +144,7 @@ t.test('good ones are read in any case of the scheme, passwords with colons incl
     `bearer ${token}`,
     `Bearer   ${token}`,
   ]) {
-    const answer = await ask(port, path, { authorization })
-    t.equal(answer.status, 200, authorization.slice(0, 8))
+    const response = await sendRequest(port, path, { authorization })
+    t.equal(response.status, 200, authorization.slice(0, 8))
   }
 })

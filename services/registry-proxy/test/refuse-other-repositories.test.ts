@@ -1,6 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { basic, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
@@ -15,12 +15,12 @@ const CREDENTIALS: readonly [string, string, number, string][] = [
   ['a password', basic('alice', 'pw'), 403, 'DENIED'],
 ]
 
-/** Names that look like the granted one, from every side. */
+/** Names that resemble the granted one. */
 const OTHERS = ['other/app', 'team/app2', 'team/ap', 'team', 'team/app/sub', 'app', 'xteam/app', 'team/app.d']
 
 for (const [what, authorization, status, code] of CREDENTIALS) {
   for (const repository of what.includes('for team/app') ? OTHERS : ['other/app', 'team/app2']) {
-    t.test(`${what} is not enough for ${repository}`, async (t) => {
+    t.test(`${what} does not permit requests to ${repository}`, async (t) => {
       const requests: readonly [string, string][] = [
         ['GET', `manifests/latest`],
         ['HEAD', `manifests/${DIGEST}`],
@@ -37,22 +37,22 @@ for (const [what, authorization, status, code] of CREDENTIALS) {
         ['DELETE', 'blobs/uploads/upload-1'],
       ]
       for (const [method, rest] of requests) {
-        const answer = await ask(port, `/v2/${repository}/${rest}`, { method, authorization })
-        t.equal(answer.status, status, `${method} ${rest}`)
-        if (method !== 'HEAD') t.equal(answer.code, code)
+        const response = await sendRequest(port, `/v2/${repository}/${rest}`, { method, authorization })
+        t.equal(response.status, status, `${method} ${rest}`)
+        if (method !== 'HEAD') t.equal(response.code, code)
       }
       t.same(upstream.requests, [], 'nothing reached the registry')
     })
   }
 }
 
-t.test('the catalog takes a right of its own', async (t) => {
-  const answer = await ask(port, '/v2/_catalog', { authorization: bearer(access) })
-  t.equal(answer.status, 401)
+t.test('access to a repository does not permit the catalog', async (t) => {
+  const response = await sendRequest(port, '/v2/_catalog', { authorization: bearer(access) })
+  t.equal(response.status, 401)
   t.same(upstream.requests, [])
 })
 
-t.test('an identity token is good for /v2/ itself', async (t) => {
-  t.equal((await ask(port, '/v2/', { authorization: bearer(null) })).status, 200)
+t.test('an identity token permits GET /v2/', async (t) => {
+  t.equal((await sendRequest(port, '/v2/', { authorization: bearer(null) })).status, 200)
   t.equal(upstream.only().url, '/v2/')
 })

@@ -1,12 +1,12 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
-import { answerWith } from './fixtures/recording-upstream.ts'
+import { respondWith } from './fixtures/recording-upstream.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
-/** A port that nobody listens on, and that the system gives to nobody either. */
+/** A port without a server, which the system does not assign either. */
 const NOWHERE = 'http://127.0.0.1:1'
 
 const { port, bearer } = await startProxy(t, { registryUrl: NOWHERE })
@@ -29,37 +29,44 @@ const CASES: readonly [string, string, number | undefined][] = [
 ]
 
 for (const [method, target, size] of CASES) {
-  t.test(`${method} ${target.split('?')[0]} with ${size ?? 'no'} bytes`, async (t) => {
-    const body = size === undefined ? {} : { body: Buffer.alloc(size) }
-    const answer = await ask(port, target, { method, authorization, ...body })
-    t.equal(answer.status, 503)
-    t.match(answer.headers['retry-after'], /^[1-9]\d*$/)
-    t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
-    if (method !== 'HEAD') t.equal(answer.code, 'UNAVAILABLE')
-  })
+  t.test(
+    `${method} ${target.split('?')[0]} with ${size ?? 'no'} bytes is 503 while the registry is unavailable`,
+    async (t) => {
+      const body = size === undefined ? {} : { body: Buffer.alloc(size) }
+      const response = await sendRequest(port, target, { method, authorization, ...body })
+      t.equal(response.status, 503)
+      t.match(response.headers['retry-after'], /^[1-9]\d*$/)
+      t.equal(response.headers['docker-distribution-api-version'], 'registry/2.0')
+      if (method !== 'HEAD') t.equal(response.code, 'UNAVAILABLE')
+    },
+  )
 }
 
-const there = await startProxy(t)
-const permitted = there.bearer([repositoryAccess('team/app', 'pull', 'push')])
+const available = await startProxy(t)
+const permitted = available.bearer([repositoryAccess('team/app', 'pull', 'push')])
 const body = JSON.stringify({ errors: [{ code: 'UNAVAILABLE', message: 'of the registry', detail: null }] })
 
 for (const status of [429, 500, 502, 503, 504]) {
   for (const method of ['GET', 'HEAD', 'DELETE']) {
-    t.test(`${status} to a ${method} is passed on at once, asked once`, async (t) => {
-      there.upstream.requests.length = 0
-      there.upstream.answer = answerWith(
+    t.test(`${status} of the registry to a ${method} is forwarded without a retry`, async (t) => {
+      available.upstream.requests.length = 0
+      available.upstream.respond = respondWith(
         status,
         { 'retry-after': '0', 'content-type': 'application/json' },
         body,
       )
-      const answer = await ask(there.port, method === 'DELETE' ? upload : `/v2/team/app/blobs/${DIGEST}`, {
-        method,
-        authorization: permitted,
-      })
-      t.equal(answer.status, status)
-      t.equal(answer.headers['retry-after'], '0')
-      if (method !== 'HEAD') t.equal(answer.body.toString(), body)
-      t.equal(there.upstream.requests.length, 1)
+      const response = await sendRequest(
+        available.port,
+        method === 'DELETE' ? upload : `/v2/team/app/blobs/${DIGEST}`,
+        {
+          method,
+          authorization: permitted,
+        },
+      )
+      t.equal(response.status, status)
+      t.equal(response.headers['retry-after'], '0')
+      if (method !== 'HEAD') t.equal(response.body.toString(), body)
+      t.equal(available.upstream.requests.length, 1)
     })
   }
 }

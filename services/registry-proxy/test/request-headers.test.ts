@@ -7,10 +7,10 @@ type Request = Parameters<typeof toUpstreamRequest>[0]
 const toHeaders = (request: Request, headers: Record<string, string>) =>
   toRequestHeaders(request, toUpstreamRequest(request), { host: 'registry:5000', ...headers }, 'our.token')
 
-const SENT_BY_US = { host: 'registry:5000', authorization: 'Bearer our.token' }
+const FROM_PROXY = { host: 'registry:5000', authorization: 'Bearer our.token' }
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 
-/** Everything that a client may send along with a read. */
+/** The headers of a read that are forwarded. */
 const READING = {
   accept: 'application/octet-stream',
   'if-match': '"a"',
@@ -22,7 +22,7 @@ const READING = {
 }
 const WRITING = { 'content-length': '3', 'content-range': '0-2', 'content-type': 'text/plain' }
 
-/** Headers that could speak for the proxy, or change what a request is. */
+/** Headers that could identify a trusted proxy or change the meaning of a request. */
 const NEVER = {
   authorization: 'Basic YWxpY2U6cHc=',
   connection: 'close, authorization',
@@ -42,22 +42,22 @@ const NEVER = {
   'x-original-url': '/v2/other/app/tags/list',
 }
 
-t.test('a read takes along what is about reading, and nothing else', async (t) => {
-  t.same(toHeaders(requests.blob(), { ...NEVER, ...READING, ...WRITING }), { ...READING, ...SENT_BY_US })
+t.test('a read is forwarded with the headers for reading and no others', async (t) => {
+  t.same(toHeaders(requests.blob(), { ...NEVER, ...READING, ...WRITING }), { ...READING, ...FROM_PROXY })
 })
 
-t.test('an upload takes the length and range of its body along, and hides its type', async (t) => {
+t.test('an upload is forwarded with the length and range of its body, and without its type', async (t) => {
   const { 'content-length': length, 'content-range': range } = WRITING
   t.same(toHeaders(requests.upload('PATCH'), { ...NEVER, ...WRITING }), {
     'content-length': length,
     'content-range': range,
     'content-type': 'application/octet-stream',
-    ...SENT_BY_US,
+    ...FROM_PROXY,
   })
 })
 
-t.test('the start of an upload says nothing of a body, for none is sent', async (t) => {
-  t.same(toHeaders(requests.uploadStart(), { ...NEVER, ...WRITING }), SENT_BY_US)
+t.test('the start of an upload is forwarded without headers of a body', async (t) => {
+  t.same(toHeaders(requests.uploadStart(), { ...NEVER, ...WRITING }), FROM_PROXY)
 })
 
 t.test('a manifest keeps its type', async (t) => {
@@ -66,14 +66,14 @@ t.test('a manifest keeps its type', async (t) => {
   t.equal(headers['content-length'], '2')
 })
 
-t.test('Accept of a manifest is rewritten, for HEAD as for GET', async (t) => {
+t.test('Accept of a manifest is rewritten for GET and HEAD', async (t) => {
   for (const method of ['GET', 'HEAD'] as const) {
     const { accept } = toHeaders(requests.manifest(method), { accept: 'application/json' })
     t.match(accept, OCI_MANIFEST)
   }
 })
 
-t.test('Range and If-Range go along with GET of a blob alone', async (t) => {
+t.test('Range and If-Range are forwarded only with GET of a blob', async (t) => {
   const { range, 'if-range': ifRange } = READING
   const sent = { range, 'if-range': ifRange }
   t.match(toHeaders(requests.blob('GET'), sent), sent)

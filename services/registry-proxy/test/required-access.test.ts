@@ -8,7 +8,7 @@ const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
 const app = (...actions: ('pull' | 'push' | 'delete')[]) => repositoryAccess('team/app', ...actions)
 const other = repositoryAccess('team/other', 'pull')
 
-/** What the principal must be permitted, and what distribution looks for in the token that it is shown. */
+/** The access that the principal needs, and the access that distribution requires in the token. */
 const CASES: readonly [RegistryRequest, readonly Access[], readonly Access[]][] = [
   [requests.base('GET'), [], []],
   [requests.base('HEAD'), [], []],
@@ -36,8 +36,8 @@ const CASES: readonly [RegistryRequest, readonly Access[], readonly Access[]][] 
 
 for (const [request, required, checkedUpstream] of CASES) {
   const mount = request.kind === 'upload-start' && request.mount !== undefined ? ' with a mount' : ''
-  t.test(`${request.method} ${request.kind}${mount}`, async (t) => {
-    t.same(requiredAccess(request), required, 'required of the principal')
-    t.same(accessCheckedUpstream(request), checkedUpstream, 'looked for by distribution')
+  t.test(`the access for ${request.method} ${request.kind}${mount}`, async (t) => {
+    t.same(requiredAccess(request), required, 'the principal needs')
+    t.same(accessCheckedUpstream(request), checkedUpstream, 'distribution requires')
   })
 }

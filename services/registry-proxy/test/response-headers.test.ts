@@ -8,13 +8,13 @@ const REGISTRY = new URL('http://registry:5000')
 const toHeaders = (headers: Record<string, string | string[]>) =>
   toResponseHeaders(headers, {
     registryUrl: REGISTRY,
-    asked: requests.blob(),
+    registryRequest: requests.blob(),
     principal: { uid: 'uid-alice', access: [] },
     uploadSecret: SECRET,
   })
 const toLocation = (location: string) => toHeaders({ location })['location']
 
-const PASSED_ON = {
+const FORWARDED = {
   'accept-ranges': 'bytes',
   'cache-control': 'max-age=31536000',
   'content-length': '12',
@@ -30,17 +30,14 @@ const PASSED_ON = {
   'retry-after': '3',
 }
 
-t.test(
-  'headers of the registry API are passed on, and caches that are shared may not keep the answer',
-  async (t) => {
-    t.same(toHeaders(PASSED_ON), { ...PASSED_ON, 'cache-control': 'private, max-age=31536000' })
-    for (const cacheControl of ['private', 'no-store', 'max-age=1, private']) {
-      t.same(toHeaders({ 'cache-control': cacheControl }), { 'cache-control': cacheControl })
-    }
-  },
-)
+t.test('headers of the registry API are forwarded, and Cache-Control becomes private', async (t) => {
+  t.same(toHeaders(FORWARDED), { ...FORWARDED, 'cache-control': 'private, max-age=31536000' })
+  for (const cacheControl of ['private', 'no-store', 'max-age=1, private']) {
+    t.same(toHeaders({ 'cache-control': cacheControl }), { 'cache-control': cacheControl })
+  }
+})
 
-t.test('everything else stays here', async (t) => {
+t.test('other headers are not forwarded', async (t) => {
   const others = {
     server: 'nginx/1.0',
     'set-cookie': ['a=b'],
@@ -62,46 +59,46 @@ t.test('everything else stays here', async (t) => {
 const uploads = '/v2/team/app/blobs/uploads'
 const binding = bindUpload(SECRET, { repository: 'team/app', id: 'upload-1', uid: 'uid-alice' })
 
-/** Location of the registry; Location for the client. */
+/** The registry's Location, and the client's. */
 const LOCATIONS: readonly [string, string, string][] = [
-  ["an upload's is bound", `${uploads}/upload-1`, `${uploads}/upload-1?_binding=${binding}`],
+  ["an upload's gets a binding", `${uploads}/upload-1`, `${uploads}/upload-1?_binding=${binding}`],
   [
     "an upload's keeps the registry's state",
     `${uploads}/upload-1?_state=a-b_c%3D%3D`,
     `${uploads}/upload-1?_state=a-b_c%3D%3D&_binding=${binding}`,
   ],
   [
-    "an upload's is relative, whatever it was",
+    'an absolute one of an upload becomes relative',
     `http://registry:5000${uploads}/upload-1?_state=s`,
     `${uploads}/upload-1?_state=s&_binding=${binding}`,
   ],
   [
-    'a binding from elsewhere is replaced',
+    'another binding is replaced',
     `${uploads}/upload-1?_binding=x`,
     `${uploads}/upload-1?_binding=${binding}`,
   ],
-  ["a manifest's is kept", `/v2/team/app/manifests/${DIGEST}`, `/v2/team/app/manifests/${DIGEST}`],
+  ["a manifest's is unchanged", `/v2/team/app/manifests/${DIGEST}`, `/v2/team/app/manifests/${DIGEST}`],
   [
-    "a blob's is made relative",
+    'an absolute one of a blob becomes relative',
     `http://registry:5000/v2/team/app/blobs/${DIGEST}`,
     `/v2/team/app/blobs/${DIGEST}`,
   ],
   [
-    "the storage's is kept to the letter",
+    "the storage's is unchanged",
     'https://storage.test/bucket/blob?X-Amz-Signature=a%2Fb&X=+%20',
     'https://storage.test/bucket/blob?X-Amz-Signature=a%2Fb&X=+%20',
   ],
   [
-    "the storage's on the registry's host but another port is kept",
+    "the storage's on another port of the registry's host is unchanged",
     'http://registry:9000/bucket/blob?sig=1',
     'http://registry:9000/bucket/blob?sig=1',
   ],
 ]
 
 for (const [what, location, expected] of LOCATIONS) {
-  t.test(`Location: ${what}`, async (t) => t.equal(toLocation(location), expected))
+  t.test(`Location of a response: ${what}`, async (t) => t.equal(toLocation(location), expected))
 }
 
-t.test('a Location that is no URL does not bring the answer down', async (t) => {
+t.test('an invalid Location is dropped', async (t) => {
   t.same(toHeaders({ location: 'http://[', etag: '"e"' }), { etag: '"e"' })
 })

@@ -5,10 +5,10 @@ const SECRET = 'one secret'
 const upload = { repository: 'team/app', id: 'upload-1', uid: 'uid-alice' }
 const binding = bindUpload(SECRET, upload)
 
-t.test('a binding holds for its upload and its account', async (t) => {
+t.test('a binding is valid for its upload and its account', async (t) => {
   t.ok(isBound(SECRET, upload, binding))
-  t.equal(bindUpload(SECRET, { ...upload }), binding, 'on every replica')
-  t.match(binding, /^[\w-]{43}$/, 'it needs no escaping in a query')
+  t.equal(bindUpload(SECRET, { ...upload }), binding, 'the same on every replica')
+  t.match(binding, /^[\w-]{43}$/, 'needs no escaping in a query')
 })
 
 const OTHERS: readonly [string, typeof upload][] = [
@@ -19,19 +19,19 @@ const OTHERS: readonly [string, typeof upload][] = [
 ]
 
 for (const [what, other] of OTHERS) {
-  t.test(`it does not hold for ${what}`, async (t) => t.notOk(isBound(SECRET, other, binding)))
+  t.test(`a binding is not valid for ${what}`, async (t) => t.notOk(isBound(SECRET, other, binding)))
 }
 
 const GARBLED: readonly [string, string | undefined][] = [
-  ['none', undefined],
-  ['an empty one', ''],
-  ['a shortened one', binding.slice(0, -1)],
-  ['a longer one', `${binding}A`],
-  ['one with a changed character', (binding.startsWith('A') ? 'B' : 'A') + binding.slice(1)],
-  ['one of another secret', bindUpload('another secret', upload)],
+  ['no binding', undefined],
+  ['an empty binding', ''],
+  ['a truncated binding', binding.slice(0, -1)],
+  ['a longer binding', `${binding}A`],
+  ['a binding with a changed character', (binding.startsWith('A') ? 'B' : 'A') + binding.slice(1)],
+  ['a binding by another secret', bindUpload('another secret', upload)],
   ['characters of several bytes', 'é'.repeat(43)],
 ]
 
 for (const [what, given] of GARBLED) {
-  t.test(`${what} binds nothing`, async (t) => t.notOk(isBound(SECRET, upload, given)))
+  t.test(`${what} is not valid`, async (t) => t.notOk(isBound(SECRET, upload, given)))
 }

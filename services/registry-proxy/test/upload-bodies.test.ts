@@ -1,7 +1,7 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { bindUpload } from '../src/upload-binding.ts'
-import { ask } from './fixtures/ask.ts'
+import { sendRequest } from './fixtures/send-request.ts'
 import { UPLOAD_SECRET, startProxy } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
@@ -11,7 +11,7 @@ const binding = bindUpload(UPLOAD_SECRET, { repository: 'team/app', id: 'u1', ui
 const path = `/v2/team/app/blobs/uploads/u1?_state=s&_binding=${binding}`
 const closing = `${path}&digest=${DIGEST}`
 
-/** Not UTF-8, longer than a JSON body may be, and with the words of a form in it. */
+/** Bytes that are not UTF-8, longer than Fastify's body limit, and that begin like a form. */
 const bytes = Buffer.concat([
   Buffer.from(`digest=${DIGEST}&_state=evil&from=other/app`),
   Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 31) % 256)),
@@ -30,34 +30,37 @@ const TYPES = [
 
 for (const type of TYPES) {
   for (const method of ['PATCH', 'PUT']) {
-    t.test(`${method} of a body of type ${type} comes through to the byte, as bytes`, async (t) => {
-      const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type }
-      const target = method === 'PUT' ? closing : path
-      const answer = await ask(port, target, { method, authorization, headers, body: bytes })
-      t.equal(answer.status, 200)
-      const sent = upstream.only()
-      upstream.requests.length = 0
-      t.ok(sent.body.equals(bytes), `${sent.body.length} bytes`)
-      t.equal(sent.headers['content-type'], 'application/octet-stream')
-      t.equal(sent.headers['content-length'], String(bytes.length))
-    })
+    t.test(
+      `the body of a ${method} with type ${type} is forwarded unchanged, as application/octet-stream`,
+      async (t) => {
+        const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type }
+        const target = method === 'PUT' ? closing : path
+        const response = await sendRequest(port, target, { method, authorization, headers, body: bytes })
+        t.equal(response.status, 200)
+        const sent = upstream.only()
+        upstream.requests.length = 0
+        t.ok(sent.body.equals(bytes), `${sent.body.length} bytes`)
+        t.equal(sent.headers['content-type'], 'application/octet-stream')
+        t.equal(sent.headers['content-length'], String(bytes.length))
+      },
+    )
   }
 }
 
-t.test('in chunks, with no length', async (t) => {
+t.test('a chunked body is forwarded without Content-Length', async (t) => {
   const headers = { 'transfer-encoding': 'chunked' }
-  const answer = await ask(port, path, { method: 'PATCH', authorization, headers, body: bytes })
-  t.equal(answer.status, 200)
+  const response = await sendRequest(port, path, { method: 'PATCH', authorization, headers, body: bytes })
+  t.equal(response.status, 200)
   const sent = upstream.only()
   upstream.requests.length = 0
   t.ok(sent.body.equals(bytes))
   t.equal(sent.headers['content-length'], undefined)
 })
 
-t.test('a closing PUT without a body', async (t) => {
+t.test('a closing PUT without a body is forwarded', async (t) => {
   const headers = { 'content-length': '0' }
-  const answer = await ask(port, closing, { method: 'PUT', authorization, headers })
-  t.equal(answer.status, 200)
+  const response = await sendRequest(port, closing, { method: 'PUT', authorization, headers })
+  t.equal(response.status, 200)
   const sent = upstream.only()
   upstream.requests.length = 0
   t.equal(sent.method, 'PUT')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createUploadStates, offsetOf } from '../src/upload-states.ts'
 
-/** A state as distribution makes it. */
+/** A state in distribution's format. */
 const stateOf = (offset: unknown) =>
   Buffer.concat([
     randomBytes(32),
@@ -15,23 +15,23 @@ const locationOf = (state: string, id = 'u1', repository = 'team/app') =>
   `http://registry:5000/v2/${repository}/blobs/uploads/${id}?_state=${encodeURIComponent(state)}`
 const upload = (state: string | undefined, id = 'u1', repository = 'team/app') => ({ repository, id, state })
 
-t.test('the newest state is found for an older one of the same upload, and for no other', async (t) => {
+t.test('the newest state is found for an older state of the same upload only', async (t) => {
   const states = createUploadStates()
-  const [begun, first, second] = [stateOf(0), stateOf(10), stateOf(20)]
-  states.note(locationOf(begun))
-  states.note(locationOf(first))
-  states.note(locationOf(second))
-  t.equal(states.findNewer(upload(begun)), second)
+  const [initial, first, second] = [stateOf(0), stateOf(10), stateOf(20)]
+  states.remember(locationOf(initial))
+  states.remember(locationOf(first))
+  states.remember(locationOf(second))
+  t.equal(states.findNewer(upload(initial)), second)
   t.equal(states.findNewer(upload(first)), second)
-  t.equal(states.findNewer(upload(second)), undefined, 'it is the newest itself')
-  t.equal(states.findNewer(upload(stateOf(30))), undefined, 'a newer one came past another process')
-  t.equal(states.findNewer(upload(begun, 'u2')), undefined)
-  t.equal(states.findNewer(upload(begun, 'u1', 'team/other')), undefined)
+  t.equal(states.findNewer(upload(second)), undefined, 'the newest state itself')
+  t.equal(states.findNewer(upload(stateOf(30))), undefined, 'a newer state that another replica forwarded')
+  t.equal(states.findNewer(upload(initial, 'u2')), undefined)
+  t.equal(states.findNewer(upload(initial, 'u1', 'team/other')), undefined)
 })
 
-t.test('a state that cannot be read is left alone', async (t) => {
+t.test('a state that cannot be parsed is ignored', async (t) => {
   const states = createUploadStates()
-  states.note(locationOf(stateOf(10)))
+  states.remember(locationOf(stateOf(10)))
   for (const state of [undefined, '', 'x', stateOf('0'), stateOf(-0.5), stateOf(null)]) {
     t.equal(states.findNewer(upload(state)), undefined)
     t.equal(offsetOf(state), undefined)
@@ -43,13 +43,13 @@ t.test('a state that cannot be read is left alone', async (t) => {
     locationOf('x'),
     'https://storage/x?_state=y',
   ])
-    states.note(location)
-  t.equal(offsetOf(states.findNewer(upload(stateOf(0)))), 10, 'and what was known stays')
+    states.remember(location)
+  t.equal(offsetOf(states.findNewer(upload(stateOf(0)))), 10, 'the remembered state stays')
 })
 
-t.test('the oldest uploads are forgotten', async (t) => {
+t.test('the least recently used state is dropped first', async (t) => {
   const states = createUploadStates(2)
-  for (const id of ['u1', 'u2', 'u1', 'u3']) states.note(locationOf(stateOf(10), id))
+  for (const id of ['u1', 'u2', 'u1', 'u3']) states.remember(locationOf(stateOf(10), id))
   const known = ['u1', 'u2', 'u3'].filter((id) => states.findNewer(upload(stateOf(0), id)) !== undefined)
   t.same(known, ['u1', 'u3'])
 })

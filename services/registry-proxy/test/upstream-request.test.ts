@@ -9,7 +9,7 @@ const withFields = (request: ForwardedRequest, fields: Fields) =>
 const upload = '/v2/team/app/blobs/uploads/upload-1'
 const colon = encodeURIComponent(DIGEST)
 
-/** Request; path, query and body of what goes to the registry. */
+/** A request; path, query and body of the request to the registry. */
 const CASES: readonly [ForwardedRequest, string, string, 'none' | 'manifest' | 'stream'][] = [
   [requests.base(), '/v2/', '', 'none'],
   [requests.manifest(), '/v2/team/app/manifests/latest', '', 'none'],
@@ -40,7 +40,7 @@ const CASES: readonly [ForwardedRequest, string, string, 'none' | 'manifest' | '
 ]
 
 for (const [request, path, query, body] of CASES) {
-  t.test(`${request.method} ${path} ${query}`, async (t) => {
+  t.test(`${request.method} ${path} ${query} is built from the parsed request`, async (t) => {
     t.same(toUpstreamRequest(request), { path, query, body })
   })
 }

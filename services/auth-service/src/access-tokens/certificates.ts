@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto'
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it, and before itself.
+// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs reflect-metadata loaded first.
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
 
@@ -11,7 +11,7 @@ const SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
 
 x509.cryptoProvider.set(webcrypto as Crypto)
 
-/** A certificate and its private key, PEM. */
+/** A certificate and its private key, both PEM. */
 export interface Certified {
   readonly certificate: string
   readonly key: string
@@ -20,13 +20,13 @@ export interface Certified {
 export interface LeafOptions {
   readonly commonName: string
   readonly years: number
-  /** Host names and IP addresses of a TLS server; a certificate without any is for signatures alone. */
+  /** Host names and IP addresses of a TLS server. A certificate without any is for signatures only. */
   readonly hosts?: readonly { readonly type: 'dns' | 'ip'; readonly value: string }[]
-  /** The key that it is for, PEM; a new one when left out. */
+  /** The private key to certify, PEM; a new one when left out. */
   readonly key?: string
 }
 
-/** Makes an authority: it signs certificates, and none that sign others. */
+/** Makes a certificate authority. Its certificates cannot sign others (path length 0). */
 export async function createAuthority(commonName: string, years: number): Promise<Certified> {
   const keys = await generateKeys()
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
@@ -44,7 +44,7 @@ export async function createAuthority(commonName: string, years: number): Promis
   return { certificate: authority.toString('pem'), key: await privatePem(keys) }
 }
 
-/** Makes a key, unless one is given, and a certificate for it that the authority signs. */
+/** Makes a certificate, signed by the authority, for a given key or a new one. */
 export async function issueLeaf(
   by: Certified,
   { commonName, years, hosts, key }: LeafOptions,
@@ -76,7 +76,7 @@ export async function issueLeaf(
   return { certificate: leaf.toString('pem'), key: await privatePem(keys) }
 }
 
-/** Writes a file whole: a reader sees the old one or the new one. Only its owner can read it, unless told otherwise. */
+/** Replaces a file atomically: a reader sees the old content or the new one. By default only the owner may read it. */
 export async function replaceFile(
   folder: string,
   name: string,
@@ -108,7 +108,7 @@ async function privatePem(keys: webcrypto.CryptoKeyPair): Promise<string> {
 
 function serialNumber(): string {
   const bytes = webcrypto.getRandomValues(new Uint8Array(16))
-  // A serial number is a positive integer: the first bit stays clear.
+  // RFC 5280 §4.1.2.2: a serial number is a positive integer, so the first bit stays clear.
   bytes[0] = (bytes[0] ?? 0) & 0x7f
   return Buffer.from(bytes).toString('hex')
 }
@@ -117,6 +117,6 @@ function validity(years: number): { notBefore: Date; notAfter: Date } {
   const now = new Date()
   const notAfter = new Date(now)
   notAfter.setFullYear(now.getFullYear() + years)
-  // Clocks differ: what was made this minute is valid on a machine that is a little behind.
+  // A machine whose clock is behind must accept a certificate that was made just now.
   return { notBefore: new Date(now.getTime() - 3600_000), notAfter }
 }

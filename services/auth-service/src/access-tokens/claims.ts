@@ -1,7 +1,7 @@
 import type { Access } from '@registry-manager/oci'
 import type { TokenClaims } from '@registry-manager/principal'
 
-/** A token's claims as they are signed. Source: RFC 7519 §4.1; distribution's token specification. */
+/** The claims of an access token as they are signed. Source: RFC 7519 §4.1; distribution's token specification. */
 export interface SignedClaims extends TokenClaims {
   readonly iss: string
   readonly aud: string
@@ -9,7 +9,7 @@ export interface SignedClaims extends TokenClaims {
   readonly iat: number
 }
 
-/** How far another machine's clock may be behind ours, in seconds, before it takes a new token for a future one. */
+/** `nbf` lies this many seconds in the past, so that a machine whose clock is behind accepts a new access token. */
 const CLOCK_SKEW_SECONDS = 30
 
 export interface ClaimsInput {
@@ -18,17 +18,17 @@ export interface ClaimsInput {
   readonly subject: { readonly sub: string; readonly uid?: string; readonly gen?: number }
   /** Null makes an identity token. */
   readonly access: readonly Access[] | null
-  /** Marks a token that is issued while the database is unavailable. */
+  /** Marks an access token that is issued while the database is unavailable. */
   readonly offline?: boolean
   /** Seconds since the epoch. */
   readonly now: number
   readonly lifeSeconds: number
-  /** The token never lives longer than this; seconds since the epoch. */
+  /** The latest time that the access token may expire at, in seconds since the epoch. */
   readonly notAfter?: number
   readonly jti: string
 }
 
-/** Puts together the claims of one token. */
+/** Builds the claims of one access token. */
 export function makeClaims(input: ClaimsInput): SignedClaims {
   const { issuer, audience, subject, access, offline, now, lifeSeconds, notAfter = Infinity, jti } = input
   return {

@@ -1,39 +1,43 @@
-import { ScopesAnswer } from '@registry-manager/principal'
-import { ServiceCallError } from '@registry-manager/http'
-import type { ServiceClient } from '@registry-manager/http'
+import { LRUCache } from 'lru-cache'
 import type { GlobalMark } from '@registry-manager/oci'
 import type { Globals } from './grant.ts'
 
-export type FindGlobal = (names: readonly string[]) => Promise<Globals>
+export interface GlobalRepositoriesPorts {
+  /** Returns the global ones of some repositories, as image-manager knows them. */
+  fetchGlobals(names: readonly string[]): Promise<Globals>
+  /** Whether an error means that image-manager is unavailable. */
+  isUnavailable(error: unknown): boolean
+  readonly now: () => number
+  /** How long the last response stays valid while image-manager is unavailable, in milliseconds. */
+  readonly graceMs: number
+}
 
-/** A repository that ceases to be global is noticed after this at the latest. One that becomes it, at once. */
-const REMEMBER_MS = 5000
+/** A repository that ceases to be global is noticed after this time at the latest. One that becomes global, at once. */
+const FRESH_MS = 5000
 const MAX_NAMES = 10_000
 
 /**
- * Asks image-manager which repositories are global: those that every signed-in account may pull. While it does
- * not answer, nobody can change that either: those that were global within the grace still are, no others.
+ * Finds the global ones of some repositories: those that every signed-in user may pull. While image-manager is
+ * unavailable nobody can change the scope of a repository, so those that were global within the grace still count.
  */
-export function createGlobalRepositories(
-  imageManager: ServiceClient,
-  graceMs: number,
-  now: () => number,
-): FindGlobal {
-  const seen = new Map<string, { at: number; mark: GlobalMark | undefined }>()
-  const seenWithin = (ms: number) => (name: string) => now() - (seen.get(name)?.at ?? -Infinity) < ms
-  const toGlobals = (names: readonly string[]) => new Map(names.map((name) => [name, seen.get(name)?.mark]))
+export function createFindGlobals(
+  ports: GlobalRepositoriesPorts,
+): (names: readonly string[]) => Promise<Globals> {
+  const { now } = ports
+  const cache = new LRUCache<string, { at: number; mark: GlobalMark | undefined }>({ max: MAX_NAMES })
+  const cachedWithin = (ms: number) => (name: string) => now() - (cache.get(name)?.at ?? -Infinity) < ms
+  const toGlobals = (names: readonly string[]) => new Map(names.map((name) => [name, cache.get(name)?.mark]))
   return async (names) => {
-    const isKnown = seenWithin(REMEMBER_MS)
-    const unknown = names.filter((name) => !isKnown(name))
+    const isFresh = cachedWithin(FRESH_MS)
+    const unknown = names.filter((name) => !isFresh(name))
     if (unknown.length === 0) return toGlobals(names)
     try {
-      const { global, marks } = await imageManager.post('/internal/scopes', { names: unknown }, ScopesAnswer)
-      if (seen.size > MAX_NAMES) seen.clear()
-      for (const name of unknown) seen.delete(name)
-      for (const name of global) seen.set(name, { at: now(), mark: marks?.[name] })
-      return toGlobals(names.filter(isKnown))
+      const globals = await ports.fetchGlobals(unknown)
+      for (const name of unknown) cache.delete(name)
+      for (const [name, mark] of globals) cache.set(name, { at: now(), mark })
+      return toGlobals(names.filter(isFresh))
     } catch (error) {
-      if (error instanceof ServiceCallError) return toGlobals(names.filter(seenWithin(graceMs)))
+      if (ports.isUnavailable(error)) return toGlobals(names.filter(cachedWithin(ports.graceMs)))
       throw error
     }
   }

@@ -8,71 +8,70 @@ import {
 import type { Account } from '../accounts/account.ts'
 import type { RegistryToken } from '../registry-tokens/registry-token.ts'
 
-type Person = Pick<Account, 'role' | 'namespaces'>
-
-/** Global repositories by name, each with its mark; undefined where image-manager does not tell it. */
+/** Global repositories by name, each with its mark; undefined where image-manager sends no mark. */
 export type Globals = ReadonlyMap<string, GlobalMark | undefined>
-type Grantee = Person | Pick<RegistryToken, 'scopes'>
+
+type UserRights = Pick<Account, 'role' | 'namespaces'>
+type PrincipalRights = UserRights | Pick<RegistryToken, 'scopes'>
 
 /**
- * What of the requested access an account or a registry token gets: requested ∩ permitted, entries with nothing left dropped.
- * `globals` are those of the requested repositories that every signed-in person may pull; a token pulls only
- * what its scopes say.
- * Asking for too much is no error. A requested `*` means all that is permitted; `push` includes `pull`.
+ * Returns requested ∩ permitted access of a user or a registry token, without entries that have no action left.
+ * `globals` are the global ones of the requested repositories: every user may pull them. A registry token may only do
+ * what its scopes say. A request for more than is permitted is no error. A requested `*` means everything that is
+ * permitted; `push` includes `pull`.
  * Source: distribution, "Docker Registry v2 authentication via central service", "Requesting a Token".
  */
 export function grant(
-  account: Grantee,
+  principal: PrincipalRights,
   requested: readonly Access[],
   globals: Globals = new Map(),
 ): Access[] {
   return requested
     .map((scope) => ({
       ...scope,
-      actions: granted(account, scope, globals),
-      ...byGlobality(account, scope, globals),
+      actions: grantedActions(principal, scope, globals),
+      ...globalMark(principal, scope, globals),
     }))
     .filter(({ actions }) => actions.length > 0)
 }
 
-/** What a token says of access that it has only because a repository is global. */
-function byGlobality(account: Grantee, scope: Access, globals: Globals): Pick<Access, 'global'> {
+/** Marks access that is granted only because the repository is global: it ends when the repository ceases to be it. */
+function globalMark(principal: PrincipalRights, scope: Access, globals: Globals): Pick<Access, 'global'> {
   const mark = scope.type === 'repository' ? globals.get(scope.name) : undefined
-  return mark === undefined || 'scopes' in account || canReach(account, scope) ? {} : { global: mark }
+  return mark === undefined || 'scopes' in principal || isInReach(principal, scope) ? {} : { global: mark }
 }
 
-/** The part of an access that only reads: what is issued while nobody can say whether it was revoked. */
+/** Reduces access to pulls: all that is granted while nobody can say whether the account was revoked. */
 export function onlyPull(access: readonly Access[]): Access[] {
   return access
     .filter(({ type, actions }) => type === 'repository' && actions.includes('pull'))
     .map((entry) => ({ ...entry, actions: ['pull'] }))
 }
 
-function granted(account: Grantee, { type, name, actions }: Access, globals: Globals): string[] {
+function grantedActions(
+  principal: PrincipalRights,
+  { type, name, actions }: Access,
+  globals: Globals,
+): string[] {
   if (type === 'registry') return name === 'catalog' && actions.includes('*') ? ['*'] : []
   if (type !== 'repository') return []
-  const asked = (action: string) => actions.includes(action) || actions.includes('*')
-  if ('scopes' in account) return permittedByScopes(account.scopes, name).filter(asked)
-  if (canReach(account, { type, name })) return REPOSITORY_ACTIONS.filter(asked)
-  return globals.has(name) && asked('pull') ? ['pull'] : []
+  const isRequested = (action: string) => actions.includes(action) || actions.includes('*')
+  if ('scopes' in principal) return permittedByScopes(principal.scopes, name).filter(isRequested)
+  if (isInReach(principal, { type, name })) return REPOSITORY_ACTIONS.filter(isRequested)
+  return globals.has(name) && isRequested('pull') ? ['pull'] : []
 }
 
-/** The repositories of a request that are outside of a person's reach: only a global one is granted. */
-export function outOfReach(account: Grantee, requested: readonly Access[]): string[] {
-  if ('scopes' in account) return []
+/** Returns the requested repositories that a user's own rights do not cover: these are granted only if they are global. */
+export function outOfReach(principal: PrincipalRights, requested: readonly Access[]): string[] {
+  if ('scopes' in principal) return []
   return requested
     .filter(
-      (scope) => scope.type === 'repository' && isRepositoryName(scope.name) && !canReach(account, scope),
+      (scope) => scope.type === 'repository' && isRepositoryName(scope.name) && !isInReach(principal, scope),
     )
     .map(({ name }) => name)
 }
 
-function canReach(account: Person, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
-  return type === 'repository' && isRepositoryName(name) && reaches(account, name)
-}
-
-function reaches({ role, namespaces }: Person, repository: string): boolean {
-  return (
-    role === 'cluster-administrator' || namespaces.some((namespace) => namespaceCovers(namespace, repository))
-  )
+function isInReach({ role, namespaces }: UserRights, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
+  if (type !== 'repository' || !isRepositoryName(name)) return false
+  return role === 'cluster-administrator' || namespaces.some((namespace) => namespaceCovers(namespace, name))
 }

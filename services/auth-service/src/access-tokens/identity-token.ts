@@ -1,22 +1,22 @@
 import type { TokenClaims, VerifyToken } from '@registry-manager/principal'
-import type { Holder } from '../registry-tokens/registry-token.ts'
+import type { Principal } from '../sign-in/principal.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken
-  readonly findHolderById: (id: string) => Promise<Holder | undefined>
+  readonly findPrincipalById: (id: string) => Promise<Principal | undefined>
 }
 
 /**
- * The account or registry token that a live identity token speaks for, and when the token ends (seconds since the epoch).
- * Undefined for any other token, and for one that its account's generation has ended.
+ * Returns the principal of a valid identity token, and when the identity token expires (seconds since the epoch).
+ * Undefined for any other access token, and for one from before its account's present generation.
  */
 export async function findIdentity(
-  { verifyToken, findHolderById }: IdentityTokenPorts,
+  { verifyToken, findPrincipalById }: IdentityTokenPorts,
   token: string,
-): Promise<{ account: Holder; expiresAt: number } | undefined> {
+): Promise<{ account: Principal; expiresAt: number } | undefined> {
   const claims = await verifyToken(token)
   if (claims === undefined || !isIdentity(claims)) return undefined
-  const account = await findHolderById(claims.uid)
+  const account = await findPrincipalById(claims.uid)
   if (account === undefined || !account.enabled || account.generation !== claims.gen) return undefined
   return { account, expiresAt: claims.exp }
 }

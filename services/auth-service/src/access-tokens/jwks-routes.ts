@@ -1,27 +1,33 @@
+import { Jwks } from '@registry-manager/principal'
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
-import type { SigningKeys } from './signing-keys.ts'
+import type { PublicJwk } from './signing-keys.ts'
 
-/** What is told of a key; nothing else of it, least of all its private part, ever gets out. */
+/** The response schema drops every other field of a key: a private part must never be sent. */
 export const PublicKeys = Type.Object({
   keys: Type.Array(
     Type.Object({
-      kid: Type.String(),
-      kty: Type.Literal('EC'),
-      crv: Type.Literal('P-256'),
-      x: Type.String(),
-      y: Type.String(),
+      ...Jwks.properties.keys.items.properties,
       alg: Type.Literal('ES256'),
       use: Type.Literal('sig'),
     }),
   ),
 })
+
+export interface JwksRoutesOptions {
+  readonly keys: {
+    publicKeys(): readonly PublicJwk[]
+    /** PEM. */
+    authority(): string
+  }
+}
+
 const PEM = 'application/x-pem-file'
 const Certificate = { content: { [PEM]: { schema: Type.String() } } }
 
-/** Public keys (RFC 7517 §5) and the authority's certificate for the registry's `rootcertbundle`. */
-export async function jwks(app: FastifyInstance, { keys }: { keys: SigningKeys }): Promise<void> {
+/** The public keys (RFC 7517 §5) and the authority's certificate for the registry's `rootcertbundle`. */
+export async function jwksRoutes(app: FastifyInstance, { keys }: JwksRoutesOptions): Promise<void> {
   app.get(
     '/.well-known/jwks.json',
     { schema: { response: { 200: PublicKeys } } },

@@ -1,77 +1,68 @@
-import { createHash, randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
-import type { Account } from '../accounts/account.ts'
 
-/** Unused for this long, a refresh token is dead. */
-export const UNUSED_DAYS = 90
-/** An account has this many at the most; the longest unused gives way. */
-const MAX_PER_ACCOUNT = 100
-/** Its last use is written at most once in this time. A longer one would evict sessions that are in use. */
-const USED_AT_STEP_MS = 60_000
+export interface NewRefreshToken {
+  /** SHA-256 of the refresh token. */
+  readonly hash: Buffer
+  readonly accountId: string
+  readonly generation: number
+  readonly service: string
+  readonly clientId: string
+  readonly usedAt: Date
+}
 
-export type RefreshTokensRepository = ReturnType<typeof createRefreshTokensRepository>
+export interface FoundRefreshToken {
+  readonly id: string
+  readonly accountId: string
+  readonly usedAt: Date
+}
 
-/** Refresh tokens in Postgres, by their SHA-256 alone. They are random, so a fast hash is enough. */
-export function createRefreshTokensRepository(db: Database, now: () => number) {
+/** Refresh tokens in Postgres, stored by their hash. */
+export function createRefreshTokensRepository(db: Database) {
   return {
-    /** Makes a token and answers it, this once. */
-    async issue(account: Account, service: string, clientId: string): Promise<string> {
-      const token = `rmr_${randomBytes(32).toString('base64url')}`
-      const { id: account_id, generation } = account
-      // What a client calls itself is for people to read; Postgres has no text with NUL in it.
-      const client_id = clientId.replaceAll('\0', '').slice(0, 255)
+    async insert({ hash, accountId, generation, service, clientId, usedAt }: NewRefreshToken): Promise<void> {
       await db
         .insertInto('refresh_tokens')
         .values({
-          token_hash: hashOf(token),
-          account_id,
+          token_hash: hash,
+          account_id: accountId,
           generation,
           service,
-          client_id,
-          used_at: new Date(now()),
+          client_id: clientId,
+          used_at: usedAt,
         })
         .execute()
-      const kept = db
+    },
+
+    /** Deletes an account's refresh tokens except the `count` most recently used ones. */
+    async deleteLeastRecentlyUsed(accountId: string, count: number): Promise<void> {
+      const recent = db
         .selectFrom('refresh_tokens')
         .select('id')
-        .where('account_id', '=', account_id)
+        .where('account_id', '=', accountId)
         .orderBy('used_at', 'desc')
-        .limit(MAX_PER_ACCOUNT)
+        .limit(count)
       await db
         .deleteFrom('refresh_tokens')
-        .where('account_id', '=', account_id)
-        .where('id', 'not in', kept)
+        .where('account_id', '=', accountId)
+        .where('id', 'not in', recent)
         .execute()
-      return token
     },
 
-    /** The id of the account that a live token of this service belongs to. */
-    async findAccountId(token: string, service: string): Promise<string | undefined> {
-      const row = await db
+    /** Finds a service's refresh token that was used after a time, if its account still has the token's generation. */
+    async find(hash: Buffer, service: string, usedAfter: Date): Promise<FoundRefreshToken | undefined> {
+      return db
         .selectFrom('refresh_tokens')
         .innerJoin('accounts', 'accounts.id', 'refresh_tokens.account_id')
-        .select(['refresh_tokens.id', 'account_id', 'used_at'])
+        .select(['refresh_tokens.id', 'account_id as accountId', 'used_at as usedAt'])
         .whereRef('accounts.generation', '=', 'refresh_tokens.generation')
-        .where('token_hash', '=', hashOf(token))
+        .where('token_hash', '=', hash)
         .where('service', '=', service)
-        .where('used_at', '>', new Date(now() - UNUSED_DAYS * 86_400_000))
+        .where('used_at', '>', usedAfter)
         .executeTakeFirst()
-      if (row !== undefined && now() - row.used_at.getTime() > USED_AT_STEP_MS) {
-        await db
-          .updateTable('refresh_tokens')
-          .set({ used_at: new Date(now()) })
-          .where('id', '=', row.id)
-          .execute()
-      }
-      return row?.account_id
     },
 
-    async revokeAll(accountId: string): Promise<void> {
-      await db.deleteFrom('refresh_tokens').where('account_id', '=', accountId).execute()
+    async setUsedAt(id: string, usedAt: Date): Promise<void> {
+      await db.updateTable('refresh_tokens').set({ used_at: usedAt }).where('id', '=', id).execute()
     },
   }
-}
-
-function hashOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createAuthority, issueLeaf, replaceFile } from './certificates.ts'
-import { KEY_FILES } from './key-files.ts'
+import { KEY_FILES } from './signing-keys.ts'
 
 const [AUTHORITY_YEARS, LEAF_YEARS] = [10, 1]
 
 /**
- * Makes an authority, a current and a next key in a folder that has none. Returns whether it did. An authority that is
- * there is used, never replaced. Throws naming the files of a folder that holds some keys without their authority.
+ * Makes an authority, a current and a next key in a folder that has none, and returns whether it did. Never replaces an
+ * authority. Throws when a folder holds some of the keys without their authority; the error names the files.
  */
 export async function createSigningKeys(folder: string): Promise<boolean> {
   const has = (name: string) => existsSync(join(folder, name))
@@ -18,8 +18,8 @@ export async function createSigningKeys(folder: string): Promise<boolean> {
     const present = Object.values(KEY_FILES).filter(has)
     if (present.length > 0) {
       throw new Error(
-        `${folder} holds ${present.join(', ')} and no ${KEY_FILES.current}: restore the missing files, or empty it ` +
-          'to have new signing keys made',
+        `${folder} holds ${present.join(', ')} but no ${KEY_FILES.current}: restore the missing files, or empty the ` +
+          'folder to get new signing keys',
       )
     }
     const authority = await createAuthority('registry-manager token authority', AUTHORITY_YEARS)
@@ -32,31 +32,31 @@ export async function createSigningKeys(folder: string): Promise<boolean> {
 }
 
 /**
- * Moves every key on by one: current becomes retired, next becomes current, a new one next. Running services
- * notice by themselves; wait for a token's life between two rotations, or the first one's tokens end early.
- * Who could read the current key can read the new ones.
+ * Rotates by one: current becomes retired, next becomes current, and a new key becomes next. Running services reload the
+ * keys by themselves. Wait for the life of an access token between two rotations; otherwise access tokens of the first
+ * key are refused before they expire. After a theft use `replaceSigningKeys`: the thief has the next key as well.
  */
 export async function rotateSigningKeys(folder: string): Promise<void> {
   const [current, next] = await Promise.all(
     [KEY_FILES.current, KEY_FILES.next].map((name) => readFile(join(folder, name), 'utf8')),
   )
   const mode = await modeOfCurrent(folder)
-  const coming = await issueSigner(folder)
-  // Its certificate was made at the rotation before this one, and may be near its end; the key is known to everybody.
+  const upcoming = await issueSigner(folder)
+  // The certificate dates from the previous rotation and may expire soon; the key itself is published already.
   const promoted = await issueSigner(folder, next)
   await replaceFile(folder, KEY_FILES.retired, current ?? '', mode)
   await replaceFile(folder, KEY_FILES.current, promoted, mode)
-  await replaceFile(folder, KEY_FILES.next, coming, mode)
+  await replaceFile(folder, KEY_FILES.next, upcoming, mode)
 }
 
 /**
- * Puts new keys in the place of all, for when one was stolen: whoever read one could read the others. What the old
- * ones signed is good no more.
+ * Replaces all keys after a theft: a thief who read one could read the others. Access tokens that the old keys signed
+ * become invalid.
  */
 export async function replaceSigningKeys(folder: string): Promise<void> {
   const mode = await modeOfCurrent(folder)
   const [current, next] = [await issueSigner(folder), await issueSigner(folder)]
-  // Retired is the same: no key from before, and a file where mounts and secrets expect one.
+  // Retired is a copy of current: no old key remains, and mounts and secrets find the file that they expect.
   await replaceFile(folder, KEY_FILES.retired, current, mode)
   await replaceFile(folder, KEY_FILES.current, current, mode)
   await replaceFile(folder, KEY_FILES.next, next, mode)
@@ -66,7 +66,7 @@ async function modeOfCurrent(folder: string): Promise<number> {
   return (await stat(join(folder, KEY_FILES.current))).mode & 0o777
 }
 
-/** A key, new unless one is given, and a certificate for it that begins now. */
+/** Issues a certificate that is valid from now, for a given key or a new one. Returns both as PEM. */
 async function issueSigner(folder: string, key?: string): Promise<string> {
   const authority = {
     certificate: await readFile(join(folder, KEY_FILES.authority), 'utf8'),

@@ -3,32 +3,47 @@ import { X509Certificate, createHash, createPrivateKey, sign } from 'node:crypto
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Jwks } from '@registry-manager/principal'
+import type { Static } from 'typebox'
 import type { SignedClaims } from './claims.ts'
-import { KEY_FILES } from './key-files.ts'
 
-/** A public key as the JWKS shows it. Source: RFC 7517 §4; RFC 7518 §6.2. */
-export interface PublicJwk {
-  readonly kid: string
-  readonly kty: 'EC'
-  readonly crv: 'P-256'
-  readonly x: string
-  readonly y: string
+/**
+ * The folder of signing keys. Each file is replaced atomically, and a rotation replaces them in an order in which every
+ * intermediate state is a valid set, so a reader never sees a broken one.
+ */
+export const KEY_FILES = {
+  /** Certificate of our authority: the registry's `rootcertbundle`. */
+  authority: 'ca.pem',
+  /** The authority's private key: needed to rotate, not to serve. */
+  authorityKey: 'ca-key.pem',
+  /** Key and certificate that sign access tokens. */
+  current: 'current.pem',
+  /** The same of the next key, which is published in advance. */
+  next: 'next.pem',
+  /** The same of the previous key, which stays published until its access tokens have expired. */
+  retired: 'retired.pem',
+} as const
+
+type JwksKey = Static<typeof Jwks>['keys'][number]
+
+/** A public key in the JWKS. Source: RFC 7517 §4; RFC 7518 §6.2. */
+export interface PublicJwk extends JwksKey {
   readonly alg: 'ES256'
   readonly use: 'sig'
 }
 
 export interface SigningKeys {
-  /** Signs with the current key; a JWT in the compact form. */
+  /** Signs with the current key and returns a JWT in the compact serialization. */
   sign(claims: SignedClaims): Promise<string>
   /** The public keys of the current, next and retired keys. */
   publicKeys(): readonly PublicJwk[]
-  /** PEM of a public key by its id. */
+  /** Returns a public key by its key id, PEM. */
   findKey(kid: string): string | undefined
   /** The authority's certificate, PEM. */
   authority(): string
-  /** When the current key's certificate ends. */
+  /** When the current key's certificate expires. */
   currentEndsAt(): Date
-  /** Reads the folder again. A set that cannot be read leaves the last one in force, and throws. */
+  /** Reads the folder again. Throws when a file is bad; the previous set then stays in force. */
   reload(): Promise<void>
 }
 
@@ -47,7 +62,7 @@ interface SigningKey {
   readonly jwk: PublicJwk
 }
 
-/** Loads the signing keys of a folder. Throws naming the file that is missing or wrong. */
+/** Loads the signing keys of a folder. The error names the file that is missing or bad. */
 export async function loadSigningKeys(folder: string): Promise<SigningKeys> {
   let keys = await readKeySet(folder)
   return {
@@ -63,8 +78,8 @@ export async function loadSigningKeys(folder: string): Promise<SigningKeys> {
 }
 
 /**
- * libtrust's key id: base32 of the first 30 bytes of the SHA-256 of the public key (DER, SPKI), in groups
- * of four joined by colons. Source: distribution, token specification, `kid`.
+ * libtrust's key id: base32 of the first 30 bytes of the SHA-256 of the public key (DER, SPKI), in groups of four
+ * joined by colons. Source: distribution, token specification, `kid`.
  */
 export function libtrustKeyId(publicKey: KeyObject): string {
   const digest = createHash('sha256')
@@ -85,11 +100,11 @@ async function readKeySet(folder: string): Promise<KeySet> {
   return { authority, current, byId: new Map(all.map((key) => [key.kid, key])), sign: createSigner(current) }
 }
 
-const signBesides = promisify(sign)
+const signInThreadPool = promisify(sign)
 
 /**
- * A signer of JWTs with one key, whose certificate travels with them. The signature is made on a thread of its own:
- * nobody else waits for it, and tokens come as fast as there are cores. Source: RFC 7515 §3.1, §4.1; RFC 7518 §3.4.
+ * A signer of JWTs with one key; the key's certificate is in the header (`x5c`). libuv's thread pool computes the
+ * signature, so the event loop stays free and signing scales with the cores. Source: RFC 7515 §3.1, §4.1; RFC 7518 §3.4.
  */
 function createSigner({ kid, certificate, privateKey }: SigningKey) {
   const x5c = [certificate.raw.toString('base64')]
@@ -97,7 +112,7 @@ function createSigner({ kid, certificate, privateKey }: SigningKey) {
   const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const
   return async (claims: SignedClaims): Promise<string> => {
     const input = `${header}.${base64Url(claims)}`
-    const signature = await signBesides('sha256', Buffer.from(input), key)
+    const signature = await signInThreadPool('sha256', Buffer.from(input), key)
     return `${input}.${signature.toString('base64url')}`
   }
 }
@@ -111,7 +126,8 @@ async function readSigningKey(folder: string, name: string): Promise<SigningKey>
   try {
     const certificate = new X509Certificate(pem.slice(pem.indexOf('-----BEGIN CERTIFICATE')))
     const privateKey = createPrivateKey(pem)
-    if (!certificate.checkPrivateKey(privateKey)) throw new Error('its key is not its certificate’s')
+    if (!certificate.checkPrivateKey(privateKey))
+      throw new Error('the private key does not match the certificate')
     const kid = libtrustKeyId(certificate.publicKey)
     const jwk = certificate.publicKey.export({ format: 'jwk' })
     return {
@@ -122,7 +138,7 @@ async function readSigningKey(folder: string, name: string): Promise<SigningKey>
       jwk: { kid, kty: 'EC', crv: 'P-256', x: jwk.x ?? '', y: jwk.y ?? '', alg: 'ES256', use: 'sig' },
     }
   } catch (cause) {
-    throw new Error(`${join(folder, name)} is not a signing key with its certificate`, { cause })
+    throw new Error(`${join(folder, name)} must hold a signing key and its certificate (PEM)`, { cause })
   }
 }
 

@@ -1,14 +1,15 @@
 import type { Access } from '@registry-manager/oci'
 import { parseScopes } from '@registry-manager/oci'
 
-/** What a client asks the token endpoint for. */
+/** A request to the token endpoint. */
 export interface TokenRequest {
   readonly service: string | undefined
-  /** Null when no scope was asked for: then an identity token is meant. */
+  /** Null without a scope parameter: the client requests an identity token. */
   readonly scopes: readonly Access[] | null
+  /** Whether the client requests a refresh token. */
   readonly offline: boolean
   readonly clientId: string
-  /** An OAuth2 POST brings its credentials in the body. */
+  /** The credentials of an OAuth2 POST. */
   readonly grant?:
     | { readonly type: 'password'; readonly username: string; readonly password: string }
     | { readonly type: 'refresh_token'; readonly refreshToken: string }
@@ -18,12 +19,12 @@ export type ParsedTokenRequest =
   | { readonly request: TokenRequest }
   | { readonly field: string; readonly detail: string }
 
-/** Of more scopes than these the first count. Source: RFC 6749 §3.3, a server may ignore scopes. */
+/** Further scopes are ignored, as RFC 6749 §3.3 allows. */
 const MAX_SCOPES = 100
 
 /**
- * Parses the query of a GET. Source: distribution, "Requesting a Token". Unknown parameters are ignored, and so are those
- * without a value (RFC 6749 §3.1).
+ * Parses the query of a GET. Unknown parameters, and those without a value, are ignored (RFC 6749 §3.1).
+ * Source: distribution, "Requesting a Token".
  */
 export function parseTokenQuery(query: URLSearchParams): ParsedTokenRequest {
   const offline = query.get('offline_token') === 'true' || query.get('offline_token') === '1'
@@ -51,8 +52,8 @@ export function parseTokenForm(form: URLSearchParams): ParsedTokenRequest {
 }
 
 /**
- * Whether a requested service is the one that tokens are made for. One written as a URL is its host.
- * `accepted` holds the service and its aliases.
+ * Whether a requested service is the one that access tokens are made for. `accepted` has the service and its aliases. Of a
+ * service that is written as a URL the host counts.
  */
 export function isAcceptedService(service: string | undefined, accepted: readonly string[]): boolean {
   if (service === undefined) return true
@@ -73,7 +74,7 @@ function withScopes(
   }
 }
 
-/** A parameter's value; one without a value counts as left out. Source: RFC 6749 §3.1. */
+/** A parameter's value; an empty one counts as absent. Source: RFC 6749 §3.1. */
 function valueOf(parameters: URLSearchParams, name: string): string | undefined {
   return parameters.get(name) || undefined
 }

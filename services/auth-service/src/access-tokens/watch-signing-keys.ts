@@ -1,35 +1,37 @@
-import { explainError } from '@registry-manager/http'
 import type { HealthCheck } from '@registry-manager/http'
-import type { SigningKeys } from './signing-keys.ts'
+import { createPeriodicWork, explainError } from '@registry-manager/http'
 
-const [LOOK_MS, WARN_MS] = [2000, 30 * 86_400_000]
+export interface WatchSigningKeysOptions {
+  readonly keys: {
+    reload(): Promise<void>
+    currentEndsAt(): Date
+  }
+  readonly now: () => number
+  /** Receives the first error of a row: a folder that stays unreadable is logged once. */
+  readonly onError: (error: unknown) => void
+}
 
-/** Looks for changed signing keys every two seconds (a mounted secret gives no better sign of a change). */
-export function watchSigningKeys(
-  keys: SigningKeys,
-  onError: (error: unknown) => void,
-): { check: HealthCheck; stop: () => void } {
+const [POLL_MS, WARN_MS] = [2000, 30 * 86_400_000]
+
+/** Polls the folder of the signing keys every two seconds: a mounted secret announces its changes in no other way. */
+export function watchSigningKeys({ keys, now, onError }: WatchSigningKeysOptions) {
   let failure: string | undefined
-  const look = async () => {
+  const reload = async () => {
     try {
       await keys.reload()
       failure = undefined
     } catch (error) {
-      // Told once, not every two seconds.
       if (failure === undefined) onError(error)
       failure = explainError(error)
     }
   }
-  const timer = setInterval(look, LOOK_MS)
-  timer.unref()
-  return {
-    check: async () => {
-      if (failure !== undefined) return { degraded: failure }
-      const endsAt = keys.currentEndsAt()
-      return endsAt.getTime() - Date.now() > WARN_MS
-        ? 'ok'
-        : { degraded: `the signing key's certificate ends ${endsAt.toISOString()}: rotate the keys` }
-    },
-    stop: () => clearInterval(timer),
+  const check: HealthCheck = async () => {
+    if (failure !== undefined) return { degraded: failure }
+    const endsAt = keys.currentEndsAt()
+    return endsAt.getTime() - now() > WARN_MS
+      ? 'ok'
+      : { degraded: `the certificate of the signing key expires at ${endsAt.toISOString()}: rotate the keys` }
   }
+  const polling = createPeriodicWork({ everyMs: POLL_MS, waitFirst: true, work: reload })
+  return { check, start: polling.start, stop: polling.stop }
 }

@@ -1,24 +1,78 @@
-import type { DirectoryStanding, Powers } from '../directory/directory-state.ts'
+import type { Role } from '@registry-manager/principal'
+import { ROLES } from '@registry-manager/principal'
 
-export const ROLES = ['cluster-administrator', 'administrator', 'user'] as const
-export type Role = (typeof ROLES)[number]
-
-/** Somebody who may sign in. What they may do is what holdsExactly, the directory's say included. */
-export interface Account extends Powers {
-  readonly id: string
-  readonly username: string
-  /** Whether the password is the directory's. */
-  readonly directory: boolean
-  /** Every token names the generation that it was made in; a greater one ends it. */
-  readonly generation: number
-  readonly createdAt: Date
-  /** What administrators gave, where that is not all that holds. */
-  readonly own?: Powers
-  /** What the directory said when it was last asked. */
-  readonly standing?: DirectoryStanding
+/** What an account may do. */
+export interface Rights {
+  readonly role: Role
+  readonly enabled: boolean
+  readonly namespaces: readonly string[]
 }
 
-/** An account with what its password is checked against (argon2id, PHC string); null for directory accounts. */
+/** What the directory last said about a directory user. */
+export interface DirectoryState {
+  /** The distinguished name of the user's entry; null when the username matches no entry, or several. */
+  readonly dn: string | null
+  /** `gone`: no entry matches the username. `ambiguous`: several entries match it. */
+  readonly state: 'active' | 'disabled' | 'expired' | 'locked' | 'gone' | 'ambiguous'
+  /** The highest role that the user's groups give; null when they give none. */
+  readonly role: Role | null
+  readonly namespaces: readonly string[]
+}
+
+/** A user. The rights are the effective ones: those of the directory are included. */
+export interface Account extends Rights {
+  readonly id: string
+  readonly username: string
+  /** Whether the directory verifies the password. */
+  readonly directory: boolean
+  /** Access tokens and refresh tokens of lower generations are revoked. */
+  readonly generation: number
+  readonly createdAt: Date
+  /** The rights that administrators gave, when the effective ones differ from them. */
+  readonly own?: Rights
+  readonly directoryState?: DirectoryState
+}
+
+/** An account with its password's argon2id hash in PHC format; null for directory users. */
 export interface StoredAccount extends Account {
   readonly passwordHash: string | null
+}
+
+/** An account by its username, or by its id. The id survives a rename race: a deleted name can be taken again. */
+export type AccountRef = string | Pick<Account, 'id'>
+
+export interface NewAccount extends Rights {
+  readonly username: string
+  readonly directory: boolean
+  readonly passwordHash: string | null
+  readonly directoryState?: DirectoryState
+}
+
+/** Absent fields keep their values. `directoryState: undefined` removes the directory state. */
+export type AccountUpdate = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
+
+/** Which users a list contains. */
+export interface UserFilter {
+  /** Part of the username, in any case. */
+  readonly search?: string | undefined
+  /** A namespace that the user has, from an administrator or from a group. */
+  readonly namespace?: string | undefined
+}
+
+/** What administrators gave and what groups give. A user that the directory does not list as active is disabled. */
+export function effectiveRights(own: Rights, directoryState: DirectoryState | undefined): Rights {
+  if (directoryState === undefined) return own
+  const role = ROLES.find((name) => name === own.role || name === directoryState.role) ?? own.role
+  const namespaces = [...new Set([...own.namespaces, ...directoryState.namespaces])].toSorted()
+  return { role, enabled: own.enabled && directoryState.state === 'active', namespaces }
+}
+
+/** The rights that administrators gave, without those of the directory. */
+export function ownRightsOf({ own, role, enabled, namespaces }: Account): Rights {
+  return own ?? { role, enabled, namespaces }
+}
+
+/** Whether an account can manage the installation. At least one account must. */
+export function isClusterAdministrator({ role, enabled }: Pick<Rights, 'role' | 'enabled'>): boolean {
+  return role === 'cluster-administrator' && enabled
 }

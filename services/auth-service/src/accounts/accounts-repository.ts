@@ -1,49 +1,34 @@
 import type { AccountsTable, Database } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
-import type { Account, Role, StoredAccount } from './account.ts'
-import type { DirectoryStanding } from '../directory/directory-state.ts'
-import { standingColumns, standingFields } from '../directory/state-columns.ts'
-
-export interface NewAccount {
-  readonly username: string
-  readonly directory: boolean
-  readonly role: Role
-  readonly enabled: boolean
-  readonly namespaces: readonly string[]
-  readonly passwordHash: string | null
-  readonly standing?: DirectoryStanding
-}
-
-export type AccountChange = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
-
-/** Which users a list holds. */
-export interface UserFilter {
-  /** Only usernames that hold this text, in any case. */
-  readonly search?: string | undefined
-  /** Only users who have exactly this namespace, given or by their groups. */
-  readonly namespace?: string | undefined
-}
+import type {
+  Account,
+  AccountRef,
+  AccountUpdate,
+  DirectoryState,
+  NewAccount,
+  StoredAccount,
+  UserFilter,
+} from './account.ts'
+import { effectiveRights } from './account.ts'
 
 export type AccountsRepository = ReturnType<typeof createAccountsRepository>
 
-/** People's accounts, and everybody's revocations, in Postgres, a query a method. Usernames come in lower case. */
+/** Queries of users' accounts. Usernames must be in lower case. */
 export function createAccountsRepository(db: Database) {
   const accounts = () => db.selectFrom('accounts').selectAll().where('kind', '=', 'user')
-  return {
-    async findByUsername(username: string): Promise<StoredAccount | undefined> {
-      const row = await accounts().where('username', '=', username).executeTakeFirst()
-      return row && toAccount(row)
-    },
 
-    async findById(id: string): Promise<StoredAccount | undefined> {
-      const row = await accounts().where('id', '=', id).executeTakeFirst()
+  return {
+    async find(ref: AccountRef): Promise<StoredAccount | undefined> {
+      const query =
+        typeof ref === 'string' ? accounts().where('username', '=', ref) : accounts().where('id', '=', ref.id)
+      const row = await query.executeTakeFirst()
       return row && toAccount(row)
     },
 
     async list(offset: number, limit: number, filter: UserFilter = {}): Promise<Account[]> {
       const rows = await accounts()
-        .where(matching(filter))
+        .where(matches(filter))
         .orderBy('username')
         .offset(offset)
         .limit(limit)
@@ -56,26 +41,25 @@ export function createAccountsRepository(db: Database) {
         .selectFrom('accounts')
         .select((eb) => eb.fn.countAll().as('count'))
         .where('kind', '=', 'user')
-        .where(matching(filter))
+        .where(matches(filter))
         .executeTakeFirstOrThrow()
       return Number(row.count)
     },
 
-    /** Enabled cluster administrators, locked so that two changes cannot both leave "the other one". */
+    /** Usernames of enabled cluster administrators. */
+    async listAdministrators(limit: number): Promise<string[]> {
+      const rows = await administrators(db).select('username').orderBy('username').limit(limit).execute()
+      return rows.map(({ username }) => username)
+    },
+
+    /** Ids of enabled cluster administrators, locked until the transaction ends. */
     async lockAdministrators(): Promise<string[]> {
-      const rows = await db
-        .selectFrom('accounts')
-        .select('id')
-        .where('role', '=', 'cluster-administrator')
-        .where('enabled', '=', true)
-        .orderBy('id')
-        .forUpdate()
-        .execute()
+      const rows = await administrators(db).select('id').orderBy('id').forUpdate().execute()
       return rows.map(({ id }) => id)
     },
 
-    /** Throws what `isUniqueViolation` knows when the name is taken. */
-    async insert(account: NewAccount): Promise<Account> {
+    /** Undefined when the username is taken, also by a registry token. */
+    async insert(account: NewAccount): Promise<StoredAccount | undefined> {
       const row = await db
         .insertInto('accounts')
         .values({
@@ -85,60 +69,45 @@ export function createAccountsRepository(db: Database) {
           enabled: account.enabled,
           namespaces: [...account.namespaces],
           password_hash: account.passwordHash,
-          ...standingColumns(account.standing),
+          ...directoryStateColumns(account.directoryState),
         })
+        .onConflict((conflict) => conflict.column('username').doNothing())
         .returningAll()
-        .executeTakeFirstOrThrow()
-      return toAccount(row)
+        .executeTakeFirst()
+      return row && toAccount(row)
     },
 
-    async update(id: string, change: AccountChange): Promise<Account> {
+    async update(id: string, update: AccountUpdate): Promise<StoredAccount> {
       const row = await db
         .updateTable('accounts')
-        .set({ ...toColumns(change, 'standing' in change), updated_at: new Date() })
+        .set({ ...toColumns(update, 'directoryState' in update), updated_at: new Date() })
         .where('id', '=', id)
         .returningAll()
         .executeTakeFirstOrThrow()
       return toAccount(row)
     },
 
-    async remove(id: string): Promise<void> {
+    async delete(id: string): Promise<void> {
       await db.deleteFrom('accounts').where('id', '=', id).execute()
-    },
-
-    /** Ends everything that was issued to an account in generations below this one. */
-    async revoke(id: string, leastGeneration: number): Promise<void> {
-      const revocation = { least_generation: leastGeneration, revoked_at: new Date() }
-      await db
-        .insertInto('revocations')
-        .values({ account_id: id, ...revocation })
-        .onConflict((conflict) => conflict.column('account_id').doUpdateSet(revocation))
-        .execute()
-    },
-
-    /** The least generation of an id that is not revoked; undefined where nothing of it is. */
-    async leastGeneration(id: string): Promise<number | undefined> {
-      const row = await db
-        .selectFrom('revocations')
-        .select('least_generation')
-        .where('account_id', '=', id)
-        .executeTakeFirst()
-      return row?.least_generation
-    },
-
-    /** Least generations by account id, of the revocations since a time. */
-    async revocationsSince(since: Date): Promise<Map<string, number>> {
-      const rows = await db
-        .selectFrom('revocations')
-        .select(['account_id', 'least_generation'])
-        .where('revoked_at', '>=', since)
-        .execute()
-      return new Map(rows.map((row) => [row.account_id, row.least_generation]))
     },
   }
 }
 
-function matching({ search, namespace }: UserFilter) {
+export function toAccount(row: Selectable<AccountsTable>): StoredAccount {
+  const { id, username, directory, generation } = row
+  const { password_hash: passwordHash, created_at: createdAt } = row
+  return { id, username, directory, ...rightsOf(row), generation, passwordHash, createdAt }
+}
+
+function administrators(db: Database) {
+  return db
+    .selectFrom('accounts')
+    .where('kind', '=', 'user')
+    .where('role', '=', 'cluster-administrator')
+    .where('enabled', '=', true)
+}
+
+function matches({ search, namespace }: UserFilter) {
   const text = search && `%${search.toLowerCase().replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
   return sql<boolean>`
     ${text ? sql`username like ${text}` : sql`true`} and ${
@@ -148,17 +117,35 @@ function matching({ search, namespace }: UserFilter) {
     }`
 }
 
-export function toAccount(row: Selectable<AccountsTable>): StoredAccount {
-  const { id, username, directory, generation } = row
-  const { password_hash: passwordHash, created_at: createdAt } = row
-  return { id, username, directory, ...standingFields(row), generation, passwordHash, createdAt }
+function rightsOf(
+  row: Selectable<AccountsTable>,
+): Pick<Account, 'role' | 'enabled' | 'namespaces' | 'own' | 'directoryState'> {
+  const { role, enabled, namespaces, directory_dn: dn, directory_state: state } = row
+  const own = { role, enabled, namespaces }
+  if (state === null) return own
+  const directoryState = { dn, state, role: row.directory_role, namespaces: row.directory_namespaces }
+  return { ...effectiveRights(own, directoryState), own, directoryState }
 }
 
-function toColumns({ namespaces, passwordHash, standing, ...same }: AccountChange, hasStanding: boolean) {
+function toColumns(
+  { namespaces, passwordHash, directoryState, ...same }: AccountUpdate,
+  hasDirectoryState: boolean,
+) {
   return {
     ...same,
     ...(namespaces !== undefined && { namespaces: [...namespaces] }),
     ...(passwordHash !== undefined && { password_hash: passwordHash }),
-    ...(hasStanding && standingColumns(standing)),
+    ...(hasDirectoryState && directoryStateColumns(directoryState)),
+  }
+}
+
+/** All empty for a local user. */
+function directoryStateColumns(directoryState: DirectoryState | undefined) {
+  return {
+    directory_dn: directoryState?.dn ?? null,
+    directory_state: directoryState?.state ?? null,
+    directory_role: directoryState?.role ?? null,
+    directory_namespaces: [...(directoryState?.namespaces ?? [])],
+    directory_checked_at: directoryState === undefined ? null : new Date(),
   }
 }

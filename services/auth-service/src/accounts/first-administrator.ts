@@ -1,46 +1,48 @@
-import type { Database } from '@registry-manager/database'
-import { isUniqueViolation } from '@registry-manager/database'
-import { isAdministrator } from './plan-user.ts'
+import type { Account, NewAccount } from './account.ts'
+import { isClusterAdministrator } from './account.ts'
 import { passwordFault } from './password-policy.ts'
-import { createAccountsRepository } from './accounts-repository.ts'
-import type { PasswordHasher } from './password-hasher.ts'
 
 export type FirstAdministrator =
   | { readonly outcome: 'created' | 'exists' }
   | { readonly outcome: 'impossible'; readonly reason: string }
 
-/**
- * Makes the first cluster administrator where there is none. The password may be made up by the principal, who is
- * asked for it only then.
- */
-export async function ensureAdministrator(
-  db: Database,
-  hasher: PasswordHasher,
+export interface FirstAdministratorPorts {
+  hasAdministrator(): Promise<boolean>
+  find(username: string): Promise<Account | undefined>
+  /** Undefined when the username is taken. */
+  insert(account: NewAccount): Promise<unknown>
+  hashPassword(password: string): Promise<string>
+}
+
+/** Creates a cluster administrator if none is enabled. `password` is called only then, since it may generate one. */
+export async function ensureFirstAdministrator(
+  ports: FirstAdministratorPorts,
   username: string,
   password: () => string | undefined,
 ): Promise<FirstAdministrator> {
-  const accounts = createAccountsRepository(db)
-  if (
-    (await db.transaction().execute((tx) => createAccountsRepository(tx).lockAdministrators())).length > 0
-  ) {
-    return { outcome: 'exists' }
-  }
+  if (await ports.hasAdministrator()) return { outcome: 'exists' }
   const secret = password()
   if (secret === undefined) {
     return { outcome: 'impossible', reason: 'there is no cluster administrator: set ADMIN_PASSWORD' }
   }
   const fault = passwordFault(secret, username)
   if (fault !== undefined) return { outcome: 'impossible', reason: `ADMIN_PASSWORD ${fault}` }
-  const passwordHash = await hasher.hash(secret)
+  const passwordHash = await ports.hashPassword(secret)
   const role = 'cluster-administrator'
-  try {
-    await accounts.insert({ username, directory: false, role, enabled: true, namespaces: [], passwordHash })
-    return { outcome: 'created' }
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error
-    // Another replica was first, or somebody has the name who is no administrator.
-    const holder = await accounts.findByUsername(username)
-    if (holder !== undefined && isAdministrator(holder)) return { outcome: 'exists' }
-    return { outcome: 'impossible', reason: `${username} is no cluster administrator: set ADMIN_USERNAME` }
+  const created = await ports.insert({
+    username,
+    directory: false,
+    role,
+    enabled: true,
+    namespaces: [],
+    passwordHash,
+  })
+  if (created !== undefined) return { outcome: 'created' }
+  // The name is taken: another replica created the administrator at the same time, or a different account has it.
+  const account = await ports.find(username)
+  if (account !== undefined && isClusterAdministrator(account)) return { outcome: 'exists' }
+  return {
+    outcome: 'impossible',
+    reason: `${username} is not an enabled cluster administrator: set ADMIN_USERNAME to an unused name`,
   }
 }

@@ -1,111 +1,114 @@
-import type { Database } from '@registry-manager/database'
-import { isUniqueViolation } from '@registry-manager/database'
-import type { Account } from './account.ts'
-import { ownPowersOf } from '../directory/directory-state.ts'
-import type { UserChange, UserPlan } from './plan-user.ts'
-import { isAdministrator, raisesGeneration } from './plan-user.ts'
-import type { AccountsRepository } from './accounts-repository.ts'
-import { createAccountsRepository } from './accounts-repository.ts'
-import type { PasswordHasher } from './password-hasher.ts'
-import { createRefreshTokensRepository } from '../access-tokens/refresh-tokens-repository.ts'
-
-export type Changed =
-  | { readonly user: Account }
-  | { readonly refused: 'absent' | 'last-administrator' | 'taken' }
+import type { Account, AccountRef, DirectoryState, UserFilter } from './account.ts'
+import type { ChangeAccount, ChangeResult } from './change-account.ts'
+import type { UserChange } from './plan-user.ts'
+import { planNewUser, planUserChange } from './plan-user.ts'
+import type { FieldFault, UserInput } from './user-input.ts'
 
 /**
- * Whom a change is about: whoever has a username, or that one account. Between looking at an account and changing it
- * (a password is hashed meanwhile) another one may have got its name.
+ * Finds the directory state of someone who becomes a directory user. Throws an error for which `unavailableDependency`
+ * names the directory.
  */
-export type Whom = string | Pick<Account, 'id'>
+export type LookUpUser = (
+  username: string,
+) => Promise<{ readonly directoryState: DirectoryState } | { readonly fault: FieldFault }>
 
-export type UsersStore = ReturnType<typeof createUsersStore>
+export interface ManageUsersPorts {
+  find(ref: AccountRef): Promise<Account | undefined>
+  list(offset: number, limit: number, filter: UserFilter): Promise<readonly Account[]>
+  count(filter: UserFilter): Promise<number>
+  readonly changeAccount: ChangeAccount
+  readonly lookUpUser: LookUpUser
+  /** Whether a password is an account's, verified as a sign-in from an address. Throws what refuses any sign-in. */
+  verifyPassword(account: Account, password: string, address: string): Promise<boolean>
+}
 
-/**
- * Changes of users, each one transaction: the change, the generation it raises, and the revocation that tells
- * the others. Passwords are hashed before it begins, so that no connection waits for that.
- */
-export function createUsersStore(db: Database, hasher: PasswordHasher, now: () => number) {
-  const hashed = async (password: string | null | undefined) =>
-    password === undefined ? {} : { passwordHash: password === null ? null : await hasher.hash(password) }
+export type UserResult = ChangeResult | { readonly fault: FieldFault }
 
-  const inTransaction = <Result>(work: (tx: Database) => Promise<Result>) => db.transaction().execute(work)
+export interface UsersPage {
+  readonly users: readonly Account[]
+  readonly total: number
+  /** Where the next page begins; undefined on the last page. */
+  readonly next: { readonly offset: number; readonly limit: number } | undefined
+}
 
-  const find = (accounts: AccountsRepository, whom: Whom) =>
-    typeof whom === 'string' ? accounts.findByUsername(whom) : accounts.findById(whom.id)
+export interface PasswordChange {
+  readonly password: string
+  /** Present when users change their own passwords and have not proven the present one with this request. */
+  readonly confirmation?: { readonly password: string | undefined; readonly address: string }
+}
 
-  /** Runs a change of an account that it locks, unless it would leave nobody to administrate. */
-  const changing = (
-    whom: Whom,
-    leavesAdministrator: (current: Account) => boolean,
-    work: (current: Account, tx: Database) => Promise<Account>,
-  ): Promise<Changed> =>
-    inTransaction(async (tx) => {
-      const accounts = createAccountsRepository(tx)
-      const administrators = await accounts.lockAdministrators()
-      const current = await find(accounts, whom)
-      if (current === undefined) return { refused: 'absent' as const }
-      const last = isAdministrator(ownPowersOf(current)) && administrators.every((id) => id === current.id)
-      if (last && !leavesAdministrator(current)) return { refused: 'last-administrator' as const }
-      return { user: await work(current, tx) }
-    })
+export type PasswordResult = UserResult | { readonly refused: 'directory-password' | 'wrong-password' }
 
-  const revoke = async (tx: Database, id: string, generation: number) => {
-    await createAccountsRepository(tx).revoke(id, generation)
-    await createRefreshTokensRepository(tx, now).revokeAll(id)
-  }
+export interface ManageUsers {
+  find(ref: AccountRef): Promise<Account | undefined>
+  list(input: UserInput): Promise<UsersPage>
+  create(input: UserInput): Promise<UserResult>
+  change(username: string, input: UserInput): Promise<UserResult>
+  changePassword(ref: AccountRef, change: PasswordChange): Promise<PasswordResult>
+  changeNamespaces(username: string, namespaces: readonly string[]): Promise<ChangeResult>
+  delete(username: string): Promise<ChangeResult>
+  endSessions(ref: AccountRef): Promise<ChangeResult>
+}
+
+const MAX_PAGE = 50
+
+/** The use cases of the users API. */
+export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
+  const { find, changeAccount, lookUpUser } = ports
+
+  /** The directory state of a user whom a change makes a directory user. */
+  const directoryStateFor = async (
+    username: string,
+    { directory }: UserChange,
+  ): Promise<{ directoryState?: DirectoryState } | { fault: FieldFault }> =>
+    directory ? lookUpUser(username) : {}
 
   return {
-    ...createAccountsRepository(db),
-    verifyPassword: hasher.verify,
-    find: (whom: Whom) => find(createAccountsRepository(db), whom),
+    find,
 
-    async create({ password, ...plan }: UserPlan): Promise<Changed> {
-      const passwordHash = (await hashed(password)).passwordHash ?? null
-      try {
-        return { user: await createAccountsRepository(db).insert({ ...plan, passwordHash }) }
-      } catch (error) {
-        if (isUniqueViolation(error)) return { refused: 'taken' }
-        throw error
+    async list({ offset = 0, limit: given = MAX_PAGE, search, namespace }) {
+      const limit = Math.min(given, MAX_PAGE)
+      const users = await ports.list(offset, limit, { search, namespace })
+      const total = await ports.count({ search, namespace })
+      return { users, total, next: offset + limit < total ? { offset: offset + limit, limit } : undefined }
+    },
+
+    async create(input) {
+      const planned = planNewUser(input)
+      if ('fault' in planned) return planned
+      const found = await directoryStateFor(planned.plan.username, planned.plan)
+      return 'fault' in found ? found : changeAccount.create({ ...planned.plan, ...found })
+    },
+
+    async change(username, input) {
+      const current = await find(username)
+      if (current === undefined) return { refused: 'absent' }
+      const planned = planUserChange(current, input)
+      if ('fault' in planned) return planned
+      const found = await directoryStateFor(current.username, planned.change)
+      return 'fault' in found ? found : changeAccount.change(current, { ...planned.change, ...found })
+    },
+
+    async changePassword(ref, { password, confirmation }) {
+      const current = await find(ref)
+      if (current === undefined) return { refused: 'absent' }
+      if (current.directory) return { refused: 'directory-password' }
+      const planned = planUserChange(current, { password })
+      if ('fault' in planned) return planned
+      // An identity token that was stolen must not be enough to take the account over.
+      // Source: OWASP ASVS 5.0, 6.2.3.
+      if (confirmation !== undefined) {
+        if (confirmation.password === undefined) {
+          return { fault: { field: 'current_password', detail: 'is required' } }
+        }
+        const isRight = await ports.verifyPassword(current, confirmation.password, confirmation.address)
+        if (!isRight) return { refused: 'wrong-password' }
       }
+      return changeAccount.change(current, planned.change)
     },
 
-    async change(whom: Whom, { password, ...fields }: UserChange): Promise<Changed> {
-      const secret = await hashed(password)
-      return changing(
-        whom,
-        (current) => isAdministrator({ ...ownPowersOf(current), ...fields }),
-        async (current, tx) => {
-          const raised = raisesGeneration(current, { ...fields, password })
-          const generation = current.generation + (raised ? 1 : 0)
-          if (raised) await revoke(tx, current.id, generation)
-          return createAccountsRepository(tx).update(current.id, { ...fields, ...secret, generation })
-        },
-      )
-    },
-
-    async delete(whom: Whom): Promise<Changed> {
-      return changing(
-        whom,
-        () => false,
-        async (current, tx) => {
-          await revoke(tx, current.id, current.generation + 1)
-          await createAccountsRepository(tx).remove(current.id)
-          return current
-        },
-      )
-    },
-
-    /** Ends an account's sign-ins, the account stays as it is. */
-    async endSessions(whom: Whom): Promise<Changed> {
-      return changing(
-        whom,
-        () => true,
-        async (current, tx) => {
-          await revoke(tx, current.id, current.generation + 1)
-          return createAccountsRepository(tx).update(current.id, { generation: current.generation + 1 })
-        },
-      )
-    },
+    changeNamespaces: (username, namespaces) => changeAccount.change(username, { namespaces }),
+    delete: changeAccount.delete,
+    endSessions: changeAccount.endSessions,
   }
 }

@@ -1,20 +1,30 @@
-import { normalisePassword } from './password-form.ts'
-import { isTokenSecret } from '../registry-tokens/registry-token-secret.ts'
+import { isRegistryTokenSecret } from '../registry-tokens/registry-token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
+/** Spaces beyond ASCII: the characters of Unicode's category Zs except U+0020. */
+const OTHER_SPACES = /[\p{Zs}--[ ]]/gv
 
 /**
- * Why a password may not be used, or undefined when it may. Any characters will do that Basic credentials can
- * carry: those hold no control characters. Source: RFC 7617 §2; RFC 5234, appendix B.1, `CTL`.
+ * A password in the form that is hashed and compared: every space becomes U+0020, and the text is composed (NFC),
+ * because keyboards send `é` as one code point or as two. Source: RFC 8265 §4.2.2, OpaqueString.
+ */
+export function normalisePassword(password: string): string {
+  return password.replace(OTHER_SPACES, ' ').normalize('NFC')
+}
+
+/**
+ * Why a password is not allowed; undefined when it is. Control characters are not allowed because Basic credentials
+ * cannot contain them. Source: RFC 7617 §2; RFC 5234, appendix B.1, `CTL`.
  */
 export function passwordFault(given: string, username: string): string | undefined {
   const password = normalisePassword(given)
   const bytes = Buffer.byteLength(password)
   if (bytes < MIN_BYTES || bytes > MAX_BYTES) return `must be ${MIN_BYTES} to ${MAX_BYTES} bytes long`
   if (password.toLowerCase() === username) return 'must not be the username'
-  if ([...password].some(isControl)) return 'must not hold control characters, such as tabs and line ends'
-  // What looks like one signs in registry tokens, and nobody else.
-  if (isTokenSecret(password)) return 'must not be the password of a registry token'
+  if ([...password].some(isControl))
+    return 'must not contain control characters, such as tabs and line breaks'
+  // Sign-in treats every password of this form as a registry token's.
+  if (isRegistryTokenSecret(password)) return 'must not be the password of a registry token'
   return undefined
 }
 

@@ -1,26 +1,23 @@
-import type { Account, Role } from './account.ts'
-import type { DirectoryStanding } from '../directory/directory-state.ts'
-import { ownPowersOf, powersOf } from '../directory/directory-state.ts'
+import type { Role } from '@registry-manager/principal'
+import type { Account, DirectoryState, Rights } from './account.ts'
+import { effectiveRights, ownRightsOf } from './account.ts'
 import { passwordFault } from './password-policy.ts'
 import type { FieldFault, UserInput } from './user-input.ts'
 
-/** A new user as it is to be stored; the password still has to be hashed. */
-export interface UserPlan {
+/** A new user. The password is not hashed yet. */
+export interface UserPlan extends Rights {
   readonly username: string
   readonly directory: boolean
-  readonly role: Role
-  readonly enabled: boolean
-  readonly namespaces: readonly string[]
   /** Null for a directory user. */
   readonly password: string | null
-  /** What the directory says of a directory user. */
-  readonly standing?: DirectoryStanding
+  /** Of a directory user. */
+  readonly directoryState?: DirectoryState
 }
 
-/** What changes of a user. Absent stays as it is. */
+/** A change of a user. Absent fields keep their values. */
 export type UserChange = Partial<Omit<UserPlan, 'username'>>
 
-/** Plans `POST /user`. A directory user's standing has to be found out. */
+/** Plans `POST /user`. The directory state of a directory user is still missing. */
 export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: FieldFault } {
   const { username, password, namespaces = [], enabled = true } = input
   if (username === undefined) return required('username')
@@ -35,18 +32,18 @@ export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: Fie
   return { plan: { username, directory: false, role, enabled, namespaces, password } }
 }
 
-/** Plans `PATCH /user`: overwrites what is given, leaves the rest. */
+/** Plans `PATCH /user`. Fields that are not given keep their values. */
 export function planUserChange(
   current: Account,
   input: UserInput,
 ): { change: UserChange } | { fault: FieldFault } {
   const { enabled, namespaces } = input
-  const own = ownPowersOf(current)
+  const own = ownRightsOf(current)
   const role = roleOf(input, own.role)
   if (typeof role === 'object') return role
   const directory = input.ad ?? current.directory
   const common = {
-    // A role that nobody asked to change is left out: somebody else may be changing it just now.
+    // A role that was not given is left out: a concurrent request may be changing it.
     ...((input.role !== undefined || role !== own.role) && { role }),
     ...(enabled !== undefined && { enabled }),
     ...(namespaces && { namespaces }),
@@ -57,41 +54,38 @@ export function planUserChange(
   if (input.password === undefined) return current.directory ? required('password') : { change: common }
   const fault = passwordFault(input.password, current.username)
   if (fault !== undefined) return { fault: { field: 'password', detail: fault } }
-  const forget = current.directory && { standing: undefined }
+  const forget = current.directory && { directoryState: undefined }
   return { change: { ...common, directory, password: input.password, ...forget } }
 }
 
-/** Whether a change ends what was issued before it: all do that touch what a token says or proves. */
+/** Whether a change revokes the tokens issued before it: a change of the password or of the effective rights does. */
 export function raisesGeneration(current: Account, change: UserChange): boolean {
-  const own = ownPowersOf(current)
-  const powers = powersOf(
+  const own = ownRightsOf(current)
+  const rights = effectiveRights(
     {
       role: change.role ?? own.role,
       enabled: change.enabled ?? own.enabled,
       namespaces: change.namespaces ?? own.namespaces,
     },
-    'standing' in change ? change.standing : current.standing,
+    'directoryState' in change ? change.directoryState : current.directoryState,
   )
   return (
     change.password !== undefined ||
-    powers.role !== current.role ||
-    powers.enabled !== current.enabled ||
-    powers.namespaces.join() !== current.namespaces.join()
+    rights.role !== current.role ||
+    rights.enabled !== current.enabled ||
+    rights.namespaces.join() !== current.namespaces.join()
   )
-}
-
-/** Whether somebody is one of those of whom there must be one. */
-export function isAdministrator(account: { role: Role; enabled: boolean }): boolean {
-  return account.role === 'cluster-administrator' && account.enabled
 }
 
 function roleOf({ admin, role }: UserInput, current: Role): Role | { fault: FieldFault } {
   if (admin !== undefined && role !== undefined && admin !== (role === 'cluster-administrator')) {
-    return { fault: { field: 'role', detail: `${role} disagrees with admin=${admin}: give one of them` } }
+    return {
+      fault: { field: 'role', detail: `${role} contradicts admin=${admin}; send only one of the two fields` },
+    }
   }
   if (role !== undefined) return role
   if (admin === true) return 'cluster-administrator'
-  // Taking the cluster administrator's rights makes a user; an administrator never had them.
+  // `admin=false` turns a cluster administrator into a user and leaves other roles unchanged.
   return admin === false && current === 'cluster-administrator' ? 'user' : current
 }
 

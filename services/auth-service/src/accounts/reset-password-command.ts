@@ -1,7 +1,6 @@
 import type { Database } from '@registry-manager/database'
-import { createPasswordHasher } from './password-hasher.ts'
+import { createAccounts } from './index.ts'
 import type { PasswordReset } from './reset-password.ts'
-import { resetPassword } from './reset-password.ts'
 
 const LEAVE_DIRECTORY = '--leave-directory'
 const HELP = new Set(['--help', '-h', 'help'])
@@ -10,7 +9,7 @@ export interface ResetPasswordCommand {
   /** How the user calls the command, such as `registry-manager reset-password`. */
   readonly name: string
   readonly args: readonly string[]
-  /** Opens the database, and answers how to give it back. Called only when there is something to do. */
+  /** Opens the database. Not called for help or wrong usage. */
   readonly open: () => Promise<{ readonly db: Database; readonly close: () => Promise<void> }>
 }
 
@@ -21,7 +20,7 @@ interface CommandResult {
   readonly err?: string
 }
 
-/** Runs `reset-password NAME`, prints its result and sets the exit code of this process: 1 for a failure, 2 for wrong usage. */
+/** Runs `reset-password NAME`, prints the result and sets the exit code: 1 for a failure, 2 for wrong usage. */
 export async function runResetPassword(command: ResetPasswordCommand): Promise<void> {
   const { code, out = '', err = '' } = await execute(command).catch(failed)
   process.stdout.write(out)
@@ -38,13 +37,13 @@ async function execute({ name, args, open }: ResetPasswordCommand): Promise<Comm
   }
   const { db, close } = await open()
   try {
-    return toResult(await resetPassword(db, createPasswordHasher(), { username, leaveDirectory }), username)
+    return toResult(await createAccounts(db).resetPassword({ username, leaveDirectory }), username)
   } finally {
     await close()
   }
 }
 
-/** An error of several attempts to connect has a code and no message. */
+/** Node's AggregateError of several connection attempts has a code and no message. */
 function failed(error: unknown): CommandResult {
   const { message, code } = error as Error & { code?: string }
   return { code: 1, err: `the password was not reset: ${message || code}\n` }
@@ -73,8 +72,8 @@ function toResult(reset: PasswordReset, given: string): CommandResult {
       return {
         code: 1,
         err:
-          `${reset.username} signs in with the directory's password: reset it in the directory, or run this again with ` +
-          `${LEAVE_DIRECTORY} to give the account a password of its own\n`,
+          `${reset.username} is a directory user: reset the password in the directory, or run this again with ` +
+          `${LEAVE_DIRECTORY} to make the account a local one with its own password\n`,
       }
   }
 }
@@ -83,6 +82,6 @@ function usage(name: string): string {
   return `usage: ${name} NAME [${LEAVE_DIRECTORY}]
 
 Gives the user NAME a new password, prints it once, and ends all sessions of the account.
-  ${LEAVE_DIRECTORY}  for an account of the directory: it gets a password of its own, and leaves the directory
+  ${LEAVE_DIRECTORY}  makes a directory user a local one, with its own password
 `
 }

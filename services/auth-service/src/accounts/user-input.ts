@@ -1,12 +1,12 @@
 import { isNamespace } from '@registry-manager/oci'
-import type { Role } from './account.ts'
-import { ROLES } from './account.ts'
+import type { Role } from '@registry-manager/principal'
+import { ROLES } from '@registry-manager/principal'
 
 /** The fields of the users API, parsed. */
 export interface UserInput {
   readonly username?: string
   readonly password?: string
-  /** With a change of one's own password. */
+  /** Proves the present password when users change their own. */
   readonly current_password?: string
   readonly ad?: boolean
   readonly admin?: boolean
@@ -28,7 +28,7 @@ export interface FieldFault {
 
 export type ParsedUserInput = { readonly input: UserInput } | { readonly fault: FieldFault }
 
-/** A field's value, or why it cannot be one. */
+/** A field's value, or why it is invalid. */
 type Parsed<Value> = { readonly value: Value } | { readonly detail: string }
 
 const USERNAME = /^[a-z0-9][a-z0-9._@-]{0,254}$/
@@ -37,7 +37,7 @@ const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ...[false, 0, 'false', '0'].map((text) => [text, false] as const),
 ])
 
-/** Whether it is a name that an account can have; capitals must have been lowered. */
+/** Whether an account can have a name. The name must be in lower case. */
 export function isUsername(name: string): boolean {
   return USERNAME.test(name)
 }
@@ -47,7 +47,7 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
     const username = typeof given === 'string' ? given.toLowerCase() : ''
     return isUsername(username)
       ? { value: username }
-      : { detail: 'must be 1 to 255 letters, digits or . _ @ -, and begin with a letter or digit' }
+      : { detail: 'must be 1 to 255 letters, digits or . _ @ -, and start with a letter or digit' }
   },
   password: (given) =>
     typeof given === 'string' ? { value: given } : { detail: 'must be a string of 8 to 1024 bytes' },
@@ -64,10 +64,10 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
   offset: (given) => parseWholeNumber(given, 0),
   limit: (given) => parseWholeNumber(given, 1),
   search: (given) =>
-    // Postgres knows no NUL in text, and would answer with an error.
+    // A Postgres text cannot contain NUL.
     typeof given === 'string' && given.length <= 255 && !given.includes('\0')
       ? { value: given }
-      : { detail: 'must be a text of 255 characters at the most, without NUL' },
+      : { detail: 'must be at most 255 characters long and must not contain NUL' },
   namespace: (given) =>
     typeof given === 'string' && isNamespace(given)
       ? { value: given }
@@ -75,8 +75,8 @@ const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<Use
 }
 
 /**
- * Parses the fields of a request, wherever they were given: `sources` are the query and the body, as
- * name and value pairs. Answers the first fault: an unknown field, one given twice, or one out of range.
+ * Parses the fields of a request. `sources` are the name and value pairs of the query and of the body. Returns the
+ * first fault: an unknown field, a field that is given twice, or an invalid value.
  */
 export function parseUserInput(
   sources: readonly Iterable<readonly [string, unknown]>[],
@@ -86,7 +86,12 @@ export function parseUserInput(
   for (const [field, given] of sources.flatMap((source) => [...source])) {
     const known = allowed.find((name) => name === field)
     if (known === undefined) {
-      return { fault: { field, detail: `is not a field here: ${allowed.join(', ') || 'there are none'}` } }
+      return {
+        fault: {
+          field,
+          detail: `is not a field of this request; the fields are ${allowed.join(', ') || 'none'}`,
+        },
+      }
     }
     if (Object.hasOwn(input, field)) return { fault: { field, detail: 'is given twice' } }
     const parsed = PARSERS[known](given)
@@ -101,7 +106,7 @@ function parseBoolean(given: unknown): Parsed<boolean> {
   return value === undefined ? { detail: 'must be true or false (or 1 or 0)' } : { value }
 }
 
-/** Csv everywhere; in JSON an array as well. An empty csv is an empty list. */
+/** Comma-separated text, or an array in JSON. An empty text is an empty list. */
 function parseNamespaces(given: unknown): Parsed<string[]> {
   const list = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given
   const names = Array.isArray(list) && list.length === 1 && list[0] === '' ? [] : list
@@ -110,7 +115,8 @@ function parseNamespaces(given: unknown): Parsed<string[]> {
   }
   if (!Array.isArray(names) || names.length > 1000) return fault
   const bad = names.find((name) => typeof name !== 'string' || !isNamespace(name))
-  if (bad !== undefined) return { detail: `${fault.detail}; ${JSON.stringify(bad)} covers no repository` }
+  if (bad !== undefined)
+    return { detail: `${fault.detail}; ${JSON.stringify(bad)} cannot contain a repository` }
   return { value: [...new Set(names as string[])].toSorted() }
 }
 

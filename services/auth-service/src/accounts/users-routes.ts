@@ -1,31 +1,29 @@
-import { ProblemError, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
-import { credentialsOf } from '@registry-manager/principal'
+import {
+  ProblemError,
+  parseForms,
+  parseJsonBodies,
+  problemJson,
+  queryOf,
+  setErrorFormat,
+} from '@registry-manager/http'
+import { ROLES, credentialsOf } from '@registry-manager/principal'
 import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
-import type { UserFilter } from './accounts-repository.ts'
-import type { Changed, UsersStore, Whom } from './manage-users.ts'
-import type { Account } from './account.ts'
-import { ROLES } from './account.ts'
-import type { Enrol } from '../directory/enrolment.ts'
-import type { UserChange } from './plan-user.ts'
-import { planNewUser, planUserChange } from './plan-user.ts'
-import type { FieldFault, UserField } from './user-input.ts'
+import type { Account, AccountRef } from './account.ts'
+import type { ManageUsers, PasswordResult, UsersPage } from './manage-users.ts'
+import type { FieldFault, UserField, UserInput } from './user-input.ts'
 import { parseUserInput } from './user-input.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { principalOf, onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
-import { parseForms, queryOf } from '../access-tokens/form.ts'
-import { accountOrProblem } from '../sign-in/sign-in-problem.ts'
+import { onlyAdministrators, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
 import { neverStored } from '../sign-in/never-stored.ts'
 
 export interface UsersRoutesOptions extends PrincipalOptions {
-  readonly users: UsersStore
-  readonly enrol: Enrol
+  readonly users: ManageUsers
   readonly unavailableDependency: UnavailableDependency
 }
 
-const MAX_PAGE = 50
 const USER_FIELDS: readonly UserField[] = [
   'username',
   'ad',
@@ -36,7 +34,7 @@ const USER_FIELDS: readonly UserField[] = [
   'namespaces',
 ]
 
-/** A user as the API shows it. What is not named here never gets out. */
+/** A user in responses. */
 export const User = Type.Object({
   id: Type.String(),
   username: Type.String(),
@@ -51,34 +49,23 @@ const shown = { schema: { response: { 200: User } } }
 const created = { schema: { response: { 201: User } } }
 const listed = { schema: { response: { 200: Type.Array(User) } } }
 
-/** The users API of seed 002. Fields come by query, form or JSON alike. */
-export async function users(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
-  const { users: store } = options
+/** The users API of seed 002. Requests give fields in the query, as a form or as JSON. */
+export async function usersRoutes(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
+  const { users } = options
   setErrorFormat(app, problemJson, options.unavailableDependency)
   neverStored(app)
   await requirePrincipal(app, options)
   parseForms(app)
   parseJsonBodies(app)
 
-  /** Whom a request is about: the principal's own account, or whoever has a name where an administrator asks. */
-  const target = (request: FastifyRequest, username: string | undefined): Whom => {
-    const principal = principalOf(request)
-    if (username === undefined || username === principal.username) return principal
-    onlyAdministrators(request)
-    return username
-  }
-
   app.get('/user', shown, async (request) => {
     const { username } = inputOf(request, ['username'])
-    return userOrProblem(await store.find(target(request, username)))
+    return toBody((await users.find(targetOf(request, username))) ?? notFound())
   })
 
   app.post('/user', created, async (request, reply) => {
     onlyAdministrators(request)
-    const planned = planNewUser(inputOf(request, USER_FIELDS))
-    if ('fault' in planned) throw badField(planned.fault)
-    const { plan } = planned
-    const user = changedOrProblem(await store.create({ ...plan, ...(await enrolled(plan.username, plan)) }))
+    const user = userOrProblem(await users.create(inputOf(request, USER_FIELDS)))
     return reply
       .code(201)
       .header('location', `/user?username=${encodeURIComponent(user.username)}`)
@@ -88,88 +75,64 @@ export async function users(app: FastifyInstance, options: UsersRoutesOptions): 
   app.patch('/user', shown, async (request) => {
     onlyAdministrators(request)
     const input = inputOf(request, USER_FIELDS)
-    const current = await existing(input.username ?? missing('username'))
-    const planned = planUserChange(current, input)
-    if ('fault' in planned) throw badField(planned.fault)
-    const standing = await enrolled(current.username, planned.change)
-    return changedOrProblem(await store.change(current, { ...planned.change, ...standing }))
+    return userOrProblem(await users.change(required(input, 'username'), input))
   })
 
   app.delete('/user', async (request, reply) => {
     onlyAdministrators(request)
-    const { username } = inputOf(request, ['username'])
-    changedOrProblem(await store.delete(username ?? missing('username')))
+    const input = inputOf(request, ['username'])
+    userOrProblem(await users.delete(required(input, 'username')))
     return reply.code(204).send()
   })
 
   app.get('/users', listed, async (request, reply) => {
     onlyAdministrators(request)
     const input = inputOf(request, ['offset', 'limit', 'search', 'namespace'])
-    const { offset = 0, search, namespace } = input
-    const limit = Math.min(input.limit ?? MAX_PAGE, MAX_PAGE)
-    const filter = { search, namespace }
-    const [page, total] = [await store.list(offset, limit, filter), await store.count(filter)]
-    reply.header('x-total-count', total)
-    if (offset + limit < total)
-      reply.header('link', `</users?${nextPage(offset + limit, limit, filter)}>; rel="next"`)
-    return page.map(toBody)
+    const page = await users.list(input)
+    reply.header('x-total-count', page.total)
+    if (page.next !== undefined) reply.header('link', nextLink(page.next, input))
+    return page.users.map(toBody)
   })
 
   app.post('/user/password', async (request, reply) => {
     const input = inputOf(request, ['username', 'password', 'current_password'])
-    const { username, password = missing('password') } = input
-    const current = await existing(target(request, username))
-    if (current.directory)
-      throw conflict(`${current.username}'s password is the directory's: change it there`)
-    const planned = planUserChange(current, { password })
-    if ('fault' in planned) throw badField(planned.fault)
-    if (current.id === principalOf(request).id) await confirm(request, current, input.current_password)
-    changedOrProblem(await store.change(current, planned.change))
+    const password = required(input, 'password')
+    const target = targetOf(request, input.username)
+    // Basic credentials have proven the present password already.
+    const isProven = credentialsOf(request).kind === 'basic' && input.current_password === undefined
+    const isOwn = typeof target !== 'string'
+    const confirmation = { password: input.current_password, address: request.ip }
+    userOrProblem(
+      await users.changePassword(target, { password, ...(isOwn && !isProven && { confirmation }) }),
+    )
     return reply.code(204).send()
   })
 
   app.post('/user/namespaces', shown, async (request) => {
     onlyAdministrators(request)
-    const { username, namespaces } = inputOf(request, ['username', 'namespaces'])
-    const change = { namespaces: namespaces ?? missing('namespaces') }
-    return changedOrProblem(await store.change(username ?? missing('username'), change))
+    const input = inputOf(request, ['username', 'namespaces'])
+    const namespaces = required(input, 'namespaces')
+    return userOrProblem(await users.changeNamespaces(required(input, 'username'), namespaces))
   })
 
   app.delete('/user/sessions', async (request, reply) => {
     const { username } = inputOf(request, ['username'])
-    changedOrProblem(await store.endSessions(target(request, username)))
+    userOrProblem(await users.endSessions(targetOf(request, username)))
     return reply.code(204).send()
   })
-
-  /**
-   * Makes sure that who changes their own password knows the old one. Basic credentials hold it already; a token that
-   * was left somewhere must not be enough to take the account over. Source: OWASP ASVS 5.0, 6.2.3.
-   */
-  const confirm = async (request: FastifyRequest, account: Account, password: string | undefined) => {
-    if (password === undefined && credentialsOf(request).kind === 'basic') return
-    const given = password ?? missing('current_password')
-    const found = await options.signIn.withPassword(account.username, given, request.ip)
-    if (found.outcome === 'refused') {
-      const detail = 'current_password is not the password of this account'
-      throw new ProblemError({ status: 403, detail, field: 'current_password' })
-    }
-    accountOrProblem(found, options.realm)
-  }
-
-  /** What the directory says of somebody who is to be a directory user from now on. */
-  const enrolled = async (username: string, { directory }: UserChange) => {
-    if (!directory) return {}
-    const found = await options.enrol(username)
-    if ('fault' in found) throw badField(found.fault)
-    return found
-  }
-
-  const existing = async (whom: Whom): Promise<Account> => (await store.find(whom)) ?? notThere()
 }
 
-function nextPage(offset: number, limit: number, filter: UserFilter): URLSearchParams {
-  const given = Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  return new URLSearchParams([['offset', String(offset)], ['limit', String(limit)], ...given])
+/** The account that a request is about: the principal's own, or any other one for a cluster administrator. */
+function targetOf(request: FastifyRequest, username: string | undefined): AccountRef {
+  const principal = principalOf(request)
+  if (username === undefined || username === principal.username) return principal
+  onlyAdministrators(request)
+  return username
+}
+
+function nextLink(next: NonNullable<UsersPage['next']>, { search, namespace }: UserInput): string {
+  const given = Object.entries({ ...next, search, namespace }).filter(([, value]) => value !== undefined)
+  return `</users?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}>; rel="next"`
 }
 
 function toBody(account: Account): Static<typeof User> {
@@ -187,28 +150,37 @@ function toBody(account: Account): Static<typeof User> {
   }
 }
 
-function userOrProblem(account: Account | undefined) {
-  return toBody(account ?? notThere())
-}
-
-function changedOrProblem(changed: Changed) {
-  if ('user' in changed) return toBody(changed.user)
-  switch (changed.refused) {
+function userOrProblem(result: PasswordResult): Static<typeof User> {
+  if ('user' in result) return toBody(result.user)
+  if ('fault' in result) throw badField(result.fault)
+  switch (result.refused) {
     case 'absent':
-      return notThere()
+      return notFound()
     case 'taken':
       throw conflict('the username is taken', 'username')
     case 'last-administrator':
-      throw conflict('this is the last cluster administrator: make another one first')
+      throw conflict('this is the last cluster administrator; create another one first')
+    case 'directory-password':
+      throw conflict('the directory manages the password of this user; change it in the directory')
+    case 'wrong-password': {
+      const detail = 'current_password is not the password of this account'
+      throw new ProblemError({ status: 403, detail, field: 'current_password' })
+    }
   }
 }
 
-function inputOf(request: FastifyRequest, allowed: readonly UserField[]) {
+function inputOf(request: FastifyRequest, allowed: readonly UserField[]): UserInput {
   const { body } = request
   const fromBody = body instanceof URLSearchParams ? [...body] : Object.entries(asObject(body))
   const parsed = parseUserInput([queryOf(request.url), fromBody], allowed)
   if ('fault' in parsed) throw badField(parsed.fault)
   return parsed.input
+}
+
+function required<Field extends UserField>(input: UserInput, field: Field): NonNullable<UserInput[Field]> {
+  const value = input[field]
+  if (value === undefined) throw badField({ field, detail: 'is required' })
+  return value
 }
 
 function asObject(body: unknown): object {
@@ -221,11 +193,7 @@ function badField({ field, detail }: FieldFault): ProblemError {
   return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
 }
 
-function missing(field: string): never {
-  throw badField({ field, detail: 'is required' })
-}
-
-function notThere(): never {
+function notFound(): never {
   throw new ProblemError({ status: 404, detail: 'there is no such user' })
 }
 

@@ -1,78 +1,47 @@
-import type { Database } from '@registry-manager/database'
-import { sql } from 'kysely'
-import type { Account, StoredAccount } from '../accounts/account.ts'
-import type { DirectoryAccounts } from './directory-sign-in.ts'
-import { toAccount } from '../accounts/accounts-repository.ts'
-import type { UsersStore } from '../accounts/manage-users.ts'
+import type { Account, AccountRef, DirectoryState, StoredAccount } from '../accounts/account.ts'
+import type { ChangeAccount } from '../accounts/change-account.ts'
 
-/** Accounts of the directory: how sign-in keeps them, and which are to be asked about again. */
-export interface DirectoryAccountsStore extends DirectoryAccounts {
-  /**
-   * Takes some accounts that the directory was last asked about before a time, the longest ago first. Nobody else
-   * gets them until the lease ends, unless they are released by then as asked about.
-   */
-  claim(before: Date, lease: Date, limit: number): Promise<StoredAccount[]>
-  /** Notes when the directory was asked about accounts; null where there is nothing more to ask about. */
-  release(accounts: readonly Account[], askedAt: Date | null): Promise<void>
+export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | 'change'> {
+  find(ref: AccountRef): Promise<StoredAccount | undefined>
+  setReadAt(ids: readonly string[], readAt: Date | null): Promise<void>
+  /** Milliseconds since the epoch. */
+  now(): number
 }
 
-export function createDirectoryAccounts(
-  db: Database,
-  store: UsersStore,
-  now: () => number,
-): DirectoryAccountsStore {
-  const release: DirectoryAccountsStore['release'] = async (accounts, askedAt) => {
-    if (accounts.length === 0) return
-    const ids = accounts.map(({ id }) => id)
-    await db
-      .updateTable('accounts')
-      .set({ directory_checked_at: askedAt })
-      .where(sql<boolean>`id = any(${sql.val(ids)}::uuid[])`)
-      .execute()
-  }
+/** Stores what the directory says about its users. */
+export interface DirectoryAccounts {
+  /** Creates a directory user. Returns the account that has the username, which may be a different one by now. */
+  create(username: string, directoryState: DirectoryState): Promise<StoredAccount | undefined>
+  /** Saves a changed state. Changed effective rights revoke what was issued. Undefined when the user is gone. */
+  save(account: Account, directoryState: DirectoryState): Promise<StoredAccount | undefined>
+  /** Records that the state was read and has not changed. */
+  touch(account: Account): Promise<void>
+}
+
+export function createDirectoryAccounts(ports: DirectoryAccountsPorts): DirectoryAccounts {
+  const { find, setReadAt, now } = ports
   return {
-    async create(username, standing) {
-      await store.create({
+    async create(username, directoryState) {
+      await ports.create({
         username,
         directory: true,
         role: 'user',
         enabled: true,
         namespaces: [],
         password: null,
-        standing,
+        directoryState,
       })
-      return store.findByUsername(username)
+      return find(username)
     },
 
-    // By id, since somebody else may have got the username meanwhile; and not one that became a local account.
-    async settle({ id }, standing) {
-      const current = await store.findById(id)
+    // By id: another account may have taken the username. The account may also have become a local one.
+    async save({ id }, directoryState) {
+      const current = await find({ id })
       if (current?.directory !== true) return undefined
-      await store.change({ id }, { standing })
-      return store.findById(id)
+      await ports.change({ id }, { directoryState })
+      return find({ id })
     },
 
-    touch: (account) => release([account], new Date(now())),
-
-    async claim(before, lease, limit) {
-      const due = db
-        .selectFrom('accounts')
-        .select('id')
-        .where('directory', '=', true)
-        .where('directory_checked_at', '<', before)
-        .orderBy('directory_checked_at')
-        .limit(limit)
-        .forUpdate()
-        .skipLocked()
-      const rows = await db
-        .updateTable('accounts')
-        .set({ directory_checked_at: lease })
-        .where('id', 'in', due)
-        .returningAll()
-        .execute()
-      return rows.map(toAccount)
-    },
-
-    release,
+    touch: ({ id }) => setReadAt([id], new Date(now())),
   }
 }

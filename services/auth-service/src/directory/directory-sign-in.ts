@@ -1,94 +1,83 @@
-import type { Account, StoredAccount } from '../accounts/account.ts'
-import type { Directory, Looked } from './directory.ts'
-import type { DirectoryStanding } from './directory-state.ts'
-import { isSameStanding, standingOf } from './directory-state.ts'
-import type { GroupMap } from './group-map.ts'
+import type { Account, DirectoryState, StoredAccount } from '../accounts/account.ts'
 import { isUsername } from '../accounts/user-input.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
-
-export interface DirectoryAccounts {
-  /** Makes an account for somebody who has none; answers who has the name by now. */
-  create(username: string, standing: DirectoryStanding): Promise<StoredAccount | undefined>
-  /** Writes down what was found, ending what was issued where it changes what the account may do. */
-  settle(account: Account, standing: DirectoryStanding): Promise<StoredAccount | undefined>
-  /** Notes that the directory was asked and that nothing has changed. */
-  touch(account: Account): Promise<void>
-}
+import type { PasswordVerifier, UserCredentials } from '../sign-in/user-sign-in.ts'
+import type { Directory, DirectoryLookup } from './directory.ts'
+import type { DirectoryAccounts } from './directory-accounts.ts'
+import { directoryStateOf, isSameDirectoryState } from './directory-state.ts'
+import type { GroupMap } from './group-map.ts'
 
 export type DirectorySignInResult = 'cached' | 'verified' | 'refused' | 'away'
 
 export interface DirectorySignInPorts {
   readonly directory: Directory
   readonly groups: GroupMap | undefined
-  /** Whether somebody without an account gets one when a group of theirs gives them something. */
+  /** Whether a user without an account gets one if a mapped group gives a role or a namespace. */
   readonly autoCreate: boolean
   readonly accounts: DirectoryAccounts
-  /** Credentials that were good, and for which generation of which account. */
+  /** Credentials that were good, with the account's generation. */
   readonly verified: CredentialCache<Pick<Account, 'id' | 'generation'>>
-  /** Passwords that were wrong: asked again and again, the directory would lock the account. */
+  /** Wrong passwords: retries of clients must not lock the account in the directory. */
   readonly wrong: CredentialCache<true>
   readonly count: (result: DirectorySignInResult) => void
 }
 
-export interface DirectorySignIn {
-  /** Whether a name is the directory's to judge: a directory account, or nobody's where accounts are made. */
-  takes(username: string, account: StoredAccount | undefined): boolean
-  /**
-   * The account that these credentials are good for; undefined where they are not. Throws DirectoryUnavailable. Local
-   * accounts must not be shown here: they win over the directory's, whoever these are.
-   */
-  prove(
-    username: string,
-    password: string,
-    account: StoredAccount | undefined,
-  ): Promise<StoredAccount | undefined>
-}
-
-/** Signs in by the directory: one search and one bind, and none for credentials that it verified a moment ago. */
-export function createDirectorySignIn(ports: DirectorySignInPorts): DirectorySignIn {
+/**
+ * Verifies passwords of directory users with one search and one bind, or from the cache. Handles usernames without an
+ * account if accounts are created at the first sign-in. Never handles local users: they take precedence.
+ */
+export function createDirectorySignIn(ports: DirectorySignInPorts): PasswordVerifier {
   const { directory, groups, accounts, verified, wrong, count } = ports
   const running = new Map<string, Promise<StoredAccount | undefined>>()
 
-  const settle = async (account: StoredAccount, looked: Looked): Promise<StoredAccount | undefined> => {
-    const standing = standingOf(looked, groups)
-    if (!isSameStanding(account.standing, standing)) return accounts.settle(account, standing)
+  const save = async (
+    account: StoredAccount,
+    lookup: DirectoryLookup,
+  ): Promise<StoredAccount | undefined> => {
+    const directoryState = directoryStateOf(lookup, groups)
+    if (!isSameDirectoryState(account.directoryState, directoryState))
+      return accounts.save(account, directoryState)
     await accounts.touch(account)
     return account
   }
 
-  const createFor = async (username: string, looked: Looked): Promise<StoredAccount | undefined> => {
-    const standing = standingOf(looked, groups)
-    if (standing.role === null && standing.namespaces.length === 0) return undefined
-    const made = await accounts.create(username, standing)
-    // Somebody else may have been given the name meanwhile. A local account is not the directory's.
-    return made?.directory ? made : undefined
+  const createFor = async (username: string, lookup: DirectoryLookup): Promise<StoredAccount | undefined> => {
+    const directoryState = directoryStateOf(lookup, groups)
+    if (!givesAccount(directoryState)) return undefined
+    const created = await accounts.create(username, directoryState)
+    // A concurrent request may have created a local account of that name.
+    return created?.directory ? created : undefined
   }
 
-  const ask = async (username: string, password: string, account: StoredAccount | undefined) => {
-    const answer = await directory.verify(username, password, account?.standing?.dn ?? undefined)
-    switch (answer.outcome) {
+  const verify = async (
+    { username, password }: UserCredentials,
+    account: StoredAccount | undefined,
+  ): Promise<StoredAccount | undefined> => {
+    const result = await directory.verify(username, password, account?.directoryState?.dn ?? undefined)
+    switch (result.outcome) {
       case 'verified': {
-        const looked: Looked = { outcome: 'found', person: { ...answer.person, state: 'active' } }
-        return account === undefined ? createFor(username, looked) : settle(account, looked)
+        // The bind succeeded: a lock in the entry has ended.
+        const lookup: DirectoryLookup = { outcome: 'found', entry: { ...result.entry, state: 'active' } }
+        return account === undefined ? createFor(username, lookup) : save(account, lookup)
       }
       case 'wrong-password':
-        if (answer.sure) wrong.remember([username, password], true)
+        if (result.sure) wrong.remember([username, password], true)
         return undefined
       case 'barred':
-        if (account !== undefined) await settle(account, answer.looked)
+        if (account !== undefined) await save(account, result.lookup)
         return undefined
     }
   }
 
-  const counted = async (...[username, password, account]: Parameters<DirectorySignIn['prove']>) => {
+  const verifyAndCache = async (credentials: UserCredentials, account: StoredAccount | undefined) => {
     try {
-      const proven = await ask(username, password, account)
-      if (proven !== undefined) {
-        const { id, generation } = proven
-        verified.remember([username, password], { id, generation })
+      const result = await verify(credentials, account)
+      if (result !== undefined) {
+        const { id, generation } = result
+        verified.remember([credentials.username, credentials.password], { id, generation })
       }
-      count(proven === undefined ? 'refused' : 'verified')
-      return proven
+      count(result === undefined ? 'refused' : 'verified')
+      return result
     } catch (error) {
       count('away')
       throw error
@@ -96,14 +85,15 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): DirectorySig
   }
 
   return {
-    takes: (username, account) =>
+    handles: (username, account) =>
       account === undefined ? ports.autoCreate && isUsername(username) : account.directory,
 
-    async prove(username, password, account) {
+    async verify(credentials, account) {
+      const { username, password } = credentials
       const secret = [username, password]
       if (password === '' || password.includes('\0')) return undefined
-      const known = verified.recall(secret)
-      if (account !== undefined && known?.id === account.id && known.generation === account.generation) {
+      const cached = verified.recall(secret)
+      if (account !== undefined && cached?.id === account.id && cached.generation === account.generation) {
         count('cached')
         return account
       }
@@ -111,15 +101,20 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): DirectorySig
         count('refused')
         return undefined
       }
-      // A client that comes with the same credentials several times at once is one question.
+      // Concurrent sign-ins with the same credentials share one verification.
       const key = verified.keyOf(secret)
-      const asking = running.get(key) ?? counted(username, password, account)
-      running.set(key, asking)
+      const verifying = running.get(key) ?? verifyAndCache(credentials, account)
+      running.set(key, verifying)
       try {
-        return await asking
+        return await verifying
       } finally {
         running.delete(key)
       }
     },
   }
+}
+
+/** Whether a user without an account gets one: a group must give a role or a namespace. */
+function givesAccount({ role, namespaces }: DirectoryState): boolean {
+  return role !== null || namespaces.length > 0
 }

@@ -1,35 +1,37 @@
-import type { AccountState } from './account-state.ts'
+import type { EntryState } from './entry-state.ts'
 
-/** Somebody, as the directory has them. */
-export interface Person {
+/** A user's entry in the directory. */
+export interface DirectoryEntry {
   readonly dn: string
-  readonly state: AccountState
-  /** Those of the mapped groups that they are in; normalised. */
+  readonly state: EntryState
+  /** Normalised names of the mapped groups that the user is a member of. */
   readonly groups: readonly string[]
 }
 
-/** Whom a name means: exactly one, or nobody that we would take for them. */
-export type Looked =
-  | { readonly outcome: 'found'; readonly person: Person }
+/** The entry that a username matches. `gone`: there is none. `ambiguous`: there are several. */
+export type DirectoryLookup =
+  | { readonly outcome: 'found'; readonly entry: DirectoryEntry }
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'ambiguous' }
 
 export type Verification =
-  | { readonly outcome: 'verified'; readonly person: Person }
-  /** `sure`: that password is wrong, and it is nothing else. */
+  | { readonly outcome: 'verified'; readonly entry: DirectoryEntry }
+  /** `sure`: the password is wrong, and the refusal has no other cause. */
   | { readonly outcome: 'wrong-password'; readonly sure: boolean }
-  /** Not let in, whatever the password. */
-  | { readonly outcome: 'barred'; readonly looked: Looked }
+  /** The user may not sign in, whatever the password is. */
+  | { readonly outcome: 'barred'; readonly lookup: DirectoryLookup }
 
-/** The directory did not answer: nothing is known, least of all that a password were wrong. */
+/** The directory did not answer. Nothing is known about a password. */
 export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable'
 }
 
-/** Every method throws DirectoryUnavailable, in less than three seconds. A known name spares a search for groups. */
+/** Methods throw DirectoryUnavailable within three seconds. A known distinguished name saves a search for groups. */
 export interface Directory {
-  /** Finds a user by the service account; undefined where there is none. */
-  readonly find: ((username: string, knownDn?: string) => Promise<Looked>) | undefined
-  /** Finds a user and tries a password. It must not be empty, nor hold NUL. */
+  /** Finds a user with the service account; undefined without a service account. */
+  readonly find: ((username: string, knownDn?: string) => Promise<DirectoryLookup>) | undefined
+  /** Finds a user and verifies the password, which must not be empty and must not contain NUL. */
   verify(username: string, password: string, knownDn?: string): Promise<Verification>
 }
+
+export type DirectoryLog = (level: 'info' | 'warn' | 'error', details: object, message: string) => void

@@ -6,8 +6,8 @@ export function escapeDnValue(value: string): string {
 }
 
 /**
- * A distinguished name as it is compared: case, blanks around its parts and the way of escaping make no difference.
- * Undefined for what is none. Source: RFC 4514 §3; RFC 4518 §2.6.1 (blanks).
+ * A distinguished name in the form in which names are compared: case, blanks around parts and the kind of escaping do
+ * not matter. Undefined for an invalid name. Source: RFC 4514 §3; RFC 4518 §2.6.1 (blanks).
  */
 export function normaliseDn(text: string): string | undefined {
   const names = splitUnescaped(text, ',;').map(normaliseRelativeName)
@@ -19,7 +19,7 @@ export function isSameDn(one: string, other: string): boolean {
   return normalised !== undefined && normalised === normaliseDn(other)
 }
 
-/** Whether a name, already normalised, is the base or lies beneath it. */
+/** Whether a normalised name is the base or below it. */
 export function isBeneath(name: string, base: string): boolean {
   return name === base || name.endsWith(`,${base}`)
 }
@@ -44,7 +44,7 @@ function normaliseRelativeName(text: string): string | undefined {
     .join('+')
 }
 
-/** A value without its escapes, and without the blanks around it that are not escaped. */
+/** A value without escapes and without unescaped blanks around it. */
 function plainValue(text: string): string {
   const [trimmed = ''] = /^(?:\\.|[^\\])*?(?= *$)/s.exec(text.replace(/^ +/, '')) ?? []
   return trimmed.replaceAll(/((?:\\[\dA-Fa-f]{2})+)|\\(.)/gs, (_match, hex?: string, character?: string) =>

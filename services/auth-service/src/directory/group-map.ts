@@ -1,23 +1,23 @@
 import { isNamespace } from '@registry-manager/oci'
-import type { Role } from '../accounts/account.ts'
-import { ROLES } from '../accounts/account.ts'
+import type { Role } from '@registry-manager/principal'
+import { ROLES } from '@registry-manager/principal'
 import { isBeneath, normaliseDn } from './distinguished-name.ts'
 
-/** What membership of a group gives. */
+/** What a group gives its members. */
 export interface GroupGrant {
-  /** Null gives no role. */
+  /** Null: the group gives no role. */
   readonly role: Role | null
   readonly namespaces: readonly string[]
 }
 
-/** Grants by the group's distinguished name, normalised. */
+/** Grants by the group's normalised distinguished name. */
 export type GroupMap = ReadonlyMap<string, GroupGrant>
 
-const SHAPE = '{"role":…,"namespaces":[…]}, one of them or both'
+const SHAPE = '{"role":…,"namespaces":[…]} with at least one of the two'
 
 /**
  * Parses a group map: JSON, `{"CN=Developers,DC=example,DC=com": {"role": "user", "namespaces": ["team"]}}`. The
- * groups must lie beneath the base that is searched. Answers everything that is wrong with it.
+ * groups must be below the search base. Returns all faults.
  */
 export function parseGroupMap(
   text: string,
@@ -27,23 +27,23 @@ export function parseGroupMap(
   try {
     given = JSON.parse(text)
   } catch {
-    return { faults: ['is not JSON'] }
+    return { faults: ['is not valid JSON'] }
   }
   if (!isObject(given) || Object.keys(given).length === 0) {
-    return { faults: ['must be a JSON object of groups, with at least one'] }
+    return { faults: ['must be a JSON object with at least one group'] }
   }
   const map = new Map<string, GroupGrant>()
   const faults: string[] = []
   for (const [name, value] of Object.entries(given)) {
     const dn = normaliseDn(name)
-    const fault = dn === undefined ? 'is no distinguished name' : faultOf(dn, value, map, baseDn)
+    const fault = dn === undefined ? 'is not a distinguished name' : faultOf(dn, value, map, baseDn)
     if (fault === undefined) map.set(dn ?? '', grantOf(value as Record<string, unknown>))
     else faults.push(`${JSON.stringify(name)} ${fault}`)
   }
   return faults.length > 0 ? { faults } : { map }
 }
 
-/** What somebody in these groups (normalised) gets: the highest role, and all of the namespaces. */
+/** What these groups (normalised names) give together: the highest role and all namespaces. */
 export function grantOfGroups(map: GroupMap, groups: readonly string[]): GroupGrant | undefined {
   const grants = groups.flatMap((dn) => map.get(dn) ?? [])
   if (grants.length === 0) return undefined
@@ -52,20 +52,20 @@ export function grantOfGroups(map: GroupMap, groups: readonly string[]): GroupGr
 }
 
 function faultOf(dn: string, value: unknown, map: GroupMap, baseDn: string): string | undefined {
-  if (map.has(dn)) return 'is there twice'
-  if (!isBeneath(dn, normaliseDn(baseDn) ?? '')) return `does not lie beneath ${baseDn}`
-  if (!isObject(value)) return `must have an object: ${SHAPE}`
+  if (map.has(dn)) return 'occurs twice'
+  if (!isBeneath(dn, normaliseDn(baseDn) ?? '')) return `is not below ${baseDn}`
+  if (!isObject(value)) return `must have an object as its value: ${SHAPE}`
   const { role, namespaces, ...others } = value
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) return `has ${JSON.stringify(unknown)}: it may have ${SHAPE}`
-  if (role === undefined && namespaces === undefined) return `gives nothing: ${SHAPE}`
+  if (unknown !== undefined) return `has the unknown field ${JSON.stringify(unknown)}; allowed is ${SHAPE}`
+  if (role === undefined && namespaces === undefined) return `gives nothing; set ${SHAPE}`
   if (role !== undefined && !ROLES.some((name) => name === role)) {
-    return `has no role of ${ROLES.join(', ')}`
+    return `must have one of the roles ${ROLES.join(', ')}`
   }
   if (namespaces === undefined) return undefined
   const good =
     Array.isArray(namespaces) && namespaces.every((name) => typeof name === 'string' && isNamespace(name))
-  return good ? undefined : 'must have a list of repository path components as its namespaces'
+  return good ? undefined : 'must have a list of namespaces, such as ["team", "team/app"]'
 }
 
 function grantOf({ role, namespaces }: Record<string, unknown>): GroupGrant {

@@ -1,148 +1,149 @@
-import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { Account, StoredAccount } from '../accounts/account.ts'
-import type { Directory } from './directory.ts'
+import { createPeriodicWork } from '@registry-manager/http'
+import type { DirectoryState, StoredAccount } from '../accounts/account.ts'
+import type { Directory, DirectoryLog } from './directory.ts'
 import { DirectoryUnavailable } from './directory.ts'
-import { isSameStanding, standingOf } from './directory-state.ts'
+import { directoryStateOf, isSameDirectoryState } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
-import type { DirectoryAccountsStore } from './directory-accounts.ts'
-import type { DirectoryMetrics } from './metrics.ts'
-import type { DirectoryLog } from './ldap/servers.ts'
 
-export interface DirectoryRefreshOptions {
-  readonly accounts: DirectoryAccountsStore
-  /** Finds somebody again; undefined where there is no service account. */
+export interface DirectoryRefreshPorts {
+  /** Claims accounts whose state was read before a time, until the lease ends. */
+  claim(readBefore: Date, leaseEnd: Date, limit: number): Promise<StoredAccount[]>
+  /** Sets when the state of accounts was read; null for accounts that are not to be read again. */
+  setReadAt(ids: readonly string[], readAt: Date | null): Promise<void>
+  /** Saves a changed state, and revokes what was issued if the effective rights change. */
+  save(account: StoredAccount, directoryState: DirectoryState): Promise<unknown>
+  endSessions(account: StoredAccount): Promise<unknown>
+  /** Whether an error says that the database is unavailable. */
+  isDatabaseUnavailable(error: unknown): boolean
+  /** Undefined without a service account. */
   readonly find: Directory['find']
   readonly groups: GroupMap | undefined
-  /** Ends what was issued to an account. */
-  readonly endSessions: (account: Account) => Promise<unknown>
-  /** A change in the directory has its effect within this. */
+  /** A change in the directory takes effect within this time. */
   readonly refreshSeconds: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly log: DirectoryLog
-  readonly metrics: DirectoryMetrics
+  count(outcome: 'same' | 'changed' | 'failed'): void
 }
 
 export interface DirectoryRefresh {
-  /** Asks about every account that is due. Whoever could not be asked about is as before, and due again soon. */
+  /** Refreshes every account that is due. An account that fails stays as it is and is due again soon. */
   run(): Promise<void>
   start(): void
-  stop(): void
+  stop(): Promise<void>
 }
 
-/** Accounts that are taken at once, and how many of them are asked about at a time. */
+/** Accounts of one claim, and how many of them are refreshed concurrently. */
 const [PAGE, LANES] = [50, 4]
-/** Revocations are read each second, and asked for each second. */
-const HEARD_MS = 2500
+/** A revocation takes up to two polls of a second to reach the proxies. */
+const REVOCATION_MS = 2500
 
 /**
- * Asks the directory about its accounts again and again: who was disabled, locked or lost a group loses what that
- * gave. Without a service account nobody can be asked about, and their sign-ins end instead, so that they must show
- * their password again. Several replicas share the work.
+ * Reads the directory state of all directory users periodically: a user who was disabled or has lost a group loses the
+ * rights. Without a service account the state cannot be read, so the users' sessions end instead and their next sign-in
+ * reads it. Replicas share the work by claims.
  */
-export function createDirectoryRefresh(options: DirectoryRefreshOptions): DirectoryRefresh {
-  const { accounts, find, groups, now, log, metrics } = options
-  const refreshMs = options.refreshSeconds * 1000
-  let timer: NodeJS.Timeout | undefined
+export function createDirectoryRefresh(ports: DirectoryRefreshPorts): DirectoryRefresh {
+  const { find, groups, now, log, count } = ports
+  const refreshMs = ports.refreshSeconds * 1000
   let failure: string | undefined
 
-  // So early that what is left of the time suffices for the asking, and for the proxies to hear of it.
-  const dueBefore = () => now() - refreshMs + Math.max(refreshMs * 0.25, HEARD_MS)
+  // Early enough that the rest of the time suffices for the search and for the proxies to get the revocation.
+  const dueBefore = () => now() - refreshMs + Math.max(refreshMs * 0.25, REVOCATION_MS)
   const leaseMs = Math.min(30_000, refreshMs * 0.1)
-  const claim = () => accounts.claim(new Date(dueBefore()), new Date(dueBefore() + leaseMs), PAGE)
+  const claim = () => ports.claim(new Date(dueBefore()), new Date(dueBefore() + leaseMs), PAGE)
+  const setReadAt = (accounts: readonly StoredAccount[], readAt: Date | null) =>
+    ports.setReadAt(
+      accounts.map(({ id }) => id),
+      readAt,
+    )
 
-  /** How often each account failed in a row. */
-  const failed = new Map<string, number>()
-  /** Does something with one account. Where that fails, it is done again later, and the others are not kept waiting. */
+  /** Failures in a row by account id. */
+  const failures = new Map<string, number>()
+  /** Runs work for one account. A failure delays the account's next attempt and does not affect other accounts. */
   const attempt = async (account: StoredAccount, work: () => Promise<unknown>) => {
     try {
       await work()
-      failed.delete(account.id)
+      failures.delete(account.id)
     } catch (error) {
-      // Neither would any other account succeed now.
-      if (error instanceof DirectoryUnavailable || isDatabaseBusyOrUnavailable(error)) throw error
-      const tries = (failed.get(account.id) ?? 0) + 1
-      failed.set(account.id, tries)
+      // Other accounts would fail as well.
+      if (error instanceof DirectoryUnavailable || ports.isDatabaseUnavailable(error)) throw error
+      const tries = (failures.get(account.id) ?? 0) + 1
+      failures.set(account.id, tries)
       const delayMs = Math.min(refreshMs, leaseMs * 2 ** (tries - 1))
       const { id, username } = account
       log(
         'error',
         { err: error, id, username, tries, retrySeconds: Math.round(delayMs / 1000) },
-        'a directory account could not be refreshed and will be retried',
+        'could not refresh a directory user; will retry',
       )
-      metrics.rechecked('failed')
-      await accounts.release([account], new Date(dueBefore() + delayMs))
+      count('failed')
+      await setReadAt([account], new Date(dueBefore() + delayMs))
     }
   }
 
-  const ask = async (account: StoredAccount, look: NonNullable<Directory['find']>) => {
-    const looked = await look(account.username, account.standing?.dn ?? undefined)
-    const standing = standingOf(looked, groups)
-    const same = isSameStanding(account.standing, standing)
-    if (!same) await accounts.settle(account, standing)
-    metrics.rechecked(same ? 'same' : 'changed')
-    return same
+  /** Returns whether the state is the same. */
+  const refresh = async (account: StoredAccount, find: NonNullable<Directory['find']>) => {
+    const lookup = await find(account.username, account.directoryState?.dn ?? undefined)
+    const directoryState = directoryStateOf(lookup, groups)
+    const isSame = isSameDirectoryState(account.directoryState, directoryState)
+    if (!isSame) await ports.save(account, directoryState)
+    count(isSame ? 'same' : 'changed')
+    return isSame
   }
 
-  const askAll = async (page: StoredAccount[], look: NonNullable<Directory['find']>) => {
-    const [left, unchanged] = [[...page], [] as StoredAccount[]]
+  const refreshPage = async (
+    page: readonly StoredAccount[],
+    find: NonNullable<Directory['find']>,
+    signal: AbortSignal | undefined,
+  ) => {
+    const [remaining, unchanged] = [[...page], [] as StoredAccount[]]
     const runLane = async () => {
-      for (let account = left.shift(); account !== undefined; account = left.shift()) {
-        const asked = account
-        await attempt(asked, async () => {
-          if (await ask(asked, look)) unchanged.push(asked)
+      for (let account = remaining.shift(); account !== undefined; account = remaining.shift()) {
+        // The lease of the remaining accounts ends soon: another replica refreshes them.
+        if (signal?.aborted) return
+        const current = account
+        await attempt(current, async () => {
+          if (await refresh(current, find)) unchanged.push(current)
         })
       }
     }
     const lanes = await Promise.allSettled(Array.from({ length: LANES }, runLane))
-    await accounts.release(unchanged, new Date(now()))
+    await setReadAt(unchanged, new Date(now()))
     for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason
   }
 
-  const lapse = async (page: StoredAccount[]) => {
+  const endSessionsOfPage = async (page: readonly StoredAccount[]) => {
     const ended: StoredAccount[] = []
     for (const account of page) {
       await attempt(account, async () => {
-        await options.endSessions(account)
+        await ports.endSessions(account)
         ended.push(account)
       })
     }
-    await accounts.release(ended, null)
+    await setReadAt(ended, null)
   }
 
-  const run = async () => {
+  const run = async (signal?: AbortSignal) => {
     for (let page = await claim(); page.length > 0; page = await claim()) {
-      await (find === undefined ? lapse(page) : askAll(page, find))
+      await (find === undefined ? endSessionsOfPage(page) : refreshPage(page, find, signal))
+      if (signal?.aborted) return
     }
+    failure = undefined
   }
 
-  const repeat = async () => {
-    try {
-      await run()
-      failure = undefined
-    } catch (error) {
-      // Told once. That the directory is away its servers tell.
+  const periodic = createPeriodicWork({
+    everyMs: Math.min(5000, refreshMs * 0.05),
+    work: run,
+    onError(error) {
+      // Logged once. `servers.ts` logs that the directory is unavailable.
       const { message } = error as Error
       if (failure !== message && !(error instanceof DirectoryUnavailable)) {
-        log('error', { err: error }, 'directory accounts could not be asked about')
+        log('error', { err: error }, 'could not refresh directory users; will retry')
       }
       failure = message
-    }
-    schedule()
-  }
-
-  const schedule = () => {
-    if (timer !== undefined) timer = setTimeout(repeat, Math.min(5000, refreshMs * 0.05))
-  }
-
-  return {
-    run,
-    start: () => {
-      timer = setTimeout(repeat, 0)
     },
-    stop: () => {
-      clearTimeout(timer)
-      timer = undefined
-    },
-  }
+  })
+
+  return { run: () => run(), start: periodic.start, stop: periodic.stop }
 }

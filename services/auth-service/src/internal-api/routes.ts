@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import {
   AccountAnswer,
@@ -9,25 +10,24 @@ import {
   Revocations,
   ServiceTokenRequest,
 } from '@registry-manager/principal'
-import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import { Type } from 'typebox'
-import type { RevocationSnapshot } from '../access-tokens/revocation-list.ts'
-import type { TokenIssuer } from '../access-tokens/issue-access-token.ts'
-import type { Holder } from '../registry-tokens/registry-token.ts'
-import { isPast, isRegistryToken } from '../registry-tokens/registry-token.ts'
-import type { SignInService } from '../sign-in/sign-in.ts'
+import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
+import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
+import type { RevocationList } from '../access-tokens/revocation-list.ts'
+import type { Principal } from '../sign-in/principal.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
 
 export interface InternalRoutesOptions {
-  readonly signIn: SignInService
-  readonly issuer: TokenIssuer
-  readonly revocations: RevocationSnapshot
-  readonly findHolderById: (id: string) => Promise<Holder | undefined>
-  readonly now: () => number
+  readonly exchangeCredentials: ExchangeCredentials
+  readonly issuer: Pick<AccessTokenIssuer, 'forService'>
+  readonly revocations: Pick<RevocationList, 'current'>
+  /** Undefined when the account is absent or disabled, or a registry token has expired. */
+  readonly findActivePrincipal: (id: string) => Promise<Principal | undefined>
 }
 
-/** What the other services ask: tokens to work with, who an account is, and whose tokens are dead. */
-export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
-  const { signIn, issuer, revocations, findHolderById, now } = options
+/** The internal API: access tokens for services, the exchange of credentials, accounts, and the revocation list. */
+export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
+  const { exchangeCredentials, issuer, revocations, findActivePrincipal } = options
 
   app.post(
     '/internal/service-tokens',
@@ -39,16 +39,19 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
     '/internal/token-exchanges',
     { schema: { body: ExchangeRequest, response: { 200: ExchangeAnswer } } },
     async ({ body }) => {
-      const result = await signIn.withPassword(body.username, body.password, body.address)
-      // Without the database nothing is known; without the directory only these credentials are not verified.
-      if (result.outcome === 'unavailable') {
-        if (result.dependency === 'database') throw unavailable(describeUnavailable('database'))
-        return { outcome: 'unavailable', part: result.dependency } as const
+      const result = await exchangeCredentials(body)
+      switch (result.outcome) {
+        case 'issued': {
+          const { token, expiresIn } = result.issued
+          return { outcome: 'issued' as const, token, expiresIn, offline: result.offline }
+        }
+        case 'unavailable':
+          // Without the database no credentials can be verified; without the directory only those of its users.
+          if (result.dependency === 'database') throw unavailable(describeUnavailable('database'))
+          return { outcome: 'unavailable' as const, part: result.dependency }
+        default:
+          return result
       }
-      if (result.outcome !== 'account' && result.outcome !== 'token') return result
-      const who = result.outcome === 'token' ? { ...result, account: result.token } : result
-      const { token, expiresIn } = await issuer.forAccount({ ...who, scopes: body.access })
-      return { outcome: 'issued' as const, token, expiresIn, offline: result.offline }
     },
   )
 
@@ -61,42 +64,41 @@ export const internal: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async 
       },
     },
     async ({ params }) => {
-      const account = await findHolderById(params.uid)
-      if (account === undefined || !account.enabled) throw notThere()
-      const { generation } = account
-      if (isRegistryToken(account)) {
-        if (isPast(account.expiresAt, now())) throw notThere()
-        return { kind: 'token' as const, scopes: account.scopes.map(toAccess), generation }
+      const principal = await findActivePrincipal(params.uid)
+      if (principal === undefined) {
+        throw new ProblemError({ status: 404, detail: `there is no active account ${params.uid}` })
       }
-      const { role, namespaces } = account
+      const { generation } = principal
+      if (isRegistryToken(principal)) {
+        return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), generation }
+      }
+      const { role, namespaces } = principal
       return { kind: 'user' as const, role, namespaces: [...namespaces], generation }
     },
   )
 
-  // Every consumer asks each second, and it seldom changes.
+  // Every consumer polls each second, and the list seldom changes: hence the ETag.
   app.get(
     '/internal/revocations',
     { schema: { response: { 200: Revocations, 304: Type.Null() } } },
     async (request, reply) => {
       const accounts = revocations.current()
-      if (accounts === undefined) throw unavailable('the revocations were not read yet', 1)
+      if (accounts === undefined) {
+        throw unavailable('the revocation list has not been read from the database yet', 1)
+      }
       const etag = etagOf(accounts)
       reply.header('etag', etag)
-      // The one form of If-None-Match that our services send. RFC 9110 §13.1.2
+      // Our services send this form of If-None-Match only. Source: RFC 9110 §13.1.2.
       if (request.headers['if-none-match'] === etag) return reply.code(304).send(null)
       return { accounts: Object.fromEntries(accounts) }
     },
   )
 }
 
-/** The same on every replica that has read the same, in whatever order. */
+/** Equal lists have the same ETag on every replica, whatever the order of their entries. */
 function etagOf(accounts: ReadonlyMap<string, number>): string {
   const entries = [...accounts].map(([id, generation]) => `${id} ${generation}`).toSorted()
   return `"${createHash('sha256').update(entries.join('\n')).digest('base64url')}"`
-}
-
-function notThere(): ProblemError {
-  return new ProblemError({ status: 404, detail: 'there is no such account' })
 }
 
 function toAccess({ type, name, actions }: Access) {

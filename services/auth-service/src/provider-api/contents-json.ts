@@ -1,21 +1,20 @@
-import type { ArtifactContents, RepositoryContents, UsageAnswer } from '@registry-manager/principal'
-import type { Static, TSchema } from 'typebox'
+import type { TSchema } from 'typebox'
 import { Type } from 'typebox'
-import type { Installation } from './installation.ts'
+import type { Artifact, Repository, Usage } from './browse-registry.ts'
 import { BASE, formatTime } from './provider-format.ts'
 
 /*
- * This installation as a registry, and what is in it.
- * Source: the provider's public SDKs, `RegistryResponse`, `RepositoryRead`, `ArtifactRead`. Pulls and pushes are
- * not counted: their figures, which the models require, are 0.
+ * The registry, its repositories and its artifacts as JSON.
+ * Source: the provider's public SDKs, `RegistryResponse`, `RepositoryRead`, `ArtifactRead`. Pulls and pushes are not
+ * counted: the models require their numbers, so these are 0.
  */
 
 const UNCOUNTED = { pullCount: 0, pushCount: 0 }
-/** The provider's registries have a name and a place; there is one here. */
+/** The provider's registries have a name and a location. This installation is one registry. */
 export const REGISTRY_NAME = 'registry-manager'
 const LOCATION = 'local'
-/** Nobody made it: it is there from the first start on. */
-const NOBODY = { createdBy: REGISTRY_NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
+/** The first start creates the registry, no user does. */
+const CREATOR = { createdBy: REGISTRY_NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
 
 const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
 const text = Type.String()
@@ -75,15 +74,15 @@ export const RepositoriesBody = listOf(RepositoryBody)
 export const ArtifactsBody = listOf(ArtifactBody)
 
 export function registryBody(
-  { id, createdAt }: Installation,
+  { id, createdAt, usage }: { readonly id: string; readonly createdAt: Date; readonly usage: Usage },
   hostname: string,
-  { bytes, updatedAt }: Static<typeof UsageAnswer>,
 ) {
+  const { bytes, updatedAt } = usage
   return {
     id,
     type: 'registry',
     href: registryPath(id),
-    metadata: { ...NOBODY, createdDate: formatTime(createdAt), state: 'Running' },
+    metadata: { ...CREATOR, createdDate: formatTime(createdAt), state: 'Running' },
     properties: {
       name: REGISTRY_NAME,
       location: LOCATION,
@@ -95,7 +94,7 @@ export function registryBody(
   }
 }
 
-export function repositoryBody(registryId: string, repository: Static<typeof RepositoryContents>) {
+export function repositoryBody(registryId: string, repository: Repository) {
   const { name, createdAt, pushedAt, artifacts } = repository
   return {
     id: name,
@@ -111,7 +110,7 @@ export function repositoryBody(registryId: string, repository: Static<typeof Rep
   }
 }
 
-export function artifactBody(registryId: string, artifact: Static<typeof ArtifactContents>) {
+export function artifactBody(registryId: string, artifact: Artifact) {
   const { repository, digest, mediaType, tags } = artifact
   const pushedAt = formatTime(new Date(artifact.pushedAt))
   return {
@@ -127,7 +126,7 @@ export function registryPath(id: string): string {
   return `${BASE}/registries/${id}`
 }
 
-/** A repository's name is one segment here, whatever its number of components. */
+/** A repository's name is one path segment: its slashes are percent-encoded. */
 export function repositoryPath(registryId: string, name: string): string {
   return `${registryPath(registryId)}/repositories/${encodeURIComponent(name)}`
 }

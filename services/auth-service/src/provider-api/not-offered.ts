@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 type Method = (typeof METHODS)[number]
 
-/** What is served below `/containerregistries`, by path. */
+/** The methods that each path below `/containerregistries` has. */
 const SERVED: Readonly<Record<string, readonly Method[]>> = {
   '/names/:name': ['HEAD'],
   '/registries': ['GET'],
@@ -18,7 +18,7 @@ const SERVED: Readonly<Record<string, readonly Method[]>> = {
   '/registries/:registryId/repositories/:name/artifacts/:digest': ['GET'],
 }
 
-/** What the provider has, and we do not, with the words for it. */
+/** Paths of the provider's API that this one does not have, each with the name of its resource. */
 const NOT_OFFERED: Readonly<Record<string, string>> = {
   '/locations': 'locations',
   '/vulnerabilities/:vulnerabilityId': 'vulnerabilities',
@@ -26,24 +26,24 @@ const NOT_OFFERED: Readonly<Record<string, string>> = {
 }
 
 /**
- * Answers what the provider's API has and this one does not. Never 404: clients take that on a deletion for "it is gone", and
- * on a check for "it is available". A method that a path does not have is 405 with `Allow`, what is missing as a whole 501.
- * Source: RFC 9110 §15.5.6 and §15.6.2; the provider's public SDKs for what there is.
+ * Refuses the parts of the provider's API that this one does not have: an unsupported method with 405 and `Allow`, an
+ * unsupported path with 501. Not with 404: a client would take that for a finished deletion, or for an available name.
+ * Source: RFC 9110 §15.5.6 and §15.6.2; the provider's public SDKs for its paths.
  */
 export async function notOffered(app: FastifyInstance): Promise<void> {
   for (const [url, served] of Object.entries(SERVED)) {
     const method = METHODS.filter((one) => !served.includes(one))
     const allow = served.join(', ')
-    // Before a body is read: it does not matter.
+    // Refused before the body is read.
     const refuse = async (request: { method: string }) => {
-      const detail = `${request.method} is not offered here: ${allow} is`
+      const detail = `${request.method} is not supported here; supported: ${allow}`
       throw new ProblemError({ status: 405, detail, headers: { allow } })
     }
     app.route({ method, url, onRequest: refuse, handler: refuse })
   }
-  for (const [url, what] of Object.entries(NOT_OFFERED)) {
+  for (const [url, resource] of Object.entries(NOT_OFFERED)) {
     const refuse = async () => {
-      throw new ProblemError({ status: 501, detail: `${what} are not offered by this registry` })
+      throw new ProblemError({ status: 501, detail: `this registry does not support ${resource}` })
     }
     app.route({ method: [...METHODS], url, onRequest: refuse, handler: refuse })
   }

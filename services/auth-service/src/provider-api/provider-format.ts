@@ -2,20 +2,20 @@ import type { ProblemFormat } from '@registry-manager/http'
 import { ProblemError } from '@registry-manager/http'
 
 /*
- * The shapes that everything under `/containerregistries` shares.
+ * The shapes that all routes under `/containerregistries` share.
  * Source: the provider's public SDKs, `ApiErrorResponse`, `PaginationLinks`, `Links`.
  */
 
 export const BASE = '/containerregistries'
 
-/** `{"httpStatus":409,"messages":[{"errorCode":"0","message":"…"}]}`: the provider's one code for all of them. */
+/** `{"httpStatus":409,"messages":[{"errorCode":"0","message":"…"}]}`. The provider has this one error code. */
 export const providerErrors: ProblemFormat = (reply, { status, detail }) =>
   reply
     .code(status)
     .type('application/json')
     .send(JSON.stringify({ httpStatus: status, messages: [{ errorCode: '0', message: detail }] }))
 
-/** A time as the provider writes it: RFC 3339, in whole seconds. */
+/** A time in the provider's form: RFC 3339 in whole seconds. */
 export function formatTime(time: Date): string {
   return time.toISOString().replace(/\.\d+Z$/, 'Z')
 }
@@ -28,14 +28,14 @@ export interface Page {
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 
-/** `offset` and `limit` of a query; a limit over 1000 counts as 1000. */
+/** Parses `offset` and `limit` of a query; a limit over 1000 counts as 1000. */
 export function parsePage(query: URLSearchParams): Page {
   const offset = wholeNumber(query, 'offset', 0) ?? 0
   const limit = wholeNumber(query, 'limit', 1) ?? DEFAULT_LIMIT
   return { offset, limit: Math.min(limit, MAX_LIMIT) }
 }
 
-/** A parameter's whole number, if it is given; throws 400 naming it when it is none, or out of range. */
+/** Parses a parameter as a whole number; undefined when it is absent. Throws 400 for any other text or range. */
 export function wholeNumber(
   query: URLSearchParams,
   field: string,
@@ -50,7 +50,7 @@ export function wholeNumber(
   throw new ProblemError({ status: 400, detail: `${field} must be a whole number ${range}`, field })
 }
 
-/** Where the pages before and after one are. */
+/** Links to a page, the next and the previous one. */
 export function pageLinks(path: string, query: URLSearchParams, { offset, limit }: Page, total: number) {
   const at = (start: number) => {
     const parameters = new URLSearchParams(query)
@@ -65,12 +65,12 @@ export function pageLinks(path: string, query: URLSearchParams, { offset, limit 
   }
 }
 
-/** An id as a path has it. The provider's page prints one with a colon before it. */
+/** Parses an id in a path; undefined when it is none. The provider's documentation prints ids with a leading colon. */
 export function idOf(parameter: string): string | undefined {
   const id = parameter.replace(/^:/, '').toLowerCase()
   return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined
 }
 
-export function notFound(what: string): ProblemError {
-  return new ProblemError({ status: 404, detail: `not found: there is no such ${what}` })
+export function notFound(resource: string): ProblemError {
+  return new ProblemError({ status: 404, detail: `not found: there is no such ${resource}` })
 }

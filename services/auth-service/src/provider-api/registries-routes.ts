@@ -1,9 +1,8 @@
 import { isDigest, isRepositoryName } from '@registry-manager/oci'
-import { ProblemError, ServiceCallError } from '@registry-manager/http'
+import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
-import type { Installation } from './installation.ts'
-import type { ContentsPage, RegistryContents } from './registry-contents.ts'
+import type { BrowseRegistry } from './browse-registry.ts'
 import {
   ArtifactBody,
   ArtifactsBody,
@@ -18,135 +17,119 @@ import {
   repositoryBody,
   repositoryPath,
 } from './contents-json.ts'
-import { queryOf } from '../access-tokens/form.ts'
 import type { Page } from './provider-format.ts'
 import { BASE, notFound, pageLinks, parsePage } from './provider-format.ts'
 
-export interface RegistriesOptions {
-  readonly contents: RegistryContents
+export interface RegistriesRoutesOptions {
+  readonly browseRegistry: BrowseRegistry
   /** `host[:port]` of the public URL. */
   readonly hostname: string
-  readonly findInstallation: () => Promise<Installation>
-  /** The id of this registry, when it is the one that a request names; throws 404 otherwise. */
+  /** Returns the id of this registry if a request's path names it; throws 404 otherwise. */
   readonly registryOf: (request: FastifyRequest) => Promise<string>
 }
 
 const REGISTRY = '/registries/:registryId'
 const REPOSITORY = `${REGISTRY}/repositories/:name`
-const BY_NAME = { filters: ['filter.name'] }
-const answers = <Body extends TSchema>(body: Body) => ({ schema: { response: { 200: body } } })
-const ONE = { offset: 0, limit: 1, orderBy: 'name' }
+const NAME_FILTER = { filters: ['filter.name'] }
+const responds = <Body extends TSchema>(body: Body) => ({ schema: { response: { 200: body } } })
 
-/** This installation as the one registry of the provider's API, and what is in it. Read only. */
-export async function registries(app: FastifyInstance, options: RegistriesOptions): Promise<void> {
-  const { contents, hostname, findInstallation, registryOf } = options
-
-  /** The registry is told of even while nobody knows what it holds. */
-  const usage = () =>
-    contents.usage().catch((error: unknown) => {
-      if (error instanceof ServiceCallError) return { bytes: null, updatedAt: null }
-      throw error
-    })
-  const registry = async () => registryBody(await findInstallation(), hostname, await usage())
-
-  app.get('/registries', { ...answers(RegistriesBody), config: BY_NAME }, async (request) => {
-    const { search = '' } = asked(request, '')
-    const only = await registry()
-    const items = only.properties.name.includes(search) ? [only] : []
+/** This installation as the one registry of the provider's API, read only. */
+export async function registriesRoutes(
+  app: FastifyInstance,
+  { browseRegistry, hostname, registryOf }: RegistriesRoutesOptions,
+): Promise<void> {
+  app.get('/registries', { ...responds(RegistriesBody), config: NAME_FILTER }, async (request) => {
+    const { search = '' } = listRequestOf(request)
+    const registry = registryBody(await browseRegistry.registry(), hostname)
+    const items = REGISTRY_NAME.includes(search) ? [registry] : []
     const href = `${BASE}/registries`
     const links = { next: '', previous: '', self: href }
     const pagination = { limit: items.length, token: '' }
-    return { id: only.id, type: 'collection', href, items, pagination, _links: links }
+    return { id: registry.id, type: 'collection', href, items, pagination, _links: links }
   })
 
-  /** Whether a name is taken: 200 for ours, 404 for one that is available. Source: the provider's SDK, `namesCheckUsage`. */
+  /** 200 for a name that is taken, 404 for one that is available. Source: the provider's SDK, `namesCheckUsage`. */
   app.head('/names/:name', async (request, reply) => {
     const { name } = request.params as { name: string }
     return reply.code(name.toLowerCase() === REGISTRY_NAME ? 200 : 404).send()
   })
 
-  app.get(REGISTRY, answers(RegistryBody), async (request) => {
+  app.get(REGISTRY, responds(RegistryBody), async (request) => {
     await registryOf(request)
-    return registry()
+    return registryBody(await browseRegistry.registry(), hostname)
   })
 
-  app.get(`${REGISTRY}/repositories`, { ...answers(RepositoriesBody), config: BY_NAME }, async (request) => {
-    const registryId = await registryOf(request)
-    const { query, page, search } = asked(request, '-lastPush')
-    const { repositories, total } = await contents.repositories({ ...page, search })
-    const items = repositories.map((one) => repositoryBody(registryId, one))
-    return list('repositories', `${registryPath(registryId)}/repositories`, query, page, items, total)
-  })
+  app.get(
+    `${REGISTRY}/repositories`,
+    { ...responds(RepositoriesBody), config: NAME_FILTER },
+    async (request) => {
+      const registryId = await registryOf(request)
+      const { query, list, search } = listRequestOf(request)
+      const { items, total } = await browseRegistry.repositories({ ...list, search })
+      const bodies = items.map((one) => repositoryBody(registryId, one))
+      return listBody('repositories', `${registryPath(registryId)}/repositories`, query, list, bodies, total)
+    },
+  )
 
-  app.get(REPOSITORY, answers(RepositoryBody), async (request) => {
+  app.get(REPOSITORY, responds(RepositoryBody), async (request) => {
     const registryId = await registryOf(request)
-    const found = await contents.repositories({ ...ONE, name: nameOf(request) })
-    const [repository] = found.repositories
+    const repository = await browseRegistry.repository(repositoryOf(request))
     if (repository === undefined) throw notFound('repository')
     return repositoryBody(registryId, repository)
   })
 
-  app.get(`${REGISTRY}/artifacts`, answers(ArtifactsBody), async (request) => {
+  app.get(`${REGISTRY}/artifacts`, responds(ArtifactsBody), async (request) => {
     const registryId = await registryOf(request)
-    const { query, page } = asked(request, '-lastPush')
-    const { artifacts, total } = (await contents.artifacts(page)) ?? { artifacts: [], total: 0 }
-    const items = artifacts.map((one) => artifactBody(registryId, one))
-    return list('artifacts', `${registryPath(registryId)}/artifacts`, query, page, items, total)
+    const { query, list } = listRequestOf(request)
+    const { items, total } = await browseRegistry.artifacts(list)
+    const bodies = items.map((one) => artifactBody(registryId, one))
+    return listBody('artifacts', `${registryPath(registryId)}/artifacts`, query, list, bodies, total)
   })
 
-  app.get(`${REPOSITORY}/artifacts`, answers(ArtifactsBody), async (request) => {
+  app.get(`${REPOSITORY}/artifacts`, responds(ArtifactsBody), async (request) => {
     const registryId = await registryOf(request)
-    const repository = nameOf(request)
-    const { query, page } = asked(request, '-lastPush')
-    const found = await contents.artifacts({ ...page, repository })
+    const repository = repositoryOf(request)
+    const { query, list } = listRequestOf(request)
+    const found = await browseRegistry.artifactsOf(repository, list)
     if (found === undefined) throw notFound('repository')
-    const items = found.artifacts.map((one) => artifactBody(registryId, one))
-    return list(
-      'artifacts',
-      `${repositoryPath(registryId, repository)}/artifacts`,
-      query,
-      page,
-      items,
-      found.total,
-    )
+    const bodies = found.items.map((one) => artifactBody(registryId, one))
+    const href = `${repositoryPath(registryId, repository)}/artifacts`
+    return listBody('artifacts', href, query, list, bodies, found.total)
   })
 
-  app.get(`${REPOSITORY}/artifacts/:digest`, answers(ArtifactBody), async (request) => {
+  app.get(`${REPOSITORY}/artifacts/:digest`, responds(ArtifactBody), async (request) => {
     const registryId = await registryOf(request)
     const { digest } = request.params as { digest: string }
     if (!isDigest(digest)) throw notFound('artifact')
-    const found = await contents.artifacts({ ...ONE, repository: nameOf(request), digest })
-    const [artifact] = found?.artifacts ?? []
+    const artifact = await browseRegistry.artifact(repositoryOf(request), digest)
     if (artifact === undefined) throw notFound('artifact')
     return artifactBody(registryId, artifact)
   })
 }
 
-/** A repository as a path names it, percent-encoded into one segment. */
-function nameOf(request: FastifyRequest): string {
+/** The repository that a path names, percent-encoded into one segment. */
+function repositoryOf(request: FastifyRequest): string {
   const { name } = request.params as { name: string }
   if (!isRepositoryName(name)) throw notFound('repository')
   return name
 }
 
-interface Asked {
-  readonly query: URLSearchParams
-  readonly page: ContentsPage
-  readonly search: string | undefined
-}
-
-function asked(request: FastifyRequest, orderBy: string): Asked {
+function listRequestOf(request: FastifyRequest) {
   const query = queryOf(request.url)
   const search = query.get('filter.name') ?? undefined
-  // Postgres knows no NUL in text, and would answer with an error.
+  // Postgres accepts no NUL in text and would fail.
   if (search?.includes('\0')) {
-    throw new ProblemError({ status: 400, detail: 'filter.name must be without NUL', field: 'filter.name' })
+    throw new ProblemError({
+      status: 400,
+      detail: 'filter.name must not contain NUL',
+      field: 'filter.name',
+    })
   }
-  return { query, page: { ...parsePage(query), orderBy: query.get('orderBy') ?? orderBy }, search }
+  return { query, list: { ...parsePage(query), orderBy: query.get('orderBy') ?? '-lastPush' }, search }
 }
 
 /** Source: `RepositoryReadList`, `ArtifactReadList`. */
-function list(
+function listBody(
   id: string,
   href: string,
   query: URLSearchParams,

@@ -1,29 +1,33 @@
-import { parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/http'
 import type { UnavailableDependency } from '@registry-manager/http'
+import { parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { neverStored } from '../sign-in/never-stored.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
-import { refuseUnknownFilters } from './filters.ts'
-import { neverStored } from '../sign-in/never-stored.ts'
 import { notOffered } from './not-offered.ts'
 import { BASE, idOf, notFound, providerErrors } from './provider-format.ts'
-import type { RegistriesOptions } from './registries-routes.ts'
-import { registries } from './registries-routes.ts'
-import type { RegistryTokensOptions } from '../registry-tokens/routes.ts'
-import { registryTokens } from '../registry-tokens/routes.ts'
+import { refuseUnknownFilters } from './refuse-unknown-filters.ts'
+import type { RegistriesRoutesOptions } from './registries-routes.ts'
+import { registriesRoutes } from './registries-routes.ts'
 
-export interface ContainerRegistriesOptions
-  extends PrincipalOptions, Omit<RegistriesOptions, 'registryOf'>, Omit<RegistryTokensOptions, 'registryOf'> {
+/** Returns the id of this registry if a request's path names it; throws 404 otherwise. */
+export type RegistryOf = (request: FastifyRequest) => Promise<string>
+
+export interface ProviderApiRoutesOptions
+  extends PrincipalOptions, Omit<RegistriesRoutesOptions, 'registryOf'> {
   readonly unavailableDependency: UnavailableDependency
+  /** Registers the routes of another feature below `/containerregistries`. */
+  readonly registerMore: (app: FastifyInstance, registryOf: RegistryOf) => Promise<void>
 }
 
 /** Everything under `/containerregistries` (seed 004): for cluster administrators, in the provider's shapes. */
-export async function containerRegistries(
+export async function providerApiRoutes(
   app: FastifyInstance,
-  options: ContainerRegistriesOptions,
+  options: ProviderApiRoutesOptions,
 ): Promise<void> {
-  const registryOf = async (request: FastifyRequest) => {
-    const { id } = await options.findInstallation()
+  const { browseRegistry, registerMore } = options
+  const registryOf: RegistryOf = async (request) => {
+    const id = await browseRegistry.findId()
     if (idOf((request.params as { registryId: string }).registryId) !== id) throw notFound('registry')
     return id
   }
@@ -31,14 +35,14 @@ export async function containerRegistries(
     async (app) => {
       setErrorFormat(app, providerErrors, options.unavailableDependency)
       setNotFoundFormat(app, providerErrors)
-      // The provider's SDKs say JSON where there is no body at all.
+      // The provider's SDKs send a JSON content type even without a body.
       parseJsonBodies(app, { allowEmpty: true })
       neverStored(app)
       await requirePrincipal(app, options)
       app.addHook('onRequest', async (request) => onlyAdministrators(request))
       refuseUnknownFilters(app)
-      await app.register(registries, { ...options, registryOf })
-      await app.register(registryTokens, { ...options, registryOf })
+      await app.register(registriesRoutes, { ...options, registryOf })
+      await registerMore(app, registryOf)
       await app.register(notOffered)
     },
     { prefix: BASE },

@@ -1,56 +1,53 @@
-export interface TokenUse {
+import { createPeriodicWork } from '@registry-manager/http'
+
+export interface RegistryTokenUse {
   readonly id: string
   readonly at: Date
   readonly address: string
 }
 
-export interface TokenUseLog {
-  /** Notes that a token signed in just now. */
+export interface LastUsedPorts {
+  save(uses: readonly RegistryTokenUse[]): Promise<void>
+  readonly now: () => number
+  readonly onError: (error: unknown) => void
+  /** Pause between two batches, in milliseconds. */
+  readonly everyMs?: number
+}
+
+export interface LastUsedLog {
+  /** Notes in memory that a registry token signed in just now. */
   note(id: string, address: string): void
   start(): void
-  /** Writes down what was noted, and stops. */
+  /** Saves what was noted, and stops. */
   stop(): Promise<void>
 }
 
-const WRITE_MS = 5000
-
 /**
- * When registry tokens were last used, and from where: kept in memory, and written down every few seconds for all
- * of them at once. What could not be written is written next time.
+ * The last use of each registry token, with the client's address. Uses are collected in memory and saved in one batch
+ * every few seconds, so a sign-in writes nothing. A batch that fails is saved with the next one.
  */
-export function createTokenUseLog(
-  write: (uses: readonly TokenUse[]) => Promise<void>,
-  now: () => number,
-  onError: (error: unknown) => void,
-): TokenUseLog {
+export function createLastUsedLog({ save, now, onError, everyMs = 5000 }: LastUsedPorts): LastUsedLog {
   let uses = new Map<string, { at: number; address: string }>()
-  let timer: NodeJS.Timeout | undefined
 
-  const writeAll = async () => {
+  const saveAll = async () => {
     if (uses.size === 0) return
-    const writing = uses
+    const batch = uses
     uses = new Map()
     try {
-      await write([...writing].map(([id, { at, address }]) => ({ id, at: new Date(at), address })))
+      await save([...batch].map(([id, { at, address }]) => ({ id, at: new Date(at), address })))
     } catch (error) {
-      uses = new Map([...writing, ...uses])
+      uses = new Map([...batch, ...uses])
       onError(error)
     }
   }
-  const run = async () => {
-    await writeAll()
-    if (timer !== undefined) timer = setTimeout(run, WRITE_MS)
-  }
+  const saving = createPeriodicWork({ everyMs, waitFirst: true, work: saveAll })
 
   return {
     note: (id, address) => void uses.set(id, { at: now(), address }),
-    start: () => {
-      timer = setTimeout(run, WRITE_MS)
-    },
+    start: saving.start,
     stop: async () => {
-      clearTimeout(timer)
-      timer = undefined
-      await writeAll()
+      await saving.stop()
+      await saveAll()
     },
   }
 }

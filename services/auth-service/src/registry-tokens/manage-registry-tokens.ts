@@ -1,116 +1,243 @@
-import type { Database } from '@registry-manager/database'
-import { isUniqueViolation } from '@registry-manager/database'
-import type { TokenChange, TokenPlan } from './plan-registry-token.ts'
-import { endsIssuedTokens, rotationEndsIssuedTokens } from './plan-registry-token.ts'
-import type { Actor, ManagedToken, StoredRegistryToken } from './registry-token.ts'
+import type { FieldFault } from '../accounts/user-input.ts'
+import type {
+  RegistryTokenChange,
+  RegistryTokenChangeInput,
+  RegistryTokenInput,
+  RegistryTokenPlan,
+} from './plan-registry-token.ts'
+import {
+  endsAccessTokens,
+  planRegistryToken,
+  planRegistryTokenChange,
+  rotationEndsAccessTokens,
+} from './plan-registry-token.ts'
+import type { ManagedRegistryToken, PrincipalName, StoredRegistryToken } from './registry-token.ts'
 import { isPast } from './registry-token.ts'
-import { hashTokenSecret, makeTokenSecret } from './registry-token-secret.ts'
-import { createAccountsRepository } from '../accounts/accounts-repository.ts'
-import { createRegistryTokensRepository } from './registry-tokens-repository.ts'
+import { hashRegistryTokenSecret, makeRegistryTokenSecret } from './registry-token-secret.ts'
 
-/** A token with its password, which is nowhere else. */
-export interface MadeToken {
-  readonly token: ManagedToken
+export interface NewRegistryTokenRow extends RegistryTokenPlan {
+  readonly secretHash: Buffer
+  readonly createdBy: PrincipalName
+  /** A new id when left out. */
+  readonly id?: string | undefined
+  /** The first generation when left out. */
+  readonly generation?: number | undefined
+}
+
+export interface RegistryTokenUpdate {
+  readonly change: RegistryTokenChange
+  readonly generation: number
+  readonly by: PrincipalName
+  readonly at: Date
+  /** Replaces the password. `previous` is the old one, which works until then; null for none. */
+  readonly secret?: {
+    readonly hash: Buffer
+    readonly previous: { readonly hash: Buffer; readonly until: Date } | null
+  }
+}
+
+export interface RegistryTokenList {
+  readonly offset: number
+  readonly limit: number
+  /** Only enabled registry tokens that expire in this time, the first to expire first. */
+  readonly expiring?: { readonly after: Date; readonly until: Date }
+}
+
+/** The repositories of one transaction. */
+export interface RegistryTokenTransaction {
+  readonly registryTokens: {
+    /** Locks the registry token until the transaction ends. */
+    lock(id: string): Promise<StoredRegistryToken | undefined>
+    findById(id: string): Promise<ManagedRegistryToken | undefined>
+    insert(row: NewRegistryTokenRow): Promise<string>
+    update(id: string, update: RegistryTokenUpdate): Promise<void>
+  }
+  readonly accounts: {
+    revoke(id: string, leastGeneration: number): Promise<void>
+    /** The least valid generation of an id that was revoked before. */
+    leastGeneration(id: string): Promise<number | undefined>
+    delete(id: string): Promise<void>
+  }
+}
+
+export interface ManageRegistryTokensPorts {
+  readonly repository: {
+    findById(id: string): Promise<ManagedRegistryToken | undefined>
+    list(list: RegistryTokenList): Promise<ManagedRegistryToken[]>
+    count(list: RegistryTokenList): Promise<number>
+  }
+  inTransaction<Result>(work: (tx: RegistryTokenTransaction) => Promise<Result>): Promise<Result>
+  /** Whether an error of `insert` means that the name, or the id, is taken. */
+  isTaken(error: unknown): boolean
+  readonly now: () => number
+  /** Returns a random whole number from 0 to below `max`. */
+  readonly randomInt: (max: number) => number
+  /** How long an access token from before a change may still be valid, in milliseconds. */
+  readonly accessTokenWindowMs: number
+}
+
+/** A registry token with its new password, which is not stored and cannot be read again. */
+export interface WithPassword {
+  readonly registryToken: ManagedRegistryToken
   readonly password: string
 }
 
-export interface Rotation {
-  /** What the token is replaced by; it stays as it is when left out. */
-  readonly change?: TokenChange
-  /** How long the old password works beside the new one, in milliseconds. */
-  readonly overlapMs: number
+export type Refused =
+  | { readonly outcome: 'invalid'; readonly fault: FieldFault }
+  | { readonly outcome: 'absent' }
+  | { readonly outcome: 'taken' }
+
+export interface ManageRegistryTokens {
+  find(id: string): Promise<ManagedRegistryToken | undefined>
+  list(
+    list: RegistryTokenList,
+  ): Promise<{ readonly items: readonly ManagedRegistryToken[]; readonly total: number }>
+  create(
+    input: RegistryTokenInput,
+    by: PrincipalName,
+  ): Promise<({ readonly outcome: 'created' } & WithPassword) | Refused>
+  /**
+   * Replaces the password, and the fields where an input is given. The old password keeps working for `overlapMs`.
+   * Creates the registry token under this id where there is none (RFC 9110 §9.3.4): the provider's command line tool
+   * deletes a registry token and puts it back under its id.
+   */
+  replace(
+    id: string,
+    input: RegistryTokenInput | null,
+    overlapMs: number,
+    by: PrincipalName,
+  ): Promise<({ readonly outcome: 'created' | 'replaced' } & WithPassword) | Refused>
+  change(
+    id: string,
+    input: RegistryTokenChangeInput,
+    by: PrincipalName,
+  ): Promise<{ readonly outcome: 'changed'; readonly registryToken: ManagedRegistryToken } | Refused>
+  /** Returns whether there was such a registry token. */
+  delete(id: string): Promise<boolean>
 }
 
-export type RegistryTokensStore = ReturnType<typeof createRegistryTokensStore>
-
 /**
- * Changes of registry tokens, each one transaction: the change, the generation it raises, and the revocation
- * that tells the others. `issuedLastsMs`: how long what was issued before a change could still be used.
+ * Manages registry tokens. Each change is one transaction: the change itself, the raised generation, and the revocation
+ * that the other services poll.
  */
-export function createRegistryTokensStore(db: Database, now: () => number, issuedLastsMs: number) {
-  /** Runs a change of a token that it locks. */
-  const changing = (
+export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): ManageRegistryTokens {
+  const { repository, inTransaction, now, randomInt, accessTokenWindowMs } = ports
+
+  /** Changes a registry token that it locks; undefined when there is none. */
+  const update = (
     id: string,
-    by: Actor,
+    by: PrincipalName,
     work: (current: StoredRegistryToken) => {
-      change: TokenChange
-      ends: boolean
-      secret?: { hash: Buffer; previous: { hash: Buffer; until: Date } | null }
+      readonly change: RegistryTokenChange
+      readonly raisesGeneration: boolean
+      readonly secret?: RegistryTokenUpdate['secret']
     },
-  ): Promise<ManagedToken | undefined> =>
-    db.transaction().execute(async (tx) => {
-      const tokens = createRegistryTokensRepository(tx)
-      const current = await tokens.lock(id)
+  ): Promise<ManagedRegistryToken | undefined> =>
+    inTransaction(async ({ registryTokens, accounts }) => {
+      const current = await registryTokens.lock(id)
       if (current === undefined) return undefined
-      const { change, ends, secret } = work(current)
-      const generation = current.generation + (ends ? 1 : 0)
-      if (ends) await createAccountsRepository(tx).revoke(id, generation)
-      await tokens.update(id, { plan: change, generation, by, at: new Date(now()), secret })
-      return tokens.findById(id)
+      const { change, raisesGeneration, secret } = work(current)
+      const generation = current.generation + (raisesGeneration ? 1 : 0)
+      if (raisesGeneration) await accounts.revoke(id, generation)
+      await registryTokens.update(id, { change, generation, by, at: new Date(now()), secret })
+      return registryTokens.findById(id)
     })
 
-  return {
-    ...createRegistryTokensRepository(db),
-
-    /**
-     * Makes a token and answers its password, this once. Undefined when the name is taken, or the id. With an id that was
-     * deleted before it begins in the generation after: what was issued then stays dead.
-     */
-    async create(plan: TokenPlan, by: Actor, id?: string): Promise<MadeToken | undefined> {
-      const password = makeTokenSecret()
-      try {
-        const token = await db.transaction().execute(async (tx) => {
-          const tokens = createRegistryTokensRepository(tx)
-          const generation =
-            id === undefined ? undefined : await createAccountsRepository(tx).leastGeneration(id)
-          return tokens.findById(await tokens.insert(plan, by, hashTokenSecret(password), { id, generation }))
-        })
-        return token && { token, password }
-      } catch (error) {
-        if (isUniqueViolation(error)) return undefined
-        throw error
-      }
-    },
-
-    /** Undefined when there is no such token. */
-    change: (id: string, change: TokenChange, by: Actor) =>
-      changing(id, by, (current) => ({ change, ends: endsIssuedTokens(current, change) })),
-
-    /** Makes a new password, beside which the old one works for a while. Undefined when there is no such token. */
-    async rotate(
-      id: string,
-      { change = {}, overlapMs }: Rotation,
-      by: Actor,
-    ): Promise<MadeToken | undefined> {
-      const password = makeTokenSecret()
-      const token = await changing(id, by, (current) => {
-        const [old, previous] = current.secrets
-        const previousWorks = previous !== undefined && !isPast(previous.until, now())
-        const until = new Date(now() + overlapMs)
-        return {
-          change,
-          ends:
-            endsIssuedTokens(current, change) ||
-            rotationEndsIssuedTokens(previousWorks, overlapMs, issuedLastsMs),
-          secret: {
-            hash: hashTokenSecret(password),
-            previous: overlapMs > 0 && old !== undefined ? { hash: old.hash, until } : null,
-          },
-        }
+  const create = async (
+    input: RegistryTokenInput,
+    by: PrincipalName,
+    id?: string,
+  ): Promise<({ readonly outcome: 'created' } & WithPassword) | Refused> => {
+    const planned = planRegistryToken(input, now())
+    if ('fault' in planned) return { outcome: 'invalid', fault: planned.fault }
+    const password = makeRegistryTokenSecret(randomInt)
+    const secretHash = hashRegistryTokenSecret(password)
+    try {
+      const registryToken = await inTransaction(async ({ registryTokens, accounts }) => {
+        // A deleted id starts with the generation after its revocation, so access tokens from before stay invalid.
+        const generation = id === undefined ? undefined : await accounts.leastGeneration(id)
+        const row = { ...planned.plan, secretHash, createdBy: by, id, generation }
+        return registryTokens.findById(await registryTokens.insert(row))
       })
-      return token && { token, password }
-    },
-
-    /** Whether there was one. */
-    async delete(id: string): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
-        const current = await createRegistryTokensRepository(tx).lock(id)
-        if (current === undefined) return false
-        const accounts = createAccountsRepository(tx)
-        await accounts.revoke(id, current.generation + 1)
-        await accounts.remove(id)
-        return true
-      })
-    },
+      if (registryToken === undefined) throw new Error('a registry token vanished in its own transaction')
+      return { outcome: 'created', registryToken, password }
+    } catch (error) {
+      if (ports.isTaken(error)) return { outcome: 'taken' }
+      throw error
+    }
   }
+
+  const rotate = async (
+    id: string,
+    change: RegistryTokenChange,
+    overlapMs: number,
+    by: PrincipalName,
+  ): Promise<WithPassword | undefined> => {
+    const password = makeRegistryTokenSecret(randomInt)
+    const registryToken = await update(id, by, (current) => {
+      const [old, previous] = current.secrets
+      const previousWorks = previous !== undefined && !isPast(previous.until, now())
+      return {
+        change,
+        raisesGeneration:
+          endsAccessTokens(current, change) ||
+          rotationEndsAccessTokens(previousWorks, overlapMs, accessTokenWindowMs),
+        secret: {
+          hash: hashRegistryTokenSecret(password),
+          previous:
+            overlapMs > 0 && old !== undefined
+              ? { hash: old.hash, until: new Date(now() + overlapMs) }
+              : null,
+        },
+      }
+    })
+    return registryToken && { registryToken, password }
+  }
+
+  return {
+    find: repository.findById,
+    list: async (list) => ({ items: await repository.list(list), total: await repository.count(list) }),
+    create,
+
+    async replace(id, input, overlapMs, by) {
+      const current = await repository.findById(id)
+      if (current === undefined) return input ? create(input, by, id) : { outcome: 'absent' }
+      const planned = input ? planReplacement(current, input, now()) : { change: {} }
+      if ('fault' in planned) return { outcome: 'invalid', fault: planned.fault }
+      const rotated = await rotate(id, planned.change, overlapMs, by)
+      return rotated === undefined ? { outcome: 'absent' } : { outcome: 'replaced', ...rotated }
+    },
+
+    async change(id, input, by) {
+      const planned = planRegistryTokenChange(input)
+      if ('fault' in planned) return { outcome: 'invalid', fault: planned.fault }
+      const { change } = planned
+      const registryToken = await update(id, by, (current) => ({
+        change,
+        raisesGeneration: endsAccessTokens(current, change),
+      }))
+      return registryToken === undefined ? { outcome: 'absent' } : { outcome: 'changed', registryToken }
+    },
+
+    delete: (id) =>
+      inTransaction(async ({ registryTokens, accounts }) => {
+        const current = await registryTokens.lock(id)
+        if (current === undefined) return false
+        await accounts.revoke(id, current.generation + 1)
+        await accounts.delete(id)
+        return true
+      }),
+  }
+}
+
+function planReplacement(
+  current: ManagedRegistryToken,
+  input: RegistryTokenInput,
+  nowMs: number,
+): { change: RegistryTokenChange } | { fault: FieldFault } {
+  const planned = planRegistryToken(input, nowMs)
+  if ('fault' in planned) return planned
+  const { name, ...change } = planned.plan
+  if (name === current.username) return { change }
+  return { fault: { field: 'name', detail: `cannot be changed: it is ${current.username}` } }
 }

@@ -1,35 +1,39 @@
 import type { Metrics } from '@registry-manager/http'
 import { Gauge } from 'prom-client'
-import type { RegistryTokensRepository } from './registry-tokens-repository.ts'
 
-/** How soon is soon, in days. */
-const SOON = [1, 7, 30]
+export interface RegistryTokenCounts {
+  readonly states: Readonly<Record<'enabled' | 'disabled' | 'expired', number>>
+  /** Enabled registry tokens that expire before each of the given times. */
+  readonly expiring: readonly number[]
+}
+
+export type CountRegistryTokens = (now: Date, ends: readonly Date[]) => Promise<RegistryTokenCounts>
+
+const EXPIRING_WITHIN_DAYS = [1, 7, 30]
 const DAY_MS = 86_400_000
 
 /**
- * Tells how many registry tokens there are and how many expire soon, counted when it is asked. While they cannot
- * be counted, the last figures hold.
+ * Exports how many registry tokens there are, and how many expire soon. Each scrape counts them; when the count fails,
+ * the last figures stay.
  */
-export function observeTokens(
+export function observeRegistryTokens(
   { registry }: Metrics,
-  tokens: Pick<RegistryTokensRepository, 'census'>,
+  count: CountRegistryTokens,
   now: () => number,
 ): void {
-  const count = () =>
-    tokens
-      .census(
-        new Date(now()),
-        SOON.map((days) => new Date(now() + days * DAY_MS)),
-      )
-      .catch(() => undefined)
-  let counting: ReturnType<typeof count> | undefined
-  // Both gauges are asked at once: they are counted once.
-  const countOnce = () => (counting ??= count().finally(() => (counting = undefined)))
+  const tryCount = () =>
+    count(
+      new Date(now()),
+      EXPIRING_WITHIN_DAYS.map((days) => new Date(now() + days * DAY_MS)),
+    ).catch(() => undefined)
+  let counting: ReturnType<typeof tryCount> | undefined
+  // A scrape collects both gauges at the same time: they share one query.
+  const countOnce = () => (counting ??= tryCount().finally(() => (counting = undefined)))
   const registers = [registry]
 
   const states = new Gauge({
     name: 'registry_tokens',
-    help: 'Registry tokens by what they are: enabled, disabled or expired',
+    help: 'Registry tokens by state: enabled, disabled or expired',
     labelNames: ['state'] as const,
     registers,
     async collect() {
@@ -40,12 +44,13 @@ export function observeTokens(
   })
   const expiring = new Gauge({
     name: 'registry_tokens_expiring',
-    help: 'Enabled registry tokens that expire within so many days',
+    help: 'Enabled registry tokens that expire within the given number of days',
     labelNames: ['days'] as const,
     registers,
     async collect() {
-      const ending = (await countOnce())?.ending ?? []
-      for (const [index, count] of ending.entries()) expiring.set({ days: SOON[index] }, count)
+      const counts = (await countOnce())?.expiring ?? []
+      for (const [index, count] of counts.entries())
+        expiring.set({ days: EXPIRING_WITHIN_DAYS[index] }, count)
     },
   })
 }

@@ -1,58 +1,63 @@
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
 import type { RegistryToken } from './registry-token.ts'
-import { isPast, isTokenName } from './registry-token.ts'
+import { isPast, isRegistryTokenName } from './registry-token.ts'
 import type { GivenScope } from './registry-token-scope.ts'
-import { parseTokenScopes } from './registry-token-scope.ts'
+import { parseRegistryTokenScopes } from './registry-token-scope.ts'
 import type { FieldFault } from '../accounts/user-input.ts'
 
 /** Seconds since the epoch. */
 const LATEST_SECONDS = Date.UTC(9999, 11, 31, 23, 59, 59) / 1000
 
-/** What is told of a registry token when it is changed. Absent is nothing said. */
-export interface GivenTokenChange {
+/** The fields of a request that changes a registry token; an absent field stays as it is. */
+export interface RegistryTokenChangeInput {
   /** RFC 3339; null for never. */
   readonly expiryDate?: string | null
   readonly scopes?: readonly GivenScope[] | null
   readonly status?: 'enabled' | 'disabled'
 }
 
-export interface GivenToken extends GivenTokenChange {
+export interface RegistryTokenInput extends RegistryTokenChangeInput {
   readonly name: string
 }
 
-/** A registry token as it is to be stored; its password still has to be made. */
-export interface TokenPlan {
+/** A registry token to be stored, without its password. */
+export interface RegistryTokenPlan {
   readonly name: string
   readonly scopes: readonly Access[]
   readonly expiresAt: Date | null
   readonly enabled: boolean
 }
 
-/** What changes of a token. Absent stays as it is. */
-export type TokenChange = Partial<Omit<TokenPlan, 'name'>>
+/** The change of a registry token; an absent field stays as it is. */
+export type RegistryTokenChange = Partial<Omit<RegistryTokenPlan, 'name'>>
 
-/** Plans a token that is made, or replaced as a whole; `nowMs` in milliseconds since the epoch. Without scopes it may do nothing yet. */
-export function planNewToken(given: GivenToken, nowMs: number): { plan: TokenPlan } | { fault: FieldFault } {
+/** Plans a registry token that is created, or replaced as a whole. Without scopes it may do nothing yet. */
+export function planRegistryToken(
+  given: RegistryTokenInput,
+  nowMs: number,
+): { plan: RegistryTokenPlan } | { fault: FieldFault } {
   const { name, expiryDate = null, status = 'enabled' } = given
-  if (!isTokenName(name)) {
+  if (!isRegistryTokenName(name)) {
     const detail = 'must be 2 to 63 letters, digits or -, begin with a letter, and not end with -'
     return { fault: { field: 'name', detail } }
   }
-  const parsed = parseTokenScopes(given.scopes ?? [])
+  const parsed = parseRegistryTokenScopes(given.scopes ?? [])
   if ('fault' in parsed) return parsed
   const expiry = parseExpiry(expiryDate)
   if ('fault' in expiry) return expiry
   const { expiresAt } = expiry
   if (isPast(expiresAt, nowMs))
-    return expiryFault(`must be in the future, or null for never; ${expiryDate} is past`)
+    return expiryFault(`must be in the future, or null for never; ${expiryDate} is in the past`)
   return { plan: { name, scopes: parsed.scopes, expiresAt, enabled: status === 'enabled' } }
 }
 
-/** Plans a change: null clears the expiry, and says nothing about scopes. A past expiry ends the token now. */
-export function planTokenChange(given: GivenTokenChange): { change: TokenChange } | { fault: FieldFault } {
+/** Plans a change. Null clears the expiry and leaves the scopes as they are. A past expiry ends the registry token now. */
+export function planRegistryTokenChange(
+  given: RegistryTokenChangeInput,
+): { change: RegistryTokenChange } | { fault: FieldFault } {
   const { expiryDate, scopes, status } = given
-  const parsed = scopes ? parseTokenScopes(scopes) : undefined
+  const parsed = scopes ? parseRegistryTokenScopes(scopes) : undefined
   if (parsed && 'fault' in parsed) return parsed
   const expiry = expiryDate === undefined ? undefined : parseExpiry(expiryDate)
   if (expiry && 'fault' in expiry) return expiry
@@ -65,8 +70,8 @@ export function planTokenChange(given: GivenTokenChange): { change: TokenChange 
   }
 }
 
-/** Whether a change ends what was issued before it: all do that touch what a JWT says, or for how long. */
-export function endsIssuedTokens(current: RegistryToken, change: TokenChange): boolean {
+/** Whether a change ends issued access tokens: it does if it touches their access or their life. */
+export function endsAccessTokens(current: RegistryToken, change: RegistryTokenChange): boolean {
   const { enabled = current.enabled, expiresAt = current.expiresAt, scopes = current.scopes } = change
   return (
     enabled !== current.enabled ||
@@ -76,20 +81,20 @@ export function endsIssuedTokens(current: RegistryToken, change: TokenChange): b
 }
 
 /**
- * Whether a rotation ends what was issued before it. With an overlap that is long enough it need not: nothing that
- * was had with the old password, or is remembered of it, lasts longer than `issuedLastsMs`.
+ * Whether a rotation ends issued access tokens. With a long enough overlap it need not: access tokens and credential
+ * caches of the old password last for `accessTokenWindowMs` at the most.
  */
-export function rotationEndsIssuedTokens(
+export function rotationEndsAccessTokens(
   previousWorks: boolean,
   overlapMs: number,
-  issuedLastsMs: number,
+  accessTokenWindowMs: number,
 ): boolean {
-  return previousWorks || overlapMs < issuedLastsMs
+  return previousWorks || overlapMs < accessTokenWindowMs
 }
 
 /**
- * In whole seconds, as JWTs count; null for never. Beyond these years, and with leap seconds, what is stored would not be
- * what was given.
+ * Parses an expiry in whole seconds, as JWTs count; null for never. A year out of this range, and a leap second, would
+ * be stored as another time than the given one.
  */
 function parseExpiry(text: string | null): { expiresAt: Date | null } | { fault: FieldFault } {
   if (text === null) return { expiresAt: null }

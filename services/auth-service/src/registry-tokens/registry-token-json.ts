@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { ManagedToken } from './registry-token.ts'
+import type { ManagedRegistryToken } from './registry-token.ts'
 import { stateOf } from './registry-token.ts'
 import { scopeNotes } from './registry-token-scope.ts'
 import { formatTime } from '../provider-api/provider-format.ts'
@@ -23,16 +23,16 @@ const given = {
 }
 
 /** `PostTokenInput` and `PutTokenInput`. */
-export const NewTokenBody = Type.Object(
+export const NewRegistryTokenBody = Type.Object(
   { properties: Type.Object({ name: Type.String(), ...given }, closed) },
   closed,
 )
-/** Nothing at all replaces nothing but the password. */
-export const ReplaceTokenBody = nullable(NewTokenBody)
+/** Without a body, a PUT replaces only the password. */
+export const ReplaceRegistryTokenBody = nullable(NewRegistryTokenBody)
 /** `PatchTokenInput`. */
-export const ChangeTokenBody = Type.Object(given, closed)
+export const ChangeRegistryTokenBody = Type.Object(given, closed)
 
-export const TokenBody = Type.Object({
+export const RegistryTokenBody = Type.Object({
   id: Type.String(),
   type: Type.String(),
   href: Type.String(),
@@ -59,11 +59,11 @@ export const TokenBody = Type.Object({
   }),
 })
 
-export const TokensBody = Type.Object({
+export const RegistryTokensBody = Type.Object({
   id: Type.String(),
   type: Type.String(),
   href: Type.String(),
-  items: Type.Array(TokenBody),
+  items: Type.Array(RegistryTokenBody),
   count: Type.Integer(),
   total: Type.Integer(),
   offset: Type.Integer(),
@@ -71,10 +71,14 @@ export const TokensBody = Type.Object({
   _links: Type.Object({ next: Type.String(), previous: Type.String(), self: Type.String() }),
 })
 
-/** A token as the API shows it; `password` only in the answer that makes it. */
-export function tokenBody(token: ManagedToken, nowMs: number, { href = '', password = '' }) {
-  const notes = scopeNotes(token.scopes)
-  const { id, username, scopes, expiresAt, enabled, createdAt, createdBy, modified, lastUsed } = token
+/** A registry token as the API shows it. Only the response that creates or replaces the password has `password`. */
+export function registryTokenBody(
+  registryToken: ManagedRegistryToken,
+  nowMs: number,
+  { href = '', password = '' },
+) {
+  const notes = scopeNotes(registryToken.scopes)
+  const { id, username, scopes, expiresAt, enabled, createdAt, createdBy, modified, lastUsed } = registryToken
   return {
     id,
     type: 'token',
@@ -90,7 +94,7 @@ export function tokenBody(token: ManagedToken, nowMs: number, { href = '', passw
       }),
       ...(lastUsed && { lastUsedDate: formatTime(lastUsed.at), lastUsedAddress: lastUsed.address }),
       ...(notes.length > 0 && { notes }),
-      state: stateOf(token, nowMs),
+      state: stateOf(registryToken, nowMs),
     },
     properties: {
       name: username,

@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import { REPOSITORY_ACTIONS, isNested, parseRepositoryPattern } from '@registry-manager/oci'
 import type { FieldFault } from '../accounts/user-input.ts'
 
-/** A scope as it comes in. */
+/** A scope as a request has it. */
 export interface GivenScope {
   readonly type: string
   readonly name: string
@@ -12,18 +12,21 @@ export interface GivenScope {
 const MAX_SCOPES = 100
 
 /**
- * Reads the scopes of a registry token: each of the type `repository`, with a pattern for its name and with at least one of
- * the actions pull, push and delete. Actions come out in that order, each once. Without scopes a token may do nothing.
+ * Parses the scopes of a registry token: each has the type `repository`, a repository pattern as its name, and at least
+ * one of the actions pull, push and delete. The result has the actions in that order, without duplicates.
  */
-export function parseTokenScopes(given: readonly GivenScope[]): { scopes: Access[] } | { fault: FieldFault } {
+export function parseRegistryTokenScopes(
+  given: readonly GivenScope[],
+): { scopes: Access[] } | { fault: FieldFault } {
   if (given.length > MAX_SCOPES)
-    return fault('', `must be at most ${MAX_SCOPES} scopes; ${given.length} are given`)
+    return fault('', `must be ${MAX_SCOPES} scopes at the most; ${given.length} are given`)
   const scopes: Access[] = []
   for (const [index, { type, name, actions }] of given.entries()) {
-    if (type !== 'repository') return fault(`.${index}.type`, 'must be repository')
+    if (type !== 'repository')
+      return fault(`.${index}.type`, `must be repository; ${JSON.stringify(type)} is not`)
     if (parseRepositoryPattern(name) === undefined) {
-      const right = 'must be a repository name, prefix/* for all that is below a prefix, or * for every one'
-      return fault(`.${index}.name`, `${right}; ${JSON.stringify(name)} is not`)
+      const expected = 'must be a repository name, prefix/* for all repositories below a prefix, or * for all'
+      return fault(`.${index}.name`, `${expected}; ${JSON.stringify(name)} is not`)
     }
     const known = REPOSITORY_ACTIONS.filter((action) => actions?.includes(action))
     const unknown = actions?.find((action) => !known.some((one) => one === action))
@@ -36,8 +39,8 @@ export function parseTokenScopes(given: readonly GivenScope[]): { scopes: Access
 }
 
 /**
- * What is probably not meant in a token's scopes, one sentence each: a name of one component reads like a namespace, but is
- * a repository that belongs to none.
+ * Returns a warning for each scope that probably means something else: a name of one component looks like a namespace,
+ * but names a repository outside of all namespaces.
  */
 export function scopeNotes(scopes: readonly Access[]): string[] {
   return scopes

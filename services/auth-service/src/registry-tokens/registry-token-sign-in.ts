@@ -1,93 +1,93 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
-import { isPast, isTokenName } from './registry-token.ts'
-import { clientNetwork } from '../sign-in/client-address.ts'
-import type { SignIn, SignInPorts, SignInService } from '../sign-in/sign-in.ts'
-import type { Refusal } from '../sign-in/sign-in-limits.ts'
-import { hasRightChecksum, hashTokenSecret, isSameHash, isTokenSecret } from './registry-token-secret.ts'
+import { isPast, isRegistryTokenName } from './registry-token.ts'
+import type { SignIn, SignInMethod } from '../sign-in/sign-in.ts'
+import {
+  hasRightChecksum,
+  hashRegistryTokenSecret,
+  isSameHash,
+  isRegistryTokenSecret,
+} from './registry-token-secret.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
-/** A password that was found to be good. */
-export interface VerifiedToken {
-  readonly token: RegistryToken
+/** A password that was verified, with its registry token. */
+export interface VerifiedRegistryToken {
+  readonly registryToken: RegistryToken
   readonly secret: StoredSecret
   /** Milliseconds since the epoch. */
   readonly verifiedAt: number
 }
 
-export interface TokenSignInPorts extends Pick<SignInPorts, 'isUnavailable' | 'isRevoked'> {
-  /** Undefined when there is no such token; throws what `isUnavailable` knows while the database is away. */
-  findToken(username: string): Promise<StoredRegistryToken | undefined>
-  readonly memory: CredentialCache<VerifiedToken>
-  /** Notes that a token was used, in memory. */
+export interface RegistryTokenSignInPorts {
+  /** Whether an error of another port says that the database is unavailable. */
+  isUnavailable(error: unknown): boolean
+  /** Whether the last known revocation list revokes this generation of an account. */
+  isRevoked(account: Pick<RegistryToken, 'id' | 'generation'>): boolean
+  /** Undefined when there is no such registry token. Throws an error that `isUnavailable` recognises. */
+  findRegistryToken(username: string): Promise<StoredRegistryToken | undefined>
+  readonly cache: CredentialCache<VerifiedRegistryToken>
+  /** Notes in memory that a registry token was used. */
   noteUse(id: string, address: string): void
-  /** Counts wrong credentials of a client (as `clientNetwork` names it). */
-  refuse(client: string): Promise<Refusal>
   readonly now: () => number
 }
 
 const REFUSED: SignIn = { outcome: 'refused' }
 
 /**
- * A password that was found to be good is not looked up again for so long. A change of the token is heard of
- * earlier than that: revocations are read each second.
+ * A verified password is not looked up again for this long. A change of the registry token takes effect sooner: the
+ * revocation list is polled each second.
  */
 export const FRESH_MS = 2000
 
 /**
- * Lets registry tokens sign in beside people. A password that looks like a token's is one, and is compared with nothing
- * else. Wrong ones are counted for each address, and answered 429 when there are too many. Right ones always pass: they
- * are random, so the limit protects no secret, and one stale password must not stop all jobs behind one address.
+ * Signs registry tokens in. A password with the form of a registry token's is compared with registry tokens only. A right
+ * password is accepted even from an address with many failed sign-ins: passwords are random, so a limit protects no
+ * secret, and one outdated password must not stop all jobs behind the same address.
  */
-export function withRegistryTokens(people: SignInService, ports: TokenSignInPorts): SignInService {
-  const { memory, now, isRevoked } = ports
+export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): SignInMethod {
+  const { cache, now, isRevoked } = ports
 
-  const accept = (verified: VerifiedToken, address: string, offline: boolean): SignIn => {
-    const { token, secret } = verified
-    if (!token.enabled || isPast(token.expiresAt, now()) || isPast(secret.until, now())) return REFUSED
-    if (!offline) ports.noteUse(token.id, address)
-    return { outcome: 'token', token, notAfter: earliest(token.expiresAt, secret.until), offline }
+  const accept = (verified: VerifiedRegistryToken, address: string, offline: boolean): SignIn => {
+    const { registryToken, secret } = verified
+    if (!registryToken.enabled || isPast(registryToken.expiresAt, now())) return REFUSED
+    if (isPast(secret.until, now())) return REFUSED
+    if (!offline) ports.noteUse(registryToken.id, address)
+    const notAfter = earliest(registryToken.expiresAt, secret.until)
+    return { outcome: 'token', registryToken, notAfter, offline }
   }
 
-  const lookUp = async (username: string, password: string): Promise<VerifiedToken | undefined> => {
-    const found = await ports.findToken(username)
+  const lookUp = async (username: string, password: string): Promise<VerifiedRegistryToken | undefined> => {
+    const found = await ports.findRegistryToken(username)
     if (found === undefined) return undefined
-    const { secrets, ...token } = found
-    const hash = hashTokenSecret(password)
+    const { secrets, ...registryToken } = found
+    const hash = hashRegistryTokenSecret(password)
     const secret = secrets.find((stored) => isSameHash(stored.hash, hash))
-    return secret && { token, secret, verifiedAt: now() }
+    return secret && { registryToken, secret, verifiedAt: now() }
   }
 
-  const withToken = async (givenName: string, password: string, address: string): Promise<SignIn> => {
-    if (!isTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
+  const signIn = async (givenName: string, password: string, address: string): Promise<SignIn> => {
+    if (!isRegistryTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
     const username = givenName.toLowerCase()
     const credentials = ['registry-token', username, password]
-    const remembered = memory.recall(credentials)
-    const living = remembered && !isRevoked(remembered.token) ? remembered : undefined
-    if (living !== undefined && now() - living.verifiedAt < FRESH_MS) return accept(living, address, false)
+    const cached = cache.recall(credentials)
+    const valid = cached && !isRevoked(cached.registryToken) ? cached : undefined
+    if (valid !== undefined && now() - valid.verifiedAt < FRESH_MS) return accept(valid, address, false)
     try {
       const verified = await lookUp(username, password)
       if (verified === undefined) return REFUSED
-      const signIn = accept(verified, address, false)
-      if (signIn.outcome === 'token') memory.remember(credentials, verified)
-      return signIn
+      const result = accept(verified, address, false)
+      if (result.outcome === 'token') cache.remember(credentials, verified)
+      return result
     } catch (error) {
       if (!ports.isUnavailable(error)) throw error
-      if (remembered === undefined) return { outcome: 'unavailable', dependency: 'database' }
-      return living === undefined ? REFUSED : accept(living, address, true)
+      if (cached === undefined) return { outcome: 'unavailable', dependency: 'database' }
+      return valid === undefined ? REFUSED : accept(valid, address, true)
     }
   }
 
-  return {
-    ...people,
-    async withPassword(username, password, address) {
-      if (!isTokenSecret(password)) return people.withPassword(username, password, address)
-      const signIn = await withToken(username, password, address)
-      return signIn.outcome === 'refused' ? ports.refuse(clientNetwork(address)) : signIn
-    },
-  }
+  return { accepts: (_username, password) => isRegistryTokenSecret(password), signIn }
 }
 
-/** The earlier of two times, in seconds since the epoch; undefined where neither is. */
+/** The earlier of two times, in seconds since the epoch; undefined where both are null. */
 function earliest(one: Date | null, other: Date | null): number | undefined {
   const times = [one, other].filter((time) => time !== null).map((time) => time.getTime())
   return times.length === 0 ? undefined : Math.floor(Math.min(...times) / 1000)

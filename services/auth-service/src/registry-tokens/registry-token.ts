@@ -1,67 +1,59 @@
 import type { Access } from '@registry-manager/oci'
-import type { Account } from '../accounts/account.ts'
 
-/** A registry token: credentials of a machine, which permit exactly what their scopes say. */
+/** A registry token: a machine's credential, which permits exactly what its scopes say. */
 export interface RegistryToken {
   readonly id: string
-  /** Its name, as it was given. */
+  /** The name as it was given. */
   readonly username: string
   readonly enabled: boolean
-  /** Their names are patterns of repositories. */
+  /** The names in scopes are repository patterns. */
   readonly scopes: readonly Access[]
-  /** From this second on it is refused; null for never. */
+  /** The registry token is refused from this second on; null for never. */
   readonly expiresAt: Date | null
-  /** As an account's: raised by what must end everything that was issued before. */
+  /** Like an account's: a change that ends issued access tokens raises it. */
   readonly generation: number
 }
 
-/** One of a token's passwords, as it is stored. */
+/** One of a registry token's passwords, as it is stored. */
 export interface StoredSecret {
   /** SHA-256 of the password. */
   readonly hash: Buffer
-  /** When it ceases to work; null for when the token does. */
+  /** The password is refused from this time on; null for one that lasts as long as its registry token. */
   readonly until: Date | null
 }
 
-/** A registry token with what its password is checked against. */
+/** A registry token with its stored passwords. */
 export interface StoredRegistryToken extends RegistryToken {
   readonly secrets: readonly StoredSecret[]
 }
 
-/** Who did something. */
-export interface Actor {
+/** The principal that made a change. */
+export interface PrincipalName {
   readonly id: string
   readonly username: string
 }
 
-/** A registry token as those see it who manage it. */
-export interface ManagedToken extends RegistryToken {
+/** A registry token as its management API shows it. */
+export interface ManagedRegistryToken extends RegistryToken {
   readonly createdAt: Date
-  readonly createdBy: Actor
-  readonly modified: { readonly at: Date; readonly by: Actor } | undefined
+  readonly createdBy: PrincipalName
+  readonly modified: { readonly at: Date; readonly by: PrincipalName } | undefined
   readonly lastUsed: { readonly at: Date; readonly address: string } | undefined
 }
 
 /** Source: the provider's public SDKs, `PostTokenProperties`. */
 const NAME = /^[A-Za-z][-A-Za-z0-9]{0,61}[A-Za-z0-9]$/
 
-export function isTokenName(text: string): boolean {
+export function isRegistryTokenName(text: string): boolean {
   return NAME.test(text)
 }
 
-/** Whoever can sign in. */
-export type Holder = Account | RegistryToken
-
-export function isRegistryToken(holder: Holder): holder is RegistryToken {
-  return 'scopes' in holder
-}
-
-/** Whether a time is there: null never is. */
+/** Whether a time was reached; null never is. */
 export function isPast(time: Date | null, nowMs: number): boolean {
   return time !== null && time.getTime() <= nowMs
 }
 
-/** What somebody who looks at a token needs to know first. */
+/** `disabled` wins over `expired`: it is the state that an administrator chose. */
 export function stateOf({ enabled, expiresAt }: RegistryToken, nowMs: number) {
   if (!enabled) return 'disabled'
   return isPast(expiresAt, nowMs) ? 'expired' : 'enabled'

@@ -1,159 +1,145 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { MadeToken, RegistryTokensStore } from './manage-registry-tokens.ts'
-import type { GivenToken } from './plan-registry-token.ts'
-import { planNewToken, planTokenChange } from './plan-registry-token.ts'
-import type { Actor, ManagedToken } from './registry-token.ts'
-import type { FieldFault } from '../accounts/user-input.ts'
-import { principalOf } from '../sign-in/require-principal.ts'
-import { queryOf } from '../access-tokens/form.ts'
 import { BASE, idOf, notFound, pageLinks, parsePage, wholeNumber } from '../provider-api/provider-format.ts'
+import { principalOf } from '../sign-in/require-principal.ts'
+import type { ManageRegistryTokens, Refused, WithPassword } from './manage-registry-tokens.ts'
+import type { PrincipalName } from './registry-token.ts'
 import {
-  ChangeTokenBody,
-  NewTokenBody,
-  ReplaceTokenBody,
-  TokenBody,
-  TokensBody,
-  tokenBody,
+  ChangeRegistryTokenBody,
+  NewRegistryTokenBody,
+  RegistryTokenBody,
+  RegistryTokensBody,
+  ReplaceRegistryTokenBody,
+  registryTokenBody,
 } from './registry-token-json.ts'
 
-export interface RegistryTokensOptions {
-  readonly tokens: RegistryTokensStore
-  /** The id of this registry, when it is the one that a request names; throws 404 otherwise. */
+export interface RegistryTokensRoutesOptions {
+  readonly registryTokens: ManageRegistryTokens
+  /** Returns the id of this registry if a request's path names it; throws 404 otherwise. */
   readonly registryOf: (request: FastifyRequest) => Promise<string>
   readonly now: () => number
 }
 
 const TOKENS = '/registries/:registryId/tokens'
 const MAX_OVERLAP_SECONDS = 30 * 86_400
-const MAX_SOON_SECONDS = 10 * 365 * 86_400
+const MAX_EXPIRING_WITHIN_SECONDS = 10 * 365 * 86_400
 
-/** Registry tokens (seed 004): to be registered where only cluster administrators come. */
-export const registryTokens: FastifyPluginAsyncTypebox<RegistryTokensOptions> = async (app, options) => {
-  const { tokens, registryOf, now } = options
+/** The management of registry tokens (seed 004). Register it where only cluster administrators are let in. */
+export const registryTokensRoutes: FastifyPluginAsyncTypebox<RegistryTokensRoutesOptions> = async (
+  app,
+  { registryTokens, registryOf, now },
+) => {
   const pathOf = (registryId: string) => `${BASE}/registries/${registryId}/tokens`
 
-  const listed = { schema: { response: { 200: TokensBody } }, config: { filters: ['filter.expiresWithin'] } }
-  app.get(TOKENS, listed, async (request) => {
+  /** The id of the registry token that a request's path names, and its `href`. */
+  const targetOf = async (request: FastifyRequest) => {
+    const registryId = await registryOf(request)
+    const id = idOf((request.params as { tokenId: string }).tokenId)
+    if (id === undefined) throw notFound('token')
+    return { id, href: `${pathOf(registryId)}/${id}` }
+  }
+
+  /** The only response with the password. Its `href` is empty, as the provider's is. */
+  const passwordBody = (reply: FastifyReply, { registryToken, password }: WithPassword) => {
+    reply.header('cache-control', 'no-store')
+    return registryTokenBody(registryToken, now(), { password })
+  }
+
+  const listRoute = {
+    schema: { response: { 200: RegistryTokensBody } },
+    config: { filters: ['filter.expiresWithin'] },
+  }
+  app.get(TOKENS, listRoute, async (request) => {
     const registryId = await registryOf(request)
     const query = queryOf(request.url)
     const page = parsePage(query)
-    const soon = wholeNumber(query, 'filter.expiresWithin', 1, MAX_SOON_SECONDS)
-    const expiring = soon === undefined ? undefined : { after: new Date(now()), until: after(now(), soon) }
-    const asked = { ...page, expiring }
-    const [found, total] = [await tokens.list(asked), await tokens.count(asked)]
+    const seconds = wholeNumber(query, 'filter.expiresWithin', 1, MAX_EXPIRING_WITHIN_SECONDS)
+    const expiring =
+      seconds === undefined ? undefined : { after: new Date(now()), until: new Date(now() + seconds * 1000) }
+    const found = await registryTokens.list({ ...page, expiring })
     const href = pathOf(registryId)
-    const { self, next = '', previous = '' } = pageLinks(href, query, page, total)
-    const items = found.map((token) => tokenBody(token, now(), { href: `${href}/${token.id}` }))
-    const links = { next, previous, self }
+    const { self, next = '', previous = '' } = pageLinks(href, query, page, found.total)
+    const items = found.items.map((one) => registryTokenBody(one, now(), { href: `${href}/${one.id}` }))
     return {
       id: registryId,
       type: 'collection',
       href,
       items,
       count: items.length,
-      total,
+      total: found.total,
       ...page,
-      _links: links,
+      _links: { next, previous, self },
     }
   })
 
   app.post(
     TOKENS,
-    { schema: { body: NewTokenBody, response: { 200: TokenBody } } },
+    { schema: { body: NewRegistryTokenBody, response: { 200: RegistryTokenBody } } },
     async (request, reply) => {
       const registryId = await registryOf(request)
-      const made = await create(request, request.body.properties)
-      return sendMade(reply.header('location', `${pathOf(registryId)}/${made.token.id}`), made)
+      const result = await registryTokens.create(request.body.properties, nameOf(request))
+      if (result.outcome !== 'created') throw problemOf(result)
+      reply.header('location', `${pathOf(registryId)}/${result.registryToken.id}`)
+      return passwordBody(reply, result)
     },
   )
 
-  app.get(`${TOKENS}/:tokenId`, { schema: { response: { 200: TokenBody } } }, async (request) => {
-    const { href, id } = await named(request)
-    return tokenBody((await tokens.findById(id)) ?? notThere(), now(), { href })
+  app.get(`${TOKENS}/:tokenId`, { schema: { response: { 200: RegistryTokenBody } } }, async (request) => {
+    const { id, href } = await targetOf(request)
+    const registryToken = await registryTokens.find(id)
+    if (registryToken === undefined) throw notFound('token')
+    return registryTokenBody(registryToken, now(), { href })
   })
 
   app.put(
     `${TOKENS}/:tokenId`,
-    { schema: { body: ReplaceTokenBody, response: { 200: TokenBody, 201: TokenBody } } },
+    {
+      schema: {
+        body: ReplaceRegistryTokenBody,
+        response: { 200: RegistryTokenBody, 201: RegistryTokenBody },
+      },
+    },
     async (request, reply) => {
-      const { id, href } = await named(request)
-      const current = await tokens.findById(id)
-      if (current === undefined) {
-        // Source: RFC 9110 §9.3.4; the provider's command line tool deletes a token and puts it back under its id.
-        const made = await create(request, request.body?.properties ?? notThere(), id)
-        return sendMade(reply.code(201).header('location', href), made)
-      }
-      const change = request.body ? replacement(current, request.body.properties, now()) : undefined
-      const overlap = wholeNumber(queryOf(request.url), 'overlap', 0, MAX_OVERLAP_SECONDS) ?? 0
-      const rotation = { change, overlapMs: overlap * 1000 }
-      return sendMade(reply, (await tokens.rotate(id, rotation, actorOf(request))) ?? notThere())
+      const { id, href } = await targetOf(request)
+      const seconds = wholeNumber(queryOf(request.url), 'overlap', 0, MAX_OVERLAP_SECONDS) ?? 0
+      const input = request.body?.properties ?? null
+      const result = await registryTokens.replace(id, input, seconds * 1000, nameOf(request))
+      if (!('password' in result)) throw problemOf(result)
+      if (result.outcome === 'created') reply.code(201).header('location', href)
+      return passwordBody(reply, result)
     },
   )
 
   app.patch(
     `${TOKENS}/:tokenId`,
-    { schema: { body: ChangeTokenBody, response: { 200: TokenBody } } },
+    { schema: { body: ChangeRegistryTokenBody, response: { 200: RegistryTokenBody } } },
     async (request) => {
-      const { href, id } = await named(request)
-      const planned = planTokenChange(request.body)
-      if ('fault' in planned) throw badField(planned.fault)
-      const changed = await tokens.change(id, planned.change, actorOf(request))
-      return tokenBody(changed ?? notThere(), now(), { href })
+      const { id, href } = await targetOf(request)
+      const result = await registryTokens.change(id, request.body, nameOf(request))
+      if (result.outcome !== 'changed') throw problemOf(result)
+      return registryTokenBody(result.registryToken, now(), { href })
     },
   )
 
   app.delete(`${TOKENS}/:tokenId`, async (request, reply) => {
-    const { id } = await named(request)
-    if (!(await tokens.delete(id))) notThere()
+    const { id } = await targetOf(request)
+    if (!(await registryTokens.delete(id))) throw notFound('token')
     return reply.code(204).send()
   })
-
-  const create = async (request: FastifyRequest, given: GivenToken, id?: string): Promise<MadeToken> => {
-    const planned = planNewToken(given, now())
-    if ('fault' in planned) throw badField(planned.fault)
-    const made = await tokens.create(planned.plan, actorOf(request), id)
-    if (made !== undefined) return made
-    const detail = 'already exists: name is not available'
-    throw new ProblemError({ status: 409, detail, field: 'name' })
-  }
-
-  /** The id that a request names, and its token's address. */
-  const named = async (request: FastifyRequest) => {
-    const registryId = await registryOf(request)
-    const id = idOf((request.params as { tokenId: string }).tokenId) ?? notThere()
-    return { id, href: `${pathOf(registryId)}/${id}` }
-  }
-
-  /** The one answer that has the password. Its `href` is empty, as the provider's is. */
-  const sendMade = (reply: FastifyReply, { token, password }: MadeToken) => {
-    reply.header('cache-control', 'no-store')
-    return tokenBody(token, now(), { password })
-  }
 }
 
-function replacement(current: ManagedToken, given: GivenToken, nowMs: number) {
-  const planned = planNewToken(given, nowMs)
-  if ('fault' in planned) throw badField(planned.fault)
-  const { name, ...change } = planned.plan
-  if (name === current.username) return change
-  throw badField({ field: 'name', detail: `cannot be changed: it is ${current.username}` })
-}
-
-function actorOf(request: FastifyRequest): Actor {
+function nameOf(request: FastifyRequest): PrincipalName {
   const { id, username } = principalOf(request)
   return { id, username }
 }
 
-function after(nowMs: number, seconds: number): Date {
-  return new Date(nowMs + seconds * 1000)
-}
-
-function badField({ field, detail }: FieldFault): ProblemError {
+function problemOf(refused: Refused): ProblemError {
+  if (refused.outcome === 'absent') return notFound('token')
+  // The text is the provider's: clients of its API know it.
+  if (refused.outcome === 'taken') {
+    return new ProblemError({ status: 409, detail: 'already exists: name is not available', field: 'name' })
+  }
+  const { field, detail } = refused.fault
   return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
-}
-
-function notThere(): never {
-  throw notFound('token')
 }

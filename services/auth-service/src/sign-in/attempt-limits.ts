@@ -1,55 +1,56 @@
 import type { Counted, FailureMemory } from './failure-memory.ts'
-import { attemptsAtOnce, delayMs } from './failure-rule.ts'
+import { concurrentAttempts, delayMs } from './failure-rule.ts'
 
-/** Failures that all replicas count together, with a copy in memory that is used while the database is away. */
+/** Failures that all replicas count together. A copy in memory is used while the database is unavailable. */
 export interface SharedFailures extends Pick<FailureMemory, 'find'> {
-  /** Brings the copy in memory up to date. */
+  /** Updates the copy in memory. */
   refresh(counted: readonly Counted[]): Promise<void>
   /** Adds a failure to each. */
   add(counted: readonly Counted[]): Promise<void>
 }
 
-export type Attempted<Result> =
-  /** Undefined: the attempt failed, and was counted. */
+export type AttemptResult<Result> =
+  /** Undefined: the attempt failed and was counted. */
   { readonly result: Result | undefined } | { readonly retryAfterSeconds: number }
 
-export interface Attempt<Result> {
-  /** Equal for attempts with the same credentials: while one runs, the others take its result. */
+export interface LimitedAttempt<Result> {
+  /** Equal for equal credentials: attempts with the same id share the result of the one that runs. */
   readonly id: string
-  /** What may not be limited for the attempt to be made. */
+  /** The attempt starts when none of these is limited. */
   readonly limits: readonly Counted[]
-  /** What a failure is counted for. */
+  /** A failure counts for each of these. */
   readonly counts: readonly Counted[]
-  judge(): Promise<Result | undefined>
+  /** Undefined for a failure. */
+  verify(): Promise<Result | undefined>
 }
 
-/** A place that must be given back. */
+/** A place that must be released. */
 export interface Entered {
   leave(): void
 }
 
 export interface AttemptLimits<Result> {
-  /** Seconds until another attempt may be made, as far as this process knows; 0 when it is now. */
+  /** Seconds until the next attempt is allowed, as far as this process knows; 0 when one is allowed now. */
   retryAfterSeconds(limits: readonly Counted[]): number
   /**
-   * Waits for one of the places that the failures of a key leave, before anything is asked of a database. `isNeedless`:
-   * whether a place is not needed any more, such as when another attempt has answered the question.
+   * Waits for a place for an attempt, before the database is queried. `isNeedless` says that the attempt needs no place
+   * any more, for example because a concurrent attempt has verified the same credentials.
    */
   enter(
     limits: readonly Counted[],
     isNeedless: () => boolean,
   ): Promise<Entered | { retryAfterSeconds: number }>
-  run(attempt: Attempt<Result>): Promise<Attempted<Result>>
+  run(attempt: LimitedAttempt<Result>): Promise<AttemptResult<Result>>
 }
 
-/** How many attempts may wait for those before them, for one key. */
+/** How many attempts of one key may wait. */
 const MAX_WAITING = 300
-/** How long they wait, in milliseconds. Then the client is asked to come back. */
+/** How long an attempt waits before the client gets a Retry-After, in milliseconds. */
 const MAX_WAIT_MS = 10_000
 
 /**
- * Makes attempts only while their limits allow it. Attempts in flight count as failures until they have succeeded:
- * however many come at once, no more are verified than there are failures left. The others wait for the result.
+ * Makes attempts while their limits allow it. An attempt in flight counts as a failure until it succeeds, so concurrent
+ * attempts cannot exceed the limit. The others wait for a result.
  */
 export function createAttemptLimits<Result>(
   failures: SharedFailures,
@@ -63,16 +64,16 @@ export function createAttemptLimits<Result>(
     return Math.ceil(Math.max(0, ...delays) / 1000)
   }
 
-  /** What the attempt must wait for, unless it may be made now. */
+  /** The key in flight that an attempt must wait for; undefined when it can start. */
   const findBusy = (limits: readonly Counted[]) =>
     limits
       .map(({ key, rule }) => ({
         flight: inFlight.get(key),
-        most: attemptsAtOnce(failures.find(key), rule, now()),
+        most: concurrentAttempts(failures.find(key), rule, now()),
       }))
       .find(({ flight, most }) => flight !== undefined && flight.count >= most)?.flight
 
-  const takeOff = (limits: readonly Counted[]) => {
+  const occupy = (limits: readonly Counted[]) => {
     for (const { key } of limits) {
       const flight = inFlight.get(key) ?? { count: 0, waiting: new Set() }
       flight.count += 1
@@ -80,23 +81,23 @@ export function createAttemptLimits<Result>(
     }
   }
 
-  const start = ({ id, limits, counts, judge }: Attempt<Result>): Promise<Result | undefined> => {
-    takeOff(limits)
-    const verified = (async () => {
+  const start = ({ id, limits, counts, verify }: LimitedAttempt<Result>): Promise<Result | undefined> => {
+    occupy(limits)
+    const verifying = (async () => {
       try {
-        const result = await judge()
+        const result = await verify()
         if (result === undefined) await failures.add(counts)
         return result
       } finally {
         running.delete(id)
-        for (const { key } of limits) land(key)
+        for (const { key } of limits) release(key)
       }
     })()
-    running.set(id, verified)
-    return verified
+    running.set(id, verifying)
+    return verifying
   }
 
-  const land = (key: string) => {
+  const release = (key: string) => {
     const flight = inFlight.get(key)
     if (flight === undefined) return
     flight.count -= 1
@@ -115,11 +116,11 @@ export function createAttemptLimits<Result>(
         if (wait > 0) return { retryAfterSeconds: wait }
         const busy = findBusy(limits)
         if (busy === undefined) {
-          takeOff(limits)
-          return { leave: () => limits.forEach(({ key }) => land(key)) }
+          occupy(limits)
+          return { leave: () => limits.forEach(({ key }) => release(key)) }
         }
         if (isTooLong(busy, end)) return { retryAfterSeconds: 1 }
-        await nextLanding(busy.waiting, end)
+        await nextRelease(busy.waiting, end)
       }
     },
 
@@ -134,7 +135,7 @@ export function createAttemptLimits<Result>(
         const busy = findBusy(limits)
         if (busy === undefined) return { result: await start(attempt) }
         if (isTooLong(busy, end)) return { retryAfterSeconds: 1 }
-        await nextLanding(busy.waiting, end)
+        await nextRelease(busy.waiting, end)
       }
     },
   }
@@ -144,8 +145,8 @@ function isTooLong({ waiting }: { readonly waiting: ReadonlySet<unknown> }, end:
   return waiting.size >= MAX_WAITING || performance.now() >= end
 }
 
-/** Resolves when an attempt has ended, or in time. */
-function nextLanding(waiting: Set<() => void>, end: number): Promise<void> {
+/** Resolves when an attempt ends, at `end` at the latest. */
+function nextRelease(waiting: Set<() => void>, end: number): Promise<void> {
   return new Promise((resolve) => {
     const wake = () => {
       clearTimeout(timer)

@@ -1,14 +1,15 @@
+import { LRUCache } from 'lru-cache'
 import type { FailureRule, Failures } from './failure-rule.ts'
 import { addFailure } from './failure-rule.ts'
 
-/** Something that failures are counted of, and by which rule. */
+/** A key whose failures are counted, and the rule that limits them. */
 export interface Counted {
   /** Made by `keyOf`. */
   readonly key: string
   readonly rule: FailureRule
 }
 
-/** A key that no other parts make, whatever is in them: names may hold anything. Such as `["account","alice"]`. */
+/** An unambiguous key of parts that may contain any characters, such as `["account","alice"]`. */
 export function keyOf(...parts: readonly string[]): string {
   return JSON.stringify(parts)
 }
@@ -16,28 +17,22 @@ export function keyOf(...parts: readonly string[]): string {
 export interface FailureMemory {
   find(key: string): Failures | undefined
   add(counted: Counted): void
-  /** Takes over what another replica has counted. */
+  /** Merges what another replica has counted. */
   merge(key: string, failures: Failures): void
 }
 
-/** Failures in this process's memory; the key that failed the longest ago gives way. */
+/** Counts failures in memory. Beyond `maxKeys`, the key whose last failure is oldest is dropped. */
 export function createFailureMemory(now: () => number, maxKeys: number): FailureMemory {
-  const buckets = new Map<string, Failures>()
-  const put = (key: string, failures: Failures) => {
-    // Deleted first, so that the map's order is the order of failures.
-    buckets.delete(key)
-    buckets.set(key, failures)
-    const [oldest] = buckets.keys()
-    if (buckets.size > maxKeys && oldest !== undefined) buckets.delete(oldest)
-  }
+  const buckets = new LRUCache<string, Failures>({ max: maxKeys })
   return {
-    find: (key) => buckets.get(key),
-    add: ({ key, rule }) => put(key, addFailure(buckets.get(key), rule, now())),
+    // `peek` does not count as a use: an attacker must not keep keys in memory by asking for them.
+    find: (key) => buckets.peek(key),
+    add: ({ key, rule }) => void buckets.set(key, addFailure(buckets.peek(key), rule, now())),
     merge(key, { failedAt, clearsAt }) {
-      const mine = buckets.get(key)
-      put(key, {
-        failedAt: Math.max(failedAt, mine?.failedAt ?? 0),
-        clearsAt: Math.max(clearsAt, mine?.clearsAt ?? 0),
+      const own = buckets.peek(key)
+      buckets.set(key, {
+        failedAt: Math.max(failedAt, own?.failedAt ?? 0),
+        clearsAt: Math.max(clearsAt, own?.clearsAt ?? 0),
       })
     },
   }

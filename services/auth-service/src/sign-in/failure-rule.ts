@@ -1,16 +1,16 @@
 /**
- * Failures as a bucket that empties by itself: each failure adds one, and one drains every `drainMs`. Two times say it
- * all (the generic cell rate algorithm), so replicas can add to it in one statement.
+ * A leaky bucket of failures: each failure adds one, and one drains every `drainMs`. Two times describe it (the generic
+ * cell rate algorithm), so that a replica adds a failure with one SQL statement.
  */
 export interface Failures {
-  /** When the last failure was, in milliseconds since the epoch. */
+  /** Time of the last failure, in milliseconds since the epoch. */
   readonly failedAt: number
-  /** When the bucket is empty again, in milliseconds since the epoch. */
+  /** Time at which the bucket is empty, in milliseconds since the epoch. */
   readonly clearsAt: number
 }
 
 export interface FailureRule {
-  /** How many failures the bucket holds before there is a delay. */
+  /** Failures in the bucket that cause no delay. */
   readonly free: number
   /** The first delay in milliseconds. Each further failure doubles it. */
   readonly baseMs: number
@@ -21,11 +21,11 @@ export interface FailureRule {
 /** The bucket after one more failure. */
 export function addFailure(failures: Failures | undefined, rule: FailureRule, now: number): Failures {
   const clearsAt = Math.max(now, failures?.clearsAt ?? 0) + rule.drainMs
-  // Beyond a few doublings more failures change nothing.
+  // Beyond 32 doublings more failures do not change the delay.
   return { failedAt: now, clearsAt: Math.min(clearsAt, now + (rule.free + 32) * rule.drainMs) }
 }
 
-/** Milliseconds until another attempt may be made. */
+/** Milliseconds until the next attempt is allowed. */
 export function delayMs(failures: Failures | undefined, rule: FailureRule, now: number): number {
   if (failures === undefined) return 0
   const beyond = levelAt(failures, rule, failures.failedAt) - rule.free
@@ -35,18 +35,18 @@ export function delayMs(failures: Failures | undefined, rule: FailureRule, now: 
 }
 
 /**
- * How many attempts may be in flight for one bucket. Passwords are hashed two at once, so more would only wait; and
- * each replica may judge so many beyond what is free, before it hears of the others' failures.
+ * Concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only wait. Each replica
+ * may also verify this many attempts too many before it knows of the failures that other replicas have counted.
  */
-const MAX_AT_ONCE = 4
+const MAX_CONCURRENT = 4
 
-/** How many attempts may run at once without more failures than are free, whatever becomes of them. At least one. */
-export function attemptsAtOnce(failures: Failures | undefined, rule: FailureRule, now: number): number {
+/** How many attempts may run concurrently without exceeding the free failures if all of them fail. At least one. */
+export function concurrentAttempts(failures: Failures | undefined, rule: FailureRule, now: number): number {
   const free = rule.free - (failures === undefined ? 0 : levelAt(failures, rule, now))
-  return Math.max(1, Math.min(MAX_AT_ONCE, free))
+  return Math.max(1, Math.min(MAX_CONCURRENT, free))
 }
 
-/** How full the bucket is, in whole failures: one that has begun to drain counts. */
+/** Failures in the bucket, rounded up. */
 function levelAt({ clearsAt }: Failures, { drainMs }: FailureRule, at: number): number {
   return Math.max(0, Math.ceil((clearsAt - at) / drainMs))
 }

@@ -1,35 +1,36 @@
+import { LRUCache } from 'lru-cache'
 import type { Counted, FailureMemory } from './failure-memory.ts'
 import { keyOf } from './failure-memory.ts'
 import { delayMs } from './failure-rule.ts'
 import { GUESS_RULE, NETWORK_GUESS_RULE } from './sign-in-rules.ts'
 
-/** From where accounts have signed in, and how often others tried to guess what is known of them. */
+/** The addresses from which accounts have signed in, and the wrong passwords that could be guesses at cached ones. */
 export interface KnownClients {
   isKnown(username: string, client: string): boolean
-  /** Answers whether it is news, which it is once a day. */
+  /** Records a sign-in. Returns whether it is the first of the pair within a day. */
   note(username: string, client: string): boolean
-  /** Counts a wrong password, also one that was refused unjudged. */
+  /** Counts a wrong password, or one that was refused without verification. */
   countGuess(username: string, client: string): void
   /**
-   * Whether credentials may pass because they are known, although their account may be limited: always from where the
-   * account has signed in, and from elsewhere unless the address is limited itself; not after a thousand wrong guesses.
+   * Whether cached credentials may pass although their account is limited. From an address of the account they may.
+   * From other addresses they may unless the address is limited. They may not after too many wrong guesses.
    */
   mayPass(username: string, client: string, isAddressLimited: boolean): boolean
 }
 
-const NEWS_MS = 86_400_000
+const NOTE_AGAIN_MS = 86_400_000
 
-/** In this process's memory: `maxKnown` pairs of account and address, of which the oldest gives way. */
+/** Keeps `maxKnown` pairs of account and address in memory; the oldest pair is dropped. */
 export function createKnownClients(
   guesses: FailureMemory,
   now: () => number,
   maxKnown: number,
 ): KnownClients {
-  const known = new Map<string, number>()
+  const known = new LRUCache<string, number>({ max: maxKnown })
   const pairOf = (username: string, client: string) => keyOf('known', username, client)
   const isKnown = (username: string, client: string) => known.has(pairOf(username, client))
 
-  /** What a guess is counted for: strangers together, and each address that the account uses by itself. */
+  /** Unknown addresses share a count for each account. Each address of an account has a count of its own. */
   const countedOf = (username: string, client: string): readonly Counted[] =>
     isKnown(username, client)
       ? [
@@ -42,12 +43,9 @@ export function createKnownClients(
     isKnown,
     note(username, client) {
       const pair = pairOf(username, client)
-      const noted = known.get(pair)
-      if (noted !== undefined && now() - noted < NEWS_MS) return false
-      known.delete(pair)
+      const noted = known.peek(pair)
+      if (noted !== undefined && now() - noted < NOTE_AGAIN_MS) return false
       known.set(pair, now())
-      const [oldest] = known.keys()
-      if (known.size > maxKnown && oldest !== undefined) known.delete(oldest)
       return true
     },
     countGuess(username, client) {

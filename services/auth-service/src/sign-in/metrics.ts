@@ -2,11 +2,11 @@ import type { Metrics } from '@registry-manager/http'
 import { Counter } from 'prom-client'
 import type { SignInService } from './sign-in.ts'
 
-/** Counts sign-ins by how they end. No metric has a name or an address in it. */
+/** Counts sign-ins by their outcome. No label contains a username or an address. */
 export function countSignIns({ registry }: Metrics, service: SignInService): SignInService {
   const signIns = new Counter({
     name: 'sign_ins_total',
-    help: 'Sign-ins by how they ended: account, token, refused, throttled or unavailable',
+    help: 'Sign-ins by outcome: account, token, refused, throttled or unavailable',
     labelNames: ['outcome', 'by'] as const,
     registers: [registry],
   })

@@ -2,49 +2,49 @@ import { ProblemError } from '@registry-manager/http'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../accounts/account.ts'
-import type { IdentityTokenPorts } from '../access-tokens/identity-token.ts'
-import { findIdentity } from '../access-tokens/identity-token.ts'
-import { isRegistryToken } from '../registry-tokens/registry-token.ts'
+import type { Principal } from './principal.ts'
+import { isRegistryToken } from './principal.ts'
 import type { SignInService } from './sign-in.ts'
-import { accountOrProblem, forPeopleOnly, unauthorized } from './sign-in-problem.ts'
+import { accountOrProblem, forUsersOnly, unauthorized } from './sign-in-problem.ts'
 
-export interface PrincipalOptions extends IdentityTokenPorts {
+export interface PrincipalOptions {
   readonly realm: string
   readonly signIn: SignInService
+  /** The principal of a live identity token; undefined for any other token. */
+  findIdentity(token: string): Promise<{ readonly account: Principal } | undefined>
 }
 
-const CALLER = 'principal'
+const PRINCIPAL = 'principal'
 
-/** Lets only signed-in people at a plugin's routes: by Basic credentials, or by an identity token. */
+/** Requires a signed-in user on the routes of `app`: Basic credentials, or an identity token. */
 export async function requirePrincipal(app: FastifyInstance, options: PrincipalOptions): Promise<void> {
-  const { realm, signIn } = options
+  const { realm, signIn, findIdentity } = options
   await readCredentials(app)
-  app.decorateRequest(CALLER, null)
+  app.decorateRequest(PRINCIPAL, null)
 
-  const findCaller = async (request: FastifyRequest): Promise<Account> => {
+  const authenticate = async (request: FastifyRequest): Promise<Account> => {
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const { username, password } = credentials
       return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
     }
-    const identity =
-      credentials.kind === 'bearer' ? await findIdentity(options, credentials.token) : undefined
+    const identity = credentials.kind === 'bearer' ? await findIdentity(credentials.token) : undefined
     if (identity === undefined) throw unauthorized(realm)
-    if (isRegistryToken(identity.account)) throw forPeopleOnly()
+    if (isRegistryToken(identity.account)) throw forUsersOnly()
     return identity.account
   }
   app.addHook('onRequest', async (request) => {
-    request.setDecorator(CALLER, await findCaller(request))
+    request.setDecorator(PRINCIPAL, await authenticate(request))
   })
 }
 
-/** The account that asks, as `requirePrincipal` found it. */
+/** The user that `requirePrincipal` has authenticated. */
 export function principalOf(request: FastifyRequest): Account {
-  return request.getDecorator<Account>(CALLER)
+  return request.getDecorator<Account>(PRINCIPAL)
 }
 
-/** Throws 403 where somebody else asks. */
+/** Throws 403 unless the principal is a cluster administrator. */
 export function onlyAdministrators(request: FastifyRequest): void {
   if (principalOf(request).role === 'cluster-administrator') return
-  throw new ProblemError({ status: 403, detail: 'this is for cluster administrators' })
+  throw new ProblemError({ status: 403, detail: 'this request requires a cluster administrator' })
 }

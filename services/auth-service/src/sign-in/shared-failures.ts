@@ -1,80 +1,65 @@
 import { createHmac } from 'node:crypto'
-import type { Database } from '@registry-manager/database'
-import { isDatabaseUnavailable } from '@registry-manager/database'
 import type { SharedFailures } from './attempt-limits.ts'
 import type { Counted, FailureMemory } from './failure-memory.ts'
-import { sql } from 'kysely'
+import type { Failures } from './failure-rule.ts'
+
+export interface StoredFailures extends Failures {
+  readonly key: Buffer
+}
+
+export interface SharedFailuresPorts {
+  find(keys: readonly Buffer[], at: Date): Promise<readonly StoredFailures[]>
+  /** Adds a failure to each bucket and returns the buckets. */
+  add(failures: readonly StoredFailures[]): Promise<readonly StoredFailures[]>
+  /** Whether an error of the methods above says that the database is unavailable. */
+  isUnavailable(error: unknown): boolean
+  readonly memory: FailureMemory
+  /** Shared by the replicas. */
+  readonly secret: string
+  /** Milliseconds since the epoch. */
+  now(): number
+}
 
 /**
- * Failed sign-ins in Postgres, for all replicas. Only a failure writes: one statement, a row for each key, that adds to
- * the bucket as `addFailure` does. While the database is away they are counted in memory alone.
+ * Counts failed sign-ins of all replicas in the database. Only a failure writes, in one statement. While the database
+ * is unavailable, each replica counts in memory.
  *
- * Names are what somebody typed, sometimes a password in the wrong field: keys are MACs under a secret of the replicas.
+ * Keys contain what users typed as their names, sometimes a password: the database gets MACs of the keys.
  */
-export function createSharedFailures(
-  db: Database,
-  memory: FailureMemory,
-  secret: string,
-  now: () => number,
-): SharedFailures {
+export function createSharedFailures(ports: SharedFailuresPorts): SharedFailures {
+  const { memory, secret, now } = ports
   const macOf = ({ key }: Counted) =>
     createHmac('sha256', secret).update(`sign-in failures of ${key}`).digest()
 
-  /** Runs a statement and takes its rows over into memory. */
+  /** Merges the rows of a query into memory. */
   const share = async (
     counted: readonly Counted[],
-    run: (macs: readonly Buffer[]) => Promise<readonly { key: Buffer; failed_at: Date; clears_at: Date }[]>,
+    query: (macs: readonly Buffer[]) => Promise<readonly StoredFailures[]>,
   ) => {
     const keys = new Map(counted.map((one) => [macOf(one).toString('hex'), one.key]))
     try {
-      for (const row of await run(counted.map(macOf))) {
-        const key = keys.get(row.key.toString('hex'))
-        const times = { failedAt: row.failed_at.getTime(), clearsAt: row.clears_at.getTime() }
-        if (key !== undefined) memory.merge(key, times)
+      for (const { key: mac, ...failures } of await query(counted.map(macOf))) {
+        const key = keys.get(mac.toString('hex'))
+        if (key !== undefined) memory.merge(key, failures)
       }
     } catch (error) {
-      if (!isDatabaseUnavailable(error)) throw error
+      if (!ports.isUnavailable(error)) throw error
     }
   }
 
   return {
     find: memory.find,
 
-    refresh: (counted) =>
-      share(counted, (macs) =>
-        db
-          .selectFrom('sign_in_failures')
-          .select(['key', 'failed_at', 'clears_at'])
-          .where('key', 'in', macs)
-          .where('clears_at', '>', new Date(now()))
-          .execute(),
-      ),
+    refresh: (counted) => share(counted, (macs) => ports.find(macs, new Date(now()))),
 
     async add(counted) {
       for (const one of counted) memory.add(one)
       const at = now()
-      const rows = counted
-        .map((one) => ({
-          key: macOf(one),
-          failed_at: new Date(at),
-          clears_at: new Date(at + one.rule.drainMs),
-        }))
-        // In one order everywhere: statements that lock the same rows in another one are a deadlock.
+      const failures = counted
+        .map((one) => ({ key: macOf(one), failedAt: at, clearsAt: at + one.rule.drainMs }))
+        // Statements that lock the same rows in different orders deadlock.
         .toSorted((one, other) => one.key.compare(other.key))
-      await share(counted, () =>
-        db
-          .insertInto('sign_in_failures')
-          .values(rows)
-          .onConflict((conflict) =>
-            conflict.column('key').doUpdateSet({
-              failed_at: sql`greatest(sign_in_failures.failed_at, excluded.failed_at)`,
-              clears_at: sql`greatest(sign_in_failures.clears_at, excluded.failed_at)
-                + (excluded.clears_at - excluded.failed_at)`,
-            }),
-          )
-          .returning(['key', 'failed_at', 'clears_at'])
-          .execute(),
-      )
+      await share(counted, () => ports.add(failures))
     },
   }
 }

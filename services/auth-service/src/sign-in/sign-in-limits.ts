@@ -6,10 +6,10 @@ import type { KnownClients } from './known-clients.ts'
 import { createKnownClients } from './known-clients.ts'
 import { ACCOUNT_RULE, ADDRESS_RULE } from './sign-in-rules.ts'
 
-/** Who tries to sign in, and from where. */
-export interface Attempting {
+/** A sign-in: the username and the client's network. */
+export interface Attempt {
   readonly username: string
-  /** As `clientNetwork` names it. */
+  /** Made by `clientNetwork`. */
   readonly client: string
 }
 
@@ -18,9 +18,9 @@ export type Refusal =
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
 
 export interface SignInLimitsPorts {
-  /** Counted by all replicas together. */
+  /** Counted by all replicas. */
   readonly failures: SharedFailures
-  /** Remembers for all replicas from where accounts have signed in. */
+  /** The addresses from which accounts have signed in, shared by all replicas. */
   readonly addresses: {
     note(accountId: string, client: string): void
     isKnown(accountId: string, client: string): Promise<boolean>
@@ -28,28 +28,28 @@ export interface SignInLimitsPorts {
   readonly now: () => number
 }
 
-/** How failed sign-ins are limited. docs/decisions/0017-sign-in-limits.md says why so. */
+/** Limits failed sign-ins. docs/decisions/0017-sign-in-limits.md explains the limits. */
 export interface SignInLimits<Result> {
   /**
-   * A place among the attempts with unknown credentials from an address, before anything is asked of the database: a
-   * flood must not have all its connections. `isKnown`: whether the credentials are known by now.
+   * Waits for a place among the attempts of an address, before the database is queried: a flood must not use up its
+   * connections. `isKnown` says that the credentials have been cached in the meantime.
    */
   enter(
-    who: Attempting,
+    attempt: Attempt,
     isKnown: () => boolean,
   ): Promise<Entered | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }>
-  /** Whether known credentials pass without being counted or limited. */
-  mayPass(who: Attempting): boolean
-  /** Judges a password when the limits allow it, and counts it when it is wrong. `accountId`: of the account there is. */
-  judge(
-    who: Attempting,
+  /** Whether cached credentials pass without a limit. */
+  mayPass(attempt: Attempt): boolean
+  /** Verifies a password when the limits allow it, and counts a wrong one. `accountId`: if there is an account. */
+  verify(
+    attempt: Attempt,
     accountId: string | undefined,
-    credentials: { readonly id: string; judge(): Promise<Result | undefined> },
+    credentials: { readonly id: string; verify(): Promise<Result | undefined> },
   ): Promise<{ readonly result: Result } | Refusal>
-  /** Counts an attempt that cannot be verified, as the database is away; answers the seconds for which that is limited. */
-  countUnjudged(who: Attempting): number
-  noteSuccess(who: Attempting, accountId: string): void
-  /** Counts credentials of a kind that is not guessed, such as a refresh token, which were wrong. */
+  /** Counts an attempt that cannot be verified without the database. Returns the seconds for which it is limited. */
+  countUnverified(attempt: Attempt): number
+  noteSuccess(attempt: Attempt, accountId: string): void
+  /** Counts a wrong random secret, such as a refresh token. */
   refuseToken(client: string): Promise<Refusal>
 }
 
@@ -60,79 +60,79 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
   const { failures, addresses, now } = ports
   const attempts: AttemptLimits<Result> = createAttemptLimits(failures, now)
   const known: KnownClients = createKnownClients(createFailureMemory(now, MAX_KEYS), now, MAX_KEYS)
-  // Apart from the others: clients that ask in vain during an outage are not to be limited after it.
-  const unjudged = createFailureMemory(now, MAX_KEYS)
-  const whileAway = createAttemptLimits<Result>({ ...failures, find: unjudged.find }, now)
+  // Counted separately: attempts that failed because of an outage must not limit sign-ins after it.
+  const unverified = createFailureMemory(now, MAX_KEYS)
+  const duringOutage = createAttemptLimits<Result>({ ...failures, find: unverified.find }, now)
 
-  const ofAccount = ({ username }: Attempting): Counted => ({
+  const ofAccount = ({ username }: Attempt): Counted => ({
     key: keyOf('account', username),
     rule: ACCOUNT_RULE,
   })
-  const ofAddress = ({ client }: Pick<Attempting, 'client'>): Counted => ({
+  const ofAddress = ({ client }: Pick<Attempt, 'client'>): Counted => ({
     key: keyOf('address', client),
     rule: ADDRESS_RULE,
   })
-  /** An account at an address from which it has signed in. What happens elsewhere does not limit it. */
-  const ofPair = ({ username, client }: Attempting): Counted => ({
+  /** An account at one of its own addresses. Failures at other addresses do not limit it. */
+  const ofPair = ({ username, client }: Attempt): Counted => ({
     key: keyOf('account', username, client),
     rule: ACCOUNT_RULE,
   })
-  const limitOf = (who: Attempting, isKnown = known.isKnown(who.username, who.client)) =>
-    isKnown ? ofPair(who) : ofAccount(who)
-  const countsOf = (who: Attempting, limit: Counted) => [
-    ...new Map([limit, ofAccount(who), ofAddress(who)].map((one) => [one.key, one])).values(),
+  const limitOf = (attempt: Attempt) =>
+    known.isKnown(attempt.username, attempt.client) ? ofPair(attempt) : ofAccount(attempt)
+  const countsOf = (attempt: Attempt, limit: Counted) => [
+    ...new Map([limit, ofAccount(attempt), ofAddress(attempt)].map((one) => [one.key, one])).values(),
   ]
 
-  /** What limits the account from there, with what other replicas have counted. */
-  const findLimit = async (who: Attempting, accountId: string | undefined): Promise<Counted> => {
-    const limit = limitOf(who)
-    await failures.refresh([limit, ofAddress(who)])
-    if (accountId === undefined || known.isKnown(who.username, who.client)) return limit
+  /** The limit of the account at that address, with the failures that other replicas have counted. */
+  const findLimit = async (attempt: Attempt, accountId: string | undefined): Promise<Counted> => {
+    const limit = limitOf(attempt)
+    await failures.refresh([limit, ofAddress(attempt)])
+    if (accountId === undefined || known.isKnown(attempt.username, attempt.client)) return limit
     if (attempts.retryAfterSeconds([limit]) === 0) return limit
-    if (!(await addresses.isKnown(accountId, who.client))) return limit
-    const pair = ofPair(who)
+    if (!(await addresses.isKnown(accountId, attempt.client))) return limit
+    const pair = ofPair(attempt)
     await failures.refresh([pair])
     return pair
   }
 
-  const throttled = ({ username, client }: Attempting, retryAfterSeconds: number) => {
+  const throttled = ({ username, client }: Attempt, retryAfterSeconds: number) => {
     known.countGuess(username, client)
     return { outcome: 'throttled', retryAfterSeconds } as const
   }
 
   return {
-    async enter(who, isKnown) {
-      const entered = await attempts.enter([ofAddress(who)], isKnown)
-      return 'leave' in entered ? entered : throttled(who, entered.retryAfterSeconds)
+    async enter(attempt, isKnown) {
+      const entered = await attempts.enter([ofAddress(attempt)], isKnown)
+      return 'leave' in entered ? entered : throttled(attempt, entered.retryAfterSeconds)
     },
-    mayPass: (who) =>
-      known.mayPass(who.username, who.client, attempts.retryAfterSeconds([ofAddress(who)]) > 0),
+    mayPass: (attempt) =>
+      known.mayPass(attempt.username, attempt.client, attempts.retryAfterSeconds([ofAddress(attempt)]) > 0),
 
-    async judge(who, accountId, { id, judge }) {
-      const limit = await findLimit(who, accountId)
-      // The attempt has a place of its address already, but others may have counted more failures of that.
-      const wait = attempts.retryAfterSeconds([ofAddress(who)])
-      if (wait > 0) return throttled(who, wait)
-      const attempted = await attempts.run({ id, limits: [limit], counts: countsOf(who, limit), judge })
-      if (!('result' in attempted)) return throttled(who, attempted.retryAfterSeconds)
+    async verify(attempt, accountId, { id, verify }) {
+      const limit = await findLimit(attempt, accountId)
+      // The attempt has a place of its address, but other replicas may have counted more failures of the address.
+      const wait = attempts.retryAfterSeconds([ofAddress(attempt)])
+      if (wait > 0) return throttled(attempt, wait)
+      const attempted = await attempts.run({ id, limits: [limit], counts: countsOf(attempt, limit), verify })
+      if (!('result' in attempted)) return throttled(attempt, attempted.retryAfterSeconds)
       if (attempted.result !== undefined) return { result: attempted.result }
-      known.countGuess(who.username, who.client)
+      known.countGuess(attempt.username, attempt.client)
       return REFUSED
     },
 
-    countUnjudged(who) {
-      known.countGuess(who.username, who.client)
-      const limits = [ofAccount(who), ofAddress(who)]
+    countUnverified(attempt) {
+      known.countGuess(attempt.username, attempt.client)
+      const limits = [ofAccount(attempt), ofAddress(attempt)]
       const wait = Math.max(
-        attempts.retryAfterSeconds([limitOf(who), ofAddress(who)]),
-        whileAway.retryAfterSeconds(limits),
+        attempts.retryAfterSeconds([limitOf(attempt), ofAddress(attempt)]),
+        duringOutage.retryAfterSeconds(limits),
       )
-      if (wait === 0) for (const counted of limits) unjudged.add(counted)
+      if (wait === 0) for (const counted of limits) unverified.add(counted)
       return wait
     },
 
-    noteSuccess(who, accountId) {
-      if (known.note(who.username, who.client)) addresses.note(accountId, who.client)
+    noteSuccess(attempt, accountId) {
+      if (known.note(attempt.username, attempt.client)) addresses.note(accountId, attempt.client)
     },
 
     async refuseToken(client) {

@@ -1,6 +1,5 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Account } from '../accounts/account.ts'
-import type { Holder } from '../registry-tokens/registry-token.ts'
 import type { SignIn } from './sign-in.ts'
 
 /** 401 with a Basic challenge. Source: RFC 7617 §2. */
@@ -9,33 +8,20 @@ export function unauthorized(realm: string, detail = 'sign in with a username an
   return new ProblemError({ status: 401, detail, headers })
 }
 
-/** Registry tokens work on images; what people do is not for them. */
-export function forPeopleOnly(): ProblemError {
-  return new ProblemError({ status: 403, detail: 'registry tokens may not do this: sign in as a user' })
+/** 403 for registry tokens where only users are allowed. */
+export function forUsersOnly(): ProblemError {
+  return new ProblemError({ status: 403, detail: 'registry tokens are not allowed here; sign in as a user' })
 }
 
-/** The person that a sign-in found; any other outcome is thrown as the problem it is. */
+/** The user of a sign-in. Throws any other outcome as a problem. */
 export function accountOrProblem(signIn: SignIn, realm: string): Account {
-  if (signIn.outcome === 'token') throw forPeopleOnly()
+  if (signIn.outcome === 'token') throw forUsersOnly()
   if (signIn.outcome === 'account') return signIn.account
   throw signInProblem(signIn, realm)
 }
 
-export interface FoundHolder {
-  readonly account: Holder
-  readonly offline: boolean
-  /** Seconds since the epoch. */
-  readonly notAfter?: number | undefined
-}
-
-/** The person or registry token that a sign-in found; any other outcome is thrown as the problem it is. */
-export function holderOrProblem(signIn: SignIn, realm: string): FoundHolder {
-  if (signIn.outcome === 'account') return signIn
-  if (signIn.outcome === 'token') return { ...signIn, account: signIn.token }
-  throw signInProblem(signIn, realm)
-}
-
-function signInProblem(
+/** The problem of a sign-in that failed. */
+export function signInProblem(
   signIn: Exclude<SignIn, { outcome: 'account' | 'token' }>,
   realm: string,
 ): ProblemError {
@@ -44,7 +30,7 @@ function signInProblem(
       return unauthorized(realm, 'the username or the password is wrong')
     case 'throttled': {
       const headers = { 'retry-after': String(signIn.retryAfterSeconds) }
-      return new ProblemError({ status: 429, detail: 'too many failed sign-ins: try again later', headers })
+      return new ProblemError({ status: 429, detail: 'too many failed sign-ins; retry later', headers })
     }
     case 'unavailable':
       return unavailable(describeUnavailable(signIn.dependency))

@@ -4,8 +4,9 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 
 /**
- * Failed sign-ins of one account, over all addresses. containerd and BuildKit try one wrong password twice, so twenty
- * are ten mistakes. Then 15 seconds, 30, 60, and so on to a quarter of an hour: about a hundred guesses a day.
+ * Failed sign-ins of one account, from all addresses. containerd and BuildKit send a wrong password twice, so twenty
+ * failures are ten mistakes. The delays are then 15, 30, 60 seconds and so on up to 15 minutes: about a hundred guesses
+ * a day.
  */
 export const ACCOUNT_RULE: FailureRule = {
   free: 20,
@@ -15,8 +16,8 @@ export const ACCOUNT_RULE: FailureRule = {
 }
 
 /**
- * Failed sign-ins from one address, over all accounts. Many people may share it, so the delay does not grow: one more
- * every twenty seconds.
+ * Failed sign-ins from one address, of all accounts. Many users may share an address, so the delay does not grow: one
+ * attempt every twenty seconds.
  */
 export const ADDRESS_RULE: FailureRule = {
   free: 22,
@@ -26,11 +27,12 @@ export const ADDRESS_RULE: FailureRule = {
 }
 
 /**
- * Known credentials pass while their account or address is limited, so their cache could be used to guess. These rules
- * bound that: wrong passwords of one account from addresses that it has not signed in from; from one that it has; and
- * from one address for all accounts that have signed in from there.
+ * Cached credentials pass while their account or address is limited, so an attacker could guess at the cache. This rule
+ * bounds the wrong passwords of one account: from all addresses that the account has not used, and from each one that
+ * the account has used.
  */
 export const GUESS_RULE: FailureRule = { free: 1000, baseMs: MINUTE, maxMs: MINUTE, drainMs: MINUTE }
+/** Bounds the wrong passwords from one address for all accounts that have signed in from there. */
 export const NETWORK_GUESS_RULE: FailureRule = {
   free: 5000,
   baseMs: 20 * SECOND,

@@ -12,7 +12,7 @@ const urlOf = (...scopes: string[]) =>
   `/auth/v2/token?${new URLSearchParams([...scopes.map((scope) => ['scope', scope]), ['offline_token', 'true']])}`
 const pull = [{ type: 'repository', name: 'shared/app', actions: ['pull'] }]
 
-t.test('nobody in particular gets a token that pulls what is global, and nothing else', async (t) => {
+t.test('an anonymous principal gets an access token for pulls of global repositories only', async (t) => {
   const asked = [
     'repository:shared/app:pull,push,delete',
     'repository:team/app:pull',
@@ -23,7 +23,7 @@ t.test('nobody in particular gets a token that pulls what is global, and nothing
     const response = await ask({ url: path })
     t.equal(response.statusCode, 200)
     const { token, access_token, expires_in, issued_at, ...rest } = response.json()
-    t.strictSame(rest, {}, 'no refresh token')
+    t.strictSame(rest, {}, 'there is no refresh token')
     t.equal(token, access_token)
     t.equal(expires_in, 300)
     t.ok(issued_at)
@@ -33,12 +33,12 @@ t.test('nobody in particular gets a token that pulls what is global, and nothing
   }
 })
 
-t.test('what is not global is not in it', async (t) => {
+t.test('an anonymous access token has no access to other repositories', async (t) => {
   for (const scope of ['repository:team/app:pull', 'repository:shared/app:push', 'repository:shared:pull'])
     t.strictSame(claimsOf((await ask({ url: urlOf(scope) })).json().token).access, [], scope)
 })
 
-t.test('without a scope it carries nothing, and is no identity token', async (t) => {
+t.test('an anonymous principal gets no identity token: without a scope there is no access', async (t) => {
   const { token } = (await ask({ url: '/auth/v2/token' })).json()
   t.strictSame(claimsOf(token).access, [])
   for (const question of [
@@ -51,7 +51,7 @@ t.test('without a scope it carries nothing, and is no identity token', async (t)
   }
 })
 
-t.test('credentials that are wrong are refused as ever', async (t) => {
+t.test('wrong credentials are refused even where anonymous pulls are allowed', async (t) => {
   const url = urlOf('repository:shared/app:pull')
   t.equal((await ask({ url, as: 'alice', password: 'another-password' })).statusCode, 401)
   t.equal((await ask({ url, bearer: 'x' })).statusCode, 401)
@@ -60,22 +60,26 @@ t.test('credentials that are wrong are refused as ever', async (t) => {
   const post = (form: Record<string, string>) => ask({ method: 'POST', url: '/auth/v2/token', form })
   const wrong = { grant_type: 'password', username: 'alice', password: 'another-password' }
   t.equal((await post(wrong)).statusCode, 401)
-  t.equal((await post({ ...wrong, username: '', password: '' })).statusCode, 400, 'without values: left out')
+  t.equal(
+    (await post({ ...wrong, username: '', password: '' })).statusCode,
+    400,
+    'empty parameters count as absent',
+  )
   t.equal((await ask({ method: 'POST', url: '/auth/v2/token', form: {} })).statusCode, 400)
 })
 
-t.test('an account gets what it gets', async (t) => {
+t.test('an account gets its own access where anonymous pulls are allowed', async (t) => {
   const { token } = (await ask({ url: urlOf('repository:team/app:pull,push'), as: 'alice' })).json()
   t.strictSame(claimsOf(token).access, [{ type: 'repository', name: 'team/app', actions: ['pull', 'push'] }])
 })
 
-t.test('nobody in particular is no account', async (t) => {
+t.test('an anonymous principal has no account', async (t) => {
   const internal = { url: '/internal/accounts/anonymous', bearer: SERVICE_CREDENTIAL }
   t.equal((await askInternal(internal)).statusCode, 400)
   for (const url of ['/user', '/users']) t.equal((await ask({ url })).statusCode, 401)
 })
 
-t.test('by default nobody gets anything without an account', async (t) => {
+t.test('by default a token request without credentials is refused', async (t) => {
   const { ask } = await startAuthService(t, await pgliteForTest(t), { imageManagerUrl })
   for (const url of [urlOf('repository:shared/app:pull'), '/auth/v2/token']) {
     const response = await ask({ url })

@@ -11,7 +11,7 @@ const input = {
   jti: 'one',
 }
 
-t.test('the claims of a token', async (t) => {
+t.test('an access token has exactly these claims', async (t) => {
   const claims = makeClaims(input)
   t.match(claims, {
     iss: 'registry.example:8443',
@@ -24,21 +24,21 @@ t.test('the claims of a token', async (t) => {
     jti: 'one',
     access: input.access,
   })
-  t.ok(claims.nbf <= claims.iat, 'a machine whose clock is a little behind takes it too')
-  t.equal(Object.keys(claims).length, 10, 'and nothing else')
+  t.ok(claims.nbf <= claims.iat, 'a machine whose clock is behind accepts it')
+  t.equal(Object.keys(claims).length, 10, 'there are no other claims')
 })
 
-t.test('an identity token says so', async (t) => {
+t.test('the access claim of an identity token is null', async (t) => {
   t.equal(makeClaims({ ...input, access: null }).access, null)
-  t.strictSame(makeClaims({ ...input, access: [] }).access, [], 'nothing granted is something else')
+  t.strictSame(makeClaims({ ...input, access: [] }).access, [], 'an empty list means that nothing is granted')
 })
 
-t.test("a service's token has no account", async (t) => {
+t.test('the access token of a service has no account', async (t) => {
   const claims = makeClaims({ ...input, subject: { sub: 'service:image-manager' } })
   t.notOk('uid' in claims || 'gen' in claims)
 })
 
-t.test('a token ends by the time that it must not outlive', async (t) => {
+t.test('an access token expires at notAfter at the latest', async (t) => {
   for (const [notAfter, exp] of [
     [undefined, 1_000_300],
     [1_000_301, 1_000_300],

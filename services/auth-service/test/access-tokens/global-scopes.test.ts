@@ -13,7 +13,7 @@ const accessOf = async (scope: string, as: string) => {
   return claimsOf(response.json().token).access
 }
 
-t.test('everybody who is signed in may pull a global repository', async (t) => {
+t.test('every signed-in user may pull a global repository', async (t) => {
   const pull = [{ type: 'repository', name: 'shared/app', actions: ['pull'] }]
   for (const as of ['alice', 'olga'])
     t.strictSame(await accessOf('repository:shared/app:pull,push', as), pull, as)
@@ -27,23 +27,26 @@ t.test('everybody who is signed in may pull a global repository', async (t) => {
   t.equal(
     (await ask({ url: '/auth/v2/token?scope=repository:shared/app:pull' })).statusCode,
     401,
-    'nobody else',
+    'a client without credentials may not',
   )
 })
 
-t.test('nobody is asked about what is in reach', async (t) => {
+t.test('image-manager is not called for repositories in reach', async (t) => {
   questions.length = 0
   await accessOf('repository:team/app:pull registry:catalog:*', 'alice')
   await accessOf('repository:other/app:pull repository:app:pull', 'root')
   t.same(questions, [])
 })
 
-t.test('without image-manager a token is answered all the same, with what was known last', async (t) => {
-  const scope = 'repository:shared/app:pull repository:shared/new:pull repository:team/app:pull'
-  const pull = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
-  clock.ahead += 10_000
-  imageManager.close()
-  t.strictSame(await accessOf(scope, 'alice'), [pull('shared/app'), pull('team/app')])
-  clock.ahead += 900_000
-  t.strictSame(await accessOf(scope, 'alice'), [pull('team/app')], 'for as long as the grace is')
-})
+t.test(
+  'without image-manager access tokens are issued with the last known global repositories',
+  async (t) => {
+    const scope = 'repository:shared/app:pull repository:shared/new:pull repository:team/app:pull'
+    const pull = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
+    clock.ahead += 10_000
+    imageManager.close()
+    t.strictSame(await accessOf(scope, 'alice'), [pull('shared/app'), pull('team/app')])
+    clock.ahead += 900_000
+    t.strictSame(await accessOf(scope, 'alice'), [pull('team/app')], 'until the grace ends')
+  },
+)

@@ -1,9 +1,9 @@
 import type { Access } from '@registry-manager/oci'
 import t from 'tap'
-import type { Role } from '../../src/accounts/account.ts'
+import type { Role } from '@registry-manager/principal'
 import { grant, onlyPull, outOfReach } from '../../src/access-tokens/grant.ts'
 
-/** A repository's number and generation, as image-manager tells it of global ones. */
+/** The mark of a global repository: its number and generation in image-manager. */
 const MARK = [17, 2] as const
 
 const repository = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
@@ -66,7 +66,7 @@ const CASES: readonly (readonly [
   ['user', ['catalog'], repository('catalog', '*'), []],
 ]
 
-t.test('requested ∩ permitted', async (t) => {
+t.test('a user is granted requested ∩ permitted access', async (t) => {
   for (const [role, namespaces, requested, actions] of CASES) {
     const { type, name } = requested
     const who = `${role}${namespaces.length > 0 ? ` of ${namespaces.join(' and ')}` : ''}`
@@ -74,12 +74,12 @@ t.test('requested ∩ permitted', async (t) => {
     t.strictSame(
       grant({ role, namespaces }, [requested]),
       actions.length > 0 ? [{ type, name, actions }] : [],
-      `${who}, asking for ${type}:${name}:${requested.actions.join(',')}, gets ${gets}`,
+      `${who} requests ${type}:${name}:${requested.actions.join(',')}, gets ${gets}`,
     )
   }
 })
 
-t.test('each of several scopes is looked at by itself, in the order of asking', async (t) => {
+t.test('each requested scope is granted by itself, in the requested order', async (t) => {
   const requested = [
     repository('team/b', 'pull'),
     repository('other/a', 'pull'),
@@ -94,7 +94,7 @@ t.test('each of several scopes is looked at by itself, in the order of asking', 
   t.strictSame(grant({ role: 'user', namespaces: ['team'] }, []), [])
 })
 
-t.test('global repositories may be pulled by everybody, and no more', async (t) => {
+t.test('every user may pull a global repository, and nothing more', async (t) => {
   const globals = new Map(
     ['shared/app', 'app', 'team/app', 'Bad/Name', 'catalog'].map((name) => [name, MARK]),
   )
@@ -120,7 +120,7 @@ t.test('global repositories may be pulled by everybody, and no more', async (t) 
   }
 })
 
-t.test('access that a global repository grants carries its mark, if image-manager tells one', async (t) => {
+t.test('access that comes from a global repository has its mark, if image-manager sends one', async (t) => {
   const alice = { role: 'user', namespaces: ['team'] } as const
   const asked = [
     repository('shared/app', 'pull'),
@@ -133,16 +133,16 @@ t.test('access that a global repository grants carries its mark, if image-manage
     ['team/app', MARK],
   ])
   t.strictSame(grant(alice, asked, globals), [{ ...asked[0], global: MARK }, asked[1], asked[2]])
-  t.notOk('global' in (grant(alice, asked.slice(1, 2), globals)[0] ?? {}), 'none is left out')
+  t.notOk('global' in (grant(alice, asked.slice(1, 2), globals)[0] ?? {}), 'without a mark there is no field')
   const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
   t.strictSame(
     grant(alice, [catalog], new Map([['catalog', MARK]])),
     [catalog],
-    'a repository of that name aside',
+    'a global repository named catalog does not mark the catalog',
   )
 })
 
-t.test('of which repositories it must be asked whether they are global', async (t) => {
+t.test('only repositories outside of the reach of a user have to be global', async (t) => {
   const requested = [
     repository('team/app', 'pull'),
     repository('other/app', 'pull'),
@@ -156,7 +156,7 @@ t.test('of which repositories it must be asked whether they are global', async (
   t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested), [])
 })
 
-t.test('only what reads is left while the database is away', async (t) => {
+t.test('offline access has pulls only', async (t) => {
   const access = [
     repository('a', 'pull', 'push', 'delete'),
     repository('b', 'pull'),

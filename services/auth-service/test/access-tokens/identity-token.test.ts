@@ -11,27 +11,27 @@ const find = (verified: TokenClaims | undefined, found: Account | undefined = ac
   findIdentity(
     {
       verifyToken: async (token) => (token === 'the-token' ? verified : undefined),
-      findHolderById: async (id) => (id === found?.id ? found : undefined),
+      findPrincipalById: async (id) => (id === found?.id ? found : undefined),
     },
     'the-token',
   )
 
-t.test('a live identity token speaks for its account', async (t) => {
+t.test('a valid identity token returns its account', async (t) => {
   t.strictSame(await find(claims), { account, expiresAt: 1_000_300 })
 })
 
-t.test('no other token does', async (t) => {
+t.test('any other token returns nothing', async (t) => {
   const cases: readonly (readonly [why: string, claims: TokenClaims | undefined, account?: Account])[] = [
-    ['a token that is not good', undefined],
+    ['an invalid token', undefined],
     ['a scoped token', { ...claims, access: [] }],
     ['a token with access', { ...claims, access: [{ type: 'repository', name: 'a', actions: ['pull'] }] }],
-    ['a token that does not say', { ...claims, access: undefined as never }],
+    ['a token without the access claim', { ...claims, access: undefined as never }],
     ["a service's", { sub: 'service:image-manager', access: null, exp: 1, jti: 'one' }],
-    ['one of a generation before', { ...claims, gen: 2 }],
-    ['one of a generation to come', { ...claims, gen: 4 }],
+    ['one of an earlier generation', { ...claims, gen: 2 }],
+    ['one of a later generation', { ...claims, gen: 4 }],
     ['one without a generation', { ...claims, gen: undefined }],
     ['one whose account is disabled', claims, { ...account, enabled: false }],
-    ['one whose account is gone', claims, makeAccount({ id: 'another', generation: 3 })],
+    ['one whose account was deleted', claims, makeAccount({ id: 'another', generation: 3 })],
   ]
   for (const [why, verified, found] of cases) t.equal(await find(verified, found), undefined, why)
 })

@@ -11,23 +11,23 @@ const scopedOf = async (as: string): Promise<string> =>
   (await ask({ url: `/auth/v2/token?scope=${SCOPE}`, as })).json().token
 const exchange = (bearer: string, query = `scope=${SCOPE}`) => ask({ url: `/auth/v2/token?${query}`, bearer })
 
-t.test('an identity token yields scoped tokens of its account', async (t) => {
+t.test('an identity token yields access tokens of its account', async (t) => {
   const response = await exchange(await identityOf('alice'))
   t.equal(response.statusCode, 200)
   t.equal(response.headers['cache-control'], 'no-store')
   const access = [{ type: 'repository', name: 'team/app', actions: ['pull', 'push'] }]
   t.match(claimsOf(response.json().token), { sub: 'alice', access })
   const more = await exchange(await identityOf('alice'), 'scope=repository:other/app:pull')
-  t.strictSame(claimsOf(more.json().token).access, [], 'as far as that reaches')
+  t.strictSame(claimsOf(more.json().token).access, [], 'within the rights of the account')
 })
 
-t.test('which expire no later than it does', async (t) => {
+t.test('access tokens from an identity token expire no later than it does', async (t) => {
   const identity = await identityOf('alice')
   clock.ahead = 200_000
   const { token, expires_in } = (await exchange(identity)).json()
   clock.ahead = 0
   const [given, own] = [claimsOf(token), claimsOf(identity)]
-  t.ok(given.iat >= own.iat + 200, 'made later')
+  t.ok(given.iat >= own.iat + 200, 'issued later')
   t.equal(given.exp, own.exp)
   t.equal(expires_in, given.exp - given.iat)
 })
@@ -41,18 +41,22 @@ t.test('an identity token yields an identity token that expires no later, at eve
       const response = await ask({ url: path + query, bearer: identity })
       t.equal(response.statusCode, 200, path + query)
       const { token, refresh_token: refreshToken } = response.json()
-      t.notOk(refreshToken, 'and no refresh token')
+      t.notOk(refreshToken, 'there is no refresh token')
       t.match(claimsOf(token), { sub: 'alice', access: null, exp: claimsOf(identity).exp })
     }
   }
-  // The verifier has the machine's own clock.
+  // The verifier uses the system clock.
   clock.ahead = 0
   const second = (await exchange(identity, '')).json().token
   const third = (await exchange(second, '')).json().token
-  t.equal(claimsOf(third).exp, claimsOf(identity).exp, 'however often it is exchanged')
+  t.equal(claimsOf(third).exp, claimsOf(identity).exp, 'repeated exchanges do not extend it')
   t.equal((await ask({ url: '/user', bearer: third })).statusCode, 200)
   await users.endSessions('alice')
-  t.equal((await exchange(third, '')).statusCode, 401, 'it ends with the sessions of its account')
+  t.equal(
+    (await exchange(third, '')).statusCode,
+    401,
+    'an identity token ends with the sessions of its account',
+  )
 })
 
 t.test('an identity token yields no refresh token', async (t) => {
@@ -62,7 +66,7 @@ t.test('an identity token yields no refresh token', async (t) => {
   t.notOk('refresh_token' in lasting.json())
 })
 
-t.test('other bearers yield nothing', async (t) => {
+t.test('any other Bearer token is refused by the token endpoint and the users API', async (t) => {
   const scoped = await scopedOf('alice')
   const empty = (await ask({ url: '/auth/v2/token?scope=repository:other/app:pull', as: 'alice' })).json()
     .token
@@ -95,14 +99,14 @@ t.test('other bearers yield nothing', async (t) => {
   }
 })
 
-t.test('the users API takes it for the account', async (t) => {
+t.test('the users API accepts an identity token', async (t) => {
   const [alice, root] = [await identityOf('alice'), await identityOf('root')]
   t.match((await ask({ url: '/user', bearer: alice })).json(), { username: 'alice' })
   t.equal((await ask({ url: '/users', bearer: alice })).statusCode, 403)
   t.equal((await ask({ url: '/users', bearer: root })).statusCode, 200)
 })
 
-t.test('it is dead at once when its account is changed', async (t) => {
+t.test('an identity token is refused at once when its account changes', async (t) => {
   const makeUser = (username: string) =>
     users.create({
       username,
@@ -134,10 +138,10 @@ t.test('it is dead at once when its account is changed', async (t) => {
   const old = await identityOf('bob')
   await users.delete('bob')
   await makeUser('bob')
-  t.equal((await exchange(old)).statusCode, 401, 'one of the same name inherits nothing')
+  t.equal((await exchange(old)).statusCode, 401, 'a new account of the same name does not inherit it')
 })
 
-t.test('it is dead when it has expired', async (t) => {
+t.test('an expired identity token is refused', async (t) => {
   const identity = await identityOf('alice')
   t.equal((await exchange(identity)).statusCode, 200)
   const later = Date.now() + 301_000
@@ -145,7 +149,7 @@ t.test('it is dead when it has expired', async (t) => {
   t.equal((await exchange(identity)).statusCode, 401)
 })
 
-t.test("by an identity token one's own password is changed only with the current one", async (t) => {
+t.test('with an identity token, users change their own password only with the current one', async (t) => {
   const change = (bearer: string, json: Record<string, unknown>) =>
     ask({ method: 'POST', url: '/user/password', json, bearer })
   const password = 'a-new-password'
@@ -159,7 +163,11 @@ t.test("by an identity token one's own password is changed only with the current
     t.match(refused.json(), { field: 'current_password' })
   }
   t.equal((await change(bearer, { password, current_password: 1 })).statusCode, 400)
-  t.equal((await change(bearer, { password, username: 'olga' })).statusCode, 400, 'also by name')
+  t.equal(
+    (await change(bearer, { password, username: 'olga' })).statusCode,
+    400,
+    'the own username changes nothing',
+  )
   t.equal((await change(bearer, { password, current_password: 'olga-password' })).statusCode, 204)
   t.equal((await ask({ url: '/user', as: 'olga', password })).statusCode, 200)
 
@@ -167,15 +175,19 @@ t.test("by an identity token one's own password is changed only with the current
   t.equal(
     (await change(root, { username: 'olga', password: 'third-password' })).statusCode,
     204,
-    "another one's",
+    'an administrator needs no current password of others',
   )
-  t.equal((await change(root, { username: 'root', password })).statusCode, 400, 'not even an administrator')
+  t.equal(
+    (await change(root, { username: 'root', password })).statusCode,
+    400,
+    'an administrator needs the own current password, too',
+  )
   const byBasic = { method: 'POST', url: '/user/password', as: 'olga', password: 'third-password' } as const
   const wrong = await ask({ ...byBasic, json: { password, current_password: 'wrong-password' } })
-  t.equal(wrong.statusCode, 403, 'what is given is checked')
+  t.equal(wrong.statusCode, 403, 'a given current password is checked')
   t.equal(
     (await ask({ ...byBasic, json: { password } })).statusCode,
     204,
-    'Basic credentials are the current one',
+    'Basic credentials prove the current password',
   )
 })

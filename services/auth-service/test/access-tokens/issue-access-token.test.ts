@@ -1,11 +1,13 @@
 import type { Access } from '@registry-manager/oci'
 import t from 'tap'
 import type { SignedClaims } from '../../src/access-tokens/claims.ts'
-import { createTokenIssuer } from '../../src/access-tokens/issue-access-token.ts'
-import { MAX_TOKEN_LENGTH, fitting } from '../../src/access-tokens/token-length.ts'
+import { createAccessTokenIssuer } from '../../src/access-tokens/issue-access-token.ts'
+import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from '../../src/access-tokens/access-token-length.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
-const issuer = createTokenIssuer({
+let issuedCount = 0
+const issuer = createAccessTokenIssuer({
+  newId: () => `id-${(issuedCount += 1)}`,
   issuer: 'registry.example',
   audience: 'registry.example',
   lifeSeconds: 300,
@@ -19,73 +21,70 @@ const claimsOf = ({ token }: { token: string }) => JSON.parse(token) as SignedCl
 const account = makeAccount({ namespaces: ['team'], generation: 7 })
 const scope = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
 
-t.test('a token carries what was granted', async (t) => {
+t.test('an access token carries the granted access', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push'), scope('other/app', 'pull')]
-  const issued = await issuer.forAccount({ account, scopes })
+  const issued = await issuer.forPrincipal({ account, scopes })
   t.match(issued, { expiresIn: 300, issuedAt: '2023-11-14T22:13:20.000Z' })
   t.strictSame(issued.access, [scope('team/app', 'pull', 'push')])
   t.match(claimsOf(issued), { sub: 'alice', uid: account.id, gen: 7, access: issued.access })
   t.equal(claimsOf(issued).exp, 1_700_000_300)
 })
 
-t.test('nothing granted is an empty list, no scope is null', async (t) => {
-  t.strictSame((await issuer.forAccount({ account, scopes: [scope('other/app', 'pull')] })).access, [])
-  t.equal((await issuer.forAccount({ account, scopes: null })).access, null)
+t.test('access is an empty list when nothing is granted, and null without a scope', async (t) => {
+  t.strictSame((await issuer.forPrincipal({ account, scopes: [scope('other/app', 'pull')] })).access, [])
+  t.equal((await issuer.forPrincipal({ account, scopes: null })).access, null)
 })
 
-t.test('while the database is away, tokens only pull', async (t) => {
+t.test('an offline token permits pulls only', async (t) => {
   const scopes = [
     scope('team/app', 'pull', 'push', 'delete'),
     { type: 'registry', name: 'catalog', actions: ['*'] },
   ]
-  const issued = await issuer.forAccount({ account, scopes, offline: true })
+  const issued = await issuer.forPrincipal({ account, scopes, offline: true })
   t.strictSame(issued.access, [scope('team/app', 'pull')])
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
-t.test(
-  'a token that is issued while the database is unavailable says so, and lives for a minute',
-  async (t) => {
-    const scopes = [scope('team/app', 'pull', 'push')]
-    const offline = await issuer.forAccount({ account, scopes, offline: true })
-    t.equal(claimsOf(offline).offline, true)
-    t.equal(offline.expiresIn, 60)
-    const early = await issuer.forAccount({ account, scopes, offline: true, notAfter: 1_700_000_010 })
-    t.equal(early.expiresIn, 10, 'what a token must not outlive still shortens it')
-    const usual = await issuer.forAccount({ account, scopes })
-    t.notOk('offline' in claimsOf(usual), 'other tokens have no such claim')
-  },
-)
-
-t.test('while the database is away, nobody gets an identity token', async (t) => {
-  t.strictSame((await issuer.forAccount({ account, scopes: null, offline: true })).access, [])
+t.test('an offline token is marked as such and lives for a minute', async (t) => {
+  const scopes = [scope('team/app', 'pull', 'push')]
+  const offline = await issuer.forPrincipal({ account, scopes, offline: true })
+  t.equal(claimsOf(offline).offline, true)
+  t.equal(offline.expiresIn, 60)
+  const early = await issuer.forPrincipal({ account, scopes, offline: true, notAfter: 1_700_000_010 })
+  t.equal(early.expiresIn, 10, 'notAfter shortens an offline token, too')
+  const usual = await issuer.forPrincipal({ account, scopes })
+  t.notOk('offline' in claimsOf(usual), 'other access tokens have no offline claim')
 })
 
-t.test('what a token must not outlive shortens it', async (t) => {
-  const issued = await issuer.forAccount({ account, scopes: [], notAfter: 1_700_000_100 })
+t.test('there is no offline identity token', async (t) => {
+  t.strictSame((await issuer.forPrincipal({ account, scopes: null, offline: true })).access, [])
+})
+
+t.test('an access token expires no later than notAfter', async (t) => {
+  const issued = await issuer.forPrincipal({ account, scopes: [], notAfter: 1_700_000_100 })
   t.equal(issued.expiresIn, 100)
   t.equal(claimsOf(issued).exp, 1_700_000_100)
 })
 
-t.test('a global repository is granted for pulling, and no more', async (t) => {
+t.test('a global repository is granted for pulls only', async (t) => {
   const scopes = [
     scope('shared/app', 'pull', 'push'),
     scope('shared/push', 'push'),
     scope('other/app', 'pull'),
   ]
-  t.strictSame((await issuer.forAccount({ account, scopes })).access, [scope('shared/app', 'pull')])
+  t.strictSame((await issuer.forPrincipal({ account, scopes })).access, [scope('shared/app', 'pull')])
 })
 
-t.test('every token has an id of its own', async (t) => {
+t.test('every access token has its own id', async (t) => {
   const [one, other] = [
-    await issuer.forAccount({ account, scopes: [] }),
-    await issuer.forAccount({ account, scopes: [] }),
+    await issuer.forPrincipal({ account, scopes: [] }),
+    await issuer.forPrincipal({ account, scopes: [] }),
   ]
   t.not(claimsOf(one).jti, claimsOf(other).jti)
 })
 
 t.test(
-  "a service's token has a subject that no user can have, and exactly the access asked for",
+  "a service's access token has a subject that no user can have, and exactly the requested access",
   async (t) => {
     const access = [scope('any/thing', 'pull', 'delete')]
     const claims = claimsOf(await issuer.forService('image-manager', access))
@@ -94,20 +93,20 @@ t.test(
   },
 )
 
-t.test('a token that would be too long carries as many entries from the beginning as fit', async (t) => {
+t.test('an access token that would be too long carries the first entries that fit', async (t) => {
   const long = (at: number) => scope(`team/${String(at).padStart(250, 'x')}`, 'pull')
   const scopes = Array.from({ length: 100 }, (_, at) => long(at))
-  const issued = await issuer.forAccount({ account, scopes })
-  t.ok(issued.token.length <= MAX_TOKEN_LENGTH, `${issued.token.length}`)
+  const issued = await issuer.forPrincipal({ account, scopes })
+  t.ok(issued.token.length <= MAX_ACCESS_TOKEN_LENGTH, `${issued.token.length}`)
   const count = issued.access?.length ?? 0
   t.ok(count > 10 && count < 100, `${count}`)
   t.strictSame(issued.access, scopes.slice(0, count))
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
-t.test('what fits is less where the rest of the token is longer', async (t) => {
+t.test('fewer entries fit when the other claims are longer', async (t) => {
   const access = Array.from({ length: 300 }, (_, at) => scope(`team/${at}`, 'pull'))
-  const [short, long] = [fitting(access, 1000).length, fitting(access, 5000).length]
+  const [short, long] = [fitAccess(access, 1000).length, fitAccess(access, 5000).length]
   t.ok(short > long && long > 0)
-  t.strictSame(fitting(access, MAX_TOKEN_LENGTH), [])
+  t.strictSame(fitAccess(access, MAX_ACCESS_TOKEN_LENGTH), [])
 })

@@ -1,171 +1,137 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
 import t from 'tap'
-import { pgliteForTest } from '@registry-manager/testing/pglite'
-import { SERVICE, claimsOf, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import { createAccounts } from '../../src/accounts/index.ts'
+import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
-const { ask, clock, db, users } = await startAuthService(t, await pgliteForTest(t))
+const DAY = 86_400_000
 
-const POST = { method: 'POST', url: '/auth/v2/token' } as const
-const SCOPE = 'repository:team/app:pull,push'
-const login = (as: string) => ask({ url: '/auth/v2/token?offline_token=true&client_id=docker&account=x', as })
-const refreshTokenOf = async (as: string): Promise<string> => (await login(as)).json().refresh_token
-const refresh = (refresh_token: string, more: Record<string, string> = { scope: SCOPE }) =>
-  ask({ ...POST, form: { grant_type: 'refresh_token', refresh_token, ...more } })
-
-t.test('a refresh token comes only when it is asked for', async (t) => {
-  const password = { grant_type: 'password', username: 'alice', password: passwordOf('alice') }
-  const asked = [
-    await login('alice'),
-    await ask({ url: '/auth/v2/token?offline_token=1', as: 'alice' }),
-    await ask({ ...POST, form: { ...password, access_type: 'offline' } }),
-  ]
-  for (const response of asked) t.match(response.json().refresh_token, /^.{40,}$/)
-  t.equal(new Set(asked.map((response) => response.json().refresh_token)).size, 3, 'each is another one')
-  const unasked = [
-    await ask({ url: `/auth/v2/token?scope=${SCOPE}`, as: 'alice' }),
-    await ask({ url: '/auth/v2/token?offline_token=false&access_type=offline', as: 'alice' }),
-    await ask({ ...POST, form: password }),
-    await ask({ ...POST, form: { ...password, access_type: 'online', offline_token: 'true' } }),
-  ]
-  for (const response of unasked) t.notOk('refresh_token' in response.json())
-})
-
-t.test('it stands for the password, again and again', async (t) => {
-  const token = await refreshTokenOf('alice')
-  for (const _ of [1, 2, 3]) {
-    const response = await refresh(token)
-    t.equal(response.statusCode, 200)
-    t.equal(response.json().scope, SCOPE)
-    t.match(claimsOf(response.json().token), {
-      sub: 'alice',
-      access: [{ name: 'team/app', actions: ['pull', 'push'] }],
-    })
+await onBothDatabases(t, async (t, db) => {
+  const clock = { ahead: 0 }
+  const now = () => Date.now() + clock.ahead
+  const users = createAccounts(db, fakeHasher)
+  const tokens = refreshTokensOf(db, now)
+  const accountOf = (token: string, service = 's') => tokens.findAccountId(token, service)
+  const create = async (username: string) => {
+    const created = await users.create(planUser(username))
+    if ('refused' in created) throw new Error(created.refused)
+    return created.user
   }
-})
+  t.beforeEach(() => {
+    clock.ahead = 0
+  })
 
-t.test(
-  'a refresh token never yields an identity token: without a scope the token may do nothing',
-  async (t) => {
-    const token = await refreshTokenOf('root')
-    const forms: readonly Record<string, string>[] = [
-      {},
-      { scope: '' },
-      { access_type: 'offline', service: SERVICE, client_id: 'docker' },
-    ]
-    for (const more of forms) {
-      const response = await refresh(token, more)
-      t.equal(response.statusCode, 200, JSON.stringify(more))
-      const bearer: string = response.json().token
-      t.strictSame(claimsOf(bearer).access, [], 'enough for GET of /v2/, and for nothing else')
-      const fields = {
-        username: `made-${Object.keys(more).length}`,
-        password: 'a-good-password',
-        admin: true,
-      }
-      const questions = [
-        { method: 'POST', url: '/user', json: fields, bearer },
-        { method: 'POST', url: '/user/password', json: { password: 'another-password' }, bearer },
-        { url: '/users', bearer },
-        { url: '/containerregistries/registries', bearer },
-        { url: `/auth/v2/token?scope=${SCOPE}`, bearer },
-      ] as const
-      for (const question of questions) t.equal((await ask(question)).statusCode, 401, question.url)
+  t.test('a refresh token belongs to one account and one service', async (t) => {
+    const [alice, bob] = [await create('alice'), await create('bob')]
+    const [one, other] = [await tokens.issue(alice, 's', 'docker'), await tokens.issue(bob, 's', 'docker')]
+    t.equal(await accountOf(one), alice.id)
+    t.equal(await accountOf(other), bob.id)
+    t.equal(await accountOf(one), alice.id, 'it works more than once')
+    t.equal(await accountOf(one, 'another'), undefined)
+    for (const unknown of [
+      '',
+      'x',
+      one.toUpperCase(),
+      `${one} `,
+      one.slice(0, -1),
+      '\0',
+      'x'.repeat(10_000),
+    ]) {
+      t.equal(await accountOf(unknown), undefined, JSON.stringify(unknown.slice(0, 20)))
     }
-  },
-)
+  })
 
-t.test('wrong refresh tokens are limited for their address; right ones are not', async (t) => {
-  const token = await refreshTokenOf('alice')
-  const statuses: number[] = []
-  for (let at = 0; at < 40; at += 1) statuses.push((await refresh(`rmr_${at}`)).statusCode)
-  t.equal(statuses[0], 401)
-  t.equal(statuses.at(-1), 429)
-  t.ok(statuses.filter((status) => status === 401).length < 30)
-  t.equal((await refresh(token)).statusCode, 200)
-  t.equal((await ask({ url: '/user', as: 'olga' })).statusCode, 200, 'passwords are counted by themselves')
-  clock.ahead = 3_600_000
-  t.equal((await refresh('rmr_x')).statusCode, 401)
-  clock.ahead = 0
-})
+  t.test('only the hash of a refresh token is stored', async (t) => {
+    const token = await tokens.issue(await create('carol'), 's', 'docker')
+    t.ok(token.length >= 40, 'a refresh token is long')
+    const { rows } = await sql<{ row: string }>`select t::text as row from refresh_tokens t`.execute(db)
+    const dump = rows.map(({ row }) => row).join('\n')
+    const secret = token.replace(/^[a-z]+_/, '')
+    for (const form of [
+      token,
+      secret,
+      Buffer.from(token).toString('hex'),
+      Buffer.from(token).toString('base64'),
+    ]) {
+      t.notMatch(dump, form)
+    }
+    t.notMatch(dump, Buffer.from(secret, 'base64url').toString('hex'))
+    t.match(dump, createHash('sha256').update(token).digest('hex'), 'the hash is stored')
+  })
 
-t.test('it is not rotated: docker keeps the first one', async (t) => {
-  const token = await refreshTokenOf('alice')
-  const response = await refresh(token, { access_type: 'offline', scope: SCOPE })
-  t.equal(response.json().refresh_token, token)
-  t.equal((await refresh(token)).statusCode, 200)
-})
+  t.test('a refresh token that was unused for ninety days is refused', async (t) => {
+    const dave = await create('dave')
+    const [used, unused] = [await tokens.issue(dave, 's', ''), await tokens.issue(dave, 's', '')]
+    clock.ahead = 60 * DAY
+    t.equal(await accountOf(used), dave.id)
+    clock.ahead = 89 * DAY
+    t.equal(await accountOf(unused), dave.id, 'on the last day it is still valid')
+    clock.ahead = 151 * DAY
+    t.equal(await accountOf(used), undefined, 'earlier uses do not count')
+    t.equal(await accountOf(unused), dave.id)
+    clock.ahead = 300 * DAY
+    t.equal(await accountOf(unused), undefined)
+  })
 
-t.test('it is no password and no bearer', async (t) => {
-  const token = await refreshTokenOf('alice')
-  t.equal((await ask({ url: '/user', as: 'alice', password: token })).statusCode, 401)
-  t.equal((await ask({ url: '/user', bearer: token })).statusCode, 401)
-  t.equal((await ask({ url: '/auth/v2/token', as: '<token>', password: token })).statusCode, 401)
-})
+  t.test('a raised generation ends the refresh tokens of an account', async (t) => {
+    const erin = await create('erin')
+    const token = await tokens.issue(erin, 's', '')
+    await db.updateTable('accounts').set({ generation: 2 }).where('id', '=', erin.id).execute()
+    t.equal(await accountOf(token), undefined)
+    const late = await tokens.issue(erin, 's', '')
+    t.equal(await accountOf(late), undefined, 'a refresh token for an earlier generation is never valid')
+    await users.delete('erin')
+    t.equal(await accountOf(token), undefined)
+  })
 
-t.test('it is bound to its service', async (t) => {
-  const token = await refreshTokenOf('alice')
-  t.equal((await refresh(token, { service: SERVICE })).statusCode, 200)
-  t.equal((await refresh(token, { service: 'token-service' })).statusCode, 200, 'or an alias of it')
-  t.equal((await refresh(token, { service: 'other.example' })).statusCode, 400)
-  await db.updateTable('refresh_tokens').set({ service: 'other.example' }).execute()
-  t.equal((await refresh(token)).statusCode, 401)
-})
+  t.test('the end of the sessions of an account deletes its refresh tokens only', async (t) => {
+    const [frank, grace] = [await create('frank'), await create('grace')]
+    const [one, two] = [await tokens.issue(frank, 's', ''), await tokens.issue(frank, 's', '')]
+    const other = await tokens.issue(grace, 's', '')
+    await users.endSessions(frank)
+    const found = await Promise.all([one, two, other].map((token) => accountOf(token)))
+    t.same(found, [undefined, undefined, grace.id])
+  })
 
-t.test('it dies with the sessions and with the generation of its account', async (t) => {
-  const password = passwordOf('bob')
-  const bob = {
-    username: 'bob',
-    directory: false,
-    role: 'user',
-    enabled: true,
-    namespaces: [],
-    password,
-  } as const
-  const endings = [
-    ['by DELETE /user/sessions', { method: 'DELETE', url: '/user/sessions', as: 'bob' }],
-    ['by an administrator', { method: 'DELETE', url: '/user/sessions?username=bob', as: 'root' }],
-    [
-      'by another password',
-      { method: 'POST', url: '/user/password', as: 'bob', form: { password: 'x-password' } },
-    ],
-    [
-      'by other namespaces',
-      { method: 'POST', url: '/user/namespaces?username=bob&namespaces=a', as: 'root' },
-    ],
-    ['by another role', { method: 'PATCH', url: '/user?username=bob&role=administrator', as: 'root' }],
-    ['by disabling', { method: 'PATCH', url: '/user?username=bob&enabled=false', as: 'root' }],
-    ['by deleting', { method: 'DELETE', url: '/user?username=bob', as: 'root' }],
-  ] as const
-  const bystander = await refreshTokenOf('olga')
-  for (const [why, question] of endings) {
-    await users.delete('bob')
-    await users.create(bob)
-    const [one, other] = [await refreshTokenOf('bob'), await refreshTokenOf('bob')]
-    t.equal((await refresh(one)).statusCode, 200)
-    t.ok((await ask(question)).statusCode < 300, why)
-    t.equal((await refresh(one)).statusCode, 401, `${why}, it is dead`)
-    t.equal((await refresh(other)).statusCode, 401, 'and every other one')
-  }
-  await users.create(bob)
-  t.equal((await refresh(bystander)).statusCode, 200, "another account's lives")
-})
+  t.test('an account has a hundred refresh tokens at the most; a new one replaces the oldest', async (t) => {
+    const [heidi, ivan] = [await create('heidi'), await create('ivan')]
+    const other = await tokens.issue(ivan, 's', '')
+    const issued: string[] = []
+    for (let count = 0; count < 102; count += 1) issued.push(await tokens.issue(heidi, 's', ''))
+    const alive = async (token: string) => (await accountOf(token)) !== undefined
+    t.same(await Promise.all(issued.slice(0, 4).map(alive)), [false, false, true, true])
+    t.equal(await alive(issued.at(-1) ?? ''), true)
+    t.equal(await alive(other), true, "another account's refresh token stays")
+    const [{ count } = { count: 0 }] = await db
+      .selectFrom('refresh_tokens')
+      .select((eb) => eb.fn.countAll().as('count'))
+      .where('account_id', '=', heidi.id)
+      .execute()
+    t.equal(Number(count), 100)
+  })
 
-t.test('a change that ends nothing leaves it alone', async (t) => {
-  const token = await refreshTokenOf('alice')
-  t.equal(
-    (await ask({ method: 'PATCH', url: '/user?username=alice&enabled=true&role=user', as: 'root' }))
-      .statusCode,
-    200,
+  t.test(
+    'a session in use every ten minutes survives a hundred newer sign-ins within the hour',
+    async (t) => {
+      const mallory = await create('mallory')
+      const inUse = await tokens.issue(mallory, 's', 'docker')
+      const unused = await tokens.issue(mallory, 's', 'docker')
+      for (let minute = 0; minute < 60; minute += 1) {
+        clock.ahead = minute * 60_000
+        if (minute % 10 === 0) t.equal(await accountOf(inUse), mallory.id, `minute ${minute}`)
+        for (const _ of [1, 2]) await tokens.issue(mallory, 's', 'docker')
+      }
+      t.equal(await accountOf(inUse), mallory.id)
+      t.equal(await accountOf(unused), undefined, 'the unused one was replaced')
+    },
   )
-  t.equal((await refresh(token)).statusCode, 200)
-})
 
-t.test('unused for ninety days, it is dead', async (t) => {
-  const token = await refreshTokenOf('alice')
-  t.teardown(() => (clock.ahead = 0))
-  clock.ahead = 89 * 86_400_000
-  t.equal((await refresh(token)).statusCode, 200)
-  clock.ahead = 178 * 86_400_000
-  t.equal((await refresh(token)).statusCode, 200)
-  clock.ahead = 270 * 86_400_000
-  t.equal((await refresh(token)).statusCode, 401)
+  t.test('any client id gets a refresh token', async (t) => {
+    const judy = await create('judy')
+    for (const client of ['', 'docker', 'ü', "'; drop table accounts; --", 'x'.repeat(5000)]) {
+      t.equal(await accountOf(await tokens.issue(judy, 's', client)), judy.id)
+    }
+  })
 })

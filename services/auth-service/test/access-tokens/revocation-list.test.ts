@@ -1,86 +1,94 @@
 import t from 'tap'
-import { createRevocationSnapshot } from '../../src/access-tokens/revocation-list.ts'
+import { createRevocationList } from '../../src/access-tokens/revocation-list.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
+
+// Periodic work does not keep a process alive; this timer does.
+const alive = setInterval(() => {}, 1000)
+t.teardown(() => clearInterval(alive))
 
 const account = makeAccount({ generation: 2 })
 
-/** A database with these revocations, which can be away. `read` resolves when it was asked so many times more. */
+/** A fake database with revocations that can fail. `read` resolves after so many more queries. */
 function createFake() {
   const waiting: (() => void)[] = []
   const fake = {
     now: 50_000_000,
     revocations: new Map<string, number>(),
-    away: false,
-    asked: [] as Date[],
+    unavailable: false,
+    queries: [] as Date[],
     read: async (times: number) => {
-      const until = fake.asked.length + times
-      while (fake.asked.length < until) await new Promise<void>((resolve) => waiting.push(resolve))
+      const until = fake.queries.length + times
+      while (fake.queries.length < until) await new Promise<void>((resolve) => waiting.push(resolve))
     },
     load: async (since: Date) => {
-      fake.asked.push(since)
+      fake.queries.push(since)
       setImmediate(() => waiting.splice(0).forEach((resolve) => resolve()))
-      if (fake.away) throw new Error('connect ECONNREFUSED')
+      if (fake.unavailable) throw new Error('connect ECONNREFUSED')
       return new Map(fake.revocations)
     },
   }
-  const snapshot = createRevocationSnapshot({ load: fake.load, now: () => fake.now, windowMs: 1_260_000 })
-  return { fake, snapshot }
+  const list = createRevocationList({ load: fake.load, now: () => fake.now, windowMs: 1_260_000 })
+  return { fake, list }
 }
 
-t.test('it is there once it has started', async (t) => {
-  const { fake, snapshot } = createFake()
-  t.teardown(snapshot.stop)
+t.test('the revocation list is loaded when start returns', async (t) => {
+  const { fake, list } = createFake()
+  t.teardown(list.stop)
   fake.revocations.set(account.id, 3)
-  t.equal(snapshot.current(), undefined)
-  await snapshot.start()
-  t.same(snapshot.current(), fake.revocations)
-  t.same(fake.asked, [new Date(fake.now - 1_260_000)], 'of the time that tokens can be alive')
-  t.equal(await snapshot.check(), 'ok')
+  t.equal(list.current(), undefined)
+  await list.start()
+  t.same(list.current(), fake.revocations)
+  t.same(
+    fake.queries,
+    [new Date(fake.now - 1_260_000)],
+    'it covers the time for which access tokens can be valid',
+  )
+  t.equal(await list.check(), 'ok')
 })
 
-t.test('a generation below the least is revoked', async (t) => {
-  const { fake, snapshot } = createFake()
-  t.teardown(snapshot.stop)
-  t.equal(snapshot.isRevoked(account), false, 'not while nothing is known')
+t.test('a generation below the least valid one is revoked', async (t) => {
+  const { fake, list } = createFake()
+  t.teardown(list.stop)
+  t.equal(list.isRevoked(account), false, 'nothing is revoked before the list is loaded')
   fake.revocations.set(account.id, 3)
-  await snapshot.start()
-  t.equal(snapshot.isRevoked(account), true)
-  t.equal(snapshot.isRevoked({ ...account, generation: 3 }), false)
-  t.equal(snapshot.isRevoked({ ...account, id: 'another' }), false)
+  await list.start()
+  t.equal(list.isRevoked(account), true)
+  t.equal(list.isRevoked({ ...account, generation: 3 }), false)
+  t.equal(list.isRevoked({ ...account, id: 'another' }), false)
 })
 
-t.test('the last one holds while the database is away', async (t) => {
-  const { fake, snapshot } = createFake()
-  t.teardown(snapshot.stop)
+t.test('the last revocation list stays in force while the database is unavailable', async (t) => {
+  const { fake, list } = createFake()
+  t.teardown(list.stop)
   fake.revocations.set(account.id, 3)
-  await snapshot.start()
-  fake.away = true
+  await list.start()
+  fake.unavailable = true
   await fake.read(1)
-  t.equal(snapshot.isRevoked(account), true)
-  t.match(await snapshot.check(), { degraded: 'ECONNREFUSED' })
-  fake.away = false
+  t.equal(list.isRevoked(account), true)
+  t.match(await list.check(), { degraded: 'ECONNREFUSED' })
+  fake.unavailable = false
   fake.revocations = new Map()
   await fake.read(1)
-  t.equal(snapshot.isRevoked(account), false, 'until it can be read again')
-  t.equal(await snapshot.check(), 'ok')
+  t.equal(list.isRevoked(account), false, 'the list is replaced once the database is back')
+  t.equal(await list.check(), 'ok')
 })
 
-t.test('a database that is away at the start keeps nothing from starting', async (t) => {
-  const { fake, snapshot } = createFake()
-  t.teardown(snapshot.stop)
-  fake.away = true
-  await snapshot.start()
-  t.equal(snapshot.current(), undefined)
-  t.match(await snapshot.check(), { degraded: 'the database is away' })
-  fake.away = false
+t.test('the revocation list starts while the database is unavailable, and loads later', async (t) => {
+  const { fake, list } = createFake()
+  t.teardown(list.stop)
+  fake.unavailable = true
+  await list.start()
+  t.equal(list.current(), undefined)
+  t.match(await list.check(), { degraded: 'the revocation list could not be read' })
+  fake.unavailable = false
   await fake.read(1)
-  t.same(snapshot.current(), new Map())
+  t.same(list.current(), new Map())
 })
 
-t.test('stopped, it reads no more', async (t) => {
-  const { fake, snapshot } = createFake()
-  await snapshot.start()
-  snapshot.stop()
+t.test('a stopped revocation list is not polled any more', async (t) => {
+  const { fake, list } = createFake()
+  await list.start()
+  await list.stop()
   await new Promise((resolve) => setTimeout(resolve, 1200))
-  t.equal(fake.asked.length, 1)
+  t.equal(fake.queries.length, 1)
 })

@@ -23,7 +23,7 @@ async function build(t: Test) {
 
 const headerOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())
 
-/** Whether a token's signature is good by the key that its header names among these. */
+/** Whether an access token's signature is valid for the key that its header names. */
 function verifies(keys: SigningKeys, token: string): boolean {
   const [header, payload, signature = ''] = token.split('.')
   const key = keys.findKey(headerOf(token).kid)
@@ -32,7 +32,7 @@ function verifies(keys: SigningKeys, token: string): boolean {
   return verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'))
 }
 
-/** Two keys of a Docker Trusted Registry, with the ids that it gave them (seed 003). */
+/** Two keys of a Docker Trusted Registry with their ids (seed 003). */
 const LIBTRUST = [
   {
     kid: 'NNZX:KH7V:FBJT:4BAH:WEYL:F2V4:RHWJ:ADF3:UAAE:7JEP:6TAU:FCAO',
@@ -46,18 +46,19 @@ const LIBTRUST = [
   },
 ]
 
-t.test("key ids are libtrust's", async (t) => {
+t.test("key ids have libtrust's form", async (t) => {
   for (const { kid, x, y } of LIBTRUST) {
     const publicKey = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' })
     t.equal(libtrustKeyId(publicKey), kid)
   }
 })
 
-t.test('a folder of new keys', async (t) => {
+t.test('a new folder has an authority, a current key and a next key', async (t) => {
   const { folder, keys } = await build(t)
   const files = (await readdir(folder)).toSorted()
   t.same(files, ['ca-key.pem', 'ca.pem', 'current.pem', 'next.pem'])
-  for (const file of files) t.equal((await stat(join(folder, file))).mode & 0o077, 0, `${file} is ours alone`)
+  for (const file of files)
+    t.equal((await stat(join(folder, file))).mode & 0o077, 0, `only the owner may read ${file}`)
   t.equal(keys.publicKeys().length, 2, 'the next key is published already')
   for (const jwk of keys.publicKeys()) {
     t.match(jwk, {
@@ -67,14 +68,18 @@ t.test('a folder of new keys', async (t) => {
       alg: 'ES256',
       use: 'sig',
     })
-    t.same(Object.keys(jwk).toSorted(), ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'], 'and nothing private')
+    t.same(
+      Object.keys(jwk).toSorted(),
+      ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'],
+      'there is no private part',
+    )
     t.equal(libtrustKeyId(createPublicKey({ key: { ...jwk }, format: 'jwk' })), jwk.kid)
   }
-  t.equal(await createSigningKeys(folder), false, 'keys that are there are kept')
+  t.equal(await createSigningKeys(folder), false, 'existing keys are not replaced')
   t.same((await loadSigningKeys(folder)).publicKeys(), keys.publicKeys())
 })
 
-t.test('a token names its key, and its leaf chains to our authority', async (t) => {
+t.test('an access token names its key, and its certificate chains to the authority', async (t) => {
   const { keys } = await build(t)
   const token = await keys.sign(claims as SignedClaims)
   const { x5c, kid, ...header } = headerOf(token)
@@ -86,16 +91,16 @@ t.test('a token names its key, and its leaf chains to our authority', async (t) 
   t.equal(leaf.verify(authority.publicKey), true)
   t.equal(leaf.checkIssued(authority), true)
   t.equal(libtrustKeyId(leaf.publicKey), kid)
-  t.equal(leaf.ca, false, 'a leaf issues nothing')
+  t.equal(leaf.ca, false, 'a leaf cannot issue certificates')
   t.equal(authority.ca, true)
   t.equal(authority.verify(authority.publicKey), true)
   t.ok(authority.validToDate > leaf.validToDate, 'the authority outlives its leaf')
   t.equal(keys.currentEndsAt().getTime(), leaf.validToDate.getTime())
   const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-  t.strictSame(payload, claims, 'the claims are as they were given')
+  t.strictSame(payload, claims, 'the claims are unchanged')
 })
 
-t.test('rotation', async (t) => {
+t.test('a rotation promotes the next key and keeps the previous one published', async (t) => {
   const { folder, keys } = await build(t)
   const [before, authority] = [await keys.sign(claims as SignedClaims), keys.authority()]
   const [, next] = keys.publicKeys()
@@ -103,19 +108,19 @@ t.test('rotation', async (t) => {
   t.equal(
     headerOf(await keys.sign(claims as SignedClaims)).kid,
     headerOf(before).kid,
-    'nothing changes unread',
+    'nothing changes before a reload',
   )
   await keys.reload()
   const after = await keys.sign(claims as SignedClaims)
-  t.equal(headerOf(after).kid, next?.kid, 'the next key signs now: everybody knew it already')
+  t.equal(headerOf(after).kid, next?.kid, 'the next key signs now; it was published before')
   t.equal(keys.publicKeys().length, 3)
-  t.equal(verifies(keys, before), true, 'what the one before signed is good still')
+  t.equal(verifies(keys, before), true, 'access tokens of the previous key stay valid')
   t.equal(verifies(keys, after), true)
-  t.equal(keys.authority(), authority, 'the authority stays: the registry needs no restart')
+  t.equal(keys.authority(), authority, 'the authority stays, so the registry needs no restart')
 
   await rotateSigningKeys(folder)
   await keys.reload()
-  t.equal(verifies(keys, before), false, 'until the second rotation')
+  t.equal(verifies(keys, before), false, 'access tokens end with the second rotation')
   t.equal(verifies(keys, after), true)
   t.same((await readdir(folder)).toSorted(), [
     'ca-key.pem',
@@ -126,7 +131,7 @@ t.test('rotation', async (t) => {
   ])
 })
 
-t.test('a rotation makes a new certificate for the key that it promotes', async (t) => {
+t.test('a rotation issues a new certificate for the key that it promotes', async (t) => {
   const { folder, keys } = await build(t)
   const authority = {
     certificate: await readFile(join(folder, 'ca.pem'), 'utf8'),
@@ -139,14 +144,14 @@ t.test('a rotation makes a new certificate for the key that it promotes', async 
   await rotateSigningKeys(folder)
   await keys.reload()
   const token = await keys.sign(claims as SignedClaims)
-  t.equal(headerOf(token).kid, next?.kid, 'the key is the one that everybody knew')
+  t.equal(headerOf(token).kid, next?.kid, 'the key was published before')
   t.equal(verifies(keys, token), true)
   t.ok(keys.currentEndsAt().getTime() > Date.now() + 364 * 86_400_000)
   const leaf = new X509Certificate(Buffer.from(headerOf(token).x5c[0], 'base64'))
   t.equal(leaf.verify(new X509Certificate(keys.authority()).publicKey), true)
 })
 
-t.test('nothing is left of stolen keys', async (t) => {
+t.test('a replacement removes all stolen keys', async (t) => {
   const { folder, keys } = await build(t)
   await rotateSigningKeys(folder)
   await keys.reload()
@@ -162,14 +167,14 @@ t.test('nothing is left of stolen keys', async (t) => {
   t.equal(verifies(keys, before), false)
   const after = await keys.sign(claims as SignedClaims)
   t.equal(verifies(keys, after), true)
-  t.equal(keys.publicKeys().length, 2, 'a current and a next')
+  t.equal(keys.publicKeys().length, 2, 'a current and a next key')
   t.equal(keys.authority(), authority)
   await rotateSigningKeys(folder)
   await keys.reload()
-  t.equal(verifies(keys, after), true, 'and they are rotated like any others')
+  t.equal(verifies(keys, after), true, 'the new keys can be rotated')
 })
 
-t.test('who may read the current key may read the new ones', async (t) => {
+t.test('new keys have the file mode of the current key', async (t) => {
   const { folder } = await build(t)
   await chmod(join(folder, 'current.pem'), 0o644)
   for (const change of [rotateSigningKeys, replaceSigningKeys]) {
@@ -178,10 +183,14 @@ t.test('who may read the current key may read the new ones', async (t) => {
       t.equal((await stat(join(folder, name))).mode & 0o777, 0o644, name)
     }
   }
-  t.equal((await stat(join(folder, 'ca-key.pem'))).mode & 0o777, 0o600, "the authority's stays as it is")
+  t.equal(
+    (await stat(join(folder, 'ca-key.pem'))).mode & 0o777,
+    0o600,
+    "the mode of the authority's key stays",
+  )
 })
 
-t.test('a rotation that stopped half way is a good set, and goes on from there', async (t) => {
+t.test('an interrupted rotation leaves a valid set, and can be repeated', async (t) => {
   const { folder, keys } = await build(t)
   const before = await keys.sign(claims as SignedClaims)
   const [path, pathOfNext] = [join(folder, 'current.pem'), join(folder, 'next.pem')]
@@ -197,7 +206,7 @@ t.test('a rotation that stopped half way is a good set, and goes on from there',
   t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
 })
 
-t.test('a file that is missing is named', async (t) => {
+t.test('a missing file is named in the error', async (t) => {
   for (const file of ['ca.pem', 'current.pem', 'next.pem']) {
     const { folder } = await build(t)
     await rm(join(folder, file))
@@ -206,7 +215,7 @@ t.test('a file that is missing is named', async (t) => {
   await t.rejects(loadSigningKeys(join(t.testdir(), 'nowhere')), { message: 'nowhere' })
 })
 
-t.test('a set that cannot be read leaves the last one in force', async (t) => {
+t.test('an unreadable set leaves the previous keys in use', async (t) => {
   const { folder, keys } = await build(t)
   const path = join(folder, 'current.pem')
   const good = await readFile(path, 'utf8')
@@ -227,7 +236,7 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   for (const [why, pem] of BAD) {
     await writeFile(path, pem)
     await t.rejects(keys.reload(), { message: 'current.pem' }, why)
-    t.equal(headerOf(await keys.sign(claims as SignedClaims)).kid, kid, 'the last key goes on')
+    t.equal(headerOf(await keys.sign(claims as SignedClaims)).kid, kid, 'the previous key still signs')
     t.equal(keys.publicKeys().length, 2)
   }
   await rm(path)
@@ -235,6 +244,6 @@ t.test('a set that cannot be read leaves the last one in force', async (t) => {
   await writeFile(path, good)
   await keys.reload()
   await writeFile(join(folder, 'retired.pem'), 'hello')
-  await t.rejects(keys.reload(), { message: 'retired.pem' }, 'a retired key that is none')
+  await t.rejects(keys.reload(), { message: 'retired.pem' }, 'a bad retired key')
   t.equal(verifies(keys, await keys.sign(claims as SignedClaims)), true)
 })

@@ -22,7 +22,7 @@ const BAD: readonly (readonly [why: string, field: string, question: Question])[
   ['a body of JSON', 'grant_type', { ...POST, json: password }],
 ]
 
-t.test('what cannot be answered is 400 and names the parameter', async (t) => {
+t.test('a bad token request is refused with 400 and the name of the parameter', async (t) => {
   for (const [why, field, question] of BAD) {
     const response = await ask(question)
     t.equal(response.statusCode, 400, why)
@@ -36,13 +36,13 @@ const UNKNOWN: readonly (readonly [why: string, question: Question])[] = [
   ['a wrong password', { url: url({}), as: 'alice', password: 'another-password' }],
   ['an empty password', { url: url({}), as: 'alice', password: '' }],
   ['an unknown name', { url: url({}), as: 'nobody' }],
-  ['a name that is none', { url: url({}), as: 'no/body ü' }],
+  ['an impossible name', { url: url({}), as: 'no/body ü' }],
   ['a disabled account', { url: url({}), as: 'eve' }],
   ['a directory account, whose password is not ours', { url: url({}), as: 'dora' }],
   ['a malformed header', { url: url({}), headers: { authorization: 'Basic !!' } }],
   ['another scheme', { url: url({}), headers: { authorization: 'Digest username="alice"' } }],
-  ['a bearer that is none of ours', { url: url({ scope: 'repository:team/app:pull' }), bearer: 'a.b.c' }],
-  ['a bearer that is no JWT', { url: url({ scope: 'repository:team/app:pull' }), bearer: 'rmr_abc' }],
+  ['a foreign Bearer token', { url: url({ scope: 'repository:team/app:pull' }), bearer: 'a.b.c' }],
+  ['a Bearer token that is no JWT', { url: url({ scope: 'repository:team/app:pull' }), bearer: 'rmr_abc' }],
   ['a wrong password in a form', { ...POST, form: { ...password, password: 'another-password' } }],
   ['an unknown name in a form', { ...POST, form: { ...password, username: 'nobody' } }],
   ['a name that cannot be stored', { ...POST, form: { ...password, username: 'al\0ice' } }],
@@ -53,13 +53,13 @@ const UNKNOWN: readonly (readonly [why: string, question: Question])[] = [
   ],
 ]
 
-t.test('nobody in particular is 401 with a Basic challenge', async (t) => {
+t.test('missing or wrong credentials are 401 with a Basic challenge', async (t) => {
   await users.create({ ...(await planOf('eve')), enabled: false })
   await users.create({ ...(await planOf('dora')), directory: true, password: null })
   for (const [why, question] of UNKNOWN) {
     const response = await ask(question)
     t.equal(response.statusCode, 401, why)
-    t.match(response.headers['www-authenticate'], /^Basic realm="[^"]+"/, 'with a challenge')
+    t.match(response.headers['www-authenticate'], /^Basic realm="[^"]+"/, 'has a challenge')
     t.match(response.json(), { errors: [{ code: 'UNAUTHORIZED' }] })
   }
 })
@@ -69,14 +69,14 @@ async function planOf(username: string) {
   return { username, directory: false, role, enabled: true, namespaces, password: passwordOf(username) }
 }
 
-t.test('a body of more than 64 KiB is 413', async (t) => {
+t.test('a token request with a body of more than 64 KiB is 413', async (t) => {
   const form = { ...password, client_id: 'x'.repeat(65_536) }
   const response = await ask({ ...POST, form })
   t.equal(response.statusCode, 413)
   t.match(response.json(), { errors: [{ code: 'SIZE_INVALID' }] })
 })
 
-t.test('other methods and paths are not there', async (t) => {
+t.test('other methods and paths of the token endpoint are 404', async (t) => {
   for (const method of ['PUT', 'PATCH', 'DELETE'] as const) {
     t.equal((await ask({ method, url: '/auth/v2/token', as: 'alice' })).statusCode, 404, method)
   }
@@ -85,7 +85,7 @@ t.test('other methods and paths are not there', async (t) => {
   }
 })
 
-t.test('too many failures are 429, and say when to come back', async (t) => {
+t.test('too many failed sign-ins are 429 with Retry-After', async (t) => {
   let status = 0
   for (let attempt = 0; attempt < 30 && status !== 429; attempt += 1) {
     status = (await ask({ url: '/auth/v2/token', as: 'mallory' })).statusCode
@@ -102,17 +102,17 @@ t.test('too many failures are 429, and say when to come back', async (t) => {
   clock.ahead = 0
 })
 
-t.test('whatever a client calls itself, it is answered', async (t) => {
+t.test('the token endpoint accepts any client id', async (t) => {
   for (const client of ['', 'docker', 'ü', '\0', "'", 'x'.repeat(20_000)]) {
     const form = { ...password, client_id: client, access_type: 'offline' }
     t.equal((await ask({ ...POST, form })).statusCode, 200, JSON.stringify(client.slice(0, 20)))
   }
 })
 
-t.test('no answer and no log line held a password', async (t) => {
+t.test('no response and no log line has a password', async (t) => {
   for (const secret of [passwordOf('alice'), 'another-password', passwordOf('eve')]) {
     t.notMatch(answers.join(''), secret)
     t.notMatch(lines.join(''), secret)
   }
-  t.notMatch(lines.join(''), '?', 'nor a query string')
+  t.notMatch(lines.join(''), '?', 'no log line has a query string')
 })

@@ -45,7 +45,7 @@ const QUERIES: readonly (readonly [why: string, text: string, request: object])[
   ],
 ]
 
-t.test('GET', async (t) => {
+t.test('the query of a GET is parsed', async (t) => {
   for (const [why, text, request] of QUERIES) t.strictSame(query(text), { request }, why)
 })
 
@@ -84,13 +84,13 @@ const FORMS: readonly (readonly [why: string, text: string, request: object])[] 
   ],
 ]
 
-t.test('POST', async (t) => {
+t.test('the form of a POST is parsed', async (t) => {
   for (const [why, text, request] of FORMS) t.strictSame(form(text), { request }, why)
 })
 
 const scopes = (count: number) => Array.from({ length: count }, (_, at) => `repository:a${at}:pull`)
 
-t.test('a hundred scopes are answered', async (t) => {
+t.test('a hundred scopes are parsed', async (t) => {
   for (const text of [
     `scope=${scopes(100).join('+')}`,
     scopes(100)
@@ -102,7 +102,7 @@ t.test('a hundred scopes are answered', async (t) => {
   }
 })
 
-t.test('of more than a hundred scopes the first hundred count', async (t) => {
+t.test('scopes after the first hundred are dropped', async (t) => {
   const first = scopes(100).map((_, at) => scope(`a${at}`, 'pull'))
   for (const text of [
     `scope=${scopes(101).join('+')}`,
@@ -116,13 +116,13 @@ t.test('of more than a hundred scopes the first hundred count', async (t) => {
   }
 })
 
-t.test('a parameter without a value counts as left out', async (t) => {
+t.test('a parameter without a value counts as absent', async (t) => {
   t.strictSame(query('service=&scope=&client_id=&offline_token=&account='), { request: base })
   const given = 'grant_type=password&username=alice&password=a+b&service=&scope=&access_type=&refresh_token='
   t.strictSame(form(given), { request: { ...base, grant: password } })
 })
 
-t.test('a scope that cannot be granted refuses nothing, and never makes an identity token', async (t) => {
+t.test('an unknown scope is dropped, and does not request an identity token', async (t) => {
   for (const text of ['scope=repository:x:', 'scope=oops', 'scope=repository:x:metadata_read', 'scope=::']) {
     t.strictSame(query(text), { request: { ...base, scopes: [] } }, text)
   }
@@ -143,13 +143,13 @@ const FAULTS: readonly (readonly [why: string, field: string, of: 'GET' | 'POST'
   ['an empty refresh token', 'refresh_token', 'POST', 'grant_type=refresh_token&refresh_token='],
 ]
 
-t.test('what cannot be answered names the parameter', async (t) => {
+t.test('a bad parameter is named', async (t) => {
   for (const [why, field, of, text] of FAULTS) {
     t.match(of === 'GET' ? query(text) : form(text), { field, detail: /\w/ }, `${of}: ${why}`)
   }
 })
 
-t.test('which services tokens are made for', async (t) => {
+t.test('the service is accepted by its names and as a URL', async (t) => {
   const accepted = ['registry.example:8443', 'token-service', 'registry.example']
   const good = [...accepted, undefined, 'https://registry.example:8443', 'http://registry.example/']
   for (const service of good) t.equal(isAcceptedService(service, accepted), true, `${service}`)

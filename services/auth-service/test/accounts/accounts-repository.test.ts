@@ -1,9 +1,10 @@
-import { isUniqueViolation } from '@registry-manager/database'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import type { NewAccount } from '../../src/accounts/account.ts'
 import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
+import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 
-const NOBODY = '00000000-0000-4000-8000-000000000000'
+const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 const user = {
   username: 'alice',
   directory: false,
@@ -15,21 +16,25 @@ const user = {
 
 await onBothDatabases(t, async (t, db) => {
   const accounts = createAccountsRepository(db)
+  const insert = async (change: Partial<NewAccount>) => {
+    const inserted = await accounts.insert({ ...user, ...change })
+    if (inserted === undefined) throw new Error('the username is taken')
+    return inserted
+  }
 
-  t.test('an account is found as it was put there', async (t) => {
-    const inserted = await accounts.insert(user)
+  t.test('an inserted account is found by its username and by its id', async (t) => {
+    const inserted = await insert(user)
     t.match(inserted, { ...user, id: /^[0-9a-f-]{36}$/, generation: 1 })
     t.ok(inserted.createdAt instanceof Date)
-    t.strictSame(await accounts.findByUsername('alice'), inserted)
-    t.strictSame(await accounts.findById(inserted.id), inserted)
-    t.equal(await accounts.findByUsername('nobody'), undefined)
-    t.equal(await accounts.findById(NOBODY), undefined)
-    const taken = await accounts.insert(user).catch((error: unknown) => error)
-    t.ok(isUniqueViolation(taken), 'a name is one account')
+    t.strictSame(await accounts.find('alice'), inserted)
+    t.strictSame(await accounts.find({ id: inserted.id }), inserted)
+    t.equal(await accounts.find('nobody'), undefined)
+    t.equal(await accounts.find({ id: UNKNOWN_ID }), undefined)
+    t.equal(await accounts.insert(user), undefined, 'a username has one account')
   })
 
-  t.test('a change writes what it names and leaves the rest', async (t) => {
-    const before = await accounts.findByUsername('alice')
+  t.test('an update writes the given fields and leaves the others', async (t) => {
+    const before = await accounts.find('alice')
     t.ok(before)
     if (before === undefined) return
     t.strictSame(await accounts.update(before.id, { namespaces: [] }), { ...before, namespaces: [] })
@@ -42,54 +47,52 @@ await onBothDatabases(t, async (t, db) => {
     })
     t.match(await accounts.update(before.id, { passwordHash: 'another' }), { passwordHash: 'another' })
     t.match(await accounts.update(before.id, { directory: true, passwordHash: null }), { passwordHash: null })
-    await t.rejects(accounts.update(NOBODY, { enabled: true }), 'of nobody there is nothing to change')
+    await t.rejects(accounts.update(UNKNOWN_ID, { enabled: true }), 'an unknown id is a fault')
   })
 
-  t.test('pages by name', async (t) => {
-    for (const username of ['zoe', 'bob', 'a_b', 'a-b']) await accounts.insert({ ...user, username })
+  t.test('accounts are listed in pages, sorted by username', async (t) => {
+    for (const username of ['zoe', 'bob', 'a_b', 'a-b']) await insert({ username })
     const names = async (offset: number, limit: number) =>
       (await accounts.list(offset, limit)).map(({ username }) => username)
     t.same(await names(0, 50), ['a-b', 'a_b', 'alice', 'bob', 'zoe'])
     t.same(await names(1, 2), ['a_b', 'alice'])
     t.same(await names(4, 2), ['zoe'])
     t.same(await names(5, 2), [])
-    t.same(await names(999_999_999_999_999, 50), [], 'far beyond the end')
+    t.same(await names(999_999_999_999_999, 50), [], 'an offset far beyond the end')
     t.equal(await accounts.count(), 5)
   })
 
-  t.test('the administrators of whom there must be one', async (t) => {
+  t.test('enabled cluster administrators are locked and listed', async (t) => {
+    const lock = () => db.transaction().execute((tx) => createAccountsRepository(tx).lockAdministrators())
     const role = 'cluster-administrator'
-    t.same(await db.transaction().execute((tx) => createAccountsRepository(tx).lockAdministrators()), [])
-    const [one, other] = [
-      await accounts.insert({ ...user, username: 'root', role }),
-      await accounts.insert({ ...user, username: 'boss', role }),
-    ]
-    await accounts.insert({ ...user, username: 'former', role, enabled: false })
-    const found = await db.transaction().execute((tx) => createAccountsRepository(tx).lockAdministrators())
-    t.same(found, [one.id, other.id].toSorted())
+    t.same(await lock(), [])
+    t.same(await accounts.listAdministrators(10), [])
+    const [one, other] = [await insert({ username: 'root', role }), await insert({ username: 'boss', role })]
+    await insert({ username: 'former', role, enabled: false })
+    t.same(await lock(), [one.id, other.id].toSorted())
+    t.same(await accounts.listAdministrators(10), ['boss', 'root'])
+    t.same(await accounts.listAdministrators(1), ['boss'])
   })
 
-  t.test('revocations', async (t) => {
-    const { id } = await accounts.insert({ ...user, username: 'eve' })
+  t.test('the last revocation of an account counts, and outlives the account', async (t) => {
+    const revocations = createRevocationsRepository(db)
+    const { id } = await insert({ username: 'eve' })
     const hourAgo = new Date(Date.now() - 3600_000)
-    t.same(await accounts.revocationsSince(hourAgo), new Map())
-    await accounts.revoke(id, 2)
-    await accounts.revoke(NOBODY, 7)
-    await accounts.revoke(id, 3)
+    t.same(await revocations.revocationsSince(hourAgo), new Map())
+    t.equal(await revocations.leastGeneration(id), undefined)
+    await revocations.revoke(id, 2)
+    await revocations.revoke(UNKNOWN_ID, 7)
+    await revocations.revoke(id, 3)
     t.same(
-      await accounts.revocationsSince(hourAgo),
+      await revocations.revocationsSince(hourAgo),
       new Map([
         [id, 3],
-        [NOBODY, 7],
+        [UNKNOWN_ID, 7],
       ]),
-      'the last one of each account, there or not',
     )
-    await accounts.remove(id)
-    t.equal((await accounts.revocationsSince(hourAgo)).get(id), 3, 'they outlive the account')
-    t.same(
-      await accounts.revocationsSince(new Date(Date.now() + 60_000)),
-      new Map(),
-      'of later there are none',
-    )
+    t.equal(await revocations.leastGeneration(id), 3)
+    await accounts.delete(id)
+    t.equal((await revocations.revocationsSince(hourAgo)).get(id), 3)
+    t.same(await revocations.revocationsSince(new Date(Date.now() + 60_000)), new Map(), 'none is later')
   })
 })

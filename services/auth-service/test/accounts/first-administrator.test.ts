@@ -1,20 +1,19 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { ensureAdministrator } from '../../src/accounts/first-administrator.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const PASSWORD = 'the-first-password'
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
+  const users = createAccounts(db, fakeHasher)
   const ensure = (password: () => string | undefined = () => PASSWORD) =>
-    ensureAdministrator(db, fakeHasher, 'root', password)
+    users.ensureFirstAdministrator('root', password)
   t.beforeEach(() => db.deleteFrom('accounts').execute())
 
-  t.test('is made where there is none', async (t) => {
+  t.test('the first administrator is created if there is none', async (t) => {
     t.strictSame(await ensure(), { outcome: 'created' })
-    t.match(await users.findByUsername('root'), {
+    t.match(await users.find('root'), {
       role: 'cluster-administrator',
       enabled: true,
       directory: false,
@@ -22,20 +21,20 @@ await onBothDatabases(t, async (t, db) => {
     })
   })
 
-  t.test('is left alone where there is one, whatever it is called', async (t) => {
+  t.test('no administrator is created if there is one with any name', async (t) => {
     await users.create(planUser('boss', { role: 'cluster-administrator' }))
-    const asked: string[] = []
-    t.strictSame(await ensure(() => void asked.push('asked')), { outcome: 'exists' })
-    t.same(asked, [], 'and no password is made up')
+    const calls: string[] = []
+    t.strictSame(await ensure(() => void calls.push('password')), { outcome: 'exists' })
+    t.same(calls, [], 'no password is generated')
     t.equal(await users.count(), 1)
   })
 
-  t.test('is made where those that there are, are disabled', async (t) => {
+  t.test('an administrator is created if all existing ones are disabled', async (t) => {
     await users.create(planUser('boss', { role: 'cluster-administrator', enabled: false }))
     t.strictSame(await ensure(), { outcome: 'created' })
   })
 
-  t.test('is impossible without a good password', async (t) => {
+  t.test('the first administrator is not created with a missing or invalid password', async (t) => {
     for (const [password, reason] of [
       [undefined, /set ADMIN_PASSWORD/],
       ['short', /^ADMIN_PASSWORD must be 8/],
@@ -46,13 +45,13 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await users.count(), 0)
   })
 
-  t.test('is impossible where somebody else has the name: nobody is promoted unasked', async (t) => {
+  t.test('a user with the name of the first administrator is not promoted', async (t) => {
     await users.create(planUser('root'))
     t.match(await ensure(), { outcome: 'impossible', reason: /set ADMIN_USERNAME/ })
-    t.match(await users.findByUsername('root'), { role: 'user' })
+    t.match(await users.find('root'), { role: 'user' })
   })
 
-  t.test('is one, when several replicas start at once', async (t) => {
+  t.test('replicas that start at the same time create one administrator', async (t) => {
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => ensure()))
     t.equal(outcomes.filter(({ outcome }) => outcome === 'created').length, 1)
     t.equal(outcomes.filter(({ outcome }) => outcome === 'exists').length, 4)

@@ -1,17 +1,17 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import type { UsersStore } from '../../src/accounts/manage-users.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
-import { isAdministrator } from '../../src/accounts/plan-user.ts'
+import type { Accounts } from '../../src/accounts/index.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
+import { isClusterAdministrator } from '../../src/accounts/account.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const administrator = (username: string) => planUser(username, { role: 'cluster-administrator' })
 const LAST = { refused: 'last-administrator' }
 
-/** Everything that takes an administrator away. */
+/** The changes that remove an administrator. */
 const REMOVALS: readonly (readonly [
   why: string,
-  remove: (users: UsersStore, username: string) => Promise<object>,
+  remove: (users: Accounts, username: string) => Promise<object>,
 ])[] = [
   ['demoted to user', (users, username) => users.change(username, { role: 'user' })],
   ['demoted to administrator', (users, username) => users.change(username, { role: 'administrator' })],
@@ -20,9 +20,9 @@ const REMOVALS: readonly (readonly [
 ]
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
+  const users = createAccounts(db, fakeHasher)
   const administrators = async () =>
-    (await users.list(0, 50)).filter(isAdministrator).map(({ username }) => username)
+    (await users.list(0, 50)).filter(isClusterAdministrator).map(({ username }) => username)
   t.beforeEach(async () => {
     await db.deleteFrom('accounts').execute()
     await users.create(administrator('root'))
@@ -30,21 +30,21 @@ await onBothDatabases(t, async (t, db) => {
     await users.create({ ...administrator('former'), enabled: false })
   })
 
-  t.test('the last one stays', async (t) => {
-    const before = await users.findByUsername('root')
+  t.test('the last cluster administrator cannot be demoted, disabled or deleted', async (t) => {
+    const before = await users.find('root')
     for (const [why, remove] of REMOVALS) t.strictSame(await remove(users, 'root'), LAST, `cannot be ${why}`)
-    t.strictSame(await users.findByUsername('root'), before, 'and nothing about it was changed')
+    t.strictSame(await users.find('root'), before, 'the account is unchanged')
   })
 
-  t.test('but may change otherwise', async (t) => {
+  t.test('other changes of the last cluster administrator are allowed', async (t) => {
     t.match(await users.change('root', { password: 'another-password' }), { user: { username: 'root' } })
     t.match(await users.change('root', { namespaces: ['team'], role: 'cluster-administrator' }), { user: {} })
     t.match(await users.endSessions('root'), { user: { username: 'root' } })
-    t.match(await users.delete('alice'), { user: {} }, 'others may go')
-    t.match(await users.delete('former'), { user: {} }, 'a disabled administrator too')
+    t.match(await users.delete('alice'), { user: {} }, 'other users can be deleted')
+    t.match(await users.delete('former'), { user: {} }, 'a disabled administrator can be deleted')
   })
 
-  t.test('one of two may go, the other one stays then', async (t) => {
+  t.test('one of two cluster administrators can be removed, and then not the other one', async (t) => {
     for (const [why, remove] of REMOVALS) {
       await users.delete('boss')
       await users.create(administrator('boss'))
@@ -54,7 +54,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  t.test('two that are taken away at once leave one', async (t) => {
+  t.test('concurrent removals of two cluster administrators leave one', async (t) => {
     for (const [why, removeOne] of REMOVALS) {
       for (const [reason, removeOther] of REMOVALS) {
         await users.delete('boss')

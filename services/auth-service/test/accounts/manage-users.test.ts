@@ -1,16 +1,16 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import type { UserChange } from '../../src/accounts/plan-user.ts'
 import { planUserChange } from '../../src/accounts/plan-user.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
 const CHANGES: readonly (readonly [why: string, change: UserChange, raises: boolean])[] = [
   ['nothing', {}, false],
-  ['the role it has', { role: 'user' }, false],
-  ['the status it has', { enabled: true }, false],
-  ['the namespaces it has', { namespaces: ['a', 'b'] }, false],
+  ['the present role', { role: 'user' }, false],
+  ['the present status', { enabled: true }, false],
+  ['the present namespaces', { namespaces: ['a', 'b'] }, false],
   ['a password', { password: 'another-password' }, true],
   ['the same password', { password: 'a-good-password' }, true],
   ['another role', { role: 'administrator' }, true],
@@ -18,15 +18,15 @@ const CHANGES: readonly (readonly [why: string, change: UserChange, raises: bool
   ['other namespaces', { namespaces: ['a'] }, true],
   ['no namespaces', { namespaces: [] }, true],
   [
-    'several at once',
+    'several fields',
     { enabled: false, role: 'administrator', namespaces: ['c'], password: 'b-password' },
     true,
   ],
 ]
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
-  const refreshTokens = createRefreshTokensRepository(db, Date.now)
+  const users = createAccounts(db, fakeHasher)
+  const refreshTokens = refreshTokensOf(db)
   const revocations = () => users.revocationsSince(new Date(0))
   const create = async (username: string, change = {}) => {
     const created = await users.create(planUser(username, change))
@@ -35,64 +35,60 @@ await onBothDatabases(t, async (t, db) => {
   }
   await create('root', { role: 'cluster-administrator' })
 
-  t.test('a new user', async (t) => {
+  t.test('a user is created once for each username', async (t) => {
     const user = await create('alice', { namespaces: ['team'] })
     t.match(user, { username: 'alice', role: 'user', enabled: true, namespaces: ['team'], generation: 1 })
-    t.match(await users.findByUsername('alice'), { passwordHash: 'hash of a-good-password' })
+    t.match(await users.find('alice'), { passwordHash: 'hash of a-good-password' })
     t.strictSame(await users.create(planUser('alice', { role: 'administrator' })), { refused: 'taken' })
-    t.match(await users.findByUsername('alice'), { role: 'user' }, 'whose name is taken is not touched')
+    t.match(await users.find('alice'), { role: 'user' }, 'the existing user is unchanged')
   })
 
-  t.test('the generation is raised by what ends the tokens made before, and by nothing else', async (t) => {
+  t.test('the generation rises with every change that revokes tokens and with no other change', async (t) => {
     for (const [at, [why, change, raises]] of CHANGES.entries()) {
       const { id, username, generation } = await create(`user-${at}`, { namespaces: ['a', 'b'] })
-      const user = await users.findById(id)
+      const user = await users.find({ id: id })
       const token = user && (await refreshTokens.issue(user, 's', ''))
       const { password, ...fields } = change
       const changed = await users.change(username, change)
       t.match(changed, { user: { id, ...fields, generation: generation + (raises ? 1 : 0) } }, why)
       t.strictSame(
-        await users.findById(id),
+        await users.find({ id: id }),
         'user' in changed && changed.user,
-        'as it is answered, so it is kept',
+        'the returned user is the stored one',
       )
       t.equal((await revocations()).get(id), raises ? 2 : undefined, raises ? 'revoked' : 'not revoked')
       t.equal(
         (await refreshTokens.findAccountId(token ?? '', 's')) === undefined,
         raises,
-        'refresh tokens too',
+        'refresh tokens are revoked with the generation',
       )
       const kept = await db.selectFrom('refresh_tokens').select('id').where('account_id', '=', id).execute()
-      t.equal(kept.length, raises ? 0 : 1, 'whose rows are gone')
+      t.equal(kept.length, raises ? 0 : 1, 'the rows of revoked refresh tokens are deleted')
       const hash = `hash of ${password ?? 'a-good-password'}`
-      t.match(await users.findById(id), { passwordHash: hash })
+      t.match(await users.find({ id: id }), { passwordHash: hash })
     }
   })
 
-  t.test('a password that is changed leaves a role that was changed meanwhile', async (t) => {
+  t.test('a change of the password keeps a role that was changed concurrently', async (t) => {
     const current = await create('carol', { role: 'administrator' })
     const planned = planUserChange(current, { password: 'another-password' })
     await users.change('carol', { role: 'user' })
     if ('change' in planned) await users.change('carol', planned.change)
-    t.match(await users.findByUsername('carol'), { role: 'user', generation: 3 })
+    t.match(await users.find('carol'), { role: 'user', generation: 3 })
   })
 
-  t.test('what is done to an account is not done to the next one of its name', async (t) => {
+  t.test('a change of an account does not apply to a later account of the same username', async (t) => {
     const old = await create('heidi')
     let next = old
-    const slow = createUsersStore(
-      db,
-      {
-        ...fakeHasher,
-        // While this takes its time, the account is deleted and made again.
-        hash: async (password) => {
-          await users.delete('heidi')
-          next = await create('heidi')
-          return fakeHasher.hash(password)
-        },
+    const slow = createAccounts(db, {
+      ...fakeHasher,
+      // The account is deleted and created again while the password is hashed.
+      hash: async (password) => {
+        await users.delete('heidi')
+        next = await create('heidi')
+        return fakeHasher.hash(password)
       },
-      Date.now,
-    )
+    })
     const absent = { refused: 'absent' }
     t.strictSame(await slow.change(old, { password: 'another-password' }), absent)
     t.strictSame(await users.endSessions(old), absent)
@@ -103,16 +99,16 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await users.find('heidi'), { id: next.id })
   })
 
-  t.test('a deleted user', async (t) => {
+  t.test('a deleted user is gone and its tokens are revoked', async (t) => {
     const { id } = await create('dave')
     t.match(await users.delete('dave'), { user: { id } })
-    t.equal(await users.findByUsername('dave'), undefined)
-    t.equal((await revocations()).get(id), 2, 'its tokens end')
+    t.equal(await users.find('dave'), undefined)
+    t.equal((await revocations()).get(id), 2, 'its tokens are revoked')
     t.strictSame(await users.delete('dave'), { refused: 'absent' })
-    t.not((await create('dave')).id, id, 'one of the same name is another one')
+    t.not((await create('dave')).id, id, 'a new user of the same name has a new id')
   })
 
-  t.test('sessions end, the account stays', async (t) => {
+  t.test('the end of sessions raises the generation and leaves the account', async (t) => {
     const before = await create('erin')
     t.strictSame(await users.endSessions('erin'), { user: { ...before, generation: 2 } })
     t.equal((await revocations()).get(before.id), 2)
@@ -120,23 +116,23 @@ await onBothDatabases(t, async (t, db) => {
     t.equal((await revocations()).get(before.id), 3)
   })
 
-  t.test('nobody is nobody', async (t) => {
+  t.test('changes of an unknown username report that it is absent', async (t) => {
     const absent = { refused: 'absent' }
     t.strictSame(await users.change('nobody', { enabled: false }), absent)
     t.strictSame(await users.delete('nobody'), absent)
     t.strictSame(await users.endSessions('nobody'), absent)
   })
 
-  t.test('changes of one user at once: each raises the generation', async (t) => {
+  t.test('each of several concurrent changes of a user raises the generation', async (t) => {
     const { id } = await create('frank')
     await Promise.all(
       Array.from({ length: 12 }, (_, at) => users.change('frank', { namespaces: [`n${at}`] })),
     )
-    t.match(await users.findById(id), { generation: 13 })
+    t.match(await users.find({ id: id }), { generation: 13 })
     t.equal((await revocations()).get(id), 13)
   })
 
-  t.test('of those who take a name at once, one gets it', async (t) => {
+  t.test('one of several concurrent requests gets a username', async (t) => {
     const outcomes = await Promise.all(Array.from({ length: 6 }, () => users.create(planUser('grace'))))
     t.equal(outcomes.filter((outcome) => 'user' in outcome).length, 1)
     t.same(

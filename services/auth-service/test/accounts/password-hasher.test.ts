@@ -4,31 +4,31 @@ import t from 'tap'
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts'
 
 const hasher = createPasswordHasher()
-/** From the test vectors of argon2's reference implementation: `password` with the salt `somesalt`. */
+/** A test vector of argon2's reference implementation: `password` with the salt `somesalt`. */
 const VECTOR = '$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4'
 
-t.test('a hash is an argon2id PHC string', async (t) => {
+t.test('a password hash is an argon2id PHC string', async (t) => {
   const hash = await hasher.hash('pässwörd 😀')
   t.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
   t.equal(await hasher.verify('pässwörd 😀', hash), true)
-  t.not(await hasher.hash('pässwörd 😀'), hash, 'each with a salt of its own')
+  t.not(await hasher.hash('pässwörd 😀'), hash, 'each hash has its own salt')
 })
 
-t.test('hashes made elsewhere are understood', async (t) => {
+t.test('a hash of another argon2 implementation is verified', async (t) => {
   t.equal(await hasher.verify('password', VECTOR), true)
 })
 
-t.test('what is not the password', async (t) => {
+t.test('a wrong password is not verified', async (t) => {
   for (const wrong of ['', 'Password', 'password ', 'passwor', VECTOR]) {
     t.equal(await hasher.verify(wrong, VECTOR), false, JSON.stringify(wrong))
   }
 })
 
-t.test('where there is no hash, nothing is the password', async (t) => {
+t.test('no password is verified without a hash', async (t) => {
   for (const password of ['', 'password', 'null']) t.equal(await hasher.verify(password, null), false)
 })
 
-t.test('a stored hash that is none is a fault', async (t) => {
+t.test('an invalid stored hash is an error', async (t) => {
   for (const bad of [
     '',
     'password',
@@ -39,16 +39,16 @@ t.test('a stored hash that is none is a fault', async (t) => {
   }
 })
 
-t.test('more sign-ins at once than can be waited for are told to come back', async (t) => {
+t.test('sign-ins beyond the queue get 503 with Retry-After', async (t) => {
   const all = await Promise.allSettled(Array.from({ length: 300 }, () => hasher.verify('password', VECTOR)))
   const refused = all.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
   t.ok(refused.length > 0 && refused.length < 300, `${300 - refused.length} were looked at`)
   for (const error of refused) t.ok(error instanceof ProblemError && error.problem.status === 503)
   t.ok(refused[0] instanceof ProblemError && refused[0].problem.headers?.['retry-after'])
-  t.equal(await hasher.verify('password', VECTOR), true, 'and afterwards all is as before')
+  t.equal(await hasher.verify('password', VECTOR), true, 'later sign-ins are verified')
 })
 
-t.test('a password is the same however a keyboard composes it', async (t) => {
+t.test('composed and decomposed forms of a password are equal', async (t) => {
   const [composed, decomposed, spaced] = ['Zürich é 😀', 'Zu\u0308rich e\u0301 😀', 'Zürich\u00a0é\u3000😀']
   for (const set of [composed, decomposed, spaced]) {
     const hash = await hasher.hash(set)
@@ -60,23 +60,23 @@ t.test('a password is the same however a keyboard composes it', async (t) => {
       )
     }
     for (const wrong of ['Zurich e 😀', 'ZÜRICH É 😀', 'Züriché😀', 'Zürich  é 😀']) {
-      t.equal(await hasher.verify(wrong, hash), false, 'other letters are another password')
+      t.equal(await hasher.verify(wrong, hash), false, 'different letters are a different password')
     }
   }
 })
 
-t.test('hashes of passwords as they came, from before they were normalised, go on to work', async (t) => {
-  // The salt `somesalt` and the parameters of the vector above, over the decomposed form as it came.
+t.test('a hash of a password that was not normalised still verifies that password', async (t) => {
+  // The parameters of the vector above, with the decomposed form of the password.
   const message = Buffer.from('Zu\u0308rich-password')
   const parameters = { memory: 256, passes: 2, parallelism: 1, tagLength: 32, nonce: Buffer.from('somesalt') }
   const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
   const tag = argon2Sync('argon2id', { message, ...parameters })
   const hash = `$argon2id$v=19$m=256,t=2,p=1$${base64(parameters.nonce)}$${base64(tag)}`
   t.equal(await hasher.verify('Zu\u0308rich-password', hash), true)
-  t.equal(await hasher.verify('Zürich-password', hash), false, 'in the other form they never worked')
+  t.equal(await hasher.verify('Zürich-password', hash), false, 'the composed form does not match such a hash')
 })
 
-t.test('one client that has much waiting does not keep another one waiting', async (t) => {
+t.test('a client with many waiting sign-ins does not delay another client', async (t) => {
   const done: string[] = []
   const verify = async (client: string) => {
     await hasher.verify('password', VECTOR, client).catch(() => undefined)
@@ -84,7 +84,7 @@ t.test('one client that has much waiting does not keep another one waiting', asy
   }
   const flood = Array.from({ length: 300 }, () => verify('192.0.2.1'))
   await verify('192.0.2.2')
-  // Those beyond the room of a client are refused at once.
+  // Requests beyond the lane of a client are refused at once.
   t.ok(done.filter((client) => client === '192.0.2.1').length <= 200 + 6, `${done.length} were before it`)
   await Promise.all(flood)
 })

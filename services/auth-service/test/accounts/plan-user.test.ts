@@ -1,11 +1,6 @@
 import t from 'tap'
-import type { Role } from '../../src/accounts/account.ts'
-import {
-  isAdministrator,
-  planNewUser,
-  planUserChange,
-  raisesGeneration,
-} from '../../src/accounts/plan-user.ts'
+import type { Role } from '@registry-manager/principal'
+import { planNewUser, planUserChange, raisesGeneration } from '../../src/accounts/plan-user.ts'
 import type { UserInput } from '../../src/accounts/user-input.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
@@ -14,7 +9,7 @@ const plan = { username: 'alice', directory: false, role: 'user', enabled: true,
 
 const NEW: readonly (readonly [why: string, input: UserInput, expected: object])[] = [
   ['a user', { username: 'alice', password }, { plan }],
-  ['ad=false says nothing new', { username: 'alice', password, ad: false }, { plan }],
+  ['ad=false, the default', { username: 'alice', password, ad: false }, { plan }],
   [
     'admin=true',
     { username: 'alice', password, admin: true },
@@ -27,12 +22,12 @@ const NEW: readonly (readonly [why: string, input: UserInput, expected: object])
     { plan: { ...plan, role: 'administrator' } },
   ],
   [
-    'role and admin that agree',
+    'role and admin that mean the same',
     { username: 'alice', password, role: 'cluster-administrator', admin: true },
     { plan: { ...plan, role: 'cluster-administrator' } },
   ],
   [
-    'a role, and admin=false that agrees',
+    'a role and admin=false that mean the same',
     { username: 'alice', password, role: 'administrator', admin: false },
     { plan: { ...plan, role: 'administrator' } },
   ],
@@ -51,12 +46,12 @@ const NEW: readonly (readonly [why: string, input: UserInput, expected: object])
     { fault: { field: 'password' } },
   ],
   [
-    'a directory user, whose password is ignored',
+    'a directory user with a password, which is ignored',
     { username: 'alice', ad: true, password: 'short' },
     { plan: { ...plan, directory: true, password: null } },
   ],
   [
-    'role and admin that disagree',
+    'role and admin that contradict each other',
     { username: 'alice', password, role: 'user', admin: true },
     { fault: { field: 'role' } },
   ],
@@ -67,7 +62,7 @@ const NEW: readonly (readonly [why: string, input: UserInput, expected: object])
   ],
 ]
 
-t.test('POST /user', async (t) => {
+t.test('POST /user is planned from its fields', async (t) => {
   for (const [why, input, expected] of NEW) t.match(planNewUser(input), expected, why)
 })
 
@@ -82,14 +77,14 @@ const CHANGES: readonly (readonly [why: string, role: Role, input: UserInput, ch
   ['no namespaces', 'user', { namespaces: [] }, { namespaces: [] }],
 ]
 
-t.test('PATCH /user overwrites what is given', async (t) => {
+t.test('PATCH /user overwrites the given fields', async (t) => {
   for (const [why, role, input, change] of CHANGES) {
     t.match(planUserChange(makeAccount({ role }), input), { change }, why)
   }
   t.match(planUserChange(makeAccount(), { password }), { change: { password } }, 'a password')
 })
 
-t.test('PATCH /user leaves the rest, also what somebody else is changing just now', async (t) => {
+t.test('PATCH /user leaves other fields, also those of a concurrent change', async (t) => {
   for (const role of ['user', 'administrator', 'cluster-administrator'] as const) {
     const current = makeAccount({ role })
     t.strictSame(
@@ -107,14 +102,14 @@ t.test('PATCH /user leaves the rest, also what somebody else is changing just no
   }
 })
 
-t.test('admin=false says nothing of those who are no cluster administrators', async (t) => {
+t.test('admin=false does not change roles other than cluster-administrator', async (t) => {
   for (const role of ['user', 'administrator'] as const) {
     const planned = planUserChange(makeAccount({ role }), { admin: false })
     t.ok('change' in planned && (planned.change.role ?? role) === role, role)
   }
 })
 
-t.test('what PATCH /user refuses', async (t) => {
+t.test('PATCH /user refuses invalid fields', async (t) => {
   const cases: readonly (readonly [UserInput, string])[] = [
     [{ password: 'short' }, 'password'],
     [{ password: 'alice-alice' }, 'password'],
@@ -125,47 +120,55 @@ t.test('what PATCH /user refuses', async (t) => {
   }
 })
 
-t.test("a directory user's password is the directory's", async (t) => {
+t.test('a directory user has no local password', async (t) => {
   const current = makeAccount({ directory: true, passwordHash: null })
   const ignored = planUserChange(current, { password: 'whatever' })
-  t.ok('change' in ignored && ignored.change.password === undefined, 'a password given is ignored')
-  t.match(planUserChange(current, { ad: false }), { fault: { field: 'password' } }, 'leaving it needs one')
+  t.ok('change' in ignored && ignored.change.password === undefined, 'a password is ignored')
+  t.match(
+    planUserChange(current, { ad: false }),
+    { fault: { field: 'password' } },
+    'a password is required to become a local user',
+  )
   const leaving = planUserChange(current, { ad: false, password })
-  t.strictSame(leaving, { change: { directory: false, password, standing: undefined } }, 'which is forgotten')
+  t.strictSame(
+    leaving,
+    { change: { directory: false, password, directoryState: undefined } },
+    'the directory state is removed',
+  )
   const entering = planUserChange(makeAccount(), { ad: true, password, namespaces: ['a'] })
   t.strictSame(
     entering,
     { change: { directory: true, password: null, namespaces: ['a'] } },
-    'whoever becomes one has no password of ours',
+    'a user who becomes a directory user loses the local password',
   )
 })
 
-t.test("what the groups give is not the administrators' to take", async (t) => {
+t.test('administrators cannot take away what groups give', async (t) => {
   const own = { role: 'user', enabled: true, namespaces: ['a'] } as const
-  const standing = {
+  const directoryState = {
     dn: 'CN=alice',
     state: 'active',
     role: 'cluster-administrator',
     namespaces: ['b'],
   } as const
   const role = 'cluster-administrator'
-  const current = makeAccount({ directory: true, role, namespaces: ['a', 'b'], own, standing })
-  t.strictSame(planUserChange(current, { admin: false }), { change: {} }, 'admin=false takes nothing')
+  const current = makeAccount({ directory: true, role, namespaces: ['a', 'b'], own, directoryState })
+  t.strictSame(planUserChange(current, { admin: false }), { change: {} }, 'admin=false changes nothing')
   t.strictSame(planUserChange(current, { role: 'user' }), { change: { role: 'user' } })
   const cases = [
     [{ role: 'user' }, false, 'it stays a cluster administrator'],
     [{ namespaces: ['a', 'b'] }, false, 'given twice is given once'],
     [{ namespaces: [] }, true, 'its own are taken'],
-    [{ standing: { ...standing, dn: 'CN=alice,OU=moved' } }, false, 'it was moved'],
-    [{ standing: { ...standing, role: null } }, true, 'a group less'],
-    [{ standing: { ...standing, namespaces: ['b', 'c'] } }, true, 'a group more'],
-    [{ standing: { ...standing, state: 'locked' } }, true, 'it was locked'],
-    [{ standing: undefined }, true, 'it leaves the directory'],
+    [{ directoryState: { ...directoryState, dn: 'CN=alice,OU=moved' } }, false, 'it was moved'],
+    [{ directoryState: { ...directoryState, role: null } }, true, 'a group less'],
+    [{ directoryState: { ...directoryState, namespaces: ['b', 'c'] } }, true, 'a group more'],
+    [{ directoryState: { ...directoryState, state: 'locked' } }, true, 'it was locked'],
+    [{ directoryState: undefined }, true, 'it leaves the directory'],
   ] as const
   for (const [change, raises, why] of cases) t.equal(raisesGeneration(current, change), raises, why)
 })
 
-t.test('what ends the tokens that were made before', async (t) => {
+t.test('a change of the password or of the effective rights raises the generation', async (t) => {
   const current = makeAccount({ namespaces: ['a', 'b'] })
   const cases = [
     [{}, false],
@@ -181,10 +184,4 @@ t.test('what ends the tokens that were made before', async (t) => {
   ] as const
   for (const [change, raises] of cases)
     t.equal(raisesGeneration(current, change), raises, JSON.stringify(change))
-})
-
-t.test('administrators are cluster administrators that are not disabled', async (t) => {
-  t.equal(isAdministrator({ role: 'cluster-administrator', enabled: true }), true)
-  t.equal(isAdministrator({ role: 'cluster-administrator', enabled: false }), false)
-  t.equal(isAdministrator({ role: 'administrator', enabled: true }), false)
 })

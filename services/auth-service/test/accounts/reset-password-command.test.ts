@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { connectPostgres, migrateToLatest } from '@registry-manager/database'
 import t from 'tap'
 import { startPostgres } from '@registry-manager/testing/real-postgres'
-import { createPasswordHasher } from '../../src/accounts/password-hasher.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import { planUser } from '../fixtures/accounts.ts'
 
 const COMMAND = fileURLToPath(new URL('../../src/reset-password.ts', import.meta.url))
@@ -49,7 +48,7 @@ t.test('reset-password prints the new password of a user once, and it is the one
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
-  const users = createUsersStore(db, createPasswordHasher(), Date.now)
+  const users = createAccounts(db)
   await users.create(planUser('root', { role: 'cluster-administrator' }))
   await users.create(planUser('dora', { directory: true, password: null }))
   await users.create(planUser('jane', { enabled: false }))
@@ -59,12 +58,16 @@ t.test('reset-password prints the new password of a user once, and it is the one
   t.strictSame([code, err], [0, ''])
   const [, password = ''] = /^new password of root \(shown this once\): (\S+)$/m.exec(out) ?? []
   t.match(out, 'all sessions of root have ended')
-  const stored = await users.findByUsername('root')
+  const stored = await users.find('root')
   t.equal(await users.verifyPassword(password, stored?.passwordHash ?? null), true)
   t.equal(await users.verifyPassword('a-good-password', stored?.passwordHash ?? null), false)
 
   t.match(await run(['jane'], env), { code: 0, out: 'jane is still disabled' })
-  t.match(await run(['dora'], env), { code: 1, out: '', err: /reset it in the directory.*--leave-directory/ })
+  t.match(await run(['dora'], env), {
+    code: 1,
+    out: '',
+    err: /reset the password in the directory.*--leave-directory/,
+  })
   t.match(await run(['dora', '--leave-directory'], env), { code: 0, out: 'new password of dora' })
   t.match(await run(['nobody'], env), {
     code: 1,
@@ -72,7 +75,7 @@ t.test('reset-password prints the new password of a user once, and it is the one
   })
 })
 
-t.test("the image's script explains reset-password and does nothing when it is asked for help", async (t) => {
+t.test("the image's script explains reset-password and does nothing for --help", async (t) => {
   const script = readFileSync(SCRIPT, 'utf8').replace('cd /app', `cd ${fileURLToPath(ROOT)}`)
   const child = spawn('sh', ['-c', script, 'registry-manager', 'reset-password', '--help'], {
     stdio: ['ignore', 'pipe', 'inherit'],

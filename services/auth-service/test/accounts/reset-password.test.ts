@@ -1,20 +1,19 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { createRefreshTokensRepository } from '../../src/access-tokens/refresh-tokens-repository.ts'
-import { resetPassword } from '../../src/accounts/reset-password.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
+import { refreshTokensOf } from '../fixtures/refresh-tokens.ts'
 
 await onBothDatabases(t, async (t, db) => {
-  const users = createUsersStore(db, fakeHasher, Date.now)
-  const refreshTokens = createRefreshTokensRepository(db, Date.now)
+  const users = createAccounts(db, fakeHasher)
+  const refreshTokens = refreshTokensOf(db)
   const reset = (username: string, leaveDirectory = false) =>
-    resetPassword(db, fakeHasher, { username, leaveDirectory })
+    users.resetPassword({ username, leaveDirectory })
   t.beforeEach(() => db.deleteFrom('accounts').execute())
 
   t.test('a reset sets a new random password and ends what was issued to the account', async (t) => {
     await users.create(planUser('root', { role: 'cluster-administrator', namespaces: ['team'] }))
-    const before = await users.findByUsername('root')
+    const before = await users.find('root')
     if (before === undefined) throw new Error('root was not created')
     const refreshToken = await refreshTokens.issue(before, 'registry.example', 'docker')
     t.ok(await refreshTokens.findAccountId(refreshToken, 'registry.example'))
@@ -22,10 +21,10 @@ await onBothDatabases(t, async (t, db) => {
     const first = await reset('ROOT')
     if (first.outcome !== 'reset') throw new Error(first.outcome)
     t.match(first, { username: 'root', enabled: true, password: /^[\w-]{20}$/ })
-    const after = await users.findByUsername('root')
+    const after = await users.find('root')
     t.equal(after?.passwordHash, `hash of ${first.password}`)
     t.equal(after?.generation, before.generation + 1)
-    t.match(after, { role: 'cluster-administrator', namespaces: ['team'] }, 'its rights stay')
+    t.match(after, { role: 'cluster-administrator', namespaces: ['team'] }, 'the rights are unchanged')
     t.equal((await users.revocationsSince(new Date(0))).get(before.id), before.generation + 1)
     t.equal(await refreshTokens.findAccountId(refreshToken, 'registry.example'), undefined)
     t.equal(await db.selectFrom('refresh_tokens').selectAll().executeTakeFirst(), undefined)
@@ -37,7 +36,7 @@ await onBothDatabases(t, async (t, db) => {
   t.test('a reset of a disabled account leaves it disabled and says so', async (t) => {
     await users.create(planUser('jane', { enabled: false }))
     t.match(await reset('jane'), { outcome: 'reset', enabled: false })
-    t.equal((await users.findByUsername('jane'))?.enabled, false)
+    t.equal((await users.find('jane'))?.enabled, false)
   })
 
   t.test('a reset of a name that no user has names the administrators and changes nothing', async (t) => {
@@ -49,19 +48,19 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(await db.selectFrom('accounts').selectAll().orderBy('id').execute(), before)
   })
 
-  t.test('a directory account keeps the password of its directory unless it leaves it', async (t) => {
-    const standing = {
+  t.test('a reset leaves a directory user unchanged unless the user leaves the directory', async (t) => {
+    const directoryState = {
       dn: 'CN=dora,DC=example,DC=com',
       state: 'active',
       role: null,
       namespaces: ['team'],
     } as const
-    await users.create(planUser('dora', { directory: true, password: null, standing }))
+    await users.create(planUser('dora', { directory: true, password: null, directoryState }))
     t.strictSame(await reset('dora'), { outcome: 'directory', username: 'dora' })
-    t.match(await users.findByUsername('dora'), { directory: true, passwordHash: null, generation: 1 })
+    t.match(await users.find('dora'), { directory: true, passwordHash: null, generation: 1 })
     t.match(await reset('dora', true), { outcome: 'reset', username: 'dora' })
-    const after = await users.findByUsername('dora')
+    const after = await users.find('dora')
     t.match(after, { directory: false, generation: 2, namespaces: [] })
-    t.notOk(after?.standing)
+    t.notOk(after?.directoryState)
   })
 })

@@ -18,7 +18,7 @@ const EVERY: readonly UserField[] = [
 ]
 const parse = (...sources: (readonly (readonly [string, unknown])[])[]) => parseUserInput(sources, EVERY)
 
-/** [field, [given, understood]…] */
+/** [field, [given, parsed]…] */
 const GOOD: readonly (readonly [UserField, ...(readonly [given: unknown, value: unknown])[]])[] = [
   [
     'username',
@@ -58,7 +58,7 @@ const GOOD: readonly (readonly [UserField, ...(readonly [given: unknown, value: 
   ['namespace', ['team', 'team'], ['team/app', 'team/app']],
 ]
 
-t.test('good values', async (t) => {
+t.test('valid values of each field are parsed', async (t) => {
   for (const [field, ...values] of GOOD) {
     for (const [given, value] of values) {
       t.strictSame(
@@ -124,7 +124,7 @@ const BAD: Readonly<Record<UserField, readonly unknown[]>> = {
   namespace: ['', 'A', 'a/', '*', 'a,b', 'a'.repeat(254), null, 1, ['a'], {}],
 }
 
-t.test('bad values name their field', async (t) => {
+t.test('an invalid value is a fault that names the field', async (t) => {
   for (const [field, values] of Object.entries(BAD)) {
     for (const given of values) {
       t.match(
@@ -136,21 +136,21 @@ t.test('bad values name their field', async (t) => {
   }
 })
 
-t.test('a list of a thousand namespaces is the longest', async (t) => {
+t.test('a list of namespaces has at most a thousand entries', async (t) => {
   const many = (count: number) => Array.from({ length: count }, (_, at) => `n${at}`)
   const parsed = parse([['namespaces', many(1000)]])
   t.equal('input' in parsed && parsed.input.namespaces?.length, 1000)
   t.match(parse([['namespaces', many(1001)]]), { fault: { field: 'namespaces' } })
 })
 
-t.test('query and body are read together', async (t) => {
+t.test('fields of the query and of the body are combined', async (t) => {
   t.strictSame(parse([['username', 'alice']], [['admin', true]]), {
     input: { username: 'alice', admin: true },
   })
   t.strictSame(parse([], []), { input: {} })
 })
 
-t.test('a field given twice is a fault, wherever it is', async (t) => {
+t.test('a field that is given twice is a fault, in one source or in two', async (t) => {
   for (const field of EVERY) {
     const good = GOOD.find(([name]) => name === field)?.[1]?.[0]
     const fault = { field, detail: 'is given twice' }
@@ -166,7 +166,7 @@ t.test('a field given twice is a fault, wherever it is', async (t) => {
   }
 })
 
-t.test('an unknown field is a fault', async (t) => {
+t.test('an unknown field is a fault that names it', async (t) => {
   for (const field of [
     'passwd',
     'Username',
@@ -184,11 +184,11 @@ t.test('an unknown field is a fault', async (t) => {
   t.match(
     parseUserInput([[['password', 'x']]], known),
     { fault: { field: 'password' } },
-    'so is one of another route',
+    'a field of another route',
   )
 })
 
-t.test('no fault holds a password', async (t) => {
+t.test('no fault contains a password', async (t) => {
   const given = [
     parse([['password', ['hunter2']]]),
     parse([

@@ -10,16 +10,16 @@ const { ask, answers, clock, lines, users } = await startAuthService(t, db)
 interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly path: string
-  /** Fields beside the username. */
+  /** Fields in addition to the username. */
   readonly fields?: Record<string, string>
-  /** What an administrator gets. */
+  /** The status for a cluster administrator. */
   readonly admin: number
-  /** The username is one that does not exist yet. */
+  /** Whether the username must not exist yet. */
   readonly makes?: true
   readonly withoutUsername?: true
 }
 
-/** Somebody who never signs in. */
+/** A user that never signs in. */
 const NOBODY = {
   directory: false,
   role: 'user',
@@ -51,7 +51,7 @@ const CALLERS = [
 
 let made = 0
 
-/** A request to a route about somebody who is there for it (or not yet), given in one of the ways. */
+/** A request to a route about a user that exists for it (or not yet), with fields in one of three forms. */
 async function questionOf(route: Route, way: (typeof WAYS)[number]): Promise<Question> {
   made += 1
   const username = `target-${made}`
@@ -73,31 +73,34 @@ async function questionOf(route: Route, way: (typeof WAYS)[number]): Promise<Que
 }
 
 for (const route of ROUTES) {
-  t.test(`${route.method} ${route.path}`, async (t) => {
-    // Failed sign-ins of the routes before are forgotten by then.
-    clock.ahead += 3_600_000
-    const ways = route.method === 'GET' ? WAYS.slice(0, 1) : WAYS
-    for (const way of ways) {
-      for (const [who, principal, refusal] of CALLERS) {
-        const response = await ask({ ...(await questionOf(route, way)), ...principal })
-        const status = refusal ?? route.admin
-        t.equal(response.statusCode, status, `${who}, by ${way}: ${status}`)
-        if (status < 400) continue
-        t.match(response.headers['content-type'], /^application\/problem\+json/)
-        t.match(response.json(), { status, title: /\w/, detail: /\w/ })
-        if (status === 401) t.match(response.headers['www-authenticate'], /^Basic realm="[^"]+"/)
+  t.test(
+    `${route.method} ${route.path} allows the principals that the API names, in every form of input`,
+    async (t) => {
+      // The failed sign-ins of earlier routes have drained by then.
+      clock.ahead += 3_600_000
+      const ways = route.method === 'GET' ? WAYS.slice(0, 1) : WAYS
+      for (const way of ways) {
+        for (const [who, principal, refusal] of CALLERS) {
+          const response = await ask({ ...(await questionOf(route, way)), ...principal })
+          const status = refusal ?? route.admin
+          t.equal(response.statusCode, status, `${who}, by ${way}: ${status}`)
+          if (status < 400) continue
+          t.match(response.headers['content-type'], /^application\/problem\+json/)
+          t.match(response.json(), { status, title: /\w/, detail: /\w/ })
+          if (status === 401) t.match(response.headers['www-authenticate'], /^Basic realm="[^"]+"/)
+        }
       }
-    }
-  })
+    },
+  )
 }
 
-t.test('a trailing slash is accepted', async (t) => {
+t.test('a trailing slash of a path is ignored', async (t) => {
   for (const path of ['/user/', '/users/'])
     t.equal((await ask({ url: path, as: 'root' })).statusCode, 200, path)
 })
 
-t.test('what was refused was not done', async (t) => {
-  const before = await users.findByUsername('olga')
+t.test('a refused request changes nothing', async (t) => {
+  const before = await users.find('olga')
   for (const as of ['alice', undefined]) {
     for (const route of ROUTES) {
       const fields = new URLSearchParams({
@@ -109,11 +112,11 @@ t.test('what was refused was not done', async (t) => {
       t.notMatch(response.body, 'olga')
     }
   }
-  t.strictSame(await users.findByUsername('olga'), before)
-  t.equal(await users.findByUsername('target-0'), undefined)
+  t.strictSame(await users.find('olga'), before)
+  t.equal(await users.find('target-0'), undefined)
 })
 
-t.test('nothing that was answered or logged held a password, a hash or a query', async (t) => {
+t.test('no response and no log line contains a password, a hash or a query', async (t) => {
   t.ok(answers.length > 100 && lines.length > 100)
   for (const secret of [NEW_PASSWORD, 'its-hash', '-password', 'wrong-password', 'argon2', 'hash']) {
     t.notMatch(answers.join('\n').replaceAll('/user/password', ''), secret)

@@ -24,7 +24,7 @@ const BAD: Readonly<Record<string, readonly unknown[]>> = {
   role: ['', 'admin', 'User'],
   namespaces: ['A', 'a,,b', '/a', 'a/', '*', 'a/../b', 'a b'],
 }
-/** What only JSON can say. */
+/** Values that only JSON can express. */
 const BAD_JSON: Readonly<Record<string, readonly unknown[]>> = {
   username: [null, 1, true, ['a'], {}],
   password: [null, 12_345_678, true, ['a-good-password'], {}],
@@ -60,18 +60,18 @@ await users.create({
   namespaces: [],
 })
 
-/** Otherwise good fields of a route, of somebody who is there where somebody must be. */
+/** Valid other fields of a route, for a user that exists if the route needs one. */
 function fieldsOf(method: string, url: string): Record<string, unknown> {
   if (url === '/user/namespaces') return { username: 'someone1', namespaces: 'a' }
   return { ...good, username: method === 'POST' && url === '/user' ? 'someone-new' : 'someone1' }
 }
 
 for (const [method, url, names] of FIELDS) {
-  t.test(`${method} ${url}: a bad value is 400 and names its field`, async (t) => {
+  t.test(`${method} ${url} answers an invalid value with 400 and the field`, async (t) => {
     for (const name of names) {
       for (const given of [...(BAD[name] ?? []), ...(BAD_JSON[name] ?? [])]) {
         const fields = { ...fieldsOf(method, url), [name]: given }
-        // Of a new user the username is another one, and nobody's password then.
+        // A new user needs a new username, so the value cannot be the username as a password.
         if (given === 'SomeOne1') fields.username = 'someone1'
         const ways: Question[] = [{ method, url, json: fields }]
         if (typeof given === 'string') {
@@ -87,7 +87,7 @@ for (const [method, url, names] of FIELDS) {
         }
       }
     }
-    t.equal(await users.findByUsername('someone-new'), undefined, 'nobody was made')
+    t.equal(await users.find('someone-new'), undefined, 'no user was created')
   })
 }
 
@@ -104,7 +104,7 @@ const MISSING: readonly (readonly [field: string, question: Question])[] = [
   ['namespaces', { method: 'POST', url: '/user/namespaces', json: { username: 'alice' } }],
 ]
 
-t.test('what is missing is named', async (t) => {
+t.test('a missing field is answered with 400 and the field', async (t) => {
   for (const [field, question] of MISSING) {
     const response = await ask({ ...question, as: 'root' })
     t.equal(response.statusCode, 400, `${question.method} ${question.url}: ${field}`)
@@ -112,7 +112,7 @@ t.test('what is missing is named', async (t) => {
   }
 })
 
-t.test('an unknown field is 400, and one given twice', async (t) => {
+t.test('an unknown field and one that is given twice are answered with 400', async (t) => {
   const routes = [
     ['GET', '/user'],
     ['POST', '/user'],
@@ -148,7 +148,7 @@ t.test('an unknown field is 400, and one given twice', async (t) => {
   }
 })
 
-t.test('fields that contradict each other', async (t) => {
+t.test('contradicting fields are answered with 400', async (t) => {
   const contradictions = [
     { role: 'user', admin: true },
     { role: 'administrator', admin: true },
@@ -165,5 +165,5 @@ t.test('fields that contradict each other', async (t) => {
       )
     }
   }
-  t.equal(await users.findByUsername('someone-new'), undefined)
+  t.equal(await users.find('someone-new'), undefined)
 })

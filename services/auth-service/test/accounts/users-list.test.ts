@@ -5,7 +5,7 @@ import { startAuthService } from '../fixtures/auth-service.ts'
 
 const { ask, db, users } = await startAuthService(t, await pgliteForTest(t))
 
-/** Sixty with the three that are there. */
+/** Sixty together with the three existing ones. */
 const NAMES = [
   'alice',
   'olga',
@@ -43,17 +43,20 @@ const PAGES: readonly (readonly [query: string, from: number, to: number, next: 
   ['?offset=99999', 60, 60, undefined],
 ]
 
-t.test('pages by name, with their total and the way on', async (t) => {
-  for (const [query, from, to, next] of PAGES) {
-    const response = await list(query)
-    t.equal(response.statusCode, 200, query)
-    t.strictSame(namesOf(response.json()), NAMES.slice(from, to))
-    t.equal(String(response.headers['x-total-count']), '60')
-    t.equal(response.headers['link'], next)
-  }
-})
+t.test(
+  'GET /users returns pages sorted by username, with the total and a link to the next page',
+  async (t) => {
+    for (const [query, from, to, next] of PAGES) {
+      const response = await list(query)
+      t.equal(response.statusCode, 200, query)
+      t.strictSame(namesOf(response.json()), NAMES.slice(from, to))
+      t.equal(String(response.headers['x-total-count']), '60')
+      t.equal(response.headers['link'], next)
+    }
+  },
+)
 
-t.test('following the links shows everybody once', async (t) => {
+t.test('the links of GET /users lead to every user once', async (t) => {
   const seen: string[] = []
   let url: string | undefined = '/users?limit=7'
   while (url !== undefined) {
@@ -64,7 +67,7 @@ t.test('following the links shows everybody once', async (t) => {
   t.strictSame(seen, NAMES)
 })
 
-t.test('what is no page is 400', async (t) => {
+t.test('invalid pages of GET /users are answered with 400', async (t) => {
   const cases = [
     ['?limit=0', 'limit'],
     ['?limit=-1', 'limit'],
@@ -86,18 +89,18 @@ t.test('what is no page is 400', async (t) => {
   }
 })
 
-t.test('each is shown as the API shows a user', async (t) => {
+t.test('GET /users shows each user like GET /user', async (t) => {
   const [alice] = (await list('?limit=1')).json()
   t.strictSame(alice, (await ask({ url: '/user?username=alice', as: 'root' })).json())
   await users.create(planUser('zoe', { namespaces: ['team'], enabled: false }))
   t.match((await list('?offset=60')).json(), [{ username: 'zoe', namespaces: ['team'], enabled: false }])
 })
 
-t.test('the list can be of names that hold a text, and of users with a namespace', async (t) => {
+t.test('GET /users filters by a part of the username and by namespace', async (t) => {
   await users.create(planUser('a_b.c%d', { namespaces: ['lab/x', 'lab'] }))
   await users.create(planUser('axb', { namespaces: ['lab/x'] }))
-  const standing = { dn: 'CN=dora', state: 'active', role: null, namespaces: ['lab'] } as const
-  await users.create(planUser('dora', { directory: true, password: null, standing }))
+  const directoryState = { dn: 'CN=dora', state: 'active', role: null, namespaces: ['lab'] } as const
+  await users.create(planUser('dora', { directory: true, password: null, directoryState }))
   for (const [query, expected] of [
     ['?search=a_b', ['a_b.c%d']],
     ['?search=A_B', ['a_b.c%d']],

@@ -4,7 +4,7 @@ import { claimsOf, startAuthService } from '../fixtures/auth-service.ts'
 
 const { ask } = await startAuthService(t, await pgliteForTest(t))
 
-t.test('a namespace of several components reaches the repository of its own name', async (t) => {
+t.test('a namespace of several components covers the repository of the same name', async (t) => {
   await ask({
     method: 'POST',
     url: '/user',
@@ -13,7 +13,8 @@ t.test('a namespace of several components reaches the repository of its own name
   })
   const form = { username: 'nested', namespaces: 'team1/app' }
   t.equal((await ask({ method: 'PATCH', url: '/user', form, as: 'root' })).statusCode, 200)
-  const url = `/auth/v2/token?scope=${['team1/app', 'team1/app/x', 'team1', 'team1/other'].map((name) => `repository:${name}:pull`).join('+')}`
+  const names = ['team1/app', 'team1/app/x', 'team1', 'team1/other']
+  const url = `/auth/v2/token?scope=${names.map((name) => `repository:${name}:pull`).join('+')}`
   const { token } = (await ask({ url, as: 'nested', password: 'a-good-password' })).json()
   t.strictSame(
     claimsOf(token).access?.map(({ name }) => name),
@@ -21,7 +22,7 @@ t.test('a namespace of several components reaches the repository of its own name
   )
 })
 
-t.test('a namespace that no repository can be in is refused by its name', async (t) => {
+t.test('a namespace that cannot contain a repository is refused', async (t) => {
   for (const bad of ['team1/', 'a'.repeat(254), 'team1/*']) {
     const form = { username: 'alice', namespaces: `team,${bad}` }
     for (const [method, url] of [
@@ -29,7 +30,11 @@ t.test('a namespace that no repository can be in is refused by its name', async 
       ['POST', '/user/namespaces'],
     ] as const) {
       const response = await ask({ method, url, form, as: 'root' })
-      t.match(response.json(), { status: 400, field: 'namespaces', detail: `"${bad}" covers no repository` })
+      t.match(response.json(), {
+        status: 400,
+        field: 'namespaces',
+        detail: `"${bad}" cannot contain a repository`,
+      })
     }
   }
 })

@@ -14,7 +14,7 @@ const get = (username: string) => ask({ url: `/user?username=${encodeURIComponen
 const signsIn = async (as: string, password: string) =>
   (await ask({ url: '/user', as, password })).statusCode === 200
 
-t.test('a user is answered in these fields and no others', async (t) => {
+t.test('a user has the documented fields and no others', async (t) => {
   const created = await create({ username: 'Bob@Example.com', namespaces: 'team,other/sub' })
   t.equal(created.statusCode, 201)
   t.match(created.headers['content-type'], /^application\/json/)
@@ -31,20 +31,24 @@ t.test('a user is answered in these fields and no others', async (t) => {
     created_at: /^\d{4}-\d\d-\d\dT.*Z$/,
   })
   const { location } = created.headers
-  t.strictSame((await ask({ url: String(location), ...root })).json(), user, 'Location is where it is')
+  t.strictSame(
+    (await ask({ url: String(location), ...root })).json(),
+    user,
+    'Location is the URL of the user',
+  )
   t.strictSame(
     (await ask({ url: '/user', as: 'bob@example.com', password })).json(),
     user,
-    'and it sees itself',
+    'a user sees the own record',
   )
   t.strictSame(
     (await patch({ username: 'bob@example.com' })).json(),
     user,
-    'a change of nothing changes nothing',
+    'a change without fields changes nothing',
   )
 })
 
-t.test('who one is', async (t) => {
+t.test('GET /user returns the own record, and others only to cluster administrators', async (t) => {
   t.match((await ask({ url: '/user', as: 'alice' })).json(), { username: 'alice', namespaces: ['team'] })
   t.match((await ask({ url: '/user?username=ALICE', as: 'alice' })).json(), { username: 'alice' })
   t.match((await ask({ url: '/user', as: 'olga' })).json(), { role: 'administrator', admin: false })
@@ -54,11 +58,11 @@ t.test('who one is', async (t) => {
   t.equal(
     (await ask({ url: '/user?username=nobody', as: 'alice' })).statusCode,
     403,
-    'who is there is not told',
+    'an existing and an unknown user get the same response',
   )
 })
 
-t.test('a taken name is 409, in any case', async (t) => {
+t.test('a taken username in any case is answered with 409', async (t) => {
   for (const username of ['alice', 'ALICE', 'root']) {
     const response = await create({ username, admin: true })
     t.equal(response.statusCode, 409, username)
@@ -67,7 +71,7 @@ t.test('a taken name is 409, in any case', async (t) => {
   t.match((await get('alice')).json(), { admin: false })
 })
 
-t.test('what there is nobody of is 404', async (t) => {
+t.test('an unknown user is answered with 404', async (t) => {
   const username = 'nobody'
   const ask404 = [
     patch({ username, admin: true }),
@@ -79,7 +83,7 @@ t.test('what there is nobody of is 404', async (t) => {
   for (const response of await Promise.all(ask404)) t.match(response.json(), { status: 404 })
 })
 
-t.test('PATCH overwrites what is given and leaves the rest', async (t) => {
+t.test('PATCH /user changes the given fields and leaves the others', async (t) => {
   await create({ username: 'carl', namespaces: 'a,b' })
   const changes: readonly (readonly [given: object, shown: object])[] = [
     [{ admin: true }, { admin: true, role: 'cluster-administrator', namespaces: ['a', 'b'] }],
@@ -101,13 +105,13 @@ t.test('PATCH overwrites what is given and leaves the rest', async (t) => {
     t.match(response.json(), shown)
     t.strictSame((await get('carl')).json(), response.json())
   }
-  t.ok(await signsIn('carl', password), 'the password was never touched')
+  t.ok(await signsIn('carl', password), 'the password is unchanged')
   await patch({ username: 'carl', password: 'another-password' })
   t.ok(await signsIn('carl', 'another-password'))
   t.notOk(await signsIn('carl', password))
 })
 
-t.test('a disabled user is refused like a deleted one', async (t) => {
+t.test('a disabled user is refused like a deleted one and can be enabled again', async (t) => {
   await create({ username: 'dan' })
   t.ok(await signsIn('dan', password))
   await patch({ username: 'dan', enabled: false })
@@ -118,7 +122,7 @@ t.test('a disabled user is refused like a deleted one', async (t) => {
   t.strictSame([deleted.statusCode, deleted.body], [disabled.statusCode, disabled.body])
 })
 
-t.test('passwords', async (t) => {
+t.test('users and cluster administrators change passwords', async (t) => {
   const change = (fields: object, as: object) =>
     ask({ method: 'POST', url: '/user/password', json: fields, ...as })
   await create({ username: 'erin' })
@@ -126,9 +130,13 @@ t.test('passwords', async (t) => {
   t.equal(own.statusCode, 204)
   t.equal(own.body, '')
   t.notOk(await signsIn('erin', password))
-  t.ok(await signsIn('erin', 'pässwörd: new 😀'), 'any characters will do')
+  t.ok(await signsIn('erin', 'pässwörd: new 😀'), 'a password may contain any printable characters')
   const erin = { as: 'erin', password: 'pässwörd: new 😀' }
-  t.equal((await change({ password, username: 'erin' }, erin)).statusCode, 204, 'one may name oneself')
+  t.equal(
+    (await change({ password, username: 'erin' }, erin)).statusCode,
+    204,
+    'users may give their own usernames',
+  )
   t.equal((await change({ password, username: 'alice' }, { as: 'erin', password })).statusCode, 403)
   t.equal((await change({ password: 'by-an-administrator', username: 'erin' }, root)).statusCode, 204)
   t.ok(await signsIn('erin', 'by-an-administrator'))
@@ -147,7 +155,7 @@ t.test('passwords', async (t) => {
   )
 })
 
-t.test('namespaces are replaced', async (t) => {
+t.test('POST /user/namespaces replaces the list', async (t) => {
   const replace = (fields: object) => ask({ method: 'POST', url: '/user/namespaces', json: fields, ...root })
   await create({ username: 'fay', namespaces: ['a'] })
   const response = await replace({ username: 'fay', namespaces: ['c', 'b/d'] })
@@ -159,10 +167,10 @@ t.test('namespaces are replaced', async (t) => {
     form: { username: 'fay', namespaces: '' },
     ...root,
   })
-  t.strictSame(form.json().namespaces, [], 'an empty csv clears the list')
+  t.strictSame(form.json().namespaces, [], 'an empty text clears the list')
 })
 
-t.test('the last administrator stays', async (t) => {
+t.test('the last cluster administrator is protected', async (t) => {
   const attempts = [
     ask({ method: 'DELETE', url: '/user?username=root', ...root }),
     patch({ username: 'root', admin: false }),
@@ -172,5 +180,9 @@ t.test('the last administrator stays', async (t) => {
   for (const response of await Promise.all(attempts)) t.match(response.json(), { status: 409 })
   await create({ username: 'boss', admin: true })
   t.equal((await ask({ method: 'DELETE', url: '/user?username=root', as: 'boss', password })).statusCode, 204)
-  t.equal((await ask({ url: '/users', ...root })).statusCode, 401, 'a deleted one is nobody at once')
+  t.equal(
+    (await ask({ url: '/users', ...root })).statusCode,
+    401,
+    'a deleted cluster administrator is refused at once',
+  )
 })

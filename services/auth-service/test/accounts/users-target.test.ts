@@ -1,57 +1,84 @@
 import { createMetrics, createServer } from '@registry-manager/http'
 import t from 'tap'
-import type { UsersStore } from '../../src/accounts/manage-users.ts'
-import type { Account } from '../../src/accounts/account.ts'
-import { users } from '../../src/accounts/users-routes.ts'
+import type { Account, AccountRef } from '../../src/accounts/account.ts'
+import type { Accounts } from '../../src/accounts/index.ts'
+import { usersApi } from '../../src/accounts/index.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const root = makeAccount({ id: 'id-of-root', username: 'root', role: 'cluster-administrator' })
 const alice = makeAccount({ id: 'id-of-alice' })
-/** Everybody who is asked for by name is this one: the last to get the name. */
+/** The account that has the username alice by now. */
 const next = makeAccount({ id: 'id-of-the-next-alice' })
 
-/** The routes before a store that notes whom it is asked about. */
-async function startRoutes(principal: Account) {
-  const asked: [string, unknown][] = []
-  const note = (what: string) => async (whom: unknown) => {
-    asked.push([what, typeof whom === 'string' ? whom : (whom as Account).id])
-    return what === 'find' ? (typeof whom === 'string' ? next : whom) : { user: next }
+/** The users API with accounts that record which account each call is about. */
+async function startApi(principal: Account) {
+  const calls: [string, unknown][] = []
+  const record = (method: string) => async (ref: AccountRef) => {
+    calls.push([method, typeof ref === 'string' ? ref : ref.id])
+    return method === 'find' ? (typeof ref === 'string' ? next : ref) : { user: next }
   }
   const app = createServer({ name: 'users', logLevel: 'silent', metrics: createMetrics('users') })
-  await app.register(users, {
+  await app.register(usersApi, {
     realm: 'registry.test',
     signIn: {
       withPassword: async () => ({ outcome: 'account', account: principal, offline: false }),
     } as never,
-    verifyToken: async () => undefined,
-    findHolderById: async () => undefined,
+    findIdentity: async () => undefined,
     unavailableDependency: () => undefined,
-    enrol: async () => ({}) as never,
-    users: Object.fromEntries(
-      ['find', 'change', 'delete', 'endSessions'].map((what) => [what, note(what)]),
-    ) as unknown as UsersStore,
+    lookUpUser: undefined,
+    accounts: Object.fromEntries(
+      ['find', 'change', 'delete', 'endSessions'].map((method) => [method, record(method)]),
+    ) as unknown as Accounts,
   })
   t.teardown(() => app.close())
-  return { app, asked }
+  return { app, calls }
 }
 
 const PASSWORD = '/user/password?password=another-password'
 const CASES = [
-  ['their own password', alice, 'POST', PASSWORD, 'change', 'id-of-alice'],
-  ['their own password, by name', alice, 'POST', `${PASSWORD}&username=alice`, 'change', 'id-of-alice'],
-  ['their own record', alice, 'GET', '/user', 'find', 'id-of-alice'],
-  ['their own sign-ins', alice, 'DELETE', '/user/sessions?username=alice', 'endSessions', 'id-of-alice'],
-  ["somebody's password", root, 'POST', `${PASSWORD}&username=alice`, 'change', 'id-of-the-next-alice'],
-  ["somebody's fields", root, 'PATCH', '/user?username=alice&enabled=0', 'change', 'id-of-the-next-alice'],
-  ["somebody's record", root, 'GET', '/user?username=alice', 'find', 'alice'],
+  ['a change of the own password', alice, 'POST', PASSWORD, 'change', 'id-of-alice'],
+  [
+    'a change of the own password by name',
+    alice,
+    'POST',
+    `${PASSWORD}&username=alice`,
+    'change',
+    'id-of-alice',
+  ],
+  ['a read of the own record', alice, 'GET', '/user', 'find', 'id-of-alice'],
+  [
+    'the end of the own sessions',
+    alice,
+    'DELETE',
+    '/user/sessions?username=alice',
+    'endSessions',
+    'id-of-alice',
+  ],
+  [
+    "a change of another user's password",
+    root,
+    'POST',
+    `${PASSWORD}&username=alice`,
+    'change',
+    'id-of-the-next-alice',
+  ],
+  [
+    "a change of another user's fields",
+    root,
+    'PATCH',
+    '/user?username=alice&enabled=0',
+    'change',
+    'id-of-the-next-alice',
+  ],
+  ["a read of another user's record", root, 'GET', '/user?username=alice', 'find', 'alice'],
 ] as const
 
-for (const [why, principal, method, url, what, whom] of CASES) {
-  t.test(`${why}: of the account that was looked at`, async (t) => {
-    const { app, asked } = await startRoutes(principal)
+for (const [title, principal, method, url, call, ref] of CASES) {
+  t.test(`${title} is about the account that was found, not about a later one of its name`, async (t) => {
+    const { app, calls } = await startApi(principal)
     const authorization = `Basic ${btoa('somebody:a-good-password')}`
     const { statusCode } = await app.inject({ method, url, headers: { authorization } })
     t.ok(statusCode < 300, `${statusCode}`)
-    t.same(asked.at(-1), [what, whom])
+    t.same(calls.at(-1), [call, ref])
   })
 }

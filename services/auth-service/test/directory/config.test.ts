@@ -25,12 +25,12 @@ function problemsOf(env: Record<string, string>): readonly string[] {
   }
 }
 
-t.test('no directory', async (t) => {
+t.test('no directory is configured without DIRECTORY_URL', async (t) => {
   t.equal(read({}), undefined)
   t.equal(read({ DIRECTORY_START_TLS: 'false', DIRECTORY_REFRESH_SECONDS: '60' }), undefined)
 })
 
-t.test('what must be set, and what comes by itself', async (t) => {
+t.test('the directory settings have defaults except the required ones', async (t) => {
   t.strictSame(read(BASIC), {
     servers: [{ url: 'ldaps://dc1.example.com', host: 'dc1.example.com', port: 636, tls: true }],
     startTls: false,
@@ -45,7 +45,7 @@ t.test('what must be set, and what comes by itself', async (t) => {
   })
 })
 
-t.test('servers, in their order', async (t) => {
+t.test('servers keep their order', async (t) => {
   const DIRECTORY_URL = 'ldaps://dc1.example.com:3269, ldap://127.0.0.1,ldaps://[::1]/'
   t.match(read({ ...BASIC, DIRECTORY_URL, DIRECTORY_START_TLS: 'true' })?.servers, [
     { host: 'dc1.example.com', port: 3269, tls: true },
@@ -54,7 +54,7 @@ t.test('servers, in their order', async (t) => {
   ])
 })
 
-t.test('files', async (t) => {
+t.test('certificates, passwords and the group map are read from files', async (t) => {
   const folder = t.testdir({ map: GROUP, password: 'of-a-file\n' })
   await createSigningKeys(`${folder}/keys`)
   const { DIRECTORY_BIND_PASSWORD: _password, ...others } = BASIC
@@ -74,57 +74,94 @@ t.test('files', async (t) => {
   t.equal(config?.autoCreate, true)
 })
 
-t.test('templates', async (t) => {
+t.test('a bind template works without and with a service account', async (t) => {
   for (const template of ['{username}@example.com', 'uid={username},ou=people,dc=example,dc=org']) {
     const { DIRECTORY_BIND_DN: _dn, DIRECTORY_BIND_PASSWORD: _password, ...others } = BASIC
     const config = read({ ...others, DIRECTORY_BIND_TEMPLATE: template })
-    t.match(config, { bindTemplate: template, service: undefined }, 'in place of a service account')
-    t.match(read({ ...BASIC, DIRECTORY_BIND_TEMPLATE: template }), { service: {} }, 'and beside one')
+    t.match(config, { bindTemplate: template, service: undefined }, 'without a service account')
+    t.match(read({ ...BASIC, DIRECTORY_BIND_TEMPLATE: template }), { service: {} }, 'with a service account')
   }
 })
 
 const BAD: readonly (readonly [why: string, change: Record<string, string>, ...problems: RegExp[]])[] = [
-  ['no such scheme', { DIRECTORY_URL: 'http://dc1' }, /^DIRECTORY_URL /],
+  ['another scheme', { DIRECTORY_URL: 'http://dc1' }, /^DIRECTORY_URL /],
   ['a path', { DIRECTORY_URL: 'ldaps://dc1/dc=x' }, /^DIRECTORY_URL /],
   ['a password in the URL', { DIRECTORY_URL: 'ldaps://me:secret@dc1' }, /^DIRECTORY_URL /],
   ['plaintext', { DIRECTORY_URL: 'ldap://dc1' }, /^DIRECTORY_URL .*DIRECTORY_START_TLS/],
-  ['plaintext among others', { DIRECTORY_URL: 'ldaps://dc1,ldap://dc2' }, /^DIRECTORY_URL .*readable/],
+  [
+    'one plaintext URL of several',
+    { DIRECTORY_URL: 'ldaps://dc1,ldap://dc2' },
+    /^DIRECTORY_URL .*unencrypted/,
+  ],
   ['StartTLS on TLS', { DIRECTORY_START_TLS: 'true' }, /^DIRECTORY_START_TLS /],
   [
-    'both',
+    'StartTLS and plaintext',
     { DIRECTORY_URL: 'ldap://dc1', DIRECTORY_START_TLS: '1', DIRECTORY_ALLOW_PLAINTEXT: '1' },
     /^DIRECTORY_START_TLS and DIRECTORY_ALLOW_PLAINTEXT/,
   ],
   ['no base', { DIRECTORY_BASE_DN: '' }, /^DIRECTORY_BASE_DN is required/],
-  ['a bad base', { DIRECTORY_BASE_DN: 'example.com' }, /^DIRECTORY_BASE_DN /],
-  ['no password', { DIRECTORY_BIND_PASSWORD: '' }, /^DIRECTORY_BIND_PASSWORD is required/],
-  ['a password of nobody', { DIRECTORY_BIND_DN: '' }, /^DIRECTORY_BIND_DN is required/],
+  ['an invalid base', { DIRECTORY_BASE_DN: 'example.com' }, /^DIRECTORY_BASE_DN /],
   [
-    'nobody to bind',
-    { DIRECTORY_BIND_DN: '', DIRECTORY_BIND_PASSWORD: '' },
-    /^DIRECTORY_BIND_DN is required, or DIRECTORY_BIND_TEMPLATE/,
+    'no password of the service account',
+    { DIRECTORY_BIND_PASSWORD: '' },
+    /^DIRECTORY_BIND_PASSWORD is required/,
   ],
-  ['a filter for nobody', { DIRECTORY_USER_FILTER: '(uid=alice)' }, /^DIRECTORY_USER_FILTER /],
-  ['half a filter', { DIRECTORY_USER_FILTER: '(&(uid={username})' }, /^DIRECTORY_USER_FILTER /],
-  ['no filter', { DIRECTORY_USER_FILTER: 'uid={username}' }, /^DIRECTORY_USER_FILTER /],
-  ['a bare name', { DIRECTORY_BIND_TEMPLATE: '{username}' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['a domain in front', { DIRECTORY_BIND_TEMPLATE: 'EXAMPLE\\{username}' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['a name of nobody', { DIRECTORY_BIND_TEMPLATE: 'uid=alice,dc=x' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['half a name', { DIRECTORY_BIND_TEMPLATE: 'uid={username},x' }, /^DIRECTORY_BIND_TEMPLATE /],
-  ['no certificate', { DIRECTORY_CA: 'x' }, /^DIRECTORY_CA_FILE /],
+  ['a password without a service account', { DIRECTORY_BIND_DN: '' }, /^DIRECTORY_BIND_DN is required/],
+  [
+    'neither a service account nor a bind template',
+    { DIRECTORY_BIND_DN: '', DIRECTORY_BIND_PASSWORD: '' },
+    /^set DIRECTORY_BIND_DN .* or DIRECTORY_BIND_TEMPLATE/,
+  ],
+  ['a filter without the placeholder', { DIRECTORY_USER_FILTER: '(uid=alice)' }, /^DIRECTORY_USER_FILTER /],
+  ['an unbalanced filter', { DIRECTORY_USER_FILTER: '(&(uid={username})' }, /^DIRECTORY_USER_FILTER /],
+  ['a filter without parentheses', { DIRECTORY_USER_FILTER: 'uid={username}' }, /^DIRECTORY_USER_FILTER /],
+  [
+    'a bind template without a domain',
+    { DIRECTORY_BIND_TEMPLATE: '{username}' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  [
+    'a bind template with a NetBIOS domain',
+    { DIRECTORY_BIND_TEMPLATE: 'EXAMPLE\\{username}' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  [
+    'a bind template without the placeholder',
+    { DIRECTORY_BIND_TEMPLATE: 'uid=alice,dc=x' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  [
+    'an invalid distinguished name',
+    { DIRECTORY_BIND_TEMPLATE: 'uid={username},x' },
+    /^DIRECTORY_BIND_TEMPLATE /,
+  ],
+  ['a text that is not a certificate', { DIRECTORY_CA: 'x' }, /^DIRECTORY_CA_FILE /],
   [
     'a broken certificate',
     { DIRECTORY_CA: '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----' },
     /^DIRECTORY_CA_FILE /,
   ],
-  ['a file that is not there', { DIRECTORY_CA_FILE: '/nowhere/ca.pem' }, /^DIRECTORY_CA_FILE cannot be read/],
-  ['a bad map', { DIRECTORY_GROUP_MAP: '{"a":{},"b":{}}' }, /^DIRECTORY_GROUP_MAP_FILE "a"/, /"b"/],
-  ['accounts for whom', { DIRECTORY_AUTO_CREATE: 'true' }, /^DIRECTORY_GROUP_MAP_FILE is required/],
-  ['too often', { DIRECTORY_REFRESH_SECONDS: '4' }, /^DIRECTORY_REFRESH_SECONDS /],
-  ['not a flag', { DIRECTORY_AUTO_CREATE: 'yes' }, /^DIRECTORY_AUTO_CREATE /],
-  ['no URL', { DIRECTORY_URL: '' }, /^DIRECTORY_URL is required where DIRECTORY_BASE_DN is set/],
+  ['a missing file', { DIRECTORY_CA_FILE: '/nowhere/ca.pem' }, /^DIRECTORY_CA_FILE cannot be read/],
   [
-    'several at once',
+    'an invalid group map',
+    { DIRECTORY_GROUP_MAP: '{"a":{},"b":{}}' },
+    /^DIRECTORY_GROUP_MAP_FILE "a"/,
+    /"b"/,
+  ],
+  [
+    'automatic accounts without a group map',
+    { DIRECTORY_AUTO_CREATE: 'true' },
+    /^DIRECTORY_GROUP_MAP_FILE is required/,
+  ],
+  ['a refresh time that is too short', { DIRECTORY_REFRESH_SECONDS: '4' }, /^DIRECTORY_REFRESH_SECONDS /],
+  ['a flag that is not a boolean', { DIRECTORY_AUTO_CREATE: 'yes' }, /^DIRECTORY_AUTO_CREATE /],
+  [
+    'other settings without DIRECTORY_URL',
+    { DIRECTORY_URL: '' },
+    /^DIRECTORY_URL is required if DIRECTORY_BASE_DN is set/,
+  ],
+  [
+    'several faults at the same time',
     { DIRECTORY_BASE_DN: 'x', DIRECTORY_USER_FILTER: 'x', DIRECTORY_BIND_TEMPLATE: 'x' },
     /^DIRECTORY_BASE_DN /,
     /^DIRECTORY_USER_FILTER /,
@@ -133,10 +170,10 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
 ]
 
 for (const [why, change, ...expected] of BAD) {
-  t.test(`refused: ${why}`, async (t) => {
+  t.test(`directory settings are refused: ${why}`, async (t) => {
     const problems = problemsOf({ ...BASIC, ...change })
     t.equal(problems.length, expected.length)
     t.match(problems, expected)
-    t.notMatch(problems.join(), /hunter2|secret/, 'no value is told')
+    t.notMatch(problems.join(), /hunter2|secret/, 'no message contains a value')
   })
 }

@@ -3,127 +3,146 @@ import type { Database } from '@registry-manager/database'
 import type { Test } from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createDirectoryAccounts } from '../../src/directory/directory-accounts.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
-import type { DirectoryStanding } from '../../src/directory/directory-state.ts'
+import { createDirectoryAccountsRepository } from '../../src/directory/directory-accounts-repository.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
+import type { DirectoryState } from '../../src/accounts/account.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
-const STANDING: DirectoryStanding = { dn: 'CN=x', state: 'active', role: null, namespaces: ['team'] }
+const STATE: DirectoryState = { dn: 'CN=x', state: 'active', role: null, namespaces: ['team'] }
 const HOUR = 3_600_000
 
 async function build(db: Database) {
   await db.deleteFrom('accounts').execute()
   await db.deleteFrom('revocations').execute()
-  const users = createUsersStore(db, fakeHasher, Date.now)
+  const users = createAccounts(db, fakeHasher)
   await users.create(planUser('root', { role: 'cluster-administrator' }))
-  return { users, accounts: createDirectoryAccounts(db, users, Date.now) }
+  const repository = createDirectoryAccountsRepository(db)
+  const { setReadAt } = repository
+  return { users, repository, accounts: createDirectoryAccounts({ ...users, setReadAt, now: Date.now }) }
 }
 
 async function testAccounts(t: Test, db: Database) {
-  await t.test('made with what the directory says, and read back with it', async (t) => {
-    const { users, accounts } = await build(db)
-    const role = 'administrator' as const
-    const made = await accounts.create('dora', { ...STANDING, role })
-    const own = { role: 'user', enabled: true, namespaces: [] } as const
-    const expected = { directory: true, passwordHash: null, role, namespaces: ['team'], own }
-    t.match(made, { ...expected, standing: { ...STANDING, role } })
-    t.strictSame(await users.findById(made?.id ?? ''), made)
-    t.match(await users.list(0, 9), [{ username: 'dora', namespaces: ['team'] }, { username: 'root' }])
-    t.strictSame(await accounts.create('root', STANDING), await users.findByUsername('root'), 'a taken name')
-  })
-
   await t.test(
-    'a standing that changes what holds ends what was issued; one that does not, does not',
+    'an account that is created has the directory state and the rights that it gives',
     async (t) => {
       const { users, accounts } = await build(db)
-      const made = await accounts.create('dora', STANDING)
-      if (made === undefined) throw new Error('dora was not made')
-      const moved = await accounts.settle(made, { ...STANDING, dn: 'CN=y' })
-      t.match(moved, { generation: 1, standing: { dn: 'CN=y' } })
-      t.equal((await users.revocationsSince(new Date(0))).size, 0)
-      const locked = await accounts.settle(made, { ...STANDING, state: 'locked' })
-      t.match(locked, { generation: 2, enabled: false, own: { enabled: true } })
-      t.equal((await users.revocationsSince(new Date(0))).get(made.id), 2)
-      t.match(await accounts.settle(made, STANDING), { generation: 3, enabled: true })
-      await users.delete('dora')
-      t.equal(await accounts.settle(made, STANDING), undefined, 'who was deleted meanwhile stays so')
+      const role = 'administrator' as const
+      const made = await accounts.create('dora', { ...STATE, role })
+      const own = { role: 'user', enabled: true, namespaces: [] } as const
+      const expected = { directory: true, passwordHash: null, role, namespaces: ['team'], own }
+      t.match(made, { ...expected, directoryState: { ...STATE, role } })
+      t.strictSame(await users.find({ id: made?.id ?? '' }), made)
+      t.match(await users.list(0, 9), [{ username: 'dora', namespaces: ['team'] }, { username: 'root' }])
+      t.strictSame(
+        await accounts.create('root', STATE),
+        await users.find('root'),
+        'the account that has the name already',
+      )
     },
   )
 
   await t.test(
-    'a standing is of the account that was asked about, not of who has its username now',
+    'a changed directory state revokes what was issued if the effective rights change',
     async (t) => {
       const { users, accounts } = await build(db)
-      const old = await accounts.create('dora', STANDING)
-      if (old === undefined) throw new Error('dora was not made')
+      const made = await accounts.create('dora', STATE)
+      if (made === undefined) throw new Error('dora was not created')
+      const moved = await accounts.save(made, { ...STATE, dn: 'CN=y' })
+      t.match(moved, { generation: 1, directoryState: { dn: 'CN=y' } })
+      t.equal((await users.revocationsSince(new Date(0))).size, 0)
+      const locked = await accounts.save(made, { ...STATE, state: 'locked' })
+      t.match(locked, { generation: 2, enabled: false, own: { enabled: true } })
+      t.equal((await users.revocationsSince(new Date(0))).get(made.id), 2)
+      t.match(await accounts.save(made, STATE), { generation: 3, enabled: true })
       await users.delete('dora')
-      const other = await accounts.create('dora', STANDING)
+      t.equal(await accounts.save(made, STATE), undefined, 'a deleted account is not created again')
+    },
+  )
+
+  await t.test(
+    'a directory state is saved to the account of the lookup, not to a later one of its username',
+    async (t) => {
+      const { users, accounts } = await build(db)
+      const old = await accounts.create('dora', STATE)
+      if (old === undefined) throw new Error('dora was not created')
+      await users.delete('dora')
+      const other = await accounts.create('dora', STATE)
       t.not(other?.id, old.id)
-      t.equal(await accounts.settle(old, { ...STANDING, state: 'locked' }), undefined)
-      t.match(await users.findByUsername('dora'), {
+      t.equal(await accounts.save(old, { ...STATE, state: 'locked' }), undefined)
+      t.match(await users.find('dora'), {
         id: other?.id,
         enabled: true,
         generation: 1,
-        standing: STANDING,
+        directoryState: STATE,
       })
-      await users.change('dora', { directory: false, password: 'of-our-own', standing: undefined })
-      if (other !== undefined)
-        t.equal(await accounts.settle(other, { ...STANDING, state: 'locked' }), undefined)
-      t.match(await users.findByUsername('dora'), { directory: false, enabled: true, standing: undefined })
+      await users.change('dora', { directory: false, password: 'of-our-own', directoryState: undefined })
+      if (other !== undefined) t.equal(await accounts.save(other, { ...STATE, state: 'locked' }), undefined)
+      t.match(await users.find('dora'), { directory: false, enabled: true, directoryState: undefined })
     },
   )
 
-  await t.test('administrators change their part alone', async (t) => {
+  await t.test('a change by an administrator leaves the rights that the directory gives', async (t) => {
     const { users, accounts } = await build(db)
-    await accounts.create('dora', STANDING)
+    await accounts.create('dora', STATE)
     const changed = await users.change('dora', { namespaces: ['lab'] })
     t.match(changed, {
-      user: { namespaces: ['lab', 'team'], own: { namespaces: ['lab'] }, standing: STANDING },
+      user: { namespaces: ['lab', 'team'], own: { namespaces: ['lab'] }, directoryState: STATE },
     })
-    const left = await users.change('dora', { directory: false, password: 'of-our-own', standing: undefined })
-    t.match(left, { user: { directory: false, namespaces: ['lab'], standing: undefined } })
-    const entered = await users.change('dora', { directory: true, password: null, standing: STANDING })
+    const left = await users.change('dora', {
+      directory: false,
+      password: 'of-our-own',
+      directoryState: undefined,
+    })
+    t.match(left, { user: { directory: false, namespaces: ['lab'], directoryState: undefined } })
+    const entered = await users.change('dora', { directory: true, password: null, directoryState: STATE })
     t.match(entered, { user: { directory: true, namespaces: ['lab', 'team'] } })
-    t.match(await users.findByUsername('dora'), { passwordHash: null })
+    t.match(await users.find('dora'), { passwordHash: null })
   })
 
-  await t.test('whom groups make an administrator does not count as the last one', async (t) => {
+  await t.test('a cluster administrator by group does not count as the last one', async (t) => {
     const { users, accounts } = await build(db)
-    await accounts.create('dora', { ...STANDING, role: 'cluster-administrator' })
+    await accounts.create('dora', { ...STATE, role: 'cluster-administrator' })
     t.strictSame(await users.delete('root'), { refused: 'last-administrator' })
     t.match(await users.delete('dora'), { user: { username: 'dora' } })
   })
 
-  await t.test('those who are due are given out once, the longest ago first', async (t) => {
-    const { accounts } = await build(db)
-    const now = Date.now()
-    const ago = (ms: number) => new Date(now - ms)
-    for (const [name, hours] of [
-      ['anna', 3],
-      ['bert', 5],
-      ['cleo', 4],
-      ['dora', 1],
-    ] as const) {
-      const made = await accounts.create(name, STANDING)
-      if (made !== undefined) await accounts.release([made], ago(hours * HOUR))
-    }
-    const claim = (limit: number) => accounts.claim(ago(2 * HOUR), ago(HOUR), limit)
-    const names = (page: readonly { username: string }[]) => page.map(({ username }) => username).toSorted()
-    const first = await claim(2)
-    t.strictSame(names(first), ['bert', 'cleo'])
-    t.strictSame(names(await claim(2)), ['anna'])
-    t.strictSame(await claim(2), [])
-    t.strictSame(
-      names(await accounts.claim(ago(HOUR - 1), ago(0), 9)),
-      ['anna', 'bert', 'cleo', 'dora'],
-      'their lease has ended',
-    )
-    await accounts.release(first, null)
-    t.strictSame(
-      names(await accounts.claim(new Date(now + HOUR), ago(0), 9)),
-      ['anna', 'dora'],
-      'nothing to ask about',
-    )
-  })
+  await t.test(
+    'a claim returns the accounts that are due, the oldest first, and each of them once',
+    async (t) => {
+      const { accounts, repository } = await build(db)
+      const now = Date.now()
+      const ago = (ms: number) => new Date(now - ms)
+      for (const [name, hours] of [
+        ['anna', 3],
+        ['bert', 5],
+        ['cleo', 4],
+        ['dora', 1],
+      ] as const) {
+        const made = await accounts.create(name, STATE)
+        if (made !== undefined) await repository.setReadAt([made.id], ago(hours * HOUR))
+      }
+      const claim = (limit: number) => repository.claim(ago(2 * HOUR), ago(HOUR), limit)
+      const names = (page: readonly { username: string }[]) => page.map(({ username }) => username).toSorted()
+      const first = await claim(2)
+      t.strictSame(names(first), ['bert', 'cleo'])
+      t.strictSame(names(await claim(2)), ['anna'])
+      t.strictSame(await claim(2), [])
+      t.strictSame(
+        names(await repository.claim(ago(HOUR - 1), ago(0), 9)),
+        ['anna', 'bert', 'cleo', 'dora'],
+        'after the lease',
+      )
+      await repository.setReadAt(
+        first.map(({ id }) => id),
+        null,
+      )
+      t.strictSame(
+        names(await repository.claim(new Date(now + HOUR), ago(0), 9)),
+        ['anna', 'dora'],
+        'an account that is not to be read again is never due',
+      )
+    },
+  )
 }
 
 await onBothDatabases(t, testAccounts)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { escapeDnValue, isBeneath, isSameDn, normaliseDn } from '../../src/directory/distinguished-name.ts'
 
-t.test('values are escaped', async (t) => {
+t.test('values of distinguished names are escaped', async (t) => {
   const cases = [
     ['alice', 'alice'],
     ['a,b', String.raw`a\,b`],
@@ -17,18 +17,18 @@ t.test('values are escaped', async (t) => {
   ] as const
   for (const [value, escaped] of cases) {
     t.equal(escapeDnValue(value), escaped, JSON.stringify(value))
-    t.ok(isSameDn(`CN=${escaped},DC=x`, `cn=${escaped},dc=X`), 'and it is a name')
+    t.ok(isSameDn(`CN=${escaped},DC=x`, `cn=${escaped},dc=X`), 'the escaped value is part of a valid name')
   }
 })
 
-t.test('an escaped value adds no part to a name', async (t) => {
+t.test('an escaped value adds no part to a distinguished name', async (t) => {
   for (const value of ['x,dc=evil', 'x+cn=evil', 'x;dc=evil', '\\', 'x\\', ' ', '#', '"x"', '\0']) {
     const unescaped = normaliseDn(`uid=${escapeDnValue(value)},dc=example`)?.replaceAll(/\\./g, '')
     t.equal(unescaped?.split(/[,+]/).length, 2, JSON.stringify(value))
   }
 })
 
-t.test('the same name, written in several ways', async (t) => {
+t.test('distinguished names are compared without case, blanks and kind of escaping', async (t) => {
   const same = [
     ['CN=Dev Team,OU=Groups,DC=example,DC=com', 'cn=dev team,ou=groups,dc=EXAMPLE,dc=com'],
     ['CN=Dev Team,DC=com', ' CN = Dev  Team , DC=com '],
@@ -52,14 +52,14 @@ t.test('the same name, written in several ways', async (t) => {
   for (const [one, other] of different) t.notOk(isSameDn(one, other), `${one} ≠ ${other}`)
 })
 
-t.test('what is no name', async (t) => {
+t.test('an invalid distinguished name is never equal to another one', async (t) => {
   for (const text of ['', 'dev', 'CN', 'CN=', '=a', 'CN=a,,DC=b', 'CN=a,', 'CN=a+', '1a=b', 'dev team=a']) {
     t.equal(normaliseDn(text), undefined, JSON.stringify(text))
     t.notOk(isSameDn(text, text))
   }
 })
 
-t.test('beneath a base', async (t) => {
+t.test('a name is below its base by whole parts', async (t) => {
   t.ok(isBeneath('cn=a,dc=example,dc=com', 'dc=example,dc=com'))
   t.ok(isBeneath('dc=com', 'dc=com'))
   t.notOk(isBeneath('cn=a,dc=badexample,dc=com', 'dc=example,dc=com'))

@@ -9,7 +9,7 @@ function parse(map: unknown) {
   return parsed.map
 }
 
-t.test('a map', async (t) => {
+t.test('a group map gives roles and namespaces by normalised group names', async (t) => {
   const map = parse({
     'CN=Developers,OU=Groups,DC=example,DC=com': { role: 'user', namespaces: ['team', 'lab/one'] },
     'CN=Boss,DC=EXAMPLE,DC=COM': { role: 'cluster-administrator' },
@@ -25,7 +25,7 @@ t.test('a map', async (t) => {
   )
 })
 
-t.test('what groups give together', async (t) => {
+t.test('several groups give the highest role and all namespaces', async (t) => {
   const map = parse({
     'CN=a,DC=example,DC=com': { role: 'user', namespaces: ['team', 'b'] },
     'CN=b,DC=example,DC=com': { role: 'administrator', namespaces: ['team', 'a'] },
@@ -45,29 +45,29 @@ t.test('what groups give together', async (t) => {
   t.equal(
     grantOfGroups(map, ['cn=a', 'cn=a,ou=other,dc=example,dc=com']),
     undefined,
-    'by the full name alone',
+    'a group is known only by its full name',
   )
 })
 
-t.test('all that is wrong with a map is told', async (t) => {
+t.test('the faults of a group map are all reported', async (t) => {
   const dn = 'CN=a,DC=example,DC=com'
   const cases: readonly (readonly [unknown, RegExp])[] = [
-    ['{', /is not JSON/],
-    ['', /is not JSON/],
+    ['{', /is not valid JSON/],
+    ['', /is not valid JSON/],
     [[], /must be a JSON object/],
     ['"x"', /must be a JSON object/],
     [{}, /at least one/],
-    [{ developers: { role: 'user' } }, /"developers" is no distinguished name/],
-    [{ 'CN=a,DC=other,DC=com': { role: 'user' } }, /does not lie beneath DC=example,DC=com/],
+    [{ developers: { role: 'user' } }, /"developers" is not a distinguished name/],
+    [{ 'CN=a,DC=other,DC=com': { role: 'user' } }, /is not below DC=example,DC=com/],
     [{ [dn]: ['team'] }, /must have an object/],
     [{ [dn]: null }, /must have an object/],
     [{ [dn]: {} }, /gives nothing/],
-    [{ [dn]: { role: 'admin' } }, /has no role of cluster-administrator/],
-    [{ [dn]: { namespace: ['team'] } }, /has "namespace"/],
-    [{ [dn]: { namespaces: 'team' } }, /list of repository path components/],
-    [{ [dn]: { namespaces: ['Team'] } }, /list of repository path components/],
-    [{ [dn]: { namespaces: [1] } }, /list of repository path components/],
-    [{ [dn]: { role: 'user' }, 'cn=A,dc=example,dc=com': { role: 'user' } }, /is there twice/],
+    [{ [dn]: { role: 'admin' } }, /must have one of the roles cluster-administrator/],
+    [{ [dn]: { namespace: ['team'] } }, /has the unknown field "namespace"/],
+    [{ [dn]: { namespaces: 'team' } }, /must have a list of namespaces/],
+    [{ [dn]: { namespaces: ['Team'] } }, /must have a list of namespaces/],
+    [{ [dn]: { namespaces: [1] } }, /must have a list of namespaces/],
+    [{ [dn]: { role: 'user' }, 'cn=A,dc=example,dc=com': { role: 'user' } }, /occurs twice/],
   ]
   for (const [map, fault] of cases) t.throws(() => parse(map), { message: fault }, JSON.stringify(map))
   t.match(parseGroupMap('{"a":{},"b":{}}', BASE), { faults: [/"a"/, /"b"/] })

@@ -12,7 +12,7 @@ const exchangeOf = (username: string, password = passwordOf(username)) => ({
   address: '10.0.0.1',
   access,
 })
-const alice = await users.findByUsername('alice')
+const alice = await users.find('alice')
 const post = (url: string, json: unknown) =>
   askInternal({ method: 'POST', url, json, bearer: SERVICE_CREDENTIAL })
 const get = (url: string) => askInternal({ url, bearer: SERVICE_CREDENTIAL })
@@ -25,7 +25,7 @@ const QUESTIONS: readonly Question[] = [
   { url: '/internal/revocations' },
 ]
 
-t.test('only services get in', async (t) => {
+t.test('the internal API requires the service credential and is on the internal port only', async (t) => {
   for (const question of QUESTIONS) {
     const what = `${question.method ?? 'GET'} ${question.url}`
     t.equal((await askInternal({ ...question, bearer: SERVICE_CREDENTIAL })).statusCode, 200, what)
@@ -44,66 +44,73 @@ t.test('only services get in', async (t) => {
     t.equal((await askInternal({ url })).statusCode, 200, url)
     t.equal((await ask({ url, as: 'root' })).statusCode, 404, `${url}: not on the public port`)
   }
-  t.equal((await askInternal({ url: '/user', as: 'root' })).statusCode, 404, 'nor users on the internal one')
+  t.equal(
+    (await askInternal({ url: '/user', as: 'root' })).statusCode,
+    404,
+    'the users API is not on the internal port',
+  )
 })
 
-t.test("a service's token", async (t) => {
+t.test('a service gets an access token with exactly the requested access', async (t) => {
   const response = await post('/internal/service-tokens', { service: 'image-manager', access })
   const { token, expiresIn } = response.json()
   t.equal(expiresIn, 300)
   t.match(claimsOf(token), { sub: 'service:image-manager', uid: undefined, gen: undefined, access })
 })
 
-t.test("a token for somebody's credentials", async (t) => {
+t.test("a service exchanges a client's credentials for an access token", async (t) => {
   const response = await exchange(exchangeOf('alice'))
   const { outcome, token, expiresIn } = response.json()
   t.strictSame({ outcome, expiresIn }, { outcome: 'issued', expiresIn: 300 })
   t.match(claimsOf(token), { sub: 'alice', uid: alice?.id, access })
   const other = await exchange({ ...exchangeOf('alice'), access: [{ ...access[0], name: 'other/app' }] })
-  t.strictSame(claimsOf(other.json().token).access, [], 'no more than is permitted')
+  t.strictSame(claimsOf(other.json().token).access, [], 'only permitted access is granted')
   t.strictSame((await exchange(exchangeOf('alice', 'wrong-password'))).json(), { outcome: 'refused' })
   t.strictSame((await exchange(exchangeOf('nobody'))).json(), { outcome: 'refused' })
   t.strictSame((await exchange(exchangeOf('al\0ice'))).json(), { outcome: 'refused' })
 })
 
-t.test('failures are counted by the name and the address that a service passes on', async (t) => {
-  let last: { outcome?: string; retryAfterSeconds?: number } = {}
-  for (let attempt = 0; attempt < 30 && last.outcome !== 'throttled'; attempt += 1) {
-    last = (await exchange(exchangeOf('mallory'))).json()
-  }
-  t.match(last, { outcome: 'throttled' })
-  t.ok((last.retryAfterSeconds ?? 0) > 0)
-  const other = await exchange({ ...exchangeOf('marvin'), address: '10.0.0.2' })
-  t.strictSame(other.json(), { outcome: 'refused' }, 'another account at another address is not limited')
-  clock.ahead += 61_000
-  t.strictSame((await exchange(exchangeOf('mallory'))).json(), { outcome: 'refused' })
-  clock.ahead = 0
-})
+t.test(
+  'failed exchanges are limited by username and by the client address that the service sends',
+  async (t) => {
+    let last: { outcome?: string; retryAfterSeconds?: number } = {}
+    for (let attempt = 0; attempt < 30 && last.outcome !== 'throttled'; attempt += 1) {
+      last = (await exchange(exchangeOf('mallory'))).json()
+    }
+    t.match(last, { outcome: 'throttled' })
+    t.ok((last.retryAfterSeconds ?? 0) > 0)
+    const other = await exchange({ ...exchangeOf('marvin'), address: '10.0.0.2' })
+    t.strictSame(other.json(), { outcome: 'refused' }, 'another account at another address is not limited')
+    clock.ahead += 61_000
+    t.strictSame((await exchange(exchangeOf('mallory'))).json(), { outcome: 'refused' })
+    clock.ahead = 0
+  },
+)
 
-t.test('who an account is', async (t) => {
+t.test('the internal API returns the rights of an active account', async (t) => {
   const known = { kind: 'user', role: 'user', namespaces: ['team'], generation: 1 }
   t.strictSame((await get(`/internal/accounts/${alice?.id}`)).json(), known)
   await users.change('olga', { enabled: false })
-  const olga = await users.findByUsername('olga')
+  const olga = await users.find('olga')
   t.equal((await get(`/internal/accounts/${olga?.id}`)).statusCode, 404, 'disabled')
   t.equal((await get('/internal/accounts/00000000-0000-4000-8000-000000000000')).statusCode, 404, 'unknown')
   for (const id of ['alice', '1', "'", '%00']) {
-    t.equal((await get(`/internal/accounts/${id}`)).statusCode, 400, `${id} is no id`)
+    t.equal((await get(`/internal/accounts/${id}`)).statusCode, 400, `${id} is not an id`)
   }
 })
 
-t.test('a revocation is told within seconds', async (t) => {
+t.test('a revocation is in the revocation list within seconds', async (t) => {
   const id = alice?.id ?? ''
-  const told = async () => (await get('/internal/revocations')).json().accounts[id]
-  t.equal(await told(), undefined)
+  const leastOf = async () => (await get('/internal/revocations')).json().accounts[id]
+  t.equal(await leastOf(), undefined)
   await users.endSessions('alice')
-  for (let attempt = 0; attempt < 50 && (await told()) === undefined; attempt += 1) {
+  for (let attempt = 0; attempt < 50 && (await leastOf()) === undefined; attempt += 1) {
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  t.equal(await told(), 2)
+  t.equal(await leastOf(), 2)
 })
 
-t.test('revocations that have not changed since are not sent again', async (t) => {
+t.test('an unchanged revocation list is answered 304 to its ETag', async (t) => {
   const ask = (etag: string) =>
     askInternal({
       url: '/internal/revocations',
@@ -140,7 +147,7 @@ const BAD: readonly (readonly [url: string, body: unknown])[] = [
   ['token-exchanges', null],
 ]
 
-t.test('what is not as agreed is 400', async (t) => {
+t.test('a bad body of the internal API is refused with 400 and without its password', async (t) => {
   for (const [url, body] of BAD) {
     const response = await post(`/internal/${url}`, body)
     t.equal(response.statusCode, 400, `${url}: ${JSON.stringify(body).slice(0, 80)}`)

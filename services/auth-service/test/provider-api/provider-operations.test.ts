@@ -23,7 +23,7 @@ const OPERATIONS = readdirSync(join(SDK, 'api'))
   ])
   .map(([, path, method]) => `${method} ${path}`)
 
-/** What of it is not offered, and how that is said. Everything else is served. */
+/** The operations that are not offered, with their status. All others are served. */
 const NOT_OFFERED: Readonly<Record<string, number>> = {
   'GET /locations': 501,
   'GET /vulnerabilities/{vulnerabilityId}': 501,
@@ -35,7 +35,7 @@ const NOT_OFFERED: Readonly<Record<string, number>> = {
   'DELETE /registries/{registryId}/repositories/{repositoryName}': 405,
 }
 
-// Nobody listens where image-manager would be: what it is asked for is 503.
+// No image-manager listens: requests that need it get 503.
 const { ask } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)
 const digest = `sha256:${'a'.repeat(64)}`
@@ -43,12 +43,12 @@ const base = '/containerregistries'
 const call = (method: Method, path: string, json?: unknown) =>
   ask({ method, url: base + path, as: 'root', ...(json !== undefined && { json }) })
 
-t.test('the SDK has the operations that this test reads from it', async (t) => {
+t.test('the provider’s SDK has the operations that this test reads from it', async (t) => {
   t.equal(OPERATIONS.length, 22)
   for (const operation of Object.keys(NOT_OFFERED)) t.ok(OPERATIONS.includes(operation), operation)
 })
 
-t.test("no operation of the provider's SDK is answered 404 because it is not offered", async (t) => {
+t.test("an operation of the provider's SDK that is not offered is 405 or 501, never 404", async (t) => {
   for (const operation of OPERATIONS) {
     const { id } = await api.make({ name: `for-${OPERATIONS.indexOf(operation)}` })
     const [method, template = ''] = operation.split(' ') as [Method, string]
@@ -73,12 +73,12 @@ t.test("no operation of the provider's SDK is answered 404 because it is not off
       continue
     }
     t.equal(response.statusCode, refused, operation)
-    t.match(response.json(), { httpStatus: refused, messages: [{ errorCode: '0', message: /not offered/ }] })
+    t.match(response.json(), { httpStatus: refused, messages: [{ errorCode: '0', message: /not support/ }] })
     if (refused === 405) t.match(response.headers['allow'], /^[A-Z]+(, [A-Z]+)*$/)
   }
 })
 
-t.test('any other method of a path is 405 and names the ones that it has', async (t) => {
+t.test('an unsupported method of a path is 405 with the supported ones in Allow', async (t) => {
   for (const [method, path, allow] of [
     ['PUT', `/registries/${api.registry}/tokens`, 'GET, POST'],
     ['POST', `/registries/${api.registry}/tokens/x`, 'GET, PUT, PATCH, DELETE'],
@@ -96,19 +96,19 @@ t.test('any other method of a path is 405 and names the ones that it has', async
     payload: '{',
     headers: { 'content-type': 'application/json' },
   })
-  t.equal(malformed.statusCode, 405, 'whatever the body is')
+  t.equal(malformed.statusCode, 405, 'a malformed body changes nothing')
   t.equal((await ask({ method: 'DELETE', url: `${base}/registries`, as: 'alice' })).statusCode, 403)
   t.equal((await ask({ method: 'DELETE', url: `${base}/registries` })).statusCode, 401)
 })
 
-t.test("a name check says that our registry's name is taken and others are available", async (t) => {
+t.test("a name check reports this registry's name as taken and others as available", async (t) => {
   t.equal((await call('HEAD', '/names/registry-manager')).statusCode, 200)
   t.equal((await call('HEAD', '/names/Registry-Manager')).statusCode, 200)
   t.equal((await call('HEAD', '/names/another')).statusCode, 404)
 })
 
 t.test(
-  'a filter that is not offered is 400 and named, and other unknown parameters are ignored',
+  'an unsupported filter is refused with 400 and its name; other unknown parameters are ignored',
   async (t) => {
     const { id } = await api.make({ name: 'filtered' })
     const registry = `/registries/${api.registry}`
@@ -125,7 +125,7 @@ t.test(
     ] as const) {
       const response = await call('GET', `${path}?limit=1&${filter}=x`)
       t.equal(response.statusCode, 400, `${path} ${filter}`)
-      t.match(response.json().messages[0].message, `${filter} is not a filter here`)
+      t.match(response.json().messages[0].message, `${filter} is not supported`)
     }
     t.equal(
       (await call('GET', `${registry}/tokens?filter.expiresWithin=60&maxResults=3&x=y`)).statusCode,
@@ -135,8 +135,8 @@ t.test(
   },
 )
 
-t.test('a name of the most components, percent-encoded, is not too long for the router', async (t) => {
+t.test('the router accepts a percent-encoded name with the most components', async (t) => {
   const name = encodeURIComponent(Array.from({ length: 128 }, () => 'a').join('/'))
   const response = await call('GET', `/registries/${api.registry}/repositories/${name}`)
-  t.equal(response.statusCode, 503, 'image-manager would have been asked')
+  t.equal(response.statusCode, 503, 'the route was found: image-manager is unavailable')
 })

@@ -9,13 +9,13 @@ import { until } from '@registry-manager/testing/until'
 const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull', 'push', 'delete'] }]
 const SCOPE = 'repository:team/app:pull,push,delete registry:catalog:*'
 const PULL = [{ type: 'repository', name: 'team/app', actions: ['pull'] }]
-const asked = (as: string, password: string): Question => ({
+const question = (as: string, password: string): Question => ({
   url: `/auth/v2/token?${new URLSearchParams({ scope: SCOPE })}`,
   as,
   password,
 })
 
-t.test('registry tokens pull while the database is away', async (t) => {
+t.test('registry tokens while the database is unavailable', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
@@ -26,20 +26,23 @@ t.test('registry tokens pull while the database is away', async (t) => {
   const known = await api.make({ name: 'known', scopes })
   const stranger = await api.make({ name: 'stranger', scopes })
   const dies = await api.make({ name: 'dies', scopes })
-  // Sooner than any token that is issued offline would end.
+  // Before any offline token would expire.
   const expires = Math.floor(Date.now() / 1000) + 60
   const ends = await api.make({ name: 'ends', scopes, expiryDate: new Date(expires * 1000).toISOString() })
-  const signIn = ({ as, password }: typeof known) => ask(asked(as, password))
+  const signIn = ({ as, password }: typeof known) => ask(question(as, password))
   for (const token of [known, dies, ends]) t.equal((await signIn(token)).statusCode, 200)
   await api.delete(dies.id)
-  const told = async () =>
+  const revoked = async () =>
     (await askInternal({ url: '/internal/revocations', bearer: SERVICE_CREDENTIAL })).json().accounts
-  await until(async () => dies.id in (await told()), 'the deleted token is in the revocations')
+  await until(
+    async () => dies.id in (await revoked()),
+    'the deleted registry token is in the revocation list',
+  )
 
   await postgres.stop()
   clock.ahead = 10_000
 
-  await t.test('those that signed in lately, and only to pull', async (t) => {
+  await t.test('a registry token that signed in recently gets an access token for pulls only', async (t) => {
     const { token } = (await signIn(known)).json()
     t.strictSame(claimsOf(token).access, PULL)
     const json = { username: 'KNOWN', password: known.password, address: '10.0.0.1', access: PULL }
@@ -51,25 +54,29 @@ t.test('registry tokens pull while the database is away', async (t) => {
     })
     t.strictSame(claimsOf(exchanged.json().token).access, PULL)
     const identity = await ask({ url: '/auth/v2/token', as: known.as, password: known.password })
-    t.strictSame(claimsOf(identity.json().token).access, [], 'and never as the whole token')
-    t.equal(claimsOf((await signIn(ends)).json().token).exp, expires, 'no longer than they live')
+    t.strictSame(claimsOf(identity.json().token).access, [], 'there is no offline identity token')
+    t.equal(
+      claimsOf((await signIn(ends)).json().token).exp,
+      expires,
+      'an offline token does not outlive its registry token',
+    )
   })
 
-  await t.test('others not: of them nobody knows, or that they are dead', async (t) => {
+  await t.test('an uncached registry token gets 503, a deleted or expired one 401', async (t) => {
     t.equal((await signIn(stranger)).statusCode, 503)
     t.equal((await signIn({ ...known, password: stranger.password })).statusCode, 503)
     t.equal((await signIn(dies)).statusCode, 401)
     t.equal(
-      (await ask(asked('known', `${known.password.slice(0, -1)}!`))).statusCode,
+      (await ask(question('known', `${known.password.slice(0, -1)}!`))).statusCode,
       503,
-      'it may be a person',
+      'a malformed password may be a user’s',
     )
     clock.ahead = 600_000
-    t.equal((await signIn(ends)).statusCode, 401, 'expired meanwhile')
+    t.equal((await signIn(ends)).statusCode, 401, 'expired')
     clock.ahead = 10_000
   })
 
-  await t.test('nothing is managed, and it is said in the shape of the API', async (t) => {
+  await t.test('the management of registry tokens answers 503 in the format of its API', async (t) => {
     for (const response of [
       await api.list(),
       await api.get(known.id),
@@ -84,13 +91,13 @@ t.test('registry tokens pull while the database is away', async (t) => {
     }
   })
 
-  await t.test('after a quarter of an hour nobody is known any more', async (t) => {
+  await t.test('after the grace of 15 minutes a cached registry token gets 503', async (t) => {
     clock.ahead = 930_000
     t.equal((await signIn(known)).statusCode, 503)
     clock.ahead = 0
   })
 
-  await t.test('it comes back, and all is as before', async (t) => {
+  await t.test('registry tokens have full access again once the database is back', async (t) => {
     await postgres.start()
     t.strictSame(claimsOf((await signIn(known)).json().token).access?.length, 2)
     t.equal((await signIn(stranger)).statusCode, 200)

@@ -1,73 +1,96 @@
-import t from 'tap'
+import { randomInt } from 'node:crypto'
+import { isUniqueViolation } from '@registry-manager/database'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import t from 'tap'
 import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
-import { createInstallation } from '../../src/provider-api/installation.ts'
-import { createRegistryTokensStore } from '../../src/registry-tokens/manage-registry-tokens.ts'
-import { createUsersStore } from '../../src/accounts/manage-users.ts'
-import type { TokenPlan } from '../../src/registry-tokens/plan-registry-token.ts'
-import { hashTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
+import { createAccounts } from '../../src/accounts/index.ts'
+import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
+import { createInstallationRepository } from '../../src/provider-api/installation-repository.ts'
+import type { Refused, WithPassword } from '../../src/registry-tokens/manage-registry-tokens.ts'
+import { createManageRegistryTokens } from '../../src/registry-tokens/manage-registry-tokens.ts'
+import type { RegistryTokenInput } from '../../src/registry-tokens/plan-registry-token.ts'
+import { hashRegistryTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
+import { createRegistryTokensRepository } from '../../src/registry-tokens/registry-tokens-repository.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const BY = { id: '0b0e7d5e-54b5-4c1e-a7a0-5d4d2f7a3a11', username: 'root' }
-const ISSUED_LASTS_MS = 1_000_000
+const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
+const WINDOW_MS = 1_000_000
 const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull', 'push'] }]
-const plan = (name: string, change: Partial<TokenPlan> = {}): TokenPlan => ({
-  name,
-  scopes,
-  expiresAt: null,
-  enabled: true,
-  ...change,
-})
 
 void onBothDatabases(t, async (t, db) => {
   const clock = { now: Date.parse('2026-11-21T12:00:00Z') }
   const now = () => clock.now
-  const tokens = createRegistryTokensStore(db, now, ISSUED_LASTS_MS)
-  const accounts = createAccountsRepository(db)
-  const users = createUsersStore(db, fakeHasher, now)
-  const make = async (name: string, change: Partial<TokenPlan> = {}) => {
-    const made = await tokens.create(plan(name, change), BY)
-    if (made === undefined) throw new Error(`${name} is taken`)
-    return made
+  const repository = createRegistryTokensRepository(db)
+  const tokens = createManageRegistryTokens({
+    repository,
+    inTransaction: (work) =>
+      db.transaction().execute((tx) =>
+        work({
+          registryTokens: createRegistryTokensRepository(tx),
+          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
+        }),
+      ),
+    isTaken: isUniqueViolation,
+    now,
+    randomInt,
+    accessTokenWindowMs: WINDOW_MS,
+  })
+  const users = createAccounts(db, fakeHasher)
+  const create = async (name: string, change: Partial<RegistryTokenInput> = {}) =>
+    expectPassword(await tokens.create({ name, scopes, ...change }, BY))
+  const rotate = async (id: string, overlapMs: number, input: RegistryTokenInput | null = null) =>
+    expectPassword(await tokens.replace(id, input, overlapMs, BY))
+  const change = async (id: string, input: Parameters<typeof tokens.change>[1]) => {
+    const result = await tokens.change(id, input, BY)
+    return result.outcome === 'changed' ? result.registryToken : result
   }
-  const leastOf = async (id: string) => (await accounts.revocationsSince(new Date(0))).get(id)
+  const leastOf = async (id: string) => (await users.revocationsSince(new Date(0))).get(id)
   const hashesOf = async (name: string) =>
-    (await tokens.findForSignIn(name))?.secrets.map(({ hash, until }) => [hash.toString('hex'), until])
-  const hash = (password: string) => hashTokenSecret(password).toString('hex')
+    (await repository.findForSignIn(name))?.secrets.map(({ hash, until }) => [hash.toString('hex'), until])
+  const hash = (password: string) => hashRegistryTokenSecret(password).toString('hex')
 
-  await t.test('a token comes back as it was made', async (t) => {
+  await t.test('a registry token is stored as it was created', async (t) => {
     const expiresAt = new Date('2026-12-01T00:00:00Z')
-    const { token, password } = await make('Deploy-Bot', { expiresAt })
-    t.match(token, { username: 'Deploy-Bot', scopes, expiresAt, enabled: true, generation: 1, createdBy: BY })
-    t.strictSame([token.modified, token.lastUsed], [undefined, undefined])
-    t.strictSame(await tokens.findById(token.id), token)
-    const { id, username, generation, enabled } = token
-    t.strictSame(await tokens.findForSignIn('deploy-bot'), {
+    const { registryToken, password } = await create('Deploy-Bot', { expiryDate: '2026-12-01T00:00:00Z' })
+    t.match(registryToken, {
+      username: 'Deploy-Bot',
+      scopes,
+      expiresAt,
+      enabled: true,
+      generation: 1,
+      createdBy: BY,
+    })
+    t.strictSame([registryToken.modified, registryToken.lastUsed], [undefined, undefined])
+    t.strictSame(await tokens.find(registryToken.id), registryToken)
+    const { id, username, generation, enabled } = registryToken
+    t.strictSame(await repository.findForSignIn('deploy-bot'), {
       id,
       username,
       scopes,
       enabled,
       generation,
       expiresAt,
-      secrets: [{ hash: hashTokenSecret(password), until: null }],
+      secrets: [{ hash: hashRegistryTokenSecret(password), until: null }],
     })
-    t.equal(await tokens.findForSignIn('Deploy-Bot'), undefined, 'found in lower case')
-    t.equal(await tokens.findForSignIn('nobody'), undefined)
+    t.equal(await repository.findForSignIn('Deploy-Bot'), undefined, 'names are searched in lower case')
+    t.equal(await repository.findForSignIn('nobody'), undefined)
   })
 
-  await t.test('tokens and users have one name space', async (t) => {
+  await t.test('registry tokens and users share one name space', async (t) => {
     await users.create(planUser('jane'))
     for (const name of ['jane', 'JANE', 'Deploy-Bot', 'DEPLOY-bot']) {
-      t.equal(await tokens.create(plan(name), BY), undefined, name)
+      t.strictSame(await tokens.create({ name, scopes }, BY), { outcome: 'taken' }, name)
     }
     t.strictSame(await users.create(planUser('deploy-bot')), { refused: 'taken' })
-    t.equal((await tokens.list({ offset: 0, limit: 10 })).length, 1, 'nothing was half made')
+    const { items, total } = await tokens.list({ offset: 0, limit: 10 })
+    t.strictSame([items.length, total], [1, 1], 'a refused registry token leaves no row')
   })
 
-  await t.test('tokens are no users', async (t) => {
-    const { token } = await make('not-a-user')
-    t.equal(await users.findByUsername('not-a-user'), undefined)
-    t.equal(await users.findById(token.id), undefined)
+  await t.test('registry tokens are not users, and users are not registry tokens', async (t) => {
+    const { registryToken } = await create('not-a-user')
+    t.equal(await users.find('not-a-user'), undefined)
+    t.equal(await users.find({ id: registryToken.id }), undefined)
     t.strictSame(
       (await users.list(0, 10)).map(({ username }) => username),
       ['jane'],
@@ -79,132 +102,147 @@ void onBothDatabases(t, async (t, db) => {
     ]) {
       t.strictSame(refused, { refused: 'absent' })
     }
-    const jane = await users.findByUsername('jane')
-    t.equal(await tokens.findById(jane?.id ?? ''), undefined, 'nor users tokens')
-    t.equal(await tokens.findForSignIn('jane'), undefined)
+    const jane = await users.find('jane')
+    t.equal(await tokens.find(jane?.id ?? ''), undefined)
+    t.equal(await repository.findForSignIn('jane'), undefined)
   })
 
-  await t.test('the database refuses a token with the rights of a user', async (t) => {
-    const { token } = await make('stays-small')
-    const set = (change: object) =>
-      db.updateTable('accounts').set(change).where('id', '=', token.id).execute()
+  await t.test('the database refuses a registry token with the rights of a user', async (t) => {
+    const { registryToken } = await create('stays-small')
+    const set = (columns: object) =>
+      db.updateTable('accounts').set(columns).where('id', '=', registryToken.id).execute()
     await t.rejects(set({ role: 'cluster-administrator' }))
     await t.rejects(set({ namespaces: ['team'] }))
     await t.rejects(set({ password_hash: 'x' }))
   })
 
-  await t.test('changes, and what they end', async (t) => {
-    const { token } = await make('changes')
-    const { id } = token
-    const unchanged = await tokens.change(id, { enabled: true, scopes }, BY)
+  await t.test('a change of status, expiry or scopes ends issued access tokens', async (t) => {
+    const { id } = (await create('changes')).registryToken
+    const unchanged = await change(id, { status: 'enabled', scopes })
     t.match(unchanged, { generation: 1, modified: { by: BY, at: new Date(clock.now) } })
-    t.equal(await leastOf(id), undefined, 'nothing was ended')
-    t.match(await tokens.change(id, { enabled: false }, BY), { enabled: false, generation: 2, scopes })
+    t.equal(await leastOf(id), undefined, 'equal values end nothing')
+    t.match(await change(id, { status: 'disabled' }), { enabled: false, generation: 2, scopes })
     t.equal(await leastOf(id), 2)
     const expiresAt = new Date('2026-12-24T00:00:00Z')
-    t.match(await tokens.change(id, { expiresAt }, BY), { expiresAt, enabled: false, generation: 3 })
-    t.match(await tokens.change(id, { expiresAt: null }, BY), { expiresAt: null, generation: 4 })
+    t.match(await change(id, { expiryDate: '2026-12-24T00:00:00Z' }), {
+      expiresAt,
+      enabled: false,
+      generation: 3,
+    })
+    t.match(await change(id, { expiryDate: null }), { expiresAt: null, generation: 4 })
     const fewer = [{ ...scopes[0]!, actions: ['pull'] }]
-    t.match(await tokens.change(id, { scopes: fewer }, BY), { scopes: fewer, generation: 5 })
+    t.match(await change(id, { scopes: fewer }), { scopes: fewer, generation: 5 })
     t.equal(await leastOf(id), 5)
-    t.equal(await tokens.change('00000000-0000-4000-8000-000000000000', { enabled: true }, BY), undefined)
+    t.strictSame(await change(UNKNOWN_ID, { status: 'enabled' }), { outcome: 'absent' })
+    t.match(await change(id, { expiryDate: 'x' }), { outcome: 'invalid', fault: { field: 'expiryDate' } })
   })
 
-  await t.test('a rotation', async (t) => {
-    const { token, password: first } = await make('rotates')
-    const second = await tokens.rotate(token.id, { overlapMs: 0 }, BY)
-    t.match(second?.token, { generation: 2, scopes, modified: { by: BY } })
-    t.strictSame(await hashesOf('rotates'), [[hash(second!.password), null]], 'the old one is gone')
-    t.not(second?.password, first)
-    t.equal(await leastOf(token.id), 2, 'and what was had with it')
+  await t.test('a rotation without overlap ends the old password and its access tokens', async (t) => {
+    const { registryToken, password: first } = await create('rotates')
+    const second = await rotate(registryToken.id, 0)
+    t.match(second.registryToken, { generation: 2, scopes, modified: { by: BY } })
+    t.strictSame(await hashesOf('rotates'), [[hash(second.password), null]], 'the old password is gone')
+    t.not(second.password, first)
+    t.equal(await leastOf(registryToken.id), 2)
   })
 
-  await t.test('a rotation with an overlap', async (t) => {
-    const { token, password: first } = await make('overlaps')
-    const long = { overlapMs: ISSUED_LASTS_MS }
-    const second = await tokens.rotate(token.id, long, BY)
-    const until = new Date(clock.now + ISSUED_LASTS_MS)
+  await t.test('a rotation with an overlap keeps the old password for that time', async (t) => {
+    const { registryToken, password: first } = await create('overlaps')
+    const { id } = registryToken
+    const second = await rotate(id, WINDOW_MS)
+    const until = new Date(clock.now + WINDOW_MS)
     t.strictSame(await hashesOf('overlaps'), [
-      [hash(second!.password), null],
+      [hash(second.password), null],
       [hash(first), until],
     ])
-    t.equal(second?.token.generation, 1, 'nothing has to end')
-    const third = await tokens.rotate(token.id, long, BY)
+    t.equal(second.registryToken.generation, 1, 'a long overlap ends nothing')
+    const third = await rotate(id, WINDOW_MS)
     t.match(
       await hashesOf('overlaps'),
-      [[hash(third!.password)], [hash(second!.password)]],
-      'two at the most',
+      [[hash(third.password)], [hash(second.password)]],
+      'there are two passwords at the most',
     )
-    t.equal(third?.token.generation, 2, 'the first one ended')
-    clock.now += ISSUED_LASTS_MS
-    t.equal((await tokens.rotate(token.id, long, BY))?.token.generation, 2, 'the second had ended by itself')
-    clock.now += ISSUED_LASTS_MS
-    const short = await tokens.rotate(token.id, { overlapMs: 1000 }, BY)
-    t.equal(short?.token.generation, 3, 'what was issued could outlive a short overlap')
-    t.equal((await hashesOf('overlaps'))?.length, 2, 'but both passwords work')
+    t.equal(third.registryToken.generation, 2, 'the first password ended')
+    clock.now += WINDOW_MS
+    t.equal((await rotate(id, WINDOW_MS)).registryToken.generation, 2, 'the second password had expired')
+    clock.now += WINDOW_MS
+    t.equal(
+      (await rotate(id, 1000)).registryToken.generation,
+      3,
+      'access tokens of the old password could outlive a short overlap',
+    )
+    t.equal((await hashesOf('overlaps'))?.length, 2, 'both passwords work')
     clock.now += 1000
-    const change = { enabled: false, scopes, expiresAt: null }
-    t.match((await tokens.rotate(token.id, { ...long, change }, BY))?.token, {
-      enabled: false,
-      generation: 4,
-    })
-    t.equal(await tokens.rotate('00000000-0000-4000-8000-000000000000', long, BY), undefined)
+    const input = { name: 'overlaps', status: 'disabled', scopes } as const
+    t.match((await rotate(id, WINDOW_MS, input)).registryToken, { enabled: false, generation: 4 })
+    t.strictSame(await tokens.replace(UNKNOWN_ID, null, WINDOW_MS, BY), { outcome: 'absent' })
+    const renamed = await tokens.replace(id, { name: 'other' }, 0, BY)
+    t.match(renamed, { outcome: 'invalid', fault: { field: 'name' } })
   })
 
-  await t.test('a deleted token leaves its revocation', async (t) => {
-    const { token } = await make('goes')
-    t.equal(await tokens.delete(token.id), true)
-    t.equal(await leastOf(token.id), 2)
-    t.equal(await tokens.delete(token.id), false)
-    t.equal(await tokens.findForSignIn('goes'), undefined)
-    const again = await make('goes')
-    t.not(again.token.id, token.id, 'made again it is another one')
+  await t.test('a deleted registry token leaves its revocation', async (t) => {
+    const { id } = (await create('goes')).registryToken
+    t.equal(await tokens.delete(id), true)
+    t.equal(await leastOf(id), 2)
+    t.equal(await tokens.delete(id), false)
+    t.equal(await repository.findForSignIn('goes'), undefined)
+    t.not((await create('goes')).registryToken.id, id, 'a new one of the same name has another id')
+    const restored = await tokens.replace(id, { name: 'restored', scopes }, 0, BY)
+    t.match(restored, { outcome: 'created', registryToken: { id, generation: 2 } }, 'put back under its id')
   })
 
-  await t.test('pages, and what ends soon', async (t) => {
+  await t.test('a list has pages, and can be limited to registry tokens that expire soon', async (t) => {
     await db.deleteFrom('accounts').where('kind', '=', 'token').execute()
     const inDays = (days: number) => new Date(clock.now + days * 86_400_000)
-    await make('b-later', { expiresAt: inDays(20) })
-    await make('A-never')
-    await make('c-soon', { expiresAt: inDays(3) })
-    await make('d-sooner', { expiresAt: inDays(1) })
-    await make('e-past', { expiresAt: inDays(-1) })
-    await make('f-disabled', { expiresAt: inDays(2), enabled: false })
-    const names = async (page: Parameters<typeof tokens.list>[0]) =>
-      (await tokens.list(page)).map(({ username }) => username)
+    const expiresIn = (days: number) => ({ expiryDate: inDays(days).toISOString() })
+    await create('b-later', expiresIn(20))
+    await create('A-never')
+    await create('c-soon', expiresIn(3))
+    await create('d-sooner', expiresIn(1))
+    const past = await create('e-past')
+    await change(past.registryToken.id, expiresIn(-1))
+    await create('f-disabled', { ...expiresIn(2), status: 'disabled' })
+    const names = async (list: Parameters<typeof tokens.list>[0]) =>
+      (await tokens.list(list)).items.map(({ username }) => username)
     const all = ['A-never', 'b-later', 'c-soon', 'd-sooner', 'e-past', 'f-disabled']
     t.strictSame(await names({ offset: 0, limit: 10 }), all)
     t.strictSame(await names({ offset: 2, limit: 2 }), ['c-soon', 'd-sooner'])
-    t.equal(await tokens.count({ offset: 2, limit: 2 }), 6, 'all are counted')
+    t.equal((await tokens.list({ offset: 2, limit: 2 })).total, 6, 'the total counts all pages')
     const expiring = { after: inDays(0), until: inDays(7) }
     t.strictSame(await names({ offset: 0, limit: 10, expiring }), ['d-sooner', 'c-soon'])
     t.strictSame(await names({ offset: 1, limit: 10, expiring }), ['c-soon'])
-    t.equal(await tokens.count({ offset: 0, limit: 1, expiring }), 2)
-    t.strictSame(await tokens.census(inDays(0), [inDays(1), inDays(7), inDays(30)]), {
+    t.equal((await tokens.list({ offset: 0, limit: 1, expiring })).total, 2)
+    t.strictSame(await repository.countByState(inDays(0), [inDays(1), inDays(7), inDays(30)]), {
       states: { enabled: 4, disabled: 1, expired: 1 },
-      ending: [1, 2, 3],
+      expiring: [1, 2, 3],
     })
   })
 
-  await t.test('uses are written for all at once, and never backwards', async (t) => {
-    const [one, other] = [await make('used-1'), await make('used-2')]
+  await t.test('last uses are saved in one batch; an older use replaces no newer one', async (t) => {
+    const one = (await create('used-1')).registryToken
+    const other = (await create('used-2')).registryToken
     const at = (seconds: number) => new Date(clock.now + seconds * 1000)
-    const gone = '00000000-0000-4000-8000-000000000000'
-    await tokens.writeUses([
-      { id: one.token.id, at: at(10), address: '10.0.0.1' },
-      { id: other.token.id, at: at(20), address: '2001:db8::1' },
-      { id: gone, at: at(20), address: '10.0.0.1' },
+    await repository.saveUses([
+      { id: one.id, at: at(10), address: '10.0.0.1' },
+      { id: other.id, at: at(20), address: '2001:db8::1' },
+      { id: UNKNOWN_ID, at: at(20), address: '10.0.0.1' },
     ])
-    t.match(await tokens.findById(one.token.id), { lastUsed: { at: at(10), address: '10.0.0.1' } })
-    t.match(await tokens.findById(other.token.id), { lastUsed: { at: at(20), address: '2001:db8::1' } })
-    await tokens.writeUses([{ id: one.token.id, at: at(5), address: '10.0.0.9' }])
-    t.match(await tokens.findById(one.token.id), { lastUsed: { at: at(10), address: '10.0.0.1' } })
+    t.match(await tokens.find(one.id), { lastUsed: { at: at(10), address: '10.0.0.1' } })
+    t.match(await tokens.find(other.id), { lastUsed: { at: at(20), address: '2001:db8::1' } })
+    await repository.saveUses([{ id: one.id, at: at(5), address: '10.0.0.9' }])
+    t.match(await tokens.find(one.id), { lastUsed: { at: at(10), address: '10.0.0.1' } })
   })
 
-  await t.test('the installation is one, and stays', async (t) => {
-    const first = await createInstallation(db)()
+  await t.test('there is one installation, and its id never changes', async (t) => {
+    const first = await createInstallationRepository(db).find()
     t.match(first, { id: /^[0-9a-f]{8}-[0-9a-f]{4}-4/, createdAt: Date })
-    t.strictSame(await createInstallation(db)(), first)
+    t.strictSame(await createInstallationRepository(db).find(), first)
     t.equal((await db.selectFrom('installation').select('id').execute()).length, 1)
   })
 })
+
+/** Returns a result with a password; throws any other. */
+function expectPassword(result: ({ readonly outcome: string } & WithPassword) | Refused): WithPassword {
+  if (!('password' in result)) throw new Error(JSON.stringify(result))
+  return result
+}

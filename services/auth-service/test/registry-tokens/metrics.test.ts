@@ -7,14 +7,14 @@ const { ask, askInternal, clock, db } = await startAuthService(t, await pgliteFo
 const api = await tokensApi(ask)
 const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
 
-/** The figures of a gauge, by its one label of its own. */
+/** The values of a gauge by its own label. */
 async function figures(name: string): Promise<Record<string, number>> {
   const { body } = await askInternal({ url: '/metrics' })
   const lines = body.matchAll(new RegExp(`^${name}\\{\\w+="(\\w+)",service="auth-service"\\} (\\d+)$`, 'gm'))
   return Object.fromEntries([...lines].map(([, label, value]) => [label, Number(value)]))
 }
 
-t.test('how many there are, and how many expire soon', async (t) => {
+t.test('the metrics count registry tokens by state, and those that expire soon', async (t) => {
   t.strictSame(await figures('registry_tokens'), { enabled: 0, disabled: 0, expired: 0 })
   t.strictSame(await figures('registry_tokens_expiring'), { 1: 0, 7: 0, 30: 0 })
   await api.make({ name: 'never' })
@@ -30,7 +30,7 @@ t.test('how many there are, and how many expire soon', async (t) => {
   t.strictSame(await figures('registry_tokens_expiring'), { 1: 0, 7: 2, 30: 3 })
 })
 
-t.test('what cannot be counted stays as it was', async (t) => {
+t.test('the metrics keep their last values while the database is unavailable', async (t) => {
   await db.destroy()
   t.strictSame(await figures('registry_tokens'), { enabled: 5, disabled: 1, expired: 2 })
 })

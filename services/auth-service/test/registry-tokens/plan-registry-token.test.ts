@@ -1,18 +1,18 @@
 import t from 'tap'
 import {
-  endsIssuedTokens,
-  planNewToken,
-  planTokenChange,
-  rotationEndsIssuedTokens,
+  endsAccessTokens,
+  planRegistryToken,
+  planRegistryTokenChange,
+  rotationEndsAccessTokens,
 } from '../../src/registry-tokens/plan-registry-token.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
 
 const NOW = Date.parse('2026-11-20T00:00:00Z')
 const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull'] }]
 
-t.test('names', async (t) => {
+t.test('the name of a registry token has 2 to 63 letters, digits or hyphens', async (t) => {
   const good = ['ab', 'CI', 'a-b', 'a1', 'a'.repeat(63), 'Deploy-Bot-2']
-  for (const name of good) t.match(planNewToken({ name, scopes }, NOW), { plan: { name } }, name)
+  for (const name of good) t.match(planRegistryToken({ name, scopes }, NOW), { plan: { name } }, name)
   const bad = [
     '',
     'a',
@@ -29,43 +29,49 @@ t.test('names', async (t) => {
     'a\0b',
   ]
   for (const name of bad)
-    t.match(planNewToken({ name, scopes }, NOW), { fault: { field: 'name' } }, JSON.stringify(name))
+    t.match(planRegistryToken({ name, scopes }, NOW), { fault: { field: 'name' } }, JSON.stringify(name))
 })
 
-t.test('a new token', async (t) => {
-  t.strictSame(planNewToken({ name: 'ci', scopes }, NOW), {
+t.test('a new registry token is planned from its input', async (t) => {
+  t.strictSame(planRegistryToken({ name: 'ci', scopes }, NOW), {
     plan: { name: 'ci', scopes, expiresAt: null, enabled: true },
   })
   const expiryDate = '2026-11-21T13:00:00.900+01:00'
-  t.strictSame(planNewToken({ name: 'ci', scopes, expiryDate, status: 'disabled' }, NOW), {
+  t.strictSame(planRegistryToken({ name: 'ci', scopes, expiryDate, status: 'disabled' }, NOW), {
     plan: { name: 'ci', scopes, expiresAt: new Date('2026-11-21T12:00:00Z'), enabled: false },
   })
   for (const none of [{}, { scopes: [] }, { scopes: null }]) {
     t.match(
-      planNewToken({ name: 'ci', ...none }, NOW),
+      planRegistryToken({ name: 'ci', ...none }, NOW),
       { plan: { scopes: [] } },
-      'without scopes: nothing yet',
+      'a registry token without scopes may do nothing yet',
     )
   }
 })
 
-t.test('a change says what it says, and no more', async (t) => {
+t.test('a change has the given fields only', async (t) => {
   const other = [{ type: 'repository', name: '*', actions: ['pull'] }]
-  t.strictSame(planTokenChange({}), { change: {} })
-  t.strictSame(planTokenChange({ scopes: null }), { change: {} }, 'null says nothing about scopes')
+  t.strictSame(planRegistryTokenChange({}), { change: {} })
   t.strictSame(
-    planTokenChange({ expiryDate: null }),
-    { change: { expiresAt: null } },
-    'but clears the expiry',
+    planRegistryTokenChange({ scopes: null }),
+    { change: {} },
+    'null leaves the scopes as they are',
   )
-  t.strictSame(planTokenChange({ scopes: other, status: 'enabled' }), {
+  t.strictSame(
+    planRegistryTokenChange({ expiryDate: null }),
+    { change: { expiresAt: null } },
+    'null clears the expiry',
+  )
+  t.strictSame(planRegistryTokenChange({ scopes: other, status: 'enabled' }), {
     change: { scopes: other, enabled: true },
   })
-  t.strictSame(planTokenChange({ scopes: [] }), { change: { scopes: [] } })
-  t.match(planTokenChange({ scopes: [{ ...other[0]!, type: 'x' }] }), { fault: { field: 'scopes.0.type' } })
+  t.strictSame(planRegistryTokenChange({ scopes: [] }), { change: { scopes: [] } })
+  t.match(planRegistryTokenChange({ scopes: [{ ...other[0]!, type: 'x' }] }), {
+    fault: { field: 'scopes.0.type' },
+  })
 })
 
-t.test('what ends what was issued before', async (t) => {
+t.test('a change of status, expiry or scopes ends issued access tokens', async (t) => {
   const expiresAt = new Date('2026-12-01T00:00:00Z')
   const current = makeToken({ scopes, expiresAt })
   const cases = [
@@ -77,24 +83,17 @@ t.test('what ends what was issued before', async (t) => {
     [{ scopes: [{ ...scopes[0]!, actions: ['pull', 'push'] }] }, true],
     [{ scopes: [...scopes, ...scopes] }, true],
   ] as const
-  for (const [change, ends] of cases) t.equal(endsIssuedTokens(current, change), ends, JSON.stringify(change))
+  for (const [change, ends] of cases) t.equal(endsAccessTokens(current, change), ends, JSON.stringify(change))
 })
 
-t.test(
-  'a rotation ends it, unless everything from before it is over by the end of the overlap',
-  async (t) => {
-    t.equal(rotationEndsIssuedTokens(false, 0, 1000), true, 'no overlap')
-    t.equal(rotationEndsIssuedTokens(false, 999, 1000), true, 'a short one')
-    t.equal(rotationEndsIssuedTokens(false, 1000, 1000), false, 'a long one')
-    t.equal(
-      rotationEndsIssuedTokens(true, 1000, 1000),
-      true,
-      'a second one, which ends the password before the last',
-    )
-  },
-)
+t.test('a rotation ends issued access tokens unless the overlap is longer than they last', async (t) => {
+  t.equal(rotationEndsAccessTokens(false, 0, 1000), true, 'no overlap')
+  t.equal(rotationEndsAccessTokens(false, 999, 1000), true, 'a short overlap')
+  t.equal(rotationEndsAccessTokens(false, 1000, 1000), false, 'a long overlap')
+  t.equal(rotationEndsAccessTokens(true, 1000, 1000), true, 'a second rotation ends the first password')
+})
 
-t.test('an expiry that cannot be kept as it was given is refused', async (t) => {
+t.test('an expiry that would be stored as another time is refused', async (t) => {
   for (const expiryDate of [
     '2036-12-31T23:59:60Z',
     '2036-06-30T12:59:60+01:00',
@@ -108,18 +107,22 @@ t.test('an expiry that cannot be kept as it was given is refused', async (t) => 
       field: 'expiryDate',
       detail: `from 1970 to 9999 such as 2027-06-30T00:00:00Z; ${expiryDate} is not`,
     }
-    t.match(planNewToken({ name: 'ci', scopes, expiryDate }, NOW), { fault }, `new: ${expiryDate}`)
-    t.match(planTokenChange({ expiryDate }), { fault }, `change: ${expiryDate}`)
+    t.match(planRegistryToken({ name: 'ci', scopes, expiryDate }, NOW), { fault }, `new: ${expiryDate}`)
+    t.match(planRegistryTokenChange({ expiryDate }), { fault }, `change: ${expiryDate}`)
   }
   const latest = '9999-12-31T23:59:59Z'
-  t.match(planNewToken({ name: 'ci', expiryDate: latest }, NOW), { plan: { expiresAt: new Date(latest) } })
+  t.match(planRegistryToken({ name: 'ci', expiryDate: latest }, NOW), {
+    plan: { expiresAt: new Date(latest) },
+  })
 })
 
-t.test('a new token does not expire in the past; a change may end a token now', async (t) => {
+t.test('a new registry token cannot expire in the past; a change can end a registry token now', async (t) => {
   for (const expiryDate of ['2026-11-19T23:59:59Z', '2026-11-20T00:00:00Z', '2026-11-20T00:30:00+01:00']) {
-    const planned = planNewToken({ name: 'ci', scopes, expiryDate }, NOW)
+    const planned = planRegistryToken({ name: 'ci', scopes, expiryDate }, NOW)
     t.match(planned, { fault: { field: 'expiryDate', detail: 'must be in the future' } }, expiryDate)
-    t.match(planTokenChange({ expiryDate }), { change: { expiresAt: new Date(expiryDate) } })
+    t.match(planRegistryTokenChange({ expiryDate }), { change: { expiresAt: new Date(expiryDate) } })
   }
-  t.match(planNewToken({ name: 'ci', expiryDate: '2026-11-20T00:00:01Z' }, NOW), { plan: { name: 'ci' } })
+  t.match(planRegistryToken({ name: 'ci', expiryDate: '2026-11-20T00:00:01Z' }, NOW), {
+    plan: { name: 'ci' },
+  })
 })

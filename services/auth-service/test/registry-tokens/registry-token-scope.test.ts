@@ -1,10 +1,10 @@
 import t from 'tap'
 import { grant, outOfReach } from '../../src/access-tokens/grant.ts'
-import { parseTokenScopes, scopeNotes } from '../../src/registry-tokens/registry-token-scope.ts'
+import { parseRegistryTokenScopes, scopeNotes } from '../../src/registry-tokens/registry-token-scope.ts'
 
 /*
- * Which patterns cover which repositories, by hand: a row a pattern, a column a repository, y where it covers.
- * Every cell is asked with every set of actions.
+ * The expected result, by hand: a row for each pattern, a column for each repository, y where the pattern covers it.
+ * Every cell is tested with every set of actions.
  */
 const REPOSITORIES = [
   'app',
@@ -65,19 +65,19 @@ const ACTIONS: readonly (readonly [scope: readonly string[], permitted: readonly
 const ASKED = ['pull', 'push', 'delete']
 const repository = (name: string, actions: readonly string[]) => ({ type: 'repository', name, actions })
 
-t.test('pattern × repository × actions', async (t) => {
+t.test('a scope permits its actions on exactly the repositories that its pattern covers', async (t) => {
   let count = 0
   for (const [pattern, row] of Object.entries(COVERS)) {
     t.equal(row.length, REPOSITORIES.length, `the row of ${pattern}`)
     for (const [column, name] of REPOSITORIES.entries()) {
       for (const [actions, permitted] of ACTIONS) {
-        const parsed = parseTokenScopes([repository(pattern, actions)])
+        const parsed = parseRegistryTokenScopes([repository(pattern, actions)])
         const scopes = 'scopes' in parsed ? parsed.scopes : []
         const expected = row[column] === 'y' ? permitted : []
         const what = `${pattern}:${actions.join()} on ${name}`
         const held = (asked: readonly string[]) =>
           grant({ scopes }, [repository(name, asked)])[0]?.actions ?? []
-        t.strictSame(held(['*']), expected, `${what}: all that is permitted`)
+        t.strictSame(held(['*']), expected, `${what}: everything permitted`)
         for (const action of ASKED) {
           t.strictSame(
             held([action]),
@@ -92,30 +92,42 @@ t.test('pattern × repository × actions', async (t) => {
   t.ok(count >= 200, `${count} combinations`)
 })
 
-t.test('a token is granted nothing but its scopes', async (t) => {
+t.test('a registry token is granted nothing beyond its scopes', async (t) => {
   const scopes = [repository('team/*', ['pull', 'push', 'delete'])]
   const foreign = repository('other/app', ['pull'])
-  t.strictSame(grant({ scopes }, [foreign], new Map([['other/app', undefined]])), [], 'not what is global')
-  t.strictSame(outOfReach({ scopes }, [foreign]), [], 'which is not even asked for')
+  t.strictSame(
+    grant({ scopes }, [foreign], new Map([['other/app', undefined]])),
+    [],
+    'a global repository is not granted',
+  )
+  t.strictSame(outOfReach({ scopes }, [foreign]), [], 'image-manager is not called for it')
   const everything = { scopes: [repository('*', ['pull', 'push', 'delete'])] }
   for (const name of ['team/../app', 'team//app', 'Team/app', 'team/*', '*', '', 'host:5000/team/app']) {
-    t.strictSame(grant(everything, [repository(name, ['*'])]), [], `${JSON.stringify(name)} is no repository`)
+    t.strictSame(
+      grant(everything, [repository(name, ['*'])]),
+      [],
+      `${JSON.stringify(name)} is no repository name`,
+    )
   }
   t.strictSame(grant(everything, [{ type: 'sprocket', name: 'team/app', actions: ['*'] }]), [])
   t.strictSame(grant(everything, [repository('team/app', ['frobnicate'])]), [])
   const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
-  t.strictSame(grant({ scopes }, [catalog]), [catalog], 'the catalog shows what it may pull')
+  t.strictSame(
+    grant({ scopes }, [catalog]),
+    [catalog],
+    'the catalog is granted: it lists what the registry token may pull',
+  )
 })
 
-t.test('scopes as they come in', async (t) => {
-  const parsed = parseTokenScopes([
+t.test('valid scopes are parsed, their actions in order and without duplicates', async (t) => {
+  const parsed = parseRegistryTokenScopes([
     repository('team/*', ['push', 'pull', 'push']),
     { type: 'repository', name: '*', actions: ['delete'] },
   ])
   t.strictSame(parsed, { scopes: [repository('team/*', ['pull', 'push']), repository('*', ['delete'])] })
   const hundred = Array.from({ length: 100 }, () => repository('team/*', ['pull']))
-  t.ok('scopes' in parseTokenScopes(hundred))
-  t.strictSame(parseTokenScopes([]), { scopes: [] })
+  t.ok('scopes' in parseRegistryTokenScopes(hundred))
+  t.strictSame(parseRegistryTokenScopes([]), { scopes: [] })
 })
 
 const good = repository('team/*', ['pull'])
@@ -137,14 +149,14 @@ const BAD: readonly (readonly [why: string, given: unknown, field: string])[] = 
   ['a property for an action', [{ ...good, actions: ['constructor'] }], 'scopes.0.actions'],
 ]
 
-t.test('bad scopes are named', async (t) => {
+t.test('a bad scope is refused with the name of its field', async (t) => {
   for (const [why, given, field] of BAD) {
-    const parsed = parseTokenScopes(given as never)
+    const parsed = parseRegistryTokenScopes(given as never)
     t.match(parsed, { fault: { field, detail: String } }, why)
   }
 })
 
-t.test('a scope that reads like a namespace and is a repository is explained', async (t) => {
+t.test('a scope of one component gets a note: it names a repository, not a namespace', async (t) => {
   const scopes = ['team1', 'team1/*', 'team1/app', '*'].map((name) => repository(name, ['pull']))
   t.strictSame(scopeNotes(scopes), [
     'scope team1 covers only the repository team1, which belongs to no namespace; ' +

@@ -1,52 +1,54 @@
+import { randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { passwordFault } from '../../src/accounts/password-policy.ts'
 import {
   hasRightChecksum,
-  hashTokenSecret,
+  hashRegistryTokenSecret,
   isSameHash,
-  isTokenSecret,
-  makeTokenSecret,
+  isRegistryTokenSecret,
+  makeRegistryTokenSecret,
 } from '../../src/registry-tokens/registry-token-secret.ts'
 
-t.test('a password that scanners can find', async (t) => {
-  const made = Array.from({ length: 1000 }, () => makeTokenSecret())
-  t.equal(new Set(made).size, 1000, 'each is another')
+t.test('a password has a form that secret scanners can find', async (t) => {
+  const made = Array.from({ length: 1000 }, () => makeRegistryTokenSecret(randomInt))
+  t.equal(new Set(made).size, 1000, 'all passwords differ')
   for (const secret of made) {
-    if (/^rmt_[0-9A-Za-z]{36}$/.test(secret) && isTokenSecret(secret) && hasRightChecksum(secret)) continue
+    if (/^rmt_[0-9A-Za-z]{36}$/.test(secret) && isRegistryTokenSecret(secret) && hasRightChecksum(secret))
+      continue
     t.fail(`${secret} is not as documented`)
   }
   const characters = new Set(made.flatMap((secret) => secret.slice(4, 34).split('')))
-  t.equal(characters.size, 62, 'of all letters and digits')
+  t.equal(characters.size, 62, 'all letters and digits occur')
 })
 
-t.test('at least 128 bits are random', async (t) => {
-  const asked: number[] = []
-  makeTokenSecret((max) => {
-    asked.push(max)
+t.test('at least 128 bits of a password are random', async (t) => {
+  const requested: number[] = []
+  makeRegistryTokenSecret((max) => {
+    requested.push(max)
     return 0
   })
-  t.ok(asked.reduce((bits, max) => bits + Math.log2(max), 0) >= 128)
+  t.ok(requested.reduce((bits, max) => bits + Math.log2(max), 0) >= 128)
 })
 
-t.test('the checksum is CRC-32 in base 62', async (t) => {
-  const lowest = makeTokenSecret(() => 0)
+t.test('the checksum of a password is CRC-32 in base 62', async (t) => {
+  const lowest = makeRegistryTokenSecret(() => 0)
   t.equal(lowest.slice(0, 34), `rmt_${'0'.repeat(30)}`)
   const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
   const value = Array.from(lowest.slice(34)).reduce((sum, digit) => sum * 62 + digits.indexOf(digit), 0)
   t.equal(value, crc32(lowest.slice(0, 34)))
 })
 
-t.test('one changed character, and the checksum is wrong', async (t) => {
-  const secret = makeTokenSecret()
+t.test('one changed character makes the checksum wrong', async (t) => {
+  const secret = makeRegistryTokenSecret(randomInt)
   for (let at = 4; at < secret.length; at += 1) {
     const other = secret[at] === 'x' ? 'y' : 'x'
     t.notOk(hasRightChecksum(secret.slice(0, at) + other + secret.slice(at + 1)), `at ${at}`)
   }
 })
 
-t.test('what does not look like one', async (t) => {
-  const secret = makeTokenSecret()
+t.test('other texts do not have the form of a registry token password', async (t) => {
+  const secret = makeRegistryTokenSecret(randomInt)
   for (const text of [
     '',
     'rmt_',
@@ -57,18 +59,20 @@ t.test('what does not look like one', async (t) => {
     `rmr_${secret.slice(4)}`,
     secret.replace('_', '-'),
   ]) {
-    t.notOk(isTokenSecret(text), JSON.stringify(text))
+    t.notOk(isRegistryTokenSecret(text), JSON.stringify(text))
   }
 })
 
-t.test('no user has such a password', async (t) => {
-  t.match(passwordFault(makeTokenSecret(), 'alice'), /registry token/)
-  t.equal(passwordFault('rmt_is-the-beginning', 'alice'), undefined, 'a beginning is no matter')
+t.test('a user cannot choose a password with the form of a registry token password', async (t) => {
+  t.match(passwordFault(makeRegistryTokenSecret(randomInt), 'alice'), /registry token/)
+  t.equal(passwordFault('rmt_is-the-beginning', 'alice'), undefined, 'the prefix alone is allowed')
 })
 
-t.test('hashes', async (t) => {
-  const secret = makeTokenSecret()
-  t.ok(isSameHash(hashTokenSecret(secret), hashTokenSecret(secret)))
-  t.notOk(isSameHash(hashTokenSecret(secret), hashTokenSecret(makeTokenSecret())))
-  t.notOk(isSameHash(hashTokenSecret(secret), Buffer.alloc(0)), 'of other lengths too')
+t.test('hashes of a password are equal, of different passwords they differ', async (t) => {
+  const secret = makeRegistryTokenSecret(randomInt)
+  t.ok(isSameHash(hashRegistryTokenSecret(secret), hashRegistryTokenSecret(secret)))
+  t.notOk(
+    isSameHash(hashRegistryTokenSecret(secret), hashRegistryTokenSecret(makeRegistryTokenSecret(randomInt))),
+  )
+  t.notOk(isSameHash(hashRegistryTokenSecret(secret), Buffer.alloc(0)), 'hashes of different lengths differ')
 })

@@ -46,7 +46,7 @@ t.test('only cluster administrators manage registry tokens', async (t) => {
     [robot, 403],
     [{ bearer: await identityOf(robot) }, 403],
   ]
-  // When it was last used is written now and then.
+  // The last use may be saved at any time.
   const listed = async () => {
     const { items, ...rest } = (await api.list()).json()
     const withoutUse = ({ metadata, ...item }: { metadata: Record<string, unknown> }) => ({
@@ -72,7 +72,7 @@ t.test('only cluster administrators manage registry tokens', async (t) => {
   t.equal((await ask({ url: api.base, bearer: await identityOf({ as: 'root' }) })).statusCode, 200)
 })
 
-t.test('registry tokens are refused where people are meant, with 403', async (t) => {
+t.test('the users API refuses registry tokens with 403', async (t) => {
   const questions: readonly Question[] = [
     { url: '/user' },
     { url: '/user?username=robot' },
@@ -95,7 +95,7 @@ t.test('registry tokens are refused where people are meant, with 403', async (t)
   }
 })
 
-t.test('administrators of users see no tokens', async (t) => {
+t.test('the users API does not show registry tokens', async (t) => {
   t.equal((await ask({ url: '/user?username=robot', as: 'root' })).statusCode, 404)
   t.equal((await ask({ method: 'DELETE', url: '/user?username=robot', as: 'root' })).statusCode, 404)
   const admin = { username: 'robot', admin: true, password: 'a-good-password' }
@@ -107,14 +107,14 @@ t.test('administrators of users see no tokens', async (t) => {
   )
 })
 
-t.test('a user cannot have the password of a token', async (t) => {
+t.test('a user cannot get the password of a registry token', async (t) => {
   const change = { username: 'alice', password: robot.password }
   const response = await ask({ method: 'PATCH', url: '/user', json: change, as: 'root' })
   t.equal(response.statusCode, 400)
   t.notMatch(response.body, robot.password)
 })
 
-t.test('bodies that make no sense are refused in the shape of the API', async (t) => {
+t.test('malformed bodies are refused in the error format of the API', async (t) => {
   const rows = () =>
     db
       .selectFrom('registry_tokens')

@@ -40,7 +40,7 @@ const BAD: readonly (readonly [body: unknown, named: RegExp])[] = [
   [{ properties: { ...properties, status: null } }, /status/],
 ]
 
-t.test('what is not as agreed is a 400 that names it', async (t) => {
+t.test('a bad field is refused with 400 and its name', async (t) => {
   const { id } = await api.make({ name: 'untouched' })
   const before = (await api.get(id)).json()
   for (const [json, named] of BAD) {

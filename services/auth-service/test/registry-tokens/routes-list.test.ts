@@ -10,7 +10,7 @@ const errorOf = (response: { json(): { messages: { message: string }[] } }) =>
 
 for (const name of ['Zoe', 'abc', 'Bot-1', 'bot-2', 'ci', 'x1', 'x2']) await api.make({ name })
 
-t.test('pages', async (t) => {
+t.test('a list of registry tokens has pages with links, sorted by name', async (t) => {
   const { total } = (await api.list()).json()
   const first = (await api.list('?limit=2')).json()
   t.strictSame(Object.keys(first), [
@@ -68,14 +68,17 @@ t.test('pages', async (t) => {
   }
 })
 
-t.test('what expires soon, the first to expire first', async (t) => {
-  const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
-  await api.make({ name: 'soon-5', expiryDate: inDays(5) })
-  await api.make({ name: 'soon-2', expiryDate: inDays(2) })
-  await api.make({ name: 'soon-off', expiryDate: inDays(2), status: 'disabled' })
-  await api.make({ name: 'not-soon', expiryDate: inDays(9) })
-  const soon = (await api.list('?filter.expiresWithin=604800&limit=1')).json()
-  t.match(soon, { count: 1, total: 2, items: [{ properties: { name: 'soon-2' } }] })
-  const next = (await ask({ url: soon['_links'].next, as: 'root' })).json()
-  t.match(next, { count: 1, total: 2, items: [{ properties: { name: 'soon-5' } }] })
-})
+t.test(
+  'filter.expiresWithin lists registry tokens that expire soon, in the order of their expiry',
+  async (t) => {
+    const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
+    await api.make({ name: 'soon-5', expiryDate: inDays(5) })
+    await api.make({ name: 'soon-2', expiryDate: inDays(2) })
+    await api.make({ name: 'soon-off', expiryDate: inDays(2), status: 'disabled' })
+    await api.make({ name: 'not-soon', expiryDate: inDays(9) })
+    const soon = (await api.list('?filter.expiresWithin=604800&limit=1')).json()
+    t.match(soon, { count: 1, total: 2, items: [{ properties: { name: 'soon-2' } }] })
+    const next = (await ask({ url: soon['_links'].next, as: 'root' })).json()
+    t.match(next, { count: 1, total: 2, items: [{ properties: { name: 'soon-5' } }] })
+  },
+)

@@ -5,8 +5,8 @@ import { claimsOf, startAuthService } from '../fixtures/auth-service.ts'
 import { PULL_TEAM, tokensApi } from '../fixtures/registry-tokens.ts'
 
 /*
- * What the provider's own command line tool does: it makes tokens without scopes and adds them, and it deletes a token and
- * puts it back under the same id.
+ * The provider's command line tool creates registry tokens without scopes and adds these later. It also deletes a registry
+ * token and puts it back under its id.
  */
 const { ask, askInternal, users } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)
@@ -18,7 +18,7 @@ const who = (made: Made) => {
   return { as, password }
 }
 
-t.test('a token that is made without scopes signs in and may do nothing until it gets some', async (t) => {
+t.test('a registry token without scopes signs in and may do nothing until it gets some', async (t) => {
   for (const [name, scopes] of [
     ['left-out', undefined],
     ['empty', []],
@@ -39,7 +39,7 @@ t.test('a token that is made without scopes signs in and may do nothing until it
   }
 })
 
-t.test('PUT of an id that is not there makes the token with that id', async (t) => {
+t.test('PUT of an unknown id creates a registry token with that id', async (t) => {
   const properties = { name: 'put-new', scopes: PULL_TEAM, expiryDate: '2036-12-24T18:00:00Z' }
   const made = await api.put(ID, '', { properties })
   t.equal(made.statusCode, 201)
@@ -50,45 +50,45 @@ t.test('PUT of an id that is not there makes the token with that id', async (t) 
     { type: 'repository', name: 'team/app', actions: ['pull'] },
   ])
   const again = await api.put(ID, '', { properties })
-  t.equal(again.statusCode, 200, 'and replaces it from then on')
+  t.equal(again.statusCode, 200, 'the next PUT replaces it')
 })
 
 t.test(
-  'a token that is put back under its id lives, and what was issued before its deletion is dead',
+  'a registry token that is put back under its id works, access tokens from before its deletion do not',
   async (t) => {
     const made = await api.make({ name: 'put-back', scopes: PULL_TEAM })
     const { token: before } = (await ask({ url: PULL, as: made.as, password: made.password })).json()
     t.equal((await api.delete(made.id)).statusCode, 204)
     const back = await api.put(made.id, '', { properties: { name: 'put-back', scopes: PULL_TEAM } })
     t.equal(back.statusCode, 201)
-    // Revocations are read each second.
+    // The revocation list is polled each second.
     const deadline = Date.now() + 5000
     const oldStatus = async () => (await ask({ url: PULL, as: made.as, password: made.password })).statusCode
     while ((await oldStatus()) !== 401 && Date.now() < deadline) await sleep(50)
-    t.equal(await oldStatus(), 401, 'the old password is dead within 5 seconds')
+    t.equal(await oldStatus(), 401, 'the old password is refused within 5 seconds')
     const { token: after } = (await ask({ url: PULL, ...who(back) })).json()
     const authorization = 'Bearer the-credential-that-services-share'
     const { accounts } = (
       await askInternal({ url: '/internal/revocations', headers: { authorization } })
     ).json()
-    t.ok(claimsOf(before).gen < accounts[made.id], 'a JWT from before')
-    t.ok(claimsOf(after).gen >= accounts[made.id], 'a JWT from after')
+    t.ok(claimsOf(before).gen < accounts[made.id], 'an access token from before is revoked')
+    t.ok(claimsOf(after).gen >= accounts[made.id], 'an access token from after is valid')
   },
 )
 
-t.test('PUT of an unknown id needs a body, a free name, a free id and good fields', async (t) => {
+t.test('PUT of an unknown id needs a body, an available name and id, and valid fields', async (t) => {
   const unknown = '3f0d2a8e-1111-4222-8333-944455550000'
-  t.equal((await api.put(unknown)).statusCode, 404, 'without a body there is nothing to make')
+  t.equal((await api.put(unknown)).statusCode, 404, 'without a body there is nothing to create')
   t.equal((await api.put(unknown, '', { properties: { name: 'put-new' } })).statusCode, 409)
   t.equal((await api.put(unknown, '', { properties: { name: 'alice' } })).statusCode, 409, "a user's name")
   t.equal((await api.put(unknown, '', { properties: { name: 'x' } })).statusCode, 400)
   t.equal((await api.put('no-uuid', '', { properties: { name: 'put-x' } })).statusCode, 404)
-  const alice = await users.findByUsername('alice')
+  const alice = await users.find('alice')
   t.equal(
     (await api.put(alice?.id ?? '', '', { properties: { name: 'put-x' } })).statusCode,
     409,
     "a user's id",
   )
-  t.equal((await users.findByUsername('alice'))?.role, 'user')
+  t.equal((await users.find('alice'))?.role, 'user')
   t.equal((await api.get(unknown)).statusCode, 404)
 })

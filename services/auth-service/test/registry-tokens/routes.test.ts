@@ -5,17 +5,17 @@ import { startAuthService } from '../fixtures/auth-service.ts'
 import { PULL_TEAM, tokensApi } from '../fixtures/registry-tokens.ts'
 
 /*
- * The shapes of seed 004, and of the provider's public SDKs beyond it.
+ * The JSON of seed 004, and of the provider's public SDKs beyond it.
  */
 const { ask, clock, users } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)
-const root = await users.findByUsername('root')
+const root = await users.find('root')
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 const errorOf = (response: { json(): { messages: { message: string }[] } }) =>
   response.json().messages[0]?.message
 
-t.test('a token is answered in these fields, in this order', async (t) => {
+t.test('a registry token is shown with all fields in the order of seed 004', async (t) => {
   const scopes = [{ name: '*', actions: ['delete', 'pull', 'push'], type: 'repository' }]
   const response = await api.post({ name: 'Test-1', expiryDate: null, scopes })
   t.equal(response.statusCode, 200)
@@ -45,11 +45,11 @@ t.test('a token is answered in these fields, in this order', async (t) => {
   t.equal(got.statusCode, 200)
   const shown = { ...body, href: `${api.base}/${body.id}` }
   shown.properties = { ...body.properties, credentials: { username: 'Test-1', password: '' } }
-  t.strictSame(got.json(), shown, 'later the same, without the password')
+  t.strictSame(got.json(), shown, 'a later GET shows the same without the password')
   t.strictSame((await api.list()).json().items, [shown])
 })
 
-t.test('a taken name', async (t) => {
+t.test('a name that a user or a registry token has is refused with 409', async (t) => {
   await users.create(planUser('jane'))
   for (const name of ['Test-1', 'test-1', 'TEST-1', 'jane', 'Jane', 'root']) {
     const response = await api.post({ name })
@@ -62,10 +62,10 @@ t.test('a taken name', async (t) => {
     url: '/user?username=test-1&password=a-good-password',
     as: 'root',
   })
-  t.equal(user.statusCode, 409, 'nor may a user take the name of a token')
+  t.equal(user.statusCode, 409, 'a user cannot take the name of a registry token')
 })
 
-t.test('a colon before an id, as the page prints it', async (t) => {
+t.test('an id is accepted with a leading colon, and in capitals', async (t) => {
   const { id } = await api.make({ name: 'colon' })
   const url = api.base.replace(api.registry, `:${api.registry}`)
   t.equal((await ask({ url, as: 'root' })).statusCode, 200)
@@ -73,17 +73,13 @@ t.test('a colon before an id, as the page prints it', async (t) => {
   t.equal(
     (await ask({ url: `${api.base.toUpperCase().toLowerCase()}/`, as: 'root' })).statusCode,
     200,
-    'and a slash after',
+    'with a trailing slash',
   )
   const capitals = api.base.replace(api.registry, api.registry.toUpperCase())
-  t.equal(
-    (await ask({ url: `${capitals}/${id.toUpperCase()}`, as: 'root' })).statusCode,
-    200,
-    'ids in capitals',
-  )
+  t.equal((await ask({ url: `${capitals}/${id.toUpperCase()}`, as: 'root' })).statusCode, 200, 'in capitals')
 })
 
-t.test('what there is none of', async (t) => {
+t.test('an unknown registry, registry token or path is 404 in the format of the API', async (t) => {
   const { id } = await api.make({ name: 'is-there' })
   const paths = [
     `/registries/${UNKNOWN}/tokens/${id}`,
@@ -110,7 +106,7 @@ t.test('what there is none of', async (t) => {
   t.equal((await api.get(id)).statusCode, 200)
 })
 
-t.test('PATCH changes what it says', async (t) => {
+t.test('PATCH changes the given fields only', async (t) => {
   const { id } = await api.make({ name: 'patched' })
   const expiryDate = '2036-12-24T18:00:00Z'
   const changed = await api.patch(id, { expiryDate: '2036-12-24T19:00:00.5+01:00', status: 'disabled' })
@@ -141,7 +137,7 @@ t.test('PATCH changes what it says', async (t) => {
   })
 })
 
-t.test('an expired token says so', async (t) => {
+t.test('an expired registry token has the state expired', async (t) => {
   const { id } = await api.make({ name: 'expired', expiryDate: new Date(Date.now() + 60_000).toISOString() })
   t.match((await api.get(id)).json(), { metadata: { state: 'enabled' } })
   clock.ahead = 60_000
@@ -150,7 +146,7 @@ t.test('an expired token says so', async (t) => {
   await api.delete(id)
 })
 
-t.test('PUT makes a new password', async (t) => {
+t.test('PUT makes a new password and replaces the given properties', async (t) => {
   const { id, password } = await api.make({ name: 'put', expiryDate: '2036-12-24T18:00:00Z' })
   const kept = await api.put(id)
   t.equal(kept.statusCode, 200)
@@ -169,14 +165,18 @@ t.test('PUT makes a new password', async (t) => {
   t.match(
     replaced.json(),
     { properties: { scopes, expiryDate: null, status: 'disabled' } },
-    'all of it is replaced',
+    'properties are replaced as a whole',
   )
   t.not(replaced.json().properties.credentials.password, kept.json().properties.credentials.password)
   const renamed = await api.put(id, '', { properties: { name: 'putt', scopes } })
   t.equal(renamed.statusCode, 400)
   t.match(errorOf(renamed), /^name cannot be changed/)
   const emptied = await api.put(id, '', { properties: { name: 'put' } })
-  t.match(emptied.json(), { properties: { scopes: [], status: 'enabled' } }, 'scopes that are left out, too')
+  t.match(
+    emptied.json(),
+    { properties: { scopes: [], status: 'enabled' } },
+    'scopes that are left out become empty',
+  )
   for (const overlap of ['x', '-1', '1.5', '', '2592001', '1e3']) {
     const refused = await api.put(id, `?overlap=${overlap}`)
     t.equal(refused.statusCode, 400, `overlap=${overlap}`)
@@ -184,7 +184,7 @@ t.test('PUT makes a new password', async (t) => {
   }
 })
 
-t.test('DELETE', async (t) => {
+t.test('DELETE removes a registry token and frees its name', async (t) => {
   const { id } = await api.make({ name: 'deleted' })
   const response = await ask({
     method: 'DELETE',
@@ -192,12 +192,16 @@ t.test('DELETE', async (t) => {
     as: 'root',
     headers: { 'content-type': 'application/json' },
   })
-  t.strictSame([response.statusCode, response.body], [204, ''], 'the SDKs say JSON where there is no body')
+  t.strictSame(
+    [response.statusCode, response.body],
+    [204, ''],
+    'a JSON content type without a body is accepted: the SDKs send it',
+  )
   t.equal((await api.delete(id)).statusCode, 404)
-  t.equal((await api.post({ name: 'deleted' })).statusCode, 200, 'the name is free again')
+  t.equal((await api.post({ name: 'deleted' })).statusCode, 200, 'the name is available again')
 })
 
-t.test('a scope of one component is accepted and explained wherever the token is shown', async (t) => {
+t.test('a registry token with a scope of one component has a note that explains the scope', async (t) => {
   const scopes = [{ type: 'repository', name: 'team1', actions: ['pull'] }]
   const made = await api.post({ name: 'explained', scopes })
   t.equal(made.statusCode, 200)

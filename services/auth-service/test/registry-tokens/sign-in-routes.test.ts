@@ -20,7 +20,7 @@ const exchange = (who: Who, access: unknown = null) => {
   return askInternal({ method: 'POST', url: '/internal/token-exchanges', json, bearer: SERVICE_CREDENTIAL })
 }
 const internal = async (url: string) => askInternal({ url, bearer: SERVICE_CREDENTIAL })
-/** Asks until it is so, for the 5 seconds in which it must be. */
+/** Polls a condition for at most 5 seconds; returns whether it became true. */
 const within5s = async (isSo: () => Promise<boolean>) => {
   const end = Date.now() + 5000
   while (!(await isSo())) {
@@ -30,7 +30,7 @@ const within5s = async (isSo: () => Promise<boolean>) => {
   return true
 }
 
-t.test('a token gets what its scopes say, at every door', async (t) => {
+t.test('a registry token gets the access of its scopes from every token endpoint', async (t) => {
   const { id, ...who } = await api.make({ name: 'CI' })
   const scope = 'repository:team/app:pull,push repository:other/app:pull registry:catalog:*'
   const access = [
@@ -38,15 +38,15 @@ t.test('a token gets what its scopes say, at every door', async (t) => {
     { type: 'registry', name: 'catalog', actions: ['*'] },
   ]
   const form = { grant_type: 'password', username: 'ci', password: who.password, scope }
-  const doors: readonly Question[] = [
+  const questions: readonly Question[] = [
     { url: `/auth/v2/token?${new URLSearchParams({ scope })}`, ...who },
     { url: `/auth/v2/token/?${new URLSearchParams({ scope })}`, ...who },
     { url: `/image-manager/api/v1/auth/token?${new URLSearchParams({ scope })}`, ...who },
     { method: 'POST', url: '/auth/v2/token', form },
   ]
-  for (const door of doors) {
-    const response = await ask(door)
-    t.equal(response.statusCode, 200, door.url)
+  for (const question of questions) {
+    const response = await ask(question)
+    t.equal(response.statusCode, 200, question.url)
     t.match(claimsOf(response.json().token), { sub: 'CI', uid: id, gen: 1 })
     t.strictSame(claimsOf(response.json().token).access, access)
   }
@@ -54,15 +54,15 @@ t.test('a token gets what its scopes say, at every door', async (t) => {
   const exchanged = (await exchange(who, requested)).json()
   t.strictSame(claimsOf(exchanged.token).access, access.slice(0, 1))
   const login = await ask({ url: '/auth/v2/token?account=CI&client_id=docker&offline_token=true', ...who })
-  t.equal(claimsOf(login.json().token).access, null, 'docker login asks for no scope')
+  t.equal(claimsOf(login.json().token).access, null, 'docker login requests no scope: an identity token')
   t.strictSame(
     (await internal(`/internal/accounts/${id}`)).json(),
     { kind: 'token', scopes: PULL_TEAM, generation: 1 },
-    'what the other services are told',
+    'the internal API returns its scopes',
   )
 })
 
-t.test('an identity token of a registry token yields no more than it', async (t) => {
+t.test('an identity token of a registry token yields only access within its scopes', async (t) => {
   const { id: _id, ...who } = await api.make({ name: 'identity' })
   const bearer = (await ask({ url: '/auth/v2/token', ...who })).json().token
   const scoped = await ask({ url: '/auth/v2/token?scope=repository:team/app:pull,push', bearer })
@@ -71,14 +71,14 @@ t.test('an identity token of a registry token yields no more than it', async (t)
   ])
 })
 
-t.test('there is no refresh token: what is stored must die with the password', async (t) => {
+t.test('a registry token gets no refresh token, which would outlive a rotation', async (t) => {
   const { id: _id, ...who } = await api.make({ name: 'no-refresh' })
   t.notOk('refresh_token' in (await get(who, undefined, '&offline_token=true')).json())
   const form = { grant_type: 'password', username: who.as, password: who.password, access_type: 'offline' }
   t.notOk('refresh_token' in (await ask({ method: 'POST', url: '/auth/v2/token', form })).json())
 })
 
-t.test('wrong credentials', async (t) => {
+t.test('wrong credentials of a registry token are refused', async (t) => {
   const { id: _id, ...who } = await api.make({ name: 'wrong' })
   const other = await api.make({ name: 'other-one' })
   const cases = [
@@ -96,7 +96,7 @@ t.test('wrong credentials', async (t) => {
   }
 })
 
-t.test('no JWT outlives the token', async (t) => {
+t.test('no access token outlives its registry token', async (t) => {
   const expires = Math.floor(Date.now() / 1000) + 100
   const expiryDate = new Date(expires * 1000).toISOString()
   const { id, ...who } = await api.make({ name: 'expires', expiryDate })
@@ -105,9 +105,9 @@ t.test('no JWT outlives the token', async (t) => {
   t.ok(expires_in <= 100)
   t.equal(claimsOf((await exchange(who)).json().token).exp, expires)
   clock.ahead = expires * 1000 - Date.now() - 10_000
-  t.equal(await statusOf(who), 200, 'good until then')
+  t.equal(await statusOf(who), 200, 'valid until its expiry')
   clock.ahead += 10_000
-  t.equal(await statusOf(who), 401, 'and refused from that second')
+  t.equal(await statusOf(who), 401, 'refused from the second of its expiry')
   t.strictSame((await exchange(who)).json(), { outcome: 'refused' })
   t.equal((await internal(`/internal/accounts/${id}`)).statusCode, 404)
   clock.ahead = 0
@@ -121,19 +121,25 @@ const ENDINGS: Readonly<Record<string, (id: string) => Promise<{ statusCode: num
 }
 
 for (const [what, end] of Object.entries(ENDINGS)) {
-  t.test(`${what}: dead within 5 seconds`, async (t) => {
-    const { id, ...who } = await api.make({ name: `is-${what}` })
-    const jwt = claimsOf((await get(who)).json().token)
-    t.equal(await statusOf(who), 200, 'remembered')
-    t.ok((await end(id)).statusCode < 300)
-    t.ok(await within5s(async () => (await statusOf(who)) === 401), 'the password')
-    t.ok(await within5s(async () => (await exchange(who)).json().outcome === 'refused'), 'at the proxy too')
-    const isRevoked = async () => (await internal('/internal/revocations')).json().accounts[id] > jwt.gen
-    t.ok(await within5s(isRevoked), 'live JWTs: every service is told')
-  })
+  t.test(
+    `a registry token that was ${what} is refused within 5 seconds, its access tokens are revoked`,
+    async (t) => {
+      const { id, ...who } = await api.make({ name: `is-${what}` })
+      const jwt = claimsOf((await get(who)).json().token)
+      t.equal(await statusOf(who), 200, 'valid before')
+      t.ok((await end(id)).statusCode < 300)
+      t.ok(await within5s(async () => (await statusOf(who)) === 401), 'the password is refused')
+      t.ok(
+        await within5s(async () => (await exchange(who)).json().outcome === 'refused'),
+        'the exchange for the proxy is refused',
+      )
+      const isRevoked = async () => (await internal('/internal/revocations')).json().accounts[id] > jwt.gen
+      t.ok(await within5s(isRevoked), 'the revocation list has its access tokens')
+    },
+  )
 }
 
-t.test('enabled again it works again', async (t) => {
+t.test('a registry token that is enabled again works again', async (t) => {
   const { id, ...who } = await api.make({ name: 'on-and-off' })
   await api.patch(id, { status: 'disabled' })
   t.equal((await internal(`/internal/accounts/${id}`)).statusCode, 404)
@@ -141,7 +147,7 @@ t.test('enabled again it works again', async (t) => {
   t.equal(await statusOf(who), 200)
 })
 
-t.test('other scopes: what was issued dies, the password lives', async (t) => {
+t.test('a change of scopes revokes access tokens, the password stays valid', async (t) => {
   const { id, ...who } = await api.make({ name: 'other-scopes' })
   t.match(claimsOf((await get(who)).json().token), { gen: 1, access: [{ actions: ['pull'] }] })
   await api.patch(id, { scopes: [{ type: 'repository', name: 'lab/*', actions: ['pull'] }] })
@@ -150,7 +156,7 @@ t.test('other scopes: what was issued dies, the password lives', async (t) => {
   t.strictSame(claimsOf((await get(who)).json().token).access, [])
 })
 
-t.test('a rotation with an overlap: both passwords, then one', async (t) => {
+t.test('both passwords work during the overlap of a rotation, then only the new one', async (t) => {
   const { id, ...old } = await api.make({ name: 'overlaps' })
   t.equal(await statusOf(old), 200)
   const before = Date.now()
@@ -158,18 +164,15 @@ t.test('a rotation with an overlap: both passwords, then one', async (t) => {
     ...old,
     password: (await api.put(id, '?overlap=3600')).json().properties.credentials.password,
   }
-  t.equal(await statusOf(next), 200, 'the new one at once')
-  t.equal(await statusOf(old), 200, 'and the old one')
+  t.equal(await statusOf(next), 200, 'the new password works at once')
+  t.equal(await statusOf(old), 200, 'the old password still works')
   const isBound = async () => claimsOf((await get(old)).json().token).exp - before / 1000 < 3600
   t.ok(await isBound())
-  // Time moves on: whatever was remembered of the old one has to be looked up.
+  // Beyond every cache: the old password is looked up again.
   clock.ahead = 3_500_000
   t.equal(await statusOf(old), 200)
   const { exp } = claimsOf((await get(old)).json().token)
-  t.ok(
-    exp <= Math.ceil(Date.now() / 1000) + 3600,
-    'nothing that was had with the old one outlives the overlap',
-  )
+  t.ok(exp <= Math.ceil(Date.now() / 1000) + 3600, 'no access token of the old password outlives the overlap')
   t.ok(claimsOf((await get(next)).json().token).exp > exp)
   clock.ahead = 3_600_000 + 1000
   t.equal(await statusOf(old), 401)
@@ -177,7 +180,7 @@ t.test('a rotation with an overlap: both passwords, then one', async (t) => {
   clock.ahead = 0
 })
 
-t.test('when and from where it was used last is told, in a while', async (t) => {
+t.test('the last use of a registry token is shown after a few seconds, with its address', async (t) => {
   const { id, ...who } = await api.make({ name: 'used' })
   t.notOk('lastUsedDate' in (await api.get(id)).json().metadata)
   await get(who)
@@ -188,5 +191,9 @@ t.test('when and from where it was used last is told, in a while', async (t) => 
     await sleep(200)
     ;({ metadata } = (await api.get(id)).json())
   }
-  t.match(metadata, { lastUsedDate: /^\d{4}-.*Z$/, lastUsedAddress: '10.0.0.1' }, "the proxy's principal")
+  t.match(
+    metadata,
+    { lastUsedDate: /^\d{4}-.*Z$/, lastUsedAddress: '10.0.0.1' },
+    "the address of the proxy's client",
+  )
 })

@@ -14,7 +14,7 @@ function build(options: { maxAgeMs?: number; maxEntries?: number } = {}) {
   return { clock, memory }
 }
 
-t.test('what was remembered is recalled by the same secret, and by no other', async (t) => {
+t.test('a cached value is found by the same secret and by no other', async (t) => {
   const { memory } = build({ maxEntries: 100 })
   memory.remember(['password', 'alice', 'b c'], 'found')
   t.equal(memory.recall(['password', 'alice', 'b c']), 'found')
@@ -31,18 +31,18 @@ t.test('what was remembered is recalled by the same secret, and by no other', as
   for (const other of others) t.equal(memory.recall(other), undefined, JSON.stringify(other))
 })
 
-t.test('nothing is recalled when it is too old', async (t) => {
+t.test('a cached value expires', async (t) => {
   const { clock, memory } = build()
   memory.remember(['a'], 'found')
   clock.now += 1000
-  t.equal(memory.recall(['a']), 'found', 'just in time')
+  t.equal(memory.recall(['a']), 'found', 'at the end of its time')
   clock.now += 1
   t.equal(memory.recall(['a']), undefined)
   memory.remember(['a'], 'again')
-  t.equal(memory.recall(['a']), 'again', 'until it is remembered anew')
+  t.equal(memory.recall(['a']), 'again', 'a value that is cached again')
 })
 
-t.test('recalling does not make it younger', async (t) => {
+t.test('a read of a cached value does not extend its time', async (t) => {
   const { clock, memory } = build()
   memory.remember(['a'], 'found')
   for (const _ of [1, 2]) {
@@ -52,7 +52,7 @@ t.test('recalling does not make it younger', async (t) => {
   t.equal(memory.recall(['a']), undefined)
 })
 
-t.test('the longest unremembered gives way when there are too many', async (t) => {
+t.test('the least recently used value is dropped from a full cache', async (t) => {
   const { memory } = build()
   for (const secret of ['a', 'b', 'c', 'a', 'd']) memory.remember([secret], secret)
   t.same(
@@ -61,14 +61,14 @@ t.test('the longest unremembered gives way when there are too many', async (t) =
   )
 })
 
-t.test('a new value takes the place of the old one', async (t) => {
+t.test('a new value replaces the old one', async (t) => {
   const { memory } = build()
   memory.remember(['a'], 'one')
   memory.remember(['a'], 'two')
   t.equal(memory.recall(['a']), 'two')
 })
 
-t.test('with no grace at all, nothing is kept beyond the moment', async (t) => {
+t.test('a maximum age of zero caches nothing beyond the same millisecond', async (t) => {
   const { clock, memory } = build({ maxAgeMs: 0 })
   memory.remember(['a'], 'found')
   clock.now += 1

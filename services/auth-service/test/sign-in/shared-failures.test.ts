@@ -1,25 +1,36 @@
-import { connectPostgres } from '@registry-manager/database'
+import type { Database } from '@registry-manager/database'
+import { connectPostgres, isDatabaseUnavailable } from '@registry-manager/database'
 import { sql } from 'kysely'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createSharedFailures } from '../../src/sign-in/shared-failures.ts'
+import { createSignInFailuresRepository } from '../../src/sign-in/sign-in-failures-repository.ts'
 import { createFailureMemory } from '../../src/sign-in/failure-memory.ts'
 import { addFailure, delayMs } from '../../src/sign-in/failure-rule.ts'
 
 const RULE = { free: 3, baseMs: 1000, maxMs: 60_000, drainMs: 60_000 }
-const SECRET = 'shared by the replicas, and by nobody else'
+const SECRET = 'shared by the replicas'
 const alice = { key: 'alice', rule: RULE }
 const bob = { key: 'bob', rule: { ...RULE, drainMs: 5000 } }
+
+const createFor = (db: Database, now: () => number) =>
+  createSharedFailures({
+    ...createSignInFailuresRepository(db),
+    isUnavailable: isDatabaseUnavailable,
+    memory: createFailureMemory(now, 100),
+    secret: SECRET,
+    now,
+  })
 
 await onBothDatabases(t, async (t, db) => {
   const clock = { now: Date.UTC(2026, 10, 28) }
   const now = () => clock.now
-  const replica = () => createSharedFailures(db, createFailureMemory(now, 100), SECRET, now)
+  const replica = () => createFor(db, now)
   t.beforeEach(async () => {
     await db.deleteFrom('sign_in_failures').execute()
   })
 
-  t.test('replicas count together, each key by its own rule', async (t) => {
+  t.test('replicas share their counts of failures, each key by its own rule', async (t) => {
     const [one, other] = [replica(), replica()]
     const expected = { alice: undefined, bob: undefined } as Record<
       string,
@@ -33,13 +44,13 @@ await onBothDatabases(t, async (t, db) => {
     await other.refresh([alice, bob])
     t.same({ alice: other.find('alice'), bob: other.find('bob') }, expected)
     const third = replica()
-    t.equal(third.find('alice'), undefined, 'nothing is known before it was asked for')
+    t.equal(third.find('alice'), undefined, 'a replica knows no failures before a refresh')
     await third.refresh([alice])
     t.ok(delayMs(third.find('alice'), RULE, now()) > 0)
     t.equal(third.find('bob'), undefined)
   })
 
-  t.test('failures that were forgotten long ago do not come back', async (t) => {
+  t.test('failures that have drained do not count any more', async (t) => {
     await replica().add([alice])
     clock.now += 60_001
     const fresh = replica()
@@ -49,20 +60,23 @@ await onBothDatabases(t, async (t, db) => {
     t.same(fresh.find('alice'), { failedAt: now(), clearsAt: now() + 60_000 })
   })
 
-  t.test('many replicas that count the same keys at once lose none and block none', async (t) => {
-    const replicas = Array.from({ length: 8 }, replica)
-    const adding = replicas.flatMap((one, at) => [
-      one.add([alice, bob]),
-      one.add(at % 2 ? [bob, alice] : [alice]),
-    ])
-    await Promise.all(adding)
-    const fresh = replica()
-    await fresh.refresh([alice, bob])
-    t.equal(fresh.find('alice')?.clearsAt, now() + 16 * 60_000)
-    t.equal(fresh.find('bob')?.clearsAt, now() + 12 * 5000)
-  })
+  t.test(
+    'concurrent counts of the same keys by several replicas lose no failure and do not deadlock',
+    async (t) => {
+      const replicas = Array.from({ length: 8 }, replica)
+      const adding = replicas.flatMap((one, at) => [
+        one.add([alice, bob]),
+        one.add(at % 2 ? [bob, alice] : [alice]),
+      ])
+      await Promise.all(adding)
+      const fresh = replica()
+      await fresh.refresh([alice, bob])
+      t.equal(fresh.find('alice')?.clearsAt, now() + 16 * 60_000)
+      t.equal(fresh.find('bob')?.clearsAt, now() + 12 * 5000)
+    },
+  )
 
-  t.test('the table holds nothing of what was typed', async (t) => {
+  t.test('the table of failures contains no text that a user typed', async (t) => {
     const typed = { key: 'my-password-in-the-wrong-field', rule: RULE }
     await replica().add([typed])
     const { rows } = await sql<{ row: string }>`select f::text as row from sign_in_failures f`.execute(db)
@@ -72,10 +86,10 @@ await onBothDatabases(t, async (t, db) => {
   })
 })
 
-t.test('while the database is away failures are counted in memory', async (t) => {
+t.test('failures are counted in memory while the database is unavailable', async (t) => {
   const db = connectPostgres('postgres://registry@127.0.0.1:1/postgres')
   t.teardown(() => db.destroy())
-  const failures = createSharedFailures(db, createFailureMemory(Date.now, 100), SECRET, Date.now)
+  const failures = createFor(db, Date.now)
   for (const _ of [1, 2, 3]) await failures.add([alice])
   await failures.refresh([alice])
   t.ok(delayMs(failures.find('alice'), RULE, Date.now()) > 0)

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { StoredAccount } from '../../src/accounts/account.ts'
-import type { DirectorySignIn } from '../../src/directory/directory-sign-in.ts'
 import type { SignIn } from '../../src/sign-in/sign-in.ts'
-import { KNOWN_MS, createSignIn } from '../../src/sign-in/sign-in.ts'
+import type { PasswordVerifier } from '../../src/sign-in/user-sign-in.ts'
+import { KNOWN_MS, createUserSignIn } from '../../src/sign-in/user-sign-in.ts'
 import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
@@ -12,33 +12,34 @@ const PASSWORD = 'the-password'
 const HOME = '198.51.100.7'
 const id = (number: number) => `0b0e7d5e-54b5-4c1e-a7a0-${String(number).padStart(12, '0')}`
 
-class Away extends Error {}
+class Outage extends Error {}
+const unavailableDependency = (error: unknown) => (error instanceof Outage ? 'database' : undefined)
 
-/** Accounts `user-0` and so on, all with one password. `replica` makes another process beside the first one. */
-function build(directory?: DirectorySignIn) {
+/** Accounts `user-0`, `user-1` … with one password. `replica` builds a further replica. */
+function build(verifier?: PasswordVerifier) {
   const world = {
     now: 1_000_000,
     hashed: 0,
     atOnce: 0,
     mostAtOnce: 0,
-    away: false,
+    outage: false,
     disabled: new Set<string>(),
     addresses: new Set<string>(),
   }
   const now = () => world.now
   const failures = memoryFailures(now)
   const replica = () => {
-    const signIn = createSignIn({
-      ...(directory && { directory }),
+    const signIn = createUserSignIn({
+      verifiers: verifier ? [verifier] : [],
       async findAccount(username) {
-        if (world.away) throw new Away()
+        if (world.outage) throw new Outage()
         const number = /^user-(\d+)$/.exec(username)?.[1]
         if (number === undefined) return undefined
         const account = { id: id(Number(number)), username, enabled: !world.disabled.has(username) }
-        return makeAccount(directory ? { ...account, directory: true, passwordHash: null } : account)
+        return makeAccount(verifier ? { ...account, directory: true, passwordHash: null } : account)
       },
       findByRefreshToken: async () => undefined,
-      isUnavailable: (error) => error instanceof Away,
+      unavailableDependency,
       async verifyPassword(password, hash) {
         world.hashed += 1
         world.atOnce += 1
@@ -48,7 +49,7 @@ function build(directory?: DirectorySignIn) {
         return hash === `hash of ${password}`
       },
       isRevoked: () => false,
-      memory: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
+      cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
       offlineMs: 900_000,
       limits: createSignInLimits({
         failures,
@@ -59,8 +60,7 @@ function build(directory?: DirectorySignIn) {
         now,
       }),
     })
-    return (username: string, password: string, address = HOME) =>
-      signIn.withPassword(username, password, address)
+    return (username: string, password: string, address = HOME) => signIn.signIn(username, password, address)
   }
   return { world, replica, enter: replica() }
 }
@@ -72,15 +72,18 @@ const tally = (results: readonly SignIn[]) => {
 }
 const stranger = (number: number) => `203.0.113.${number % 250}`
 
-t.test('one password tried on 600 accounts from one address is limited before the 30th', async (t) => {
-  const { enter } = build()
-  const results: SignIn[] = []
-  for (let at = 0; at < 600; at += 1) results.push(await enter(`user-${at}`, 'summer-2026', '192.0.2.1'))
-  t.same(tally(results), { refused: 22, throttled: 578 })
-  t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'another address is not limited')
-})
+t.test(
+  'one password tried on 600 accounts from one address is limited before the 30th attempt',
+  async (t) => {
+    const { enter } = build()
+    const results: SignIn[] = []
+    for (let at = 0; at < 600; at += 1) results.push(await enter(`user-${at}`, 'summer-2026', '192.0.2.1'))
+    t.same(tally(results), { refused: 22, throttled: 578 })
+    t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'another address is not limited')
+  },
+)
 
-t.test('600 guesses of one account at once: twenty are verified', async (t) => {
+t.test('of 600 concurrent guesses of one account 20 are verified', async (t) => {
   const { world, enter } = build()
   const guesses = Array.from({ length: 600 }, (_, at) => enter('user-1', `guess-${at}`, stranger(at)))
   const results = await Promise.all(guesses)
@@ -88,7 +91,7 @@ t.test('600 guesses of one account at once: twenty are verified', async (t) => {
   t.equal(world.hashed, 20)
 })
 
-t.test('guesses of one account wait longer and longer, from whatever address they come', async (t) => {
+t.test('the delay of guesses of one account doubles across addresses', async (t) => {
   const { world, enter } = build()
   for (let at = 0; at < 20; at += 1)
     t.match(await enter('user-1', `guess-${at}`, stranger(at)), { outcome: 'refused' })
@@ -98,10 +101,10 @@ t.test('guesses of one account wait longer and longer, from whatever address the
     t.match(await enter('user-1', `after ${retryAfterSeconds}`, stranger(50)), { outcome: 'refused' })
   }
   const wait = await enter('user-1', PASSWORD, stranger(77))
-  t.match(wait, { outcome: 'throttled' }, 'also the right password, where nothing is known of it')
+  t.match(wait, { outcome: 'throttled' }, 'the right password is limited too unless it is cached')
 })
 
-t.test('many clients that start at once with one right password are all let in, for one hash', async (t) => {
+t.test('concurrent sign-ins with one right password share one hash', async (t) => {
   const { world, enter } = build()
   const results = await Promise.all(
     Array.from({ length: 200 }, (_, at) => enter('user-1', PASSWORD, stranger(at))),
@@ -110,81 +113,76 @@ t.test('many clients that start at once with one right password are all let in, 
   t.ok(world.hashed <= 20, `${world.hashed} hashes`)
 })
 
-t.test('200 people behind one address who sign in at once are all let in', async (t) => {
+t.test('200 users who sign in concurrently from one address are not limited', async (t) => {
   const { enter } = build()
   const results = await Promise.all(Array.from({ length: 200 }, (_, at) => enter(`user-${at}`, PASSWORD)))
   t.same(tally(results), { account: 200 })
 })
 
-t.test('known credentials pass whatever others do to the name', async (t) => {
+t.test('cached credentials pass while the account is attacked', async (t) => {
   const { world, replica, enter } = build()
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
   for (let at = 0; at < 300; at += 1) await enter('user-1', `guess-${at}`, stranger(at))
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
-  t.match(
-    await enter('user-1', PASSWORD, '198.51.100.8'),
-    { outcome: 'account' },
-    'from a new address as well',
-  )
+  t.match(await enter('user-1', PASSWORD, '198.51.100.8'), { outcome: 'account' }, 'from a new address')
 
   const restarted = replica()
   t.match(
     await restarted('user-1', 'guess', stranger(1)),
     { outcome: 'throttled' },
-    'a replica counts what others saw',
+    'a replica counts failures of other replicas',
   )
   t.match(
     await restarted('user-1', PASSWORD),
     { outcome: 'account' },
-    'and knows where the account signs in from',
+    'a replica knows the addresses of the account',
   )
   world.addresses.clear()
-  t.match(await replica()('user-1', PASSWORD), { outcome: 'throttled' }, 'which is what lets it pass')
+  t.match(
+    await replica()('user-1', PASSWORD),
+    { outcome: 'throttled' },
+    'an account without known addresses is limited',
+  )
 })
 
-t.test('behind a limited address known credentials pass, and unknown ones wait', async (t) => {
+t.test('cached credentials pass at a limited address and others wait', async (t) => {
   const { world, enter } = build()
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
   for (let at = 0; at < 100; at += 1) await enter(`invented-${at}`, 'wrong-password')
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
   t.match(await enter('user-2', PASSWORD), { outcome: 'throttled', retryAfterSeconds: 20 })
   world.now += 20_000
-  t.match(await enter('user-2', PASSWORD), { outcome: 'account' }, 'for twenty seconds')
+  t.match(await enter('user-2', PASSWORD), { outcome: 'account' }, 'the delay is twenty seconds')
 })
 
-t.test('known credentials cannot be guessed without end', async (t) => {
+t.test('guesses at cached credentials are limited', async (t) => {
   const { enter } = build()
   t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
   for (let at = 0; at < 30; at += 1) await enter(`invented-${at}`, 'wrong-password', stranger(1))
-  t.match(
-    await enter('user-1', PASSWORD, stranger(1)),
-    { outcome: 'throttled' },
-    'not from a limited address',
-  )
+  t.match(await enter('user-1', PASSWORD, stranger(1)), { outcome: 'throttled' }, 'a limited address')
   for (let at = 0; at < 1100; at += 1) await enter('user-1', `guess-${at}`, stranger(at))
-  t.match(
-    await enter('user-1', PASSWORD, '198.51.100.9'),
-    { outcome: 'throttled' },
-    'nor from a thousand addresses',
-  )
-  t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'the account itself still passes at home')
+  t.match(await enter('user-1', PASSWORD, '198.51.100.9'), { outcome: 'throttled' }, 'a thousand addresses')
+  t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'the account passes at its own address')
   for (let at = 0; at < 1100; at += 1) await enter('user-1', `guess-${at}`)
   t.match(
     await enter('user-1', PASSWORD),
     { outcome: 'throttled' },
-    'until a thousand wrong ones come from there',
+    'a thousand wrong passwords from its own address',
   )
 })
 
-t.test('a name that looks like an account and an address does not limit that account there', async (t) => {
-  const { replica, enter } = build()
-  await enter('user-1', PASSWORD)
-  for (let at = 0; at < 50; at += 1) await enter(`user-1","${HOME}`, `guess-${at}`, stranger(at))
-  for (let at = 0; at < 50; at += 1) await enter(`user-1 ${HOME}`, `guess-${at}`, stranger(at))
-  t.match(await replica()('user-1', PASSWORD), { outcome: 'account' })
-})
+t.test(
+  'a username that resembles the key of an account and an address does not limit that account',
+  async (t) => {
+    const { replica, enter } = build()
+    await enter('user-1', PASSWORD)
+    for (let at = 0; at < 50; at += 1) await enter(`user-1","${HOME}`, `guess-${at}`, stranger(at))
+    for (let at = 0; at < 50; at += 1) await enter(`user-1 ${HOME}`, `guess-${at}`, stranger(at))
+    t.match(await replica()('user-1', PASSWORD), { outcome: 'account' })
+  },
+)
 
-t.test('a disabled account answers and counts its right password as a wrong one', async (t) => {
+t.test('the right password of a disabled account is handled like a wrong one', async (t) => {
   const { world, enter } = build()
   await enter('user-1', PASSWORD)
   world.disabled.add('user-1')
@@ -195,22 +193,22 @@ t.test('a disabled account answers and counts its right password as a wrong one'
   }
   const before = world.hashed
   const right = await outcomes('user-1', PASSWORD, '192.0.2.1')
-  t.equal(world.hashed - before, 20, 'and costs a hash, although it is known')
+  t.equal(world.hashed - before, 20, 'each attempt costs a hash although the password is cached')
   t.same(right, await outcomes('user-2', 'wrong-password', '192.0.2.2'))
   t.same(
     right,
     await outcomes('nobody', 'wrong-password', '192.0.2.3'),
-    'nor can names be told from each other',
+    'an unknown username gives the same outcomes',
   )
 })
 
-t.test('a disabled directory account answers and counts its right password as a wrong one', async (t) => {
-  const asked: string[] = []
-  // `user-7` is disabled by the directory, `user-1` by an administrator.
-  const directory: DirectorySignIn = {
-    takes: (_, account) => account !== undefined,
-    async prove(username, password, account): Promise<StoredAccount | undefined> {
-      asked.push(username)
+t.test('the right password of a disabled directory user is handled like a wrong one', async (t) => {
+  const requests: string[] = []
+  // The directory disables `user-7`, an administrator disables `user-1`.
+  const directory: PasswordVerifier = {
+    handles: (_, account) => account !== undefined,
+    async verify({ username, password }, account): Promise<StoredAccount | undefined> {
+      requests.push(username)
       if (password !== PASSWORD || account === undefined) return undefined
       return username === 'user-7' ? { ...account, enabled: false } : account
     },
@@ -224,16 +222,16 @@ t.test('a disabled directory account answers and counts its right password as a 
   }
   const wrong = await outcomes('user-2', 'wrong-password', '192.0.2.1')
   t.same(await outcomes('user-7', PASSWORD, '192.0.2.2'), wrong)
-  asked.length = 0
+  requests.length = 0
   t.same(await outcomes('user-1', PASSWORD, '192.0.2.3'), wrong)
-  t.same(asked, [], 'nor is the directory asked about an account that an administrator disabled')
+  t.same(requests, [], 'the directory gets no request about a user whom an administrator disabled')
   t.match(await enter('user-3', PASSWORD), { outcome: 'account' })
 })
 
-t.test('while the database is away guesses are limited as well, and forgotten when it is back', async (t) => {
+t.test('guesses are limited during an outage of the database and not counted after it', async (t) => {
   const { world, enter } = build()
   await enter('user-1', PASSWORD)
-  world.away = true
+  world.outage = true
   const results: SignIn[] = []
   for (let at = 0; at < 40; at += 1) results.push(await enter('user-1', `guess-${at}`, stranger(1)))
   t.same(tally(results), { unavailable: 20, throttled: 20 })
@@ -241,7 +239,7 @@ t.test('while the database is away guesses are limited as well, and forgotten wh
   for (let at = 0; at < 40; at += 1) spray.push(await enter(`user-${at + 100}`, 'summer-2026', stranger(2)))
   t.same(tally(spray), { unavailable: 22, throttled: 18 })
   t.match(await enter('user-1', PASSWORD), { outcome: 'account', offline: true })
-  world.away = false
+  world.outage = false
   t.match(await enter('user-2', PASSWORD, stranger(2)), { outcome: 'account', offline: false })
 })
 

@@ -1,18 +1,18 @@
-/** What is known of a server from asking it. Times are milliseconds since the epoch. */
+/** The state of one server. Times are in milliseconds since the epoch. */
 export interface Circuit {
   /** Failures since the last success. */
   readonly failures: number
-  /** While it is set nobody asks the server, but for a trial from then on. */
+  /** When it is set, requests go to other servers, and a trial request is due from this time on. */
   readonly trialAt?: number
 }
 
 export const CLOSED: Circuit = { failures: 0 }
 
-/** So many failures in a row are no accident. */
+/** Failures in a row that open the circuit. */
 const MAX_FAILURES = 3
-/** The first trial comes soon; while they fail, the next ones take longer. */
+/** The pause before a trial doubles with each failed trial. */
 const [FIRST_TRIAL_MS, LAST_TRIAL_MS] = [1000, 5000]
-/** A server that refuses our own password is not asked often: it might lock the account that others use too. */
+/** After refused service credentials trials are rare: more of them could lock the service account. */
 const REFUSED_TRIAL_MS = 60_000
 
 /** Whether requests may go to the server. */
@@ -20,12 +20,12 @@ export function isClosed({ trialAt }: Circuit): boolean {
   return trialAt === undefined
 }
 
-/** Whether it is time to try whether the server is back. */
+/** Whether a trial request is due. */
 export function isTrialDue({ trialAt }: Circuit, now: number): boolean {
   return trialAt !== undefined && now >= trialAt
 }
 
-/** After a request that the server did not answer. */
+/** The state after a request that failed or timed out. */
 export function afterFailure({ failures, trialAt }: Circuit, now: number): Circuit {
   const count = failures + 1
   if (count < MAX_FAILURES && trialAt === undefined) return { failures: count }
@@ -36,7 +36,7 @@ export function afterFailure({ failures, trialAt }: Circuit, now: number): Circu
   }
 }
 
-/** After the server has refused the service account. */
+/** The state after the server has refused the credentials of the service account. */
 export function afterRefusal({ failures }: Circuit, now: number): Circuit {
   return { failures: failures + 1, trialAt: now + REFUSED_TRIAL_MS }
 }

@@ -2,20 +2,20 @@ import { lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { ResultCodeError } from 'ldapts'
 import type { DirectoryConfig } from '../config.ts'
-import type { Directory } from '../directory.ts'
-import { createDirectoryAuthenticator } from './authenticator.ts'
+import type { Directory, DirectoryLog } from '../directory.ts'
+import { createLdapDirectory } from './ldap-directory.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import { createDirectoryPool } from './pool.ts'
 import { createDirectorySearch } from './search.ts'
-import type { DirectoryLog, Prepare } from './servers.ts'
+import type { Prepare } from './servers.ts'
 import { createDirectoryServers } from './servers.ts'
 import { createSharedLookup } from './socket.ts'
 
 export interface ConnectedDirectory {
   readonly directory: Directory
-  /** Why no server is asked at present; undefined while one is. */
+  /** Why no server is in use; undefined while one is. */
   failure(): string | undefined
-  /** Finds out now, and not at the first sign-in, whether the directory answers; then looks after its servers. */
+  /** Connects before the first sign-in, and starts trials of failed servers. */
   start(): void
   stop(): void
 }
@@ -28,9 +28,9 @@ export interface ConnectDirectoryDeps {
 }
 
 const TRIAL_EVERY_MS = 500
-const MAX_GREETINGS = 3
+const MAX_WARM_UPS = 3
 
-/** The directory, by what the settings say. Nothing is connected to before it is needed, or `start`ed. */
+/** Builds the directory client of the settings. Nothing connects before the first request or `start`. */
 export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectoryDeps): ConnectedDirectory {
   const { metrics, log } = deps
   const { service, startTls, ca, bindTemplate } = config
@@ -44,11 +44,11 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
       throw error
     })
     metrics.operation('service_bind', 'ok')
-    await search.learnKind(client)
+    await search.detectKind(client)
   }
   const servicePool = createDirectoryPool(servers, bindService)
   const userPool = createDirectoryPool(servers, async () => {})
-  const directory = createDirectoryAuthenticator({
+  const directory = createLdapDirectory({
     service: service === undefined ? undefined : servicePool,
     users: userPool,
     search,
@@ -57,11 +57,11 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
     metrics,
   })
   const mainPool = service === undefined ? userPool : servicePool
-  const greet = async () => {
-    for (let attempt = 0; attempt < MAX_GREETINGS && !(await mainPool.greet()); attempt += 1);
+  const warmUp = async () => {
+    for (let attempt = 0; attempt < MAX_WARM_UPS && !(await mainPool.warmUp()); attempt += 1);
   }
-  const tryAgain = async () => {
-    for (const connection of await servers.tryAgain(bindService)) mainPool.add(connection)
+  const makeTrials = async () => {
+    for (const connection of await servers.makeTrials(bindService)) mainPool.add(connection)
   }
   let trials: NodeJS.Timeout | undefined
   return {
@@ -69,10 +69,10 @@ export function connectDirectory(config: DirectoryConfig, deps: ConnectDirectory
     failure: servers.failure,
     start: () => {
       if (!startTls && config.servers.some(({ tls }) => !tls)) {
-        log('warn', {}, 'passwords travel readable to the directory: DIRECTORY_ALLOW_PLAINTEXT is set')
+        log('warn', {}, 'passwords are sent to the directory unencrypted: DIRECTORY_ALLOW_PLAINTEXT is set')
       }
-      void greet()
-      trials = setInterval(() => void tryAgain(), TRIAL_EVERY_MS)
+      void warmUp()
+      trials = setInterval(() => void makeTrials(), TRIAL_EVERY_MS)
     },
     stop: () => {
       clearInterval(trials)

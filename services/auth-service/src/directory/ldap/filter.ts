@@ -1,14 +1,15 @@
+import { FilterParser } from 'ldapts'
 import { escapeDnValue } from '../distinguished-name.ts'
 
-/** Stands in templates where the username goes. */
+/** The place of the username in templates. */
 export const PLACEHOLDER = '{username}'
 
-/** Active Directory's rule that follows groups within groups. Source: MS-ADTS §3.1.1.3.4.4.3. */
+/** Active Directory's matching rule for nested groups. Source: MS-ADTS §3.1.1.3.4.4.3. */
 const IN_CHAIN = '1.2.840.113556.1.4.1941'
-/** Characters that mean something in a filter. Source: RFC 4515 §3. */
+/** Special characters of filters. Source: RFC 4515 §3. */
 const SPECIAL = /[\0()*\\]/g
 
-/** Escapes a value for a search filter. What is beyond ASCII goes as it is, in UTF-8. Source: RFC 4515 §3. */
+/** Escapes a value for a search filter. Characters beyond ASCII stay as they are, in UTF-8. Source: RFC 4515 §3. */
 export function escapeFilterValue(value: string): string {
   return value.replaceAll(SPECIAL, (character) => `\\${hexOf(character)}`)
 }
@@ -18,21 +19,34 @@ export function fillFilter(template: string, username: string): string {
   return template.replaceAll(PLACEHOLDER, () => escapeFilterValue(username))
 }
 
-/** The name that a user binds with: a distinguished name, or a user principal name. */
+/** The name with which a user binds: a distinguished name, or a user principal name. */
 export function fillBindTemplate(template: string, username: string): string {
   return template.replaceAll(PLACEHOLDER, () => (isDnTemplate(template) ? escapeDnValue(username) : username))
+}
+
+/** Whether a template is a filter that contains the placeholder. */
+export function isFilterTemplate(template: string): boolean {
+  if (!template.includes(PLACEHOLDER) || !template.startsWith('(')) return false
+  // The parser accepts a filter with an open parenthesis.
+  if (template.split('(').length !== template.split(')').length) return false
+  try {
+    FilterParser.parseString(fillFilter(template, 'username'))
+    return true
+  } catch {
+    return false
+  }
 }
 
 export function isDnTemplate(template: string): boolean {
   return /^[A-Za-z][A-Za-z0-9-]*=/.test(template)
 }
 
-/** Either of some filters. */
+/** A filter that matches if one of the filters does. */
 export function anyOf(filters: readonly string[]): string {
   return filters.length === 1 ? filters.join('') : `(|${filters.join('')})`
 }
 
-/** The groups among these that somebody is in, by however many groups between. Active Directory only. */
+/** Matches those of some groups that have a member, directly or through nested groups. Active Directory only. */
 export function groupsOfFilter(memberDn: string, groupDns: readonly string[]): string {
   const among = anyOf(groupDns.map((dn) => `(distinguishedName=${escapeFilterValue(dn)})`))
   return `(&(objectClass=group)(member:${IN_CHAIN}:=${escapeFilterValue(memberDn)})${among})`

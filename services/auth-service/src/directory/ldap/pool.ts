@@ -5,27 +5,27 @@ import type { DirectoryConnection, DirectoryServers, Prepare } from './servers.t
 import { before, hadTime } from './servers.ts'
 
 /**
- * Connections to the directory that stay open, each for one at a time: as many as are used at once. A pool is for
- * one purpose: what is bound to the service account is never bound to a user.
+ * A pool of connections to the directory. A connection is used by one caller at a time. A pool has one purpose: a
+ * connection that is bound to the service account is never bound to a user.
  */
 export interface DirectoryPool {
   /**
-   * Runs work on a connection that is ready. Throws DirectoryUnavailable when nothing was answered before `endsAt` (of
-   * `performance.now`), and ResultCodeError when the directory said no.
+   * Runs work on a prepared connection. Throws DirectoryUnavailable without a response before `endsAt` (a time of
+   * `performance.now`), and ResultCodeError for an error that the directory returns.
    */
   run<Result>(endsAt: number, work: (client: Client) => Promise<Result>): Promise<Result>
-  /** Connects, to have a connection and to see that it works; answers whether it does. */
-  greet(): Promise<boolean>
-  /** Takes a connection that is ready. */
+  /** Opens a connection in advance. Returns whether this succeeded. */
+  warmUp(): Promise<boolean>
+  /** Adds a prepared connection. */
   add(connection: DirectoryConnection): void
   close(): void
 }
 
-/** One that was idle longer may have been dropped by something in between, without a word. */
+/** A firewall may have dropped a connection that was idle longer. */
 const MAX_IDLE_MS = 60_000
-const GREETING_MS = 2000
+const WARM_UP_MS = 2000
 
-/** `prepare` makes a new connection ready. */
+/** `prepare` is applied to every new connection. */
 export function createDirectoryPool(servers: DirectoryServers, prepare: Prepare): DirectoryPool {
   let idle: { connection: DirectoryConnection; since: number }[] = []
 
@@ -62,7 +62,7 @@ export function createDirectoryPool(servers: DirectoryServers, prepare: Prepare)
         throw error
       }
       connection.close()
-      // One that was closed while it was idle says nothing of the server, and the others will be closed too.
+      // The server may have closed idle connections, all of them: retry with a new one.
       if (reused !== undefined && performance.now() < endsAt) {
         close()
         return run(endsAt, work)
@@ -74,9 +74,9 @@ export function createDirectoryPool(servers: DirectoryServers, prepare: Prepare)
 
   return {
     run,
-    async greet() {
+    async warmUp() {
       try {
-        add(await servers.open(performance.now() + GREETING_MS, prepare))
+        add(await servers.open(performance.now() + WARM_UP_MS, prepare))
         return true
       } catch {
         return false

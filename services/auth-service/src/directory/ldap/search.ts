@@ -1,16 +1,16 @@
 import type { Client, Entry } from 'ldapts'
 import { ResultCodeError } from 'ldapts'
-import type { Attributes } from '../account-state.ts'
-import { STATE_ATTRIBUTES, accountState } from '../account-state.ts'
+import type { Attributes } from '../entry-state.ts'
+import { STATE_ATTRIBUTES, entryState } from '../entry-state.ts'
 import { anyOf, fillFilter, groupsOfFilter } from './filter.ts'
-import type { Looked, Person } from '../directory.ts'
+import type { DirectoryLookup, DirectoryEntry } from '../directory.ts'
 import { isSameDn, normaliseDn } from '../distinguished-name.ts'
 import type { GroupMap } from '../group-map.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 
 export interface DirectorySearchOptions {
   readonly baseDn: string
-  /** What finds a user; by the kind of directory when absent. */
+  /** The filter that finds a user; the default depends on the kind of directory. */
   readonly userFilter: string | undefined
   readonly groups: GroupMap | undefined
   /** Milliseconds since the epoch. */
@@ -19,22 +19,22 @@ export interface DirectorySearchOptions {
 }
 
 export interface DirectorySearch {
-  /** Finds out once what kind of directory it is. */
-  learnKind(client: Client): Promise<void>
+  /** Detects the kind of directory, once. */
+  detectKind(client: Client): Promise<void>
   /**
-   * Finds whom a name means, and which of the mapped groups they are in, in one search where their distinguished
-   * name is known already. `alsoFilter` matches whoever else could be meant. Throws ResultCodeError.
+   * Finds the entry of a username and its mapped groups. A known distinguished name saves the second search of Active
+   * Directory. `alsoFilter` matches further entries that make the name ambiguous. Throws ResultCodeError.
    */
-  look(client: Client, username: string, knownDn?: string, alsoFilter?: string): Promise<Looked>
+  find(client: Client, username: string, knownDn?: string, alsoFilter?: string): Promise<DirectoryLookup>
 }
 
-/** Names of its kind. Source: MS-ADTS §3.1.1.3.4.3 (LDAP_CAP_ACTIVE_DIRECTORY_OID). */
+/** The capability that identifies Active Directory. Source: MS-ADTS §3.1.1.3.4.3 (LDAP_CAP_ACTIVE_DIRECTORY_OID). */
 const ACTIVE_DIRECTORY = '1.2.840.113556.1.4.800'
 const USER_FILTERS = {
   'active-directory': '(&(objectClass=user)(sAMAccountName={username}))',
   other: '(uid={username})',
 }
-/** Seconds that the server may take. */
+/** The server's time limit for a search, in seconds. */
 const TIME_LIMIT = 3
 
 interface Found {
@@ -53,7 +53,7 @@ export function createDirectorySearch(options: DirectorySearchOptions): Director
         scope: 'sub',
         filter,
         attributes: [...STATE_ATTRIBUTES, ...(kind === 'other' && groups ? ['memberOf'] : [])],
-        // One more than there should be tells that there are too many.
+        // One more than expected: enough to detect an ambiguous name.
         sizeLimit: groupDns.length + 2,
         timeLimit: TIME_LIMIT,
       })
@@ -76,23 +76,23 @@ export function createDirectorySearch(options: DirectorySearchOptions): Director
   }
 
   return {
-    async learnKind(client) {
+    async detectKind(client) {
       kind ??= await readKind(client, metrics)
     },
 
-    async look(client, username, knownDn, alsoFilter) {
+    async find(client, username, knownDn, alsoFilter) {
       const template = options.userFilter ?? USER_FILTERS[kind ?? 'other']
       const user = anyOf([fillFilter(template, username), ...(alsoFilter === undefined ? [] : [alsoFilter])])
       const withGroups = groups !== undefined && kind === 'active-directory' && knownDn !== undefined
       const filters = withGroups ? [user, groupsOfFilter(knownDn, groupDns)] : [user]
       const found = await search(client, anyOf(filters))
-      const [person, ...more] = found.filter((entry) => !isGroup(entry))
-      if (person === undefined) return { outcome: 'gone' }
-      if (more.length > 0) return { outcome: 'ambiguous' }
-      // Whoever has the name that was known, it may be somebody else by now: theirs are not this one's groups.
-      const known = withGroups && isSameDn(person.dn, knownDn)
-      const memberOf = known ? groupsAmong(found) : await groupsOf(client, person)
-      return { outcome: 'found', person: toPerson(person, memberOf, now()) }
+      const [match, ...others] = found.filter((candidate) => !isGroup(candidate))
+      if (match === undefined) return { outcome: 'gone' }
+      if (others.length > 0) return { outcome: 'ambiguous' }
+      // The known name may belong to a different user by now, whose groups do not count.
+      const known = withGroups && isSameDn(match.dn, knownDn)
+      const memberOf = known ? groupsAmong(found) : await groupsOf(client, match)
+      return { outcome: 'found', entry: toEntry(match, memberOf, now()) }
     },
   }
 }
@@ -107,15 +107,15 @@ async function readKind(client: Client, metrics: DirectoryMetrics): Promise<keyo
     const capabilities = searchEntries.map(toFound)[0]?.attributes.get('supportedcapabilities') ?? []
     return capabilities.includes(ACTIVE_DIRECTORY) ? 'active-directory' : 'other'
   } catch (error) {
-    // Active Directory shows this to everybody; who does not is something else.
+    // Active Directory returns this attribute even without a bind, so a server that refuses it is a different kind.
     if (!(error instanceof ResultCodeError)) throw error
     metrics.operation('root_dse', 'refused')
     return 'other'
   }
 }
 
-function toPerson({ dn, attributes }: Found, groups: readonly string[], now: number): Person {
-  return { dn, state: accountState(attributes, now), groups }
+function toEntry({ dn, attributes }: Found, groups: readonly string[], now: number): DirectoryEntry {
+  return { dn, state: entryState(attributes, now), groups }
 }
 
 function toFound({ dn, ...values }: Entry): Found {

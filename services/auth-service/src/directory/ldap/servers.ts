@@ -2,12 +2,11 @@ import type { Client } from 'ldapts'
 import { ResultCodeError } from 'ldapts'
 import type { Circuit } from './circuit-breaker.ts'
 import { CLOSED, afterFailure, afterRefusal, isClosed, isTrialDue } from './circuit-breaker.ts'
+import type { DirectoryLog } from '../directory.ts'
 import { DirectoryUnavailable } from '../directory.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 import type { DirectoryServer, DirectoryTransport } from './socket.ts'
 import { createDirectoryClient, openDirectorySocket } from './socket.ts'
-
-export type DirectoryLog = (level: 'info' | 'warn' | 'error', details: object, message: string) => void
 
 export interface DirectoryServersOptions {
   readonly servers: readonly DirectoryServer[]
@@ -21,31 +20,35 @@ export interface DirectoryServersOptions {
 /** A connection to one of the servers. */
 export interface DirectoryConnection {
   readonly client: Client
-  /** Tells that its server answered. */
+  /** Records a response of the server. */
   succeeded(): void
-  /** Tells that its server did not answer. */
+  /** Records that the server did not respond. */
   failed(error: unknown): void
   isOpen(): boolean
   close(): void
 }
 
-/** Makes a connection ready for use: binds it, say. What it throws counts against the server. */
+/** Prepares a connection, for example by a bind. An error counts as a failure of the server. */
 export type Prepare = (client: Client) => Promise<void>
 
 export interface DirectoryServers {
-  /** Connects to the first server that can be had before `endsAt` (of `performance.now`). Throws DirectoryUnavailable. */
+  /**
+   * Connects to the first server that accepts a connection before `endsAt` (a time of `performance.now`). Throws
+   * DirectoryUnavailable.
+   */
   open(endsAt: number, prepare: Prepare): Promise<DirectoryConnection>
-  /** Asks servers that failed whether they are back; answers connections to those that are. */
-  tryAgain(prepare: Prepare): Promise<DirectoryConnection[]>
-  /** Why no server is asked at present; undefined while one is. */
+  /** Makes the trials that are due. Returns the connections to servers that are back. */
+  makeTrials(prepare: Prepare): Promise<DirectoryConnection[]>
+  /** Why no server is in use; undefined while one is. */
   failure(): string | undefined
 }
 
-/** The longest that connecting may take, in milliseconds. */
+/** Timeout of a connection attempt, in milliseconds. */
 const CONNECT_MS = 2000
+/** An attempt that had less time than this says nothing about the server. */
 const MOMENT_MS = 500
 
-/** The directory's servers in their order. One that fails is left alone until a trial shows that it is back. */
+/** The servers in order of preference. A server that fails gets no requests until a trial succeeds. */
 export function createDirectoryServers(options: DirectoryServersOptions): DirectoryServers {
   const { transport, now, log, metrics } = options
   const states = options.servers.map((server) => ({
@@ -57,22 +60,23 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
   type State = (typeof states)[number]
 
   const failed = (state: State, error: unknown, isTrial = false) => {
-    // What was under way when a server was given up says nothing new.
+    // Requests that were in flight when the circuit opened add no information.
     if (!isClosed(state.circuit) && !isTrial) return
     const { url } = state.server
-    // The message alone: an error of TLS has whole certificates about it.
+    // Only the message: TLS errors contain certificates.
     const reason = (error as Error).message
     state.reason = `${url}: ${reason}`
     const before = state.circuit
     const refused = error instanceof ResultCodeError
     state.circuit = refused ? afterRefusal(before, now()) : afterFailure(before, now())
     if (before.failures > 0 && !(isClosed(before) && !isClosed(state.circuit))) return
-    if (refused) log('error', { url, reason }, 'the directory refuses its service account')
-    else log('warn', { url, reason }, 'a server of the directory is unavailable')
+    if (refused) log('error', { url, reason }, 'the directory refuses the credentials of the service account')
+    else log('warn', { url, reason }, 'a directory server is unavailable')
   }
 
   const succeeded = (state: State) => {
-    if (!isClosed(state.circuit)) log('info', { url: state.server.url }, 'a server of the directory is back')
+    if (!isClosed(state.circuit))
+      log('info', { url: state.server.url }, 'a directory server is available again')
     state.circuit = CLOSED
   }
 
@@ -131,10 +135,10 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
         const connection = await connect(state, endsAt, prepare)
         if (connection !== undefined) return connection
       }
-      throw new DirectoryUnavailable(failure() ?? 'no server of the directory answered in time')
+      throw new DirectoryUnavailable(failure() ?? 'no directory server responded in time')
     },
 
-    async tryAgain(prepare) {
+    async makeTrials(prepare) {
       const due = states.filter(({ circuit, trying }) => !trying && isTrialDue(circuit, now()))
       const connections = await Promise.all(due.map((state) => attempt(state, prepare)))
       return connections.filter((connection) => connection !== undefined)
@@ -142,12 +146,12 @@ export function createDirectoryServers(options: DirectoryServersOptions): Direct
   }
 }
 
-/** Whether what failed by now had time to succeed: a server that was given less than a moment has not failed. */
+/** Whether a failed attempt had enough time for its failure to count against the server. */
 export function hadTime(begun: number, endsAt: number): boolean {
   return performance.now() < endsAt || endsAt - begun >= MOMENT_MS
 }
 
-/** Waits for work until `endsAt` (of `performance.now`); what is not done then is cut off, so that it fails. */
+/** Waits for work until `endsAt` (a time of `performance.now`), and then calls `cutOff`, which must make it fail. */
 export async function before<Result>(
   endsAt: number,
   cutOff: () => void,
@@ -162,7 +166,7 @@ export async function before<Result>(
   try {
     return await work()
   } catch (error) {
-    throw late ? new Error('no answer in time', { cause: error }) : error
+    throw late ? new Error('no response in time', { cause: error }) : error
   } finally {
     clearTimeout(timer)
   }

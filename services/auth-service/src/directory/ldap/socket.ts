@@ -5,30 +5,30 @@ import { connect as connectTls } from 'node:tls'
 import { Client } from 'ldapts'
 
 export interface DirectoryServer {
-  /** As it was configured, for people to read. */
+  /** As configured, for logs. */
   readonly url: string
   readonly host: string
   readonly port: number
-  /** Whether TLS comes first, as with `ldaps://`. */
+  /** Whether the connection begins with TLS (`ldaps://`). */
   readonly tls: boolean
 }
 
 export interface DirectoryTransport {
-  /** Whether connections without TLS are upgraded. */
+  /** Whether connections without TLS are upgraded (StartTLS). */
   readonly startTls: boolean
-  /** Certificates that are trusted, PEM; those that Node trusts when absent. */
+  /** Trusted CA certificates in PEM form; Node's own when absent. */
   readonly ca: string | undefined
   readonly lookup: LookupFunction
 }
 
-/** The longest that an operation may take, in milliseconds. */
+/** Timeout of an LDAP operation, in milliseconds. */
 const OPERATION_MS = 3000
 /** Source: RFC 4511 §4.14.1. */
 const START_TLS = '1.3.6.1.4.1.1466.20037'
 
 /**
- * Connects, with TLS where it is wanted, within so many milliseconds for all of it. The server's certificate is
- * verified whatever the environment says. Throws when any of it fails.
+ * Connects, with TLS if configured, within one timeout for all steps. The server's certificate is always verified,
+ * also with NODE_TLS_REJECT_UNAUTHORIZED=0.
  */
 export async function openDirectorySocket(
   { host, port, tls }: DirectoryServer,
@@ -37,7 +37,7 @@ export async function openDirectorySocket(
 ): Promise<Socket> {
   const signal = AbortSignal.timeout(timeoutMs)
   const plain = connect({ host, port, lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
-  // Whoever waits hears of errors; when nobody does, they end with the connection.
+  // `once` reports errors while it waits. Later errors close the connection, which the pool notices.
   plain.on('error', () => {})
   try {
     await once(plain, 'connect', { signal })
@@ -62,8 +62,7 @@ export async function openDirectorySocket(
 }
 
 /**
- * A client of an open connection, and of no other: one that connected anew by itself would do so without TLS, and
- * unbound.
+ * A client of one open connection. It must not reconnect: ldapts would do so without StartTLS and without a bind.
  */
 export function createDirectoryClient(socket: Socket): Client {
   let given = false
@@ -75,7 +74,7 @@ export function createDirectoryClient(socket: Socket): Client {
   return new Client({ url: 'ldap://directory', timeout: OPERATION_MS, createConnection: give })
 }
 
-/** Names are looked up by threads, of which there are few: never by more than one for the same name. */
+/** Shares concurrent DNS lookups of a name: each one occupies a thread of Node's small thread pool. */
 export function createSharedLookup(resolve: LookupFunction): LookupFunction {
   const waiting = new Map<string, Parameters<LookupFunction>[2][]>()
   return (hostname, options, callback) => {
@@ -95,8 +94,8 @@ export function createSharedLookup(resolve: LookupFunction): LookupFunction {
 }
 
 /**
- * Asks for TLS on a plain connection. The client that asks is used for nothing else: bytes that somebody slips in
- * behind the answer, before TLS begins, end with it.
+ * Requests StartTLS on a plain connection. The client is not used for anything else, so that bytes that an attacker
+ * injects before the TLS handshake are dropped with it.
  */
 async function requestStartTls(socket: Socket, signal: AbortSignal): Promise<void> {
   const destroy = () => socket.destroy()

@@ -14,7 +14,7 @@ function failed(times: number, now = NOW): Circuit {
   return Array.from({ length: times }).reduce<Circuit>((circuit) => afterFailure(circuit, now), CLOSED)
 }
 
-t.test('two failures are an accident, three are not', async (t) => {
+t.test('the circuit opens after three failures in a row', async (t) => {
   for (const [times, closed] of [
     [0, true],
     [1, true],
@@ -26,7 +26,7 @@ t.test('two failures are an accident, three are not', async (t) => {
   }
 })
 
-t.test('a trial is due after a second, and then ever later, but not forever', async (t) => {
+t.test('the pause before a trial doubles up to a limit', async (t) => {
   const waits = [3, 4, 5, 6, 7, 8, 100].map((times) => {
     const circuit = failed(times)
     let wait = 0
@@ -36,7 +36,7 @@ t.test('a trial is due after a second, and then ever later, but not forever', as
   t.strictSame(waits, [1000, 2000, 4000, 5000, 5000, 5000, 5000])
 })
 
-t.test('a server that refuses our own account is left alone for a minute, at once', async (t) => {
+t.test('refused service credentials open the circuit for a minute at once', async (t) => {
   for (const circuit of [CLOSED, failed(5)]) {
     const refused = afterRefusal(circuit, NOW)
     t.notOk(isClosed(refused))

@@ -7,7 +7,7 @@ import {
   groupsOfFilter,
 } from '../../../src/directory/ldap/filter.ts'
 
-t.test('values are escaped', async (t) => {
+t.test('values of filters are escaped', async (t) => {
   const cases = [
     ['alice', 'alice'],
     ['*', String.raw`\2a`],
@@ -21,23 +21,31 @@ t.test('values are escaped', async (t) => {
   for (const [value, escaped] of cases) t.equal(escapeFilterValue(value), escaped, JSON.stringify(value))
 })
 
-t.test('filters are filled, wherever the name goes', async (t) => {
+t.test('the username replaces every placeholder of a filter', async (t) => {
   t.equal(fillFilter('(uid={username})', 'alice'), '(uid=alice)')
   t.equal(
     fillFilter('(|(uid={username})(mail={username}))', 'a)(b'),
     String.raw`(|(uid=a\29\28b)(mail=a\29\28b))`,
   )
-  t.equal(fillFilter('(uid={username})', '$&'), '(uid=$&)', 'no name means anything to the filling')
-  t.equal(fillFilter('(uid={username})', '{username}'), '(uid={username})', 'nor is it filled again')
+  t.equal(
+    fillFilter('(uid={username})', '$&'),
+    '(uid=$&)',
+    'replacement patterns in a username have no effect',
+  )
+  t.equal(
+    fillFilter('(uid={username})', '{username}'),
+    '(uid={username})',
+    'a placeholder in a username is not replaced',
+  )
 })
 
-t.test('names to bind with', async (t) => {
+t.test('the username is escaped in a distinguished name and unchanged in a principal name', async (t) => {
   t.equal(fillBindTemplate('{username}@example.com', 'alice'), 'alice@example.com')
   t.equal(fillBindTemplate('uid={username},dc=x', 'a,b'), String.raw`uid=a\,b,dc=x`)
   t.equal(fillBindTemplate('uid={username},dc=x', '$&'), 'uid=$&,dc=x')
 })
 
-t.test('the groups of somebody, in one filter', async (t) => {
+t.test('one filter finds the mapped groups of a member', async (t) => {
   const rule = 'member:1.2.840.113556.1.4.1941:'
   const dn = 'CN=Al (x)*,DC=com'
   t.equal(
@@ -50,7 +58,7 @@ t.test('the groups of somebody, in one filter', async (t) => {
   )
 })
 
-t.test('either of some', async (t) => {
+t.test('one of several filters must match', async (t) => {
   t.equal(anyOf(['(a=b)']), '(a=b)')
   t.equal(anyOf(['(a=b)', '(c=d)']), '(|(a=b)(c=d))')
 })

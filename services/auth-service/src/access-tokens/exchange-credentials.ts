@@ -1,0 +1,47 @@
+import type { Access } from '@registry-manager/oci'
+import type { SignIn } from '../sign-in/sign-in.ts'
+import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
+
+export interface ExchangeCredentialsPorts {
+  readonly signIn: {
+    withPassword(username: string, password: string, address: string): Promise<SignIn>
+  }
+  readonly issuer: {
+    forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
+  }
+}
+
+export interface ExchangeRequest {
+  readonly username: string
+  readonly password: string
+  /** The client's address. */
+  readonly address: string
+  /** Null requests an identity token. */
+  readonly access: readonly Access[] | null
+}
+
+export type Exchange =
+  | { readonly outcome: 'issued'; readonly issued: IssuedAccessToken; readonly offline: boolean }
+  | Exclude<SignIn, { outcome: 'account' | 'token' }>
+
+export type ExchangeCredentials = (request: ExchangeRequest) => Promise<Exchange>
+
+/** Exchanges Basic credentials, which registry-proxy got, for an access token. */
+export function createExchangeCredentials({ signIn, issuer }: ExchangeCredentialsPorts): ExchangeCredentials {
+  return async ({ username, password, address, access: scopes }) => {
+    const result = await signIn.withPassword(username, password, address)
+    switch (result.outcome) {
+      case 'account': {
+        const { account, offline } = result
+        return { outcome: 'issued', issued: await issuer.forPrincipal({ account, offline, scopes }), offline }
+      }
+      case 'token': {
+        const { registryToken: account, offline, notAfter } = result
+        const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes })
+        return { outcome: 'issued', issued, offline }
+      }
+      default:
+        return result
+    }
+  }
+}

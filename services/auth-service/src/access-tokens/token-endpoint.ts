@@ -1,0 +1,149 @@
+import type { Credentials } from '@registry-manager/principal'
+import { ANONYMOUS_UID } from '@registry-manager/principal'
+import type { Account } from '../accounts/account.ts'
+import type { Principal } from '../sign-in/principal.ts'
+import { isRegistryToken } from '../sign-in/principal.ts'
+import type { SignIn } from '../sign-in/sign-in.ts'
+import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
+import type { TokenRequest } from './token-request.ts'
+
+export interface TokenEndpointPorts {
+  /** The service that access tokens are made for. */
+  readonly service: string
+  /** Whether a client without credentials gets an access token. */
+  readonly anonymousPull: boolean
+  readonly signIn: {
+    withPassword(username: string, password: string, address: string): Promise<SignIn>
+    withRefreshToken(token: string, service: string, address: string): Promise<SignIn>
+    rememberRefreshToken(token: string, service: string, account: Account): void
+  }
+  /** Undefined for anything but a valid identity token. `expiresAt` is in seconds since the epoch. */
+  findIdentity(
+    token: string,
+  ): Promise<{ readonly account: Principal; readonly expiresAt: number } | undefined>
+  readonly issuer: {
+    forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
+  }
+  readonly refreshTokens: {
+    issue(account: Account, service: string, clientId: string): Promise<string>
+  }
+}
+
+export type TokenResult =
+  | { readonly outcome: 'issued'; readonly issued: IssuedAccessToken; readonly refreshToken?: string }
+  | { readonly outcome: 'no-credentials' }
+  | { readonly outcome: 'bad-identity-token' }
+  | Exclude<SignIn, { outcome: 'account' | 'token' }>
+
+export interface TokenEndpoint {
+  /** A GET: the credentials are in the Authorization header. */
+  withCredentials(request: TokenRequest, credentials: Credentials, address: string): Promise<TokenResult>
+  /** An OAuth2 POST: the credentials are the request's grant. */
+  withGrant(request: TokenRequest, address: string): Promise<TokenResult>
+}
+
+/** A principal that proved its identity, and what limits the tokens that it gets. */
+interface Requester {
+  readonly account: Principal
+  readonly offline: boolean
+  /** Seconds since the epoch. */
+  readonly notAfter?: number | undefined
+  /** The refresh token that proved the identity. */
+  readonly refreshToken?: string
+  readonly isAnonymous?: true
+}
+
+type Identified = Requester | Exclude<TokenResult, { outcome: 'issued' }>
+
+/** The principal of a request without credentials. It may pull global repositories only. */
+const ANONYMOUS: Requester = {
+  account: {
+    id: ANONYMOUS_UID,
+    username: '',
+    directory: false,
+    role: 'user',
+    enabled: true,
+    namespaces: [],
+    generation: 0,
+    createdAt: new Date(0),
+  },
+  offline: false,
+  isAnonymous: true,
+}
+
+/** Signs principals in and issues their access and refresh tokens. */
+export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
+  const { service, signIn, issuer, refreshTokens } = ports
+
+  const identify = async (credentials: Credentials, address: string): Promise<Identified> => {
+    switch (credentials.kind) {
+      case 'basic':
+        return toIdentified(await signIn.withPassword(credentials.username, credentials.password, address))
+      case 'bearer': {
+        // Access tokens from an identity token (seed 001, "Get JWT tokens") expire no later than it does, so the
+        // exchange extends no rights.
+        const identity = await ports.findIdentity(credentials.token)
+        if (identity === undefined) return { outcome: 'bad-identity-token' }
+        return { account: identity.account, offline: false, notAfter: identity.expiresAt }
+      }
+      case 'none':
+        return ports.anonymousPull ? ANONYMOUS : { outcome: 'no-credentials' }
+      case 'malformed':
+        return { outcome: 'no-credentials' }
+    }
+  }
+
+  const issueRefreshToken = async (account: Account, clientId: string) => {
+    const refreshToken = await refreshTokens.issue(account, service, clientId)
+    signIn.rememberRefreshToken(refreshToken, service, account)
+    return refreshToken
+  }
+
+  const issue = async (request: TokenRequest, requester: Identified): Promise<TokenResult> => {
+    if ('outcome' in requester) return requester
+    const { account, offline, notAfter, isAnonymous = false } = requester
+    const issued = await issuer.forPrincipal({
+      account,
+      offline,
+      pullOnly: offline || isAnonymous,
+      notAfter,
+      scopes: request.scopes,
+    })
+    // A refresh token must not outlive the credential that it comes from: an identity token expires, and a registry
+    // token can be rotated. A registry token needs none, for it is a long-lived credential itself.
+    const isTemporary = offline || isAnonymous || notAfter !== undefined
+    if (!request.offline || isTemporary || isRegistryToken(account)) return { outcome: 'issued', issued }
+    const refreshToken = requester.refreshToken ?? (await issueRefreshToken(account, request.clientId))
+    return { outcome: 'issued', issued, refreshToken }
+  }
+
+  return {
+    withCredentials: async (request, credentials, address) =>
+      issue(request, await identify(credentials, address)),
+
+    async withGrant(request, address) {
+      const { grant } = request
+      if (grant?.type !== 'refresh_token') {
+        const { username, password } = grant ?? { username: '', password: '' }
+        return issue(request, toIdentified(await signIn.withPassword(username, password, address)))
+      }
+      const { refreshToken } = grant
+      const requester = toIdentified(await signIn.withRefreshToken(refreshToken, service, address))
+      // A refresh token never yields an identity token: the credential that docker stores would be worth the password.
+      // Clients that check their credentials by GET /v2/ request no scope; an access token without access is enough.
+      const scoped = { ...request, scopes: request.scopes ?? [] }
+      return issue(scoped, 'outcome' in requester ? requester : { ...requester, refreshToken })
+    },
+  }
+}
+
+function toIdentified(signIn: SignIn): Identified {
+  switch (signIn.outcome) {
+    case 'account':
+      return { account: signIn.account, offline: signIn.offline }
+    case 'token':
+      return { account: signIn.registryToken, offline: signIn.offline, notAfter: signIn.notAfter }
+    default:
+      return signIn
+  }
+}

@@ -1,0 +1,98 @@
+import type { Database } from '@registry-manager/database'
+import type { FastifyInstance } from 'fastify'
+import { accountOrProblem } from '../sign-in/sign-in-problem.ts'
+import type { Account, AccountRef, StoredAccount, UserFilter } from './account.ts'
+import { createAccountsRepository } from './accounts-repository.ts'
+import type { ChangeAccount } from './change-account.ts'
+import { createChangeAccount } from './change-account.ts'
+import type { FirstAdministrator } from './first-administrator.ts'
+import { ensureFirstAdministrator } from './first-administrator.ts'
+import type { LookUpUser } from './manage-users.ts'
+import { createManageUsers } from './manage-users.ts'
+import type { PasswordHasher } from './password-hasher.ts'
+import { createPasswordHasher } from './password-hasher.ts'
+import type { PasswordReset, ResetPasswordOptions } from './reset-password.ts'
+import { resetPassword } from './reset-password.ts'
+import { createRevocationsRepository } from './revocations-repository.ts'
+import type { UsersRoutesOptions } from './users-routes.ts'
+import { usersRoutes } from './users-routes.ts'
+
+/** Users' accounts, for the other features. */
+export interface Accounts extends ChangeAccount {
+  find(ref: AccountRef): Promise<StoredAccount | undefined>
+  list(offset: number, limit: number, filter?: UserFilter): Promise<Account[]>
+  count(filter?: UserFilter): Promise<number>
+  readonly verifyPassword: PasswordHasher['verify']
+  /** Least generations by account id, of the revocations since a time; those of registry tokens are included. */
+  revocationsSince(since: Date): Promise<Map<string, number>>
+  ensureFirstAdministrator(username: string, password: () => string | undefined): Promise<FirstAdministrator>
+  resetPassword(options: ResetPasswordOptions): Promise<PasswordReset>
+}
+
+export function createAccounts(db: Database, hasher: PasswordHasher = createPasswordHasher()): Accounts {
+  const accounts = createAccountsRepository(db)
+  const changeAccount = createChangeAccount({
+    hashPassword: hasher.hash,
+    insert: accounts.insert,
+    inTransaction: (work) =>
+      db
+        .transaction()
+        .execute((tx) => work({ ...createAccountsRepository(tx), ...createRevocationsRepository(tx) })),
+  })
+  return {
+    ...changeAccount,
+    find: accounts.find,
+    list: accounts.list,
+    count: accounts.count,
+    verifyPassword: hasher.verify,
+    revocationsSince: createRevocationsRepository(db).revocationsSince,
+    ensureFirstAdministrator: (username, password) =>
+      ensureFirstAdministrator(
+        {
+          hasAdministrator: async () => (await accounts.listAdministrators(1)).length > 0,
+          find: accounts.find,
+          insert: accounts.insert,
+          hashPassword: hasher.hash,
+        },
+        username,
+        password,
+      ),
+    resetPassword: (options) =>
+      resetPassword(
+        {
+          find: accounts.find,
+          listAdministrators: accounts.listAdministrators,
+          change: changeAccount.change,
+        },
+        options,
+      ),
+  }
+}
+
+export interface UsersApiOptions extends Omit<UsersRoutesOptions, 'users'> {
+  readonly accounts: Accounts
+  /** Undefined without a directory. */
+  readonly lookUpUser: LookUpUser | undefined
+}
+
+const NO_DIRECTORY: LookUpUser = async () => ({
+  fault: { field: 'ad', detail: 'cannot be true: no directory is configured (set DIRECTORY_URL)' },
+})
+
+/** The users API of seed 002. */
+export async function usersApi(app: FastifyInstance, options: UsersApiOptions): Promise<void> {
+  const { accounts, lookUpUser = NO_DIRECTORY, ...routesOptions } = options
+  const { signIn, realm } = routesOptions
+  const users = createManageUsers({
+    find: accounts.find,
+    list: accounts.list,
+    count: accounts.count,
+    changeAccount: accounts,
+    lookUpUser,
+    async verifyPassword({ username }, password, address) {
+      const result = await signIn.withPassword(username, password, address)
+      return result.outcome !== 'refused' && accountOrProblem(result, realm) !== undefined
+    },
+  })
+  await app.register(usersRoutes, { ...routesOptions, users })
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import type { Database } from '@registry-manager/database'
+import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
+import type { HealthCheck, Metrics } from '@registry-manager/http'
+import type { Accounts } from '../accounts/index.ts'
+import type { LookUpUser } from '../accounts/manage-users.ts'
+import { createCredentialCache } from '../sign-in/credential-cache.ts'
+import type { PasswordVerifier } from '../sign-in/user-sign-in.ts'
+import type { DirectoryConfig } from './config.ts'
+import type { DirectoryLog } from './directory.ts'
+import { createDirectoryAccounts } from './directory-accounts.ts'
+import { createDirectoryAccountsRepository } from './directory-accounts-repository.ts'
+import { createDirectorySignIn } from './directory-sign-in.ts'
+import { connectDirectory } from './ldap/connect.ts'
+import { createLookUpUser } from './look-up-user.ts'
+import { createDirectoryMetrics } from './metrics.ts'
+import { createDirectoryRefresh } from './refresh.ts'
+
+export interface DirectoryFeatureDeps {
+  readonly db: Database
+  readonly accounts: Accounts
+  readonly metrics: Metrics
+  readonly log: DirectoryLog
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+export interface DirectoryFeature {
+  readonly passwordVerifier: PasswordVerifier
+  readonly lookUpUser: LookUpUser
+  readonly check: HealthCheck
+  start(): void
+  stop(): Promise<void>
+}
+
+/** How long a verified or a wrong password is cached. */
+const CACHED_MS = 60_000
+const MAX_CACHED = 50_000
+
+export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureDeps): DirectoryFeature {
+  const { db, accounts, log, now } = deps
+  const { groups, autoCreate, refreshSeconds } = config
+  const metrics = createDirectoryMetrics(deps.metrics, () => connected.failure() === undefined)
+  const connected = connectDirectory(config, { metrics, log, now })
+  const { directory } = connected
+  const { claim, setReadAt } = createDirectoryAccountsRepository(db)
+  const directoryAccounts = createDirectoryAccounts({ ...accounts, setReadAt, now })
+  const cache = { key: randomBytes(32), now, maxAgeMs: CACHED_MS, maxEntries: MAX_CACHED }
+  const passwordVerifier = createDirectorySignIn({
+    directory,
+    groups,
+    autoCreate,
+    accounts: directoryAccounts,
+    verified: createCredentialCache(cache),
+    wrong: createCredentialCache(cache),
+    count: metrics.signIn,
+  })
+  const refresh = createDirectoryRefresh({
+    claim,
+    setReadAt,
+    save: directoryAccounts.save,
+    endSessions: ({ id }) => accounts.endSessions({ id }),
+    isDatabaseUnavailable: isDatabaseBusyOrUnavailable,
+    find: directory.find,
+    groups,
+    refreshSeconds,
+    now,
+    log,
+    count: metrics.refreshed,
+  })
+  return {
+    passwordVerifier,
+    lookUpUser: createLookUpUser(directory, groups),
+    check: async () => {
+      const failure = connected.failure()
+      return failure === undefined ? 'ok' : { degraded: `the directory is unavailable: ${failure}` }
+    },
+    start: () => {
+      connected.start()
+      refresh.start()
+    },
+    stop: async () => {
+      await refresh.stop()
+      connected.stop()
+    },
+  }
+}

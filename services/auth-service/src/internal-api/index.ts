@@ -1,0 +1,28 @@
+import { requireServiceCredential } from '@registry-manager/http'
+import type { FastifyInstance } from 'fastify'
+import type { Principal } from '../sign-in/principal.ts'
+import { isActive } from '../sign-in/principal.ts'
+import type { InternalRoutesOptions } from './routes.ts'
+import { internalRoutes } from './routes.ts'
+
+export interface InternalApiOptions extends Omit<InternalRoutesOptions, 'findActivePrincipal'> {
+  readonly serviceCredential: string
+  readonly findPrincipalById: (id: string) => Promise<Principal | undefined>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** Registers the internal API, which requires the service credential. */
+export async function registerInternalApi(app: FastifyInstance, options: InternalApiOptions): Promise<void> {
+  const { serviceCredential, findPrincipalById, now } = options
+  await app.register(async (app) => {
+    requireServiceCredential(app, serviceCredential)
+    await app.register(internalRoutes, {
+      ...options,
+      async findActivePrincipal(id) {
+        const principal = await findPrincipalById(id)
+        return principal !== undefined && isActive(principal, now()) ? principal : undefined
+      },
+    })
+  })
+}

@@ -1,0 +1,36 @@
+import type { ServiceClient } from '@registry-manager/http'
+import { ServiceCallError } from '@registry-manager/http'
+import { ArtifactsContents, RepositoriesContents, UsageAnswer } from '@registry-manager/principal'
+import type { ArtifactsRequest, BrowseRegistryPorts, RepositoriesRequest } from './browse-registry.ts'
+
+/** Reads the contents of the registry from image-manager's index. */
+export function createImageManagerClient(imageManager: ServiceClient): BrowseRegistryPorts['contents'] {
+  return {
+    repositories: (request: RepositoriesRequest) =>
+      imageManager.get(pathOf('repositories', { ...request }), RepositoriesContents),
+
+    async artifacts(request: ArtifactsRequest) {
+      try {
+        return await imageManager.get(pathOf('artifacts', { ...request }), ArtifactsContents)
+      } catch (error) {
+        if (error instanceof ServiceCallError && error.status === 404) return undefined
+        throw error
+      }
+    },
+
+    async usage() {
+      try {
+        return await imageManager.get('/internal/contents/usage', UsageAnswer)
+      } catch (error) {
+        if (error instanceof ServiceCallError) return undefined
+        throw error
+      }
+    },
+  }
+}
+
+function pathOf(resource: string, parameters: Readonly<Record<string, string | number | undefined>>): string {
+  const defined = Object.entries(parameters).filter(([, value]) => value !== undefined)
+  const query = new URLSearchParams(defined.map(([name, value]) => [name, `${value}`]))
+  return `/internal/contents/${resource}?${query}`
+}

@@ -1,0 +1,77 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import type { Database } from '@registry-manager/database'
+import { isDatabaseBusyOrUnavailable, isUniqueViolation } from '@registry-manager/database'
+import type { Metrics } from '@registry-manager/http'
+import type { FastifyInstance } from 'fastify'
+import { createAccountsRepository } from '../accounts/accounts-repository.ts'
+import { createRevocationsRepository } from '../accounts/revocations-repository.ts'
+import { createCredentialCache } from '../sign-in/credential-cache.ts'
+import { createLastUsedLog } from './last-used.ts'
+import { createManageRegistryTokens } from './manage-registry-tokens.ts'
+import { observeRegistryTokens } from './metrics.ts'
+import type { RegistryTokenSignInPorts } from './registry-token-sign-in.ts'
+import { FRESH_MS, createRegistryTokenSignIn } from './registry-token-sign-in.ts'
+import { createRegistryTokensRepository } from './registry-tokens-repository.ts'
+import type { RegistryTokensRoutesOptions } from './routes.ts'
+import { registryTokensRoutes } from './routes.ts'
+
+export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRevoked'> {
+  readonly db: Database
+  readonly now: () => number
+  readonly metrics: Metrics
+  readonly log: { warn(details: object, message: string): void }
+  /** How long an access token from before a change may still be valid, in milliseconds. */
+  readonly accessTokenWindowMs: number
+}
+
+/** Registry tokens: their management, sign-in and metrics. */
+export function createRegistryTokens(
+  { offlineGraceSeconds }: { readonly offlineGraceSeconds: number },
+  deps: RegistryTokensDeps,
+) {
+  const { db, now, metrics, log, isRevoked, accessTokenWindowMs } = deps
+  const repository = createRegistryTokensRepository(db)
+  const lastUsed = createLastUsedLog({
+    save: repository.saveUses,
+    now,
+    onError: (err) => log.warn({ err }, 'could not save last-used times of registry tokens; will retry'),
+  })
+  observeRegistryTokens(metrics, repository.countByState, now)
+  const registryTokens = createManageRegistryTokens({
+    repository,
+    inTransaction: (work) =>
+      db.transaction().execute((tx) =>
+        work({
+          registryTokens: createRegistryTokensRepository(tx),
+          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
+        }),
+      ),
+    isTaken: isUniqueViolation,
+    now,
+    randomInt,
+    accessTokenWindowMs,
+  })
+  return {
+    registryTokens,
+    /** Registers the management of registry tokens below `/containerregistries`. */
+    register: async (app: FastifyInstance, registryOf: RegistryTokensRoutesOptions['registryOf']) => {
+      await app.register(registryTokensRoutes, { registryTokens, registryOf, now })
+    },
+    signInMethod: createRegistryTokenSignIn({
+      findRegistryToken: repository.findForSignIn,
+      isUnavailable: isDatabaseBusyOrUnavailable,
+      isRevoked,
+      cache: createCredentialCache({
+        key: randomBytes(32),
+        now,
+        maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),
+        maxEntries: 50_000,
+      }),
+      noteUse: lastUsed.note,
+      now,
+    }),
+    start: lastUsed.start,
+    /** Saves the last uses: stop before the database is closed. */
+    stop: lastUsed.stop,
+  }
+}

@@ -1,0 +1,15 @@
+import type { Account } from '../accounts/account.ts'
+import type { RegistryToken } from '../registry-tokens/registry-token.ts'
+import { isPast } from '../registry-tokens/registry-token.ts'
+
+/** The user or registry token that a request acts for. */
+export type Principal = Account | RegistryToken
+
+export function isRegistryToken(principal: Principal): principal is RegistryToken {
+  return 'scopes' in principal
+}
+
+/** Whether a principal may act: its account is enabled, and a registry token has not expired. */
+export function isActive(principal: Principal, nowMs: number): boolean {
+  return principal.enabled && !(isRegistryToken(principal) && isPast(principal.expiresAt, nowMs))
+}

@@ -1,0 +1,174 @@
+import type { Account, StoredAccount } from '../accounts/account.ts'
+import { ownRightsOf } from '../accounts/account.ts'
+import { normalisePassword } from '../accounts/password-policy.ts'
+import { clientNetwork } from './client-address.ts'
+import type { CredentialCache } from './credential-cache.ts'
+import type { SignIn, SignInDependency, SignInMethod, SignInService } from './sign-in.ts'
+import type { Attempt, SignInLimits } from './sign-in-limits.ts'
+
+/** Verifies the passwords of some users: local ones, or those of a directory. */
+export interface PasswordVerifier {
+  /** Whether this verifier decides about a username. `account` is undefined when the username has none. */
+  handles(username: string, account: StoredAccount | undefined): boolean
+  /**
+   * The account that the credentials are good for; undefined when they are wrong. Throws an error for which
+   * `unavailableDependency` names what is unavailable.
+   */
+  verify(credentials: UserCredentials, account: StoredAccount | undefined): Promise<StoredAccount | undefined>
+}
+
+export interface UserCredentials {
+  /** In lower case. */
+  readonly username: string
+  readonly password: string
+  /** The client's address or network, for fair queues. */
+  readonly client: string
+}
+
+/** What the cache has of credentials that were good. */
+export type CachedAccount = Account & { readonly passwordHash?: string | null }
+
+export interface UserSignInPorts {
+  /** Undefined when there is no such account. */
+  findAccount(username: string): Promise<StoredAccount | undefined>
+  /** The account of a live refresh token. Notes that the token was used. */
+  findByRefreshToken(token: string, service: string): Promise<StoredAccount | undefined>
+  /** The dependency that an error of another port says is unavailable; undefined for a fault. */
+  unavailableDependency(error: unknown): SignInDependency | undefined
+  /** Of local users. Takes the same time without a hash. */
+  verifyPassword(password: string, hash: string | null, client: string): Promise<boolean>
+  /** Tried before local passwords, in their order. */
+  readonly verifiers: readonly PasswordVerifier[]
+  /** Whether the last known revocation list revokes this generation of an account. */
+  isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
+  /** Credentials that were good within `KNOWN_MS`. */
+  readonly cache: CredentialCache<CachedAccount>
+  /** How long cached credentials are enough while the database is unavailable. */
+  readonly offlineMs: number
+  readonly limits: SignInLimits<StoredAccount>
+}
+
+export type UserSignIn = SignInMethod & Omit<SignInService, 'withPassword'>
+
+const REFUSED: SignIn = { outcome: 'refused' }
+/** How long cached credentials pass without a new hash and without limits. */
+export const KNOWN_MS = 86_400_000
+/** Passwords have at most 1024 bytes in their normal form. Other forms may be a few times as long. */
+const [MAX_BYTES, MAX_GIVEN_BYTES] = [1024, 4096]
+
+/**
+ * Signs users in with passwords and refresh tokens. While the database is unavailable, credentials that were good
+ * within `offlineMs` still are, unless the revocation list ends them.
+ */
+export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
+  const { cache, limits, offlineMs } = ports
+
+  const local: PasswordVerifier = {
+    handles: () => true,
+    async verify({ password, client }, account) {
+      const hash = account?.passwordHash ?? null
+      return (await ports.verifyPassword(password, hash, client)) ? account : undefined
+    },
+  }
+  const verifierFor = (username: string, account: StoredAccount | undefined) =>
+    ports.verifiers.find((verifier) => verifier.handles(username, account)) ?? local
+
+  const whileDatabaseUnavailable = (secret: readonly string[], attempt?: Attempt): SignIn => {
+    const account = cache.recall(secret, offlineMs)
+    if (account !== undefined && (attempt === undefined || limits.mayPass(attempt))) {
+      return ports.isRevoked(account) ? REFUSED : { outcome: 'account', account, offline: true }
+    }
+    const retryAfterSeconds = attempt === undefined ? 0 : limits.countUnverified(attempt)
+    return retryAfterSeconds > 0
+      ? { outcome: 'throttled', retryAfterSeconds }
+      : { outcome: 'unavailable', dependency: 'database' }
+  }
+
+  const verify = async (credentials: UserCredentials, account: StoredAccount | undefined) => {
+    // A disabled account is verified like one that does not exist, so that its password cannot be guessed.
+    if (account !== undefined && !ownRightsOf(account).enabled) return local.verify(credentials, undefined)
+    const verified = await verifierFor(credentials.username, account).verify(credentials, account)
+    return verified?.enabled ? verified : undefined
+  }
+
+  /** Cached credentials need no hash and are not limited. Undefined when they are not cached or not valid any more. */
+  const verifyCached = async (credentials: UserCredentials, account: StoredAccount | undefined) => {
+    const cached = cache.recall(secretOf(credentials))
+    if (cached === undefined || account === undefined || !account.enabled) return undefined
+    if (!limits.mayPass(credentials)) return undefined
+    if (cached.id !== account.id || cached.passwordHash !== account.passwordHash) return undefined
+    if (account.passwordHash !== null) return account
+    // Only the verifier that has the password knows whether it is still good, and may have it cached itself.
+    const verifier = verifierFor(credentials.username, account)
+    if (cached.generation !== account.generation || verifier === local) return undefined
+    return verify(credentials, account)
+  }
+
+  const signIn = async (credentials: UserCredentials): Promise<SignIn> => {
+    const secret = secretOf(credentials)
+    const entered = await limits.enter(credentials, () => cache.recall(secret) !== undefined)
+    if ('outcome' in entered) return entered
+    try {
+      const account = await ports.findAccount(credentials.username)
+      const cached = await verifyCached(credentials, account)
+      const result =
+        cached === undefined
+          ? await limits.verify(credentials, account?.id, {
+              id: cache.keyOf(secret),
+              verify: () => verify(credentials, account),
+            })
+          : { result: cached }
+      if (!('result' in result)) return result
+      cache.remember(secret, result.result)
+      limits.noteSuccess(credentials, result.result.id)
+      return { outcome: 'account', account: result.result, offline: false }
+    } finally {
+      entered.leave()
+    }
+  }
+
+  return {
+    accepts: () => true,
+
+    async signIn(givenUsername, password, address) {
+      const username = givenUsername.toLowerCase()
+      if (password === '' || Buffer.byteLength(password) > MAX_GIVEN_BYTES) return REFUSED
+      if (Buffer.byteLength(normalisePassword(password)) > MAX_BYTES) return REFUSED
+      // No account has such a name. A Postgres text cannot contain NUL, and long names would fill the caches.
+      if (username.length > 255 || username.includes('\0')) return REFUSED
+      const credentials = { username, password, client: clientNetwork(address) }
+      try {
+        return await signIn(credentials)
+      } catch (error) {
+        const dependency = ports.unavailableDependency(error)
+        if (dependency === undefined) throw error
+        if (dependency === 'database') return whileDatabaseUnavailable(secretOf(credentials), credentials)
+        return { outcome: 'unavailable', dependency }
+      }
+    },
+
+    rememberRefreshToken: (token, service, account) =>
+      cache.remember(refreshSecretOf(token, service), account),
+
+    async withRefreshToken(token, service, address) {
+      const secret = refreshSecretOf(token, service)
+      try {
+        const account = await ports.findByRefreshToken(token, service)
+        if (account === undefined) return await limits.refuseToken(clientNetwork(address))
+        cache.remember(secret, account)
+        return { outcome: 'account', account, offline: false }
+      } catch (error) {
+        if (ports.unavailableDependency(error) !== 'database') throw error
+        return whileDatabaseUnavailable(secret)
+      }
+    },
+  }
+}
+
+function secretOf({ username, password }: UserCredentials): readonly string[] {
+  return ['password', username, password]
+}
+
+function refreshSecretOf(token: string, service: string): readonly string[] {
+  return ['refresh-token', token, service]
+}

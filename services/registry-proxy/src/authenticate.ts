@@ -1,0 +1,57 @@
+import { describeUnavailable } from '@registry-manager/http'
+import type { RegistryRequest } from '@registry-manager/oci'
+import type { Authenticator, Principal } from '@registry-manager/principal'
+import { credentialsOf } from '@registry-manager/principal'
+import type { FastifyRequest } from 'fastify'
+import type { LeastGeneration } from './ended-globals.ts'
+import { withoutEndedGlobals } from './ended-globals.ts'
+import type { Refusal } from './refuse.ts'
+import { retryLater } from './refuse.ts'
+import type { ChallengeOptions } from './required-access.ts'
+import { challenge, challengeAccess, usableAccess } from './required-access.ts'
+
+export interface AuthenticateOptions extends ChallengeOptions {
+  readonly authenticator: Pick<Authenticator, 'authenticate'>
+  readonly endedGlobals: { readonly leastGeneration: LeastGeneration }
+}
+
+/** The principal of a request, and the access token that identifies it. */
+export interface Authenticated {
+  readonly principal: Principal
+  readonly token: string
+}
+
+/**
+ * Finds the principal of a request. Basic credentials are exchanged for a token with all access that the request could
+ * use. Throws ServiceCallError when auth-service is unavailable.
+ */
+export async function authenticate(
+  options: AuthenticateOptions,
+  registryRequest: RegistryRequest,
+  request: FastifyRequest,
+): Promise<Authenticated | { readonly refused: Refusal }> {
+  const { authenticator, endedGlobals } = options
+  const access = usableAccess(registryRequest)
+  const found = await authenticator.authenticate(credentialsOf(request), request.ip, access)
+  switch (found.outcome) {
+    case 'refused': {
+      const headers = challenge(options, challengeAccess(registryRequest), found.error)
+      return { refused: { code: 'UNAUTHORIZED', headers } }
+    }
+    case 'throttled': {
+      const headers = { 'retry-after': String(found.retryAfterSeconds) }
+      return { refused: { code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins', headers } }
+    }
+    case 'unavailable':
+      return { refused: retryLater(describeUnavailable(found.dependency), 5) }
+    case 'unknown':
+      return { refused: retryLater('the revocation list has not been loaded yet; retry shortly', 1) }
+    case 'principal': {
+      const principal = withoutEndedGlobals(found.principal, endedGlobals.leastGeneration)
+      if (principal !== undefined) return { principal, token: found.token }
+      const message =
+        'the list of repositories that are no longer global has not been loaded yet; retry shortly'
+      return { refused: retryLater(message, 1) }
+    }
+  }
+}
