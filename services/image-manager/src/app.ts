@@ -1,6 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { Dependency, RunnableService } from '@registry-manager/http'
+import type { Dependency, PeriodicWork, RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
   createByteBudget,
@@ -13,6 +13,7 @@ import {
 } from '@registry-manager/http'
 import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
 import { createRegistryClient } from '@registry-manager/registry-client'
+import type { FastifyInstance } from 'fastify'
 import type { ImageManagerConfig } from './config.ts'
 import { createContents } from './contents/index.ts'
 import { contentsRoutes } from './contents/routes.ts'
@@ -40,11 +41,63 @@ export async function createImageManager(
   config: ImageManagerConfig,
   { db, now = Date.now, logStream }: ImageManagerDeps,
 ): Promise<RunnableService> {
-  const { issuer, service, realm, registryUrl, serviceCredential, logLevel, reconcileIntervalSeconds } =
-    config
+  const { authenticator, findAccount, createRegistry } = createClients(config, now)
+  const manifestBudget = createByteBudget(MANIFEST_BUDGET)
+  const ports = {
+    registry: serializeDeletions(createRegistry()),
+    ...createIndexRepositories(db),
+    ...createPushRepositories(db),
+    ...createDeleteRepositories(db),
+  }
+  const deletion = createDeletion(ports)
+  const { deleteRepository } = deletion
+  const { manageRepositories, ...index } = createIndex({
+    ...ports,
+    findAccount,
+    manifestBudget,
+    deleteRepository,
+  })
+
+  const metrics = createMetrics('image-manager')
+  const server = {
+    name: 'image-manager',
+    logLevel: config.logLevel,
+    logStream,
+    metrics,
+    unavailableDependency,
+  }
+  const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
+  refuseForeignChanges(publicApp, config.publicOrigin)
+  await publicApp.register(greeting)
+  const { realm, service } = config
+  const principals = { authenticator, realm, service, findAccount }
+  await publicApp.register(repositoriesRoutes, { ...principals, manageRepositories, unavailableDependency })
+
+  const internalApp = createServer(server)
+  await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
+  await internalApp.register(async (app) => {
+    requireServiceCredential(app, config.serviceCredential)
+    await app.register(pushInternalRoutes, { push: createPush(ports), manifestBudget })
+    await app.register(deleteInternalRoutes, deletion)
+    await app.register(indexInternalRoutes, index)
+    await app.register(contentsRoutes, createContents({ db, now }))
+  })
+  const { log } = internalApp
+  const { reconcileIntervalSeconds: intervalSeconds } = config
+  runWith(internalApp, createOrphanSchedule(ports, log))
+  if (intervalSeconds !== undefined)
+    runWith(internalApp, createReconcileSchedule({ db, createRegistry, intervalSeconds, log, metrics, now }))
+  internalApp.addHook('onReady', async () => authenticator.feed.start())
+  internalApp.addHook('onClose', async () => authenticator.feed.stop())
+  return { publicApp, internalApp }
+}
+
+/** The clients of auth-service and of the registry. */
+function createClients(config: ImageManagerConfig, now: () => number) {
+  const { authServiceUrl, registryUrl, serviceCredential, issuer, service } = config
   const authService = createServiceClient({
     dependency: 'auth-service',
-    url: config.authServiceUrl,
+    url: authServiceUrl,
     credential: serviceCredential,
   })
   const authenticator = createAuthenticator({
@@ -54,62 +107,18 @@ export async function createImageManager(
     audience: service,
     now,
   })
-  const findAccount = createAccountsClient(authService, authenticator.feed, now)
-  const upstream = { registryUrl, serviceToken: authenticator.serviceToken }
-
-  const manifestBudget = createByteBudget(MANIFEST_BUDGET)
-  const ports = {
-    registry: serializeDeletions(createRegistryClient(upstream)),
-    ...createIndexRepositories(db),
-    ...createPushRepositories(db),
-    ...createDeleteRepositories(db),
-  }
-  const deletion = createDeletion(ports)
-  const { deleteRepository } = deletion
-  const index = createIndex({ ...ports, findAccount, manifestBudget, deleteRepository })
-
-  const metrics = createMetrics('image-manager')
-  const server = { name: 'image-manager', logLevel, logStream, metrics, unavailableDependency }
-  const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
-  refuseForeignChanges(publicApp, config.publicOrigin)
-  await publicApp.register(greeting)
-  await publicApp.register(repositoriesRoutes, {
+  const { serviceToken } = authenticator
+  return {
     authenticator,
-    realm,
-    service,
-    findAccount,
-    manageRepositories: index.manageRepositories,
-    unavailableDependency,
-  })
-
-  const internalApp = createServer(server)
-  await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
-  await internalApp.register(async (app) => {
-    requireServiceCredential(app, serviceCredential)
-    await app.register(pushInternalRoutes, { push: createPush(ports), manifestBudget })
-    await app.register(deleteInternalRoutes, deletion)
-    await app.register(indexInternalRoutes, index)
-    await app.register(contentsRoutes, createContents({ db, now }))
-  })
-  internalApp.addHook('onReady', async () => authenticator.feed.start())
-  internalApp.addHook('onClose', async () => authenticator.feed.stop())
-  const orphans = createOrphanSchedule(ports, internalApp.log)
-  internalApp.addHook('onReady', async () => orphans.start())
-  internalApp.addHook('preClose', async () => orphans.stop())
-  if (reconcileIntervalSeconds !== undefined) {
-    const schedule = createReconcileSchedule({
-      db,
-      createRegistry: (signal) => createRegistryClient({ ...upstream, signal }),
-      intervalSeconds: reconcileIntervalSeconds,
-      log: internalApp.log,
-      metrics,
-      now,
-    })
-    internalApp.addHook('onReady', async () => schedule.start())
-    // preClose: the run saves its position, so the database must still be open.
-    internalApp.addHook('preClose', async () => schedule.stop())
+    findAccount: createAccountsClient(authService, authenticator.feed, now),
+    createRegistry: (signal?: AbortSignal) => createRegistryClient({ registryUrl, serviceToken, signal }),
   }
-  return { publicApp, internalApp }
+}
+
+/** Starts work with an app. Stops it before the app closes, because it stores its position in the database then. */
+function runWith(app: FastifyInstance, work: PeriodicWork): void {
+  app.addHook('onReady', async () => work.start())
+  app.addHook('preClose', () => work.stop())
 }
 
 function unavailableDependency(error: unknown): Dependency | undefined {

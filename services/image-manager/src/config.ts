@@ -9,7 +9,7 @@ export const schema = Type.Object({
   TOKEN_SERVICE: settings.tokenService,
   DATABASE_URL: settings.databaseUrl,
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
-  REGISTRY_URL: settings.url('URL of the registry behind, such as http://registry:5000'),
+  REGISTRY_URL: settings.url('URL of the registry (distribution), such as http://registry:5000'),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   TRUSTED_PROXIES: settings.trustedProxies,
@@ -21,24 +21,24 @@ export interface ImageManagerConfig {
   readonly service: string
   /** URL of the token endpoint, for challenges. */
   readonly realm: string
-  /** PUBLIC_URL's origin: pages of no other one may send changes. */
+  /** The origin of PUBLIC_URL. Browsers may send changes only from pages of this origin. */
   readonly publicOrigin: string
   readonly authServiceUrl: string
   readonly registryUrl: string
   readonly serviceCredential: string
-  /** Seconds between two runs of reconcile, 0 for none; undefined when nothing at all is done by itself. */
+  /** Seconds between two reconcile runs; 0 disables runs but not recovery; undefined disables both. */
   readonly reconcileIntervalSeconds?: number
   readonly trustedProxies?: string
   readonly logLevel: string
 }
 
-/** What only `main.ts` needs: where to listen and what to open. */
-export interface ImageManagerSurroundings extends ListenOptions {
+/** Settings that only the entry points need: where to listen, and the database. */
+export interface ImageManagerProcess extends ListenOptions {
   readonly databaseUrl: string
 }
 
-/** Reads the settings; throws ConfigError naming every bad variable. */
-export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageManagerSurroundings] {
+/** Reads the settings. Throws a ConfigError that names every invalid variable. */
+export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageManagerProcess] {
   const values = readEnvironment(schema, env)
   const { issuer, service, realm, publicOrigin } = tokenNaming(values.PUBLIC_URL, values.TOKEN_SERVICE)
   return [

@@ -10,11 +10,11 @@ const ROUTES = [
   'DELETE /image-manager/api/v1/repositories/{repo:.*}',
 ]
 
-/** The list of endpoints (seed 001, "List endpoints"), for anyone. */
+/** The list of endpoints, without authentication. Source: seed 001, "List endpoints". */
 export async function greeting(app: FastifyInstance): Promise<void> {
   const text = `Welcome to the image manager of registry-manager.\n${ROUTES.join('\n')}\n`
   for (const path of ['/', '/image-manager/api/v1']) {
-    // HEAD too, which monitors send. Source: RFC 9110 §9.1.
+    // Monitors send HEAD. Source: RFC 9110 §9.1.
     app.get(path, { exposeHeadRoute: true }, async (_request, reply) => reply.type('text/plain').send(text))
   }
 }

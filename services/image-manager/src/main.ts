@@ -4,7 +4,7 @@ import { createImageManager } from './app.ts'
 import { readConfig, schema } from './config.ts'
 
 await runService(async () => {
-  // Other services' settings may be in a shared environment: only near misses of this one's are mistakes.
+  // The environment may hold other services' settings, so only near misses of this service's names are reported.
   warnOfUnknownSettings(schema, process.env, [])
   const [config, { databaseUrl, ...listen }] = readConfig(process.env)
   const db = connectPostgres(databaseUrl)

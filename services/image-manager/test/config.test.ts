@@ -10,12 +10,12 @@ const GOOD = {
   SERVICE_CREDENTIAL: 'x'.repeat(32),
 }
 
-t.test('how often it reconciles', async (t) => {
+t.test('RECONCILE_INTERVAL_SECONDS defaults to a day, may be 0, and must be a whole number', async (t) => {
   const intervalOf = (text?: string) =>
     readConfig({ ...GOOD, RECONCILE_INTERVAL_SECONDS: text })[0].reconcileIntervalSeconds
-  t.equal(intervalOf(), 86_400, 'daily')
+  t.equal(intervalOf(), 86_400, 'the default is a day')
   t.equal(intervalOf('60'), 60)
-  t.equal(intervalOf('0'), 0, 'or never')
+  t.equal(intervalOf('0'), 0, '0 is accepted')
   for (const bad of ['-1', 'daily', '1.5', '99999999']) {
     const refused = await Promise.try(() => intervalOf(bad)).catch((error: unknown) => error)
     t.ok(refused instanceof ConfigError, bad)

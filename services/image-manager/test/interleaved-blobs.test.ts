@@ -12,12 +12,12 @@ import { digestOf } from './fixtures/memory-registry.ts'
 import { startReconcile } from './fixtures/reconcile.ts'
 
 /*
- * Deletions beside pushes that share blobs with what is deleted, each interrupted before any of its calls. When all are
- * over, every manifest that the index has is whole, and no blob is left that nothing names.
+ * Deletions concurrent with pushes that share blobs with the deleted content, each interrupted before any of its calls.
+ * At the end of both, every manifest of the index is complete, and no unreferenced blob is left.
  */
 
 const db = await databaseForTest(t)
-/** An image of one layer, which all share: each more makes for many more interleavings. */
+/** An image of one layer, which all images share. Every further layer would multiply the interleavings. */
 const imageOf = (text: string) =>
   Buffer.from(
     JSON.stringify({
@@ -39,7 +39,7 @@ type Actor = (started: Started, turn: Turn) => Promise<unknown>
 /** The registry and every repository of the index, each call of which waits for its turn. */
 const portsOf = ({ ports }: Started, turn: Turn) => everyInTurn(ports, turn)
 
-/** Pushes as the proxy does: what it names is looked for by the registry, in one step with storing the manifest. */
+/** Pushes as the proxy does. The registry checks the references and stores the manifest in one step. */
 const pushes =
   (raw: Buffer, type: string, tag: string | null, uploads: boolean): Actor =>
   async (started, turn) => {
@@ -48,21 +48,21 @@ const pushes =
     const blobs = type === INDEX ? [] : blobsOf(raw)
     for (const digest of uploads ? blobs : []) {
       if (!(await ports.blobs.announceBlob(REPOSITORY, digest))) return
-      // The upload ends later than it is announced.
+      // The upload ends after its announcement.
       await turn()
       started.registry.blobs.add(digest)
     }
-    const admitted = await announceManifest(ports, { repository: REPOSITORY, reference, type, raw })
-    if (admitted.outcome !== 'announced') return
+    const announced = await announceManifest(ports, { repository: REPOSITORY, reference, type, raw })
+    if (announced.outcome !== 'announced') return
     await turn()
     const { registry } = started
     const children = type === INDEX ? [digestOf(ONE), digestOf(TWO)] : []
     const isWhole =
       blobs.every((one) => registry.blobs.has(one)) && children.every((one) => registry.manifests.has(one))
-    if (!isWhole) return ports.pendingPushes.removePendingPush(admitted.id)
+    if (!isWhole) return ports.pendingPushes.removePendingPush(announced.id)
     registry.push(raw, type, tag ?? undefined)
-    const admission = await ports.pendingPushes.findPendingPush(admitted.id)
-    return admission && recordPush(ports, admission)
+    const pending = await ports.pendingPushes.findPendingPush(announced.id)
+    return pending && recordPush(ports, pending)
   }
 
 const deletes =
@@ -71,7 +71,7 @@ const deletes =
     deleteManifest(portsOf(started, turn), REPOSITORY, digestOf(raw), { unlessInUse: true })
 const deletesAll: Actor = (started, turn) => deleteRepository(portsOf(started, turn), REPOSITORY)
 
-/** What was pushed before, and is recorded. */
+/** A state with a recorded push. */
 const holds =
   (raw: Buffer, type: string, tag: string) =>
   async ({ registry, index }: Started) => {
@@ -100,7 +100,7 @@ async function tryAll(t: Test, before: readonly State[], first: Actor, second: A
     }
     return { first: process(first), second: process(second), check }
   })
-  t.same(faults, [], `in ${tried} ways`)
+  t.same(faults, [], `no fault in ${tried} interleavings`)
 }
 
 async function faultsOf({ registry, index }: Started): Promise<string[]> {
@@ -115,39 +115,36 @@ async function faultsOf({ registry, index }: Started): Promise<string[]> {
   const known = new Set(await index.blobs.listBlobs(REPOSITORY, '', 500))
   const marks = await db.selectFrom('pending_removals').select('digest').execute()
   return [
-    ...broken.map((one) => `${one.manifest_digest} is recorded without ${one.digest}`),
-    // One that was uploaded, whose push was then refused, is known still: it goes with its repository.
+    ...broken.map((one) => `${one.manifest_digest} is recorded, but ${one.digest} does not exist`),
+    // A blob whose push was refused stays known: it is deleted with its repository.
     ...[...registry.blobs]
       .filter((one) => !named.has(one) && !known.has(one))
-      .map((one) => `${one} is left over`),
-    ...marks.map(({ digest }) => `${digest} is marked as being removed for ever`),
+      .map((one) => `${one} is left although nothing references it`),
+    ...marks.map(({ digest }) => `${digest} is still marked as being removed`),
   ]
 }
 
 const [HOLDS_ONE, HOLDS_TWO] = [holds(ONE, MANIFEST, 'v1'), holds(TWO, MANIFEST, 'v2')]
 const [UPLOADS_ONE, UPLOADS_TWO] = [pushes(ONE, MANIFEST, 'v1', true), pushes(TWO, MANIFEST, 'v2', true)]
 const CASES: readonly [string, readonly State[], Actor, Actor][] = [
+  ['the deletion of an image and a push that shares a layer with it', [HOLDS_ONE], deletes(ONE), UPLOADS_TWO],
   [
-    'the deletion of an image, and a push that shares a layer with it',
-    [HOLDS_ONE],
-    deletes(ONE),
-    UPLOADS_TWO,
-  ],
-  [
-    'the deletion of an image, and a push that found its blobs there',
+    'the deletion of an image and a push that uploads no blobs',
     [HOLDS_ONE],
     deletes(ONE),
     pushes(ONE, MANIFEST, 'again', false),
   ],
   ['the deletions of two images that share a layer', [HOLDS_ONE, HOLDS_TWO], deletes(ONE), deletes(TWO)],
   [
-    'the deletion of an image, and the push of an index of it',
+    'the deletion of an image and the push of an image index of it',
     [HOLDS_ONE, HOLDS_TWO],
     deletes(ONE),
     pushes(BOTH, INDEX, 'both', false),
   ],
-  ['the deletion of the repository, and a push of the same image', [HOLDS_ONE], deletesAll, UPLOADS_ONE],
+  ['the deletion of the repository and a push of the same image', [HOLDS_ONE], deletesAll, UPLOADS_ONE],
 ]
 for (const [what, before, first, second] of CASES) {
-  t.test(`every manifest stays whole: ${what}`, (t) => tryAll(t, before, first, second))
+  t.test(`manifests stay complete and no blob is left after ${what}, however interleaved`, (t) =>
+    tryAll(t, before, first, second),
+  )
 }

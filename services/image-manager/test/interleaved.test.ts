@@ -13,8 +13,8 @@ import { everyInTurn, everyInterleaving, inTurn } from './fixtures/interleave.ts
 import { contentsOfIndex, parsed, reachableIn, startReconcile } from './fixtures/reconcile.ts'
 
 /*
- * Pushes, deletions and reconcile at once, each interrupted before any of its calls. When all are over, the index
- * must say what the registry has.
+ * Concurrent pushes, deletions and reconciles, each interrupted before any of its calls. At the end of both, index and
+ * registry must agree.
  */
 
 const db = await databaseForTest(t)
@@ -23,17 +23,17 @@ const one = parsed(ONE)
 const { comparison, failures } = createReconcileRepositories(db)
 
 type Started = Awaited<ReturnType<typeof startReconcile>>
-/** What is going on; its ports wait for their turn. */
+/** One process. The calls of its ports wait for their turn. */
 type Actor = (started: Started, turn: Turn) => Promise<unknown>
 
 const STATES = {
   'an empty repository': async () => {},
-  'an image that the index knows': async ({ registry, index }: Started) => {
+  'a recorded image': async ({ registry, index }: Started) => {
     registry.push(ONE, MANIFEST, 'v1')
     await index.manifests.putManifest(REPOSITORY, one)
     await index.tags.setTag(REPOSITORY, 'v1', one.digest, 0)
   },
-  'an image past the index': async ({ registry }: Started) => void registry.push(ONE, MANIFEST, 'v1'),
+  'an image that is not recorded': async ({ registry }: Started) => void registry.push(ONE, MANIFEST, 'v1'),
   'an image that the registry lost': async ({ index }: Started) => {
     await index.manifests.putManifest(REPOSITORY, one)
     await index.tags.setTag(REPOSITORY, 'v1', one.digest, 0)
@@ -53,7 +53,7 @@ const reconciles: Actor = async (started, turn) =>
       retriesAll: false,
       endsWork: () => false,
       onFailure: ({ reference, error }) => {
-        throw new Error(`${reference} is no trouble here`, { cause: error })
+        throw new Error(`${reference} must not fail here`, { cause: error })
       },
       checkpoint: async () => {},
     },
@@ -64,9 +64,9 @@ const pushes =
   (raw: Buffer, tag: string | null): Actor =>
   async (started, turn) => {
     const ports = portsOf(started, turn)
-    const admission = await started.admit(raw, tag)
-    await ports.registry.putManifest(REPOSITORY, tag ?? admission.digest, { raw, mediaType: MANIFEST })
-    await recordPendingPush(ports, admission)
+    const pending = await started.announce(raw, tag)
+    await ports.registry.putManifest(REPOSITORY, tag ?? pending.digest, { raw, mediaType: MANIFEST })
+    await recordPendingPush(ports, pending)
   }
 
 const deletes: Actor = (started, turn) => deleteManifest(portsOf(started, turn), REPOSITORY, one.digest)
@@ -88,10 +88,10 @@ async function tryAll(t: Test, state: keyof typeof STATES, first: Actor, second:
     }
     return { first: process(first), second: process(second), check }
   })
-  t.same(faults, [], `in ${tried} ways`)
+  t.same(faults, [], `no fault in ${tried} interleavings`)
 }
 
-/** How the index is wrong: in a tag, in what it has more than the registry, or less than can be found there. */
+/** Where the index differs: in a tag, in manifests that only it has, or in reachable ones that it does not have. */
 async function faultOf({ registry }: Started): Promise<string | undefined> {
   const none = { tags: {}, manifests: [] as string[] }
   const index = (await contentsOfIndex(db))[REPOSITORY] ?? none
@@ -103,27 +103,31 @@ async function faultOf({ registry }: Started): Promise<string | undefined> {
   return more.length + less.length === 0 ? undefined : `too many ${more}, missing ${less}`
 }
 
-const KNOWN = 'an image that the index knows'
-const PAST = 'an image past the index'
+const KNOWN = 'a recorded image'
+const UNRECORDED = 'an image that is not recorded'
 const LOST = 'an image that the registry lost'
 const CASES: readonly [string, keyof typeof STATES, Actor, Actor][] = [
-  ['reconcile, and a push of a new tag', KNOWN, reconciles, pushes(TWO, 'v2')],
-  ['reconcile, and a push that moves a tag', KNOWN, reconciles, pushes(TWO, 'v1')],
-  ['reconcile, and a push by digest', PAST, reconciles, pushes(TWO, null)],
-  ['reconcile, and the same push once more', LOST, reconciles, pushes(ONE, 'v1')],
-  ['reconcile, and the same push by another tag', LOST, reconciles, pushes(ONE, 'v2')],
-  ['reconcile, and the deletion of an image', KNOWN, reconciles, deletes],
-  ['reconcile, and the deletion of an image past the index', PAST, reconciles, deletes],
-  ['reconcile, and the deletion of a tag', KNOWN, reconciles, untags],
-  ['reconcile, and the deletion of a tag past the index', PAST, reconciles, untags],
-  ['reconcile, and the deletion of the repository', KNOWN, reconciles, deletesAll],
-  ['two of reconcile', PAST, reconciles, reconciles],
-  ['a first push, and the deletion of its image', 'an empty repository', pushes(ONE, 'v1'), deletes],
-  ['a push once more, and the deletion of its image', KNOWN, pushes(ONE, 'v1'), deletes],
-  ['a push by another tag, and the deletion of its image', KNOWN, pushes(ONE, 'v2'), deletes],
-  ['a push by digest, and the deletion of its image', 'an empty repository', pushes(ONE, null), deletes],
-  ['a first push, and the deletion of its tag', 'an empty repository', pushes(ONE, 'v1'), untags],
-  ['a push that moves a tag, and the deletion of that', KNOWN, pushes(TWO, 'v1'), untags],
+  ['reconcile and a push of a new tag', KNOWN, reconciles, pushes(TWO, 'v2')],
+  ['reconcile and a push that moves a tag', KNOWN, reconciles, pushes(TWO, 'v1')],
+  ['reconcile and a push by digest', UNRECORDED, reconciles, pushes(TWO, null)],
+  ['reconcile and a repeated push', LOST, reconciles, pushes(ONE, 'v1')],
+  ['reconcile and a repeated push by another tag', LOST, reconciles, pushes(ONE, 'v2')],
+  ['reconcile and the deletion of an image', KNOWN, reconciles, deletes],
+  ['reconcile and the deletion of an image that is not recorded', UNRECORDED, reconciles, deletes],
+  ['reconcile and the deletion of a tag', KNOWN, reconciles, untags],
+  ['reconcile and the deletion of a tag that is not recorded', UNRECORDED, reconciles, untags],
+  ['reconcile and the deletion of the repository', KNOWN, reconciles, deletesAll],
+  ['two reconciles', UNRECORDED, reconciles, reconciles],
+  ['a first push and the deletion of its image', 'an empty repository', pushes(ONE, 'v1'), deletes],
+  ['a repeated push and the deletion of its image', KNOWN, pushes(ONE, 'v1'), deletes],
+  ['a push by another tag and the deletion of its image', KNOWN, pushes(ONE, 'v2'), deletes],
+  ['a push by digest and the deletion of its image', 'an empty repository', pushes(ONE, null), deletes],
+  ['a first push and the deletion of its tag', 'an empty repository', pushes(ONE, 'v1'), untags],
+  ['a push that moves a tag and the deletion of that tag', KNOWN, pushes(TWO, 'v1'), untags],
   ['two pushes of one tag', KNOWN, pushes(ONE, 'v1'), pushes(TWO, 'v1')],
 ]
-for (const [what, state, first, second] of CASES) t.test(what, (t) => tryAll(t, state, first, second))
+for (const [what, state, first, second] of CASES) {
+  t.test(`index and registry agree after ${what}, however interleaved, from ${state}`, (t) =>
+    tryAll(t, state, first, second),
+  )
+}

@@ -71,8 +71,8 @@ export function createContentsRepository(db: Database) {
     },
 
     /**
-     * Bytes of all manifests and of the configs and layers that they reference, each digest once. Content of unknown size
-     * counts as 0. Reads pages of a database index, so no statement takes longer in a larger registry.
+     * Bytes of all manifests and of the configs and layers that they reference, each digest once. Content of unknown
+     * size counts as 0. Reads pages of a database index, so no statement takes longer in a larger registry.
      */
     async sumBytes(): Promise<number> {
       const documents = await sumSizes(db, sql`manifests`, sql`true`)

@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 
-/** The names of blobs that were pushed by a sha512 digest: the registry stores each under its sha256 as well. */
+/** The digests of blobs that were pushed by a sha512 digest. The registry stores each under its sha256 as well. */
 export function createBlobAliasesRepository(db: Database) {
   return {
     async aliasBlob(repository: string, sha512: string, sha256: string): Promise<void> {
@@ -12,7 +12,7 @@ export function createBlobAliasesRepository(db: Database) {
         .execute()
     },
 
-    /** Every known name of some blobs, by digest: their sha256 and other sha512s of that. */
+    /** All known digests of some blobs, by digest: the sha256 and every sha512 of it. */
     async aliasesOfBlobs(
       repository: string,
       digests: readonly string[],
@@ -26,8 +26,8 @@ export function createBlobAliasesRepository(db: Database) {
     },
 
     /**
-     * Removes the rows of blobs that the registry no longer has, given all of their names. A blob that was announced
-     * again since keeps its row.
+     * Deletes the rows of blobs that the registry no longer has, given all of their digests. Keeps the row of a blob
+     * that was announced again since.
      */
     async forgetBlobs(repository: string, names: readonly string[]): Promise<void> {
       const named = sql<string>`any(${sql.val([...names])}::text[])`

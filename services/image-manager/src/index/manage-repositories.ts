@@ -49,8 +49,8 @@ export function createManageRepositories(ports: ManageRepositoriesPorts): Manage
   const { repositories, blobs, deletions, registry, visibleRepositories, deleteRepository } = ports
 
   /**
-   * Finds a repository that can only be deleted: its deletion was interrupted, it has blobs but never had a manifest, or
-   * the index refuses its manifests. Asks the registry only for a principal that may delete the repository.
+   * Finds a repository that can only be deleted: its deletion was interrupted, it has blobs but never had a manifest,
+   * or the index refuses its manifests. Calls the registry only for a principal that may delete the repository.
    */
   const findDeletable = async (principal: Principal, name: string): Promise<Repository | undefined> => {
     const interrupted = await repositories.findBeingDeleted(name)

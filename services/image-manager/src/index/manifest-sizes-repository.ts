@@ -9,32 +9,32 @@ interface UnsizedRow {
   readonly size: number
 }
 
-/** How many manifests are read at once, and how many bytes of them. */
-const [MANIFESTS, BYTES] = [200, 1024 * 1024]
+/** How many manifests, and how many bytes of them, one transaction reads. */
+const [MAX_MANIFESTS, MAX_BYTES] = [200, 1024 * 1024]
 
 /**
- * The sizes of what manifests name, for manifests that were recorded without: by versions before, which also took every
- * entry of an index for a manifest.
+ * Fills in sizes for manifests that an earlier version recorded. That version stored no sizes, and recorded every entry
+ * of an image index as a manifest.
  */
 export function createManifestSizesRepository(db: Database) {
   return {
     /**
-     * Fills in the sizes of some manifests. False when there were none left. A manifest that is no JSON, or no UTF-8,
-     * names nothing that has a size, and is done as well.
+     * Fills in the sizes of some manifests. Returns false if none were left. A manifest that is not JSON or not UTF-8
+     * counts as one without references.
      */
-    async fillSizes(limit = MANIFESTS): Promise<boolean> {
+    async fillSizes(limit = MAX_MANIFESTS): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         const { rows } = await sql<UnsizedRow>`
           select repository_id as "repositoryId", digest, length(raw) as size from manifests
           where size is null order by repository_id, digest limit ${limit} for update skip locked`.execute(tx)
         let bytes = 0
-        const some = rows.filter(({ size }, at) => (bytes += size) <= BYTES || at === 0)
+        const some = rows.filter(({ size }, at) => (bytes += size) <= MAX_BYTES || at === 0)
         if (some.length > 0) await fill(tx, some)
         return some.length > 0
       })
     },
 
-    /** Leaves the first manifest without the sizes of what it names. Answers which it is. */
+    /** Marks the first manifest as done without the sizes of its references, and returns which one it is. */
     async skipSizes(): Promise<{ readonly repository: string; readonly reference: string } | undefined> {
       const { rows } = await sql<{ repository: string; reference: string }>`
         update manifests set size = length(raw) from repositories
@@ -68,7 +68,7 @@ async function fill(tx: Transaction<Schema>, some: readonly UnsizedRow[]): Promi
   await sql`
     insert into manifest_references (repository_id, manifest_digest, digest, kind, size) select * from ${named}
     on conflict (repository_id, manifest_digest, digest, kind) do update set size = excluded.size`.execute(tx)
-  // An index's blobs were taken for manifests.
+  // Remove entries of an image index that are blobs but were recorded as manifests.
   await sql`
     delete from manifest_references old using ${keys}
     where old.repository_id = wanted.repository_id and old.manifest_digest = wanted.digest

@@ -1,18 +1,18 @@
 /*
- * The registry reads a manifest with Go's encoding/json, we read it with JSON.parse, and the two disagree: Go matches
- * the names of fields whatever their case, and merges a field that comes twice. What the two read differently is refused.
+ * The registry parses a manifest with Go's encoding/json, image-manager with JSON.parse. The two disagree: Go ignores
+ * the case of field names, and merges duplicate fields. A manifest that they would read differently is refused.
  * Source: Go, encoding/json, "Unmarshal"; RFC 8259 §4 (names within an object SHOULD be unique).
  */
 
-/** How many descriptors a manifest may have, wherever they stand. Real images have fewer than 130 layers. */
+/** The most descriptors that a manifest may have. Real images have fewer than 130 layers. */
 export const MAX_DESCRIPTORS = 4096
-/** Objects and lists, and how deep they may be nested: bounds for what JSON.parse makes of 4 MiB. */
+/** Limits of objects and lists, and of their nesting depth. They bound the memory of JSON.parse for 4 MiB of text. */
 const [MAX_CONTAINERS, MAX_DEPTH] = [65_536, 100]
 
-/** What an object is to a manifest; `free` holds names that somebody made up, annotations among them. */
+/** The kind of an object in a manifest. `free` objects have arbitrary names: annotations, for example. */
 type Place = 'manifest' | 'descriptor' | 'platform' | 'free'
 
-/** The fields that Go knows, by place. Source: OCI image-spec 1.1, manifest.md, image-index.md, descriptor.md. */
+/** The fields of Go's structs, by place. Source: OCI image-spec 1.1, manifest.md, image-index.md, descriptor.md. */
 const FIELDS: Readonly<Record<Place, ReadonlyMap<string, string>>> = {
   manifest: fieldsOf(
     'schemaVersion mediaType artifactType config layers blobs manifests subject annotations fsLayers history',
@@ -25,18 +25,18 @@ const DESCRIPTOR_FIELDS = new Set(['config', 'subject', 'layers', 'blobs', 'mani
 
 interface Container {
   readonly isList: boolean
-  /** Of this object, or of the objects of this list. */
+  /** The place of this object, or of the objects in this list. */
   readonly place: Place
   readonly names: Set<string>
-  /** The name whose value is read, in an object. */
+  /** The name whose value comes next, in an object. */
   name: string
-  /** Whether the next text is a name. */
+  /** Whether the next string is a name. */
   expectsName: boolean
 }
 
 /**
- * What is wrong with the text of a manifest, besides not being JSON: names that are there twice or differ from a
- * field's by case alone, and too many descriptors. One pass over the text, before anything is parsed.
+ * Finds what is wrong with the text of a manifest, apart from JSON syntax: duplicate names, names that differ from a
+ * field's by case alone, and too many descriptors or containers. One pass over the text, before JSON.parse.
  */
 export function findManifestFault(text: string): string | undefined {
   const open: Container[] = []
@@ -51,7 +51,7 @@ export function findManifestFault(text: string): string | undefined {
           const name = decode(text.slice(at, end + 1))
           const fault = nameFault(top, name)
           if (fault !== undefined) return fault
-          // One outside of the known places: a later registry may read it.
+          // Counts descriptors in unknown places too: a later registry may read them.
           if (top.place !== 'descriptor' && (name === 'digest' || name === 'blobSum')) descriptors += 1
           top.names.add(name)
           top.name = name
@@ -66,9 +66,9 @@ export function findManifestFault(text: string): string | undefined {
         if (next.place === 'descriptor' && !next.isList) descriptors += 1
         containers += 1
         open.push(next)
-        if (open.length > MAX_DEPTH) return `a manifest may be nested ${MAX_DEPTH} levels deep at most`
+        if (open.length > MAX_DEPTH) return `a manifest may have at most ${MAX_DEPTH} levels of nesting`
         if (containers > MAX_CONTAINERS)
-          return `a manifest may have ${MAX_CONTAINERS} JSON objects and lists at most`
+          return `a manifest may have at most ${MAX_CONTAINERS} JSON objects and lists`
         break
       }
       case '}':
@@ -80,7 +80,7 @@ export function findManifestFault(text: string): string | undefined {
         break
     }
     if (descriptors > MAX_DESCRIPTORS) {
-      return `a manifest may have ${MAX_DESCRIPTORS} descriptors at most: config, layers, manifests, subject and others together`
+      return `a manifest may have at most ${MAX_DESCRIPTORS} descriptors (config, layers, manifests, subject, others)`
     }
   }
   return undefined
@@ -98,14 +98,14 @@ function placeIn(parent: Container | undefined): Place {
 }
 
 function nameFault({ place, names }: Container, name: string): string | undefined {
-  if (names.has(name)) return `a manifest has the key ${quote(name)} twice in one object`
+  if (names.has(name)) return `the manifest has a duplicate key: ${quote(name)}`
   const field = FIELDS[place].get(fold(name))
   return field === undefined || field === name
     ? undefined
-    : `a manifest has the key ${quote(name)}: write it ${quote(field)}`
+    : `the manifest has the key ${quote(name)}, which must be written ${quote(field)}`
 }
 
-/** Where a string ends that begins here; -1 where it does not. */
+/** The position of a string's closing quote; -1 if there is none. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let before = end
@@ -120,12 +120,12 @@ function decode(literal: string): string {
   try {
     return String(JSON.parse(literal))
   } catch {
-    // No JSON: its parser says so.
+    // Invalid JSON; JSON.parse reports it.
     return literal
   }
 }
 
-/** Equal for names that Go takes for the same: U+017F folds to s and U+212A to k, besides ASCII. */
+/** Equal for names that Go considers equal: besides ASCII letters, U+017F folds to s and U+212A to k. */
 function fold(name: string): string {
   return name.length > 40 ? name : name.toUpperCase().toLowerCase()
 }

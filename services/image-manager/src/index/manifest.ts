@@ -1,30 +1,30 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { isDigest } from '@registry-manager/oci'
+import { INDEX_MEDIA_TYPES, MEDIA_TYPES, isDigest } from '@registry-manager/oci'
 import { findManifestFault } from './manifest-text.ts'
 
-/** What one thing that a manifest names is to it; `layer` is every blob that is no config. */
+/** The role of a digest in a manifest. `layer` is every blob except the config. */
 export type ReferenceKind = 'config' | 'layer' | 'manifest'
 
 export interface ManifestReference {
   readonly digest: string
   readonly kind: ReferenceKind
-  /** In bytes, as the manifest says; null where it says nothing that can be a size. */
+  /** In bytes, as the manifest states; null if it states no valid size. */
   readonly size: number | null
-  /** Whether it says where else the blob is: then the registry need not have it (image-spec, descriptor.md, `urls`). */
+  /** Whether the descriptor has `urls`: then the registry need not have the blob. Source: image-spec, descriptor.md. */
   readonly isElsewhere?: boolean
 }
 
-/** A manifest without its bytes, as far as the index needs to know it. */
+/** What the index stores about a manifest besides its bytes. */
 export interface ManifestFacts {
   readonly digest: string
   readonly mediaType: string
-  /** What a list of referrers calls it. */
+  /** The type that a list of referrers shows. */
   readonly artifactType: string | undefined
   readonly subject: string | undefined
   readonly annotations: Readonly<Record<string, string>> | undefined
   readonly references: readonly ManifestReference[]
-  /** Length of its bytes. */
+  /** Length in bytes. */
   readonly size: number
 }
 
@@ -34,38 +34,27 @@ export interface Manifest extends ManifestFacts {
 
 export type ParsedManifest = { readonly manifest: Manifest } | { readonly malformed: string }
 
-const INDEX_TYPES = new Set([
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-])
-/** Types of what the registry knows as a manifest. */
-const MANIFEST_TYPES = new Set([
-  ...INDEX_TYPES,
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.oci.artifact.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-  'application/vnd.docker.distribution.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v1+prettyjws',
-])
+/** Every media type of a manifest, those of schema 1 included. */
+const MANIFEST_TYPES: ReadonlySet<string> = new Set(Object.values(MEDIA_TYPES))
 
-/** The digest of bytes in the algorithm of another digest. Source: OCI image-spec 1.1, descriptor.md, "Digests". */
+/** The digest of bytes by the algorithm of another digest. Source: OCI image-spec 1.1, descriptor.md, "Digests". */
 export function digestLike(digest: string, raw: Buffer): string {
   const [algorithm = ''] = digest.split(':', 1)
   return `${algorithm}:${createHash(algorithm).update(raw).digest('hex')}`
 }
 
-/** Whether a media type is an index's: a manifest of manifests. */
+/** Whether a media type is that of an image index: a manifest that lists manifests. */
 export function isIndex(mediaType: string): boolean {
-  return INDEX_TYPES.has(mediaType)
+  return INDEX_MEDIA_TYPES.includes(mediaType)
 }
 
 /**
- * Parses a manifest as it was pushed; its digest is the SHA-256 of its bytes. What the registry would read differently,
- * or the index cannot hold, is malformed.
+ * Parses a manifest as it was pushed. Its digest is the SHA-256 of its bytes. A manifest that the registry would read
+ * differently, or that Postgres cannot store, is malformed.
  * Source: OCI image-spec 1.1, manifest.md and image-index.md; Docker image manifest v2 schema 2.
  */
 export function parseManifest(raw: Buffer, contentType: string): ParsedManifest {
-  // RFC 8259 §8.1: JSON is UTF-8. JavaScript and Go would each replace what is not, and not with the same.
+  // RFC 8259 §8.1: JSON is UTF-8. JavaScript and Go replace invalid bytes in different ways.
   if (!isUtf8(raw)) return { malformed: 'a manifest must be valid UTF-8' }
   const text = raw.toString('utf8')
   const fault = findManifestFault(text)
@@ -76,12 +65,12 @@ export function parseManifest(raw: Buffer, contentType: string): ParsedManifest 
   const config = descriptorOf(json['config'])
   const subject = json['subject'] === undefined ? undefined : descriptorOf(json['subject'])
   if (json['subject'] !== undefined && subject === undefined) {
-    return { malformed: 'subject must be a descriptor, with a sha256 or sha512 digest' }
+    return { malformed: 'subject must be a descriptor with a sha256 or sha512 digest' }
   }
   const artifactType = textOf(json['artifactType']) ?? (isIndex(mediaType) ? undefined : config?.mediaType)
   const annotations = annotationsOf(json['annotations'])
   if (![artifactType ?? '', ...Object.entries(annotations ?? {}).flat()].every(isStorable)) {
-    return { malformed: 'artifactType and annotations must be text, without NUL and unpaired surrogates' }
+    return { malformed: 'artifactType and annotations must not have NUL characters or unpaired surrogates' }
   }
   return {
     manifest: {
@@ -98,15 +87,18 @@ export function parseManifest(raw: Buffer, contentType: string): ParsedManifest 
 }
 
 /**
- * What the bytes of a manifest name, however many that are and whatever else is wrong with them; nothing where they are
- * no JSON object. For manifests that are there already, and that `parseManifest` would refuse.
+ * The references of a stored manifest, even of one that `parseManifest` would refuse. Empty if the bytes are not a JSON
+ * object.
  */
 export function readReferences(raw: Buffer): readonly ManifestReference[] {
   const json = parseObject(raw.toString('utf8'))
   return json === undefined ? [] : referencesOf(json)
 }
 
-/** An index may name blobs: BuildKit's cache is an index of layers and a config. They are told by their media types. */
+/**
+ * An image index may reference blobs: BuildKit's cache is an image index of layers and a config. The media type tells
+ * them from manifests.
+ */
 function referencesOf(json: Readonly<Record<string, unknown>>): readonly ManifestReference[] {
   const config = descriptorOf(json['config'])
   const layers = [...descriptorsOf(json['layers']), ...descriptorsOf(json['blobs'])]
@@ -118,7 +110,7 @@ function referencesOf(json: Readonly<Record<string, unknown>>): readonly Manifes
   ])
 }
 
-/** An entry of an index without a type is one of a client that knows manifests only. */
+/** An entry without a media type comes from a client that references manifests only. */
 function isManifestType(mediaType: string | undefined): boolean {
   return mediaType === undefined || MANIFEST_TYPES.has(mediaType)
 }
@@ -167,7 +159,7 @@ function annotationsOf(value: unknown): Record<string, string> | undefined {
   )
 }
 
-/** Each digest once in each role: the first of them. */
+/** The first reference of each digest in each role. */
 function unique(references: readonly ManifestReference[]): readonly ManifestReference[] {
   const byRole = new Map<string, ManifestReference>()
   for (const one of references) {
@@ -178,8 +170,8 @@ function unique(references: readonly ManifestReference[]): readonly ManifestRefe
 }
 
 /**
- * Whether Postgres can hold it: refused before the push, since what cannot be written down after it would be
- * answered 503 however often it is repeated. Source: PostgreSQL, "JSON Types".
+ * Whether Postgres can store a text. Checked before the push: a manifest that could not be recorded after it would get
+ * 503 on every retry. Source: PostgreSQL, "JSON Types".
  */
 function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')

@@ -105,7 +105,7 @@ export function createManifestsRepository(db: Database) {
       return row?.revision
     },
 
-    /** Both digests of a manifest, by either of them. The registry knows only the sha256, and no index-only manifest. */
+    /** Both digests of a manifest, by either of them. The registry knows it by the sha256 only. */
     async resolveDigest(
       repository: string,
       digest: string,

@@ -44,8 +44,8 @@ export interface ReferrerDescriptor {
 const [PAGE_BYTES, PAGE_SIZE] = [1024 * 1024, 1000]
 
 /**
- * One page of the manifests whose subject is a digest, ordered by their digests, optionally of one artifact type. Clients
- * that do not know the referrers API list them in an image index under a tag that is made of the digest: those are
+ * One page of the manifests whose subject is a digest, ordered by their digests, optionally of one artifact type. A
+ * client that does not know the referrers API lists them in an image index under a tag made of the digest: those are
  * found too. Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
  */
 export async function findReferrers(

@@ -7,8 +7,8 @@ export type ParsedScopeBody =
 const FIELDS = ['scope', 'namespace', 'repo']
 
 /**
- * Reads the body of `PUT …/repositories/{namespace}/{repo}`: `scope`, and `namespace` and `repo` where they agree with the
- * name in the path. Of a name of more than two components either cut is right: `a/b/c` is `c` in `a/b`, or `b/c` in `a`.
+ * Parses the body of `PUT …/repositories/{namespace}/{repo}`: `scope`, and optionally `namespace` and `repo`, which
+ * must agree with the path. A name of several components may be cut anywhere: `a/b/c` is `c` in `a/b`, or `b/c` in `a`.
  * Source: seed 001, "Update repository metadata".
  */
 export function parseScopeBody(body: unknown, name: string): ParsedScopeBody {
@@ -17,19 +17,22 @@ export function parseScopeBody(body: unknown, name: string): ParsedScopeBody {
   }
   const unknown = Object.keys(body).find((field) => !FIELDS.includes(field))
   if (unknown !== undefined) {
-    return { field: unknown, detail: `${unknown} is not a field here: ${FIELDS.join(', ')} are` }
+    return {
+      field: unknown,
+      detail: `${unknown} is not a known field; known fields are ${FIELDS.join(', ')}`,
+    }
   }
   const { scope, namespace, repo } = body as { scope?: unknown; namespace?: unknown; repo?: unknown }
   if (scope !== 'global' && scope !== 'namespace') {
     return { field: 'scope', detail: 'scope must be "global" or "namespace"' }
   }
-  const field = disagreeing(name, namespace, repo)
+  const field = findDisagreeing(name, namespace, repo)
   return field === undefined
     ? { scope }
     : { field, detail: `${field} must agree with the path, which names ${name}` }
 }
 
-function disagreeing(name: string, namespace: unknown, repo: unknown): string | undefined {
+function findDisagreeing(name: string, namespace: unknown, repo: unknown): string | undefined {
   if (namespace !== undefined && !(typeof namespace === 'string' && name.startsWith(`${namespace}/`))) {
     return 'namespace'
   }

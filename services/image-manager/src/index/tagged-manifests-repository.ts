@@ -16,18 +16,18 @@ interface ManifestRow {
   readonly bytes: Buffer | null
 }
 
-/** A tag with its manifest as it was pushed, read as UTF-8. */
+/** A tag with its manifest as it was pushed, decoded as UTF-8. */
 export interface TaggedManifest {
   readonly repositoryId: string
   readonly name: string
   readonly manifest: string
 }
 
-/** How much is read at once, so that what is in memory does not grow with the list. */
+/** How much one statement reads, so that memory does not grow with the list. */
 const [REPOSITORIES, TAGS, BYTES] = [100, 2000, 256 * 1024]
 
 export function createTaggedManifestsRepository(db: Database) {
-  /** From behind a tag of the first repository. Each repository's tags are a range of their key. */
+  /** Starts after a tag of the first repository. The tags of a repository are a range of the primary key. */
   const listTags = async (repositoryIds: readonly string[], after: string): Promise<TagRow[]> => {
     const { rows } = await sql<TagRow>`
       select wanted.id as "repositoryId", tag.name, tag.digest, length(manifests.raw) as size
@@ -42,11 +42,11 @@ export function createTaggedManifestsRepository(db: Database) {
     return rows
   }
 
-  /** What is gone by now is left out. */
+  /** Leaves out tags whose manifest has been deleted since. */
   const readManifests = async (tags: readonly TagRow[]): Promise<TaggedManifest[]> => {
     const wanted = [...new Map(tags.map((tag) => [keyOf(tag), tag])).values()]
-    // Bytes come in hex, twice as many. What is plain ASCII and has nothing to escape comes as the text that it is,
-    // escaped once to find out ("offset 0").
+    // Postgres sends bytes in hex, which doubles them. A manifest of plain ASCII without backslashes is sent as text.
+    // "offset 0" keeps Postgres from evaluating the escaped text more than once.
     const { rows } = await sql<ManifestRow>`
       select repository_id as "repositoryId", manifests.digest,
         case when length(escaped) = length(raw) then escaped end as text,
@@ -68,8 +68,8 @@ export function createTaggedManifestsRepository(db: Database) {
 
   return {
     /**
-     * The tags of some repositories with their manifests, in the order of the repositories and by name; a few at
-     * a time, each few read when they are asked for.
+     * The tags of some repositories with their manifests, in the order of the repositories and then by name, in
+     * portions. Each portion is read when the caller requests it.
      */
     async *readTaggedManifests(repositoryIds: readonly string[]): AsyncGenerator<TaggedManifest[]> {
       let [at, after, width] = [0, '', REPOSITORIES]
@@ -79,7 +79,7 @@ export function createTaggedManifestsRepository(db: Database) {
         for (const some of portion(tags)) yield await readManifests(some)
         const last = tags.length === TAGS ? tags.at(-1) : undefined
         const done = last === undefined ? ids.length : ids.indexOf(last.repositoryId)
-        // Where tags are many, few repositories: what is behind the limit was looked up in vain.
+        // Read fewer repositories at once if they have many tags: rows beyond the limit are wasted work.
         width = last === undefined ? Math.min(2 * width, REPOSITORIES) : done + 1
         at += done
         after = last?.name ?? ''
@@ -88,7 +88,7 @@ export function createTaggedManifestsRepository(db: Database) {
   }
 }
 
-/** Cuts a list of tags so that no portion's manifests are longer together than they may be, unless one alone is. */
+/** Cuts a list of tags into portions whose manifests have at most BYTES together, or which have one tag. */
 function* portion(tags: readonly TagRow[]): Generator<TagRow[]> {
   let [some, bytes]: [TagRow[], number] = [[], 0]
   for (const tag of tags) {

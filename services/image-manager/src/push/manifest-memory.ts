@@ -2,12 +2,12 @@ import { finished } from 'node:stream/promises'
 import type { ByteBudget } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** The longest manifest that is taken: distribution's own limit is 4 MiB. */
+/** The longest manifest that is accepted. distribution's own limit is 4 MiB. */
 export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024
 /**
- * Bytes of manifests that a process works on at once: it takes up to ten times as much memory for them. An account
- * has a part of it, so that one account that pushes many at once does not block the others. A request waits before
- * its body is read, which costs no memory, and less long than registry-proxy waits for the response.
+ * The bytes of manifests that a process handles at once. Handling takes up to ten times as much memory. The limit per
+ * account keeps one account that pushes many manifests from blocking the others. A request waits before its body is
+ * read, which costs no memory, and for less time than registry-proxy waits for the response.
  */
 export const MANIFEST_BUDGET = {
   total: 6 * 1024 * 1024,
@@ -22,17 +22,17 @@ const DISCARD_MS = 30_000
 
 const releases = new WeakMap<FastifyRequest, () => void>()
 
-/** Before the body of a pushed manifest is read: waits for its bytes' share of the budget, or refuses it. */
+/** Reserves the bytes of a pushed manifest in the budget before its body is read, or refuses the request. */
 export async function reserveManifest(
   budget: ByteBudget,
   request: FastifyRequest<{ Querystring: { account?: string } }>,
   reply: FastifyReply,
 ): Promise<unknown> {
-  // A body of unknown length may be as long as the limit. One that is longer is refused while it is read.
+  // A body of unknown length reserves the limit. Fastify refuses a longer body while reading it.
   const length = Math.min(Number(request.headers['content-length'] ?? Infinity), MAX_MANIFEST_BYTES)
   const release = once(await budget.take(request.query.account ?? '', length))
   if (release === undefined) {
-    // Read and discarded: a client that is answered while it sends may see a reset instead of the response.
+    // The body is read and discarded: a client that gets a response while it sends may see a reset instead.
     request.raw.resume()
     await finished(request.raw, { signal: AbortSignal.timeout(DISCARD_MS) }).catch(() => undefined)
     const message = 'too many manifests are being pushed at once; retry in a second'
@@ -44,14 +44,14 @@ export async function reserveManifest(
     return reply.hijack()
   }
   releases.set(request, release)
-  // If the body is cut off or refused, no handler runs.
+  // No handler runs if the body is cut off or refused.
   reply.raw.once('close', () => {
     if (releases.has(request)) release()
   })
   return undefined
 }
 
-/** Works on a manifest whose bytes were reserved, and gives them back when that is done, even where the client left. */
+/** Runs the work on a manifest whose bytes were reserved, and releases them afterwards, even if the client left. */
 export async function whileReserved<Result>(
   request: FastifyRequest,
   work: () => Promise<Result>,
@@ -65,7 +65,7 @@ export async function whileReserved<Result>(
   }
 }
 
-/** A function that does its work only the first time. */
+/** A function that has an effect only on its first call. */
 function once(release: (() => void) | undefined): (() => void) | undefined {
   let isReleased = false
   return (

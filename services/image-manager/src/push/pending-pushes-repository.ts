@@ -7,7 +7,7 @@ import type { PendingFacts, PendingPush } from './record-pending-push.ts'
 /** Manifests that were announced and whose outcome is not recorded yet. */
 export function createPendingPushesRepository(db: Database) {
   return {
-    /** `digests`: the digests that the manifest references; if left out, it may reference any blob of the repository. */
+    /** `digests`: the digests that the manifest references. If absent, it may reference any blob of the repository. */
     async insertPendingPush({
       id,
       repository,

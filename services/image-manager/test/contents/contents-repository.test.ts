@@ -39,7 +39,7 @@ void onBothDatabases(t, async (t, db) => {
     return [items.map(({ name }) => name), total] as const
   }
 
-  t.equal(await contents.sumBytes(), 0, 'nothing takes no place')
+  t.equal(await contents.sumBytes(), 0, 'an empty registry uses 0 bytes')
   const one = await push('team/one', image('c1', 'l1', 'l2'), ['v1', 'latest'])
   const two = await push('team/two', image('c2', 'l2', 'l3'), ['v1'])
   const untagged = await push('team/two', image('c3', 'l3'))
@@ -70,22 +70,22 @@ void onBothDatabases(t, async (t, db) => {
     .where('digest', '=', untagged)
     .execute()
 
-  await t.test('repositories, in the orders that there are', async (t) => {
+  await t.test('repositories are listed in every supported order', async (t) => {
     t.strictSame(await names({ orderBy: '-lastPush' }), [order.toReversed(), 3])
     t.strictSame(await names({ orderBy: 'lastPush' }), [order, 3])
     t.strictSame(await names({ orderBy: 'name' }), [['alpine', 'team/one', 'team/two'], 3])
     t.strictSame(await names({ orderBy: '-name' }), [['team/two', 'team/one', 'alpine'], 3])
     t.strictSame(await names({ orderBy: '-artifactCount' }), [['team/one', 'team/two', 'alpine'], 3])
-    t.strictSame((await names({ orderBy: '-pullCount' }))[1], 3, 'what is not counted is no fault')
+    t.strictSame((await names({ orderBy: '-pullCount' }))[1], 3, 'an unsupported order is no error')
     t.strictSame(await names({ orderBy: 'name', offset: 1, limit: 1 }), [['team/one'], 3])
     t.strictSame(await names({ orderBy: 'name', search: 'team' }), [['team/one', 'team/two'], 2])
-    t.strictSame(await names({ search: '%' }), [[], 0], 'a percent sign is one')
+    t.strictSame(await names({ search: '%' }), [[], 0], 'a percent sign is matched literally')
     t.strictSame(await names({ name: 'team/one' }), [['team/one'], 1])
     const { items } = await contents.listRepositories({ ...ALL, name: 'team/one' })
     t.match(items, [{ name: 'team/one', artifacts: 2, pushedAt: at(2), createdAt: Date }])
   })
 
-  await t.test('artifacts', async (t) => {
+  await t.test('artifacts are listed with their tags, by repository and by digest', async (t) => {
     const listed = await contents.listArtifacts({ ...ALL, repository: 'team/two', orderBy: '-lastPush' })
     t.match(listed, {
       total: 2,
@@ -107,10 +107,14 @@ void onBothDatabases(t, async (t, db) => {
       total: 0,
       items: [],
     })
-    t.equal((await contents.listArtifacts(ALL)).total, 5, 'of all repositories')
+    t.equal(
+      (await contents.listArtifacts(ALL)).total,
+      5,
+      'without a filter, artifacts of all repositories are listed',
+    )
   })
 
-  await t.test('what is used: every digest once', async (t) => {
+  await t.test('the sum of bytes counts every digest once', async (t) => {
     const { rows } = await db
       .selectFrom('manifests')
       .select(['digest', 'raw'])
@@ -121,7 +125,7 @@ void onBothDatabases(t, async (t, db) => {
     t.equal(await contents.sumBytes(), bytes + 3 * 100 + 3 * 1000)
   })
 
-  await t.test('what is being deleted is gone', async (t) => {
+  await t.test('contents leave out a repository that is being deleted', async (t) => {
     await index.deletions.beginDeletion('team/two')
     t.strictSame(await names({ orderBy: 'name' }), [['alpine', 'team/one'], 2])
     t.equal((await contents.listArtifacts(ALL)).total, 3)

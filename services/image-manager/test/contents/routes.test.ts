@@ -21,14 +21,14 @@ async function startUsage(t: Test, sumBytes: () => Promise<number>, now: Storage
   return async () => (await app.inject({ url: '/internal/contents/usage' })).json()
 }
 
-t.test('only services ask', async (t) => {
+t.test('the contents are served to services only', async (t) => {
   for (const what of [`repositories?${PAGE}`, `artifacts?${PAGE}`, 'usage']) {
     t.equal((await askInternal(`/internal/contents/${what}`)).statusCode, 200, what)
     t.equal((await askInternal(`/internal/contents/${what}`, 'Bearer nonsense')).statusCode, 401, what)
   }
 })
 
-t.test('repositories', async (t) => {
+t.test('repositories are listed with counts and times, by search and in pages', async (t) => {
   await fill({ 'team/a': 'namespace', 'team/b': 'global', alpine: 'namespace' })
   const { repositories, total } = (
     await askInternal(`/internal/contents/repositories?${PAGE}&search=team`)
@@ -43,19 +43,19 @@ t.test('repositories', async (t) => {
   t.match(one.json(), { repositories: [{ name: 'team/a' }], total: 3 })
 })
 
-t.test('artifacts of a repository that is not there: 404', async (t) => {
+t.test('artifacts of a repository that does not exist get 404', async (t) => {
   t.equal((await askInternal(`/internal/contents/artifacts?${PAGE}&repository=team/none`)).statusCode, 404)
   const none = await askInternal(`/internal/contents/artifacts?${PAGE}&repository=team/a`)
   t.strictSame(none.json(), { artifacts: [], total: 0 })
 })
 
-t.test('what is not as agreed is 400', async (t) => {
+t.test('an invalid page gets 400', async (t) => {
   for (const query of ['', 'offset=0', 'offset=-1&limit=10&orderBy=', 'offset=0&limit=x&orderBy=']) {
     t.equal((await askInternal(`/internal/contents/repositories?${query}`)).statusCode, 400, query)
   }
 })
 
-t.test('what is used is counted now and then; when it cannot be, the last figure stays', async (t) => {
+t.test('usage is counted every five minutes, and the previous figure stays if a count fails', async (t) => {
   const world = { now: Date.parse('2026-11-21T12:00:00Z'), counted: 0, fault: undefined as Error | undefined }
   const sumBytes = async () => {
     world.counted += 1
@@ -72,11 +72,11 @@ t.test('what is used is counted now and then; when it cannot be, the last figure
   world.now += 300_000
   world.fault = new Error('statement timeout')
   t.strictSame([await ask(), await ask()], [second, second])
-  t.equal(world.counted, 3, 'and is not tried again at once')
+  t.equal(world.counted, 3, 'a failed count is not retried at once')
 })
 
 t.test(
-  'storage that takes long to count is answered with the last figure, and with the new one later',
+  'usage responds with the previous figure while a count takes long, and with the new one later',
   async (t) => {
     const counted = Promise.withResolvers<number>()
     const ask = await startUsage(
@@ -84,7 +84,11 @@ t.test(
       () => counted.promise,
       () => Date.parse('2026-11-21T12:00:00Z'),
     )
-    t.strictSame(await ask(), { bytes: null, updatedAt: null }, 'auth-service waits for 5 s')
+    t.strictSame(
+      await ask(),
+      { bytes: null, updatedAt: null },
+      'the response comes before auth-service gives up',
+    )
     counted.resolve(7)
     await counted.promise
     t.strictSame(await ask(), { bytes: 7, updatedAt: '2026-11-21T12:00:00.000Z' })

@@ -96,7 +96,7 @@ t.test('deleting a manifest deletes its blobs, except those that another manifes
 })
 
 t.test('the blobs of a deleted manifest stay while a pending push references one of them', async (t) => {
-  const { ports, registry, admit, index } = await startFilled(db)
+  const { ports, registry, announce, index } = await startFilled(db)
   const pending = image('pending')
   const digests = [blobsOf(ONE)[0] ?? '']
   const id = await index.pendingPushes.insertPendingPush({
@@ -112,13 +112,13 @@ t.test('the blobs of a deleted manifest stay while a pending push references one
   t.same([...registry.blobs].toSorted(), kept)
   await index.pendingPushes.removePendingPush(id)
   // The previous version announces a push without the digests that its manifest references.
-  await admit(pending, null)
+  await announce(pending, null)
   await deleteManifest(ports, REPOSITORY, two)
   t.same([...registry.blobs].toSorted(), kept, 'a push without digests keeps all blobs')
 })
 
 t.test('a blob with a sha512 name stays while a manifest references it by either name', async (t) => {
-  const { ports, registry, index, admit } = await startFilled(db)
+  const { ports, registry, index, announce } = await startFilled(db)
   const [config = '', layer = ''] = blobsOf(ONE)
   const wide = `sha512:${'a'.repeat(128)}`
   registry.blobs.add(wide)
@@ -133,7 +133,7 @@ t.test('a blob with a sha512 name stays while a manifest references it by either
       }),
     )
   const push = async (raw: Buffer) => {
-    const pending = await admit(raw, null)
+    const pending = await announce(raw, null)
     registry.push(raw, MANIFEST)
     await recordPendingPush(ports, pending)
     return pending.digest

@@ -24,7 +24,7 @@ const CASES: readonly (readonly [repository: string, global: boolean, get: Verdi
   ['team', true, 'not-visible', 'not-visible'],
 ]
 
-t.test('acting as itself', async (t) => {
+t.test('a registry token with a password may get what it may pull, and may change nothing', async (t) => {
   for (const [repository, global, get, change] of CASES) {
     const where = global ? 'global' : 'namespace'
     t.equal(authorize({ account, access: null }, 'get', repository, where), get, `get ${repository}`)
@@ -35,36 +35,39 @@ t.test('acting as itself', async (t) => {
         `${action} ${repository}`,
       )
       const verdict = authorize({ account: EVERYTHING, access: null }, action, repository, where)
-      t.equal(verdict, 'forbidden', `${action} ${repository} with every scope there is`)
+      t.equal(verdict, 'forbidden', `${action} ${repository} with every scope`)
     }
     t.equal(
       authorize({ account, access: null }, 'get', repository, undefined),
       'not-visible',
-      'nor what is not there',
+      'a repository that does not exist is not visible',
     )
   }
 })
 
-t.test('with a scoped token: within that, too', async (t) => {
-  const cases = [
-    [[repositoryAccess('team/app', 'pull')], 'team/app', 'allowed'],
-    [[repositoryAccess('team/app', 'push')], 'team/app', 'allowed'],
-    [[repositoryAccess('team/app', 'delete')], 'team/app', 'insufficient'],
-    [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'team/app', 'insufficient'],
-    [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'lab/app', 'not-visible'],
-    [[repositoryAccess('team/app', 'pull')], 'team/other', 'not-visible'],
-    [[repositoryAccess('lab/app', 'pull')], 'lab/app', 'not-visible'],
-    [[], 'team/app', 'not-visible'],
-  ] as const
-  for (const [access, repository, get] of cases) {
-    t.equal(authorize({ account, access }, 'get', repository, 'namespace'), get, JSON.stringify(access))
-    t.not(authorize({ account, access }, 'delete', repository, 'namespace'), 'allowed')
-  }
-  t.equal(mayList({ account, access: null }), true)
-  t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')] }), false)
-})
+t.test(
+  'an access token of a registry token permits no more than its own access and the token’s scopes',
+  async (t) => {
+    const cases = [
+      [[repositoryAccess('team/app', 'pull')], 'team/app', 'allowed'],
+      [[repositoryAccess('team/app', 'push')], 'team/app', 'allowed'],
+      [[repositoryAccess('team/app', 'delete')], 'team/app', 'insufficient'],
+      [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'team/app', 'insufficient'],
+      [[{ type: 'registry', name: 'catalog', actions: ['*'] }], 'lab/app', 'not-visible'],
+      [[repositoryAccess('team/app', 'pull')], 'team/other', 'not-visible'],
+      [[repositoryAccess('lab/app', 'pull')], 'lab/app', 'not-visible'],
+      [[], 'team/app', 'not-visible'],
+    ] as const
+    for (const [access, repository, get] of cases) {
+      t.equal(authorize({ account, access }, 'get', repository, 'namespace'), get, JSON.stringify(access))
+      t.not(authorize({ account, access }, 'delete', repository, 'namespace'), 'allowed')
+    }
+    t.equal(mayList({ account, access: null }), true)
+    t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')] }), false)
+  },
+)
 
-t.test('what is listed', async (t) => {
+t.test('a registry token lists what it may pull, in the catalog and in image management', async (t) => {
   const visible = { kind: 'patterns', patterns: ['team/*', 'other/app'] }
   t.strictSame(catalogVisibility(account), visible)
   t.strictSame(managementVisibility(account), visible)

@@ -13,7 +13,7 @@ const fillWith = (names: readonly string[]) =>
 const namesIn = (json: { repositories: { name: string }[] }) => json.repositories.map(({ name }) => name)
 
 for (const count of [0, 1, 99, 100, 101, 200, 250]) {
-  t.test(`a list of ${count} is JSON, whole and in order`, async (t) => {
+  t.test(`a list of ${count} repositories is complete, ordered JSON`, async (t) => {
     const names = numbered(count)
     await fillWith(names)
     const answer = await ask('', { as: 'alice' })
@@ -25,7 +25,7 @@ for (const count of [0, 1, 99, 100, 101, 200, 250]) {
 }
 
 for (const limit of [1, 7, 60, 120]) {
-  t.test(`pages of ${limit}, by following Link`, async (t) => {
+  t.test(`following the Link header through pages of ${limit} yields every repository once`, async (t) => {
     const names = numbered(limit === 1 ? 5 : 120)
     await fillWith(names)
     const pages: string[][] = []
@@ -39,7 +39,7 @@ for (const limit of [1, 7, 60, 120]) {
   })
 }
 
-t.test('filters go along to the next page', async (t) => {
+t.test('the Link to the next page keeps the filters', async (t) => {
   await fillWith(['team/x-1', 'team/x-2', 'team/y', 'team/z'])
   const { headers } = await ask('?limit=1&search=x-&namespace=team', { as: 'alice' })
   const next = new URL(String(/^<(.*)>/.exec(String(headers.link))?.[1]), 'http://x')
@@ -48,16 +48,23 @@ t.test('filters go along to the next page', async (t) => {
   t.same(namesIn((await ask(next.search, { as: 'alice' })).json()), ['team/x-2'])
 })
 
-t.test('administrators list everything; users their own and the global ones', async (t) => {
-  await fill({ alpine: 'namespace', 'other/a': 'namespace', 'other/b': 'global', 'team/a': 'namespace' })
-  const everything = ['alpine', 'other/a', 'other/b', 'team/a']
-  t.same(namesIn((await ask('', { as: 'root' })).json()), everything)
-  t.same(namesIn((await ask('', { as: 'olga' })).json()), everything)
-  t.same(namesIn((await ask('', { as: 'alice' })).json()), ['other/b', 'team/a'])
-  t.same(namesIn((await ask('/', { as: 'alice' })).json()), ['other/b', 'team/a'], 'with a slash, too')
-})
+t.test(
+  'administrators list every repository; users list those of their namespaces and global ones',
+  async (t) => {
+    await fill({ alpine: 'namespace', 'other/a': 'namespace', 'other/b': 'global', 'team/a': 'namespace' })
+    const everything = ['alpine', 'other/a', 'other/b', 'team/a']
+    t.same(namesIn((await ask('', { as: 'root' })).json()), everything)
+    t.same(namesIn((await ask('', { as: 'olga' })).json()), everything)
+    t.same(namesIn((await ask('', { as: 'alice' })).json()), ['other/b', 'team/a'])
+    t.same(
+      namesIn((await ask('/', { as: 'alice' })).json()),
+      ['other/b', 'team/a'],
+      'the path may end with a slash',
+    )
+  },
+)
 
-t.test('a repository tells its tags, each with its manifest as it was pushed', async (t) => {
+t.test('a repository has its tags, each with its manifest as it was pushed', async (t) => {
   await fill({})
   const raw = Buffer.from('{ "schemaVersion" : 2,\n"layers":[], "x":1e2 }')
   const parsed = parseManifest(raw, MANIFEST)
@@ -70,11 +77,11 @@ t.test('a repository tells its tags, each with its manifest as it was pushed', a
   const tags = ['a', 'b'].map((name) => ({ name, manifest }))
   const expected = { name: 'team/app', owner: 'team', scope: 'namespace', tags }
   t.same(answer.json(), expected)
-  t.ok(answer.body.includes(raw.toString()), 'to the byte')
+  t.ok(answer.body.includes(raw.toString()), 'the bytes of the manifest are unchanged')
   t.same((await ask('', { as: 'alice' })).json(), { repositories: [expected] })
 })
 
-t.test('repositories without tags stand among those with tags', async (t) => {
+t.test('repositories without tags are listed among those with tags', async (t) => {
   await fillWith(['team/a', 'team/c', 'team/e', 'team/f'])
   const parsed = parseManifest(Buffer.from('{"layers":[]}'), MANIFEST)
   if ('malformed' in parsed) throw new Error(parsed.malformed)
@@ -100,7 +107,7 @@ t.test('repositories without tags stand among those with tags', async (t) => {
   t.same((await ask('/team/a', { as: 'alice' })).json().tags, [])
 })
 
-t.test('a fault before the first repository is told as one', async (t) => {
+t.test('an error before the first repository gets a 500, not a broken list', async (t) => {
   await fillWith(['team/a'])
   await sql`alter table tags rename to elsewhere`.execute(db)
   t.teardown(() => sql`alter table elsewhere rename to tags`.execute(db))
@@ -121,7 +128,7 @@ for (const query of [
   'last=a&last=b',
   'search=a%00',
 ]) {
-  t.test(`${query} is refused`, async (t) => {
+  t.test(`a list request with ${query} gets 400 and names the field`, async (t) => {
     const answer = await ask(`?${query}`, { as: 'alice' })
     t.equal(answer.statusCode, 400)
     t.equal(answer.json().field, query.split('=')[0])

@@ -18,25 +18,28 @@ function parsed(value: unknown, type = OCI_MANIFEST): Manifest {
   return result.manifest
 }
 
-t.test('an OCI image: its config and layers, and the config’s type as the artifact’s', async (t) => {
-  const { mediaType, artifactType, subject, annotations, references } = parsed({
-    schemaVersion: 2,
-    config: descriptor(A, 'application/vnd.oci.image.config.v1+json'),
-    layers: [descriptor(B), descriptor(C)],
-  })
-  t.equal(mediaType, OCI_MANIFEST)
-  t.equal(artifactType, 'application/vnd.oci.image.config.v1+json')
-  t.equal(subject, undefined)
-  t.equal(annotations, undefined)
-  t.same(references, [
-    { digest: A, kind: 'config', size: 1 },
-    { digest: B, kind: 'layer', size: 1 },
-    { digest: C, kind: 'layer', size: 1 },
-  ])
-})
+t.test(
+  'an OCI image has its config and layers as references, and the config’s media type as artifact type',
+  async (t) => {
+    const { mediaType, artifactType, subject, annotations, references } = parsed({
+      schemaVersion: 2,
+      config: descriptor(A, 'application/vnd.oci.image.config.v1+json'),
+      layers: [descriptor(B), descriptor(C)],
+    })
+    t.equal(mediaType, OCI_MANIFEST)
+    t.equal(artifactType, 'application/vnd.oci.image.config.v1+json')
+    t.equal(subject, undefined)
+    t.equal(annotations, undefined)
+    t.same(references, [
+      { digest: A, kind: 'config', size: 1 },
+      { digest: B, kind: 'layer', size: 1 },
+      { digest: C, kind: 'layer', size: 1 },
+    ])
+  },
+)
 
 for (const type of [OCI_INDEX, DOCKER_LIST]) {
-  t.test(`${type}: its manifests, and no artifact type of a config`, async (t) => {
+  t.test(`${type} has its manifests as references, and no artifact type from a config`, async (t) => {
     const list = { manifests: [descriptor(A), descriptor(B)], config: descriptor(C, 'x/y') }
     t.ok(isIndex(type))
     const { references, artifactType } = parsed(list, type)
@@ -49,10 +52,10 @@ for (const type of [OCI_INDEX, DOCKER_LIST]) {
 }
 
 for (const type of [OCI_MANIFEST, DOCKER_MANIFEST, 'application/json', '']) {
-  t.notOk(isIndex(type), `${type || 'no type'} is no index`)
+  t.notOk(isIndex(type), `${type || 'no type'} is not an image index`)
 }
 
-t.test('a Docker image is read as an OCI one', async (t) => {
+t.test('a Docker image is parsed like an OCI image', async (t) => {
   const { references } = parsed({ config: descriptor(A), layers: [descriptor(B)] }, DOCKER_MANIFEST)
   t.same(references, [
     { digest: A, kind: 'config', size: 1 },
@@ -60,7 +63,7 @@ t.test('a Docker image is read as an OCI one', async (t) => {
   ])
 })
 
-t.test('an artifact: its own type before the config’s; blobs count as layers', async (t) => {
+t.test('an artifact’s own type has precedence over the config’s, and its blobs are layers', async (t) => {
   const { artifactType, references } = parsed({
     artifactType: 'application/spdx+json',
     config: descriptor(A, 'application/vnd.oci.empty.v1+json'),
@@ -68,11 +71,19 @@ t.test('an artifact: its own type before the config’s; blobs count as layers',
   })
   t.equal(artifactType, 'application/spdx+json')
   t.same(references[1], { digest: B, kind: 'layer', size: 1 })
-  t.equal(parsed({ artifactType: '', config: descriptor(A, 'x/y') }).artifactType, 'x/y', 'empty is none')
-  t.equal(parsed({ artifactType: 'x/y' }, OCI_INDEX).artifactType, 'x/y', 'an index has one too')
+  t.equal(
+    parsed({ artifactType: '', config: descriptor(A, 'x/y') }).artifactType,
+    'x/y',
+    'an empty artifact type counts as absent',
+  )
+  t.equal(
+    parsed({ artifactType: 'x/y' }, OCI_INDEX).artifactType,
+    'x/y',
+    'an image index may have an artifact type',
+  )
 })
 
-t.test('one layer named twice is one; one digest in two roles is two', async (t) => {
+t.test('a repeated layer is one reference; a digest in two roles is two references', async (t) => {
   const { references } = parsed({ config: descriptor(A), layers: [A, A, B, A].map((one) => descriptor(one)) })
   t.same(references, [
     { digest: A, kind: 'config', size: 1 },
@@ -81,7 +92,7 @@ t.test('one layer named twice is one; one digest in two roles is two', async (t)
   ])
 })
 
-t.test('the digest is that of the bytes, spaces and all', async (t) => {
+t.test('the digest of a manifest covers its bytes with all white space', async (t) => {
   const raw = Buffer.from('{ "layers" : [ ] }\r\n')
   const result = parseManifest(raw, OCI_MANIFEST)
   if ('malformed' in result) throw new Error(result.malformed)
@@ -89,11 +100,11 @@ t.test('the digest is that of the bytes, spaces and all', async (t) => {
   t.equal(result.manifest.raw, raw)
 })
 
-t.test('parameters of the content type are no part of the media type', async (t) => {
+t.test('parameters of the Content-Type are not part of the media type', async (t) => {
   t.equal(parsed({}, ` ${OCI_INDEX} ; charset=utf-8`).mediaType, OCI_INDEX)
 })
 
-t.test('a subject, by sha256 or sha512', async (t) => {
+t.test('a subject may have a sha256 or a sha512 digest', async (t) => {
   const sha512 = `sha512:${'d'.repeat(128)}`
   t.equal(parsed({ subject: descriptor(A) }).subject, A)
   t.equal(parsed({ subject: descriptor(sha512) }).subject, sha512)
@@ -106,19 +117,19 @@ for (const subject of [null, 'x', [], {}, descriptor('sha256:x'), descriptor(1),
 }
 
 for (const text of ['', ' ', '{', '[]', 'null', '1', '"a"', '{}{}', "{'a':1}", '\ufeff{}', '{"a":1,}']) {
-  t.test(`${JSON.stringify(text)} is no manifest`, async (t) => {
+  t.test(`${JSON.stringify(text)} is not a manifest`, async (t) => {
     t.match(parseManifest(Buffer.from(text), OCI_MANIFEST), { malformed: String })
   })
 }
 
-t.test('what is no descriptor is passed over, and what is no list', async (t) => {
+t.test('values that are not descriptors or not lists are ignored', async (t) => {
   const layers = [null, 1, 'x', [], {}, descriptor('sha256:x'), descriptor(A)]
   t.same(parsed({ layers, manifests: {}, blobs: 'x', config: [] }).references, [
     { digest: A, kind: 'layer', size: 1 },
   ])
 })
 
-t.test('annotations: texts alone, whatever they are called', async (t) => {
+t.test('annotations are the string values under any key', async (t) => {
   const raw = Buffer.from('{"annotations":{"a":"1","b":2,"__proto__":"3","":"4"}}')
   const result = parseManifest(raw, OCI_MANIFEST)
   if ('malformed' in result) throw new Error(result.malformed)
@@ -137,7 +148,7 @@ for (const text of ['a\0b', '\ud800']) {
     { annotations: { [text]: 'a' } },
     { artifactType: text },
   ]) {
-    t.test(`${JSON.stringify(manifest)} is malformed: it could not be written down`, async (t) => {
+    t.test(`${JSON.stringify(manifest)} is malformed, because Postgres cannot store it`, async (t) => {
       t.match(parseManifest(bytes(manifest), OCI_MANIFEST), { malformed: String })
     })
   }
@@ -163,7 +174,7 @@ for (const [what, [text, key]] of Object.entries(OTHER_CASE)) {
   })
 }
 
-t.test('the names of annotations are free, and what only looks like a key is none', async (t) => {
+t.test('keys of annotations are arbitrary, and text that looks like a key is not one', async (t) => {
   const text = String.raw`{"annotations":{"Layers":"1","layers":"2","LAYERS":"{\"Config\":\\"},"layers":[],"x":{"Config":1}}`
   t.same(Object.keys(parsed(JSON.parse(text)).annotations ?? {}), ['Layers', 'layers', 'LAYERS'])
 })
@@ -174,13 +185,13 @@ for (const text of [
   '{"config":{"digest":"x","digest":"y"}}',
   '{"annotations":{"a":"1","a":"2"}}',
 ]) {
-  t.test(`a key that is there twice is refused: ${text}`, async (t) => {
-    t.match(parseManifest(Buffer.from(text), OCI_MANIFEST), { malformed: /twice/ })
+  t.test(`a duplicate key is refused: ${text}`, async (t) => {
+    t.match(parseManifest(Buffer.from(text), OCI_MANIFEST), { malformed: /duplicate key/ })
   })
 }
 
 for (const bytes of [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) {
-  t.test(`bytes that are no UTF-8 are refused: ${bytes.map((byte) => byte.toString(16))}`, async (t) => {
+  t.test(`bytes that are not UTF-8 are refused: ${bytes.map((byte) => byte.toString(16))}`, async (t) => {
     const raw = Buffer.concat([Buffer.from('{"annotations":{"a":"'), Buffer.from(bytes), Buffer.from('"}}')])
     t.match(parseManifest(raw, OCI_MANIFEST), { malformed: /UTF-8/ })
   })
@@ -196,15 +207,15 @@ const many = (count: number) =>
 const TOO_MANY: Readonly<Record<string, readonly [manifest: unknown, type: string]>> = {
   '16,383 foreign layers': [{ layers: many(16_383) }, DOCKER_MANIFEST],
   '4,096 layers and a config': [{ config: descriptor(A), layers: many(4096) }, OCI_MANIFEST],
-  'an index of 4,097': [{ manifests: many(4097) }, OCI_INDEX],
+  'an image index of 4,097 manifests': [{ manifests: many(4097) }, OCI_INDEX],
   'an artifact of 4,097 blobs': [{ blobs: many(4097) }, OCI_MANIFEST],
   'half layers, half manifests, and a subject': [
     { layers: many(2048), manifests: many(2048), subject: descriptor(A) },
     OCI_INDEX,
   ],
   'descriptors in a field of the client’s own': [{ layers: [], more: { of: many(4097) } }, OCI_MANIFEST],
-  'what is no descriptor': [{ layers: many(4097).map(() => ({})) }, OCI_MANIFEST],
-  'the same one again and again': [{ layers: many(4097).map(() => descriptor(A)) }, OCI_MANIFEST],
+  '4,097 empty objects': [{ layers: many(4097).map(() => ({})) }, OCI_MANIFEST],
+  'the same descriptor 4,097 times': [{ layers: many(4097).map(() => descriptor(A)) }, OCI_MANIFEST],
 }
 for (const [what, [manifest, type]] of Object.entries(TOO_MANY)) {
   t.test(`more than 4,096 descriptors are refused: ${what}`, async (t) => {
@@ -212,41 +223,44 @@ for (const [what, [manifest, type]] of Object.entries(TOO_MANY)) {
   })
 }
 
-t.test('4,096 descriptors are not too many', async (t) => {
+t.test('a manifest may have 4,096 descriptors', async (t) => {
   t.equal(parsed({ layers: many(4096) }).references.length, 4096)
 })
 
-t.test('JSON that is nested too deep, or of too many pieces, is refused', async (t) => {
+t.test('JSON with too many levels or too many objects is refused', async (t) => {
   const deep = `{"a":${'['.repeat(2e6)}${']'.repeat(2e6)}}`
-  t.match(parseManifest(Buffer.from(deep), OCI_MANIFEST), { malformed: /deep/ })
+  t.match(parseManifest(Buffer.from(deep), OCI_MANIFEST), { malformed: /levels of nesting/ })
   const wide = `{"a":[${'{},'.repeat(100_000)}{}]}`
   t.match(parseManifest(Buffer.from(wide), OCI_MANIFEST), { malformed: /objects and lists/ })
 })
 
-t.test('an index’s entries are manifests or blobs by their media types: BuildKit’s cache', async (t) => {
-  const { references } = parsed(
-    {
-      manifests: [
-        descriptor(A, 'application/vnd.oci.image.layer.v1.tar+gzip'),
-        descriptor(B, 'application/vnd.buildkit.cacheconfig.v0'),
-        descriptor(C, OCI_MANIFEST),
-        descriptor(A, DOCKER_LIST),
+t.test(
+  'the media type of an image index’s entry decides whether it is a manifest or a blob (BuildKit’s cache)',
+  async (t) => {
+    const { references } = parsed(
+      {
+        manifests: [
+          descriptor(A, 'application/vnd.oci.image.layer.v1.tar+gzip'),
+          descriptor(B, 'application/vnd.buildkit.cacheconfig.v0'),
+          descriptor(C, OCI_MANIFEST),
+          descriptor(A, DOCKER_LIST),
+        ],
+      },
+      OCI_INDEX,
+    )
+    t.same(
+      references.map(({ digest, kind }) => [digest, kind]),
+      [
+        [A, 'layer'],
+        [B, 'layer'],
+        [C, 'manifest'],
+        [A, 'manifest'],
       ],
-    },
-    OCI_INDEX,
-  )
-  t.same(
-    references.map(({ digest, kind }) => [digest, kind]),
-    [
-      [A, 'layer'],
-      [B, 'layer'],
-      [C, 'manifest'],
-      [A, 'manifest'],
-    ],
-  )
-})
+    )
+  },
+)
 
-t.test('sizes are whole numbers of bytes, or unknown', async (t) => {
+t.test('a size that is not a whole number of bytes is unknown', async (t) => {
   const sizes = [0, 5, 2 ** 53 - 1, -1, 1.5, 2 ** 63, '7', null, undefined]
   const layers = sizes.map((size, at) => ({ digest: `sha256:${String(at).repeat(64)}`, size }))
   t.same(
@@ -255,14 +269,14 @@ t.test('sizes are whole numbers of bytes, or unknown', async (t) => {
   )
 })
 
-t.test('layers that are had elsewhere are marked', async (t) => {
+t.test('a layer with urls is marked as stored elsewhere', async (t) => {
   t.same(parsed({ layers: [descriptor(A), { ...descriptor(B), urls: ['https://x.test'] }] }).references, [
     { digest: A, kind: 'layer', size: 1 },
     { digest: B, kind: 'layer', size: 1, isElsewhere: true },
   ])
 })
 
-t.test('what is there already is read whatever is wrong with it', async (t) => {
+t.test('the references of a stored manifest are read even if the manifest would be refused', async (t) => {
   const text = JSON.stringify({ layers: many(5000), Layers: [], note: '?' }).replace('?', '\u00ff')
   t.equal(readReferences(Buffer.from(text, 'latin1')).length, 5000)
   for (const raw of ['', '[]', 'x']) t.same(readReferences(Buffer.from(raw)), [])

@@ -13,9 +13,9 @@ type Referrer = Awaited<ReturnType<Lookup['listReferrers']>>['rows'][number]
 
 interface Held {
   readonly rows?: readonly Partial<Referrer>[]
-  /** The text under the subject's fallback tag. */
+  /** The manifest of the subject's fallback tag. */
   readonly fallback?: string
-  /** Manifests that are there. */
+  /** Manifests that the index has. */
   readonly known?: readonly string[]
   /** How many rows a page has. */
   readonly pageSize?: number
@@ -67,61 +67,61 @@ async function readPages(held: Held, artifactType?: string): Promise<string[][]>
   return pages
 }
 
-t.test('what names the subject', async (t) => {
-  const annotations = { made: 'here' }
-  const rows = [{ artifactType: 'a/signature', annotations }, { digest: OTHER }]
-  t.strictSame(await find({ rows }), [
-    { mediaType: MANIFEST, digest: ONE, size: 7, artifactType: 'a/signature', annotations },
-    { mediaType: MANIFEST, digest: OTHER, size: 7 },
-  ])
-  t.strictSame(await find({ rows }, 'a/sbom'), [])
-  t.match(await find({ rows }, 'a/signature'), [{ digest: ONE }])
-  t.strictSame(await findReferrers(portsOn({ rows }), 'team/absent', SUBJECT), {
-    items: [],
-    next: undefined,
-  })
-})
+t.test(
+  'referrers are the manifests whose subject is the digest, optionally of one artifact type',
+  async (t) => {
+    const annotations = { made: 'here' }
+    const rows = [{ artifactType: 'a/signature', annotations }, { digest: OTHER }]
+    t.strictSame(await find({ rows }), [
+      { mediaType: MANIFEST, digest: ONE, size: 7, artifactType: 'a/signature', annotations },
+      { mediaType: MANIFEST, digest: OTHER, size: 7 },
+    ])
+    t.strictSame(await find({ rows }, 'a/sbom'), [])
+    t.match(await find({ rows }, 'a/signature'), [{ digest: ONE }])
+    t.strictSame(await findReferrers(portsOn({ rows }), 'team/absent', SUBJECT), {
+      items: [],
+      next: undefined,
+    })
+  },
+)
 
-t.test('what is kept under the fallback tag', async (t) => {
+t.test('descriptors of the fallback tag are listed with the referrers', async (t) => {
   const entry = { mediaType: MANIFEST, digest: OTHER, size: 9, artifactType: 'a/sbom' }
   const fallback = JSON.stringify({ manifests: [entry] })
   t.strictSame(await find({ fallback, known: [OTHER] }), [entry])
-  t.strictSame(await find({ fallback }), [], 'not what is deleted')
+  t.strictSame(await find({ fallback }), [], 'a deleted manifest is left out')
   t.strictSame(await find({ fallback, known: [OTHER] }, 'a/sbom'), [entry])
   t.strictSame(await find({ fallback, known: [OTHER] }, 'a/signature'), [])
   const rows = [{ digest: OTHER, artifactType: 'a/real' }]
   t.strictSame(
     await find({ fallback, known: [OTHER], rows }),
     [{ mediaType: MANIFEST, digest: OTHER, size: 7, artifactType: 'a/real' }],
-    'once, as the manifest itself says',
+    'a manifest in both sources is listed once, as the index has it',
   )
 })
 
-t.test('a fallback tag that holds something else', async (t) => {
+t.test('a fallback tag whose manifest has no valid descriptors lists nothing', async (t) => {
   const bad = [{ digest: ONE }, { digest: 1, mediaType: MANIFEST, size: 1 }, 'text', null]
   for (const text of ['{}', '{"manifests":{}}', JSON.stringify({ manifests: bad })]) {
     t.strictSame(await find({ fallback: text, known: [ONE, OTHER] }), [], text)
   }
 })
 
-t.test(
-  'pages of referrers hold each descriptor once, in the order of digests, whichever source it has',
-  async (t) => {
-    const digests = ['1', '2', '3', '4', '5', '6', '7'].map(digestOf)
-    const rows = digests.filter((_, at) => at % 2 === 0).map((digest) => ({ digest, artifactType: 'a/sbom' }))
-    const named = digests
-      .slice(1)
-      .map((digest) => ({ mediaType: MANIFEST, digest, size: 9, artifactType: 'a/sbom' }))
-    const fallback = JSON.stringify({ manifests: named })
-    for (const pageSize of [1, 2, 3, 100]) {
-      const pages = await readPages({ rows, fallback, known: digests, pageSize }, 'a/sbom')
-      t.strictSame(pages.flat(), digests, `pages of ${pageSize} rows`)
-      t.ok(pages.every((page) => page.length > 0))
-    }
-  },
-)
+t.test('pages of referrers have each descriptor once, ordered by digest, from both sources', async (t) => {
+  const digests = ['1', '2', '3', '4', '5', '6', '7'].map(digestOf)
+  const rows = digests.filter((_, at) => at % 2 === 0).map((digest) => ({ digest, artifactType: 'a/sbom' }))
+  const named = digests
+    .slice(1)
+    .map((digest) => ({ mediaType: MANIFEST, digest, size: 9, artifactType: 'a/sbom' }))
+  const fallback = JSON.stringify({ manifests: named })
+  for (const pageSize of [1, 2, 3, 100]) {
+    const pages = await readPages({ rows, fallback, known: digests, pageSize }, 'a/sbom')
+    t.strictSame(pages.flat(), digests, `pages of ${pageSize} rows`)
+    t.ok(pages.every((page) => page.length > 0))
+  }
+})
 
-t.test('a page of referrers ends above 1 MiB, and holds one descriptor however long that is', async (t) => {
+t.test('a page of referrers ends at 1 MiB, and has at least one descriptor of any length', async (t) => {
   const long = { note: 'x'.repeat(400_000) }
   const digests = ['1', '2', '3', '4', '5'].map(digestOf)
   const rows = digests.map((digest) => ({ digest, annotations: long }))

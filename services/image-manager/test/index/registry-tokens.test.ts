@@ -16,16 +16,23 @@ const CATALOG = [{ type: 'registry', name: 'catalog', actions: ['*'] }]
 
 t.beforeEach(() => fill(REPOSITORIES))
 
-t.test('it lists what it may pull, and nothing because it is global', async (t) => {
-  t.strictSame(namesIn((await ask('', { as: 'robot' })).json()), VISIBLE)
-  t.strictSame(namesIn((await ask('', { bearer: token('robot', null) })).json()), VISIBLE)
-  t.strictSame(namesIn((await ask('', { bearer: token('robot', CATALOG) })).json()), VISIBLE)
-  t.strictSame(namesIn((await ask('', { as: 'every-robot' })).json()), Object.keys(REPOSITORIES))
-  const pull = [{ type: 'repository', name: 'team/app', actions: ['pull'] }]
-  t.equal((await ask('', { bearer: token('robot', pull) })).statusCode, 403, 'not without registry:catalog:*')
-})
+t.test(
+  'a registry token lists the repositories that it may pull, and no others that are global',
+  async (t) => {
+    t.strictSame(namesIn((await ask('', { as: 'robot' })).json()), VISIBLE)
+    t.strictSame(namesIn((await ask('', { bearer: token('robot', null) })).json()), VISIBLE)
+    t.strictSame(namesIn((await ask('', { bearer: token('robot', CATALOG) })).json()), VISIBLE)
+    t.strictSame(namesIn((await ask('', { as: 'every-robot' })).json()), Object.keys(REPOSITORIES))
+    const pull = [{ type: 'repository', name: 'team/app', actions: ['pull'] }]
+    t.equal(
+      (await ask('', { bearer: token('robot', pull) })).statusCode,
+      403,
+      'an access token needs registry:catalog:* to list',
+    )
+  },
+)
 
-t.test('in pages', async (t) => {
+t.test('a registry token’s list comes in pages', async (t) => {
   const first = await ask('?limit=2', { as: 'robot' })
   t.strictSame(namesIn(first.json()), VISIBLE.slice(0, 2))
   const next = new URL(String(/^<(.*)>/.exec(String(first.headers.link))?.[1]), 'http://x')
@@ -33,13 +40,13 @@ t.test('in pages', async (t) => {
   t.strictSame([namesIn(last.json()), last.headers.link], [VISIBLE.slice(2), undefined])
 })
 
-t.test('the catalog shows the same', async (t) => {
+t.test('the catalog shows a registry token the same repositories', async (t) => {
   t.strictSame((await askInternal('/internal/catalog?uid=robot')).json(), { names: VISIBLE, more: false })
   const page = await askInternal('/internal/catalog?uid=robot&n=1&last=other/app')
   t.strictSame(page.json(), { names: ['team/app'], more: true })
 })
 
-t.test('it gets what it may pull, and changes nothing', async (t) => {
+t.test('a registry token gets repositories that it may pull, and changes none', async (t) => {
   for (const name of Object.keys(REPOSITORIES)) {
     const visible = VISIBLE.includes(name)
     t.equal((await ask(`/${name}`, { as: 'robot' })).statusCode, visible ? 200 : 404, `GET ${name}`)
@@ -69,6 +76,6 @@ t.test('it gets what it may pull, and changes nothing', async (t) => {
   t.strictSame(
     namesIn((await ask('', { as: 'root' })).json()),
     Object.keys(REPOSITORIES),
-    'all are still there',
+    'no repository was deleted',
   )
 })

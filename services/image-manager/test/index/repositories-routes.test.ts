@@ -7,7 +7,7 @@ const service = await startImageManager(t)
 const { ask, fill, token, auth } = service
 const SCOPE = '{"scope":"global"}'
 
-/** Statuses of GET, PUT and DELETE, in this order: written down here, not computed. */
+/** Statuses of GET, PUT and DELETE, in this order: literal values, not computed ones. */
 const STATUSES: Readonly<Record<string, Readonly<Record<Name, readonly number[]>>>> = {
   'team/app': { alice: [200, 200, 200], olga: [200, 200, 200], root: [200, 200, 200] },
   'other/global': { alice: [200, 403, 403], olga: [200, 200, 200], root: [200, 200, 200] },
@@ -23,33 +23,39 @@ const THERE = {
   alpine: 'namespace',
 }
 
-t.test('who may do what, by status', async (t) => {
-  for (const [name, byPerson] of Object.entries(STATUSES)) {
-    for (const [as, statuses] of Object.entries(byPerson) as [Name, readonly number[]][]) {
-      await fill(THERE as Record<string, 'namespace' | 'global'>)
-      const path = `/${name}`
-      const found = [
-        (await ask(path, { as })).statusCode,
-        (await ask(path, { as, method: 'PUT', payload: SCOPE })).statusCode,
-        (await ask(path, { as, method: 'DELETE' })).statusCode,
-      ]
-      t.same(found, statuses, `${as} and ${name}`)
+t.test(
+  'GET, PUT and DELETE of a repository get the status that the principal’s rights require',
+  async (t) => {
+    for (const [name, byPerson] of Object.entries(STATUSES)) {
+      for (const [as, statuses] of Object.entries(byPerson) as [Name, readonly number[]][]) {
+        await fill(THERE as Record<string, 'namespace' | 'global'>)
+        const path = `/${name}`
+        const found = [
+          (await ask(path, { as })).statusCode,
+          (await ask(path, { as, method: 'PUT', payload: SCOPE })).statusCode,
+          (await ask(path, { as, method: 'DELETE' })).statusCode,
+        ]
+        t.same(found, statuses, `${as} and ${name}`)
+      }
     }
-  }
-})
+  },
+)
 
-t.test('what is foreign answers like what is not there, to the letter', async (t) => {
-  await fill({ 'other/app': 'namespace' })
-  for (const method of ['GET', 'PUT', 'DELETE'] as const) {
-    const [foreign, absent] = await Promise.all(
-      ['/other/app', '/other/xyz'].map((path) => ask(path, { as: 'alice', method, payload: SCOPE })),
-    )
-    t.equal(foreign?.body.replaceAll('other/app', 'X'), absent?.body.replaceAll('other/xyz', 'X'), method)
-    t.match(foreign?.headers['content-type'], 'application/problem+json')
-  }
-})
+t.test(
+  'a repository that the principal may not see gets the same response as one that does not exist',
+  async (t) => {
+    await fill({ 'other/app': 'namespace' })
+    for (const method of ['GET', 'PUT', 'DELETE'] as const) {
+      const [foreign, absent] = await Promise.all(
+        ['/other/app', '/other/xyz'].map((path) => ask(path, { as: 'alice', method, payload: SCOPE })),
+      )
+      t.equal(foreign?.body.replaceAll('other/app', 'X'), absent?.body.replaceAll('other/xyz', 'X'), method)
+      t.match(foreign?.headers['content-type'], 'application/problem+json')
+    }
+  },
+)
 
-t.test('a token does what it carries: a pull token reads, and deletes nothing', async (t) => {
+t.test('an access token permits only its own access: with pull it may read but not change', async (t) => {
   await fill({ 'team/app': 'namespace' })
   const pull = token('alice', [repositoryAccess('team/app', 'pull')])
   t.equal((await ask('/team/app', { bearer: pull })).statusCode, 200)
@@ -60,16 +66,12 @@ t.test('a token does what it carries: a pull token reads, and deletes nothing', 
   t.equal((await ask('/team/app', { bearer: auth.token(undefined, null, 'service:x') })).statusCode, 401)
   for (const access of [[repositoryAccess('team/app', 'pull')], null]) {
     const anybody = auth.token('anonymous', access, '')
-    t.equal(
-      (await ask('/team/app', { bearer: anybody })).statusCode,
-      401,
-      'nobody in particular manages images',
-    )
+    t.equal((await ask('/team/app', { bearer: anybody })).statusCode, 401, 'anonymous may not manage images')
     t.equal((await ask('', { bearer: anybody })).statusCode, 401)
   }
 })
 
-t.test('without credentials, or with bad ones: 401 and a challenge', async (t) => {
+t.test('a request without valid credentials gets 401 and a Bearer challenge', async (t) => {
   for (const headers of [
     {},
     { authorization: 'Bearer x.y.z' },
@@ -83,7 +85,7 @@ t.test('without credentials, or with bad ones: 401 and a challenge', async (t) =
   }
 })
 
-t.test('PUT takes a scope in any content type, and answers OK', async (t) => {
+t.test('PUT accepts a scope in any content type and responds OK', async (t) => {
   await fill({ 'team/app': 'namespace' })
   for (const type of [
     'application/json',
@@ -103,7 +105,7 @@ t.test('PUT takes a scope in any content type, and answers OK', async (t) => {
 })
 
 for (const payload of ['', '{', 'null', '[]', '"global"', '{}', '{"scope":"all"}', '{"scope":["global"]}']) {
-  t.test(`PUT refuses ${payload || 'an empty body'} and says why`, async (t) => {
+  t.test(`PUT refuses ${payload || 'an empty body'} and names the field`, async (t) => {
     await fill({ 'team/app': 'namespace' })
     const answer = await ask('/team/app', { as: 'alice', method: 'PUT', payload })
     t.equal(answer.statusCode, 400)
@@ -137,7 +139,7 @@ const DISAGREEING = [
   ['/team/app', 'x', { x: 1 }],
 ] as const
 
-t.test('PUT refuses a body with a field twice, and names it', async (t) => {
+t.test('PUT refuses a body with a duplicate field and names the field', async (t) => {
   await fill({ 'team/app': 'namespace' })
   const payload = '{"scope":"namespace","scope":"global"}'
   const answer = await ask('/team/app', { as: 'alice', method: 'PUT', payload })
@@ -145,7 +147,7 @@ t.test('PUT refuses a body with a field twice, and names it', async (t) => {
   t.equal((await ask('/team/app', { as: 'alice' })).json().scope, 'namespace')
 })
 
-t.test('PUT takes namespace and repo in the body where they agree with the path', async (t) => {
+t.test('PUT accepts namespace and repo in the body if they agree with the path', async (t) => {
   for (const [path, fields] of AGREEING) {
     await fill({ [path.slice(1)]: 'namespace' })
     const payload = JSON.stringify({ scope: 'global', ...fields })
@@ -155,7 +157,7 @@ t.test('PUT takes namespace and repo in the body where they agree with the path'
   }
 })
 
-t.test('PUT refuses namespace and repo that disagree with the path, and names the field', async (t) => {
+t.test('PUT refuses namespace and repo that disagree with the path and names the field', async (t) => {
   for (const [path, field, fields] of DISAGREEING) {
     await fill({ [path.slice(1)]: 'namespace' })
     const payload = JSON.stringify({ scope: 'global', ...fields })
@@ -166,7 +168,7 @@ t.test('PUT refuses namespace and repo that disagree with the path, and names th
 })
 
 t.test(
-  "a catalog token's list and its single requests agree: what it lists is 403, and says why",
+  'a token with registry:catalog:* gets 403 with the missing scope for repositories that it lists',
   async (t) => {
     await fill({ 'team/app': 'namespace', 'other/app': 'namespace' })
     const bearer = token('alice', [{ type: 'registry', name: 'catalog', actions: ['*'] }])
@@ -181,7 +183,11 @@ t.test(
       status: 403,
       detail: 'identity token',
     })
-    t.equal((await ask('/other/app', { bearer })).statusCode, 404, 'what it does not list stays hidden')
+    t.equal(
+      (await ask('/other/app', { bearer })).statusCode,
+      404,
+      'a repository that it does not list gets 404',
+    )
   },
 )
 
@@ -195,7 +201,7 @@ for (const name of [
   'a'.repeat(256),
   '%ff',
 ]) {
-  t.test(`${name.slice(0, 20)} is no repository name`, async (t) => {
+  t.test(`${name.slice(0, 20)} is not a repository name and gets 400`, async (t) => {
     for (const method of ['GET', 'PUT', 'DELETE'] as const) {
       t.equal((await ask(`/${name}`, { as: 'root', method, payload: SCOPE })).statusCode, 400, method)
     }

@@ -20,26 +20,34 @@ void onBothDatabases(t, async (t, db) => {
   await index.manifests.putManifest(REPOSITORY, one)
   await index.manifests.putManifest(REPOSITORY, two)
 
-  await t.test('a tag is set by whoever saw it as it is', async (t) => {
+  await t.test('a tag is set only from the revision that it has', async (t) => {
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', one.digest, 0), true)
     const first = await revisionOf('latest')
-    t.equal(await index.tags.setTag(REPOSITORY, 'latest', two.digest, 0), false, 'not by who saw none')
+    t.equal(
+      await index.tags.setTag(REPOSITORY, 'latest', two.digest, 0),
+      false,
+      'revision 0 does not overwrite a tag',
+    )
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', two.digest, first), true)
-    t.equal(await index.tags.setTag(REPOSITORY, 'latest', one.digest, first), false, 'nor by who saw another')
+    t.equal(
+      await index.tags.setTag(REPOSITORY, 'latest', one.digest, first),
+      false,
+      'an earlier revision does not overwrite a tag',
+    )
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', undefined, first), false)
   })
 
-  await t.test('not to a manifest that went away meanwhile: look again', async (t) => {
+  await t.test('a tag is not set to a manifest that the index does not have', async (t) => {
     t.equal(await index.tags.setTag(REPOSITORY, 'new', three.digest, 0), false)
     t.equal(await revisionOf('new'), 0)
     const revision = await revisionOf('latest')
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', three.digest, revision), false)
-    t.equal(await revisionOf('latest'), revision, 'the tag is as it was')
+    t.equal(await revisionOf('latest'), revision, 'the tag is unchanged')
     await index.manifests.putManifest(REPOSITORY, three)
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', three.digest, revision), true)
   })
 
-  await t.test('every other fault is one', async (t) => {
+  await t.test('setTag throws errors other than a missing manifest', async (t) => {
     await t.rejects(index.tags.setTag(REPOSITORY, 'nul\0', one.digest, 0))
   })
 })

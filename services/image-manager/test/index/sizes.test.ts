@@ -39,7 +39,7 @@ await onBothDatabases(t, async (t, db) => {
       select digest, kind, size::text from manifest_references order by digest, kind`.execute(db)
     return rows.map(({ digest, kind, size }) => [digest, kind, size])
   }
-  /** As the previous version wrote it. */
+  /** Inserts a manifest as the previous version did. */
   const insertOld = async (
     raw: Buffer,
     mediaType: string,
@@ -68,7 +68,7 @@ await onBothDatabases(t, async (t, db) => {
       listener: { taken: () => {}, progress: () => {}, failed: ({ error }) => t.equal(error, undefined) },
     }).recover(new AbortController().signal)
 
-  t.test('sizes are recorded with the manifest, and usage counts each digest once', async (t) => {
+  t.test('sizes are recorded with a manifest, and the sum of bytes counts each digest once', async (t) => {
     await startIndex(db)
     const [one, two] = [imageOf([1, 100], [2, 2 ** 53 - 1], [3, 'x']), imageOf([1, 90], [4, 7])]
     for (const raw of [one, two]) await index.manifests.putManifest(REPOSITORY, parsed(raw))
@@ -76,7 +76,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await sumBytes(), one.length + two.length + 90 + (2 ** 53 - 1) + 7)
   })
 
-  t.test('manifests of the previous version get their sizes in the background', async (t) => {
+  t.test('background work records the sizes of manifests of the previous version', async (t) => {
     await startIndex(db)
     const raw = imageOf([5, 50], [6, 60])
     await insertOld(raw, MANIFEST, [
@@ -89,7 +89,7 @@ await onBothDatabases(t, async (t, db) => {
     ])
     await insertOld(NO_UTF8, MANIFEST, [[3, 'layer']])
     await insertOld(Buffer.from('no JSON'), MANIFEST, [])
-    t.equal(await sumBytes(), 0, 'nothing is known before, and nothing fails')
+    t.equal(await sumBytes(), 0, 'before that, unknown sizes count as 0')
     await recover()
     t.same(await references(), [
       [digest(1), 'layer', '100'],
@@ -100,10 +100,10 @@ await onBothDatabases(t, async (t, db) => {
     ])
     const documents = raw.length + CACHE.length + NO_UTF8.length + 'no JSON'.length
     t.equal(await sumBytes(), documents + 100 + 10 + 1000 + 50 + 60)
-    t.equal(await index.manifestSizes.fillSizes(), false, 'then there is nothing left')
+    t.equal(await index.manifestSizes.fillSizes(), false, 'no manifest without sizes is left')
   })
 
-  t.test('a manifest whose sizes cannot be recorded is passed over, and the others get theirs', async (t) => {
+  t.test('a manifest whose sizes cannot be recorded does not stop the recording of others', async (t) => {
     await startIndex(db)
     const raws = Array.from({ length: 5 }, (_, at) => imageOf([at, 10]))
     for (const raw of raws) await insertOld(raw, MANIFEST, [])
@@ -132,23 +132,26 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await sumBytes(), raws.reduce((sum, { length }) => sum + length, 0) + 40)
   })
 
-  t.test('a manifest of 16,383 references, as others took it, is recorded by one statement', async (t) => {
-    await startIndex(db)
-    const references = Array.from({ length: 16_383 }, (_, at) => ({
-      digest: digest(at),
-      kind: 'layer' as const,
-      size: at,
-    }))
-    await index.manifests.putManifest(REPOSITORY, { ...parsed(imageOf()), references })
-    const { count } = await db
-      .selectFrom('manifest_references')
-      .select((eb) => eb.fn.countAll<string>().as('count'))
-      .executeTakeFirstOrThrow()
-    t.equal(Number(count), 16_383)
-    t.ok((await sumBytes()) > 16_383 * 8000)
-  })
+  t.test(
+    'a manifest of 16,383 references is recorded (the previous version accepted such manifests)',
+    async (t) => {
+      await startIndex(db)
+      const references = Array.from({ length: 16_383 }, (_, at) => ({
+        digest: digest(at),
+        kind: 'layer' as const,
+        size: at,
+      }))
+      await index.manifests.putManifest(REPOSITORY, { ...parsed(imageOf()), references })
+      const { count } = await db
+        .selectFrom('manifest_references')
+        .select((eb) => eb.fn.countAll<string>().as('count'))
+        .executeTakeFirstOrThrow()
+      t.equal(Number(count), 16_383)
+      t.ok((await sumBytes()) > 16_383 * 8000)
+    },
+  )
 
-  t.test('revisions go on where their sequence ends', async (t) => {
+  t.test('revisions wrap around at the end of their sequence', async (t) => {
     const { tags } = await startIndex(db)
     await sql`select setval('tag_revisions', 2147483640)`.execute(db)
     const raws = Array.from({ length: 12 }, (_, at) => imageOf([at, 1]))
@@ -160,17 +163,17 @@ await onBothDatabases(t, async (t, db) => {
       t.equal(
         await index.tags.setTag(REPOSITORY, 'v1', digestOf(raw), revision),
         false,
-        'who read before is refused',
+        'an earlier revision is refused',
       )
     }
     t.same(await tags(), { v1: digestOf(raws.at(-1) ?? CACHE) })
     const { rows } = await sql<{ last: string }>`select last_value::text as last from tag_revisions`.execute(
       db,
     )
-    t.ok(Number(rows[0]?.last) < 100, 'it began again')
+    t.ok(Number(rows[0]?.last) < 100, 'the sequence started again')
   })
 
-  t.test('digests of a fallback tag are looked up by one statement, however many they are', async (t) => {
+  t.test('70,000 digests or names are looked up by one statement', async (t) => {
     const { index } = await startIndex(db)
     const raw = imageOf([1, 1])
     const id = await index.manifests.putManifest(REPOSITORY, parsed(raw))
@@ -183,7 +186,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 })
 
-t.test('BuildKit’s cache is parsed as an index of blobs', async (t) => {
+t.test('BuildKit’s cache is parsed as an image index of blobs', async (t) => {
   const result = parseManifest(CACHE, INDEX)
   if ('malformed' in result) throw new Error(result.malformed)
   t.same(

@@ -14,7 +14,7 @@ import { until } from '@registry-manager/testing/until'
 const [BATCHES, BATCH_BYTES] = [2000, 100 * 1024]
 const MANIFEST = JSON.stringify({ filling: 'x'.repeat(BATCH_BYTES) })
 
-/** The routes over an index of 200 MB, which tells how much of it was read and whether reading has ended. */
+/** The routes over an index of 200 MB that counts how much was read and notes when reading ends. */
 async function startLongList() {
   const read = { batches: 0, ended: false }
   const visibleRepositories: RepositoryJsonPorts['visibleRepositories'] = {
@@ -63,7 +63,7 @@ async function ask(): Promise<IncomingMessage> {
   return answer
 }
 
-/** How many batches were read when no more were for half a second. */
+/** Waits until no batch was read for half a second. Returns how many were read. */
 async function untilStill(): Promise<number> {
   for (let before = -1; before !== read.batches;) {
     before = read.batches
@@ -72,22 +72,22 @@ async function untilStill(): Promise<number> {
   return read.batches
 }
 
-t.test('a list is read no faster than the client takes it', async (t) => {
+t.test('a list is read from the index no faster than the client reads the response', async (t) => {
   const answer = await ask()
   t.equal(answer.statusCode, 200)
-  // Nothing is taken but what fits into the sockets' buffers.
+  // The client reads nothing: only the sockets' buffers fill.
   const still = await untilStill()
   t.ok(still < BATCHES / 4, `${still} of ${BATCHES} batches were read for a client that reads nothing`)
   t.notOk(read.ended)
 
-  await t.test('and no further once the client has gone', async (t) => {
+  await t.test('reading a list stops when the client disconnects', async (t) => {
     answer.destroy()
     await until(() => read.ended)
     t.ok(read.batches < BATCHES / 4)
   })
 })
 
-t.test('whole to a client that reads on', async (t) => {
+t.test('a client that reads all of a list gets all of it', async (t) => {
   read.batches = 0
   const answer = await ask()
   let bytes = 0

@@ -5,7 +5,7 @@ import { createTaggedManifestsRepository } from '../../src/index/tagged-manifest
 
 type Contents = Readonly<Record<string, Buffer>>
 
-/** Writes a repository of these tags; a manifest's digest is made of its bytes. Answers its id. */
+/** Inserts a repository with these tags; a manifest's digest is made from its bytes. Returns the repository's id. */
 async function put(db: Database, name: string, tags: Contents): Promise<string> {
   const { id } = await db
     .insertInto('repositories')
@@ -30,7 +30,7 @@ void onBothDatabases(t, async (t, db) => {
   const readAll = async (...ids: string[]) => (await Array.fromAsync(readTaggedManifests(ids))).flat()
 
   await t.test(
-    'more tags than are read at once, of several repositories, in the order asked for',
+    'tags of several repositories come in the requested order, also more than one statement reads',
     async (t) => {
       const numbered = (prefix: string, count: number) =>
         Array.from({ length: count }, (_, at) => `${prefix}${String(at).padStart(5, '0')}`)
@@ -56,7 +56,7 @@ void onBothDatabases(t, async (t, db) => {
     },
   )
 
-  await t.test('many repositories of many tags', async (t) => {
+  await t.test('eight repositories of 900 tags each are read completely and in order', async (t) => {
     const tags = Object.fromEntries(Array.from({ length: 900 }, (_, at) => [`t${at}`, Buffer.from('{}')]))
     const ids: string[] = []
     for (let at = 0; at < 8; at += 1) ids.push(await put(db, `many/${at}`, at === 3 ? {} : tags))
@@ -69,7 +69,7 @@ void onBothDatabases(t, async (t, db) => {
     )
   })
 
-  await t.test('a manifest is read as UTF-8, whatever its bytes are', async (t) => {
+  await t.test('the bytes of a manifest are decoded as UTF-8, valid or not', async (t) => {
     const cases: Contents = {
       backslashes: Buffer.from(String.raw`{"a":"\"\\ \\377 \u00e4"}`),
       text: Buffer.from('{"a":"äöü – 漢字 🐋"}\n\t'),
@@ -82,7 +82,7 @@ void onBothDatabases(t, async (t, db) => {
     for (const [name, raw] of Object.entries(cases)) t.equal(read.get(name), raw.toString('utf8'), name)
   })
 
-  await t.test('no more manifests are read at once than 256 KiB, or one', async (t) => {
+  await t.test('a portion has at most 256 KiB of manifests, or one manifest', async (t) => {
     const filled = (kibibytes: number, byte: string) => Buffer.alloc(kibibytes * 1024, byte)
     const tags = { a: filled(100, 'a'), b: filled(100, 'b'), c: filled(100, 'c'), d: filled(500, 'd') }
     const again = { e: tags.d, f: filled(1, 'f'), g: filled(255, 'g'), h: filled(1, 'h') }
@@ -92,7 +92,7 @@ void onBothDatabases(t, async (t, db) => {
     t.same(names, ['ab', 'c', 'd', 'e', 'fg', 'h'])
   })
 
-  await t.test('what is deleted meanwhile is left out', async (t) => {
+  await t.test('a manifest that is deleted while tags are read is left out', async (t) => {
     const tags = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, Buffer.alloc(200 * 1024, name)]))
     const id = await put(db, 'deleted/app', tags)
     const reading = readTaggedManifests([id])

@@ -5,7 +5,7 @@ import { createIndexRepositories } from '../../src/index/index.ts'
 void onBothDatabases(t, async (t, db) => {
   const index = createIndexRepositories(db)
 
-  await t.test('tags come in byte order, upper case before lower', async (t) => {
+  await t.test('tags come in byte order, upper case before lower case', async (t) => {
     await db
       .insertInto('repositories')
       .values([{ name: 'team/a' }, { name: 'team/b' }])

@@ -9,9 +9,9 @@ import type { UserAccount } from '../../src/index/visibility.ts'
 import { catalogVisibility, managementVisibility, outermost } from '../../src/index/visibility.ts'
 
 /*
- * The rights of design.md, "Who may do what", as a table: what may be done by whom, with what in hand,
- * to which repository. A letter an action, in the order of ACTIONS:
- * y allowed, n forbidden (403), i insufficient (403: the token carries less than the account may), - not visible (404).
+ * The rights of design.md, "Who may do what", as a table: principal, access of the token, and repository. One letter
+ * for each action, in the order of ACTIONS:
+ * y allowed, n forbidden (403), i insufficient (403: the token has less access than the account), - not visible (404).
  */
 const LETTERS: Readonly<Record<string, Verdict>> = {
   y: 'allowed',
@@ -45,7 +45,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<'user' | 'manager', Readonl
       user: { own: 'yiy', 'global foreign': 'ynn', foreign: '---', absent: '---' },
       manager: { own: 'yiy', 'global foreign': 'yiy', foreign: 'yiy', absent: '---' },
     },
-    // It lists them, so it may know of them.
+    // The principal may list the repositories, so it may know that they exist.
     catalog: {
       user: { own: 'iii', 'global foreign': 'inn', foreign: '---', absent: '---' },
       manager: { own: 'iii', 'global foreign': 'iii', foreign: 'iii', absent: '---' },
@@ -61,7 +61,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<'user' | 'manager', Readonl
   }
 
 const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
-const CARRIED: Readonly<Record<string, (repository: string) => readonly Access[] | null>> = {
+const ACCESS: Readonly<Record<string, (repository: string) => readonly Access[] | null>> = {
   identity: () => null,
   pull: (repository) => [repositoryAccess(repository, 'pull')],
   'push, which includes pull': (repository) => [repositoryAccess(repository, 'push')],
@@ -90,44 +90,44 @@ const ROLES: Readonly<Record<Role, 'user' | 'manager'>> = {
 const account = (role: Role): UserAccount => ({ role, namespaces: ['team'] })
 
 for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]) {
-  for (const [carried, expected] of Object.entries(TABLE)) {
+  for (const [given, expected] of Object.entries(TABLE)) {
     for (const [where, [name, scope]] of Object.entries(REPOSITORIES) as [
       Where,
       (typeof REPOSITORIES)[Where],
     ][]) {
-      const access = CARRIED[carried]?.(name) ?? null
+      const access = ACCESS[given]?.(name) ?? null
       for (const [at, action] of ACTIONS.entries()) {
         const verdict = LETTERS[expected[kind][where].charAt(at)]
         t.equal(
           authorize({ account: account(role), access }, action, name, scope),
           verdict,
-          `${role} with ${carried}: ${action} of ${where} repository is ${verdict}`,
+          `${role} with ${given}: ${action} of ${where} repository is ${verdict}`,
         )
       }
     }
   }
 }
 
-for (const carried of Object.keys(CARRIED)) {
-  const may = carried === 'identity' || carried === 'catalog'
+for (const given of Object.keys(ACCESS)) {
+  const may = given === 'identity' || given === 'catalog'
   for (const role of Object.keys(ROLES) as Role[]) {
-    const access = CARRIED[carried]?.('team/app') ?? null
-    t.equal(mayList({ account: account(role), access }), may, `${role} with ${carried}: list is ${may}`)
+    const access = ACCESS[given]?.('team/app') ?? null
+    t.equal(mayList({ account: account(role), access }), may, `${role} with ${given}: list is ${may}`)
   }
 }
 
-t.test('an own repository that is global stays changeable', async (t) => {
+t.test('a user may change a global repository of their own namespace', async (t) => {
   const principal = { account: account('user'), access: null }
   for (const action of ACTIONS) t.equal(authorize(principal, action, 'team/app', 'global'), 'allowed', action)
 })
 
-t.test('a repository without a slash is nobody’s own, whatever their namespaces are', async (t) => {
+t.test('a repository without a slash belongs to no namespace', async (t) => {
   const user = { account: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null }
   for (const action of ACTIONS) {
     t.equal(
       authorize(user, action, 'alpine', 'namespace'),
       'not-visible',
-      `${action} of one that is not global`,
+      `${action} of a private repository`,
     )
   }
   t.equal(authorize(user, 'get', 'alpine', 'global'), 'allowed')
@@ -142,13 +142,21 @@ t.test('a namespace of several components covers the repository of its own name'
       'allowed',
       `${action} of the repository itself`,
     )
-    t.equal(authorize(user, action, 'team1/app/x', 'namespace'), 'allowed', `${action} of one below it`)
-    t.equal(authorize(user, action, 'team1/app2', 'namespace'), 'not-visible', `${action} of another one`)
+    t.equal(
+      authorize(user, action, 'team1/app/x', 'namespace'),
+      'allowed',
+      `${action} of a repository below it`,
+    )
+    t.equal(
+      authorize(user, action, 'team1/app2', 'namespace'),
+      'not-visible',
+      `${action} of another repository`,
+    )
   }
 })
 
 t.test(
-  'what is listed: administrators see all of it in image management, their own in the catalog',
+  'administrators list every repository in image management, and those of their namespaces in the catalog',
   async (t) => {
     const [all, own] = [{ kind: 'all' }, { kind: 'namespaces', namespaces: ['team'] }]
     t.same(managementVisibility(account('user')), own)

@@ -65,27 +65,30 @@ void onBothDatabases(t, async (t, db) => {
     return found.map(({ name }) => name)
   }
 
-  await t.test('what patterns cover, each once, in byte order; nothing because it is global', async (t) => {
-    for (const patterns of PATTERNS) {
-      const covered = NAMES.filter((name) => patterns.some((pattern) => patternCovers(pattern, name)))
-      t.strictSame(await list(patterns), byteOrder(covered), patterns.join(' '))
-      const pages: string[] = []
-      for (let page = await list(patterns, { limit: 2 }); page.length > 0;) {
-        pages.push(...page)
-        page = await list(patterns, { limit: 2, after: page.at(-1)! })
+  await t.test(
+    'a list by patterns has each covered repository once, in byte order, and no other global ones',
+    async (t) => {
+      for (const patterns of PATTERNS) {
+        const covered = NAMES.filter((name) => patterns.some((pattern) => patternCovers(pattern, name)))
+        t.strictSame(await list(patterns), byteOrder(covered), patterns.join(' '))
+        const pages: string[] = []
+        for (let page = await list(patterns, { limit: 2 }); page.length > 0;) {
+          pages.push(...page)
+          page = await list(patterns, { limit: 2, after: page.at(-1)! })
+        }
+        t.strictSame(pages, byteOrder(covered), `${patterns.join(' ')}, in pages`)
       }
-      t.strictSame(pages, byteOrder(covered), `${patterns.join(' ')}, in pages`)
-    }
-  })
+    },
+  )
 
-  await t.test('filters show nothing more', async (t) => {
+  await t.test('filters restrict a list by patterns', async (t) => {
     t.strictSame(await list(['team/*'], { search: 'sub' }), ['team/sub/x', 'team/sub/x/y'])
     t.strictSame(await list(['team/*', 'app'], { search: 'app' }), ['app', 'team/app', 'team/app/x'])
     t.strictSame(await list(['*'], { namespace: 'team/sub' }), ['team/sub/x', 'team/sub/x/y'])
     t.strictSame(await list(['team/app'], { namespace: 'other' }), [])
   })
 
-  await t.test('what is being deleted is gone', async (t) => {
+  await t.test('a list by patterns leaves out repositories that are being deleted', async (t) => {
     await db
       .updateTable('repositories')
       .set({ deleting_since: new Date() })

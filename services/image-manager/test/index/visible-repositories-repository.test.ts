@@ -7,7 +7,7 @@ import type { Visibility } from '../../src/index/visibility.ts'
 
 const ALL: Visibility = { kind: 'all' }
 const seenBy = (...namespaces: string[]): Visibility => ({ kind: 'namespaces', namespaces })
-/** Bytes, as the registry itself sorts. */
+/** The order of bytes, as in the registry. */
 const byteOrder = (names: readonly string[]) =>
   names.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
 
@@ -31,7 +31,7 @@ void onBothDatabases(t, async (t, db) => {
     return rows.map(({ name }) => name)
   }
 
-  await t.test('names come in byte order, whatever the locale says', async (t) => {
+  await t.test('names come in byte order, independent of the locale', async (t) => {
     const names = ['ab', 'a/b', 'a-b', 'a.b', 'a_b', 'a0', 'a', 'b/a', 'a/b/c', 'a--b', 'a/bc', 'zz/1', '0/0']
     await fill(db, names)
     t.same(await list(ALL), byteOrder(names))
@@ -44,31 +44,38 @@ void onBothDatabases(t, async (t, db) => {
     }
   })
 
-  await t.test('a namespace is whole components, and its own name where it has several', async (t) => {
-    await fill(db, [
-      'team',
-      'team/a',
-      'team/a/b',
-      'teams/x',
-      'team-a/x',
-      'team.a/x',
-      'team0',
-      'team_a/x',
-      'tea/m',
-    ])
-    t.same(await list(seenBy('team')), ['team/a', 'team/a/b'])
-    t.same(await list(seenBy('team/a')), ['team/a', 'team/a/b'])
-    t.same(await list(seenBy('team/a/b', 'tea/m')), ['tea/m', 'team/a/b'])
-    t.same(await list(seenBy('team/a'), { limit: 1 }), ['team/a'])
-    t.same(await list(seenBy('team/a'), { limit: 1, after: 'team/a' }), ['team/a/b'])
-    t.same(await list(seenBy()), [])
-    t.same(await list(ALL, { namespace: 'team' }), ['team/a', 'team/a/b'])
-    t.same(await list(seenBy('tea'), { namespace: 'team' }), [], 'a filter shows nothing more')
-    t.same(await list(seenBy('team', 'tea'), { namespace: 'team/a' }), ['team/a', 'team/a/b'])
-    t.same(await list(seenBy('team/a/b'), { namespace: 'team/a' }), ['team/a/b'], 'nor of what it covers')
-  })
+  await t.test(
+    'a namespace covers whole components, and the repository of its own name if it has several components',
+    async (t) => {
+      await fill(db, [
+        'team',
+        'team/a',
+        'team/a/b',
+        'teams/x',
+        'team-a/x',
+        'team.a/x',
+        'team0',
+        'team_a/x',
+        'tea/m',
+      ])
+      t.same(await list(seenBy('team')), ['team/a', 'team/a/b'])
+      t.same(await list(seenBy('team/a')), ['team/a', 'team/a/b'])
+      t.same(await list(seenBy('team/a/b', 'tea/m')), ['tea/m', 'team/a/b'])
+      t.same(await list(seenBy('team/a'), { limit: 1 }), ['team/a'])
+      t.same(await list(seenBy('team/a'), { limit: 1, after: 'team/a' }), ['team/a/b'])
+      t.same(await list(seenBy()), [])
+      t.same(await list(ALL, { namespace: 'team' }), ['team/a', 'team/a/b'])
+      t.same(await list(seenBy('tea'), { namespace: 'team' }), [], 'a filter restricts the list')
+      t.same(await list(seenBy('team', 'tea'), { namespace: 'team/a' }), ['team/a', 'team/a/b'])
+      t.same(
+        await list(seenBy('team/a/b'), { namespace: 'team/a' }),
+        ['team/a/b'],
+        'a filter shows no repository outside the namespaces',
+      )
+    },
+  )
 
-  await t.test('global ones are seen by everybody, once', async (t) => {
+  await t.test('every user sees global repositories, each once', async (t) => {
     await fill(db, ['team/a', 'team/c', 'other/a'], ['team/b', 'other/b', 'alpine'])
     t.same(await list(seenBy()), ['alpine', 'other/b', 'team/b'])
     t.same(await list(seenBy('team', 'team', 'team/b')), ['alpine', 'other/b', 'team/a', 'team/b', 'team/c'])
@@ -80,7 +87,7 @@ void onBothDatabases(t, async (t, db) => {
     )
   })
 
-  await t.test('pages are full, and together they are everything once', async (t) => {
+  await t.test('pages are full, and together have every repository once', async (t) => {
     const namespaces = Array.from({ length: 40 }, (_, at) => `n${at}`)
     const mine = namespaces.flatMap((namespace) => ['a', 'b', 'c/d'].map((name) => `${namespace}/${name}`))
     const foreign = Array.from({ length: 300 }, (_, at) => `n${at % 60}-foreign/${at}`)
@@ -96,12 +103,12 @@ void onBothDatabases(t, async (t, db) => {
       t.same(pages.flat(), expected, `by ${limit}`)
       t.ok(
         pages.slice(0, -1).every((page) => page.length === limit),
-        'full but for the last',
+        'all pages but the last are full',
       )
     }
   })
 
-  await t.test('namespaces in any order, within each other, named twice: all they hold, once', async (t) => {
+  await t.test('nested, repeated and unordered namespaces list each repository once', async (t) => {
     const components = ['a', 'a-b', 'a.b', 'a0', 'ab', 'b']
     const names = [
       ...components,
@@ -142,7 +149,7 @@ void onBothDatabases(t, async (t, db) => {
     }
   })
 
-  await t.test('a search is for the text as it is', async (t) => {
+  await t.test('a search takes its text literally', async (t) => {
     const names = ['team/a_b', 'team/axb', 'team/a.b', 'other/a_b', 'team/back']
     await fill(db, names)
     const cases: [string, string[]][] = [
@@ -163,7 +170,7 @@ void onBothDatabases(t, async (t, db) => {
     t.same(await list(seenBy('team'), { search: 'b', limit: 2, after: 'team/a.b' }), ['team/a_b', 'team/axb'])
   })
 
-  await t.test('what is being deleted is gone, global or not', async (t) => {
+  await t.test('a repository that is being deleted is in no list, global or not', async (t) => {
     await fill(db, ['team/a', 'team/b'], ['team/c'])
     await db
       .updateTable('repositories')

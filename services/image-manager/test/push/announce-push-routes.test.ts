@@ -8,7 +8,7 @@ const { internalApp, registry } = await startImageManager(t)
 
 const digest = (algorithm: 'sha256' | 'sha512') =>
   `${algorithm}:${'a'.repeat(algorithm === 'sha256' ? 64 : 128)}`
-/** 4.5 MiB that image-manager has to keep itself, for which it asks the registry first. */
+/** An index-only manifest of 4.5 MiB: image-manager asks the registry for its children. */
 const LARGE = Buffer.from(
   JSON.stringify({
     schemaVersion: 2,
@@ -22,7 +22,7 @@ const LARGE = Buffer.from(
   }),
 )
 
-const admit = async (payload: Buffer, type: string, account?: string) => {
+const announce = async (payload: Buffer, type: string, account?: string) => {
   const query = new URLSearchParams({
     repository: 'team/app',
     reference: 'v1',
@@ -39,17 +39,17 @@ const admit = async (payload: Buffer, type: string, account?: string) => {
 }
 
 t.test(
-  'a large manifest waits while another one is worked on, and a small one of another account does not',
+  'a large manifest waits while another is handled, and a small one of another account does not',
   async (t) => {
     const [asked, proceed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     registry.before = () => {
       asked.resolve()
       return proceed.promise
     }
-    const first = admit(LARGE, INDEX, 'alice')
+    const first = announce(LARGE, INDEX, 'alice')
     await asked.promise
-    const waiting = Promise.all([admit(LARGE, INDEX, 'alice'), admit(LARGE, INDEX, 'bob')])
-    t.match(await admit(image('small'), MANIFEST, 'carol'), [200, { outcome: 'admitted' }])
+    const waiting = Promise.all([announce(LARGE, INDEX, 'alice'), announce(LARGE, INDEX, 'bob')])
+    t.match(await announce(image('small'), MANIFEST, 'carol'), [200, { outcome: 'admitted' }])
     t.equal(await Promise.race([waiting, sleep(300, 'waiting')]), 'waiting')
     proceed.resolve()
     for (const done of [await first, ...(await waiting)]) {
@@ -58,16 +58,16 @@ t.test(
   },
 )
 
-t.test('a body that is refused while it is read returns its share of the budget', async (t) => {
+t.test('a body that is refused while it is read releases its share of the budget', async (t) => {
   registry.before = () => undefined
   for (let tries = 0; tries < 12; tries++) {
-    t.equal((await admit(Buffer.alloc(5 * 1024 * 1024 + 1), INDEX, 'alice'))[0], 413)
+    t.equal((await announce(Buffer.alloc(5 * 1024 * 1024 + 1), INDEX, 'alice'))[0], 413)
   }
-  t.match(await admit(LARGE, INDEX, 'alice'), [200, { code: 'MANIFEST_BLOB_UNKNOWN' }])
+  t.match(await announce(LARGE, INDEX, 'alice'), [200, { code: 'MANIFEST_BLOB_UNKNOWN' }])
 })
 
 t.test(
-  'a manifest that the registry would read differently is refused before the registry is asked',
+  'a manifest that the registry would read differently is refused without a request to the registry',
   async (t) => {
     registry.calls.splice(0)
     for (const text of [
@@ -75,7 +75,7 @@ t.test(
       '{"layers":[],"layers":[]}',
       `{"layers":[${'{},'.repeat(4096)}{}]}`,
     ]) {
-      t.match(await admit(Buffer.from(text), MANIFEST), [
+      t.match(await announce(Buffer.from(text), MANIFEST), [
         200,
         { outcome: 'refused', code: 'MANIFEST_INVALID' },
       ])

@@ -23,25 +23,25 @@ const indexBySha512 = (...images: readonly Buffer[]) =>
       manifests: images.map((raw) => ({ mediaType: MANIFEST, digest: sha512(raw), size: raw.length })),
     }),
   )
-const KEPT = indexBySha512(ONE)
-const kept = digestOf(KEPT)
+const INDEX_ONLY = indexBySha512(ONE)
+const indexOnly = digestOf(INDEX_ONLY)
 
-/** The registry and the index with one image, by its digest. */
+/** Starts with one image that was pushed by digest. */
 async function start() {
   const started = await startReconcile(db)
-  const { ports, registry, admit } = started
+  const { ports, registry, announce } = started
   const push = async (raw: Buffer, tag: string | null) => {
-    const admission = await admit(raw, tag)
+    const pending = await announce(raw, tag)
     registry.push(raw, MANIFEST, tag ?? undefined)
-    await recordPendingPush(ports, admission)
+    await recordPendingPush(ports, pending)
   }
-  const keep = (raw: Buffer, reference: { tag: string } | { digest: string }) =>
+  const pushIndexOnly = (raw: Buffer, reference: { tag: string } | { digest: string }) =>
     announceManifest(ports, { repository: REPOSITORY, reference, type: INDEX, raw })
   await push(ONE, null)
-  return { ...started, push, keep }
+  return { ...started, push, pushIndexOnly }
 }
 
-t.test('a manifest is found by either digest', async (t) => {
+t.test('a manifest is found by its sha256 and by its sha512 digest', async (t) => {
   const { index } = await start()
   for (const digest of [one, sha512(ONE)]) {
     t.match(await index.manifestLookup.findManifest(REPOSITORY, { digest }), {
@@ -54,60 +54,70 @@ t.test('a manifest is found by either digest', async (t) => {
   t.equal(await index.manifestLookup.findManifest(REPOSITORY, { digest: sha512(TWO) }), undefined)
 })
 
-t.test('an index that names sha512 children is kept: the registry never sees it', async (t) => {
-  const { keep, index, registry, tags, admissions } = await start()
-  registry.calls.splice(0)
-  t.same(await keep(KEPT, { tag: 'multi' }), { outcome: 'index-only', digest: kept, subject: null })
-  t.same(await tags(), { multi: kept })
-  t.match(await index.manifestLookup.findManifest(REPOSITORY, { tag: 'multi' }), {
-    digest: kept,
-    indexOnly: true,
-    raw: KEPT,
-  })
-  t.equal(await admissions(), 0)
-  t.notOk(registry.calls.some((call) => call.startsWith('PUT')))
-})
+t.test(
+  'an image index with sha512 children is stored in the index only, never in the registry',
+  async (t) => {
+    const { pushIndexOnly, index, registry, tags, pendingPushes } = await start()
+    registry.calls.splice(0)
+    t.same(await pushIndexOnly(INDEX_ONLY, { tag: 'multi' }), {
+      outcome: 'index-only',
+      digest: indexOnly,
+      subject: null,
+    })
+    t.same(await tags(), { multi: indexOnly })
+    t.match(await index.manifestLookup.findManifest(REPOSITORY, { tag: 'multi' }), {
+      digest: indexOnly,
+      indexOnly: true,
+      raw: INDEX_ONLY,
+    })
+    t.equal(await pendingPushes(), 0)
+    t.notOk(registry.calls.some((call) => call.startsWith('PUT')))
+  },
+)
 
-t.test('children that are not there: refused, with nothing done', async (t) => {
-  const { keep, manifests, tags } = await start()
-  const answer = await keep(indexBySha512(ONE, TWO), { tag: 'multi' })
+t.test('an index-only manifest whose children do not exist is refused and not stored', async (t) => {
+  const { pushIndexOnly, manifests, tags } = await start()
+  const answer = await pushIndexOnly(indexBySha512(ONE, TWO), { tag: 'multi' })
   t.match(answer, { outcome: 'refused', code: 'MANIFEST_BLOB_UNKNOWN', message: new RegExp(sha512(TWO)) })
   t.same(await manifests(), [one])
   t.same(await tags(), {})
 })
 
-t.test('pushed by the wrong digest: refused', async (t) => {
-  const { keep } = await start()
+t.test('an index-only manifest pushed by another digest is refused', async (t) => {
+  const { pushIndexOnly } = await start()
   for (const digest of [sha512(ONE), one]) {
-    t.match(await keep(KEPT, { digest }), { outcome: 'refused', code: 'DIGEST_INVALID' })
+    t.match(await pushIndexOnly(INDEX_ONLY, { digest }), { outcome: 'refused', code: 'DIGEST_INVALID' })
   }
-  t.match(await keep(KEPT, { digest: sha512(KEPT) }), { outcome: 'index-only', digest: kept })
+  t.match(await pushIndexOnly(INDEX_ONLY, { digest: sha512(INDEX_ONLY) }), {
+    outcome: 'index-only',
+    digest: indexOnly,
+  })
 })
 
-t.test('a tag goes from the registry to what is kept, and back: the last push wins', async (t) => {
-  const { keep, push, registry, tags } = await start()
+t.test('the last push of a tag wins between the registry and an index-only manifest', async (t) => {
+  const { pushIndexOnly, push, registry, tags } = await start()
   await push(TWO, 'latest')
-  await keep(KEPT, { tag: 'latest' })
-  t.same(await tags(), { latest: kept })
-  t.same([...registry.tags], [], 'the registry has no such tag any more')
-  t.ok(registry.manifests.has(two), 'the image stays')
+  await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
+  t.same(await tags(), { latest: indexOnly })
+  t.same([...registry.tags], [], 'the registry’s tag is deleted')
+  t.ok(registry.manifests.has(two), 'the image stays in the registry')
   await push(TWO, 'latest')
   t.same(await tags(), { latest: two })
 })
 
-t.test('the tag of what is kept stays when somebody looks at the registry', async (t) => {
-  const { keep, ports, tags } = await start()
-  await keep(KEPT, { tag: 'latest' })
+t.test('syncing a tag with the registry leaves the tag of an index-only manifest', async (t) => {
+  const { pushIndexOnly, ports, tags } = await start()
+  await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
   await syncTag(ports, REPOSITORY, 'latest')
-  t.same(await tags(), { latest: kept })
+  t.same(await tags(), { latest: indexOnly })
 })
 
-for (const first of ['kept', 'ordinary'] as const) {
+for (const first of ['index-only', 'ordinary'] as const) {
   t.test(
-    `an ordinary push and a kept one at the same time, ${first} first: both agree on the end`,
+    `after concurrent ordinary and index-only pushes, ${first} first, index and registry agree`,
     async (t) => {
-      const { keep, push, index, registry } = await start()
-      const pushes = [() => keep(KEPT, { tag: 'latest' }), () => push(TWO, 'latest')]
+      const { pushIndexOnly, push, index, registry } = await start()
+      const pushes = [() => pushIndexOnly(INDEX_ONLY, { tag: 'latest' }), () => push(TWO, 'latest')]
       if (first === 'ordinary') pushes.reverse()
       await Promise.all(pushes.map((begin) => begin()))
       const found = await index.manifestLookup.findManifest(REPOSITORY, { tag: 'latest' })
@@ -118,39 +128,39 @@ for (const first of ['kept', 'ordinary'] as const) {
 }
 
 t.test(
-  'reconcile leaves what is kept alone, with its tag, until the registry has one of that name',
+  'reconcile leaves an index-only manifest and its tag until the registry has a tag of that name',
   async (t) => {
-    const { keep, registry, run, manifests, tags } = await start()
-    const other = Buffer.from(`${KEPT.toString()} `)
-    await keep(KEPT, { tag: 'latest' })
-    await keep(other, { digest: sha512(other) })
+    const { pushIndexOnly, registry, run, manifests, tags } = await start()
+    const other = Buffer.from(`${INDEX_ONLY.toString()} `)
+    await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
+    await pushIndexOnly(other, { digest: sha512(other) })
     t.match((await run())?.counts, { manifestsRemoved: 0, tagsRemoved: 0, failures: 0 })
-    t.same(await manifests(), [one, kept, digestOf(other)].toSorted())
-    t.same(await tags(), { latest: kept })
+    t.same(await manifests(), [one, indexOnly, digestOf(other)].toSorted())
+    t.same(await tags(), { latest: indexOnly })
     registry.push(TWO, MANIFEST, 'latest')
     t.match((await run())?.counts, { manifestsAdopted: 1, tagsChanged: 1, manifestsRemoved: 0 })
     t.same(await tags(), { latest: two })
   },
 )
 
-t.test('deleting what is kept: by tag, by either digest, with the repository', async (t) => {
-  const { keep, ports, manifests, tags, index } = await start()
-  await keep(KEPT, { tag: 'latest' })
+t.test('an index-only manifest is deleted by tag, by either digest, and with its repository', async (t) => {
+  const { pushIndexOnly, ports, manifests, tags, index } = await start()
+  await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
   t.equal(await deleteTag(ports, REPOSITORY, 'latest'), true)
   t.same(await tags(), {})
   t.equal(await deleteTag(ports, REPOSITORY, 'latest'), false)
-  for (const digest of [kept, sha512(KEPT)]) {
-    await keep(KEPT, { tag: 'latest' })
+  for (const digest of [indexOnly, sha512(INDEX_ONLY)]) {
+    await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
     t.same(await deleteManifest(ports, REPOSITORY, digest), { outcome: 'deleted' })
     t.same(await deleteManifest(ports, REPOSITORY, digest), { outcome: 'unknown' })
     t.same(await manifests(), [one])
   }
-  await keep(KEPT, { tag: 'latest' })
+  await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
   await deleteRepository(ports, REPOSITORY)
   t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
 })
 
-t.test('a manifest is deleted by its sha512', async (t) => {
+t.test('a manifest is deleted by its sha512 digest', async (t) => {
   const { ports, registry, manifests } = await start()
   t.same(await deleteManifest(ports, REPOSITORY, sha512(TWO)), { outcome: 'unknown' })
   t.same(await deleteManifest(ports, REPOSITORY, sha512(ONE)), { outcome: 'deleted' })
@@ -162,7 +172,7 @@ const BLOB = Buffer.from('a blob')
 for (const name of ['sha512', 'sha256'] as const) {
   for (const known of [true, false]) {
     t.test(
-      `a blob deleted by ${name}, alias ${known ? 'known' : 'lost'}: no name of it is left`,
+      `a blob deleted by ${name} with its alias ${known ? 'known' : 'lost'} leaves no known digest`,
       async (t) => {
         const { ports, registry, index } = await start()
         const names = { sha512: sha512(BLOB), sha256: digestOf(BLOB) }
@@ -170,7 +180,7 @@ for (const name of ['sha512', 'sha256'] as const) {
         registry.canonicalNames.set(names.sha512, names.sha256)
         if (known) await index.blobAliases.aliasBlob(REPOSITORY, names.sha512, names.sha256)
         t.equal(await deleteOneBlob(ports, REPOSITORY, names[name]), true)
-        // Of a sha256 alone nobody can tell what else it was called.
+        // A sha256 without an alias does not lead to the blob's sha512.
         t.same([...registry.blobs], known || name === 'sha512' ? [] : [names.sha512])
         t.same([...(await index.blobAliases.aliasesOfBlobs(REPOSITORY, [names.sha512])).keys()], [])
         t.equal(await deleteOneBlob(ports, REPOSITORY, names[name]), false)
@@ -179,7 +189,7 @@ for (const name of ['sha512', 'sha256'] as const) {
   }
 }
 
-t.test('with a repository all names of its blobs go, also of those that no manifest names', async (t) => {
+t.test('the deletion of a repository deletes all digests of its blobs, referenced or not', async (t) => {
   const { ports, registry, index } = await start()
   const names = [sha512(BLOB), digestOf(BLOB)] as const
   for (const digest of names) registry.blobs.add(digest)

@@ -40,7 +40,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** The service as its own `start` command line runs it. */
+/** Starts the service with the command line of its `start` script. */
 async function start(t: Test, env: Record<string, string>) {
   const { scripts } = JSON.parse(readFileSync(`${FOLDER}/package.json`, 'utf8')) as {
     scripts: { start: string }
@@ -68,7 +68,7 @@ async function start(t: Test, env: Record<string, string>) {
 }
 
 t.test(
-  '60 manifests of 4 MiB at once leave image-manager below 300 MiB, and all are pushed in the end',
+  '60 concurrent pushes of 4 MiB manifests keep image-manager below 300 MiB, and all succeed',
   async (t) => {
     t.setTimeout(600_000)
     const postgres = await startPostgres(t)
@@ -118,13 +118,13 @@ t.test(
             ? ask(`/internal/admissions?${query}`, new Uint8Array(raw), 'application/octet-stream')
             : ask(`/internal/admissions/${id}/record`, '{}', 'application/json')
         )
-          // As the proxy's own client does where a connection is reset.
+          // Retried like the proxy's client does after a connection reset.
           .catch(() => undefined)
         if (response === undefined) continue
         const answer = (await response.json()) as Static<typeof AnnounceAnswer>
-        // On a busy machine the database may be slow: that is 503, and may be repeated.
+        // A slow database on a busy machine gives 503; retry.
         if (response.status === 503) continue
-        // Where it was slow for so long that the background work recorded it.
+        // Background work recorded the push, because this request came too late.
         if (response.status === 404) return
         if (response.status !== 200) throw new Error(`${response.status} ${JSON.stringify(answer)}`)
         if (id !== undefined) return

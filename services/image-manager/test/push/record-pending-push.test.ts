@@ -8,65 +8,68 @@ const db = await databaseForTest(t)
 const [ONE, TWO] = [image('one'), image('two')]
 const [one, two] = [digestOf(ONE), digestOf(TWO)]
 
-t.test('what the registry has is written down, and the admission settled', async (t) => {
-  const { ports, registry, admit, tags, manifests, admissions } = await startIndex(db)
-  const admission = await admit(ONE, 'latest')
+t.test('a pending push that the registry has is recorded and ends', async (t) => {
+  const { ports, registry, announce, tags, manifests, pendingPushes } = await startIndex(db)
+  const pending = await announce(ONE, 'latest')
   registry.push(ONE, MANIFEST, 'latest')
-  t.equal((await recordPendingPush(ports, admission))?.digest, one)
+  t.equal((await recordPendingPush(ports, pending))?.digest, one)
   t.same(await tags(), { latest: one })
   t.same(await manifests(), [one])
-  t.equal(await admissions(), 0)
+  t.equal(await pendingPushes(), 0)
 
-  t.equal((await recordPendingPush(ports, admission))?.digest, one, 'and again changes nothing')
+  t.equal((await recordPendingPush(ports, pending))?.digest, one, 'recording it again changes nothing')
   t.same(await tags(), { latest: one })
 })
 
-t.test('what the registry has not got is not written down, and the admission settled', async (t) => {
-  const { ports, index, admit, tags, manifests, admissions } = await startIndex(db)
-  t.equal(await recordPendingPush(ports, await admit(ONE, 'latest')), undefined)
+t.test('a pending push that the registry does not have is not recorded and ends', async (t) => {
+  const { ports, index, announce, tags, manifests, pendingPushes } = await startIndex(db)
+  t.equal(await recordPendingPush(ports, await announce(ONE, 'latest')), undefined)
   t.same(await tags(), {})
   t.same(await manifests(), [])
   t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
-  t.equal(await admissions(), 0)
+  t.equal(await pendingPushes(), 0)
 })
 
-t.test('a manifest pushed by digest gets no tag', async (t) => {
-  const { ports, registry, admit, tags, manifests } = await startIndex(db)
-  const admission = await admit(ONE, null)
+t.test('a manifest pushed by digest is recorded without a tag', async (t) => {
+  const { ports, registry, announce, tags, manifests } = await startIndex(db)
+  const pending = await announce(ONE, null)
   registry.push(ONE, MANIFEST)
-  await recordPendingPush(ports, admission)
+  await recordPendingPush(ports, pending)
   t.same(await manifests(), [one])
   t.same(await tags(), {})
 })
 
 for (const last of ['one', 'two'] as const) {
-  for (const order of ['in order', 'the other way round', 'at the same time'] as const) {
-    t.test(`two pushes of one tag, ${last} the last, recorded ${order}: the registry's stands`, async (t) => {
-      const { ports, registry, admit, tags, manifests, admissions } = await startIndex(db)
-      const pending = [await admit(ONE, 'latest'), await admit(TWO, 'latest')]
-      const pushes = last === 'two' ? [ONE, TWO] : [TWO, ONE]
-      for (const raw of pushes) registry.push(raw, MANIFEST, 'latest')
-      if (order === 'the other way round') pending.reverse()
-      if (order === 'at the same time') {
-        await Promise.all(pending.map((admission) => recordPendingPush(ports, admission)))
-      } else {
-        for (const admission of pending) await recordPendingPush(ports, admission)
-      }
-      t.same(await tags(), { latest: last === 'two' ? two : one })
-      t.same(await manifests(), [one, two].toSorted())
-      t.equal(await admissions(), 0)
-    })
+  for (const order of ['in order', 'in reverse order', 'at the same time'] as const) {
+    t.test(
+      `after two pushes of a tag, ${last} last, recorded ${order}, the index has the registry's digest`,
+      async (t) => {
+        const { ports, registry, announce, tags, manifests, pendingPushes } = await startIndex(db)
+        const pending = [await announce(ONE, 'latest'), await announce(TWO, 'latest')]
+        const pushes = last === 'two' ? [ONE, TWO] : [TWO, ONE]
+        for (const raw of pushes) registry.push(raw, MANIFEST, 'latest')
+        if (order === 'in reverse order') pending.reverse()
+        if (order === 'at the same time') {
+          await Promise.all(pending.map((one) => recordPendingPush(ports, one)))
+        } else {
+          for (const one of pending) await recordPendingPush(ports, one)
+        }
+        t.same(await tags(), { latest: last === 'two' ? two : one })
+        t.same(await manifests(), [one, two].toSorted())
+        t.equal(await pendingPushes(), 0)
+      },
+    )
   }
 }
 
-t.test('a tag that changed between the look and the writing is looked at again', async (t) => {
-  const { ports, registry, admit, tags } = await startIndex(db)
+t.test('a tag that changes between the registry’s response and the write is synced again', async (t) => {
+  const { ports, registry, announce, tags } = await startIndex(db)
   for (const known of [false, true]) {
     registry.push(ONE, MANIFEST, 'latest')
     if (known) await syncTag(ports, REPOSITORY, 'latest')
-    const late = await admit(ONE, 'latest')
-    const other = await admit(TWO, 'latest')
-    // Another replica pushes and records after our look, before we write.
+    const late = await announce(ONE, 'latest')
+    const other = await announce(TWO, 'latest')
+    // Another replica records a push between the registry's response and the write.
     registry.after = async (call) => {
       if (call !== 'HEAD manifest latest') return
       registry.after = () => undefined
@@ -74,11 +77,11 @@ t.test('a tag that changed between the look and the writing is looked at again',
       await recordPendingPush(ports, other)
     }
     await recordPendingPush(ports, late)
-    t.same(await tags(), { latest: two }, known ? 'a tag that was there' : 'a new tag')
+    t.same(await tags(), { latest: two }, known ? 'an existing tag' : 'a new tag')
   }
 })
 
-t.test('a tag that was pushed past the index brings its manifest from the registry', async (t) => {
+t.test('syncing a tag that was pushed past the proxy records its manifest from the registry', async (t) => {
   const { ports, registry, tags, manifests } = await startIndex(db)
   registry.push(ONE, MANIFEST, 'latest')
   await syncTag(ports, REPOSITORY, 'latest')
@@ -87,7 +90,7 @@ t.test('a tag that was pushed past the index brings its manifest from the regist
   t.ok(registry.calls.includes(`GET manifest ${one}`))
 })
 
-t.test('a tag that the registry lost is taken away, its manifest not', async (t) => {
+t.test('syncing a tag that the registry lost removes the tag and leaves its manifest', async (t) => {
   const { ports, registry, tags, manifests } = await startIndex(db)
   registry.push(ONE, MANIFEST, 'latest')
   await syncTag(ports, REPOSITORY, 'latest')
@@ -97,23 +100,23 @@ t.test('a tag that the registry lost is taken away, its manifest not', async (t)
   t.same(await manifests(), [one])
 })
 
-t.test('a tag whose manifest is never there is given up, and the admission stays', async (t) => {
-  const { ports, registry, admit, admissions } = await startIndex(db)
-  const admission = await admit(ONE, 'latest')
+t.test('recording fails if the tag’s manifest never exists, and the push stays pending', async (t) => {
+  const { ports, registry, announce, pendingPushes } = await startIndex(db)
+  const pending = await announce(ONE, 'latest')
   const headManifest = async (_: string, reference: string) => (reference === 'latest' ? two : undefined)
-  await t.rejects(recordPendingPush({ ...ports, registry: { ...registry, headManifest } }, admission), {
+  await t.rejects(recordPendingPush({ ...ports, registry: { ...registry, headManifest } }, pending), {
     message: /changed during each of 20 tries/,
   })
-  t.equal(await admissions(), 1)
+  t.equal(await pendingPushes(), 1)
 })
 
-t.test('a registry that does not answer leaves the admission as it is', async (t) => {
-  const { ports, registry, admit, admissions } = await startIndex(db)
-  const admission = await admit(ONE, 'latest')
+t.test('recording fails while the registry does not respond, and the push stays pending', async (t) => {
+  const { ports, registry, announce, pendingPushes } = await startIndex(db)
+  const pending = await announce(ONE, 'latest')
   registry.push(ONE, MANIFEST, 'latest')
   registry.before = () => {
     throw new Error('away')
   }
-  await t.rejects(recordPendingPush(ports, admission), { message: 'away' })
-  t.equal(await admissions(), 1)
+  await t.rejects(recordPendingPush(ports, pending), { message: 'away' })
+  t.equal(await pendingPushes(), 1)
 })

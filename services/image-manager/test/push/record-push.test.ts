@@ -16,66 +16,71 @@ import { digestOf } from '../fixtures/memory-registry.ts'
 const db = await databaseForTest(t)
 const [OLD, NEW] = [image('old'), image('new')]
 
-/** A repository with one image, whose layer `shared` the next one names as well. */
+/** A repository with one image; the next image shares its layer `shared`. */
 async function startFilled() {
   const started = await startIndex(db)
-  const { ports, registry, admit } = started
-  const admission = await admit(OLD, 'old')
+  const { ports, registry, announce } = started
+  const pending = await announce(OLD, 'old')
   for (const digest of [OLD, NEW].flatMap(blobsOf)) registry.blobs.add(digest)
   registry.push(OLD, MANIFEST, 'old')
-  t.ok(await recordPush(ports, admission), 'the first push of a repository is whole')
+  t.ok(await recordPush(ports, pending), 'the first push of a repository is recorded')
   return started
 }
 
-t.test('a push whose repository is deleted before it is written down goes with its blobs', async (t) => {
-  const { ports, registry, index, admit, manifests, admissions } = await startFilled()
-  const admission = await admit(NEW, 'new')
+t.test('a push is undone if its repository and blobs are deleted before it is recorded', async (t) => {
+  const { ports, registry, index, announce, manifests, pendingPushes } = await startFilled()
+  const pending = await announce(NEW, 'new')
   registry.push(NEW, MANIFEST, 'new')
   await deleteRepository(ports, REPOSITORY)
-  t.equal(await recordPush(ports, admission), undefined)
-  t.same([await manifests(), await admissions()], [[], 0])
-  t.same([...registry.manifests, ...registry.tags], [], 'from the registry as well')
+  t.equal(await recordPush(ports, pending), undefined)
+  t.same([await manifests(), await pendingPushes()], [[], 0])
+  t.same([...registry.manifests, ...registry.tags], [], 'the registry has no manifest and no tag left')
   t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
 })
 
-t.test('one that is whole all the same stays', async (t) => {
-  const { ports, registry, admit, tags } = await startFilled()
-  const admission = await admit(NEW, 'new')
+t.test('a push stays if its blobs exist although the repository was deleted', async (t) => {
+  const { ports, registry, announce, tags } = await startFilled()
+  const pending = await announce(NEW, 'new')
   registry.push(NEW, MANIFEST, 'new')
   await deleteRepository(ports, REPOSITORY)
   for (const digest of blobsOf(NEW)) registry.blobs.add(digest)
-  t.equal((await recordPush(ports, admission))?.digest, digestOf(NEW))
+  t.equal((await recordPush(ports, pending))?.digest, digestOf(NEW))
   t.same(await tags(), { new: digestOf(NEW) })
 })
 
-t.test('so does one that only names layers which are had elsewhere', async (t) => {
-  const { ports, registry, admit, manifests } = await startFilled()
-  const layers = [{ mediaType: 'x/foreign', digest: digestOf(OLD), size: 1, urls: ['https://layers.test/1'] }]
-  const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, layers }))
-  const admission = await admit(raw, 'foreign')
-  registry.push(raw, MANIFEST, 'foreign')
-  await deleteRepository(ports, REPOSITORY)
-  t.equal((await recordPush(ports, admission))?.digest, digestOf(raw))
-  t.same(await manifests(), [digestOf(raw)])
-})
+t.test(
+  'a push stays if it references only layers with urls although the repository was deleted',
+  async (t) => {
+    const { ports, registry, announce, manifests } = await startFilled()
+    const layers = [
+      { mediaType: 'x/foreign', digest: digestOf(OLD), size: 1, urls: ['https://layers.test/1'] },
+    ]
+    const raw = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, layers }))
+    const pending = await announce(raw, 'foreign')
+    registry.push(raw, MANIFEST, 'foreign')
+    await deleteRepository(ports, REPOSITORY)
+    t.equal((await recordPush(ports, pending))?.digest, digestOf(raw))
+    t.same(await manifests(), [digestOf(raw)])
+  },
+)
 
-t.test('an index goes with the images that it names', async (t) => {
-  const { ports, registry, admit, manifests } = await startFilled()
+t.test('the push of an image index is undone if its images were deleted', async (t) => {
+  const { ports, registry, announce, manifests } = await startFilled()
   const both = indexOf(OLD)
-  const admission = await admit(both, 'index', INDEX)
+  const pending = await announce(both, 'index', INDEX)
   registry.push(both, INDEX, 'index')
   await deleteRepository(ports, REPOSITORY)
-  t.equal(await recordPush(ports, admission), undefined)
+  t.equal(await recordPush(ports, pending), undefined)
   t.same([...registry.manifests], [])
   t.same(await manifests(), [])
 })
 
-t.test('the blobs of a push into a repository that stays are not looked for', async (t) => {
-  const { ports, registry, admit } = await startFilled()
-  const admission = await admit(NEW, 'new')
+t.test('recording a push looks up no blobs if the repository was not deleted', async (t) => {
+  const { ports, registry, announce } = await startFilled()
+  const pending = await announce(NEW, 'new')
   registry.push(NEW, MANIFEST, 'new')
   registry.calls.splice(0)
-  t.ok(await recordPush(ports, admission))
+  t.ok(await recordPush(ports, pending))
   t.notOk(registry.calls.some((call) => call.includes('blob')))
 })
 
@@ -92,30 +97,30 @@ const cacheOf = (...types: readonly string[]) =>
 t.test(
   'the first push of a BuildKit cache is recorded, and its blobs are deleted with the repository',
   async (t) => {
-    const { ports, registry, admit, manifests } = await startIndex(db)
+    const { ports, registry, announce, manifests } = await startIndex(db)
     const types = ['application/vnd.oci.image.layer.v1.tar+gzip', 'application/vnd.buildkit.cacheconfig.v0']
     const raw = cacheOf(...types)
-    const admission = await admit(raw, 'buildcache', INDEX)
+    const pending = await announce(raw, 'buildcache', INDEX)
     for (const type of types) registry.blobs.add(blob(type))
     registry.push(raw, INDEX, 'buildcache')
     registry.calls.splice(0)
-    t.equal((await recordPush(ports, admission))?.digest, digestOf(raw))
+    t.equal((await recordPush(ports, pending))?.digest, digestOf(raw))
     for (const type of types)
-      t.notOk(registry.calls.includes(`HEAD manifest ${blob(type)}`), `${type} is a blob`)
+      t.notOk(registry.calls.includes(`HEAD manifest ${blob(type)}`), `${type} is looked up as a blob`)
     await deleteRepository(ports, REPOSITORY)
     t.same([await manifests(), [...registry.manifests.keys()], [...registry.blobs]], [[], [], []])
   },
 )
 
-t.test('a blob that an index calls a manifest does not make its push fail for ever', async (t) => {
-  const { ports, registry, admit } = await startIndex(db)
+t.test('an image index that references a blob as a manifest is recorded', async (t) => {
+  const { ports, registry, announce } = await startIndex(db)
   const raw = cacheOf(MANIFEST)
-  const admission = await admit(raw, 'v1', INDEX)
+  const pending = await announce(raw, 'v1', INDEX)
   registry.push(raw, INDEX, 'v1')
-  // distribution has it among the repository's blobs, and answers 500 for it as a manifest.
+  // distribution has the digest as a blob, and answers 500 to its request as a manifest.
   const hasManifest = async () => true
   t.equal(
-    (await recordPush({ ...ports, registry: { ...registry, hasManifest } }, admission))?.digest,
+    (await recordPush({ ...ports, registry: { ...registry, hasManifest } }, pending))?.digest,
     digestOf(raw),
   )
 })

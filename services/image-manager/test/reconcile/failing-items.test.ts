@@ -67,7 +67,7 @@ await onBothDatabases(t, async (t, db) => {
       run: () => reconciler.run({ signal }),
     }
   }
-  const ageAdmissions = () =>
+  const agePendingPushes = () =>
     db
       .updateTable('admissions')
       .set({ admitted_at: sql`now() - interval '10 minutes'` })
@@ -91,29 +91,29 @@ await onBothDatabases(t, async (t, db) => {
   }
 
   t.test('a pending push that always fails does not block other pushes or deletions', async (t) => {
-    const { registry, admit, recover, run, index, admissions, contents, heard } = await start()
+    const { registry, announce, recover, run, index, pendingPushes, contents, heard } = await start()
     registry.push(TWO, MANIFEST, 'v1', 'gone/app')
     await run()
     await index.deletions.beginDeletion('gone/app')
     await ageDeletions()
-    await admit(BAD, 'bad')
+    await announce(BAD, 'bad')
     registry.push(BAD, MANIFEST, 'bad')
-    await admit(ONE, 'good')
+    await announce(ONE, 'good')
     registry.push(ONE, MANIFEST, 'good')
-    await ageAdmissions()
+    await agePendingPushes()
     t.match(await recover(), { pushesRecovered: 1, deletionsFinished: 1, failures: 1 })
     t.same(await contents(), { [REPOSITORY]: { tags: { good: one }, manifests: [one] } })
-    t.equal(await admissions(), 1, 'the failed push stays pending')
+    t.equal(await pendingPushes(), 1, 'the failed push stays pending')
     t.match(heard, [{ kind: 'push', repository: REPOSITORY, reference: 'bad', tries: 1, retryAt: Date }])
     t.match(heard[0]?.error, { message: /this row is refused/ })
     t.match(await recover(), { failures: 0 }, 'it is not retried before it is due')
   })
 
   t.test('the retry delay of an item doubles with every failure, up to a day', async (t) => {
-    const { registry, admit, recover, heard } = await start()
-    await admit(BAD, 'bad')
+    const { registry, announce, recover, heard } = await start()
+    await announce(BAD, 'bad')
     registry.push(BAD, MANIFEST, 'bad')
-    await ageAdmissions()
+    await agePendingPushes()
     const seen: unknown[] = []
     for (let tries = 1; tries <= 14; tries++) {
       await makeDue()
@@ -133,9 +133,9 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('the failure of an item is deleted when the item succeeds', async (t) => {
-    const { registry, admit, recover } = await start()
-    await admit(ONE, 'v1')
-    await ageAdmissions()
+    const { registry, announce, recover } = await start()
+    await announce(ONE, 'v1')
+    await agePendingPushes()
     registry.before = refused
     t.match(await recover(), { failures: 1 })
     registry.before = () => undefined
@@ -204,10 +204,10 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('an unavailable registry ends the run and counts as a failure of no item', async (t) => {
-    const { registry, run, recover, admit } = await start()
+    const { registry, run, recover, announce } = await start()
     registry.push(ONE, MANIFEST, 'v1')
-    await admit(ONE, 'v1')
-    await ageAdmissions()
+    await announce(ONE, 'v1')
+    await agePendingPushes()
     for (const status of [undefined, 401, 429, 502, 503, 504]) {
       registry.before = () => {
         throw new ServiceCallError('unavailable', { dependency: 'registry', status })

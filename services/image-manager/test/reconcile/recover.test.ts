@@ -25,7 +25,7 @@ await onBothDatabases(t, async (t, db) => {
     const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
     return { ...started, recover: () => recover(new AbortController().signal) }
   }
-  const ageAdmissions = (seconds: number) =>
+  const agePendingPushes = (seconds: number) =>
     db
       .updateTable('admissions')
       .set({ admitted_at: sql`now() - make_interval(secs => ${seconds})` })
@@ -44,39 +44,39 @@ await onBothDatabases(t, async (t, db) => {
       .execute()
 
   t.test('recover records a push that reached the registry, with its tag', async (t) => {
-    const { registry, admit, recover, contents, admissions } = await start()
-    await admit(ONE, 'latest')
+    const { registry, announce, recover, contents, pendingPushes } = await start()
+    await announce(ONE, 'latest')
     registry.push(ONE, MANIFEST, 'latest')
-    await admit(TWO, null)
+    await announce(TWO, null)
     registry.push(TWO, MANIFEST)
     t.match(await recover(), { pushesRecovered: 0 }, 'not while its process may be alive')
-    t.equal(await admissions(), 2)
-    await ageAdmissions(100)
+    t.equal(await pendingPushes(), 2)
+    await agePendingPushes(100)
     t.match(await recover(), { pushesRecovered: 2, registryRequests: 5 })
     t.same(await contents(), { [REPOSITORY]: { tags: { latest: one }, manifests: [one, two].toSorted() } })
-    t.equal(await admissions(), 0)
+    t.equal(await pendingPushes(), 0)
     t.match(await recover(), { pushesRecovered: 0, registryRequests: 0 }, 'a repeat has nothing to do')
   })
 
   t.test(
     'recover removes a pending push that never reached the registry, and no reader sees its repository',
     async (t) => {
-      const { registry, admit, recover, contents, admissions, index } = await start()
-      await admit(ONE, 'latest')
-      await admit(TWO, null)
-      await ageAdmissions(100)
+      const { registry, announce, recover, contents, pendingPushes, index } = await start()
+      await announce(ONE, 'latest')
+      await announce(TWO, null)
+      await agePendingPushes(100)
       registry.after = async () => t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
       t.match(await recover(), { pushesRecovered: 2 })
       t.same(await contents(), {})
-      t.equal(await admissions(), 0)
+      t.equal(await pendingPushes(), 0)
     },
   )
 
   t.test('recover of an overtaken push sets the tag to the digest in the registry', async (t) => {
-    const { registry, admit, recover, contents } = await start()
-    await admit(ONE, 'latest')
+    const { registry, announce, recover, contents } = await start()
+    await announce(ONE, 'latest')
     registry.push(TWO, MANIFEST, 'latest')
-    await ageAdmissions(100)
+    await agePendingPushes(100)
     await recover()
     t.same(await contents(), reachableIn(registry))
   })
@@ -84,14 +84,14 @@ await onBothDatabases(t, async (t, db) => {
   t.test(
     'an unrecordable push is reported and removed; a push whose manifest the registry refuses is retried',
     async (t) => {
-      const { registry, admit, recover, admissions, heard } = await start()
-      for (const tag of ['malformed', 'refused', 'good']) await admit(ONE, tag)
+      const { registry, announce, recover, pendingPushes, heard } = await start()
+      for (const tag of ['malformed', 'refused', 'good']) await announce(ONE, tag)
       registry.push(Buffer.from('no JSON'), MANIFEST, 'malformed')
       registry.push(ONE, MANIFEST, 'good')
       registry.before = (call) => (call.endsWith(' refused') ? refused() : undefined)
-      await ageAdmissions(100)
+      await agePendingPushes(100)
       t.match(await recover(), { pushesRecovered: 2, failures: 2 })
-      t.equal(await admissions(), 1)
+      t.equal(await pendingPushes(), 1)
       t.same(heard.failed.toSorted(), [`${REPOSITORY} malformed`, `${REPOSITORY} refused`])
       registry.before = () => undefined
       t.match(await recover(), { pushesRecovered: 0, failures: 0 }, 'not before its retry is due')
@@ -101,26 +101,26 @@ await onBothDatabases(t, async (t, db) => {
   )
 
   t.test('an unavailable registry leaves all pending pushes', async (t) => {
-    const { registry, admit, recover, admissions } = await start()
-    for (const tag of ['a', 'b']) await admit(ONE, tag)
-    await ageAdmissions(100)
+    const { registry, announce, recover, pendingPushes } = await start()
+    for (const tag of ['a', 'b']) await announce(ONE, tag)
+    await agePendingPushes(100)
     registry.before = () => {
       throw new ServiceCallError('unavailable', { dependency: 'registry' })
     }
     await t.rejects(recover(), { message: 'unavailable' })
-    t.equal(await admissions(), 2)
+    t.equal(await pendingPushes(), 2)
   })
 
   t.test('one call recovers more than a page of pending pushes', async (t) => {
-    const { recover, admissions } = await start()
+    const { recover, pendingPushes } = await start()
     const repository = REPOSITORY
     const raw = Buffer.from('{}')
     const row = { repository, digest: digestOf(raw), tag: null, media_type: MANIFEST, raw }
     const rows = Array.from({ length: 510 }, () => row)
     await db.insertInto('admissions').values(rows).execute()
-    await ageAdmissions(100)
+    await agePendingPushes(100)
     t.match(await recover(), { pushesRecovered: 510 })
-    t.equal(await admissions(), 0)
+    t.equal(await pendingPushes(), 0)
   })
 
   t.test('an interrupted deletion is finished once no process renews it', async (t) => {
@@ -176,7 +176,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('content that is pushed after the end of a deletion is not deleted', async (t) => {
-    const { registry, run, index, ports, admit, contents } = await start()
+    const { registry, run, index, ports, announce, contents } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await run()
     const id = (await index.deletions.beginDeletion(REPOSITORY)) ?? ''
@@ -188,7 +188,7 @@ await onBothDatabases(t, async (t, db) => {
       async listManifests(name: string) {
         const known = await listManifests(name)
         await finishDeletion(ports, deletion)
-        await admit(ONE, 'v1')
+        await announce(ONE, 'v1')
         registry.push(ONE, MANIFEST, 'v1')
         await run()
         return known

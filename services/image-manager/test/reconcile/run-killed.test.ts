@@ -13,7 +13,7 @@ await onBothDatabases(t, async (t, db) => {
   /** An image to adopt, differences in both directions, and an interrupted push and deletion. */
   const start = async () => {
     const started = await startReconcile(db)
-    const { registry, admit, index } = started
+    const { registry, announce, index } = started
     for (const [name, tag] of [
       [REPOSITORY, 'moved'],
       [REPOSITORY, 'lost'],
@@ -28,7 +28,7 @@ await onBothDatabases(t, async (t, db) => {
     registry.push(THREE, MANIFEST, 'new')
     registry.push(ONE, MANIFEST, undefined, 'past/us')
     registry.push(indexOf(ONE), INDEX, 'latest', 'past/us')
-    await admit(THREE, 'new')
+    await announce(THREE, 'new')
     await db.updateTable('admissions').set({ admitted_at: OLD }).execute()
     for (const digest of blobsOf(ONE)) registry.repositories.get('dying/app')?.blobs.add(digest)
     await index.deletions.beginDeletion('dying/app')
@@ -46,7 +46,7 @@ await onBothDatabases(t, async (t, db) => {
   t.test('a run that is killed after any step is finished by the next process', async (t) => {
     let steps = 0
     for (; ; steps++) {
-      const { registry, run, contents, admissions, expireLease } = await start()
+      const { registry, run, contents, pendingPushes, expireLease } = await start()
       const process = mortal(db, registry, steps)
       await run(process).catch(() => undefined)
       if (!process.isAlive()) {
@@ -56,7 +56,7 @@ await onBothDatabases(t, async (t, db) => {
       }
       t.same(await contents(), reachableIn(registry))
       t.same(Object.keys(await contents()), ['past/us', REPOSITORY])
-      t.equal(await admissions(), 0)
+      t.equal(await pendingPushes(), 0)
       t.same([...(registry.repositories.get('dying/app')?.blobs ?? ['?'])], [])
       t.equal(await run({ dueAfterSeconds: 3600 }), undefined, 'the run is finished')
       if (process.isAlive()) break

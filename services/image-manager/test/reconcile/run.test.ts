@@ -246,16 +246,16 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('a long run recovers pending pushes every minute', async (t) => {
-    const { registry, run, admit, admissions } = await startReconcile(db)
+    const { registry, run, announce, pendingPushes } = await startReconcile(db)
     for (const name of ['a', 'b', 'c', 'd']) registry.push(ONE, MANIFEST, 'v1', name)
     let now = 0
     const pending: number[] = []
     registry.after = async (call) => {
       if (!call.startsWith('GET tags')) return
       now += 31_000
-      pending.push(await admissions())
+      pending.push(await pendingPushes())
       if (pending.length > 1) return
-      await admit(TWO, null)
+      await announce(TWO, null)
       await db
         .updateTable('admissions')
         .set({ admitted_at: sql`now() - interval '10 minutes'` })

@@ -56,31 +56,31 @@ t.test('the schedule adopts a registry at the start and repairs later difference
 })
 
 t.test('no run starts if one finished within the interval', async (t) => {
-  const { registry, run, schedule, contents, admit, admissions } = await start(t, 3600)
+  const { registry, run, schedule, contents, announce, pendingPushes } = await start(t, 3600)
   await run()
   registry.push(ONE, MANIFEST, 'v1', 'late/app')
-  await admit(TWO, null)
+  await announce(TWO, null)
   await db
     .updateTable('admissions')
     .set({ admitted_at: sql`now() - interval '10 minutes'` })
     .execute()
   schedule.start()
-  await until(async () => (await admissions()) === 0, 'the pending push is recovered nevertheless')
+  await until(async () => (await pendingPushes()) === 0, 'the pending push is recovered nevertheless')
   await schedule.stop()
   t.same(await contents(), {})
 })
 
 t.test('without an interval the schedule only recovers unfinished work', async (t) => {
-  const { registry, schedule, contents, admit, admissions, metric, lines } = await start(t, 0)
+  const { registry, schedule, contents, announce, pendingPushes, metric, lines } = await start(t, 0)
   registry.push(ONE, MANIFEST, 'v1', 'another/app')
   registry.push(ONE, MANIFEST, 'v1')
-  await admit(ONE, 'v1')
+  await announce(ONE, 'v1')
   await db
     .updateTable('admissions')
     .set({ admitted_at: sql`now() - interval '10 minutes'` })
     .execute()
   schedule.start()
-  await until(async () => (await admissions()) === 0, 'the pending push is recovered')
+  await until(async () => (await pendingPushes()) === 0, 'the pending push is recovered')
   await schedule.stop()
   t.same(Object.keys(await contents()), ['team/app'])
   t.equal(await metric(items('pushesRecovered')), 1)
