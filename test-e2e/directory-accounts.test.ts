@@ -30,7 +30,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
     t.notMatch(JSON.stringify(made.body), /password|CN=|uid=/, 'the response has neither a password nor a DN')
     t.match(await create('nobody'), {
       status: 400,
-      body: { field: 'username', detail: /not in the directory/ },
+      body: { field: 'username', detail: /matches no directory entry/ },
     })
     t.match(await create('alice'), { status: 409 })
     t.match(await ask(credentialsOf('alice'), 'GET', '/user'), {
@@ -49,7 +49,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
       username: 'alice',
       password: 'another-password',
     })
-    t.match(byAdmin, { status: 409, body: { detail: /change it there/ } })
+    t.match(byAdmin, { status: 409, body: { detail: /change it in the directory/ } })
     await directory.setPassword('alice', 'New-password-of-alice-1')
     t.equal(await signIn({ username: 'alice', password: 'New-password-of-alice-1' }), 200)
     await directory.setPassword('alice', credentialsOf('alice').password)

@@ -85,7 +85,7 @@ t.test('npm start prints one line for each problem that prevents a start', async
     [
       'an address of another machine',
       { ...free, HOST: '192.0.2.1' },
-      /^HOST is 192\.0\.2\.1, which is no address/,
+      /^HOST is 192\.0\.2\.1, which is not an address/,
     ],
     [
       'a host without an address',

@@ -118,7 +118,10 @@ t.test('npm run stack prints one line for each problem that prevents a start', a
   t.equal(bad.code, 1)
   for (const [setting, line] of [
     [{ TLS_CERTIFICATE: file }, /TLS_CERTIFICATE and TLS_CERTIFICATE_KEY must be set together/],
-    [{ DATA_DIR: join(folder, 'a;b {c') }, /DATA_DIR may hold letters, digits and .* because nginx reads it/],
+    [
+      { DATA_DIR: join(folder, 'a;b {c') },
+      /DATA_DIR may contain only letters, digits and .* because nginx reads it/,
+    ],
   ] as const) {
     t.match((await startAndEnd(STACK, { ...all, ...setting })).lines.join('\n'), line)
   }
