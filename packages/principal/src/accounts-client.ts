@@ -2,12 +2,12 @@ import type { ServiceClient } from '@registry-manager/http'
 import { undefinedIfNotFound } from '@registry-manager/http'
 import { LRUCache } from 'lru-cache'
 import type { Static } from 'typebox'
-import { AccountAnswer } from './internal-api.ts'
+import { AccountResponse } from './internal-api.ts'
 import { ANONYMOUS_UID } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import { shareCalls } from './share-calls.ts'
 
-export type AccountFacts = Static<typeof AccountAnswer>
+export type AccountFacts = Static<typeof AccountResponse>
 
 const MAX_ENTRIES = 10_000
 /** Shorter than auth-service keeps an account in the revocation list: a cached account must not outlive its entry. */
@@ -33,7 +33,7 @@ export function createAccountsClient(
 
   const load = async (uid: string) => {
     const path = `/internal/accounts/${encodeURIComponent(uid)}`
-    const account = await undefinedIfNotFound(authService.get(path, AccountAnswer))
+    const account = await undefinedIfNotFound(authService.get(path, AccountResponse))
     if (account === undefined) cache.delete(uid)
     else cache.set(uid, account)
     return account

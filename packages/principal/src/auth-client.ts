@@ -5,7 +5,7 @@ import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
 import { LRUCache } from 'lru-cache'
 import type { BasicCredentials, Exchanged } from './authenticate.ts'
-import { ExchangeAnswer, IssuedToken } from './internal-api.ts'
+import { ExchangeResponse, IssuedToken } from './internal-api.ts'
 import { shareCalls } from './share-calls.ts'
 
 export interface AuthClient {
@@ -53,7 +53,7 @@ export function createAuthClient(authService: ServiceClient, service: string, no
     access: readonly Access[] | null,
   ): Promise<Exchanged> => {
     const body = { ...credentials, access }
-    const exchanged = await authService.post('/internal/token-exchanges', body, ExchangeAnswer)
+    const exchanged = await authService.post('/internal/token-exchanges', body, ExchangeResponse)
     if (exchanged.outcome === 'unavailable') {
       return { outcome: 'unavailable', dependency: toDependency(exchanged.part) }
     }

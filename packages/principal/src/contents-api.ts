@@ -32,7 +32,7 @@ export const ArtifactsContents = Type.Object({
 })
 
 /** `GET /internal/contents/usage`: bytes of all manifests, configs and layers in the index; null until counted. */
-export const UsageAnswer = Type.Object({
+export const UsageResponse = Type.Object({
   bytes: Type.Union([Type.Integer(), Type.Null()]),
   updatedAt: Type.Union([Type.String(), Type.Null()]),
 })

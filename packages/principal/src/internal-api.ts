@@ -33,7 +33,7 @@ export const ExchangeRequest = Type.Object(
   closed,
 )
 
-export const ExchangeAnswer = Type.Union([
+export const ExchangeResponse = Type.Union([
   Type.Object({
     outcome: Type.Literal('issued'),
     token: Type.String(),
@@ -47,7 +47,7 @@ export const ExchangeAnswer = Type.Union([
 ])
 
 /** `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token. */
-export const AccountAnswer = Type.Union([
+export const AccountResponse = Type.Union([
   Type.Object({
     kind: Type.Literal('user'),
     role: Type.Enum([...ROLES]),
@@ -59,7 +59,7 @@ export const AccountAnswer = Type.Union([
 
 /** `POST /internal/scopes` of image-manager: which of the named repositories are global. */
 export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)
-export const ScopesAnswer = Type.Object({
+export const ScopesResponse = Type.Object({
   global: Type.Array(Type.String()),
   /** By name, for access tokens: the repository's number and how often it has ceased to be global. */
   marks: Type.Optional(Type.Record(Type.String(), Type.Tuple([Type.Integer(), Type.Integer()]))),
@@ -73,7 +73,7 @@ export const EndedGlobals = Type.Object({ repositories: Type.Record(Type.String(
  * `digest` where the push names no tag. `kept`: the registry cannot store it, so it is index-only. `refused`: the push
  * is invalid.
  */
-export const AnnounceAnswer = Type.Union([
+export const AnnounceResponse = Type.Union([
   Type.Object({ outcome: Type.Literal('admitted'), id: Type.String(), digest: Type.String() }),
   Type.Object({
     outcome: Type.Literal('kept'),
@@ -90,13 +90,13 @@ export const AnnounceAnswer = Type.Union([
 ])
 
 /** `POST /internal/admissions/{id}/record`: the outcome of a pending push; null where the registry has no manifest. */
-export const RecordAnswer = Type.Object({
+export const RecordResponse = Type.Object({
   digest: Type.Union([Type.String(), Type.Null()]),
   subject: Type.Union([Type.String(), Type.Null()]),
 })
 
 /** `GET /internal/manifests`: a manifest of the index. `kept`: it is index-only. */
-export const ManifestAnswer = Type.Object({
+export const ManifestResponse = Type.Object({
   digest: Type.String(),
   mediaType: Type.String(),
   kept: Type.Boolean(),
@@ -109,17 +109,17 @@ export const BlobAlias = Type.Object(
   { repository: Type.String(), sha512: Type.String(), sha256: Type.String() },
   closed,
 )
-export const BlobAliasAnswer = Type.Object({ known: Type.Literal(true) })
+export const BlobAliasResponse = Type.Object({ known: Type.Literal(true) })
 
 /** `POST /internal/announced-blobs` of image-manager: the proxy authorized an upload or a mount of a blob. */
 export const AnnouncedBlob = Type.Object({ repository: Type.String(), digest: Type.String() }, closed)
-export const AnnouncedBlobAnswer = Type.Object({ known: Type.Literal(true) })
+export const AnnouncedBlobResponse = Type.Object({ known: Type.Literal(true) })
 
 /**
  * `DELETE /internal/manifests` and `/internal/blobs` of image-manager. `deleted` is false where nothing was found, and
  * where `inUseBy` names an image index that lists the manifest, with one of its tags.
  */
-export const RemovalAnswer = Type.Object({
+export const RemovalResponse = Type.Object({
   deleted: Type.Boolean(),
   inUseBy: Type.Optional(
     Type.Object({ digest: Type.String(), tag: Type.Union([Type.String(), Type.Null()]) }),
@@ -133,7 +133,7 @@ export const NamesPage = Type.Object({ names: Type.Array(Type.String()), more: T
  * `GET /internal/referrers`: a page of descriptors, sorted by digest. `next`: the digest after which the next page
  * starts. Source: OCI distribution-spec 1.1, "Listing Referrers".
  */
-export const ReferrersAnswer = Type.Object({
+export const ReferrersResponse = Type.Object({
   next: Type.Optional(Type.String()),
   manifests: Type.Array(
     Type.Object({

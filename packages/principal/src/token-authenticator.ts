@@ -5,7 +5,7 @@ import { createAuthClient } from './auth-client.ts'
 import type { Authenticated } from './authenticate.ts'
 import { authenticate } from './authenticate.ts'
 import type { Credentials } from './credentials.ts'
-import { AccountAnswer } from './internal-api.ts'
+import { AccountResponse } from './internal-api.ts'
 import { createJwksClient } from './jwks-client.ts'
 import { ANONYMOUS_UID } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
@@ -55,7 +55,7 @@ export function createAuthenticator({
     async confirmAccount(uid) {
       if (uid === ANONYMOUS_UID) return
       await undefinedIfNotFound(
-        authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountAnswer),
+        authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountResponse),
       )
     },
     feed,

@@ -2,14 +2,14 @@ import type { ServiceClient } from '@registry-manager/http'
 import { ServiceCallError, createSemaphore, undefinedIfNotFound } from '@registry-manager/http'
 import type { Reference } from '@registry-manager/oci'
 import {
-  AnnounceAnswer,
-  AnnouncedBlobAnswer,
-  BlobAliasAnswer,
-  ManifestAnswer,
+  AnnounceResponse,
+  AnnouncedBlobResponse,
+  BlobAliasResponse,
+  ManifestResponse,
   NamesPage,
-  RecordAnswer,
-  ReferrersAnswer,
-  RemovalAnswer,
+  RecordResponse,
+  ReferrersResponse,
+  RemovalResponse,
 } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import type { AnnouncedBlob } from './upstream-request.ts'
@@ -31,7 +31,7 @@ export interface IndexClient {
     repository: string,
     digest: string,
     page: { readonly artifactType?: string; readonly last?: string },
-  ): Promise<Static<typeof ReferrersAnswer>>
+  ): Promise<Static<typeof ReferrersResponse>>
   /** Undefined if the index has no such manifest. */
   findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
   /** `deleted` is whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion. */
@@ -39,7 +39,7 @@ export interface IndexClient {
     repository: string,
     reference: Reference,
     force?: boolean,
-  ): Promise<Static<typeof RemovalAnswer>>
+  ): Promise<Static<typeof RemovalResponse>>
   /** Announces a blob that is about to be uploaded or mounted. */
   announceBlob(blob: AnnouncedBlob): Promise<void>
   /** Whether the blob existed under any of its digests. */
@@ -58,7 +58,7 @@ export interface IndexClient {
    * Has image-manager record the outcome of a pending push. Undefined if it was recorded before, because an earlier
    * response was lost: the outcome is then unknown.
    */
-  recordPush(id: string): Promise<Static<typeof RecordAnswer> | undefined>
+  recordPush(id: string): Promise<Static<typeof RecordResponse> | undefined>
   /** Removes a pending push that the registry did not accept. */
   discardPush(id: string): Promise<void>
 }
@@ -76,7 +76,7 @@ export type AnnouncedManifest =
   | { readonly outcome: 'pending'; readonly id: string; readonly digest: string }
   /** The index stored the manifest. The registry cannot. */
   | { readonly outcome: 'index-only'; readonly digest: string; readonly subject: string | null }
-  | Extract<Static<typeof AnnounceAnswer>, { outcome: 'refused' }>
+  | Extract<Static<typeof AnnounceResponse>, { outcome: 'refused' }>
 
 /** How long calls may take that record a push or delete content: image-manager waits for the registry. */
 export const INDEX_TIMEOUT_MS = 60_000
@@ -105,13 +105,13 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
     referrers: (repository, digest, { artifactType, last }) => {
       const path = `/internal/referrers?${toQuery({ repository, digest, artifactType, last })}`
-      return imageManager.get(path, ReferrersAnswer)
+      return imageManager.get(path, ReferrersResponse)
     },
 
     async findManifest(repository, reference) {
       const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
       const lookUp = async () => {
-        const found = await undefinedIfNotFound(imageManager.get(path, ManifestAnswer))
+        const found = await undefinedIfNotFound(imageManager.get(path, ManifestResponse))
         if (found === undefined) return undefined
         const { digest, mediaType, kept, raw } = found
         return { digest, mediaType, indexOnly: kept, bytes: Buffer.from(raw, 'base64') }
@@ -122,21 +122,21 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
     deleteManifest: (repository, reference, force) => {
       const query = toQuery({ repository, reference: textOf(reference), force: force ? 'true' : undefined })
-      return imageManager.delete(`/internal/manifests?${query}`, RemovalAnswer)
+      return imageManager.delete(`/internal/manifests?${query}`, RemovalResponse)
     },
 
     async announceBlob(blob) {
       // 404: during an upgrade, an older image-manager does not have this endpoint.
-      await undefinedIfNotFound(imageManager.post('/internal/announced-blobs', blob, AnnouncedBlobAnswer))
+      await undefinedIfNotFound(imageManager.post('/internal/announced-blobs', blob, AnnouncedBlobResponse))
     },
 
     async deleteBlob(repository, digest) {
       const path = `/internal/blobs?${toQuery({ repository, digest })}`
-      return (await imageManager.delete(path, RemovalAnswer)).deleted
+      return (await imageManager.delete(path, RemovalResponse)).deleted
     },
 
     async aliasBlob(alias) {
-      await imageManager.post('/internal/blob-aliases', alias, BlobAliasAnswer)
+      await imageManager.post('/internal/blob-aliases', alias, BlobAliasResponse)
     },
 
     async announceManifest(repository, reference, type, manifest, uid) {
@@ -144,7 +144,7 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
       const announced = await imageManager.postBytes(
         `/internal/admissions?${query}`,
         manifest,
-        AnnounceAnswer,
+        AnnounceResponse,
       )
       switch (announced.outcome) {
         case 'admitted':
@@ -157,11 +157,11 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     },
 
     async recordPush(id) {
-      return undefinedIfNotFound(imageManager.post(`/internal/admissions/${id}/record`, {}, RecordAnswer))
+      return undefinedIfNotFound(imageManager.post(`/internal/admissions/${id}/record`, {}, RecordResponse))
     },
 
     async discardPush(id) {
-      await imageManager.delete(`/internal/admissions/${id}`, RemovalAnswer)
+      await imageManager.delete(`/internal/admissions/${id}`, RemovalResponse)
     },
   }
 }

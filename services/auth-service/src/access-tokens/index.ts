@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import type { UnavailableDependency } from '@registry-manager/http'
 import { ServiceCallError, createServiceClient } from '@registry-manager/http'
-import { ScopesAnswer, createTokenVerifier } from '@registry-manager/principal'
+import { ScopesResponse, createTokenVerifier } from '@registry-manager/principal'
 import type { FastifyInstance } from 'fastify'
 import type { StoredAccount } from '../accounts/account.ts'
 import type { ExchangeCredentialsPorts } from './exchange-credentials.ts'
@@ -71,7 +71,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
   })
   const findGlobal = createFindGlobals({
     async fetchGlobals(names) {
-      const { global, marks } = await imageManager.post('/internal/scopes', { names }, ScopesAnswer)
+      const { global, marks } = await imageManager.post('/internal/scopes', { names }, ScopesResponse)
       return new Map(global.map((name) => [name, marks?.[name]]))
     },
     isUnavailable: (error) => error instanceof ServiceCallError,

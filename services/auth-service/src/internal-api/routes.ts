@@ -3,8 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import {
-  AccountAnswer,
-  ExchangeAnswer,
+  AccountResponse,
+  ExchangeResponse,
   ExchangeRequest,
   IssuedToken,
   Revocations,
@@ -37,7 +37,7 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
 
   app.post(
     '/internal/token-exchanges',
-    { schema: { body: ExchangeRequest, response: { 200: ExchangeAnswer } } },
+    { schema: { body: ExchangeRequest, response: { 200: ExchangeResponse } } },
     async ({ body }) => {
       const result = await exchangeCredentials(body)
       switch (result.outcome) {
@@ -60,7 +60,7 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
     {
       schema: {
         params: Type.Object({ uid: Type.String({ format: 'uuid' }) }),
-        response: { 200: AccountAnswer },
+        response: { 200: AccountResponse },
       },
     },
     async ({ params }) => {

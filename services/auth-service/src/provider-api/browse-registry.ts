@@ -1,9 +1,9 @@
-import type { ArtifactContents, RepositoryContents, UsageAnswer } from '@registry-manager/principal'
+import type { ArtifactContents, RepositoryContents, UsageResponse } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 
 export type Repository = Static<typeof RepositoryContents>
 export type Artifact = Static<typeof ArtifactContents>
-export type Usage = Static<typeof UsageAnswer>
+export type Usage = Static<typeof UsageResponse>
 
 export interface ListOptions {
   readonly offset: number

@@ -1,6 +1,6 @@
 import type { ServiceClient } from '@registry-manager/http'
 import { ServiceCallError } from '@registry-manager/http'
-import { ArtifactsContents, RepositoriesContents, UsageAnswer } from '@registry-manager/principal'
+import { ArtifactsContents, RepositoriesContents, UsageResponse } from '@registry-manager/principal'
 import type { ArtifactsRequest, BrowseRegistryPorts, RepositoriesRequest } from './browse-registry.ts'
 
 /** Reads the contents of the registry from image-manager's index. */
@@ -20,7 +20,7 @@ export function createImageManagerClient(imageManager: ServiceClient): BrowseReg
 
     async usage() {
       try {
-        return await imageManager.get('/internal/contents/usage', UsageAnswer)
+        return await imageManager.get('/internal/contents/usage', UsageResponse)
       } catch (error) {
         if (error instanceof ServiceCallError) return undefined
         throw error

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { SignInAnswer } from '../fixtures/replicas.ts'
+import type { SignInResponse } from '../fixtures/replicas.ts'
 import { isDatabaseUnavailable } from '@registry-manager/database'
 import { createSharedFailures } from '../../src/sign-in/shared-failures.ts'
 import { createSignInFailuresRepository } from '../../src/sign-in/sign-in-failures-repository.ts'
@@ -17,14 +17,14 @@ const [MAX_MS, MAX_RATIO] = [3000, 20]
 const ATTACKER = '192.0.2.66'
 
 const stranger = (at: number) => `198.51.${100 + Math.floor(at / 250)}.${at % 250}`
-const statusesOf = (answers: readonly SignInAnswer[]) => {
+const statusesOf = (answers: readonly SignInResponse[]) => {
   const counts: Record<number, number> = {}
   for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1
   return counts
 }
 
 /** Durations in milliseconds, sorted. */
-const timesOf = (answers: readonly SignInAnswer[]) =>
+const timesOf = (answers: readonly SignInResponse[]) =>
   answers.map(({ milliseconds }) => milliseconds).toSorted((one, other) => one - other)
 const formatTimes = (times: readonly number[]) =>
   `${times.length}, median ${Math.round(times[times.length >> 1] ?? 0)} ms, worst ${Math.round(times.at(-1) ?? 0)} ms`
@@ -53,7 +53,7 @@ t.test(
     )
 
     const end = Date.now() + SECONDS * 1000
-    const flood: SignInAnswer[] = []
+    const flood: SignInResponse[] = []
     const connection = async (number: number) => {
       const period = (CONNECTIONS / PER_SECOND) * 1000
       for (let at = Date.now() + number * (1000 / PER_SECOND); at < end; at += period) {
@@ -96,7 +96,7 @@ t.test('replicas share their limits of a client', async (t) => {
   await t.test(
     'one password tried on 600 accounts at two replicas is verified fewer than 30 times',
     async (t) => {
-      const answers: SignInAnswer[] = []
+      const answers: SignInResponse[] = []
       for (const [at, name] of names.entries())
         answers.push(await signIn(ATTACKER, name, 'summer-2026', at % 2))
       const { 401: wrong = 0, 429: limited = 0 } = statusesOf(answers)

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ArtifactsContents, RepositoriesContents, UsageAnswer } from '@registry-manager/principal'
+import { ArtifactsContents, RepositoriesContents, UsageResponse } from '@registry-manager/principal'
 import { ProblemError } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { ListContents } from './list-contents.ts'
@@ -58,7 +58,7 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
     },
   )
 
-  app.get('/internal/contents/usage', { schema: { response: { 200: UsageAnswer } } }, (request) =>
+  app.get('/internal/contents/usage', { schema: { response: { 200: UsageResponse } } }, (request) =>
     storageUsage((err) =>
       request.log.warn({ err }, 'could not count the storage in use; the previous figure is served'),
     ),

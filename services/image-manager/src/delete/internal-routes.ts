@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { parseReference } from '@registry-manager/oci'
-import { RemovalAnswer } from '@registry-manager/principal'
+import { RemovalResponse } from '@registry-manager/principal'
 import { ProblemError } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { DeleteManifestResult } from './delete-manifest.ts'
@@ -31,7 +31,7 @@ export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoute
 ) => {
   app.delete(
     '/internal/manifests',
-    { schema: { querystring: ManifestQuery, response: { 200: RemovalAnswer } } },
+    { schema: { querystring: ManifestQuery, response: { 200: RemovalResponse } } },
     async ({ query }) => {
       const { repository } = query
       const reference = parseReference(query.reference)
@@ -51,7 +51,7 @@ export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoute
 
   app.delete(
     '/internal/blobs',
-    { schema: { querystring: BlobQuery, response: { 200: RemovalAnswer } } },
+    { schema: { querystring: BlobQuery, response: { 200: RemovalResponse } } },
     async ({ query }) => ({ deleted: await deleteBlob(query.repository, query.digest) }),
   )
 }

@@ -3,10 +3,10 @@ import type { Reference } from '@registry-manager/oci'
 import { parseReference } from '@registry-manager/oci'
 import {
   EndedGlobals,
-  ManifestAnswer,
+  ManifestResponse,
   NamesPage,
-  ReferrersAnswer,
-  ScopesAnswer,
+  ReferrersResponse,
+  ScopesResponse,
   ScopesRequest,
 } from '@registry-manager/principal'
 import { ProblemError } from '@registry-manager/http'
@@ -53,7 +53,7 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
 ) => {
   app.get(
     '/internal/manifests',
-    { schema: { querystring: ManifestQuery, response: { 200: ManifestAnswer } } },
+    { schema: { querystring: ManifestQuery, response: { 200: ManifestResponse } } },
     async ({ query }) => {
       const reference = parseReference(query.reference)
       if (reference === undefined) throw invalidReference(query.reference)
@@ -91,7 +91,7 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
 
   app.get(
     '/internal/referrers',
-    { schema: { querystring: ReferrersQuery, response: { 200: ReferrersAnswer } } },
+    { schema: { querystring: ReferrersQuery, response: { 200: ReferrersResponse } } },
     async ({ query }) => {
       const { repository, digest, artifactType, last } = query
       const { items, next } = await findReferrers(repository, digest, { artifactType, after: last })
@@ -101,7 +101,7 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
 
   app.post(
     '/internal/scopes',
-    { schema: { body: ScopesRequest, response: { 200: ScopesAnswer } } },
+    { schema: { body: ScopesRequest, response: { 200: ScopesResponse } } },
     async ({ body }) => {
       const marks = await globalScope.findMarks(body.names)
       return { global: Object.keys(marks), marks }

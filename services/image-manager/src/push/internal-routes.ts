@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { parseReference } from '@registry-manager/oci'
 import {
-  AnnounceAnswer,
+  AnnounceResponse,
   AnnouncedBlob,
-  AnnouncedBlobAnswer,
+  AnnouncedBlobResponse,
   BlobAlias,
-  BlobAliasAnswer,
-  RecordAnswer,
-  RemovalAnswer,
+  BlobAliasResponse,
+  RecordResponse,
+  RemovalResponse,
 } from '@registry-manager/principal'
 import type { ByteBudget } from '@registry-manager/http'
 import { ProblemError, unavailable } from '@registry-manager/http'
@@ -44,7 +44,7 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
     '/internal/admissions',
     {
       bodyLimit: MAX_MANIFEST_BYTES,
-      schema: { querystring: AnnounceQuery, response: { 200: AnnounceAnswer } },
+      schema: { querystring: AnnounceQuery, response: { 200: AnnounceResponse } },
       onRequest: (request, reply) => reserveManifest(manifestBudget, request, reply),
     },
     (request) =>
@@ -73,7 +73,7 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
 
   app.post(
     '/internal/admissions/:id/record',
-    { schema: { params: PendingPushParams, response: { 200: RecordAnswer } } },
+    { schema: { params: PendingPushParams, response: { 200: RecordResponse } } },
     async ({ params }) => {
       const recorded = await push.record(params.id)
       if (recorded === undefined) {
@@ -86,7 +86,7 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
 
   app.delete(
     '/internal/admissions/:id',
-    { schema: { params: PendingPushParams, response: { 200: RemovalAnswer } } },
+    { schema: { params: PendingPushParams, response: { 200: RemovalResponse } } },
     async ({ params }) => {
       await push.discard(params.id)
       return { deleted: true }
@@ -95,7 +95,7 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
 
   app.post(
     '/internal/blob-aliases',
-    { schema: { body: BlobAlias, response: { 200: BlobAliasAnswer } } },
+    { schema: { body: BlobAlias, response: { 200: BlobAliasResponse } } },
     async ({ body }) => {
       await push.recordBlobAlias(body)
       return { known: true as const }
@@ -104,7 +104,7 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
 
   app.post(
     '/internal/announced-blobs',
-    { schema: { body: AnnouncedBlob, response: { 200: AnnouncedBlobAnswer } } },
+    { schema: { body: AnnouncedBlob, response: { 200: AnnouncedBlobResponse } } },
     async ({ body }) => {
       if (!(await push.announceBlob(body))) throw beingDeleted(body.repository)
       return { known: true as const }

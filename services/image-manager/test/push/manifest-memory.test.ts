@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import type { AnnounceAnswer } from '@registry-manager/principal'
+import type { AnnounceResponse } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -121,7 +121,7 @@ t.test(
           // Retried like the proxy's client does after a connection reset.
           .catch(() => undefined)
         if (response === undefined) continue
-        const answer = (await response.json()) as Static<typeof AnnounceAnswer>
+        const answer = (await response.json()) as Static<typeof AnnounceResponse>
         // A slow database on a busy machine gives 503; retry.
         if (response.status === 503) continue
         // Background work recorded the push, because this request came too late.
