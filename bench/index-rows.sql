@@ -1,4 +1,4 @@
--- Replaces the contents of the index, directly in the database: `psql -v repositories=100000 -f index-rows.sql DATABASE_URL`.
+-- Replaces the contents of the index: `psql -v repositories=100000 -f index-rows.sql DATABASE_URL`.
 -- Each repository gets five manifests of about 1 KB, a realistic size, and ten tags. The namespace `large` has 1 000
 -- repositories, and 1 980 other namespaces share the rest. One repository in 200 is global.
 \set ON_ERROR_STOP on
