@@ -1,15 +1,15 @@
--- Fills the index anew, past all services: `psql -v repositories=100000 -f index-rows.sql DATABASE_URL`.
--- Each repository gets five manifests of about 1 KB, as real ones are, and ten tags. Namespaces: `large` has 1 000
--- repositories, 1 980 others share the rest; one repository in 200 is global.
+-- Replaces the contents of the index: `psql -v repositories=100000 -f index-rows.sql DATABASE_URL`.
+-- Each repository gets five manifests of about 1 KB, a realistic size, and ten tags. The namespace `large` has 1 000
+-- repositories, and 1 980 other namespaces share the rest. One repository in 200 is global.
 \set ON_ERROR_STOP on
--- What is made here is consistent: foreign keys are not checked again.
+-- The rows are consistent, so foreign keys need no check.
 set session_replication_role = replica;
 set synchronous_commit = off;
 set client_min_messages = warning;
 
 truncate repositories, manifests, tags, manifest_references;
 
--- In no order of names, as they came over the years.
+-- In random order of names, as repositories are created over years.
 insert into repositories (name, scope)
 select
   case when r <= 1000 then 'large' else format('team-%s', lpad((r % 1980)::text, 4, '0')) end
@@ -18,7 +18,7 @@ select
 from generate_series(1, :repositories) r
 order by md5(r::text);
 
--- In rounds: what belongs to one repository lies far apart.
+-- In rounds, so that the rows of one repository are far apart on disk.
 do $$
 begin
   for round in 1..5 loop
@@ -43,7 +43,7 @@ begin
       insert into tags (repository_id, name, digest)
       select repository_id, format('1.%s%s', round, patch), digest from kept, unnest(array['', '.0']) patch
     )
-    -- A few: no list reads them.
+    -- Only a few, because no list reads them.
     insert into manifest_references (repository_id, manifest_digest, digest, kind)
     select repository_id, digest, 'sha256:' || encode(sha256((digest || kind)::bytea), 'hex'), kind
     from kept, unnest(array['config', 'layer']) kind

@@ -71,7 +71,7 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
     { name: 'GitLab CI', tag: 'def456', count: 4 },
   ]
   for (const { name, tag, count } of pipelines) {
-    await t.test(name, async (t) => {
+    await t.test(`docs/ci.md: the ${name} pipeline pushes an image`, async (t) => {
       const [yaml = ''] = blocksOf(name, 'yaml')
       const commands = commandsOf(yaml)
       t.equal(commands.length, count, 'every command of the pipeline was run')

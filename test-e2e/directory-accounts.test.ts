@@ -126,5 +126,7 @@ async function testAccounts(t: Test, directory: TestDirectory, nested: boolean) 
 }
 
 for (const { name, missing, nested, start } of await directoryKinds()) {
-  t.test(name, { skip: missing }, async (t) => testAccounts(t, await start(t), nested))
+  t.test(`directory users have accounts: ${name}`, { skip: missing }, async (t) =>
+    testAccounts(t, await start(t), nested),
+  )
 }

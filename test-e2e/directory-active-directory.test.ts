@@ -3,7 +3,7 @@ import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './
 import { userRecord, sambaIsMissing, startSamba } from './harness/samba.ts'
 import { replace, settingsFor } from './harness/test-directory.ts'
 
-t.test('sign-in by Active Directory', { skip: await sambaIsMissing() }, async (t) => {
+t.test('users sign in with Active Directory', { skip: await sambaIsMissing() }, async (t) => {
   const directory = await startSamba(t)
   await directory.addUsers(PASSWORDS)
   await directory.addGroup('developers', [directory.userDn('alice')])

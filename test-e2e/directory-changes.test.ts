@@ -105,5 +105,7 @@ async function lock(signIn: (as: Credentials) => Promise<number>, username: stri
 }
 
 for (const { name, missing, nested, start } of await directoryKinds()) {
-  t.test(name, { skip: missing }, async (t) => testChanges(t, await start(t), nested))
+  t.test(`changes in the directory take effect: ${name}`, { skip: missing }, async (t) =>
+    testChanges(t, await start(t), nested),
+  )
 }

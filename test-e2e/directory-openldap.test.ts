@@ -4,7 +4,7 @@ import { UNKNOWN_NAMES, PASSWORDS, WRONG_PASSWORD, connectWithRetries } from './
 import { userRecord, slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import { record, replace, settingsFor } from './harness/test-directory.ts'
 
-t.test('sign-in by OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
+t.test('users sign in with OpenLDAP', { skip: await slapdIsMissing() }, async (t) => {
   const directory = await startSlapd(t)
   await directory.addUsers(PASSWORDS)
   const settings = settingsFor(directory)

@@ -103,7 +103,7 @@ async function testSecrets(t: Test, directory: TestDirectory) {
   const dump = await runCommand(join(found.folder, 'pg_dump'), ['--dbname', postgres.url], { env: found.env })
   const places = {
     'the log': lines.join('\n'),
-    'the answers': answers.join('\n'),
+    'the responses': answers.join('\n'),
     'the database': dump.stdout,
     'the metrics': (await askInternal({ url: '/metrics' })).body,
     'the health page': (await askInternal({ url: '/readyz' })).body,

@@ -76,5 +76,7 @@ async function testUsers(t: Test, directory: TestDirectory) {
 }
 
 for (const { name, missing, start } of await directoryKinds()) {
-  t.test(name, { skip: missing }, async (t) => testUsers(t, await start(t)))
+  t.test(`the directory finds and verifies users: ${name}`, { skip: missing }, async (t) =>
+    testUsers(t, await start(t)),
+  )
 }

@@ -7,7 +7,12 @@ import t from 'tap'
 import { until } from '@registry-manager/testing/until'
 import { ensureTls } from '../deploy/local/stack/tls.ts'
 import { COMPOSE_COMMANDS, type ComposeSystem, startCompose } from './harness/compose.ts'
-import { IMAGE_COMMANDS, buildImage, buildStandIns, makeBaseImages } from './harness/container-images.ts'
+import {
+  IMAGE_COMMANDS,
+  buildImage,
+  buildSubstituteImages,
+  makeBaseImages,
+} from './harness/container-images.ts'
 import { ensureCommands } from './harness/debian-packages.ts'
 import { type DockerEngine, dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
 import { createImage } from './harness/images.ts'
@@ -24,10 +29,10 @@ const missing =
 t.test('the container image runs the whole product with docker compose', { skip: missing }, async (t) => {
   const engine = await startDockerEngine(t)
   await makeBaseImages(engine)
-  const [tombstones] = await Promise.all([buildStandIns(engine), buildImage(engine, IMAGE)])
+  const [substituteImages] = await Promise.all([buildSubstituteImages(engine), buildImage(engine, IMAGE)])
 
   await t.test('the container image has only what the product needs', (t) => holdsWhatItNeeds(t, engine))
-  const system = await startCompose(t, engine, { ...tombstones, IMAGE })
+  const system = await startCompose(t, engine, { ...substituteImages, IMAGE })
   await t.test('the containers of compose.yaml are isolated and unprivileged', (t) =>
     areShutIn(t, system, engine),
   )

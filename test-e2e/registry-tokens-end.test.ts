@@ -45,7 +45,7 @@ t.test('an ended registry token is refused by every endpoint within 5 seconds', 
     'given other scopes': (id) => tokens.change(id, { scopes: [scope('lab/*', 'pull')] }),
   }
   for (const [what, end] of Object.entries(endings)) {
-    await t.test(what, async (t) => {
+    await t.test(`a registry token that was ${what} is refused everywhere`, async (t) => {
       const token = await tokens.make(`is-${what.replaceAll(' ', '-')}`, [scope('team/*', 'pull')])
       const [jwt, identity] = [await tokenFor(system, token, PULL), await tokenFor(system, token)]
       const all = Object.entries(doors(system, token, jwt, identity))

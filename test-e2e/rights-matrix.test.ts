@@ -29,19 +29,19 @@ const MOUNTS = 'own/mounts'
 const cells: readonly Cell[] = Object.keys(ROLES).flatMap((role) =>
   CREDENTIALS.flatMap((credential) =>
     Object.entries(KINDS).flatMap(([kind, what]) =>
-      Object.entries(ENDPOINTS).map(([what_, endpoint], number) => {
+      Object.entries(ENDPOINTS).map(([operation, endpoint], number) => {
         const expected = outcomeOf(endpoint, role, what, credential)
-        const spoiled = what.isThere ? 'what is there' : 'what is not there'
-        const isSpoiled = expected.isPermitted && endpoint.spoils === spoiled
+        const changed = what.exists ? 'existing repositories' : 'absent repositories'
+        const isChanged = expected.isPermitted && endpoint.changes === changed
         const suffix = `${role}-${credential}-${number}`.replaceAll(' ', '-')
         return {
-          title: `${role}, ${credential}: ${what_}, ${kind}`,
+          title: `${role}, ${credential}: ${operation}, ${kind}`,
           role,
           credential,
           kind,
           endpoint,
           expected,
-          name: isSpoiled ? `${what.name}-${suffix}` : what.name,
+          name: isChanged ? `${what.name}-${suffix}` : what.name,
         }
       }),
     ),
@@ -72,7 +72,7 @@ async function setScope(name: string, scope: string): Promise<void> {
 }
 
 const repositories = new Map<string, Kind>(
-  cells.map(({ name, kind }) => [name, KINDS[kind] as Kind] as const).filter(([, { isThere }]) => isThere),
+  cells.map(({ name, kind }) => [name, KINDS[kind] as Kind] as const).filter(([, { exists }]) => exists),
 )
 await forEach([...repositories], async ([name, { belongs }]) => {
   await root.push(name, image, 'v1')
@@ -164,10 +164,10 @@ t.test('an invisible repository gets the same responses as one that does not exi
 })
 
 t.test('refused requests change nothing', async (t) => {
-  for (const { name, isThere, belongs } of Object.values(KINDS)) {
+  for (const { name, exists, belongs } of Object.values(KINDS)) {
     const { status, json } = await root.send('GET', `/image-manager/api/v1/repositories/${name}`)
-    t.equal(status, isThere ? 200 : 404, name)
-    if (!isThere) continue
+    t.equal(status, exists ? 200 : 404, name)
+    if (!exists) continue
     t.equal(json.scope, belongs === 'global' ? 'global' : 'namespace', name)
     t.ok((await root.send('GET', `/v2/${name}/manifests/v1`)).body.equals(image.bytes), name)
     const { config } = JSON.parse(image.bytes.toString())
@@ -201,8 +201,8 @@ t.test('a blob is mounted only from a repository that the principal may pull', a
   const { config } = JSON.parse(image.bytes.toString())
   for (const role of Object.keys(ROLES)) {
     for (const credential of CREDENTIALS) {
-      for (const [kind, { name, belongs, isThere }] of Object.entries(KINDS)) {
-        const isPulled = isThere && ROLES[role]?.[belongs].includes('pull')
+      for (const [kind, { name, belongs, exists }] of Object.entries(KINDS)) {
+        const isPulled = exists && ROLES[role]?.[belongs].includes('pull')
         const mayPush = credential === 'basic' || credential === 'scoped token'
         const path = `/v2/${MOUNTS}/blobs/uploads/?mount=${config.digest}&from=${name}`
         const { status } = await clientOf(role, credential).send('POST', path)

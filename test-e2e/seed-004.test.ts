@@ -37,7 +37,7 @@ t.test('seed 004: a registry token is created and used as printed', { skip: miss
     ['789f8e3c-d5c8-4359-8f85-c200fb89e97c', registryId],
     ['Basic am9obkBleGFtcGxlLmNvbTphYmMxMjM=', basic(john)],
   ])
-  t.match(request, `/registries/:${registryId}/tokens`, 'the response has a colon before the id')
+  t.match(request, `/registries/:${registryId}/tokens`, 'the request has a colon before the id')
   const [success, conflict] = [...seed.matchAll(/^{\n.*?^}$/gms)].map(([text]) => JSON.parse(text))
   const run = async () => {
     const { stdout } = await runCommand('sh', ['-c', `${request} -sS -w '\\n%{http_code}'`])

@@ -9,7 +9,7 @@ import { runCommand } from './run-command.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CACHE = join(ROOT, '.cache')
-const STAND_INS = fileURLToPath(new URL('stand-ins', import.meta.url))
+const SUBSTITUTES = fileURLToPath(new URL('substitute-images', import.meta.url))
 const NODE_LIBRARIES = ['libatomic.so.1']
 const BUILD_SECONDS = 900
 
@@ -86,11 +86,11 @@ export async function buildImage({ docker }: DockerEngine, tag: string): Promise
 }
 
 /** Builds the substitutes for the official images. Returns the settings with which compose uses them. */
-export async function buildStandIns({ docker }: DockerEngine): Promise<Record<string, string>> {
+export async function buildSubstituteImages({ docker }: DockerEngine): Promise<Record<string, string>> {
   const images: Record<string, string> = {}
   for (const name of ['postgres', 'nginx', 'registry']) {
-    const tag = `stand-in-for-${name}`
-    await docker(['build', '--network=host', '--target', name, '--tag', tag, STAND_INS], {
+    const tag = `substitute-for-${name}`
+    await docker(['build', '--network=host', '--target', name, '--tag', tag, SUBSTITUTES], {
       timeoutSeconds: BUILD_SECONDS,
     })
     images[`${name.toUpperCase()}_IMAGE`] = tag

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '@registry-manager/testing/until'
-import { CONNECT_MS, DEADLINE_MS } from './first-answers.ts'
+import { CONNECT_MS, DEADLINE_MS } from './first-responses.ts'
 
 /** A process with its own ports: the registry, or a replica of a service. */
 export interface Listener {

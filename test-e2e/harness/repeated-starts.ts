@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from '../../deploy/local/free-port.ts'
-import type { Question } from './first-answers.ts'
-import { findWrongResponses } from './first-answers.ts'
+import type { Question } from './first-responses.ts'
+import { findWrongResponses } from './first-responses.ts'
 import type { Listener } from './listeners.ts'
 import { pushSmallImage } from './small-image.ts'
 import type { System } from './system.ts'
 import { basic, tokenFor } from './system.ts'
 
-/** The number of starts in each test of first answers. `STARTS=100 tap run …` measures more. */
+/** The number of starts in each test of first responses. `STARTS=100 tap run …` measures more. */
 export const STARTS = Number(process.env['STARTS'] ?? 2)
 
 const ADMIN = { username: 'admin', password: 'the-first-password' }
@@ -43,7 +43,7 @@ export function testStarts(
   const title = `the first 200 or 401 of each port is right, in ${STARTS} starts`
   t.test(title, { timeout: STARTS * 120_000 }, async (t) => {
     for (let number = 1; number <= STARTS; number += 2) {
-      await t.test(`starts ${number} and ${number + 1}`, async (t) => {
+      await t.test(`start ${number} and restart ${number + 1} give right responses`, async (t) => {
         const dataDir = await mkdtemp(join(tmpdir(), 'registry-manager-'))
         // Teardowns run in reverse order: the system's run before this one.
         t.teardown(() => rm(dataDir, { recursive: true, force: true }))

@@ -26,18 +26,18 @@ export const ROLES: Readonly<
 
 export interface Kind {
   readonly belongs: 'own' | 'global' | 'foreign'
-  readonly isThere: boolean
+  readonly exists: boolean
   readonly name: string
 }
 
 /** `foreign` and `absent` differ only in their names, which have the same length. */
 export const KINDS: Readonly<Record<string, Kind>> = {
-  own: { belongs: 'own', isThere: true, name: 'own/there' },
-  'own, absent': { belongs: 'own', isThere: false, name: 'own/nowhere' },
-  global: { belongs: 'global', isThere: true, name: 'far/shared' },
-  foreign: { belongs: 'foreign', isThere: true, name: 'far/foreign' },
-  'foreign, without a namespace': { belongs: 'foreign', isThere: true, name: 'alone' },
-  absent: { belongs: 'foreign', isThere: false, name: 'far/nowhere' },
+  own: { belongs: 'own', exists: true, name: 'own/there' },
+  'own, absent': { belongs: 'own', exists: false, name: 'own/nowhere' },
+  global: { belongs: 'global', exists: true, name: 'far/shared' },
+  foreign: { belongs: 'foreign', exists: true, name: 'far/foreign' },
+  'foreign, without a namespace': { belongs: 'foreign', exists: true, name: 'alone' },
+  absent: { belongs: 'foreign', exists: false, name: 'far/nowhere' },
 }
 
 export type Credential = 'basic' | 'identity token' | 'scoped token' | 'pull token'
@@ -60,7 +60,7 @@ export interface Endpoint {
   /** Status of a permitted request: if the repository exists, and if it is absent. */
   readonly permitted: readonly [there: number, absent: number]
   /** Whether a permitted request changes the repository. */
-  readonly spoils?: 'what is there' | 'what is not there'
+  readonly changes?: 'existing repositories' | 'absent repositories'
 }
 
 const MANAGEMENT = '/image-manager/api/v1/repositories'
@@ -92,28 +92,28 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     path: '/v2/NAME/manifests/pushed',
     needs: 'push',
     permitted: [201, 201],
-    spoils: 'what is not there',
+    changes: 'absent repositories',
   },
   'delete a manifest': {
     method: 'DELETE',
     path: '/v2/NAME/manifests/MANIFEST',
     needs: 'delete',
     permitted: [202, 404],
-    spoils: 'what is there',
+    changes: 'existing repositories',
   },
   'delete a tag': {
     method: 'DELETE',
     path: '/v2/NAME/manifests/v1',
     needs: 'delete',
     permitted: [202, 404],
-    spoils: 'what is there',
+    changes: 'existing repositories',
   },
   'delete a blob': {
     method: 'DELETE',
     path: '/v2/NAME/blobs/BLOB',
     needs: 'delete',
     permitted: [202, 404],
-    spoils: 'what is there',
+    changes: 'existing repositories',
   },
   'get a repository': { method: 'GET', path: `${MANAGEMENT}/NAME`, needs: 'see', permitted: [200, 404] },
   'set a scope': { method: 'PUT', path: `${MANAGEMENT}/NAME`, needs: 'manage', permitted: [200, 404] },
@@ -122,7 +122,7 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     path: `${MANAGEMENT}/NAME`,
     needs: 'manage',
     permitted: [200, 404],
-    spoils: 'what is there',
+    changes: 'existing repositories',
   },
 }
 
@@ -150,7 +150,7 @@ export interface Outcome {
 /** Returns the right response for one cell. */
 export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credential: Credential): Outcome {
   const { needs, permitted } = endpoint
-  const may = { status: permitted[kind.isThere ? 0 : 1], isPermitted: true }
+  const may = { status: permitted[kind.exists ? 0 : 1], isPermitted: true }
   const mayNot = (status: number) => ({ status, isPermitted: false })
   const granted = grantedActions(role, kind, credential)
   if (needs !== 'see' && needs !== 'manage') {
@@ -164,7 +164,7 @@ export function outcomeOf(endpoint: Endpoint, role: string, kind: Kind, credenti
   // scope. A token that lists the account's repositories may see them.
   const lists = !actsAsAccount && SCOPES[credential].catalog
   const sees = account.includes('see') && (actsAsAccount || lists || granted.length > 0)
-  if (!sees || !kind.isThere) return mayNot(404)
+  if (!sees || !kind.exists) return mayNot(404)
   const isDeletion = endpoint.method === 'DELETE'
   const isGranted = needs === 'see' ? granted.includes('pull') : isDeletion && granted.includes('delete')
   const isAllowed = actsAsAccount || isGranted
@@ -183,6 +183,6 @@ export function listedFor(
   if (credential === 'pull token' || (list === 'catalog' && credential === 'identity token')) return undefined
   const needed = list === 'catalog' ? 'pull' : 'see'
   return Object.entries(KINDS)
-    .filter(([, { belongs, isThere }]) => isThere && ROLES[role]?.[belongs].includes(needed))
+    .filter(([, { belongs, exists }]) => exists && ROLES[role]?.[belongs].includes(needed))
     .map(([kind]) => kind)
 }

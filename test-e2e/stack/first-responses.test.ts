@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { findWrongResponses } from '../harness/first-answers.ts'
+import { findWrongResponses } from '../harness/first-responses.ts'
 import { waitForFile, watchListeners } from '../harness/listeners.ts'
 import { REPLICAS } from '../harness/stack-processes.ts'
 import { askInternalPort, askPort, testStarts } from '../harness/repeated-starts.ts'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The entrypoint of the official nginx image: renders the templates with the variables that are set, then runs scripts.
+# Works like the entrypoint of the official nginx image: renders the templates, then runs the scripts.
 set -eu
 names=$(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/${\1}/p')
 for template in /etc/nginx/templates/*.template; do

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findWrongResponses } from '../harness/first-answers.ts'
+import { findWrongResponses } from '../harness/first-responses.ts'
 import { watchListeners } from '../harness/listeners.ts'
 import { askPort, testStarts } from '../harness/repeated-starts.ts'
 import { startEmbedded } from '../harness/system.ts'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the official Postgres image does: makes the database on the first start, and runs it as a user of its own.
+# Works like the official Postgres image: creates the database at the first start and runs Postgres as its own user.
 set -eu
 data=/var/lib/postgresql/data
 as_postgres() {
