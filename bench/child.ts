@@ -1,8 +1,8 @@
 import type { SpawnOptions } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { ChildOptions, Running } from '../deploy/local/child.ts'
-import { startChild as start } from '../deploy/local/child.ts'
+import type { ChildOptions, Running } from '../deploy/local/child-process.ts'
+import { startChild as start } from '../deploy/local/child-process.ts'
 import { atEnd } from './cleanup.ts'
 
 /** Runs a program until the measurement ends. Throws with the last line of its output if it does not serve. */

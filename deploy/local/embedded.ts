@@ -21,10 +21,10 @@ import {
 import { readConfig } from './embedded-config.ts'
 import { ensureFirstAdministrator, forgetFirstPassword } from './first-administrator.ts'
 import { ensureFree, freePort } from './free-port.ts'
-import { createFront } from './front.ts'
+import { createEmbeddedRouter } from './embedded-router.ts'
 import { createInternalPort, removeUnfinishedBackups } from './internal-port.ts'
-import type { Launch, Started } from './launch.ts'
-import { launch } from './launch.ts'
+import type { Launch, Started } from './run-launcher.ts'
+import { launch } from './run-launcher.ts'
 import { keepRotating, watchStorage } from './logs.ts'
 import { makeFolder, replaceOwnFile } from './own-files.ts'
 import { openPglite } from './pglite.ts'
@@ -127,7 +127,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   replaceOwnFile(internalUrlFile, internalUrl)
   atEnd(() => rmSync(internalUrlFile, { force: true }))
 
-  const front = createFront(services)
+  const front = createEmbeddedRouter(services)
   front.listen({ host: config.host, port: config.port })
   await once(front, 'listening')
   atEnd(async () => {

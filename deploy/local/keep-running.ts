@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { explainError } from '@registry-manager/http'
-import type { Running } from './child.ts'
+import type { Running } from './child-process.ts'
 
 /** Milliseconds before each restart in a row. The last value repeats. */
 const WAITS = [0, 250, 1000, 2000, 4000, 8000]

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Agent, createServer, request as sendRequest } from 'node:http'
 import { pipeline } from 'node:stream'
 import type { Test } from 'tap'
-import type { FrontService } from '../../deploy/local/front.ts'
+import type { FrontService } from '../../deploy/local/embedded-router.ts'
 
 /** Listens on loopback until the test ends. */
 export async function listen(t: Test, server: Server, port: number): Promise<void> {

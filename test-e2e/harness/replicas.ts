@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { respondsWith, runToEnd, startChild } from '../../bench/child.ts'
 import { cleanUp, temporaryFolder } from '../../bench/cleanup.ts'
 import { freePort } from '../../deploy/local/free-port.ts'
-import { createFront } from '../../deploy/local/front.ts'
+import { createEmbeddedRouter } from '../../deploy/local/embedded-router.ts'
 import { findRegistry } from '../../deploy/local/registry-binary.js'
 import { startRegistry } from '../../deploy/local/registry-child.ts'
 import type { RealPostgres } from '@registry-manager/testing/real-postgres'
@@ -107,7 +107,7 @@ export async function startReplicas(
         replicas.map((replica) => ports[name][replica]?.public ?? 0),
       )
     const [authService, imageManager, registryProxy] = SERVICES.map(service) as [Dealt, Dealt, Dealt]
-    await listen(t, createFront({ authService, imageManager, registryProxy }), port)
+    await listen(t, createEmbeddedRouter({ authService, imageManager, registryProxy }), port)
   }
   const all = Array.from({ length: count }, (_, replica) => replica)
   await front(all, publicPort)

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { basename } from 'node:path'
-import type { Running } from '../../deploy/local/child.ts'
-import { startChild } from '../../deploy/local/child.ts'
+import type { Running } from '../../deploy/local/child-process.ts'
+import { startChild } from '../../deploy/local/child-process.ts'
 
 /** An object that runs cleanup functions when a test or a measurement ends. */
 export interface Teardown {

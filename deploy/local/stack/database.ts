@@ -14,7 +14,7 @@ import { ensureFirstAdministrator } from '../first-administrator.ts'
 import { freePort } from '../free-port.ts'
 import { freeNameBeside } from '../own-files.ts'
 import type { StackConfig } from './config.ts'
-import type { Parts, Planned } from './parts.ts'
+import type { Parts, Planned } from './process-group.ts'
 import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
 
 /** File of a backup that the start restores into an empty database. */

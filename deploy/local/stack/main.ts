@@ -5,8 +5,8 @@ import { banner } from '../banner.ts'
 import { madeSecret, takeDataFolder } from '../data-folder.ts'
 import { forgetFirstPassword } from '../first-administrator.ts'
 import { ensureFree, freePort } from '../free-port.ts'
-import type { Launch, Started } from '../launch.ts'
-import { launch } from '../launch.ts'
+import type { Launch, Started } from '../run-launcher.ts'
+import { launch } from '../run-launcher.ts'
 import { keepRotating, watchStorage } from '../logs.ts'
 import { startRegistry } from '../registry-child.ts'
 import { prepareSigningKeys } from '../signing-keys.ts'
@@ -15,10 +15,10 @@ import type { StackConfig } from './config.ts'
 import { readConfig } from './config.ts'
 import { planDatabase, prepareDatabase } from './database.ts'
 import { startIngress } from './ingress.ts'
-import type { Parts, Planned } from './parts.ts'
-import { createParts } from './parts.ts'
+import type { Parts, Planned } from './process-group.ts'
+import { createParts } from './process-group.ts'
 import { environmentOf, madeSettings } from './service-environment.ts'
-import { planBetween, planReplicas, startReplica } from './services.ts'
+import { planInternalBalancer, planReplicas, startReplica } from './services.ts'
 
 /** Number of tries for each part: a machine that boots may be too slow for a part's deadline. */
 const SERVICE_TRIES = 3
@@ -42,7 +42,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const database = await planDatabase(config, parts)
   const registry = await planRegistry(config, parts)
   const replicas = await planReplicas(config.replicas)
-  const between = await planBetween(config, parts, replicas)
+  const between = await planInternalBalancer(config, parts, replicas)
   const made = madeSettings(
     config,
     {

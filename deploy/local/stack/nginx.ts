@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { startChild } from '../child.ts'
-import type { Running } from '../child.ts'
+import { startChild } from '../child-process.ts'
+import type { Running } from '../child-process.ts'
 
 const TEMPLATES = new URL('../../nginx/templates/', import.meta.url)
 const SUFFIX = '.template'

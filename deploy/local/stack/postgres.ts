@@ -1,8 +1,8 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
-import { asUser, startChild } from '../child.ts'
-import type { Running } from '../child.ts'
+import { asUser, startChild } from '../child-process.ts'
+import type { Running } from '../child-process.ts'
 
 export interface PostgresOptions {
   /** The folder of the commands, and the folder of their libraries. */

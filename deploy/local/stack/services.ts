@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startChild } from '../child.ts'
-import type { Running } from '../child.ts'
+import { startChild } from '../child-process.ts'
+import type { Running } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 import type { StackConfig } from './config.ts'
-import { betweenConfig } from './between.ts'
+import { internalBalancerConfig } from './internal-balancer.ts'
 import { servers, startNginx } from './nginx.ts'
-import type { Keep, Parts } from './parts.ts'
+import type { Keep, Parts } from './process-group.ts'
 import type { Replica, ServiceName } from './service-environment.ts'
 import { SERVICE_NAMES } from './service-environment.ts'
 
@@ -24,7 +24,7 @@ export async function planReplicas(count: number): Promise<readonly Replica[]> {
 }
 
 /** Starts the nginx between the services, which gives all replicas of a service one internal URL. */
-export async function planBetween(
+export async function planInternalBalancer(
   { dataDir, nginx, ports: { internal: internalPort } }: StackConfig,
   parts: Parts,
   replicas: readonly Replica[],
@@ -33,7 +33,7 @@ export async function planBetween(
   const ports = new Map<ServiceName, number>()
   for (const name of SERVICE_NAMES) ports.set(name, await freePort())
   const urlOf = (service: ServiceName) => `http://127.0.0.1:${ports.get(service)}`
-  const config = betweenConfig({
+  const config = internalBalancerConfig({
     pidFile: join(folder, 'between.pid'),
     tempDir: join(folder, 'tmp'),
     internalPort,

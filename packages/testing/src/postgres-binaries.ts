@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { asUser } from '../../../deploy/local/child.ts'
+import { asUser } from '../../../deploy/local/child-process.ts'
 import { findPostgres as findParts } from '../../../deploy/local/postgres-binaries.js'
 
 /** The programs of an installed Postgres, or of Debian's package in the cache folder. */

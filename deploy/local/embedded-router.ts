@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 /** A Fastify app, as far as the front needs it. */
 export type FrontService = Pick<FastifyInstance, 'routing'>
 
-export interface FrontServices {
+export interface RoutedServices {
   readonly authService: FrontService
   readonly imageManager: FrontService
   readonly registryProxy: FrontService
@@ -19,7 +19,7 @@ const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
  * Creates the public listener of the embedded mode. Like nginx in the other forms it routes by path. It passes the
  * request on unchanged, so that each service sees the client's connection.
  */
-export function createFront({ authService, imageManager, registryProxy }: FrontServices): Server {
+export function createEmbeddedRouter({ authService, imageManager, registryProxy }: RoutedServices): Server {
   const isRegistry = (url: string) => /^\/v2(?:[/?]|$)/.test(url)
   const route = (request: IncomingMessage, response: ServerResponse) => {
     const url = request.url ?? '/'

@@ -4,7 +4,7 @@ export interface Watched {
   readonly internalPort: number
 }
 
-export interface BetweenOptions {
+export interface InternalBalancerOptions {
   readonly pidFile: string
   readonly tempDir: string
   /** For each service: the port that other services connect to, and the internal ports of its replicas. */
@@ -18,7 +18,13 @@ export interface BetweenOptions {
  * Returns the configuration of the nginx between the services. It gives all replicas of a service one address, as a
  * Kubernetes Service does, and listens on loopback only. The public nginx is another process and knows no internal port.
  */
-export function betweenConfig({ pidFile, tempDir, services, internalPort, watched }: BetweenOptions): string {
+export function internalBalancerConfig({
+  pidFile,
+  tempDir,
+  services,
+  internalPort,
+  watched,
+}: InternalBalancerOptions): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `
 worker_processes 1;
@@ -65,7 +71,7 @@ function watchConfig(port: number, watched: readonly Watched[]): string {
     }`
 }
 
-function serviceConfig({ port, servers }: BetweenOptions['services'][number]): string {
+function serviceConfig({ port, servers }: InternalBalancerOptions['services'][number]): string {
   return `upstream internal-${port} {
         zone internal-${port} 64k;
         ${servers}

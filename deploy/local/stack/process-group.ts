@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
-import type { Launch } from '../launch.ts'
+import type { Launch } from '../run-launcher.ts'
 
 /** Starts a part and keeps it running. Throws when its first start fails after all tries. */
 export type Keep = (name: string, start: Start, tries?: number) => Promise<void>

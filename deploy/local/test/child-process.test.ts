@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { asUser, startChild } from '../child.ts'
+import { asUser, startChild } from '../child-process.ts'
 
 /** More than Node reads into one Buffer. The file has a hole, and takes no room. */
 const LARGE = 3 * 2 ** 30
