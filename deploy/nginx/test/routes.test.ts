@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import t from 'tap'
-import type { FrontServices } from '../../local/embedded-router.ts'
-import { createFront } from '../../local/embedded-router.ts'
+import type { RoutedServices } from '../../local/embedded-router.ts'
+import { createEmbeddedRouter } from '../../local/embedded-router.ts'
 import { send, sendHttp2, parseRaw, sendRaw } from './fixtures/client.ts'
 import type { ServiceName } from './fixtures/ingress.ts'
 import { startIngress, echo } from './fixtures/ingress.ts'
@@ -60,8 +60,8 @@ t.test(
   async (t) => {
     const ingress = await startIngress(t)
     const routing = (service: ServiceName) =>
-      ({ routing: echo(service) }) as unknown as FrontServices['authService']
-    const front = createFront({
+      ({ routing: echo(service) }) as unknown as RoutedServices['authService']
+    const front = createEmbeddedRouter({
       authService: routing('auth-service'),
       imageManager: routing('image-manager'),
       registryProxy: routing('registry-proxy'),
