@@ -81,7 +81,7 @@ async function restoreHere(dataDir: string, file: string): Promise<string> {
 
 /** Asks the process that serves DATA_DIR for a backup and writes it to a new file with mode 0600. */
 async function askRunning(url: string, dataDir: string, file: string): Promise<string> {
-  if (existsSync(file)) throw new Error(`${file} is there already: name a new file`)
+  if (existsSync(file)) throw new Error(`${file} already exists: name a new file`)
   const credential = readFileSync(secretFile(dataDir, BACKUP_CREDENTIAL), 'utf8')
   const signal = AbortSignal.timeout(BACKUP_MS)
   const headers = { authorization: `Bearer ${credential}` }

@@ -43,7 +43,10 @@ export const COMMANDS = {
     does: 'Sets a new password for an account, prints it once, and ends the sessions of the account.',
   },
   reconcile: {
-    flags: { '--believe-empty': 'empty the index even if the registry lists no repository at all' },
+    flags: {
+      '--believe-empty':
+        'accept that the registry lists no repository; this removes every repository from the index',
+    },
     does: 'Makes the index agree with what the registry holds. Reads the settings of image-manager.',
   },
   bench: {

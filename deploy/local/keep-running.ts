@@ -4,12 +4,12 @@ import type { Running } from './child-process.ts'
 
 /** Milliseconds before each restart in a row. The last value repeats. */
 const WAITS = [0, 250, 1000, 2000, 4000, 8000]
-/** A part that ran this long resets the count of restarts. */
+/** A process that ran this long resets the count of restarts. */
 const STEADY_MS = 20_000
 /** How long `stop` waits for a restart under way. */
 const STOP_MS = 1000
 
-/** Starts a part once. Calls `onDeath` when it ends by itself. */
+/** Starts a process once. Calls `onDeath` when it ends by itself. */
 export type Start = (onDeath: (reason: string) => void) => Promise<Running>
 
 export interface Kept {
@@ -18,15 +18,15 @@ export interface Kept {
 
 export interface KeepOptions {
   readonly say: (line: string) => void
-  /** Called with the process id when the part serves, and with undefined when it ends. */
+  /** Called with the process id when the process serves, and with undefined when it ends. */
   readonly onPid: (pid: number | undefined) => void
   /** How many times the first start is tried. */
   readonly tries?: number
 }
 
 /**
- * Starts a part and restarts it whenever it ends by itself: at once after the first end, with growing pauses while it
- * keeps ending. Throws when the first start fails.
+ * Starts a process and restarts it whenever it ends by itself: at once after the first end, with growing pauses while
+ * it keeps ending. Throws when the first start fails.
  */
 export async function keepRunning(
   name: string,

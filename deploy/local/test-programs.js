@@ -70,10 +70,11 @@ exec unshare --mount /bin/sh "$here/inside" "$here" "\${0##*/}" "$@"
 `
 
 /*
- * The programs have paths compiled in (/usr/lib/ldap, /usr/share/samba, /etc/containers). In a mount namespace of
- * the program's own the packages' files lie over /usr and behind /etc; other processes see no change. What the
- * program writes there is kept in memory and ends with it. Where the machine is a container, three files of /etc are
- * mounts of their own, which the overlay would hide. An installation links iptables, which dockerd runs, to a variant.
+ * The programs have paths compiled in (/usr/lib/ldap, /usr/share/samba, /etc/containers). Each program runs in its own
+ * mount namespace, so other processes see no change. Overlays add the packages' files to /usr (taking precedence) and
+ * to /etc (the machine's files take precedence). Files that the program writes there are in memory and end with the
+ * program. In a container, three files of /etc are separate mounts that the overlay would hide, so they are copied. An
+ * installation links iptables, which dockerd runs, to a variant.
  */
 const INSIDE = `set -e
 here=$1

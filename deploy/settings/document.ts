@@ -1,10 +1,10 @@
 import { READERS, SERVICES } from './schemas.ts'
 import { replaceBetween, settingsTable } from './table.ts'
 
-/** Where the settings are documented. */
+/** The page that documents the settings. */
 export const SETTINGS_DOCUMENT = new URL('../../docs/settings.md', import.meta.url)
 
-/** That document with the table that the schemas make now. */
+/** Replaces the document's table by the one that the schemas give now. */
 export function withTable(document: string): string {
   const [begin, end] = ['<!-- made by npm run docs:settings -->', '<!-- made until here -->']
   return replaceBetween(

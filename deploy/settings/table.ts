@@ -1,4 +1,4 @@
-/** A schema of settings: an object of TypeBox's, as JSON Schema. */
+/** A schema of settings: a TypeBox object, which is a JSON Schema. */
 export interface SettingsSchema {
   readonly properties: Readonly<Record<string, object>>
   readonly required?: readonly string[]
@@ -12,9 +12,9 @@ interface Setting {
 }
 
 /**
- * The table of all settings, in Markdown: a line for each variable, in the order in which the schemas name them. Of
- * several descriptions the first is taken; what has none is no setting for people. Readers that make up `group` are
- * called by its name.
+ * The table of all settings, in Markdown: a line for each variable, in the order in which the schemas name them. If
+ * several readers describe a variable, the first description is used. A variable without one is omitted. If all readers
+ * of `group` have the variable, the group's name replaces theirs.
  */
 export function settingsTable(
   readers: Readonly<Record<string, SettingsSchema>>,
@@ -36,7 +36,7 @@ export function settingsTable(
   return ['| name | default | who | |', '|---|---|---|---|', ...lines].join('\n')
 }
 
-/** Puts a text between two lines of a document that mark the place. Throws where they are not. */
+/** Replaces the text between two markers of a document. Throws if the document lacks them. */
 export function replaceBetween(document: string, begin: string, end: string, text: string): string {
   const [from, to] = [document.indexOf(begin), document.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`the document has no ${begin} … ${end}`)
@@ -55,7 +55,7 @@ function settingsByName(readers: Readonly<Record<string, SettingsSchema>>): Map<
   return settings
 }
 
-/** `8001`, or `8001` auth-service, `8002` image-manager where they differ. */
+/** The default, such as `8001`; if the readers' defaults differ, `8001` auth-service; `8002` image-manager. */
 function defaultsOf(settings: readonly Setting[], namesOf: (settings: readonly Setting[]) => string): string {
   const readersOf = Map.groupBy(settings, ({ required, default: value }) => {
     if (required) return 'required'

@@ -1,4 +1,4 @@
-/** The command that brings the table in docs/settings.md to what the schemas say. */
+/** The command `npm run docs:settings`: writes the table of the schemas into docs/settings.md. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { SETTINGS_DOCUMENT, withTable } from './document.ts'
 

@@ -39,7 +39,7 @@ t.test('a backup restores accounts and index, with a copy of the image storage',
   t.equal((await stat(file)).mode & 0o777, 0o600, 'only the owner can read a backup: it has password hashes')
   await t.rejects(
     npm('backup', file, before),
-    /is there already/,
+    /already exists/,
     'a running system does not overwrite a backup',
   )
   await t.rejects(

@@ -15,7 +15,7 @@ import { QUICKSTART, helm, helmIsMissing, helmTemplate } from './fixtures/helm.t
 const noKustomize = await kustomizeIsMissing()
 const noHelm = await helmIsMissing()
 
-/** The values that make what each Kustomize overlay makes. */
+/** The values with which the chart creates the objects of each Kustomize overlay. */
 const VALUES: Readonly<Record<Overlay, { readonly values: object; readonly args?: readonly string[] }>> = {
   production: { values: {} },
   quickstart: { values: {}, args: QUICKSTART },
@@ -36,7 +36,7 @@ const VALUES: Readonly<Record<Overlay, { readonly values: object; readonly args?
 const HELMS_OWN = /^(?:app\.kubernetes\.io\/(?:managed-by|instance)|helm\.sh\/.*|checksum\/.*)$/
 
 /**
- * Objects by kind and name, without what differs on purpose: the namespace and Secrets, which the chart does not make;
+ * Objects by kind and name, without intended differences: the namespace and Secrets, which the chart does not create;
  * hashes in names (kustomize) and checksums in annotations (Helm), which roll the pods; Helm's labels and annotations.
  */
 function comparable(manifests: readonly Manifest[]): Record<string, unknown> {
@@ -77,7 +77,7 @@ t.test(
 )
 
 t.test(
-  'helm and kustomize make the same objects for every overlay',
+  'helm and kustomize create the same objects for every overlay',
   { skip: noKustomize || noHelm },
   async (t) => {
     const { overlays } = (await rendered)!
@@ -144,7 +144,7 @@ const EVERYTHING = {
   serviceAccountAnnotations: { registry: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/r' } },
 }
 
-t.test('every value of the chart changes the objects that it is for', { skip: noHelm }, async (t) => {
+t.test('every value of the chart changes the objects that it configures', { skip: noHelm }, async (t) => {
   const manifests = await helmTemplate(t, EVERYTHING)
   t.same(await faultsOf(manifests, '1.36'), [], 'the objects are valid')
   everyPodHasTheOptions(t, manifests)

@@ -14,7 +14,7 @@ const IMAGE =
 const HASHED = /^[a-z-]+-[2456789bcdfghkmt]{10}$/
 const TLS_KEYS = ['tls.crt', 'tls.key']
 
-/** The Secrets and keys of theirs that pods use. */
+/** The Secrets that pods use, and the keys that they use. */
 function secretsUsedBy(manifests: readonly Manifest[]): Map<string, Set<string>> {
   const used = new Map<string, Set<string>>()
   const use = (name: string, keys: readonly string[]) =>
@@ -73,7 +73,7 @@ t.test(
       authorityOfPostgresIsSeen(t, overlays.production, folder),
     )
 
-    t.test('only the quickstart makes Secrets, from files, with the keys that its pods use', async (t) => {
+    t.test('only the quickstart creates Secrets, from files, with the keys that its pods use', async (t) => {
       t.same(ofKind(overlays.production, 'Secret'), [])
       t.same(ofKind(overlays['ingress-controller'], 'Secret'), [])
       const made = new Map(
@@ -99,7 +99,7 @@ t.test(
   },
 )
 
-/** Every replica is counted only among those of its own ReplicaSet: else a rollout may put all on one node. */
+/** Replicas are spread among those of their own ReplicaSet; otherwise a rollout may put all of them on one node. */
 function spreadByRevision(t: Test, manifests: readonly Manifest[]) {
   const constraints = workloadsOf(manifests).flatMap(({ spec }) => spec.topologySpreadConstraints ?? [])
   t.ok(constraints.length >= 6, `${constraints.length} constraints`)

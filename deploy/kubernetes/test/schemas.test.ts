@@ -9,14 +9,14 @@ const VERSIONS = Object.keys(KUBERNETES) as (keyof typeof KUBERNETES)[]
 
 mkdirSync(fileURLToPath(new URL('../../../.cache/', import.meta.url)), { recursive: true })
 
-t.test('every manifest as it is written is valid for the schemas of Kubernetes', async (t) => {
+t.test('every manifest file is valid for the schemas of Kubernetes', async (t) => {
   const all = await readResources()
   t.ok(all.length > 40, `${all.length} objects`)
   for (const version of VERSIONS) t.same(await faultsOf(all, version), [], `Kubernetes ${version}`)
 })
 
 t.test(
-  'every manifest as kustomize renders it is valid for the schemas of Kubernetes',
+  'every manifest that kustomize renders is valid for the schemas of Kubernetes',
   { skip: await kustomizeIsMissing() },
   async (t) => {
     const { overlays } = await renderOverlays(t)
@@ -35,13 +35,16 @@ const SERVICES: Readonly<Record<string, unknown>> = {
   'a-wrong-word': { ports: [{ port: 80 }], type: 'Loadbalancer' },
 }
 
-t.test('the schemas find an unknown field, a missing one, a wrong type and a wrong word', async (t) => {
-  const manifests: readonly Manifest[] = Object.entries(SERVICES).map(([name, spec]) => {
-    return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec }
-  })
-  for (const version of VERSIONS) {
-    const faults = await faultsOf(manifests, version)
-    const found = new Set(faults.map((fault) => /^Service (\S+): ./.exec(fault)?.[1]))
-    t.same(found, new Set(Object.keys(SERVICES).slice(1)), `Kubernetes ${version}`)
-  }
-})
+t.test(
+  'the schemas of Kubernetes reject unknown fields, missing fields, wrong types and wrong enum values',
+  async (t) => {
+    const manifests: readonly Manifest[] = Object.entries(SERVICES).map(([name, spec]) => {
+      return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec }
+    })
+    for (const version of VERSIONS) {
+      const faults = await faultsOf(manifests, version)
+      const found = new Set(faults.map((fault) => /^Service (\S+): ./.exec(fault)?.[1]))
+      t.same(found, new Set(Object.keys(SERVICES).slice(1)), `Kubernetes ${version}`)
+    }
+  },
+)

@@ -92,7 +92,7 @@ async function ensureAuthority(folder: string, soon: Date): Promise<void> {
   } else if (authority.subject !== `CN=${AUTHORITY_NAME}`) {
     throw new Error(
       `${certificate} is an authority that registry-manager did not create, and server.crt and server.key are ` +
-        'missing in its folder: put them there, or remove it',
+        `missing in its folder: add both files, or remove ${certificate} to get a generated authority`,
     )
   } else if (authority.validToDate < soon) {
     throw new Error(

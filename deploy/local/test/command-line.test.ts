@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   scripts: Record<string, string>
 }
-/** Our own commands; the test runner's is tested with it. */
+/** Our commands except `npm test`, which test-run.test.ts covers. */
 const own = Object.entries(scripts).filter(
   ([name, script]) => script.startsWith('node deploy/local/') && name !== 'test',
 )
@@ -18,27 +18,30 @@ const own = Object.entries(scripts).filter(
 const run = (command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) =>
   spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', timeout: 60_000, env })
 
-t.test('the arguments of a command are its operands and flags, or what is wrong with them', async (t) => {
-  const cases: [keyof typeof COMMANDS, string[], object][] = [
-    ['secrets', ['folder'], { operands: ['folder'], flags: [] }],
-    ['secrets', ['--', '--help-me'], { operands: ['--help-me'] }],
-    ['secrets', [], { fault: /FOLDER is missing/ }],
-    ['secrets', [''], { fault: /is missing/ }],
-    ['secrets', ['one', 'two'], { fault: /takes no argument two/ }],
-    ['secrets', ['--force', 'one'], { fault: /no option --force/ }],
-    ['secrets', ['one', '-h'], { help: /^usage: npm run secrets -- FOLDER/ }],
-    ['start', ['--port=1'], { fault: /^npm start has no option --port=1/ }],
-    ['start', ['x'], { fault: /takes no argument x/ }],
-    ['rotate-keys', ['--all'], { operands: [], flags: ['--all'] }],
-    ['rotate-keys', ['folder', '--all'], { operands: ['folder'], flags: ['--all'] }],
-    ['bench', ['one', 'two', 'three'], { operands: ['one', 'two', 'three'] }],
-    ['backup', ['--help'], { help: /FILE/ }],
-  ]
-  for (const [name, args, expected] of cases)
-    t.match(checkArguments(name, args), expected, `${name} ${args.join(' ')}`)
-})
+t.test(
+  'checkArguments returns the operands and flags of a command, or the fault of its arguments',
+  async (t) => {
+    const cases: [keyof typeof COMMANDS, string[], object][] = [
+      ['secrets', ['folder'], { operands: ['folder'], flags: [] }],
+      ['secrets', ['--', '--help-me'], { operands: ['--help-me'] }],
+      ['secrets', [], { fault: /FOLDER is missing/ }],
+      ['secrets', [''], { fault: /is missing/ }],
+      ['secrets', ['one', 'two'], { fault: /takes no argument two/ }],
+      ['secrets', ['--force', 'one'], { fault: /no option --force/ }],
+      ['secrets', ['one', '-h'], { help: /^usage: npm run secrets -- FOLDER/ }],
+      ['start', ['--port=1'], { fault: /^npm start has no option --port=1/ }],
+      ['start', ['x'], { fault: /takes no argument x/ }],
+      ['rotate-keys', ['--all'], { operands: [], flags: ['--all'] }],
+      ['rotate-keys', ['folder', '--all'], { operands: ['folder'], flags: ['--all'] }],
+      ['bench', ['one', 'two', 'three'], { operands: ['one', 'two', 'three'] }],
+      ['backup', ['--help'], { help: /FILE/ }],
+    ]
+    for (const [name, args, expected] of cases)
+      t.match(checkArguments(name, args), expected, `${name} ${args.join(' ')}`)
+  },
+)
 
-t.test('every npm script prints its help and does nothing, and refuses an unknown option', async (t) => {
+t.test('every npm script only prints its help with --help, and refuses an unknown option', async (t) => {
   t.ok(own.length >= 10)
   const before = readdirSync(ROOT).toSorted()
   for (const [name, script] of own) {
@@ -49,13 +52,13 @@ t.test('every npm script prints its help and does nothing, and refuses an unknow
       t.equal(stderr, '')
     }
     const { status, stderr } = run('sh', ['-c', `${script} --no-such-option`])
-    t.equal(status, 2, `${name} refuses what it does not know`)
+    t.equal(status, 2, `${name} refuses an unknown option`)
     t.match(stderr, /has no option --no-such-option: .* --help tells more/)
   }
-  t.strictSame(readdirSync(ROOT).toSorted(), before, 'nothing was made')
+  t.strictSame(readdirSync(ROOT).toSorted(), before, 'no file was created')
 })
 
-t.test('keys are rotated only in a folder that is named', async (t) => {
+t.test('npm run rotate-keys without a folder changes nothing and prints its usage', async (t) => {
   const env = { ...process.env, SIGNING_KEYS_DIR: '' }
   const { status, stderr } = run('sh', ['-c', scripts['rotate-keys'] ?? ''], env)
   t.equal(status, 2)
@@ -63,7 +66,7 @@ t.test('keys are rotated only in a folder that is named', async (t) => {
 })
 
 t.test(
-  'every command of the image prints its help and does nothing, and refuses what it does not know',
+  'every command of the image only prints its help with --help, and refuses an unknown option',
   async (t) => {
     const image = readFileSync(join(ROOT, 'deploy', 'docker', 'registry-manager'), 'utf8')
     const script = join(t.testdir(), 'registry-manager')
@@ -100,7 +103,7 @@ t.test(
   },
 )
 
-t.test('without Docker, its Compose v2 or an engine, compose says which one is needed', async (t) => {
+t.test('npm run compose names the missing one of Docker, Compose v2 and a running engine', async (t) => {
   const compose = join(ROOT, 'deploy', 'local', 'compose.js')
   const without = run(process.execPath, [compose], { PATH: dirname(process.execPath) })
   t.equal(without.status, 1)
@@ -114,10 +117,10 @@ t.test('without Docker, its Compose v2 or an engine, compose says which one is n
     stderr,
     hasCompose ? /needs a Docker engine that runs/ : /needs Docker Compose v2 \(docker compose\)/,
   )
-  t.equal(stderr.trimEnd().split('\n').length, 1, 'one line')
+  t.equal(stderr.trimEnd().split('\n').length, 1, 'the error is one line')
 })
 
-t.test('a Node that is too old is named in one line', async (t) => {
+t.test('the error for an old version of Node is one line', async (t) => {
   const program = `import('${join(ROOT, 'deploy', 'local', 'command-line.js')}').then((m) => m.requireNode('16.20.2'))`
   const { status, stderr } = run(process.execPath, ['-e', program])
   t.equal(status, 1)

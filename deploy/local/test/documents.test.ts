@@ -36,30 +36,33 @@ t.test(
       cwd: ROOT,
       encoding: 'utf8',
     })
-    t.equal(stdout, '', 'no file of the repository is')
+    t.equal(stdout, '', 'git ignores no file of the repository')
   },
 )
 
-t.test("certbot's hook of docs/certificates.md puts both files where they are served from", async (t) => {
-  const [, hook = ''] = /<<'HOOK'\n([^]*?)\nHOOK\n/.exec(read('certificates.md')) ?? []
-  const folder = t.testdir({ live: {}, tls: {} })
-  const pair = makeForeignPair(t.testdirName, 'registry.example')
-  writeFileSync(join(folder, 'live', 'fullchain.pem'), pair['server.crt'])
-  writeFileSync(join(folder, 'live', 'privkey.pem'), pair['server.key'])
-  const here = hook
-    .replace(/^folder=\S+/m, `folder='${join(folder, 'tls')}'`)
-    .replace(/^owner=\S+/m, `owner=${userInfo().username}`)
-  mkdirSync(join(folder, 'tls'), { recursive: true })
-  const env = { ...process.env, RENEWED_LINEAGE: join(folder, 'live') }
-  const { status, stderr } = spawnSync('sh', ['-c', here], { encoding: 'utf8', env })
-  t.match([status, stderr], [0, /^(install: .*)?$/s], stderr)
-  for (const [name, text] of Object.entries(pair)) {
-    t.equal(readFileSync(join(folder, 'tls', name), 'utf8'), text)
-    t.equal(statSync(join(folder, 'tls', name)).mode & 0o777, 0o600, `${name} is the owner's alone`)
-  }
-})
+t.test(
+  'the certbot hook of docs/certificates.md installs certificate and key in the folder that is served',
+  async (t) => {
+    const [, hook = ''] = /<<'HOOK'\n([^]*?)\nHOOK\n/.exec(read('certificates.md')) ?? []
+    const folder = t.testdir({ live: {}, tls: {} })
+    const pair = makeForeignPair(t.testdirName, 'registry.example')
+    writeFileSync(join(folder, 'live', 'fullchain.pem'), pair['server.crt'])
+    writeFileSync(join(folder, 'live', 'privkey.pem'), pair['server.key'])
+    const here = hook
+      .replace(/^folder=\S+/m, `folder='${join(folder, 'tls')}'`)
+      .replace(/^owner=\S+/m, `owner=${userInfo().username}`)
+    mkdirSync(join(folder, 'tls'), { recursive: true })
+    const env = { ...process.env, RENEWED_LINEAGE: join(folder, 'live') }
+    const { status, stderr } = spawnSync('sh', ['-c', here], { encoding: 'utf8', env })
+    t.match([status, stderr], [0, /^(install: .*)?$/s], stderr)
+    for (const [name, text] of Object.entries(pair)) {
+      t.equal(readFileSync(join(folder, 'tls', name), 'utf8'), text)
+      t.equal(statSync(join(folder, 'tls', name)).mode & 0o777, 0o600, `only its owner can read ${name}`)
+    }
+  },
+)
 
-t.test('the pages link to pages that are there', async (t) => {
+t.test('every page that a page of docs links to exists', async (t) => {
   for (const name of documents) {
     for (const [, link = ''] of read(name).matchAll(/\]\(([a-z][\w-]*\.md)(?:#[\w-]+)?\)/g)) {
       t.ok(documents.includes(link), `${name} links to ${link}`)

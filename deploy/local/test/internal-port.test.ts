@@ -8,7 +8,7 @@ async function serviceThatIs(state: 'ok' | 'failed') {
   const metrics = createMetrics('a-service')
   const app = createServer({ name: 'a-service', logLevel: 'silent', metrics })
   const check = async () => {
-    if (state === 'failed') throw new Error('it is away')
+    if (state === 'failed') throw new Error('no connection')
     return 'ok' as const
   }
   await app.register(health, { metrics, checks: { part: check } })
@@ -18,31 +18,34 @@ async function serviceThatIs(state: 'ok' | 'failed') {
 
 const CREDENTIAL = 'a credential of more than 32 characters'
 
-t.test('health of all is 503 as soon as one service is not ready, and only probes are routed', async (t) => {
-  const apps = { good: await serviceThatIs('ok'), bad: await serviceThatIs('failed') }
-  const options = { apps, backupCredential: CREDENTIAL, backup: async () => {}, folder: t.testdir() }
-  const app = createInternalPort({ ...options, logLevel: 'silent' })
-  t.teardown(() => app.close())
-  const get = async (url: string) => (await app.inject(url)).statusCode
-  t.equal(await get('/livez'), 200)
-  t.equal(await get('/readyz'), 503)
-  t.equal(await get('/good/readyz'), 200)
-  t.equal(await get('/bad/readyz'), 503)
-  t.equal(await get('/bad/metrics'), 200)
-  for (const path of [
-    '/good/internal/secret',
-    '/internal/secret',
-    '/good/../good/internal/secret',
-    '/other/livez',
-  ]) {
-    t.equal(await get(path), 404, path)
-  }
-  t.match((await app.inject('/readyz')).json(), {
-    services: { bad: { parts: { part: { reason: 'it is away' } } } },
-  })
-})
+t.test(
+  '/readyz responds 503 if one service is not ready, and only probes and metrics of services are routed',
+  async (t) => {
+    const apps = { good: await serviceThatIs('ok'), bad: await serviceThatIs('failed') }
+    const options = { apps, backupCredential: CREDENTIAL, backup: async () => {}, folder: t.testdir() }
+    const app = createInternalPort({ ...options, logLevel: 'silent' })
+    t.teardown(() => app.close())
+    const get = async (url: string) => (await app.inject(url)).statusCode
+    t.equal(await get('/livez'), 200)
+    t.equal(await get('/readyz'), 503)
+    t.equal(await get('/good/readyz'), 200)
+    t.equal(await get('/bad/readyz'), 503)
+    t.equal(await get('/bad/metrics'), 200)
+    for (const path of [
+      '/good/internal/secret',
+      '/internal/secret',
+      '/good/../good/internal/secret',
+      '/other/livez',
+    ]) {
+      t.equal(await get(path), 404, path)
+    }
+    t.match((await app.inject('/readyz')).json(), {
+      services: { bad: { parts: { part: { reason: 'no connection' } } } },
+    })
+  },
+)
 
-t.test('a backup is made for the holder of the credential alone, and leaves no file', async (t) => {
+t.test('POST /backup requires the credential, and leaves no file after its response', async (t) => {
   const folder = t.testdir()
   let made = 0
   const backup = async (file: string) => {
@@ -63,7 +66,7 @@ t.test('a backup is made for the holder of the credential alone, and leaves no f
   for (const wrong of ['', 'Bearer', 'Bearer another', `Basic ${CREDENTIAL}`]) {
     t.equal((await post(wrong)).status, 401, wrong)
   }
-  t.equal((await fetch(`${url}/backup`)).status, 404, 'nor is it made by GET')
+  t.equal((await fetch(`${url}/backup`)).status, 404, 'GET /backup does not exist')
   t.equal(made, 0)
   const response = await post(`Bearer ${CREDENTIAL}`)
   t.equal(await response.text(), 'the backup')
@@ -72,7 +75,7 @@ t.test('a backup is made for the holder of the credential alone, and leaves no f
   t.strictSame(readdirSync(folder), [])
 })
 
-t.test('what a killed process has left of a backup is removed, and nothing else', async (t) => {
+t.test('removeUnfinishedBackups removes the backup files of a killed process and no others', async (t) => {
   const left = ['.backup-0123456789ab', '.backup-0123456789ab.0123456789ab.part']
   const others = ['.backup-mine', 'backup-0123456789ab', 'images']
   const folder = t.testdir(Object.fromEntries([...left, ...others].map((name) => [name, 'x'])))

@@ -3,8 +3,8 @@ import { until } from '@registry-manager/testing/until'
 import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
 
-/** A part that a test ends; `fails` are the starts, counted from 1, that go wrong. */
-function part(fails: readonly number[] = []) {
+/** A process that the test ends; `fails` lists the starts, counted from 1, that fail. */
+function testProcess(fails: readonly number[] = []) {
   const state = { starts: 0, stops: 0, end: (_reason: string) => {} }
   const start: Start = async (onDeath) => {
     state.starts += 1
@@ -15,7 +15,7 @@ function part(fails: readonly number[] = []) {
   return { state, start }
 }
 
-/** What a kept part says and tells, and a way to wait for it. */
+/** Records the reports and process ids of `keepRunning`, and waits for a process id. */
 function listener() {
   const lines: string[] = []
   const pids: (number | undefined)[] = []
@@ -24,56 +24,59 @@ function listener() {
     pids,
     say: (line: string) => void lines.push(line),
     onPid: (pid: number | undefined) => void pids.push(pid),
-    untilPid: (pid: number) => until(() => pids.includes(pid), `the part runs as process ${pid}`),
+    untilPid: (pid: number) => until(() => pids.includes(pid), `the process runs with id ${pid}`),
   }
 }
 
-t.test('a part that ends is started again, at once the first time', async (t) => {
-  const { state, start } = part()
+t.test('a process that ends is restarted, the first time without a pause', async (t) => {
+  const { state, start } = testProcess()
   const heard = listener()
-  const kept = await keepRunning('a part', start, heard)
+  const kept = await keepRunning('a process', start, heard)
   t.strictSame(heard.pids, [1])
   state.end('SIGKILL')
   await heard.untilPid(2)
   t.strictSame(heard.pids, [1, undefined, 2])
-  t.strictSame(heard.lines, ['a part ended (SIGKILL): restarting it'])
+  t.strictSame(heard.lines, ['a process ended (SIGKILL): restarting it'])
   await kept.stop()
   t.equal(state.stops, 1)
   t.equal(heard.pids.at(-1), undefined)
 })
 
-t.test('one that goes on ending is given more time, and told of', async (t) => {
-  const { state, start } = part([2, 3])
-  const heard = listener()
-  const kept = await keepRunning('a part', start, heard)
-  state.end('exit 1')
-  await heard.untilPid(4)
-  t.strictSame(heard.lines, [
-    'a part ended (exit 1): restarting it',
-    'a part ended (it cannot start), 2 times in a row: restarting it in 0.25 s',
-    'a part ended (it cannot start), 3 times in a row: restarting it in 1 s',
-  ])
-  await kept.stop()
+t.test(
+  'a process that keeps ending is restarted after growing pauses, and each restart is reported',
+  async (t) => {
+    const { state, start } = testProcess([2, 3])
+    const heard = listener()
+    const kept = await keepRunning('a process', start, heard)
+    state.end('exit 1')
+    await heard.untilPid(4)
+    t.strictSame(heard.lines, [
+      'a process ended (exit 1): restarting it',
+      'a process ended (it cannot start), 2 times in a row: restarting it in 0.25 s',
+      'a process ended (it cannot start), 3 times in a row: restarting it in 1 s',
+    ])
+    await kept.stop()
+  },
+)
+
+t.test('keepRunning rejects if the first start fails', async (t) => {
+  const { start } = testProcess([1])
+  await t.rejects(keepRunning('a process', start, listener()), { message: 'it cannot start' })
 })
 
-t.test('one that never starts is a fault', async (t) => {
-  const { start } = part([1])
-  await t.rejects(keepRunning('a part', start, listener()), { message: 'it cannot start' })
-})
-
-t.test('unless it may try more than once', async (t) => {
-  const { start } = part([1, 2])
+t.test('keepRunning retries a failed first start up to `tries` times', async (t) => {
+  const { start } = testProcess([1, 2])
   const heard = listener()
-  const kept = await keepRunning('a part', start, { ...heard, tries: 3 })
+  const kept = await keepRunning('a process', start, { ...heard, tries: 3 })
   t.strictSame(heard.lines, ['it cannot start: retrying', 'it cannot start: retrying'])
   t.strictSame(heard.pids, [3])
   await kept.stop()
 })
 
-t.test('once all is to end, nothing is started again', async (t) => {
-  const { state, start } = part()
+t.test('a process that ends after stop() is not restarted', async (t) => {
+  const { state, start } = testProcess()
   const heard = listener()
-  const kept = await keepRunning('a part', start, heard)
+  const kept = await keepRunning('a process', start, heard)
   await kept.stop()
   state.end('exit 0')
   await new Promise((resolve) => setTimeout(resolve, 50))

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { findStorageFailure, rotateLogs, watchStorage } from '../logs.ts'
 
-t.test('a log that is too large is rotated, and only so many older ones are kept', async (t) => {
+t.test('a log above the size limit is rotated, and only the newest rotated logs are kept', async (t) => {
   const folder = t.testdir({ 'small.log': 'small', 'other.txt': 'x'.repeat(100) })
   const limits = { maxBytes: 10, keep: 3 }
   for (let round = 1; round <= 5; round += 1) {
@@ -22,7 +22,7 @@ t.test('a log that is too large is rotated, and only so many older ones are kept
   t.equal(readFileSync(join(folder, 'small.log'), 'utf8'), 'small')
 })
 
-t.test('a program that has its log open writes on into the rotated one, from its beginning', async (t) => {
+t.test('after a rotation, a running program continues at the start of the emptied log', async (t) => {
   const folder = t.testdir()
   const log = join(folder, 'program.log')
   const output = openSync(log, 'a', 0o600)
@@ -37,33 +37,39 @@ t.test('a program that has its log open writes on into the rotated one, from its
   await once(child, 'exit')
   const [older, newer] = [readFileSync(`${log}.1`, 'utf8'), readFileSync(log, 'utf8')]
   t.match(older, /^line 0\n/)
-  t.match(newer, /^(line \d+\n)+$/, 'no hole at its beginning')
-  t.equal(statSync(`${log}.1`).mode & 0o077, 0, 'the older one is for its owner alone, too')
+  t.match(newer, /^(line \d+\n)+$/, 'the log has no hole at its start')
+  t.equal(statSync(`${log}.1`).mode & 0o077, 0, 'only its owner can read the rotated log')
 })
 
-t.test('failures of storage are found in the words of the registry, and of nothing else', async (t) => {
-  for (const [line, failure] of [
-    ['level=error msg="write /images/_uploads/x/data: no space left on device"', 'no space left on device'],
-    ['write /x: disk quota exceeded', 'disk quota exceeded'],
-    ['mkdir /x: Read-only file system', 'read-only file system'],
-    ['level=error msg="response completed with error" err.code="blob unknown"', undefined],
-    ['', undefined],
-  ] as const) {
-    t.equal(findStorageFailure(line), failure, line)
-  }
-})
+t.test(
+  'findStorageFailure recognises storage failures in log lines of the registry and ignores other lines',
+  async (t) => {
+    for (const [line, failure] of [
+      ['level=error msg="write /images/_uploads/x/data: no space left on device"', 'no space left on device'],
+      ['write /x: disk quota exceeded', 'disk quota exceeded'],
+      ['mkdir /x: Read-only file system', 'read-only file system'],
+      ['level=error msg="response completed with error" err.code="blob unknown"', undefined],
+      ['', undefined],
+    ] as const) {
+      t.equal(findStorageFailure(line), failure, line)
+    }
+  },
+)
 
-t.test('a failure of storage is reported once a minute, and one from before the start is not', async (t) => {
-  const folder = t.testdir({ 'registry.log': 'yesterday: input/output error\n' })
-  const log = join(folder, 'registry.log')
-  const said: string[] = []
-  const stop = watchStorage({ log, folder }, (line) => said.push(line))
-  t.teardown(stop)
-  await sleep(300)
-  for (let times = 0; times < 3; times += 1) {
-    appendFileSync(log, 'write: no space left on device\n')
-    await sleep(1100)
-  }
-  const reports = said.filter((line) => line.startsWith('the registry'))
-  t.strictSame(reports, [`the registry cannot store data: no space left on device (see ${log})`])
-})
+t.test(
+  'watchStorage reports a storage failure once a minute, and ignores failures from before the start',
+  async (t) => {
+    const folder = t.testdir({ 'registry.log': 'yesterday: input/output error\n' })
+    const log = join(folder, 'registry.log')
+    const said: string[] = []
+    const stop = watchStorage({ log, folder }, (line) => said.push(line))
+    t.teardown(stop)
+    await sleep(300)
+    for (let times = 0; times < 3; times += 1) {
+      appendFileSync(log, 'write: no space left on device\n')
+      await sleep(1100)
+    }
+    const reports = said.filter((line) => line.startsWith('the registry'))
+    t.strictSame(reports, [`the registry cannot store data: no space left on device (see ${log})`])
+  },
+)

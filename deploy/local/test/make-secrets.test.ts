@@ -21,7 +21,7 @@ const COMMAND = fileURLToPath(new URL('../make-secrets.ts', import.meta.url))
 const run = (folder: string, env: Record<string, string> = {}) =>
   runCommand('sh', ['-c', 'umask 077; exec "$0" "$@"', process.execPath, COMMAND, folder], { env })
 
-/** Every file below a folder, by its path there, with its content and its mode. */
+/** The content and mode of every file below a folder, by its path in the folder. */
 function filesOf(folder: string) {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .toSorted()
@@ -34,51 +34,54 @@ function filesOf(folder: string) {
   )
 }
 
-t.test('secrets are made once, and a container can read those that it needs', async (t) => {
-  const folder = join(t.testdir(), 'secrets')
-  const { stdout } = await run(folder, { PUBLIC_HOST: 'registry.example:8443' })
-  const made = filesOf(folder)
-  t.same(Object.keys(made), [
-    'admin-password',
-    'database-url',
-    'postgres-password',
-    'registry-http-secret',
-    'service-credential',
-    'signing-keys/ca-key.pem',
-    'signing-keys/ca.pem',
-    'signing-keys/current.pem',
-    'signing-keys/next.pem',
-    'tls/ca.crt',
-    'tls/ca.key',
-    'tls/server.crt',
-    'tls/server.key',
-    'upload-secret',
-  ])
-  for (const [name, { text, mode }] of Object.entries(made)) {
-    const makesOthers = name === 'signing-keys/ca-key.pem' || name === 'tls/ca.key'
-    t.equal(mode, makesOthers ? 0o600 : 0o644, name)
-    t.notMatch(stdout, text.trim(), `${name} is not told`)
-  }
-  t.equal(statSync(folder).mode & 0o777, 0o700, 'behind a folder that only its owner gets past')
-  t.match(made['database-url']?.text, `registry:${made['postgres-password']?.text}@`)
-  const certificate = new X509Certificate(made['tls/server.crt']?.text ?? '')
-  t.equal(certificate.checkHost('registry.example'), 'registry.example')
-  t.ok(certificate.checkIssued(new X509Certificate(made['tls/ca.crt']?.text ?? '')))
+t.test(
+  'npm run secrets creates every secret once, and containers can read those that they need',
+  async (t) => {
+    const folder = join(t.testdir(), 'secrets')
+    const { stdout } = await run(folder, { PUBLIC_HOST: 'registry.example:8443' })
+    const made = filesOf(folder)
+    t.same(Object.keys(made), [
+      'admin-password',
+      'database-url',
+      'postgres-password',
+      'registry-http-secret',
+      'service-credential',
+      'signing-keys/ca-key.pem',
+      'signing-keys/ca.pem',
+      'signing-keys/current.pem',
+      'signing-keys/next.pem',
+      'tls/ca.crt',
+      'tls/ca.key',
+      'tls/server.crt',
+      'tls/server.key',
+      'upload-secret',
+    ])
+    for (const [name, { text, mode }] of Object.entries(made)) {
+      const makesOthers = name === 'signing-keys/ca-key.pem' || name === 'tls/ca.key'
+      t.equal(mode, makesOthers ? 0o600 : 0o644, name)
+      t.notMatch(stdout, text.trim(), `${name} is not printed`)
+    }
+    t.equal(statSync(folder).mode & 0o777, 0o700, 'only its owner can enter the folder')
+    t.match(made['database-url']?.text, `registry:${made['postgres-password']?.text}@`)
+    const certificate = new X509Certificate(made['tls/server.crt']?.text ?? '')
+    t.equal(certificate.checkHost('registry.example'), 'registry.example')
+    t.ok(certificate.checkIssued(new X509Certificate(made['tls/ca.crt']?.text ?? '')))
 
-  await run(folder, { PUBLIC_HOST: 'registry.example' })
-  t.same(filesOf(folder), made, 'a second time changes nothing')
+    await run(folder, { PUBLIC_HOST: 'registry.example' })
+    t.same(filesOf(folder), made, 'a second run changes nothing')
 
-  rmSync(join(folder, 'upload-secret'))
-  await run(folder)
-  t.not(
-    readFileSync(join(folder, 'upload-secret'), 'utf8'),
-    made['upload-secret']?.text,
-    'what is gone is made',
-  )
-})
+    rmSync(join(folder, 'upload-secret'))
+    await run(folder)
+    t.not(
+      readFileSync(join(folder, 'upload-secret'), 'utf8'),
+      made['upload-secret']?.text,
+      'a missing secret is created',
+    )
+  },
+)
 
 t.test(
-  "the operator's own certificate and key are kept byte for byte, beside our authority or without",
+  "npm run secrets keeps the operator's own certificate and key, with or without our authority beside them",
   async (t) => {
     const own = makeForeignPair(t.testdir(), 'registry.example')
     const folder = join(t.testdir({}), 'secrets')
@@ -93,14 +96,14 @@ t.test(
     put()
     writeFileSync(place('company-ca.key'), 'of the company', { mode: 0o600 })
     const first = await run(folder, { PUBLIC_HOST: 'registry.example' })
-    isKept('put there before the first time')
+    isKept('added before the first run')
     t.match(first.stdout, /your own certificate is kept/)
     t.notMatch(first.stdout, /warning/)
-    t.notOk(existsSync(place('ca.key')), 'no authority is made that signs nothing')
+    t.notOk(existsSync(place('ca.key')), 'no authority is created that would sign nothing')
     t.equal(statSync(place('company-ca.key')).mode & 0o777, 0o600, 'other files keep their mode')
 
     const other = await run(folder, { PUBLIC_HOST: 'other.example:8443' })
-    isKept('another host')
+    isKept('kept for another host')
     t.match(
       other.stdout,
       /warning: .*server\.crt is not valid for other\.example, only for DNS:registry\.example/,
@@ -108,39 +111,42 @@ t.test(
 
     for (const name of ['server.crt', 'server.key']) rmSync(place(name))
     await run(folder, { PUBLIC_HOST: 'registry.example' })
-    t.ok(existsSync(place('ca.key')), 'with none there, ours is made')
+    t.ok(existsSync(place('ca.key')), 'without a certificate, our own is created')
     put()
     await run(folder, { PUBLIC_HOST: 'other.example' })
-    isKept('put over ours, with our authority still beside it')
+    isKept('replaced ours, with our authority still beside it')
   },
 )
 
-t.test('a certificate that cannot be served is refused and kept', async (t) => {
-  const own = makeForeignPair(t.testdir(), 'registry.example')
-  const folder = join(t.testdir({}), 'secrets')
-  await run(folder)
-  const made = filesOf(folder)
-  const cases: [string, string, RegExp][] = [
-    ['server.crt', 'rubbish', /server\.crt is not a readable PEM certificate/],
-    ['server.crt', own['server.crt'] ?? '', /server\.key is not the private key of .*server\.crt/],
-    ['server.key', '', /server\.key is not a readable PEM private key/],
-  ]
-  for (const [name, text, told] of cases) {
-    writeFileSync(join(folder, 'tls', name), text)
-    await t.rejects(run(folder), { code: 1, stderr: told }, `${name} that is wrong is named`)
-    t.equal(readFileSync(join(folder, 'tls', name), 'utf8'), text, `${name} stays as it is`)
-    writeFileSync(join(folder, 'tls', name), made[`tls/${name}`]?.text ?? '')
-  }
-  rmSync(join(folder, 'tls', 'server.crt'))
-  await t.rejects(
-    run(folder),
-    { code: 1, stderr: /server\.crt is not a readable/ },
-    'a key alone is not replaced',
-  )
-  t.equal(readFileSync(join(folder, 'tls', 'server.key'), 'utf8'), made['tls/server.key']?.text)
-})
+t.test(
+  'npm run secrets refuses a certificate or key that nginx could not serve, and does not change it',
+  async (t) => {
+    const own = makeForeignPair(t.testdir(), 'registry.example')
+    const folder = join(t.testdir({}), 'secrets')
+    await run(folder)
+    const made = filesOf(folder)
+    const cases: [string, string, RegExp][] = [
+      ['server.crt', 'rubbish', /server\.crt is not a readable PEM certificate/],
+      ['server.crt', own['server.crt'] ?? '', /server\.key is not the private key of .*server\.crt/],
+      ['server.key', '', /server\.key is not a readable PEM private key/],
+    ]
+    for (const [name, text, told] of cases) {
+      writeFileSync(join(folder, 'tls', name), text)
+      await t.rejects(run(folder), { code: 1, stderr: told }, `the error names the wrong ${name}`)
+      t.equal(readFileSync(join(folder, 'tls', name), 'utf8'), text, `${name} is unchanged`)
+      writeFileSync(join(folder, 'tls', name), made[`tls/${name}`]?.text ?? '')
+    }
+    rmSync(join(folder, 'tls', 'server.crt'))
+    await t.rejects(
+      run(folder),
+      { code: 1, stderr: /server\.crt is not a readable/ },
+      'a key without its certificate is not replaced',
+    )
+    t.equal(readFileSync(join(folder, 'tls', 'server.key'), 'utf8'), made['tls/server.key']?.text)
+  },
+)
 
-t.test('an authority, a secret and signing keys that are there are never replaced', async (t) => {
+t.test('npm run secrets never replaces an existing authority, secret or signing key', async (t) => {
   const folder = join(t.testdir(), 'secrets')
   await run(folder)
   const isRefused = async (name: string, text: string, told: RegExp, ...without: string[]) => {
@@ -148,7 +154,7 @@ t.test('an authority, a secret and signing keys that are there are never replace
     for (const gone of without) rmSync(join(folder, gone))
     writeFileSync(join(folder, name), text)
     await t.rejects(run(folder), { code: 1, stderr: told }, told.source)
-    t.equal(readFileSync(join(folder, name), 'utf8'), text, `${name} stays`)
+    t.equal(readFileSync(join(folder, name), 'utf8'), text, `${name} is unchanged`)
     for (const [file, { text: was }] of Object.entries(before)) writeFileSync(join(folder, file), was)
   }
   await isRefused('upload-secret', '', /upload-secret is empty/)
@@ -162,16 +168,16 @@ t.test('an authority, a secret and signing keys that are there are never replace
   )
 })
 
-t.test('a folder that holds other things is left alone', async (t) => {
+t.test('npm run secrets refuses a folder that contains other files', async (t) => {
   const folder = t.testdir({ 'letters.txt': 'mine' })
   chmodSync(folder, 0o755)
   await t.rejects(run(folder), { code: 1, stderr: /it holds other files/ })
   t.same(readdirSync(folder), ['letters.txt'])
-  t.equal(statSync(folder).mode & 0o777, 0o755, 'its mode, too')
+  t.equal(statSync(folder).mode & 0o777, 0o755, 'the mode is unchanged')
 })
 
 t.test(
-  'a certificate that is a symbolic link is refused, because no container could follow it',
+  'npm run secrets refuses a certificate that is a symbolic link, because a container could not follow it',
   async (t) => {
     const own = makeForeignPair(t.testdir(), 'localhost')
     const folder = join(t.testdir({}), 'secrets')
@@ -183,11 +189,15 @@ t.test(
       code: 1,
       stderr: /is a symbolic link, which leads nowhere inside a container/,
     })
-    t.equal(statSync(join(elsewhere, 'server.key')).mode & 0o777, 0o600, 'the key it leads to stays private')
+    t.equal(
+      statSync(join(elsewhere, 'server.key')).mode & 0o777,
+      0o600,
+      'the key that the link points to keeps its mode',
+    )
   },
 )
 
-t.test('who may read what is mended, where it was there before', async (t) => {
+t.test('npm run secrets corrects the modes of an existing folder and its files', async (t) => {
   const folder = join(t.testdir(), 'secrets')
   mkdirSync(folder)
   chmodSync(folder, 0o755)
@@ -202,25 +212,28 @@ t.test('who may read what is mended, where it was there before', async (t) => {
   for (const name of ['tls', 'signing-keys']) t.equal(statSync(join(folder, name)).mode & 0o777, 0o755)
 })
 
-t.test('a host that the services and the registry would read differently is refused', async (t) => {
-  const folder = join(t.testdir(), 'secrets')
-  for (const [host, told] of [
-    ['registry.example:443', /write it as registry\.example,/],
-    ['Registry.Example:8443', /write it as registry\.example:8443,/],
-    ['bücher.example', /write it as xn--bcher-kva\.example,/],
-    ['https://registry.example', /must be host\[:port\]/],
-    ['registry.example/', /must be host\[:port\]/],
-    ['registry.example:x', /must be host\[:port\]/],
-  ] as const) {
-    await t.rejects(run(folder, { PUBLIC_HOST: host }), { code: 2, stderr: told }, host)
-  }
-  t.notOk(existsSync(folder), 'and nothing is made')
-  for (const host of ['registry.example', '10.0.0.1:8443', '[::1]:8443']) {
-    await run(folder, { PUBLIC_HOST: host })
-    t.match(readFileSync(join(folder, 'tls', 'server.crt'), 'utf8'), /BEGIN CERTIFICATE/, host)
-  }
-})
+t.test(
+  'npm run secrets refuses a PUBLIC_HOST that the services and the registry would read differently',
+  async (t) => {
+    const folder = join(t.testdir(), 'secrets')
+    for (const [host, told] of [
+      ['registry.example:443', /write it as registry\.example,/],
+      ['Registry.Example:8443', /write it as registry\.example:8443,/],
+      ['bücher.example', /write it as xn--bcher-kva\.example,/],
+      ['https://registry.example', /must be host\[:port\]/],
+      ['registry.example/', /must be host\[:port\]/],
+      ['registry.example:x', /must be host\[:port\]/],
+    ] as const) {
+      await t.rejects(run(folder, { PUBLIC_HOST: host }), { code: 2, stderr: told }, host)
+    }
+    t.notOk(existsSync(folder), 'a refused host creates no folder')
+    for (const host of ['registry.example', '10.0.0.1:8443', '[::1]:8443']) {
+      await run(folder, { PUBLIC_HOST: host })
+      t.match(readFileSync(join(folder, 'tls', 'server.crt'), 'utf8'), /BEGIN CERTIFICATE/, host)
+    }
+  },
+)
 
-t.test('without a folder it says so', async (t) => {
+t.test('npm run secrets without a folder exits with code 2 and asks for one', async (t) => {
   await t.rejects(runCommand(process.execPath, [COMMAND]), { code: 2, stderr: /name the folder/ })
 })

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { openPglite } from '../pglite.ts'
 
-t.test('what PGlite holds is there when it is opened again', async (t) => {
+t.test('PGlite keeps its data when it is reopened', async (t) => {
   const folder = t.testdir()
   const first = await openPglite(folder)
   await sql`create table things (name text)`.execute(first)
@@ -12,5 +12,5 @@ t.test('what PGlite holds is there when it is opened again', async (t) => {
   t.teardown(() => second.destroy())
   t.match(await sql`select * from things`.execute(second), { rows: [{ name: 'one' }] })
   const { rows } = await sql<{ bytes: Buffer }>`select '\\x00ff'::bytea as bytes`.execute(second)
-  t.strictSame(rows[0]?.bytes, Buffer.from([0, 255]), 'and bytes are what pg answers')
+  t.strictSame(rows[0]?.bytes, Buffer.from([0, 255]), 'bytea values are Buffers, as with pg')
 })

@@ -14,7 +14,7 @@ const binary =
   process.env['REGISTRY_BINARY']
 const missing = binary === undefined && 'there is no registry binary'
 
-/** Texts that YAML reads as something else than a string. */
+/** Texts that YAML would not read as the same string without quotes. */
 const ODD = [
   '12345',
   '1e3',
@@ -32,28 +32,31 @@ const ODD = [
   '',
 ]
 
-t.test('every value for the registry is a string of YAML, and the one that was meant', async (t) => {
-  for (const text of [...ODD, 'a\\b', 'new\nline', 'ü', '\u0085', '\u{1f600}']) {
-    t.equal(parse(toYamlString(text)), text, JSON.stringify(text))
-  }
-  const same = {
-    address: 'no',
-    httpSecret: 'no',
-    folder: 'no',
-    realm: 'no',
-    service: 'no',
-    issuer: 'no',
-    authority: 'no',
-  }
-  for (const [name, value] of Object.entries(registryEnvironment(same))) t.equal(parse(value), 'no', name)
-})
+t.test(
+  'the registry reads every value of its environment as the intended string, because each is quoted YAML',
+  async (t) => {
+    for (const text of [...ODD, 'a\\b', 'new\nline', 'ü', '\u0085', '\u{1f600}']) {
+      t.equal(parse(toYamlString(text)), text, JSON.stringify(text))
+    }
+    const same = {
+      address: 'no',
+      httpSecret: 'no',
+      folder: 'no',
+      realm: 'no',
+      service: 'no',
+      issuer: 'no',
+      authority: 'no',
+    }
+    for (const [name, value] of Object.entries(registryEnvironment(same))) t.equal(parse(value), 'no', name)
+  },
+)
 
 t.test(
-  'the real registry names the service and the realm as the settings have them',
+  'a real registry puts the service and realm of the settings into its challenge',
   { skip: missing },
   async (t) => {
     for (const [number, service] of ['12345', '1e3', 'no', '[::1]:8500'].entries()) {
-      // A folder whose name YAML would cut.
+      // A folder whose name needs quotes in YAML.
       const folder = join(t.testdir(), `${number} #: [a`)
       mkdirSync(folder, { recursive: true })
       await createSigningKeys(folder)
@@ -77,13 +80,13 @@ t.test(
   },
 )
 
-t.test('a URL that cannot be one is refused with the name of its setting', async (t) => {
+t.test('the error for an invalid URL or service name contains the name of the setting', async (t) => {
   for (const [env, told] of [
     [{ PUBLIC_URL: 'http://localhost:99999' }, /PUBLIC_URL is not a valid URL: .* port is above 65535/],
     [{ PUBLIC_URL: 'http://[::1' }, /PUBLIC_URL is not a valid URL/],
     [{ PUBLIC_URL: 'ftp://registry.example' }, /PUBLIC_URL has the wrong form \(URL under which .*https:/],
     [{ REGISTRY_URL: 'http://registry:99999' }, /REGISTRY_URL is not a valid URL/],
-    [{ TOKEN_SERVICE: 'a b' }, /TOKEN_SERVICE has the wrong form \(the name that tokens/],
+    [{ TOKEN_SERVICE: 'a b' }, /TOKEN_SERVICE has the wrong form \(audience of access tokens/],
   ] as const) {
     t.throws(() => readConfig(env), { message: told }, JSON.stringify(env))
     t.notMatch(String(t.throws(() => readConfig(env))), /must match pattern/)

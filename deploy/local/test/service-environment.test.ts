@@ -19,7 +19,7 @@ function plan(t: Test, given: NodeJS.ProcessEnv = {}) {
     environmentOf({ service, port: 8001, internalPort: 9001 }, made, env)
 }
 
-t.test('each service gets every setting that it requires, and none that it does not know', async (t) => {
+t.test('each service gets every setting that it requires and no setting that it does not know', async (t) => {
   const environment = plan(t, { REPLICAS: '2', HTTPS_PORT: '8443', UNRELATED: 'x', PATH: '/bin' })
   for (const service of SERVICE_NAMES) {
     const { schema } = CONFIGS[service]
@@ -33,13 +33,13 @@ t.test('each service gets every setting that it requires, and none that it does 
     t.strictSame(
       given.filter((name) => !known.includes(name.replace(/_FILE$/, ''))),
       [],
-      `${service} knows all of them`,
+      `${service} knows all of its settings`,
     )
     t.match(environment(service), { TRUSTED_PROXIES: '127.0.0.1', HOST: '127.0.0.1', PORT: '8001' })
   }
 })
 
-t.test('secrets go by files', async (t) => {
+t.test('services get secrets as files, never as values in the environment', async (t) => {
   const environment = plan(t)
   for (const service of SERVICE_NAMES) {
     const values = JSON.stringify(environment(service))
@@ -50,7 +50,7 @@ t.test('secrets go by files', async (t) => {
   t.equal(readFileSync(environment('auth-service')['DATABASE_URL_FILE'] ?? '', 'utf8'), ADDRESSES.databaseUrl)
 })
 
-t.test('what is given reaches whom it is for', async (t) => {
+t.test('settings of the operator reach exactly the services that use them', async (t) => {
   const credential = 'c'.repeat(40)
   const environment = plan(t, {
     TOKEN_TTL_SECONDS: '60',
@@ -71,12 +71,12 @@ t.test('what is given reaches whom it is for', async (t) => {
   }
 })
 
-t.test('a bad setting of a service is told before anything is started', async (t) => {
+t.test('an invalid setting of a service is a ConfigError before any process starts', async (t) => {
   const environment = plan(t, { TOKEN_TTL_SECONDS: '5' })
   t.throws(() => environment('auth-service'), ConfigError)
 })
 
-t.test("the stack's own settings", async (t) => {
+t.test('the stack has defaults for its own settings and refuses invalid ones', async (t) => {
   const env = { NGINX_BINARY: '/usr/sbin/nginx', DATA_DIR: t.testdir() }
   t.match(readConfig(env), {
     publicUrl: 'https://localhost:8443',
@@ -99,7 +99,7 @@ t.test("the stack's own settings", async (t) => {
   }
 })
 
-t.test("the folder of npm start's is left alone", async (t) => {
+t.test('the stack refuses the data folder of npm start', async (t) => {
   const env = { NGINX_BINARY: '/usr/sbin/nginx', DATA_DIR: t.testdir({ database: {} }) }
   t.throws(() => readConfig(env), { message: /is the data folder of npm start/ })
 })

@@ -6,7 +6,7 @@ import { connectPostgres, runBackupCommand } from '../../../packages/database/sr
 import { readConfig } from '../stack/config.ts'
 import { prepareDatabase } from '../stack/database.ts'
 
-t.test('a backup in the data folder is restored into an empty database, once', async (t) => {
+t.test('restore.gz in the data folder is restored once, and only into an empty database', async (t) => {
   const [one, other] = [await startPostgres(t), await startPostgres(t)]
   if (one === undefined || other === undefined) return
   const folder = t.testdir()
@@ -20,7 +20,7 @@ t.test('a backup in the data folder is restored into an empty database, once', a
     const accounts = db.selectFrom('accounts').select(['id', 'username']).execute()
     return accounts.finally(() => db.destroy())
   }
-  t.type(await prepare(one.url, 'first'), 'string', 'a password was made')
+  t.type(await prepare(one.url, 'first'), 'string', 'a password was generated')
   const backup = join(folder, 'backup.gz')
   const db = connectPostgres(one.url)
   await runBackupCommand(db, 'backup', backup).finally(() => db.destroy())
@@ -28,7 +28,7 @@ t.test('a backup in the data folder is restored into an empty database, once', a
   const file = join(folder, 'second', 'restore.gz')
   mkdirSync(join(folder, 'second'))
   copyFileSync(backup, file)
-  t.equal(await prepare(other.url, 'second'), undefined, 'an administrator is there')
+  t.equal(await prepare(other.url, 'second'), undefined, 'the restored database already has an administrator')
   t.match(said, [/restored \d+ rows of .*restore\.gz/])
   t.same(await accountsOf(other.url), await accountsOf(one.url))
   t.same([existsSync(file), existsSync(`${file}.restored`)], [false, true])

@@ -19,10 +19,10 @@ const FILES = {
   'empty.test.ts': `export const nothing = 1\n`,
 }
 
-/** Runs the runner itself, on the test files of a folder, as `npm test -- FILE...` does. */
+/** Runs the test runner on the test files of a folder, as `npm test -- FILE...` does. */
 async function runFiles(t: Test, names: readonly (keyof typeof FILES)[], options: readonly string[] = []) {
   const folder = relative(ROOT, t.testdir(FILES))
-  // The settings of the tap that runs this test are not for the one in it.
+  // The inner tap must not get the settings of the tap that runs this test.
   const isOwn = ([name]: [string, unknown]) => !name.startsWith('TAP') && name !== 'VERBOSE'
   const env = Object.fromEntries(Object.entries(process.env).filter(isOwn))
   const files = names.map((name) => `${folder}/${name}`)
@@ -36,16 +36,19 @@ async function runFiles(t: Test, names: readonly (keyof typeof FILES)[], options
   return { code, stdout, lines: stdout.trimEnd().split('\n'), folder }
 }
 
-t.test('tests that pass or are skipped end with exit code 0 and their counts in the last line', async (t) => {
-  const { code, lines, stdout } = await runFiles(t, ['passes.test.ts', 'skips.test.ts'])
-  t.equal(code, 0, stdout)
-  t.equal(lines.at(-1), '2 passed, 0 failed, 1 skipped')
-  t.match(lines.at(-2), /^took \d/)
-  t.match(stdout, '1 × no such program')
-  t.notMatch(stdout, /^\s*ok 1\b/m, 'no TAP is printed')
-})
+t.test(
+  'npm test exits with 0 if all tests pass or are skipped, and prints the counts in its last line',
+  async (t) => {
+    const { code, lines, stdout } = await runFiles(t, ['passes.test.ts', 'skips.test.ts'])
+    t.equal(code, 0, stdout)
+    t.equal(lines.at(-1), '2 passed, 0 failed, 1 skipped')
+    t.match(lines.at(-2), /^took \d/)
+    t.match(stdout, '1 × no such program')
+    t.notMatch(stdout, /^\s*ok 1\b/m, 'no TAP is printed')
+  },
+)
 
-t.test('files that fail, crash, cannot be loaded or are empty are failures with exit code 1', async (t) => {
+t.test('npm test exits with 1 for files that fail, crash, cannot be loaded or have no tests', async (t) => {
   const names = ['passes', 'fails', 'crashes', 'no-such-import', 'empty'] as const
   const { code, lines, stdout, folder } = await runFiles(
     t,
@@ -60,18 +63,18 @@ t.test('files that fail, crash, cannot be loaded or are empty are failures with 
   }
 })
 
-t.test('with --verbose the TAP is printed', async (t) => {
+t.test('npm test -- --verbose prints the TAP', async (t) => {
   const { stdout } = await runFiles(t, ['passes.test.ts'], ['--verbose'])
   t.match(stdout, /^ {4}# Subtest: passes$/m)
 })
 
-t.test('with --grep only the tests of that title are run', async (t) => {
+t.test('npm test -- --grep runs only the tests whose title matches', async (t) => {
   const { lines, code } = await runFiles(t, ['passes.test.ts', 'fails.test.ts'], ['--grep=/^passes$/'])
   t.equal(lines.at(-1), '2 passed, 0 failed, 1 skipped')
   t.equal(code, 0)
 })
 
-t.test('an unknown option is refused before anything is run', async (t) => {
+t.test('npm test refuses an unknown option before it runs a test', async (t) => {
   const { code, stdout } = await runFiles(t, ['passes.test.ts'], ['--verbos'])
   t.equal(code, 2)
   t.equal(stdout, '')

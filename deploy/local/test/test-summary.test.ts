@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { closingLine, duration, failureText, fileLine, skipLines } from '../test-run/summary.ts'
 
-t.test('the closing line names skipped tests only when there are some', async (t) => {
+t.test('the last line of a test run names skipped tests only if there are some', async (t) => {
   t.equal(closingLine({ passed: 3, failed: 0, skipped: 0 }), '3 passed, 0 failed')
   t.equal(closingLine({ passed: 3, failed: 2, skipped: 1 }), '3 passed, 2 failed, 1 skipped')
 })
 
-t.test('durations are in the unit that suits them', async (t) => {
+t.test('durations are formatted as milliseconds, seconds or minutes, by their length', async (t) => {
   const cases = {
     0: '0 ms',
     999.4: '999 ms',
@@ -19,7 +19,7 @@ t.test('durations are in the unit that suits them', async (t) => {
   for (const [milliseconds, text] of Object.entries(cases)) t.equal(duration(Number(milliseconds)), text)
 })
 
-t.test('the line of a file has its place, time and counts', async (t) => {
+t.test('the line of a test file contains its position, duration and counts', async (t) => {
   const result = {
     file: 'a.test.ts',
     milliseconds: 1200,
@@ -34,11 +34,11 @@ t.test('the line of a file has its place, time and counts', async (t) => {
   t.equal(fileLine(failed, 40, 40), '✗ [40/40] a.test.ts  2 passed, 1 failed')
 })
 
-t.test('reasons of skipped tests are counted, the most frequent first', async (t) => {
+t.test('the summary counts the reasons of skipped tests, the most frequent first', async (t) => {
   t.same(skipLines(['no podman', 'no docker', 'no docker']), ['  2 × no docker', '  1 × no podman'])
 })
 
-t.test('a failure ends with a command that a shell takes apart into the right arguments', async (t) => {
+t.test('the command that reruns a failed test is quoted correctly for a shell', async (t) => {
   const title = `alice's "pull" of $HOME/(a|b) costs 1.5*2 [\\] \`x\``
   const failure = { titles: [title, 'inner'], details: ['at a.test.ts:3'] }
   const text = failureText('test-e2e/a.test.ts', failure, { env: { E2E_TARGET: 'stack' } })
@@ -51,13 +51,13 @@ t.test('a failure ends with a command that a shell takes apart into the right ar
   t.equal(file, 'test-e2e/a.test.ts')
   const [, pattern = ''] = /^--grep=\/(.*)\/$/.exec(grep) ?? []
   t.match(title, new RegExp(pattern), 'the pattern matches the title')
-  t.notMatch(`${title} too`, new RegExp(pattern), 'and no longer one')
+  t.notMatch(`${title} too`, new RegExp(pattern), 'the pattern does not match a longer title')
 })
 
-t.test('a file that failed as a whole is run without a pattern', async (t) => {
+t.test('the command that reruns a file without a failed test has no --grep', async (t) => {
   t.match(failureText('a.test.ts', { titles: [], details: [] }, { env: {} }), /: npm test -- a\.test\.ts$/)
 })
 
-t.test('a failure outside of all files has no command', async (t) => {
+t.test('a failure outside of all test files has no command to rerun it', async (t) => {
   t.notMatch(failureText('', { titles: ['types'], details: ['its command: tsc'] }, { env: {} }), 'npm test')
 })

@@ -12,13 +12,13 @@ const MODULE = fileURLToPath(new URL('../debian-package.js', import.meta.url))
 const missing = !canUnpack() && 'no apt-get that downloads Debian packages'
 const isRoot = process.getuid?.() === 0
 const say = () => {}
-/** Small, and needed by nothing. */
+/** A small package that no other package needs. */
 const PACKAGE = 'hello'
 
-/** An environment with an empty cache of the test's own. */
+/** An environment with an empty cache that only this test uses. */
 const ownCache = (t: Test) => ({ ...process.env, XDG_CACHE_HOME: t.testdir() })
 
-/** The same, and how often apt-get was asked to download something since. */
+/** An environment with an empty cache, and the number of downloads by apt-get since. */
 function countedCache(t: Test) {
   const folder = t.testdir({ bin: {}, cache: {}, calls: '' })
   const calls = join(folder, 'calls')
@@ -35,35 +35,36 @@ function countedCache(t: Test) {
 
 const installed = () => execFileSync('dpkg', ['-l'], { encoding: 'utf8' })
 
+t.test('a package is unpacked and runs without being installed', { skip: missing }, async (t) => {
+  const before = installed()
+  const folder = unpackPackage(PACKAGE, ownCache(t), say) ?? ''
+  t.match(execFileSync(join(folder, 'usr/bin/hello'), { encoding: 'utf8' }), 'Hello, world!')
+  t.equal(installed(), before)
+})
+
 t.test(
-  'a package is unpacked and runs, and the list of installed packages stays',
+  'processes that need the same package at the same time download it once',
   { skip: missing },
   async (t) => {
-    const before = installed()
-    const folder = unpackPackage(PACKAGE, ownCache(t), say) ?? ''
-    t.match(execFileSync(join(folder, 'usr/bin/hello'), { encoding: 'utf8' }), 'Hello, world!')
-    t.equal(installed(), before)
+    const { env, downloads } = countedCache(t)
+    const script = `import { unpackPackage } from ${JSON.stringify(MODULE)}
+    console.log(unpackPackage('${PACKAGE}', process.env, () => {}))`
+    const run = () =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { env })
+    const results = await Promise.all([run(), run(), run()])
+    // If the machine has no package lists, `download` fetches lists and tries again.
+    t.ok([1, 2].includes(downloads()), `${downloads()} downloads`)
+    const cache = join(env.XDG_CACHE_HOME, 'registry-manager')
+    for (const { stdout } of results) t.equal(stdout.trim(), join(cache, PACKAGE))
+    t.same(
+      readdirSync(cache).filter((name) => name.startsWith('fetch-')),
+      [],
+      'no unfinished download remains',
+    )
   },
 )
 
-t.test('processes that want one package at once download it once', { skip: missing }, async (t) => {
-  const { env, downloads } = countedCache(t)
-  const script = `import { unpackPackage } from ${JSON.stringify(MODULE)}
-    console.log(unpackPackage('${PACKAGE}', process.env, () => {}))`
-  const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { env })
-  const results = await Promise.all([run(), run(), run()])
-  // With the machine's package lists, or, where it has none, once more with lists of its own.
-  t.ok([1, 2].includes(downloads()), `${downloads()} downloads`)
-  const cache = join(env.XDG_CACHE_HOME, 'registry-manager')
-  for (const { stdout } of results) t.equal(stdout.trim(), join(cache, PACKAGE))
-  t.same(
-    readdirSync(cache).filter((name) => name.startsWith('fetch-')),
-    [],
-    'no unfinished download is left',
-  )
-})
-
-t.test('an unfinished download of before is not taken for a package', { skip: missing }, async (t) => {
+t.test('an unfinished earlier download is not used as a package', { skip: missing }, async (t) => {
   const env = ownCache(t)
   const unfinished = join(env.XDG_CACHE_HOME, 'registry-manager', 'fetch-killed', 'unpacked', 'usr', 'bin')
   mkdirSync(unfinished, { recursive: true })
@@ -73,7 +74,7 @@ t.test('an unfinished download of before is not taken for a package', { skip: mi
 })
 
 t.test(
-  'programs for tests see their files under /usr and /etc, and the machine sees no change',
+  'test programs find their files under /usr and /etc, and the machine is not changed',
   { skip: missing || (!isRoot && 'only root can mount') },
   async (t) => {
     const [env, packages] = [ownCache(t), [PACKAGE, 'dash', 'adduser']]
@@ -99,12 +100,16 @@ t.test(
     for (const folder of [old, recent]) mkdirSync(folder)
     utimesSync(old, 0, 0)
     t.equal(prepareTestPrograms(env, say, packages), '')
-    t.same([old, recent, bin].map(existsSync), [false, true, true], 'only what is unused for long is removed')
+    t.same(
+      [old, recent, bin].map(existsSync),
+      [false, true, true],
+      'only folders that were unused for a long time are removed',
+    )
   },
 )
 
 t.test(
-  'a download that fails leaves no folder, and the next test file does not try again',
+  'a failed download leaves no folder, and the next test file does not retry it at once',
   { skip: missing || !isRoot },
   async (t) => {
     const { env, downloads } = countedCache(t)
@@ -115,6 +120,6 @@ t.test(
     t.ok(before > 2, 'the download was retried')
     t.equal(prepareTestPrograms(env, say, packages), first)
     t.equal(downloads(), before)
-    t.notOk(existsSync(testProgramsFolder(env, packages)), 'nothing looks like an unpacked package')
+    t.notOk(existsSync(testProgramsFolder(env, packages)), 'there is no folder of unpacked programs')
   },
 )

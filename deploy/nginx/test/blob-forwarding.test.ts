@@ -174,7 +174,7 @@ t.test(
 )
 
 t.test(
-  'registry-proxy forwards every request that is not a simple transfer, and nginx asks it nothing before',
+  'registry-proxy forwards every request that is not a simple transfer, without an authorize-only request',
   async (t) => {
     const received: string[] = []
     const ingress = await started(authorizing(received))

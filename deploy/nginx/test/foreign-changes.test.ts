@@ -2,7 +2,7 @@ import t from 'tap'
 import { send } from './fixtures/client.ts'
 import { startIngress } from './fixtures/ingress.ts'
 
-t.test('a service sees which origin a change comes from, whichever location forwards it', async (t) => {
+t.test('every location of nginx forwards the headers that show the origin of a change', async (t) => {
   const ingress = await startIngress(t)
   const headers = {
     origin: 'https://evil.example',

@@ -58,37 +58,41 @@ t.test(
   },
 )
 
-t.test('nginx asks another auth-service for a token once if one responds 503 within a second', async (t) => {
-  let [requests, waitMs] = [0, 0]
-  const unavailable: RequestListener = (request, response) => {
-    request.resume()
-    requests += 1
-    const answer = () => response.writeHead(503, { 'retry-after': '5' }).end('{"errors":[]}')
-    setTimeout(answer, waitMs)
-  }
-  const [both, one] = await Promise.all(
-    [
-      [unavailable, unavailable],
-      [unavailable, echo('auth-service')],
-    ].map((replicas) => startIngress(t, { services: { 'auth-service': replicas } })),
-  )
-  const body = Buffer.from('grant_type=password&username=jane')
-  for (const path of ['/auth/v2/token', '/auth/v2/token/?service=x', '/image-manager/api/v1/auth/token']) {
-    for (const request of [{ path }, { path, method: 'POST', body }]) {
-      for (let number = 0; number < 4; number += 1) t.match(await send(one!, request), { status: 200 }, path)
-      requests = 0
-      const answer = await send(both!, request)
-      t.match(answer, { status: 503, headers: { 'retry-after': '5' }, text: '{"errors":[]}' })
-      t.equal(requests, 2, 'every replica is tried once')
+t.test(
+  'nginx retries a token request once on another replica if the first responds 503 within a second',
+  async (t) => {
+    let [requests, waitMs] = [0, 0]
+    const unavailable: RequestListener = (request, response) => {
+      request.resume()
+      requests += 1
+      const answer = () => response.writeHead(503, { 'retry-after': '5' }).end('{"errors":[]}')
+      setTimeout(answer, waitMs)
     }
-  }
-  requests = 0
-  t.equal((await send(both!, { path: '/user' })).status, 503)
-  t.equal(requests, 1, 'other requests are not retried after a 503')
-  ;[requests, waitMs] = [0, 1500]
-  t.equal((await send(both!, { path: '/auth/v2/token' })).status, 503)
-  t.equal(requests, 1, 'a slow 503 is not retried')
-})
+    const [both, one] = await Promise.all(
+      [
+        [unavailable, unavailable],
+        [unavailable, echo('auth-service')],
+      ].map((replicas) => startIngress(t, { services: { 'auth-service': replicas } })),
+    )
+    const body = Buffer.from('grant_type=password&username=jane')
+    for (const path of ['/auth/v2/token', '/auth/v2/token/?service=x', '/image-manager/api/v1/auth/token']) {
+      for (const request of [{ path }, { path, method: 'POST', body }]) {
+        for (let number = 0; number < 4; number += 1)
+          t.match(await send(one!, request), { status: 200 }, path)
+        requests = 0
+        const answer = await send(both!, request)
+        t.match(answer, { status: 503, headers: { 'retry-after': '5' }, text: '{"errors":[]}' })
+        t.equal(requests, 2, 'every replica is tried once')
+      }
+    }
+    requests = 0
+    t.equal((await send(both!, { path: '/user' })).status, 503)
+    t.equal(requests, 1, 'other requests are not retried after a 503')
+    ;[requests, waitMs] = [0, 1500]
+    t.equal((await send(both!, { path: '/auth/v2/token' })).status, 503)
+    t.equal(requests, 1, 'a slow 503 is not retried')
+  },
+)
 
 t.test('nginx reuses its connections to the services', async (t) => {
   const ports = new Set<number | undefined>()

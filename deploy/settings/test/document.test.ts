@@ -4,7 +4,7 @@ import { SETTINGS_DOCUMENT, withTable } from '../document.ts'
 import { SERVICES } from '../schemas.ts'
 import { replaceBetween, settingsTable } from '../table.ts'
 
-t.test('docs/settings.md says what the schemas say; npm run docs:settings brings it there', async (t) => {
+t.test('docs/settings.md matches the schemas; npm run docs:settings updates it', async (t) => {
   const document = readFileSync(SETTINGS_DOCUMENT, 'utf8')
   t.equal(withTable(document), document)
   for (const { properties } of Object.values(SERVICES)) {
@@ -12,14 +12,14 @@ t.test('docs/settings.md says what the schemas say; npm run docs:settings brings
   }
 })
 
-t.test('each setting of a service is described', async (t) => {
+t.test('every setting of a service has a description', async (t) => {
   for (const [service, { properties }] of Object.entries(SERVICES)) {
     for (const [name, property] of Object.entries(properties))
       t.match(property, { description: /./ }, `${service} ${name}`)
   }
 })
 
-t.test('what differs between readers is told for each', async (t) => {
+t.test('the table names the readers of each default if the defaults differ', async (t) => {
   const one = {
     properties: {
       PORT: { default: 1, description: 'a port | another' },
@@ -49,7 +49,7 @@ t.test('what differs between readers is told for each', async (t) => {
   )
 })
 
-t.test('a document without the place for it is a fault', async (t) => {
+t.test('replaceBetween throws if the document lacks the markers', async (t) => {
   t.equal(replaceBetween('a<b>old</b>c', '<b>', '</b>', 'new'), 'a<b>\nnew\n</b>c')
   t.throws(() => replaceBetween('a', '<b>', '</b>', 'new'), /no <b>/)
 })

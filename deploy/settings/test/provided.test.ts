@@ -14,10 +14,10 @@ import { readComposeFile } from './fixtures/compose-file.ts'
 import { environmentInKubernetes, secretFilesInKubernetes } from './fixtures/kubernetes-env.ts'
 
 const NAMES = Object.keys(SERVICES) as ServiceName[]
-/** What Dockerfile sets. */
+/** The settings that the Dockerfile sets. */
 const OF_THE_IMAGE = { PORT: '8000', INTERNAL_PORT: '9000' }
 
-/** Fails where a service would not start with these settings, or is given one that it does not know. */
+/** Fails if the service would not start with these settings, or if it does not know one of them. */
 function isComplete(
   t: Test,
   service: ServiceName,
@@ -30,17 +30,17 @@ function isComplete(
   t.doesNotThrow(() => CONFIGS[service].readConfig(environment), `${where}: ${service} starts`)
 }
 
-t.test('a service finds what is missing', async (t) => {
+t.test('without settings, a service names a missing one', async (t) => {
   for (const service of NAMES) t.throws(() => CONFIGS[service].readConfig({}), /PUBLIC_URL is required/)
 })
 
-t.test("the image's ports are those of its Dockerfile", async (t) => {
+t.test('these tests use the ports that the Dockerfile sets', async (t) => {
   const dockerfile = readFileSync(new URL('../../docker/Dockerfile', import.meta.url), 'utf8')
   const ports = Object.entries(OF_THE_IMAGE).map(([name, port]) => `${name}=${port}`)
   t.match(dockerfile, `ENV ${ports.join(' ')}\n`)
 })
 
-t.test('compose', async (t) => {
+t.test('compose gives every service all settings that it requires and no unknown ones', async (t) => {
   const secrets = t.testdir()
   await runCommand(process.execPath, [
     fileURLToPath(new URL('../../local/make-secrets.ts', import.meta.url)),
@@ -59,24 +59,28 @@ t.test('compose', async (t) => {
   }
 })
 
-t.test('Kubernetes', { skip: await kustomizeIsMissing() }, async (t) => {
-  const { overlays, secrets } = await renderOverlays(t)
-  const readSecret = (key: string) => readFileSync(join(secrets, key), 'utf8')
-  for (const [overlay, manifests] of Object.entries(overlays)) {
-    for (const service of NAMES) {
-      const files = secretFilesInKubernetes(manifests, service)
-      const environment = environmentInKubernetes(manifests, service, readSecret)
-      for (const [name, value] of Object.entries(environment).filter(([name]) => name.endsWith('_FILE'))) {
-        const key = files.get(value)
-        t.ok(key, `${overlay}: ${service} has ${value}`)
-        environment[name] = join(secrets, key ?? '')
+t.test(
+  'Kubernetes gives every service all settings that it requires and no unknown ones',
+  { skip: await kustomizeIsMissing() },
+  async (t) => {
+    const { overlays, secrets } = await renderOverlays(t)
+    const readSecret = (key: string) => readFileSync(join(secrets, key), 'utf8')
+    for (const [overlay, manifests] of Object.entries(overlays)) {
+      for (const service of NAMES) {
+        const files = secretFilesInKubernetes(manifests, service)
+        const environment = environmentInKubernetes(manifests, service, readSecret)
+        for (const [name, value] of Object.entries(environment).filter(([name]) => name.endsWith('_FILE'))) {
+          const key = files.get(value)
+          t.ok(key, `${overlay}: ${service} has ${value}`)
+          environment[name] = join(secrets, key ?? '')
+        }
+        isComplete(t, service, { ...OF_THE_IMAGE, ...environment }, overlay)
       }
-      isComplete(t, service, { ...OF_THE_IMAGE, ...environment }, overlay)
     }
-  }
-})
+  },
+)
 
-t.test('stack', async (t) => {
+t.test('the stack gives every service all settings that it requires and no unknown ones', async (t) => {
   const config = readStackConfig({ DATA_DIR: t.testdir(), NGINX_BINARY: 'nginx' })
   const url = 'http://127.0.0.1:1'
   const addresses = { authServiceUrl: url, imageManagerUrl: url, registryUrl: url }

@@ -14,7 +14,8 @@ export const settings = {
     Type.String({
       pattern: '^[A-Za-z0-9._:-]+$',
       description:
-        'audience of access tokens and `service` of challenges; default: the host[:port] of PUBLIC_URL',
+        'audience of access tokens and `service` of challenges: letters, digits and . _ : - ' +
+        '(default: the host[:port] of PUBLIC_URL)',
     }),
   ),
   anonymousPull: Type.Boolean({
@@ -72,7 +73,8 @@ export function listenSettings(defaults: { readonly port: number; readonly inter
       default: 30,
       minimum: 0,
       maximum: 3600,
-      description: 'seconds that open requests get to finish after a stopping service accepts no more',
+      description:
+        'seconds that open requests get to finish after a stopping service accepts no more connections',
     }),
   }
 }

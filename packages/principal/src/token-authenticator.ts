@@ -32,7 +32,10 @@ export interface Authenticator {
   ): Promise<Authenticated>
   /** An access token for the service itself. */
   serviceToken(access: readonly Access[]): Promise<string>
-  /** Throws ServiceCallError while the rights of an account cannot be read: its offline tokens permit pulls only. */
+  /**
+   * Throws ServiceCallError while the account cannot be read. A request beyond its token then gets 503, not 401: the
+   * token may permit less than the account.
+   */
   confirmAccount(uid: string): Promise<void>
   readonly feed: RevocationFeed
 }

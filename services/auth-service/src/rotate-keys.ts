@@ -1,6 +1,7 @@
 /**
  * The command that rotates the signing keys of a folder by one; `--all` replaces all of them after a theft. No service
- * needs a restart. There is no default folder, because a rotation cannot be undone.
+ * needs a restart. The folder is FOLDER or SIGNING_KEYS_DIR; there is no other default, because a rotation cannot be
+ * undone.
  */
 import { explainError } from '@registry-manager/http'
 import { replaceSigningKeys, rotateSigningKeys } from './access-tokens/signing-key-files.ts'

@@ -90,7 +90,8 @@ export async function authorize(
         if (principal.offline === true) return { refused: OFFLINE_TOKEN }
         await options.authenticator.confirmAccount(principal.uid)
       }
-      // The same password gives no more access next time. Another token might.
+      // A retry with the same password gets no more access: 403. A client with a token can request a wider one: 401
+      // with a challenge.
       if (credentialsOf(request).kind === 'basic') return { refused: { code: 'DENIED' } }
       const headers = challenge(options, decision.required, 'insufficient_scope')
       return { refused: { code: 'UNAUTHORIZED', message: 'the token does not permit this', headers } }
@@ -104,9 +105,9 @@ export async function authorize(
 }
 
 /**
- * A token that was issued while the database was unavailable permits pulls only, whatever the account may do. The token
- * says so, and not whether the database is available now. docker never retries after 401 and 403. It retries a layer
- * after 503 for 50 seconds.
+ * A token that was issued while the database was unavailable permits pulls only, whatever the account may do. This
+ * depends on the token's `offline` claim, not on whether the database is available now. docker never retries after 401
+ * and 403. It retries a layer after 503 for 50 seconds.
  * Source: moby, distribution/push_v2.go, distribution/xfer/upload.go.
  */
 const OFFLINE_TOKEN = retryLater(

@@ -179,9 +179,8 @@ async function sendResponse(
     await index.aliasBlob({ repository, sha512, sha256 })
   }
   // The body of an upload's start is never forwarded. reply-from sets `connection: close` on the reply if the body has
-  // not arrived yet. Keep that header. Node discards a small unread body after the response, so the connection could
-  // stay open; but when the header was removed, clients hung in test-e2e/database-away. The probable cause is that
-  // test's balancer (test-e2e/harness/ingress.ts), which then ignored the reset of a connection that it had kept.
+  // not arrived yet. Keep that header: without it, clients hung in test-e2e/database-unavailable.test.ts. Probable
+  // cause: the test's balancer (test-e2e/harness/ingress.ts) then ignored the reset of a connection that it had kept.
   if (registryRequest.kind === 'upload-start' && isLargeBodyComing(request)) {
     stream.resume()
     return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))

@@ -130,7 +130,8 @@ async function handleRequest(
   if (isMalformedType(request)) return refuse(request, reply, MALFORMED_TYPE)
   if (request.headers.expect !== undefined) {
     reply.raw.writeContinue()
-    // From now on the body arrives like every other, which matters if the request is refused after all.
+    // The client now sends its body. If the header stayed, `refuse` would assume that the client still waits for 100
+    // Continue.
     delete request.headers.expect
   }
   const forwarding = { registryRequest, upstream, principal, token: upstreamToken }

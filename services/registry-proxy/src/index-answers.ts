@@ -76,7 +76,7 @@ export async function answerFromIndex(
  */
 function refusalOfChild({ digest, tag }: { digest: string; tag: string | null }): Refusal {
   const index = tag === null ? digest : `${digest} (tag ${tag})`
-  const message = `the manifest is part of the index ${index}; delete the index first, or add ?force=true`
+  const message = `the image index ${index} references this manifest; delete the image index first, or add ?force=true`
   return { code: 'DENIED', status: 409, message, detail: { index: digest, tag } }
 }
 

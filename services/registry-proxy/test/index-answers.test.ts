@@ -127,11 +127,13 @@ t.test(
     const refused = await remove(DIGEST)
     t.same([refused.status, refused.code], [409, 'DENIED'])
     t.match(JSON.parse(refused.body.toString()).errors[0], {
-      message: `the manifest is part of the index ${DIGEST} (tag v1); delete the index first, or add ?force=true`,
+      message:
+        `the image index ${DIGEST} (tag v1) references this manifest; ` +
+        'delete the image index first, or add ?force=true',
       detail: { index: DIGEST, tag: 'v1' },
     })
     images.responses.set('DELETE /internal/manifests', by(null))
-    t.match((await remove(DIGEST)).body.toString(), `part of the index ${DIGEST};`)
+    t.match((await remove(DIGEST)).body.toString(), `the image index ${DIGEST} references`)
     const force = () =>
       new URL(images.requests.at(-1)?.split(' ')[1] ?? '', 'http://x').searchParams.get('force')
     t.equal(force(), null)

@@ -5,7 +5,7 @@ export async function up(db: Kysely<any>): Promise<void> {
   await db.schema
     .createTable('accounts')
     .addColumn('id', 'uuid', (column) => column.primaryKey().defaultTo(sql`gen_random_uuid()`))
-    // Byte order, so that pages come out alike whatever the database's locale is.
+    // Byte order: pages do not depend on the database's locale.
     .addColumn('username', sql`text collate "C"`, (column) => column.notNull().unique())
     .addColumn('directory', 'boolean', (column) => column.notNull())
     .addColumn('role', 'text', (column) =>

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
 
-/** Byte order, so that names page as the registry's own lists do, whatever the database's locale is. */
+/** Byte order, as in the registry's own lists: pages do not depend on the database's locale. */
 const name = sql`text collate "C"`
 
 export async function up(db: Kysely<any>): Promise<void> {
@@ -15,7 +15,8 @@ export async function up(db: Kysely<any>): Promise<void> {
         .defaultTo('namespace')
         .check(sql`scope in ('namespace', 'global')`),
     )
-    // Set while the repository is being deleted: it is gone for everybody, and the work may be taken up again.
+    // Set while the repository is being deleted: readers treat it as absent, and an interrupted deletion can be
+    // resumed.
     .addColumn('deleting_since', 'timestamptz')
     .addColumn('created_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
     .addColumn('updated_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
@@ -55,8 +56,8 @@ export async function up(db: Kysely<any>): Promise<void> {
     .addColumn('repository_id', 'uuid', (column) => column.notNull())
     .addColumn('name', name, (column) => column.notNull())
     .addColumn('digest', name, (column) => column.notNull())
-    // New with every change, so that two who looked at the registry cannot write what they saw in the wrong order.
-    // From a sequence: a tag that is deleted and pushed again is not at the revision that it was at.
+    // Changes with every write (compare-and-set): two processes that read the registry cannot store their results in
+    // the wrong order. From a sequence: a tag that is deleted and pushed again gets a revision that it never had.
     .addColumn('revision', 'integer', (column) => column.notNull().defaultTo(sql`nextval('tag_revisions')`))
     .addColumn('updated_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
     .addPrimaryKeyConstraint('tags_key', ['repository_id', 'name'])
@@ -70,7 +71,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .execute()
   await db.schema.createIndex('tags_by_digest').on('tags').columns(['repository_id', 'digest']).execute()
 
-  // What a manifest names: its config, its layers, or the manifests of an index.
+  // The digests that a manifest references: its config, its layers, or the manifests of an image index.
   await db.schema
     .createTable('manifest_references')
     .addColumn('repository_id', 'uuid', (column) => column.notNull())
@@ -94,7 +95,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     )
     .execute()
 
-  // Manifests on their way to the registry: what became of them is asked there.
+  // Pending pushes. The registry's state decides their outcome.
   await db.schema
     .createTable('admissions')
     .addColumn('id', 'uuid', (column) => column.primaryKey().defaultTo(sql`gen_random_uuid()`))

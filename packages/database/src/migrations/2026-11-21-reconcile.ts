@@ -2,13 +2,13 @@ import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
 
 export async function up(db: Kysely<any>): Promise<void> {
-  // New whenever the manifest is written down, so that who asked the registry, and heard that it is gone, takes it
-  // away only where nobody wrote it down since before the question.
+  // Changes whenever the manifest is recorded. A process that got 404 from the registry removes the row only if the
+  // revision is unchanged since before its request.
   await db.schema
     .alterTable('manifests')
     .addColumn('revision', 'integer', (column) => column.notNull().defaultTo(sql`nextval('tag_revisions')`))
     .execute()
-  // When it was last compared with the registry.
+  // When the repository was last compared with the registry.
   await db.schema.alterTable('repositories').addColumn('reconciled_at', 'timestamptz').execute()
   await db.schema
     .createIndex('repositories_deleting')
@@ -17,7 +17,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .where(sql.ref('deleting_since'), 'is not', null)
     .execute()
 
-  // Comparisons of the whole index with the registry: where each is, so that the next process can go on there.
+  // Reconcile runs, each with its position, so that another process can resume.
   await db.schema
     .createTable('reconciliations')
     .addColumn('id', 'uuid', (column) => column.primaryKey().defaultTo(sql`gen_random_uuid()`))
@@ -29,14 +29,14 @@ export async function up(db: Kysely<any>): Promise<void> {
         .defaultTo('registry')
         .check(sql`step in ('registry', 'index')`),
     )
-    // The repository after which the registry's catalog goes on; none at its beginning.
+    // The last repository of the registry's catalog that was compared; null at the beginning.
     .addColumn('last_name', sql`text collate "C"`)
     .addColumn('counts', 'jsonb', (column) => column.notNull().defaultTo(sql`'{}'`))
-    // Who works on it, and until when it is theirs alone.
+    // The process that holds the lease, and when the lease expires.
     .addColumn('holder', 'uuid', (column) => column.notNull())
     .addColumn('leased_until', 'timestamptz', (column) => column.notNull())
     .execute()
-  // One at a time.
+  // At most one run is unfinished.
   await sql`create unique index reconciliations_open on reconciliations ((true)) where finished_at is null`.execute(
     db,
   )

@@ -6,11 +6,11 @@ const digest = sql`text collate "C"`
 export async function up(db: Kysely<any>): Promise<void> {
   await db.schema
     .alterTable('manifests')
-    // Its other name, for who asks by that one. Made by the database from the bytes, so it is always right.
+    // The sha512 digest, for requests by it; generated from the bytes, so it is always correct.
     .addColumn('sha512', digest, (column) =>
       column.generatedAlwaysAs(sql`'sha512:' || encode(sha512(raw), 'hex')`).stored(),
     )
-    // Whether it is here alone: an index that the registry cannot take.
+    // Whether the manifest is index-only: the registry cannot store it.
     .addColumn('kept', 'boolean', (column) => column.notNull().defaultTo(false))
     .execute()
   await db.schema
@@ -19,8 +19,8 @@ export async function up(db: Kysely<any>): Promise<void> {
     .columns(['repository_id', 'sha512'])
     .execute()
 
-  // Blobs that were pushed by a sha512 digest, and how the registry calls them. By the repository's name: they
-  // come before the repository's first manifest.
+  // Blobs that were pushed by a sha512 digest, with the sha256 that the registry has for them. Keyed by the
+  // repository's name, because blobs are pushed before the repository's first manifest.
   await db.schema
     .createTable('blob_aliases')
     .addColumn('repository', digest, (column) => column.notNull())

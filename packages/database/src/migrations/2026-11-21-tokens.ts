@@ -2,13 +2,13 @@ import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
 
 export async function up(db: Kysely<any>): Promise<void> {
-  // One name is one account, a person's or a registry token's: the table's unique names see to it.
+  // Users and registry tokens share the table, whose unique names make a name one account of either kind.
   await db.schema
     .alterTable('accounts')
     .addColumn('kind', 'text', (column) => column.notNull().defaultTo('user'))
     .execute()
   await db.schema.alterTable('accounts').dropConstraint('accounts_password').execute()
-  // A token has no rights but its scopes, whoever mistakes it for a user.
+  // A registry token has no rights of a user, so code that confuses the two grants nothing.
   await db.schema
     .alterTable('accounts')
     .addCheckConstraint(
@@ -50,7 +50,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .where(sql.ref('expires_at'), 'is not', null)
     .execute()
 
-  // This installation, as the registry that the token API tells of: made here, once.
+  // This installation: the one registry of the provider's API; inserted once, by this migration.
   await db.schema
     .createTable('installation')
     .addColumn('id', 'uuid', (column) => column.primaryKey().defaultTo(sql`gen_random_uuid()`))

@@ -22,7 +22,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .addColumn('directory_namespaces', sql`text[]`, (column) => column.notNull().defaultTo(sql`'{}'`))
     .addColumn('directory_checked_at', 'timestamptz')
     .execute()
-  // Which directory accounts are to be asked about next.
+  // For the refresh of directory accounts: the account that was checked least recently comes first.
   await db.schema
     .createIndex('accounts_by_directory_check')
     .on('accounts')

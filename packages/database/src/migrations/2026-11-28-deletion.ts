@@ -5,15 +5,16 @@ import { sql } from 'kysely'
 const name = sql`text collate "C"`
 
 export async function up(db: Kysely<any>): Promise<void> {
-  // Blobs that were uploaded or mounted into a repository, whether or not a manifest names them. Keyed by the
-  // repository's name: blobs arrive before the repository's first manifest, and outlast its last one.
+  // Blobs that were uploaded or mounted into a repository, whether or not a manifest references them. Keyed by the
+  // repository's name: blobs arrive before the repository's first manifest and stay after its last one.
   await db.schema
     .createTable('repository_blobs')
     .addColumn('repository', name, (column) => column.notNull())
     .addColumn('digest', name, (column) => column.notNull())
     // When registry-proxy last authorized an upload or a mount of the blob.
     .addColumn('announced_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
-    // Set when whatever named the blob was deleted: it is to be deleted too, unless it is named or uploaded again.
+    // Set when a deletion left the blob without a reference: the blob is an orphan and is deleted, unless it is
+    // referenced or uploaded again.
     .addColumn('orphaned_at', 'timestamptz')
     .addPrimaryKeyConstraint('repository_blobs_key', ['repository', 'digest'])
     .execute()
@@ -24,8 +25,8 @@ export async function up(db: Kysely<any>): Promise<void> {
     .where(sql.ref('orphaned_at'), 'is not', null)
     .execute()
 
-  // Manifests and blobs that a deletion is removing from the registry now: no manifest may name them until the row
-  // is gone, or is older than any removal takes. Each removal has rows of its own.
+  // Manifests and blobs that a deletion is removing from the registry now: no manifest may reference them until the row
+  // is deleted, or is older than the longest removal. Each removal has its own rows.
   await db.schema
     .createTable('pending_removals')
     .addColumn('removal', 'uuid', (column) => column.notNull())
@@ -35,15 +36,15 @@ export async function up(db: Kysely<any>): Promise<void> {
     .addPrimaryKeyConstraint('pending_removals_key', ['repository', 'digest', 'removal'])
     .execute()
 
-  // What a pending manifest references. Null where a previous version of image-manager wrote the row: such a
-  // manifest is taken to reference everything.
+  // The digests that a pending manifest references. Null if a previous version of image-manager wrote the row: such a
+  // manifest counts as a reference to every blob.
   await db.schema
     .alterTable('admissions')
     .addColumn('digests', sql`text[]`)
     .execute()
   await db.schema.createIndex('admissions_by_repository').on('admissions').column('repository').execute()
 
-  // By what is named: is a blob, or a manifest, still referenced?
+  // Finds out whether a blob or a manifest is still referenced.
   await db.schema
     .createIndex('manifest_references_by_repository')
     .on('manifest_references')
@@ -55,15 +56,15 @@ export async function up(db: Kysely<any>): Promise<void> {
     .alterTable('repositories')
     // A client deleted the last manifest: the repository stays in lists, without tags, until it is deleted itself.
     .addColumn('keep_empty', 'boolean', (column) => column.notNull().defaultTo(false))
-    // Names the repository in tokens that were granted because it is global; shorter than its id, never reused.
+    // Identifies the repository in tokens that were granted because it is global; shorter than its id, never reused.
     .addColumn('number', 'integer', (column) =>
       column.notNull().defaultTo(sql`nextval('repository_numbers')`),
     )
-    // How often it has ceased to be global.
+    // How many times the repository has stopped being global.
     .addColumn('global_generation', 'integer', (column) => column.notNull().defaultTo(0))
     .execute()
-  // Repositories that ceased to be global: tokens granted before that carry a smaller generation. Rows outlive
-  // their repository, and are deleted when no such token can be alive any more.
+  // Repositories that stopped being global: tokens that were granted before contain a smaller generation. Rows outlive
+  // their repository, and are deleted when all such tokens have expired.
   await db.schema
     .createTable('ended_globals')
     .addColumn('number', 'integer', (column) => column.primaryKey())

@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
 
 export async function up(db: Kysely<any>): Promise<void> {
-  // In bytes. Null until image-manager has read the manifest: for rows of before, and for what the previous version
-  // writes while both run, it does that in the background. Nothing is rewritten here: that would lock pushes out.
+  // Bytes; null until image-manager has read the manifest. It does so in the background for rows of the previous
+  // version. The migration rewrites no rows, because its locks would block pushes.
   await db.schema.alterTable('manifests').addColumn('size', 'bigint').execute()
   await db.schema.alterTable('manifest_references').addColumn('size', 'bigint').execute()
   await db.schema

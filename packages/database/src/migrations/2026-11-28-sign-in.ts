@@ -2,7 +2,8 @@ import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
 
 export async function up(db: Kysely<any>): Promise<void> {
-  // Failed sign-ins, counted per account and per address. A key is a MAC, for names may be mistyped passwords.
+  // Failed sign-ins, counted per account and per address. A key is a MAC, because a username may be a
+  // mistyped password.
   await db.schema
     .createTable('sign_in_failures')
     .addColumn('key', 'bytea', (column) => column.primaryKey())
@@ -11,7 +12,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .execute()
   await db.schema.createIndex('sign_in_failures_by_end').on('sign_in_failures').column('clears_at').execute()
 
-  // Addresses from which an account has signed in: strangers' failures do not count against these.
+  // Addresses from which an account has signed in: failures at other addresses do not limit them.
   await db.schema
     .createTable('known_addresses')
     .addColumn('account_id', 'uuid', (column) =>
@@ -23,7 +24,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .execute()
   await db.schema.createIndex('known_addresses_by_time').on('known_addresses').columns(['seen_at']).execute()
 
-  // Housekeeping looks for refresh tokens that were unused for long.
+  // For housekeeping, which deletes refresh tokens that were unused for a long time.
   await db.schema.createIndex('refresh_tokens_by_use').on('refresh_tokens').column('used_at').execute()
 }
 

@@ -35,13 +35,19 @@ export function grant(
     .filter(({ actions }) => actions.length > 0)
 }
 
-/** Marks access that is granted only because the repository is global: it ends when the repository ceases to be it. */
+/**
+ * Marks access that is granted only because the repository is global: the access ends when the repository stops being
+ * global.
+ */
 function globalMark(principal: PrincipalRights, scope: Access, globals: Globals): Pick<Access, 'global'> {
   const mark = scope.type === 'repository' ? globals.get(scope.name) : undefined
   return mark === undefined || 'scopes' in principal || isInReach(principal, scope) ? {} : { global: mark }
 }
 
-/** Reduces access to pulls: all that is granted while nobody can say whether the account was revoked. */
+/**
+ * Keeps only pulls: for offline tokens, whose account may have been revoked during the outage, and for anonymous
+ * principals.
+ */
 export function onlyPull(access: readonly Access[]): Access[] {
   return access
     .filter(({ type, actions }) => type === 'repository' && actions.includes('pull'))

@@ -40,7 +40,10 @@ export interface RefreshTokens<Found> {
 export const UNUSED_DAYS = 90
 /** An account has this many refresh tokens at the most; a new one replaces the one that was unused for longest. */
 const MAX_PER_ACCOUNT = 100
-/** The last use is written at most once in this time. A longer step would replace sessions that are in use. */
+/**
+ * `used_at` is updated at most once per interval. With a longer interval, tokens in use would look least recently used
+ * and be deleted when a new token is issued.
+ */
 const USED_AT_STEP_MS = 60_000
 
 /** Refresh tokens are random, so a fast hash (SHA-256) is enough to store them by. */

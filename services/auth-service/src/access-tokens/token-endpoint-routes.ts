@@ -88,7 +88,8 @@ export async function tokenEndpointRoutes(
   for (const path of PATHS) {
     app.get(path, responses, async (request, reply) => {
       const tokenRequest = requestOrProblem(parseTokenQuery(queryOf(request.url)))
-      // A new refresh token replaces the one that was unused for longest, so this GET is a change.
+      // Issuing a refresh token can delete the least recently used one, so this GET changes state: refuse it from pages
+      // of another origin.
       const foreign = tokenRequest.offline && foreignChange('POST', request.headers, publicOrigin)
       if (foreign) throw new ProblemError({ status: 403, detail: foreign })
       const result = await tokenEndpoint.withCredentials(tokenRequest, credentialsOf(request), request.ip)

@@ -36,7 +36,10 @@ export function entryState(attributes: Attributes, now: number): EntryState {
   return has(flags, LOCKED_OUT) || locked !== undefined ? 'locked' : 'active'
 }
 
-/** Whether a password is worth verifying. A lock may have ended without a trace in the entry: the bind tells. */
+/**
+ * Whether to try a bind. True for a locked entry too: a lock can expire without a change of the entry, and only a bind
+ * shows it.
+ */
 export function mayBind(state: EntryState): boolean {
   return state === 'active' || state === 'locked'
 }

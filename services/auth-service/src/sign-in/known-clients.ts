@@ -12,8 +12,8 @@ export interface KnownClients {
   /** Counts a wrong password, or one that was refused without verification. */
   countGuess(username: string, client: string): void
   /**
-   * Whether cached credentials may pass although their account is limited. From an address of the account they may.
-   * From other addresses they may unless the address is limited. They may not after too many wrong guesses.
+   * Whether cached credentials may pass although their account is limited. Yes from an address that the account has
+   * used; yes from another address that is not limited itself; no after too many wrong guesses.
    */
   mayPass(username: string, client: string, isAddressLimited: boolean): boolean
 }

@@ -6,7 +6,9 @@ import type { SignInService } from './sign-in.ts'
 export function countSignIns({ registry }: Metrics, service: SignInService): SignInService {
   const signIns = new Counter({
     name: 'sign_ins_total',
-    help: 'Sign-ins by outcome: account, token, refused, throttled or unavailable',
+    help:
+      'Sign-ins by outcome (account, token for a registry token, refused, throttled, unavailable) ' +
+      'and by credential (password, refresh-token)',
     labelNames: ['outcome', 'by'] as const,
     registers: [registry],
   })

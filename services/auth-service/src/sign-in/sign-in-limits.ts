@@ -110,7 +110,8 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
 
     async verify(attempt, accountId, { id, verify }) {
       const limit = await findLimit(attempt, accountId)
-      // The attempt has a place of its address, but other replicas may have counted more failures of the address.
+      // `enter` admitted the attempt before `findLimit` loaded the failures that other replicas counted for this
+      // address: check again.
       const wait = attempts.retryAfterSeconds([ofAddress(attempt)])
       if (wait > 0) return throttled(attempt, wait)
       const attempted = await attempts.run({ id, limits: [limit], counts: countsOf(attempt, limit), verify })

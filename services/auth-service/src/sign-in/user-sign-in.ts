@@ -11,8 +11,8 @@ export interface PasswordVerifier {
   /** Whether this verifier decides about a username. `account` is undefined when the username has none. */
   handles(username: string, account: StoredAccount | undefined): boolean
   /**
-   * The account that the credentials are good for; undefined when they are wrong. Throws an error for which
-   * `unavailableDependency` names what is unavailable.
+   * Returns the account if the credentials are valid, or else undefined. Throws an error for which
+   * `unavailableDependency` names the unavailable dependency.
    */
   verify(credentials: UserCredentials, account: StoredAccount | undefined): Promise<StoredAccount | undefined>
 }
@@ -25,7 +25,7 @@ export interface UserCredentials {
   readonly client: string
 }
 
-/** What the cache has of credentials that were good. */
+/** The account that the cache stores for verified credentials. */
 export type CachedAccount = Account & { readonly passwordHash?: string | null }
 
 export interface UserSignInPorts {
@@ -41,7 +41,7 @@ export interface UserSignInPorts {
   readonly verifiers: readonly PasswordVerifier[]
   /** Whether the last known revocation list revokes this generation of an account. */
   isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
-  /** Credentials that were good within `KNOWN_MS`. */
+  /** Credentials that were verified within the last `KNOWN_MS`. */
   readonly cache: CredentialCache<CachedAccount>
   /** How long cached credentials are enough while the database is unavailable. */
   readonly offlineMs: number
@@ -57,8 +57,8 @@ export const KNOWN_MS = 86_400_000
 const [MAX_BYTES, MAX_GIVEN_BYTES] = [1024, 4096]
 
 /**
- * Signs users in with passwords and refresh tokens. While the database is unavailable, credentials that were good
- * within `offlineMs` still are, unless the revocation list ends them.
+ * Signs users in with passwords and refresh tokens. While the database is unavailable, credentials that were verified
+ * within the last `offlineMs` are accepted, unless the revocation list revokes the account.
  */
 export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
   const { cache, limits, offlineMs } = ports

@@ -88,7 +88,8 @@ export async function deleteManifest(
     : await deleteUnchecked()
   if (result.outcome === 'in-use') return result
 
-  // A concurrent push of the same manifest keeps it in the index, but the registry deleted the tags of before.
+  // If a concurrent push kept the manifest in the index, its earlier tags are still listed although the registry
+  // deleted them: sync each.
   for (const tag of await tags.listTagsOf(repository, digest)) await syncTag(ports, repository, tag)
   await deleteOrphans(ports, repository, referenced)
   return result

@@ -14,9 +14,12 @@ export interface OldOrphans {
   readonly limit: number
   /** How long ago an orphan was last claimed, in seconds. */
   readonly idleSeconds: number
-  /** While an upload may still end, an orphan's turn comes after this part of the time since its announcement … */
+  /**
+   * Within `uploadSeconds` of its announcement, an orphan is claimed again only after a pause: this fraction of the
+   * time since the announcement.
+   */
   readonly announcedFraction: number
-  /** … or after this time, in seconds, if that is shorter. */
+  /** Upper bound of that pause, in seconds. */
   readonly maxPauseSeconds: number
   readonly uploadSeconds: number
 }

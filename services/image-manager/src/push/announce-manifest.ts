@@ -60,7 +60,8 @@ export async function announceManifest(
   if (isIndexOnly(facts)) {
     const missing = await storeIndexOnly(ports, repository, parsed.manifest, tag)
     if (missing === undefined) return { outcome: 'index-only', digest, subject }
-    return refused('MANIFEST_BLOB_UNKNOWN', `the index references ${missing}, which is not in ${repository}`)
+    const message = `the image index references ${missing}, which does not exist in ${repository}; push it first`
+    return refused('MANIFEST_BLOB_UNKNOWN', message)
   }
   const digests = [...new Set(facts.references.map((reference) => reference.digest))]
   const pending = { repository, digest, tag: tag ?? null, mediaType, raw, facts, digests }

@@ -10,7 +10,7 @@ export function createReconcileMetrics(registry: Registry) {
   const registers = [registry]
   const items = new Counter({
     name: 'reconcile_items_total',
-    help: 'Items that reconcile has checked, changed or failed to handle, by what was counted',
+    help: 'Items that reconcile has checked, changed or failed to handle, by count name',
     labelNames: ['what'] as const,
     registers,
   })
