@@ -42,17 +42,22 @@ export function createDeletion(ports: DeletePorts) {
 
 const ORPHANS_MS = 60_000
 
-/** Deletes orphans that earlier deletions left over, once a minute. */
+export type OrphanSchedulePorts = Omit<DeleteOldOrphansPorts, 'registry'> & {
+  /** Creates a client whose requests the signal aborts. */
+  readonly createRegistry: (signal: AbortSignal) => DeleteOldOrphansPorts['registry']
+}
+
+/** Deletes orphans that earlier deletions left over, once a minute. `stop` aborts requests to the registry. */
 export function createOrphanSchedule(
-  ports: DeleteOldOrphansPorts,
+  { createRegistry, ...ports }: OrphanSchedulePorts,
   log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
   everyMs = ORPHANS_MS,
 ): PeriodicWork {
   return createPeriodicWork({
     everyMs,
     waitFirst: true,
-    work: async () => {
-      const blobs = await deleteOldOrphans(ports)
+    work: async (signal) => {
+      const blobs = await deleteOldOrphans({ ...ports, registry: createRegistry(signal) }, signal)
       if (blobs > 0) log.info({ blobs }, 'orphans of earlier deletions were checked and deleted')
     },
     onError: (err) =>
