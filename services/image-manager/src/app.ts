@@ -84,7 +84,7 @@ export async function createImageManager(
   })
   const { log } = internalApp
   const { reconcileIntervalSeconds: intervalSeconds } = config
-  runWith(internalApp, createOrphanSchedule(ports, log))
+  runWith(internalApp, createOrphanSchedule({ ...ports, createRegistry }, log))
   if (intervalSeconds !== undefined)
     runWith(internalApp, createReconcileSchedule({ db, createRegistry, intervalSeconds, log, metrics, now }))
   internalApp.addHook('onReady', async () => authenticator.feed.start())

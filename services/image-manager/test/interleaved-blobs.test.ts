@@ -2,9 +2,9 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { announceManifest } from '../src/push/announce-manifest.ts'
 import { parseManifest } from '../src/index/manifest.ts'
-import { recordPush } from '../src/push/record-push.ts'
+import { recordOrUndoPush } from '../src/push/record-or-undo-push.ts'
 import { deleteManifest } from '../src/delete/delete-manifest.ts'
-import { deleteRepository } from '../src/delete/repository-deletion.ts'
+import { deleteRepository } from '../src/delete/delete-repositories.ts'
 import { INDEX, MANIFEST, REPOSITORY, databaseForTest, indexOf } from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
 import { everyInTurn, everyInterleaving } from './fixtures/interleave.ts'
@@ -62,7 +62,7 @@ const pushes =
     if (!isWhole) return ports.pendingPushes.removePendingPush(announced.id)
     registry.push(raw, type, tag ?? undefined)
     const pending = await ports.pendingPushes.findPendingPush(announced.id)
-    return pending && recordPush(ports, pending)
+    return pending && recordOrUndoPush(ports, pending)
   }
 
 const deletes =

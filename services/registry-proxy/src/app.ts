@@ -7,7 +7,7 @@ import { createUploadStatus } from './chunks.ts'
 import type { RegistryProxyConfig } from './config.ts'
 import { createEndedGlobalsFeed } from './ended-globals.ts'
 import { registryApi } from './handle-request.ts'
-import { INDEX_TIMEOUT_MS, createIndexClient } from './index-client.ts'
+import { CHANGE_TIMEOUT_MS, QUERY_TIMEOUT_MS, createIndexClient } from './index-client.ts'
 import { createManifestBudgets, createPutManifest } from './push-manifest.ts'
 import { registryProblem } from './refuse.ts'
 import { createUploadStates } from './upload-states.ts'
@@ -38,8 +38,11 @@ export async function createRegistryProxy(
     audience: service,
     now,
   })
-  // Polls have the default timeout, not the long one of calls that wait for the registry.
   const endedGlobals = createEndedGlobalsFeed(createServiceClient(imageManager))
+  const index = createIndexClient({
+    queries: createServiceClient({ ...imageManager, timeoutMs: QUERY_TIMEOUT_MS }),
+    changes: createServiceClient({ ...imageManager, timeoutMs: CHANGE_TIMEOUT_MS }),
+  })
 
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
@@ -53,7 +56,7 @@ export async function createRegistryProxy(
     uploadStates: createUploadStates(),
     authenticator,
     endedGlobals,
-    index: createIndexClient(createServiceClient({ ...imageManager, timeoutMs: INDEX_TIMEOUT_MS })),
+    index,
     putManifest: createPutManifest(registryUrl),
     manifestBudgets: createManifestBudgets(),
     findUploaded: createUploadStatus(registryUrl),

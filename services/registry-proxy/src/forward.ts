@@ -10,9 +10,9 @@ import type { IndexClient } from './index-client.ts'
 import type { Refusal } from './refuse.ts'
 import {
   REGISTRY_HEADERS,
-  dependencyRefusal,
   isLargeBodyComing,
   refuse,
+  refuseFailedCall,
   retryLater,
   sendEarly,
 } from './refuse.ts'
@@ -119,8 +119,8 @@ export interface UpstreamResponse {
 
 /**
  * Sends the registry's response to the client. This runs in a callback of the HTTP client, where an exception ends the
- * process. Every error is therefore turned into a response here: a failed call to image-manager into 503, a bug into
- * 500.
+ * process. Every error is therefore turned into a response here: a failed call to image-manager into 429 or 503,
+ * a bug into 500.
  */
 export async function finishResponse(
   index: ForwardOptions['index'],
@@ -132,12 +132,12 @@ export async function finishResponse(
   try {
     await sendResponse(index, registryRequest, request, reply, response)
   } catch (error) {
-    request.log.error({ err: error }, 'the response of the registry could not be sent')
     response.stream.resume()
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     reply.headers(REGISTRY_HEADERS)
-    const isFailedCall = error instanceof ServiceCallError
-    void refuse(request, reply, isFailedCall ? dependencyRefusal(error) : INTERNAL_ERROR)
+    if (error instanceof ServiceCallError) return void refuseFailedCall(request, reply, error)
+    request.log.error({ err: error }, 'the response of the registry could not be sent')
+    void refuse(request, reply, INTERNAL_ERROR)
   }
 }
 
@@ -179,8 +179,7 @@ async function sendResponse(
     await index.aliasBlob({ repository, sha512, sha256 })
   }
   // The body of an upload's start is never forwarded. reply-from sets `connection: close` on the reply if the body has
-  // not arrived yet. Keep that header: without it, clients hung in test-e2e/database-unavailable.test.ts. Probable
-  // cause: the test's balancer (test-e2e/harness/ingress.ts) then ignored the reset of a connection that it had kept.
+  // not arrived yet. Keep that header: a proxy in front must not reuse a connection that has unread bytes.
   if (registryRequest.kind === 'upload-start' && isLargeBodyComing(request)) {
     stream.resume()
     return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))

@@ -19,7 +19,7 @@ import type { IndexClient } from './index-client.ts'
 import type { PushManifestOptions } from './push-manifest.ts'
 import { pushManifest, refuseLongManifest } from './push-manifest.ts'
 import type { Refusal } from './refuse.ts'
-import { REGISTRY_HEADERS, dependencyRefusal, refuse } from './refuse.ts'
+import { REGISTRY_HEADERS, refuse, refuseFailedCall } from './refuse.ts'
 import { withFormMount } from './request-body.ts'
 import { announcedBlob, toUpstreamRequest } from './upstream-request.ts'
 
@@ -50,8 +50,7 @@ export async function registryApi(app: FastifyInstance, options: RegistryApiOpti
         return await handleRequest(options, request, reply, hooks)
       } catch (error) {
         if (!(error instanceof ServiceCallError)) throw error
-        request.log.error({ err: error }, 'a dependency of the request is unavailable')
-        return refuse(request, reply, dependencyRefusal(error))
+        return refuseFailedCall(request, reply, error)
       }
     },
   })

@@ -78,8 +78,20 @@ export type AnnouncedManifest =
   | { readonly outcome: 'index-only'; readonly digest: string; readonly subject: string | null }
   | Extract<Static<typeof AnnounceResponse>, { outcome: 'refused' }>
 
-/** How long calls may take that record a push or delete content: image-manager waits for the registry. */
-export const INDEX_TIMEOUT_MS = 60_000
+/**
+ * Clients of image-manager, each with its own connections: many slow deletions must not delay lists and the ends of
+ * uploads.
+ */
+export interface IndexServiceClients {
+  /** For calls that need the database only: lists, lookups, and records of blobs. */
+  readonly queries: ServiceClient
+  /** For pushes of manifests and for deletions: image-manager waits for the registry. */
+  readonly changes: ServiceClient
+}
+
+export const CHANGE_TIMEOUT_MS = 60_000
+/** Longer than a statement may take: image-manager's own response then says that its database is unavailable. */
+export const QUERY_TIMEOUT_MS = 10_000
 
 /**
  * How many manifests are fetched at the same time. One of 4 MiB arrives as JSON and needs about 16 MiB while it is
@@ -87,31 +99,28 @@ export const INDEX_TIMEOUT_MS = 60_000
  */
 const LOOKUPS = { concurrent: 8, waiting: 2000, waitMs: 30_000 }
 
-export function createIndexClient(imageManager: ServiceClient): IndexClient {
-  const tooManyLookups = () =>
-    new ServiceCallError('too many manifest lookups at the same time', { dependency: 'image-manager' })
+export function createIndexClient({ queries, changes }: IndexServiceClients): IndexClient {
   const lookups = createSemaphore(LOOKUPS.concurrent, {
     maxWaiting: LOOKUPS.waiting,
     onFull: tooManyLookups,
   })
   return {
-    catalog: (uid, { n, last }) =>
-      imageManager.get(`/internal/catalog?${toQuery({ uid, n, last })}`, NamesPage),
+    catalog: (uid, { n, last }) => queries.get(`/internal/catalog?${toQuery({ uid, n, last })}`, NamesPage),
 
     async tags(repository, { n, last }) {
       const path = `/internal/tags?${toQuery({ repository, n, last })}`
-      return undefinedIfNotFound(imageManager.get(path, NamesPage))
+      return undefinedIfNotFound(queries.get(path, NamesPage))
     },
 
     referrers: (repository, digest, { artifactType, last }) => {
       const path = `/internal/referrers?${toQuery({ repository, digest, artifactType, last })}`
-      return imageManager.get(path, ReferrersResponse)
+      return queries.get(path, ReferrersResponse)
     },
 
     async findManifest(repository, reference) {
       const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
       const lookUp = async () => {
-        const found = await undefinedIfNotFound(imageManager.get(path, ManifestResponse))
+        const found = await undefinedIfNotFound(queries.get(path, ManifestResponse))
         if (found === undefined) return undefined
         const { digest, mediaType, kept, raw } = found
         return { digest, mediaType, indexOnly: kept, bytes: Buffer.from(raw, 'base64') }
@@ -122,30 +131,26 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
 
     deleteManifest: (repository, reference, force) => {
       const query = toQuery({ repository, reference: textOf(reference), force: force ? 'true' : undefined })
-      return imageManager.delete(`/internal/manifests?${query}`, RemovalResponse)
+      return changes.delete(`/internal/manifests?${query}`, RemovalResponse)
     },
 
     async announceBlob(blob) {
       // 404: during an upgrade, an older image-manager does not have this endpoint.
-      await undefinedIfNotFound(imageManager.post('/internal/announced-blobs', blob, AnnouncedBlobResponse))
+      await undefinedIfNotFound(queries.post('/internal/announced-blobs', blob, AnnouncedBlobResponse))
     },
 
     async deleteBlob(repository, digest) {
       const path = `/internal/blobs?${toQuery({ repository, digest })}`
-      return (await imageManager.delete(path, RemovalResponse)).deleted
+      return (await changes.delete(path, RemovalResponse)).deleted
     },
 
     async aliasBlob(alias) {
-      await imageManager.post('/internal/blob-aliases', alias, BlobAliasResponse)
+      await queries.post('/internal/blob-aliases', alias, BlobAliasResponse)
     },
 
     async announceManifest(repository, reference, type, manifest, uid) {
       const query = toQuery({ repository, reference: textOf(reference), type, account: uid })
-      const announced = await imageManager.postBytes(
-        `/internal/admissions?${query}`,
-        manifest,
-        AnnounceResponse,
-      )
+      const announced = await changes.postBytes(`/internal/admissions?${query}`, manifest, AnnounceResponse)
       switch (announced.outcome) {
         case 'admitted':
           return { ...announced, outcome: 'pending' }
@@ -157,13 +162,23 @@ export function createIndexClient(imageManager: ServiceClient): IndexClient {
     },
 
     async recordPush(id) {
-      return undefinedIfNotFound(imageManager.post(`/internal/admissions/${id}/record`, {}, RecordResponse))
+      return undefinedIfNotFound(changes.post(`/internal/admissions/${id}/record`, {}, RecordResponse))
     },
 
     async discardPush(id) {
-      await imageManager.delete(`/internal/admissions/${id}`, RemovalResponse)
+      await changes.delete(`/internal/admissions/${id}`, RemovalResponse)
     },
   }
+}
+
+function tooManyLookups(): ServiceCallError {
+  const detail = 'too many manifests are being looked up at the same time; retry in a second'
+  return new ServiceCallError(detail, {
+    dependency: 'image-manager',
+    status: 429,
+    detail,
+    retryAfterSeconds: 1,
+  })
 }
 
 function textOf(reference: Reference): string {

@@ -1,5 +1,5 @@
 import { finished } from 'node:stream/promises'
-import type { ProblemFormat, ServiceCallError } from '@registry-manager/http'
+import type { Dependency, ProblemFormat, ServiceCallError } from '@registry-manager/http'
 import { describeUnavailable, registryErrors, withRequestId } from '@registry-manager/http'
 import type { RegistryError } from '@registry-manager/oci'
 import { formatRegistryError } from '@registry-manager/oci'
@@ -33,16 +33,31 @@ export function retryLater(message: string, retryAfterSeconds: number): Refusal 
   return { code: 'UNAVAILABLE', message, headers: { 'retry-after': String(retryAfterSeconds) } }
 }
 
+/** Services whose 429 and 503 are written for clients. */
+const OWN_SERVICES: ReadonlySet<Dependency> = new Set(['auth-service', 'image-manager'])
+
 /**
- * The refusal for a failed call to another service or to the registry. A 503 of image-manager says why, for example
- * "the repository team/app is being deleted". Its detail and its Retry-After then reach the client.
+ * The refusal for a failed call to another service or to the registry. A 429 or 503 of our own services says why, for
+ * example "the repository team/app is being deleted". Its status, detail and Retry-After then reach the client.
  */
-export function dependencyRefusal(error: ServiceCallError): Refusal {
-  const { dependency, status, detail, retryAfterSeconds = 5 } = error
-  if (dependency === 'image-manager' && status === 503 && detail !== undefined) {
-    return { ...retryLater(detail, retryAfterSeconds), hasRequestId: true }
+function dependencyRefusal({ dependency, status, detail, retryAfterSeconds = 5 }: ServiceCallError): Refusal {
+  if (OWN_SERVICES.has(dependency) && detail !== undefined) {
+    const refusal: Refusal = { ...retryLater(detail, retryAfterSeconds), hasRequestId: true }
+    if (status === 429) return { ...refusal, code: 'TOOMANYREQUESTS' }
+    if (status === 503) return refusal
   }
   return retryLater(describeUnavailable(dependency), 5)
+}
+
+/** Logs a failed call to a dependency and refuses the request. A 429 is no error: the dependency works. */
+export function refuseFailedCall(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: ServiceCallError,
+): Promise<FastifyReply> {
+  if (error.status === 429) request.log.warn({ err: error }, 'a dependency limits requests')
+  else request.log.error({ err: error }, 'a dependency of the request is unavailable')
+  return refuse(request, reply, dependencyRefusal(error))
 }
 
 /**

@@ -8,7 +8,7 @@ import { DIGEST, SHA512 } from './fixtures/requests.ts'
 
 /* image-manager knows every blob before the registry gets it. Otherwise the deletion of a repository would miss it. */
 
-const { port, upstream, images, bearer } = await startProxy(t)
+const { port, upstream, images, bearer, log } = await startProxy(t)
 const authorization = bearer([
   repositoryAccess('team/app', 'pull', 'push', 'delete'),
   repositoryAccess('team/base', 'pull'),
@@ -100,6 +100,22 @@ t.test("image-manager's reason for a 503 and its Retry-After reach the client", 
     t.equal(messageOf(response), detail, "the request id is image-manager's")
   }
   t.same(upstream.requests, [], 'nothing reached the registry')
+})
+
+t.test("image-manager's 429 reaches the client and is logged as a warning", async (t) => {
+  const detail = 'too many manifests are being read at once; retry in a second'
+  images.responses.set('GET /internal/manifests', {
+    status: 429,
+    headers: { 'retry-after': '1' },
+    body: { detail },
+  })
+  log.splice(0)
+  const response = await send('GET', `/v2/team/app/manifests/${SHA512}`)
+  t.same([response.status, response.code], [429, 'TOOMANYREQUESTS'])
+  t.equal(response.headers['retry-after'], '1')
+  t.equal(messageOf(response), detail)
+  const levels = log.map((line) => JSON.parse(line)).filter(({ err }) => err !== undefined)
+  t.match(levels, [{ level: 40, msg: 'a dependency limits requests' }])
 })
 
 t.test('other errors of image-manager are not described to the client', async (t) => {

@@ -73,6 +73,14 @@ for (const behaviour of ['down', 'refusing', 'silent'] as const) {
         (what) => `${what} with a token that permits pulls only`,
       ),
     ]
+    t.test('the response to a password says what is unavailable', async (t) => {
+      const response = undecided[1]
+      const { message } = JSON.parse(response.body.toString()).errors[0]
+      const expected =
+        behaviour === 'refusing' ? 'the database is unavailable (request its-id)' : 'auth-service is'
+      t.match(message, expected)
+      t.equal(response.headers['retry-after'], behaviour === 'refusing' ? '7' : '5')
+    })
     for (const [index, response] of undecided.entries()) {
       t.test(`${names[index]} is 503 with Retry-After`, async (t) => {
         t.equal(response.status, 503)

@@ -59,7 +59,7 @@ for (const [what, rest] of FRAMINGS) {
   })
 }
 
-t.test('a download that the client aborts is aborted at the registry', async (t) => {
+t.test('a download that the client aborts is aborted at the registry', async () => {
   const { connection, seen } = await beginRequest(`GET /v2/team/app/blobs/${DIGEST} HTTP/1.1`, (response) => {
     const more = () => {
       while (!response.destroyed && response.write(Buffer.alloc(65_536))) continue
@@ -70,10 +70,10 @@ t.test('a download that the client aborts is aborted at the registry', async (t)
   connection.write('\r\n')
   await connection.receives('\r\n\r\n')
   connection.destroy()
-  await (
-    await seen
-  ).ended
-  t.pass('the response to the proxy has ended')
+  const { ended } = await seen
+  let hasEnded = false
+  void ended.then(() => (hasEnded = true))
+  await until(() => hasEnded, 'the response of the registry is closed')
 })
 
 t.test('aborted requests neither stop the proxy nor are logged as errors', async (t) => {

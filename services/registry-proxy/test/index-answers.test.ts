@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import { sendRequest } from './fixtures/send-request.ts'
-import { startProxy } from './fixtures/proxy.ts'
+import { startProxy, until } from './fixtures/proxy.ts'
 import { DIGEST } from './fixtures/requests.ts'
 
 const { port, upstream, images, bearer } = await startProxy(t)
@@ -81,6 +81,18 @@ t.test('requests for the index are 503 while image-manager is unavailable', asyn
     t.ok(response.headers['retry-after'])
     t.match(JSON.parse(response.body.toString()).errors[0].message, /image-manager/)
   }
+})
+
+t.test('lists do not wait for deletions, however many wait for the registry', async (t) => {
+  images.silent.add('DELETE /internal/manifests')
+  const stuck = Promise.allSettled(Array.from({ length: 200 }, () => remove('latest')))
+  // As many deletions as the proxy has connections for.
+  await until(() => images.requests.length === 128)
+  t.equal((await get('/v2/team/app/tags/list')).status, 200)
+  images.silent.clear()
+  images.behaviour = 'down'
+  images.disconnect()
+  for (const ended of await stuck) t.match(ended, { value: { status: 503 } })
 })
 
 t.test('requests without access do not reach image-manager', async (t) => {

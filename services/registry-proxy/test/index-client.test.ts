@@ -14,7 +14,8 @@ t.test(
       if (started > 10) throw new Error('no response')
       return { digest: 'sha256:0', mediaType: 'x', kept: false, raw: '' }
     }
-    const index = createIndexClient({ get } as unknown as ServiceClient)
+    const queries = { get } as unknown as ServiceClient
+    const index = createIndexClient({ queries, changes: queries })
     const lookups = Array.from({ length: 20 }, () =>
       index.findManifest('team/app', { tag: 'x' }).catch((error: Error) => error.message),
     )
@@ -27,3 +28,15 @@ t.test(
     t.equal((await Promise.all(lookups)).length, 20, 'every lookup ends')
   },
 )
+
+t.test('a lookup that finds no room to wait is refused with 429', async (t) => {
+  const { promise: response, resolve } = Promise.withResolvers<object>()
+  const queries = { get: () => response } as unknown as ServiceClient
+  const index = createIndexClient({ queries, changes: queries })
+  const lookUp = () => index.findManifest('team/app', { tag: 'x' })
+  const lookups = Array.from({ length: 2008 }, lookUp)
+  const refused = await lookUp().catch((error: unknown) => error)
+  t.match(refused, { status: 429, detail: /^too many manifests/, retryAfterSeconds: 1 })
+  resolve({ digest: 'sha256:0', mediaType: 'x', kept: false, raw: '' })
+  t.equal((await Promise.all(lookups)).length, 2008, 'every lookup that found room ends')
+})

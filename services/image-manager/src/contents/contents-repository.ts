@@ -1,6 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import type { QueryResult, RawBuilder } from 'kysely'
 import { sql } from 'kysely'
+import { containing } from '../index/like-pattern.ts'
 import type {
   ArtifactContents,
   ArtifactsQuery,
@@ -22,8 +23,7 @@ export function createContentsRepository(db: Database) {
       const { offset, limit, orderBy, search, name } = query
       const [, minus = '', field = ''] = /^(-?)(.*)$/.exec(orderBy) ?? []
       const order = REPOSITORY_ORDER.get(field) ?? sql.ref('updated_at')
-      const like = `%${search?.replaceAll(/[\\%_]/g, String.raw`\$&`) ?? ''}%`
-      const named = name === undefined ? sql`name like ${like}` : sql`name = ${name}`
+      const named = name === undefined ? sql`name like ${containing(search ?? '')}` : sql`name = ${name}`
       const filter = sql`deleting_since is null and ${named}`
       const { rows } = await sql<RepositoryContents>`
         select name, created_at as "createdAt", updated_at as "pushedAt", (

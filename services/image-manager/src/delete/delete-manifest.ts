@@ -1,3 +1,4 @@
+import { ServiceCallError } from '@registry-manager/http'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import { verifyManifest } from '../index/verify-manifest.ts'
 import type { SyncTagPorts } from '../index/sync-tag.ts'
@@ -103,7 +104,7 @@ async function resolveManifest(ports: DeleteManifestPorts, repository: string, d
     if (!(await ensureManifest(ports, repository, digest))) return undefined
   } catch (error) {
     // Such a manifest can be deleted nevertheless. distribution answers 500 to the GET of one that it cannot parse.
-    const isUnreadable = (error as { status?: unknown }).status === 500
+    const isUnreadable = error instanceof ServiceCallError && error.status === 500
     if (!isUnreadable && !(error instanceof UnrecordableError)) throw error
   }
   return ports.manifests.resolveDigest(repository, digest)

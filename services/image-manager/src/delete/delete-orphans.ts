@@ -77,11 +77,12 @@ export async function deleteOrphans(
 /**
  * Deletes orphans of any repository that earlier deletions left over: after a crash, or where an upload ended only
  * after its repository was deleted. Replicas share the work, because each claims orphans that no other replica has.
- * Returns how many orphans it claimed.
+ * Returns how many orphans it claimed. Throws the reason of an aborted signal; a later call finds the orphans again.
  */
-export async function deleteOldOrphans(ports: DeleteOldOrphansPorts): Promise<number> {
+export async function deleteOldOrphans(ports: DeleteOldOrphansPorts, signal?: AbortSignal): Promise<number> {
   const claimed = await ports.blobs.claimOldOrphans(OLD_ORPHANS)
   for (const [repository, blobs] of Map.groupBy(claimed, ({ repository }) => repository)) {
+    signal?.throwIfAborted()
     const digests = blobs.map(({ digest }) => digest)
     await deleteOrphans(ports, repository, digests)
   }

@@ -11,8 +11,8 @@ import type { DeleteOldOrphansPorts } from './delete-orphans.ts'
 import { deleteOldOrphans } from './delete-orphans.ts'
 import type { DeleteTagPorts } from './delete-tag.ts'
 import { deleteTag } from './delete-tag.ts'
-import type { DeleteRepositoryPorts } from './repository-deletion.ts'
-import { deleteRepository } from './repository-deletion.ts'
+import type { DeleteRepositoryPorts } from './delete-repositories.ts'
+import { deleteRepository } from './delete-repositories.ts'
 import { createDeletionsRepository } from './deletions-repository.ts'
 import { createRemovalsRepository } from './removals-repository.ts'
 import { createReferencesRepository } from './references-repository.ts'
@@ -42,17 +42,22 @@ export function createDeletion(ports: DeletePorts) {
 
 const ORPHANS_MS = 60_000
 
-/** Deletes orphans that earlier deletions left over, once a minute. */
+export type OrphanSchedulePorts = Omit<DeleteOldOrphansPorts, 'registry'> & {
+  /** Creates a client whose requests the signal aborts. */
+  readonly createRegistry: (signal: AbortSignal) => DeleteOldOrphansPorts['registry']
+}
+
+/** Deletes orphans that earlier deletions left over, once a minute. `stop` aborts requests to the registry. */
 export function createOrphanSchedule(
-  ports: DeleteOldOrphansPorts,
+  { createRegistry, ...ports }: OrphanSchedulePorts,
   log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
   everyMs = ORPHANS_MS,
 ): PeriodicWork {
   return createPeriodicWork({
     everyMs,
     waitFirst: true,
-    work: async () => {
-      const blobs = await deleteOldOrphans(ports)
+    work: async (signal) => {
+      const blobs = await deleteOldOrphans({ ...ports, registry: createRegistry(signal) }, signal)
       if (blobs > 0) log.info({ blobs }, 'orphans of earlier deletions were checked and deleted')
     },
     onError: (err) =>

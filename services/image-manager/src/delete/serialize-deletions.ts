@@ -1,5 +1,12 @@
-import { ServiceCallError } from '@registry-manager/http'
+import type { Semaphore } from '@registry-manager/http'
+import { ProblemError, ServiceCallError, createSemaphore } from '@registry-manager/http'
 import type { RegistryClient } from '@registry-manager/registry-client'
+
+/**
+ * How many deletions of one repository may wait, and how long: shorter than the deadline of registry-proxy, after which
+ * no client expects the deletion any more.
+ */
+const LIMITS = { waiting: 100, waitMs: 45_000 }
 
 /**
  * Wraps a registry client: the manifests of one repository are deleted one at a time.
@@ -10,8 +17,9 @@ import type { RegistryClient } from '@registry-manager/registry-client'
  */
 export function serializeDeletions<Client extends Pick<RegistryClient, 'headManifest' | 'deleteManifest'>>(
   registry: Client,
+  { waiting, waitMs } = LIMITS,
 ): Client {
-  const lastByRepository = new Map<string, Promise<unknown>>()
+  const queues = new Map<string, { readonly semaphore: Semaphore; calls: number }>()
 
   const deleteManifest = async (repository: string, digest: string): Promise<boolean> => {
     try {
@@ -26,15 +34,24 @@ export function serializeDeletions<Client extends Pick<RegistryClient, 'headMani
   return {
     ...registry,
     async deleteManifest(repository: string, digest: string): Promise<boolean> {
-      const previous = lastByRepository.get(repository) ?? Promise.resolve()
-      const deletion = previous.then(() => deleteManifest(repository, digest))
-      const ended = deletion.catch(() => undefined)
-      lastByRepository.set(repository, ended)
+      const tooMany = () => tooManyDeletions(repository)
+      const semaphore = () => createSemaphore(1, { maxWaiting: waiting, onFull: tooMany })
+      const queue = queues.get(repository) ?? { semaphore: semaphore(), calls: 0 }
+      queues.set(repository, queue)
+      queue.calls += 1
       try {
-        return await deletion
+        const deadline = performance.now() + waitMs
+        const work = () => deleteManifest(repository, digest)
+        return await queue.semaphore.run(work, { deadline, onLate: tooMany })
       } finally {
-        if (lastByRepository.get(repository) === ended) lastByRepository.delete(repository)
+        queue.calls -= 1
+        if (queue.calls === 0) queues.delete(repository)
       }
     },
   }
+}
+
+function tooManyDeletions(repository: string): ProblemError {
+  const detail = `too many manifests of ${repository} are being deleted at the same time; retry in 5 seconds`
+  return new ProblemError({ status: 429, detail, headers: { 'retry-after': '5' } })
 }

@@ -3,8 +3,8 @@ import { namespaceCovers, permits, permittedByScopes, repositoryAccess } from '@
 import type { RepositoryScope } from './repository.ts'
 import type { Account, RegistryTokenAccount } from './visibility.ts'
 
-/** Who sends a request to image management. */
-export interface Principal {
+/** The account that sends a request to image management, and what its token permits. */
+export interface AuthenticatedAccount {
   readonly account: Account
   /** The access of the token; null for an identity token or a password, which have all rights of the account. */
   readonly access: readonly Access[] | null
@@ -21,7 +21,7 @@ export type Verdict = 'allowed' | 'forbidden' | 'insufficient' | 'not-visible'
 
 /** Decides whether a principal may act on a repository. `scope` is undefined if there is no such repository. */
 export function authorize(
-  { account, access }: Principal,
+  { account, access }: AuthenticatedAccount,
   action: Action,
   repository: string,
   scope: RepositoryScope | undefined,
@@ -51,12 +51,12 @@ function authorizeToken(
 }
 
 /** Whether a principal's token may know that a repository exists which the account sees. The list would show it too. */
-function reveals(principal: Principal, repository: string): boolean {
+function reveals(principal: AuthenticatedAccount, repository: string): boolean {
   return permitsAny(principal.access, repository, 'pull', 'delete') || mayList(principal)
 }
 
 /** Whether a principal may list repositories: a token with restricted access needs `registry:catalog:*`. */
-export function mayList({ access }: Principal): boolean {
+export function mayList({ access }: AuthenticatedAccount): boolean {
   return access === null || permits(access, { type: 'registry', name: 'catalog', actions: ['*'] })
 }
 

@@ -1,6 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
-import type { GlobalMark } from './global-scope.ts'
+import type { GlobalMark } from '@registry-manager/oci'
 import { LONGEST_TOKEN_SECONDS } from './global-scope.ts'
 
 /**

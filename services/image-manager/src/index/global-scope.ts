@@ -1,11 +1,10 @@
+import type { GlobalMark } from '@registry-manager/oci'
+
 /**
  * The longest life of an access token, in seconds, with a reserve: `TOKEN_TTL_SECONDS` is at most an hour. A token that
  * was granted because a repository was global must be refused for that long after the repository became private.
  */
 export const LONGEST_TOKEN_SECONDS = 2 * 3600
-
-/** What a token says about a global repository that it grants: the repository's number, and its generation. */
-export type GlobalMark = [number: number, generation: number]
 
 export interface GlobalScopePorts {
   readonly globalScope: {

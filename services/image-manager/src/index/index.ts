@@ -21,8 +21,6 @@ import { createTaggedManifestsRepository } from './tagged-manifests-repository.t
 import { createTagsRepository } from './tags-repository.ts'
 import { createVisibleRepositoriesRepository } from './visible-repositories-repository.ts'
 
-export type IndexRepositories = ReturnType<typeof createIndexRepositories>
-
 /** The repositories of the index, under the names that use cases give to their ports. */
 export function createIndexRepositories(db: Database) {
   return {

@@ -103,8 +103,9 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
     '/internal/scopes',
     { schema: { body: ScopesRequest, response: { 200: ScopesResponse } } },
     async ({ body }) => {
-      const marks = await globalScope.findMarks(body.names)
-      return { global: Object.keys(marks), marks }
+      const marks = Object.entries(await globalScope.findMarks(body.names))
+      const copied = marks.map(([name, mark]): [string, [number, number]] => [name, [...mark]])
+      return { global: marks.map(([name]) => name), marks: Object.fromEntries(copied) }
     },
   )
 

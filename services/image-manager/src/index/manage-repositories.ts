@@ -1,4 +1,4 @@
-import type { Action, Principal } from './authorize.ts'
+import type { Action, AuthenticatedAccount } from './authorize.ts'
 import { authorize, mayList } from './authorize.ts'
 import type { PageRequest, Repository, RepositoryFilter, RepositoryScope } from './repository.ts'
 import type { RepositoryJsonPorts } from './repository-json.ts'
@@ -34,11 +34,11 @@ export interface RepositoriesJson {
 export interface ManageRepositories {
   /** Lists what the principal sees: one page, or everything if no limit is given. Undefined if it may not list. */
   list(
-    principal: Principal,
+    principal: AuthenticatedAccount,
     page: RepositoryFilter & Partial<PageRequest>,
   ): Promise<RepositoriesJson | undefined>
   /** Finds a repository, if the principal may do that to it. */
-  find(principal: Principal, action: Action, name: string): Promise<FoundRepository>
+  find(principal: AuthenticatedAccount, action: Action, name: string): Promise<FoundRepository>
   write(repository: Repository): AsyncIterable<string>
   setScope(repository: Repository, scope: RepositoryScope): Promise<void>
   delete(repository: Repository): Promise<void>
@@ -52,7 +52,10 @@ export function createManageRepositories(ports: ManageRepositoriesPorts): Manage
    * Finds a repository that can only be deleted: its deletion was interrupted, it has blobs but never had a manifest,
    * or the index refuses its manifests. Calls the registry only for a principal that may delete the repository.
    */
-  const findDeletable = async (principal: Principal, name: string): Promise<Repository | undefined> => {
+  const findDeletable = async (
+    principal: AuthenticatedAccount,
+    name: string,
+  ): Promise<Repository | undefined> => {
     const interrupted = await repositories.findBeingDeleted(name)
     if (interrupted !== undefined) return interrupted
     if (await blobs.hasBlobs(name)) return { id: '', name, scope: 'namespace' }

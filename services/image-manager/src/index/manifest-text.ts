@@ -5,7 +5,7 @@
  */
 
 /** The most descriptors that a manifest may have. Real images have fewer than 130 layers. */
-export const MAX_DESCRIPTORS = 4096
+const MAX_DESCRIPTORS = 4096
 /** Limits of objects and lists, and of their nesting depth. They bound the memory of JSON.parse for 4 MiB of text. */
 const [MAX_CONTAINERS, MAX_DEPTH] = [65_536, 100]
 

@@ -44,7 +44,7 @@ export function digestLike(digest: string, raw: Buffer): string {
 }
 
 /** Whether a media type is that of an image index: a manifest that lists manifests. */
-export function isIndex(mediaType: string): boolean {
+export function isImageIndex(mediaType: string): boolean {
   return INDEX_MEDIA_TYPES.includes(mediaType)
 }
 
@@ -67,7 +67,8 @@ export function parseManifest(raw: Buffer, contentType: string): ParsedManifest 
   if (json['subject'] !== undefined && subject === undefined) {
     return { malformed: 'subject must be a descriptor with a sha256 or sha512 digest' }
   }
-  const artifactType = textOf(json['artifactType']) ?? (isIndex(mediaType) ? undefined : config?.mediaType)
+  const artifactType =
+    textOf(json['artifactType']) ?? (isImageIndex(mediaType) ? undefined : config?.mediaType)
   const annotations = annotationsOf(json['annotations'])
   if (![artifactType ?? '', ...Object.entries(annotations ?? {}).flat()].every(isStorable)) {
     return { malformed: 'artifactType and annotations must not have NUL characters or unpaired surrogates' }

@@ -1,14 +1,13 @@
 import { Readable } from 'node:stream'
 import { isRepositoryName } from '@registry-manager/oci'
 import { ProblemError, problemJson, refuseDuplicateFields, setErrorFormat } from '@registry-manager/http'
-import { readCredentials } from '@registry-manager/principal'
 import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Action } from './authorize.ts'
 import type { ManageRepositories } from './manage-repositories.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
 import type { RequirePrincipalOptions } from './require-principal.ts'
-import { requirePrincipal } from './require-principal.ts'
+import { principalOf, requirePrincipal } from './require-principal.ts'
 import { parseScopeBody } from './scope-body.ts'
 
 export interface RepositoriesRoutesOptions extends RequirePrincipalOptions {
@@ -26,15 +25,34 @@ export async function repositoriesRoutes(
 ): Promise<void> {
   const { manageRepositories, unavailableDependency } = options
   setErrorFormat(app, problemJson, unavailableDependency)
-  await readCredentials(app)
+  await requirePrincipal(app, options)
   // A body is read as JSON whatever its Content-Type: curl sends application/x-www-form-urlencoded by default.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
+  /** The repository that a request names, if its principal may do that to it. Throws a ProblemError otherwise. */
+  const requireRepository = async (request: FastifyRequest, action: Action): Promise<Repository> => {
+    const name = (request.params as { '*': string })['*'].replace(/\/$/, '')
+    if (!isRepositoryName(name)) {
+      const detail = `${JSON.stringify(name)} is not a valid repository name`
+      throw new ProblemError({ status: 400, detail, field: 'repo' })
+    }
+    const found = await manageRepositories.find(principalOf(request), action, name)
+    switch (found.outcome) {
+      case 'allowed':
+        return found.repository
+      case 'not-visible':
+        throw new ProblemError({ status: 404, detail: `there is no repository ${name} that you can see` })
+      case 'forbidden':
+        throw forbidden(`this account may read ${name}, but not change it`)
+      case 'insufficient':
+        throw forbidden(describeMissingAccess(action, name))
+    }
+  }
+
   app.get(`${BASE}/repositories`, async (request, reply) => {
-    const principal = await requirePrincipal(options, request)
     const page = parsePage(request)
-    const list = await manageRepositories.list(principal, page)
+    const list = await manageRepositories.list(principalOf(request), page)
     if (list === undefined)
       throw forbidden('listing repositories needs an identity token, or a token with registry:catalog:*')
     if (list.next !== undefined) reply.header('link', `<${nextPage(page, list.next)}>; rel="next"`)
@@ -56,27 +74,6 @@ export async function repositoriesRoutes(
     await manageRepositories.delete(await requireRepository(request, 'delete'))
     return reply.code(200).send()
   })
-
-  /** The repository that a request names, if its principal may do that to it. Throws a ProblemError otherwise. */
-  const requireRepository = async (request: FastifyRequest, action: Action): Promise<Repository> => {
-    const principal = await requirePrincipal(options, request)
-    const name = (request.params as { '*': string })['*'].replace(/\/$/, '')
-    if (!isRepositoryName(name)) {
-      const detail = `${JSON.stringify(name)} is not a valid repository name`
-      throw new ProblemError({ status: 400, detail, field: 'repo' })
-    }
-    const found = await manageRepositories.find(principal, action, name)
-    switch (found.outcome) {
-      case 'allowed':
-        return found.repository
-      case 'not-visible':
-        throw new ProblemError({ status: 404, detail: `there is no repository ${name} that you can see` })
-      case 'forbidden':
-        throw forbidden(`this account may read ${name}, but not change it`)
-      case 'insufficient':
-        throw forbidden(describeMissingAccess(action, name))
-    }
-  }
 }
 
 /** Streams at the client's pace: pieces that the client has not read yet are not read from the index. */

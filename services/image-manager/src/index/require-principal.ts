@@ -1,9 +1,9 @@
 import { formatBearerChallenge } from '@registry-manager/oci'
 import type { AccountFacts, Authenticator } from '@registry-manager/principal'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
-import { credentialsOf } from '@registry-manager/principal'
-import type { FastifyRequest } from 'fastify'
-import type { Principal } from './authorize.ts'
+import { credentialsOf, readCredentials } from '@registry-manager/principal'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { AuthenticatedAccount } from './authorize.ts'
 
 export interface RequirePrincipalOptions {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
@@ -13,12 +13,30 @@ export interface RequirePrincipalOptions {
   readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
 }
 
-/** Authenticates a request by an access token or by Basic credentials. Throws a ProblemError if that fails. */
+const PRINCIPAL = 'principal'
+
+/** Requires an access token or Basic credentials on the routes of `app`, before a body is read. */
 export async function requirePrincipal(
+  app: FastifyInstance,
   options: RequirePrincipalOptions,
+): Promise<void> {
+  await readCredentials(app)
+  app.decorateRequest(PRINCIPAL, null)
+  app.addHook('onRequest', async (request) => {
+    request.setDecorator(PRINCIPAL, await authenticate(options, request))
+  })
+}
+
+/** The account that `requirePrincipal` has authenticated. */
+export function principalOf(request: FastifyRequest): AuthenticatedAccount {
+  return request.getDecorator<AuthenticatedAccount>(PRINCIPAL)
+}
+
+/** Throws a ProblemError if a request has no valid credentials. */
+async function authenticate(
+  { authenticator, realm, service, findAccount }: RequirePrincipalOptions,
   request: FastifyRequest,
-): Promise<Principal> {
-  const { authenticator, realm, service, findAccount } = options
+): Promise<AuthenticatedAccount> {
   const credentials = credentialsOf(request)
   const found = await authenticator.authenticate(credentials, request.ip, null)
   switch (found.outcome) {

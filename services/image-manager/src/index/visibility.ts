@@ -1,4 +1,5 @@
 import type { Access } from '@registry-manager/oci'
+import { includesAction } from '@registry-manager/oci'
 import type { Role } from '@registry-manager/principal'
 
 /** The account of a user, as auth-service describes it. */
@@ -54,7 +55,6 @@ export function outermost(namespaces: readonly string[]): string[] {
 }
 
 function tokenVisibility({ scopes }: RegistryTokenAccount): Visibility {
-  // `push` includes `pull`.
-  const pullable = scopes.filter(({ actions }) => actions.includes('pull') || actions.includes('push'))
+  const pullable = scopes.filter(({ actions }) => includesAction(actions, 'pull'))
   return { kind: 'patterns', patterns: pullable.map(({ name }) => name) }
 }

@@ -2,6 +2,7 @@ import type { Database } from '@registry-manager/database'
 import { isNested, parseRepositoryPattern } from '@registry-manager/oci'
 import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
+import { containing } from './like-pattern.ts'
 import type { PageRequest, Repository, RepositoryFilter } from './repository.ts'
 import type { Visibility } from './visibility.ts'
 import { outermost } from './visibility.ts'
@@ -109,10 +110,9 @@ async function listByPatterns(
 }
 
 function filterOf({ search, namespace }: RepositoryFilter): RawBuilder<unknown> {
-  const like = search && `%${search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
   const conditions = [
     sql`deleting_since is null`,
-    ...(like ? [sql`name like ${like}`] : []),
+    ...(search ? [sql`name like ${containing(search)}`] : []),
     ...(namespace === undefined ? [] : [coveredBy(namespace)]),
   ]
   return sql.join(conditions, sql` and `)

@@ -5,7 +5,7 @@ import { deleteUpstreamTag, dropTombstone } from '../delete/tombstone.ts'
 import type { EnsureManifestPorts } from '../index/ensure-manifest.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { Manifest, ManifestFacts } from '../index/manifest.ts'
-import { isIndex } from '../index/manifest.ts'
+import { isImageIndex } from '../index/manifest.ts'
 
 export type StoreIndexOnlyPorts = EnsureManifestPorts &
   FindRemovalPorts &
@@ -31,7 +31,7 @@ const MAX_TRIES = 20
  */
 export function isIndexOnly({ mediaType, references }: ManifestFacts): boolean {
   return (
-    isIndex(mediaType) &&
+    isImageIndex(mediaType) &&
     references.some(({ kind, digest }) => kind === 'manifest' && digest.startsWith('sha512:'))
   )
 }

@@ -1,8 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { createPendingPushesRepository } from './pending-pushes-repository.ts'
 
-export type PushRepositories = ReturnType<typeof createPushRepositories>
-
 /** The repositories of pushes, under the names that use cases give to their ports. */
 export function createPushRepositories(db: Database) {
   return { pendingPushes: createPendingPushesRepository(db) }

@@ -1,11 +1,11 @@
 import type { AnnounceManifestPorts, AnnounceOutcome, PushedManifest } from './announce-manifest.ts'
 import { announceManifest } from './announce-manifest.ts'
 import type { PendingPush } from './record-pending-push.ts'
-import type { RecordPushPorts } from './record-push.ts'
-import { recordPush } from './record-push.ts'
+import type { RecordOrUndoPushPorts } from './record-or-undo-push.ts'
+import { recordOrUndoPush } from './record-or-undo-push.ts'
 
 export type PushPorts = AnnounceManifestPorts &
-  RecordPushPorts & {
+  RecordOrUndoPushPorts & {
     readonly pendingPushes: { findPendingPush(id: string): Promise<PendingPush | undefined> }
     readonly deletions: { isBeingDeleted(repository: string): Promise<boolean> }
     readonly blobs: { announceBlob(repository: string, digest: string): Promise<boolean> }
@@ -38,7 +38,7 @@ export function createPush(ports: PushPorts): Push {
     async record(id) {
       const pending = await pendingPushes.findPendingPush(id)
       if (pending === undefined) return undefined
-      const manifest = await recordPush(ports, pending)
+      const manifest = await recordOrUndoPush(ports, pending)
       return { digest: manifest?.digest ?? null, subject: manifest?.subject ?? null }
     },
     discard: (id) => pendingPushes.removePendingPush(id),

@@ -77,3 +77,42 @@ t.test('a 500 of the registry counts as success only if the manifest is gone', a
   t.equal(await serialized.deleteManifest('a/b', gone), true)
   await t.rejects(serialized.deleteManifest('a/b', there), { message: 'disk full' })
 })
+
+/** A registry whose deletions do not end before `finish`, behind queues with these limits. */
+function slowRegistry(limits?: { waiting: number; waitMs: number }) {
+  const { registry } = registryOf(0)
+  const slow = Promise.withResolvers<boolean>()
+  let started = 0
+  const deleteManifest = (_repository: string, _digest: string) => {
+    started += 1
+    return slow.promise
+  }
+  const serialized = serializeDeletions({ ...registry, deleteManifest }, limits)
+  return { serialized, finish: () => slow.resolve(true), started: () => started }
+}
+
+t.test('a hundred deletions of a repository may wait; another one is refused with 429', async (t) => {
+  const { serialized, finish } = slowRegistry()
+  const accepted = Array.from({ length: 101 }, (_, number) =>
+    serialized.deleteManifest('a/b', `sha256:${number}`),
+  )
+  const refused = await serialized.deleteManifest('a/b', 'sha256:x').catch((error: unknown) => error)
+  t.match(refused, {
+    problem: { status: 429, detail: /^too many manifests of a\/b /, headers: { 'retry-after': '5' } },
+  })
+  const other = serialized.deleteManifest('c/d', 'sha256:x')
+  finish()
+  t.equal(await other, true, 'another repository has its own queue')
+  t.strictSame(await Promise.all(accepted), Array(101).fill(true))
+})
+
+t.test('a deletion that waits too long is refused, and is not made later', async (t) => {
+  const { serialized, finish, started } = slowRegistry({ waiting: 100, waitMs: 20 })
+  const first = serialized.deleteManifest('a/b', 'sha256:1')
+  const late = await serialized.deleteManifest('a/b', 'sha256:2').catch((error: unknown) => error)
+  t.match(late, { problem: { status: 429 } })
+  finish()
+  t.equal(await first, true)
+  t.equal(await serialized.deleteManifest('a/b', 'sha256:3'), true)
+  t.equal(started(), 2, 'deletions that reached the registry')
+})

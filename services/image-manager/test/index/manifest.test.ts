@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Manifest } from '../../src/index/manifest.ts'
-import { isIndex, parseManifest, readReferences } from '../../src/index/manifest.ts'
+import { isImageIndex, parseManifest, readReferences } from '../../src/index/manifest.ts'
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -41,7 +41,7 @@ t.test(
 for (const type of [OCI_INDEX, DOCKER_LIST]) {
   t.test(`${type} has its manifests as references, and no artifact type from a config`, async (t) => {
     const list = { manifests: [descriptor(A), descriptor(B)], config: descriptor(C, 'x/y') }
-    t.ok(isIndex(type))
+    t.ok(isImageIndex(type))
     const { references, artifactType } = parsed(list, type)
     t.equal(artifactType, undefined)
     t.same(
@@ -52,7 +52,7 @@ for (const type of [OCI_INDEX, DOCKER_LIST]) {
 }
 
 for (const type of [OCI_MANIFEST, DOCKER_MANIFEST, 'application/json', '']) {
-  t.notOk(isIndex(type), `${type || 'no type'} is not an image index`)
+  t.notOk(isImageIndex(type), `${type || 'no type'} is not an image index`)
 }
 
 t.test('a Docker image is parsed like an OCI image', async (t) => {

@@ -85,6 +85,12 @@ t.test('a request without valid credentials gets 401 and a Bearer challenge', as
   }
 })
 
+t.test('a request without valid credentials gets 401 before its body is read', async (t) => {
+  const payload = 'x'.repeat(2 * 1024 * 1024)
+  t.equal((await ask('/team/app', { method: 'PUT', payload })).statusCode, 401)
+  t.equal((await ask('/team/app', { as: 'alice', method: 'PUT', payload })).statusCode, 413)
+})
+
 t.test('PUT accepts a scope in any content type and responds OK', async (t) => {
   await fill({ 'team/app': 'namespace' })
   for (const type of [

@@ -1,4 +1,4 @@
-import { isIndex } from '../index/manifest.ts'
+import { isImageIndex } from '../index/manifest.ts'
 import { deleteBlobs } from './delete-blobs.ts'
 import type { DeleteUnindexedPorts } from './delete-unindexed.ts'
 import { deleteUnindexed } from './delete-unindexed.ts'
@@ -58,7 +58,9 @@ export async function finishDeletion(ports: FinishDeletionPorts, { id, name }: D
   const deleted = new Map<string, number>()
   do {
     const indexed = await manifests.listManifests(name)
-    const ordered = indexed.toSorted((a, b) => Number(isIndex(b.mediaType)) - Number(isIndex(a.mediaType)))
+    const ordered = indexed.toSorted(
+      (a, b) => Number(isImageIndex(b.mediaType)) - Number(isImageIndex(a.mediaType)),
+    )
     for (const { digest, revision } of ordered) {
       if (!(await deletions.renewDeletion(id))) return
       await registry.deleteManifest(name, digest)

@@ -4,7 +4,7 @@ import type { ManifestReference } from '../index/manifest.ts'
 import type { PendingFacts, PendingPush, RecordPendingPushPorts } from './record-pending-push.ts'
 import { recordPendingPush } from './record-pending-push.ts'
 
-export type RecordPushPorts = RecordPendingPushPorts &
+export type RecordOrUndoPushPorts = RecordPendingPushPorts &
   DeleteManifestPorts & {
     readonly registry: {
       hasManifest(repository: string, digest: string): Promise<boolean>
@@ -21,8 +21,8 @@ const CONCURRENCY = 8
  * took the manifest, blobs that the manifest references may be deleted too: then the push is undone. This check comes
  * after the recording, so that a deletion that begins later finds the manifest.
  */
-export async function recordPush(
-  ports: RecordPushPorts,
+export async function recordOrUndoPush(
+  ports: RecordOrUndoPushPorts,
   pending: PendingPush,
 ): Promise<PendingFacts | undefined> {
   const manifest = await recordPendingPush(ports, pending)
@@ -40,7 +40,7 @@ export async function recordPush(
  * the media type of a manifest, distribution answers 500 to the request for that "manifest".
  */
 async function isComplete(
-  registry: RecordPushPorts['registry'],
+  registry: RecordOrUndoPushPorts['registry'],
   repository: string,
   { references }: PendingFacts,
 ): Promise<boolean> {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { deleteRepository } from '../../src/delete/repository-deletion.ts'
+import { deleteRepository } from '../../src/delete/delete-repositories.ts'
 import { ONE, TWO, both, one, startFilled, two } from '../fixtures/filled-repository.ts'
 import { REPOSITORY, blobsOf, databaseForTest } from '../fixtures/index-and-registry.ts'
 import { killed } from '../fixtures/memory-registry.ts'

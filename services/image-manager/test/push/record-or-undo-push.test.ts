@@ -1,6 +1,6 @@
 import t from 'tap'
-import { recordPush } from '../../src/push/record-push.ts'
-import { deleteRepository } from '../../src/delete/repository-deletion.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
+import { deleteRepository } from '../../src/delete/delete-repositories.ts'
 import {
   INDEX,
   MANIFEST,
@@ -23,7 +23,7 @@ async function startFilled() {
   const pending = await announce(OLD, 'old')
   for (const digest of [OLD, NEW].flatMap(blobsOf)) registry.blobs.add(digest)
   registry.push(OLD, MANIFEST, 'old')
-  t.ok(await recordPush(ports, pending), 'the first push of a repository is recorded')
+  t.ok(await recordOrUndoPush(ports, pending), 'the first push of a repository is recorded')
   return started
 }
 
@@ -32,7 +32,7 @@ t.test('a push is undone if its repository and blobs are deleted before it is re
   const pending = await announce(NEW, 'new')
   registry.push(NEW, MANIFEST, 'new')
   await deleteRepository(ports, REPOSITORY)
-  t.equal(await recordPush(ports, pending), undefined)
+  t.equal(await recordOrUndoPush(ports, pending), undefined)
   t.same([await manifests(), await pendingPushes()], [[], 0])
   t.same([...registry.manifests, ...registry.tags], [], 'the registry has no manifest and no tag left')
   t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
@@ -44,7 +44,7 @@ t.test('a push stays if its blobs exist although the repository was deleted', as
   registry.push(NEW, MANIFEST, 'new')
   await deleteRepository(ports, REPOSITORY)
   for (const digest of blobsOf(NEW)) registry.blobs.add(digest)
-  t.equal((await recordPush(ports, pending))?.digest, digestOf(NEW))
+  t.equal((await recordOrUndoPush(ports, pending))?.digest, digestOf(NEW))
   t.same(await tags(), { new: digestOf(NEW) })
 })
 
@@ -59,7 +59,7 @@ t.test(
     const pending = await announce(raw, 'foreign')
     registry.push(raw, MANIFEST, 'foreign')
     await deleteRepository(ports, REPOSITORY)
-    t.equal((await recordPush(ports, pending))?.digest, digestOf(raw))
+    t.equal((await recordOrUndoPush(ports, pending))?.digest, digestOf(raw))
     t.same(await manifests(), [digestOf(raw)])
   },
 )
@@ -70,7 +70,7 @@ t.test('the push of an image index is undone if its images were deleted', async 
   const pending = await announce(both, 'index', INDEX)
   registry.push(both, INDEX, 'index')
   await deleteRepository(ports, REPOSITORY)
-  t.equal(await recordPush(ports, pending), undefined)
+  t.equal(await recordOrUndoPush(ports, pending), undefined)
   t.same([...registry.manifests], [])
   t.same(await manifests(), [])
 })
@@ -80,7 +80,7 @@ t.test('recording a push looks up no blobs if the repository was not deleted', a
   const pending = await announce(NEW, 'new')
   registry.push(NEW, MANIFEST, 'new')
   registry.calls.splice(0)
-  t.ok(await recordPush(ports, pending))
+  t.ok(await recordOrUndoPush(ports, pending))
   t.notOk(registry.calls.some((call) => call.includes('blob')))
 })
 
@@ -104,7 +104,7 @@ t.test(
     for (const type of types) registry.blobs.add(blob(type))
     registry.push(raw, INDEX, 'buildcache')
     registry.calls.splice(0)
-    t.equal((await recordPush(ports, pending))?.digest, digestOf(raw))
+    t.equal((await recordOrUndoPush(ports, pending))?.digest, digestOf(raw))
     for (const type of types)
       t.notOk(registry.calls.includes(`HEAD manifest ${blob(type)}`), `${type} is looked up as a blob`)
     await deleteRepository(ports, REPOSITORY)
@@ -120,7 +120,7 @@ t.test('an image index that references a blob as a manifest is recorded', async 
   // distribution has the digest as a blob, and answers 500 to its request as a manifest.
   const hasManifest = async () => true
   t.equal(
-    (await recordPush({ ...ports, registry: { ...registry, hasManifest } }, pending))?.digest,
+    (await recordOrUndoPush({ ...ports, registry: { ...registry, hasManifest } }, pending))?.digest,
     digestOf(raw),
   )
 })
