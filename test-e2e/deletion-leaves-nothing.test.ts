@@ -188,7 +188,8 @@ t.test('a push by digest sets the tags of its tag parameters', async (t) => {
   const target = `/v2/team/tags/manifests/${index.descriptor.digest}?tag=kept-a&tag=kept-b`
   t.equal(
     (await jane.send('PUT', target, { headers, body: index.bytes })).headers['oci-tag'],
-    'the tags kept-a and kept-b are set',
+    'kept-a, kept-b',
+    'both tags are set',
   )
   for (const tag of ['kept-a', 'kept-b']) {
     t.ok(

@@ -83,7 +83,7 @@ t.test('a manifest with more than 4096 descriptors is refused and never reaches 
 t.test('manifests with keys in the wrong case, duplicate keys or invalid UTF-8 are refused', async (t) => {
   for (const [body, said] of [
     [Buffer.from('{"schemaVersion":2,"Layers":[]}'), 'Layers'],
-    [Buffer.from('{"schemaVersion":2,"layers":[],"layers":[]}'), 'twice'],
+    [Buffer.from('{"schemaVersion":2,"layers":[],"layers":[]}'), 'duplicate key'],
     [Buffer.from('{"schemaVersion":2,"layers":[{"mediatype":"x"}]}'), 'mediatype'],
     [Buffer.from('{"schemaVersion":2,"annotations":{"a":"\xff"}}', 'latin1'), 'UTF-8'],
   ] as const) {

@@ -39,7 +39,12 @@ test('oras attaches and discovers', { skip: await ensureCommands({ skopeo: 'skop
     t.strictSame(await oras.discover('v1'), { digest, referrers: [] }, 'the image has no referrers yet')
     const signature = await oras.attach('v1', SIGNATURE, 'signature', Buffer.from('signed'))
     const sbom = await oras.attach(digest, SBOM, 'sbom.json', Buffer.from('{"spdx":1}'))
-    const signedSbom = await oras.attach(sbom, SIGNATURE, 'sbom.sig', Buffer.from('signed too'))
+    const signedSbom = await oras.attach(
+      sbom,
+      SIGNATURE,
+      'sbom.sig',
+      Buffer.from('the signature of the SBOM'),
+    )
     const report = await oras.attach(signedSbom, REPORT, 'report.json', Buffer.from('{}'))
 
     const leaf = (digest: string, artifactType: string, ...referrers: object[]) => ({
