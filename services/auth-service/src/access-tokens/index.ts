@@ -75,6 +75,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
       return new Map(global.map((name) => [name, marks?.[name]]))
     },
     isUnavailable: (error) => error instanceof ServiceCallError,
+    onOutage: (err) =>
+      log.error({ err }, 'could not read the global repositories; the last known ones stay in use'),
     now,
     graceMs,
   })
