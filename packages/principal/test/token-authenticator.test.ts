@@ -1,5 +1,5 @@
-import { createServer } from 'node:http'
 import type { RequestListener } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { until } from '@registry-manager/testing/until'
 import type { Test } from 'tap'
@@ -7,10 +7,11 @@ import t from 'tap'
 import { createAuthenticator } from '../src/token-authenticator.ts'
 
 /** Starts an auth-service whose exchanges never end; returns an authenticator that uses it, and the request paths. */
-async function startAuthenticator(t: Test, now: () => number) {
+async function startAuthenticator(t: Test, now: () => number, onRequest: () => void = () => {}) {
   const paths: string[] = []
   const respond: RequestListener = (request, response) => {
     paths.push(request.url ?? '')
+    onRequest()
     if (request.url === '/internal/revocations') response.end('{"accounts":{"a":2}}')
     if (request.url === '/.well-known/jwks.json') response.end('{"keys":[]}')
   }
@@ -50,12 +51,13 @@ t.test('a burst of slow password exchanges does not delay the revocation poll', 
 
 t.test('a wall clock that is set back does not pause the revocation poll', async (t) => {
   let now = Date.now()
-  const { authenticator, polls } = await startAuthenticator(t, () => now)
+  const { authenticator, polls } = await startAuthenticator(
+    t,
+    () => now,
+    () => (now -= 3_600_000),
+  )
   authenticator.feed.start()
   t.teardown(authenticator.feed.stop)
-  await until(() => authenticator.feed.isRevoked('a', 1) === true)
-  now -= 3_600_000
-  const before = polls()
-  await until(() => polls() >= before + 2, 'two polls after the change of the clock', 10)
+  await until(() => polls() >= 3, 'two polls after the first change of the clock', 10)
   t.equal(await authenticator.feed.check(), 'ok')
 })
