@@ -12,8 +12,6 @@ import type {
 } from './account.ts'
 import { effectiveRights } from './account.ts'
 
-export type AccountsRepository = ReturnType<typeof createAccountsRepository>
-
 /** Queries of users' accounts. Usernames must be in lower case. */
 export function createAccountsRepository(db: Database) {
   const accounts = () => db.selectFrom('accounts').selectAll().where('kind', '=', 'user')

@@ -3,8 +3,6 @@ import { sql } from 'kysely'
 import type { StoredAccount } from '../accounts/account.ts'
 import { toAccount } from '../accounts/accounts-repository.ts'
 
-export type DirectoryAccountsRepository = ReturnType<typeof createDirectoryAccountsRepository>
-
 /** Queries of directory users whose directory state is due to be read again. */
 export function createDirectoryAccountsRepository(db: Database) {
   return {
