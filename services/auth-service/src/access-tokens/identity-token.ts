@@ -1,5 +1,5 @@
 import type { TokenClaims, VerifyToken } from '@registry-manager/principal'
-import type { AccountPrincipal } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken

@@ -1,7 +1,7 @@
 import { requireServiceCredential } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
-import type { AccountPrincipal } from '../sign-in/principal.ts'
-import { isActive } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
+import { isActive } from '../principals/principal.ts'
 import type { InternalRoutesOptions } from './routes.ts'
 import { internalRoutes } from './routes.ts'
 

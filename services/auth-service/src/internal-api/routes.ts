@@ -14,8 +14,8 @@ import { Type } from 'typebox'
 import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
-import type { AccountPrincipal } from '../sign-in/principal.ts'
-import { isRegistryToken } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
+import { isRegistryToken } from '../principals/principal.ts'
 
 export interface InternalRoutesOptions {
   readonly exchangeCredentials: ExchangeCredentials

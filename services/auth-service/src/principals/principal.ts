@@ -1,6 +1,6 @@
-import type { Account } from '../accounts/account.ts'
-import type { RegistryToken } from '../registry-tokens/registry-token.ts'
-import { isPast } from '../registry-tokens/registry-token.ts'
+import type { Account } from './account.ts'
+import type { RegistryToken } from './registry-token.ts'
+import { isPast } from './registry-token.ts'
 
 /** The user or registry token that a request acts for. */
 export type AccountPrincipal = Account | RegistryToken
