@@ -26,16 +26,26 @@ interface Waiter {
 }
 
 /**
- * Limits the bytes that requests hold in memory, in total and per account. Requests wait in order of arrival, but an
- * account at its own limit does not delay other accounts.
+ * Limits the bytes that requests hold in memory, in total and per account. Requests start in order of arrival, so that
+ * small ones cannot starve a large one. The exception: an account at its own limit does not delay other accounts.
  */
 export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   const held = new Map<string, number>()
   const waiters = new Set<Waiter>()
   let total = 0
 
-  const fits = (account: string, bytes: number) =>
-    total + bytes <= limits.total && (held.get(account) ?? 0) + bytes <= limits.perAccount
+  const isWithinAccount = ({ account, bytes }: Pick<Waiter, 'account' | 'bytes'>) =>
+    (held.get(account) ?? 0) + bytes <= limits.perAccount
+
+  /** The first waiter whose account is below its limit. It waits for the total, and later requests wait for it. */
+  const firstInLine = () => {
+    const blocked = new Set<string>()
+    for (const waiter of waiters) {
+      if (!blocked.has(waiter.account) && isWithinAccount(waiter)) return waiter
+      blocked.add(waiter.account)
+    }
+    return undefined
+  }
 
   const hold = (account: string, bytes: number) => {
     total += bytes
@@ -45,9 +55,8 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   }
 
   const startWaiters = () => {
-    for (const waiter of waiters) {
-      if (total >= limits.total) return
-      if (!fits(waiter.account, waiter.bytes)) continue
+    for (let waiter = firstInLine(); waiter !== undefined; waiter = firstInLine()) {
+      if (total + waiter.bytes > limits.total) return
       waiters.delete(waiter)
       waiter.start()
     }
@@ -64,7 +73,10 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   return {
     take(account, bytes) {
       const ownWaiters = [...waiters].filter((waiter) => waiter.account === account).length
-      if (ownWaiters === 0 && fits(account, bytes)) return Promise.resolve(holdUntilReleased(account, bytes))
+      const isNext = ownWaiters === 0 && firstInLine() === undefined
+      if (isNext && isWithinAccount({ account, bytes }) && total + bytes <= limits.total) {
+        return Promise.resolve(holdUntilReleased(account, bytes))
+      }
       if (waiters.size >= limits.waiting || ownWaiters >= limits.waitingPerAccount) {
         return Promise.resolve(undefined)
       }
@@ -80,6 +92,7 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
         const timer = setTimeout(() => {
           waiters.delete(waiter)
           resolve(undefined)
+          startWaiters()
         }, limits.waitMs)
         waiters.add(waiter)
       })

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { IncomingHttpHeaders } from 'node:http'
 import { ProblemError } from './problem.ts'
 
@@ -6,9 +6,6 @@ import { ProblemError } from './problem.ts'
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** Pages of our own origin, and navigation by the user. Source: Fetch Metadata Request Headers §2.3. */
 const OWN_SITES = new Set(['same-origin', 'none'])
-
-/** Responds to a request that a page of another origin sent. */
-export type RefuseForeign = (request: FastifyRequest, reply: FastifyReply, detail: string) => unknown
 
 /**
  * Returns why a request must be refused as cross-site request forgery; undefined when it may pass. Browsers attach
@@ -33,20 +30,12 @@ export function foreignChange(
 }
 
 /**
- * Refuses changes that pages of another origin send, with 403 unless `refuse` responds otherwise. Applies to everything
- * that is registered on `app` afterwards, and runs before other hooks. `publicOrigin` is the origin of PUBLIC_URL.
+ * Refuses changes that pages of another origin send, with 403. Applies to everything that is registered on `app`
+ * afterwards, and runs before other hooks. `publicOrigin` is the origin of PUBLIC_URL.
  */
-export function refuseForeignChanges(
-  app: FastifyInstance,
-  publicOrigin: string,
-  refuse: RefuseForeign = throwForbidden,
-): void {
-  app.addHook('onRequest', async (request, reply) => {
+export function refuseForeignChanges(app: FastifyInstance, publicOrigin: string): void {
+  app.addHook('onRequest', async (request) => {
     const detail = foreignChange(request.method, request.headers, publicOrigin)
-    return detail === undefined ? undefined : refuse(request, reply, detail)
+    if (detail !== undefined) throw new ProblemError({ status: 403, detail })
   })
-}
-
-function throwForbidden(_request: FastifyRequest, _reply: FastifyReply, detail: string): never {
-  throw new ProblemError({ status: 403, detail })
 }

@@ -118,15 +118,22 @@ export function createServiceClient({
 
   const read = async ({ what, response }: Awaited<ReturnType<typeof send>>, schema: TSchema) => {
     const { statusCode: status, headers, body } = response
-    const value: unknown = await body.json().catch(() => undefined)
+    const { text, cause } = await body.text().then(
+      (text) => ({ text, cause: undefined }),
+      (cause: unknown) => ({ text: '', cause: cause ?? new Error('no cause is known') }),
+    )
+    const value = parseJson(text)
     if (status < 200 || status > 299) {
-      const { detail: text } = Object(value) as { detail?: unknown }
-      const detail = typeof text === 'string' ? text : undefined
+      const { detail: given } = Object(value) as { detail?: unknown }
+      const detail = typeof given === 'string' ? given : undefined
       const why = detail === undefined ? '' : `: ${detail}`
       const retryAfter = String(headers['retry-after'])
       const retryAfterSeconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined
-      const options = { dependency, status, detail, retryAfterSeconds }
+      const options = { dependency, status, detail, retryAfterSeconds, cause }
       throw new ServiceCallError(`${what} returned ${status}${why}`, options)
+    }
+    if (cause !== undefined) {
+      throw new ServiceCallError(`${what}: the response broke off`, { dependency, cause })
     }
     if (!Value.Check(schema, value)) {
       throw new ServiceCallError(`${what} returned JSON of an unexpected shape`, { dependency })
@@ -152,6 +159,15 @@ export function createServiceClient({
     post: (path, body, schema) => call('POST', path, schema, JSON.stringify(body)) as never,
     postBytes: (path, bytes, schema) => call('POST', path, schema, bytes) as never,
     delete: (path, schema) => call('DELETE', path, schema) as never,
+  }
+}
+
+/** Undefined when the text is not JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -10,6 +10,12 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** An invalid field of a request, and what would be valid. */
+export interface FieldFault {
+  readonly field: string
+  readonly detail: string
+}
+
 /** Thrown to end a request with a problem. */
 export class ProblemError extends Error {
   readonly problem: Problem

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { ConfigError } from './config.ts'
-import { INTERNAL_KEEP_ALIVE_MS, drain, stopBeingReady } from './drain.ts'
+import { INTERNAL_KEEP_ALIVE_MS, drain, isStopping, stopBeingReady } from './drain.ts'
 import { explainError } from './explain-error.ts'
 
 export interface RunnableService {
@@ -32,26 +32,36 @@ const READY_MS = 10_000
  */
 export async function runService(create: () => Promise<[RunnableService, ListenOptions]>): Promise<void> {
   try {
-    const [service, { host, port, internalPort, ...shutdown }] = await create()
+    const [service, options] = await create()
     const { publicApp, internalApp } = service
-    const [delayMs, graceMs] = [shutdown.shutdownDelaySeconds * 1000, shutdown.shutdownGraceSeconds * 1000]
+    const [delayMs, graceMs] = [options.shutdownDelaySeconds * 1000, options.shutdownGraceSeconds * 1000]
     closeWithGrace({ delay: delayMs + graceMs + CLOSE_MS }, async ({ err }) => {
+      stopBeingReady(internalApp.server)
       if (err) publicApp.log.fatal({ err }, 'stopping after an uncaught error')
       else await finishRequests(service, delayMs, graceMs)
       await Promise.all([internalApp.close(), publicApp.close()])
     })
-    internalApp.server.keepAliveTimeout = INTERNAL_KEEP_ALIVE_MS
-    await internalApp.listen({ host, port: internalPort })
-    await untilReady(internalApp)
-    await publicApp.listen({ host, port })
+    await openPorts(service, options).catch((error: unknown) => {
+      // A stop during the start closes the ports under it, which is no failure.
+      if (!isStopping(internalApp.server)) throw error
+    })
   } catch (error) {
     process.stderr.write(`${explainStartFailure(error)}\n`)
     process.exit(1)
   }
 }
 
+async function openPorts(
+  { publicApp, internalApp }: RunnableService,
+  { host, port, internalPort }: ListenOptions,
+): Promise<void> {
+  internalApp.server.keepAliveTimeout = INTERNAL_KEEP_ALIVE_MS
+  await internalApp.listen({ host, port: internalPort })
+  await untilReady(internalApp)
+  if (!isStopping(internalApp.server)) await publicApp.listen({ host, port })
+}
+
 async function finishRequests({ publicApp, internalApp }: RunnableService, delayMs: number, graceMs: number) {
-  stopBeingReady(internalApp.server)
   await sleep(delayMs)
   const end = Date.now() + graceMs
   // The internal port closes last: other services and metrics need it while requests finish.
@@ -59,10 +69,11 @@ async function finishRequests({ publicApp, internalApp }: RunnableService, delay
   await drain(internalApp.server, Math.max(0, end - Date.now()))
 }
 
-/** Waits until a service is ready, or READY_MS have passed. */
+/** Waits until a service is ready or stops, or READY_MS have passed. */
 async function untilReady(internalApp: FastifyInstance): Promise<void> {
   const end = Date.now() + READY_MS
-  while ((await internalApp.inject('/readyz')).statusCode !== 200 && Date.now() < end) await sleep(20)
+  const isReady = async () => (await internalApp.inject('/readyz')).statusCode === 200
+  while (!isStopping(internalApp.server) && Date.now() < end && !(await isReady())) await sleep(20)
 }
 
 /** Describes in one sentence why a service failed to start. */

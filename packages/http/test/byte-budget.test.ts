@@ -1,5 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { until } from '@registry-manager/testing/until'
 import { createByteBudget } from '../src/byte-budget.ts'
 
 const LIMITS = { total: 10, perAccount: 6, waiting: 4, waitingPerAccount: 2, waitMs: 5000 }
@@ -49,6 +50,48 @@ t.test('requests of one account get their bytes in order of arrival', async (t) 
   first.release()
   await nextTurn()
   t.same([large.now, small.now], ['held', 'held'])
+})
+
+t.test('a waiting large request is not overtaken by small requests of other accounts', async (t) => {
+  const budget = createByteBudget(LIMITS)
+  const first = await follow(budget.take('alice', 5))
+  const large = await follow(budget.take('bob', 6))
+  const small = await follow(budget.take('carol', 2))
+  t.same(
+    [large.now, small.now],
+    ['waiting', 'waiting'],
+    'bytes are free, but the large request is first in line',
+  )
+  first.release()
+  await nextTurn()
+  t.same([large.now, small.now], ['held', 'held'])
+})
+
+t.test('a request that waits for the limit of its own account is overtaken by other accounts', async (t) => {
+  const budget = createByteBudget(LIMITS)
+  const first = await follow(budget.take('alice', 5))
+  const large = await follow(budget.take('alice', 2))
+  const small = await follow(budget.take('alice', 1))
+  const other = await follow(budget.take('bob', 2))
+  t.same([large.now, small.now, other.now], ['waiting', 'waiting', 'held'])
+  other.release()
+  await nextTurn()
+  t.same([large.now, small.now], ['waiting', 'waiting'], 'the account keeps its own order of arrival')
+  first.release()
+  await nextTurn()
+  t.same([large.now, small.now], ['held', 'held'])
+})
+
+t.test('requests behind a large one get their bytes when its wait ends without success', async (t) => {
+  const budget = createByteBudget({ ...LIMITS, waitMs: 200 })
+  await follow(budget.take('alice', 5))
+  const large = await follow(budget.take('bob', 6))
+  await sleep(100)
+  const small = await follow(budget.take('carol', 2))
+  t.equal(small.now, 'waiting')
+  await until(() => large.now === 'refused')
+  await until(() => small.now !== 'waiting')
+  t.equal(small.now, 'held')
 })
 
 t.test('a request is refused when too many of its account, or of all accounts, wait already', async (t) => {

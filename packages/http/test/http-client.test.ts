@@ -129,7 +129,9 @@ t.test('a call to a server that never responds fails at its deadline', async (t)
 
 t.test('a call whose response stops halfway fails at its deadline', async (t) => {
   const url = await listen(t, (_request, response) => void response.writeHead(200).write('{"count":'))
-  await failureOf(t, clientOf(url, { timeoutMs: 100 }).get('/internal/x', Count))
+  const error = await failureOf(t, clientOf(url, { timeoutMs: 100 }).get('/internal/x', Count))
+  t.match(error, { message: 'the response broke off', status: undefined })
+  t.match(error.cause, { name: 'TimeoutError' }, 'the cause names the deadline')
 })
 
 t.test('a call whose connection is never accepted fails at its deadline', async (t) => {
@@ -258,7 +260,8 @@ t.test('a response that breaks off after its head is an error, never a wrong val
     else response.end('{"count":4}')
   })
   const error = await failureOf(t, clientOf(url).get('/x', Count))
-  t.match(error.message, 'unexpected shape')
+  t.match(error, { message: 'the response broke off', status: undefined })
+  t.ok(error.cause instanceof Error, 'the cause is kept')
 })
 
 t.test('a client opens no more connections than its limit; further calls wait for one', async (t) => {

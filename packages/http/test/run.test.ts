@@ -29,9 +29,9 @@ t.test('explainStartFailure describes in one sentence why a service failed to st
   for (const [why, error, sentence] of CASES) t.match(explainStartFailure(error), sentence, why)
 })
 
-/** Starts the slow service; returns the URLs of both ports once it listens there. */
-async function startSlowService(t: Test, ...seconds: number[]) {
-  const child = spawn(process.execPath, [SLOW_SERVICE, ...seconds.map(String)], {
+/** Starts the slow service, and waits until it listens on its internal port. */
+async function startUnreadyService(t: Test, ...options: (number | string)[]) {
+  const child = spawn(process.execPath, [SLOW_SERVICE, ...options.map(String)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -40,11 +40,17 @@ async function startSlowService(t: Test, ...seconds: number[]) {
   const until = (pattern: RegExp) => untilSo(() => pattern.test(output), `the service logs ${pattern}`)
   const urls = () => [...output.matchAll(/Server listening at (http:[^"]+)"/g)].map(([, url]) => url ?? '')
   await until(/Server listening/)
+  return { child, ended: once(child, 'exit'), until, urls }
+}
+
+/** Starts the slow service; returns the URLs of both ports once it listens there. */
+async function startSlowService(t: Test, ...seconds: number[]) {
+  const { child, ended, until, urls } = await startUnreadyService(t, ...seconds)
   const first = { status: (await fetch(`${urls()[0]}/readyz`)).status, ports: urls().length }
   child.stdin.write('be ready')
   await until(/Server listening[^]*Server listening/)
   const [internalUrl = '', publicUrl = ''] = urls()
-  return { child, ended: once(child, 'exit'), until, first, internalUrl, publicUrl }
+  return { child, ended, until, first, internalUrl, publicUrl }
 }
 
 t.test('the public port opens only once the service is ready', async (t) => {
@@ -86,4 +92,16 @@ t.test('endless requests do not keep a stopping service alive', async (t) => {
   child.kill('SIGTERM')
   await endless
   t.strictSame(await ended, [0, null])
+})
+
+t.test('a service that is stopped before its public port is open ends without an error', async (t) => {
+  const unready = await startUnreadyService(t, 0, 1, 'slow-port')
+  unready.child.kill('SIGTERM')
+  t.strictSame(await unready.ended, [0, null], 'before it is ready')
+
+  const opening = await startUnreadyService(t, 0, 1, 'slow-port')
+  opening.child.stdin.write('be ready')
+  await opening.until(/opens soon/)
+  opening.child.kill('SIGTERM')
+  t.strictSame(await opening.ended, [0, null], 'while the public port opens')
 })

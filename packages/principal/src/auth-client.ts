@@ -28,9 +28,15 @@ const MAX_ENTRIES = 10_000
 
 /**
  * Gets access tokens from auth-service, on behalf of one of our services. Concurrent calls for the same token share
- * one request. Throws ServiceCallError when auth-service is unavailable.
+ * one request. Throws ServiceCallError when auth-service is unavailable. Exchanges, which may be slow, can have a client
+ * of their own.
  */
-export function createAuthClient(authService: ServiceClient, service: string, now: () => number): AuthClient {
+export function createAuthClient(
+  authService: ServiceClient,
+  service: string,
+  now: () => number,
+  exchangeClient = authService,
+): AuthClient {
   const cache = new LRUCache<string, string>({ max: MAX_ENTRIES, ttlResolution: 0, perf: { now } })
   const exchanges = shareCalls<Exchanged>()
   const serviceTokens = shareCalls<string>()
@@ -53,7 +59,7 @@ export function createAuthClient(authService: ServiceClient, service: string, no
     access: readonly Access[] | null,
   ): Promise<Exchanged> => {
     const body = { ...credentials, access }
-    const exchanged = await authService.post('/internal/token-exchanges', body, ExchangeResponse)
+    const exchanged = await exchangeClient.post('/internal/token-exchanges', body, ExchangeResponse)
     if (exchanged.outcome === 'unavailable') {
       return { outcome: 'unavailable', dependency: toDependency(exchanged.part) }
     }

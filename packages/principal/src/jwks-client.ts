@@ -12,7 +12,7 @@ const RETRY_MS = 10_000
 /**
  * Finds auth-service's public keys by key id. The keys are fetched for an unknown key id and when they are old. The
  * next signing key is published before its first use, so a rotation causes no delay. Concurrent callers share one
- * request.
+ * request. `now` is a monotonic clock, in milliseconds.
  */
 export function createJwksClient(
   authService: ServiceClient,

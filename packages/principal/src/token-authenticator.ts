@@ -1,5 +1,4 @@
-import type { ServiceClient } from '@registry-manager/http'
-import { undefinedIfNotFound } from '@registry-manager/http'
+import { createServiceClient, undefinedIfNotFound } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { createAuthClient } from './auth-client.ts'
 import type { Authenticated } from './authenticate.ts'
@@ -12,8 +11,15 @@ import type { RevocationFeed } from './revocation-feed.ts'
 import { createRevocationFeed } from './revocation-feed.ts'
 import { createTokenVerifier } from './token-verifier.ts'
 
+export interface AuthServiceAddress {
+  /** URL of auth-service's internal port. */
+  readonly url: string
+  /** The service credential. */
+  readonly credential: string
+}
+
 export interface AuthenticatorOptions {
-  readonly authService: ServiceClient
+  readonly authService: AuthServiceAddress
   /** Name of the service that uses the authenticator; its own tokens have the subject `service:NAME`. */
   readonly name: string
   readonly issuer: string
@@ -41,16 +47,21 @@ export interface Authenticator {
 }
 
 export function createAuthenticator({
-  authService,
+  authService: address,
   name,
   issuer,
   audience,
   now,
 }: AuthenticatorOptions): Authenticator {
-  const feed = createRevocationFeed(authService, now)
-  const findKey = createJwksClient(authService, now)
+  const authService = createServiceClient({ dependency: 'auth-service', ...address })
+  // A pool of their own: an exchange may wait seconds for a password hash or the directory, and must not delay polls.
+  const slowCalls = createServiceClient({ dependency: 'auth-service', ...address })
+  // A wall clock that is set back would pause polls and refetches.
+  const monotonicNow = () => performance.now()
+  const feed = createRevocationFeed(authService, monotonicNow)
+  const findKey = createJwksClient(authService, monotonicNow)
   const verifyToken = createTokenVerifier({ issuer, audience, findKey })
-  const { exchange, forget, serviceToken } = createAuthClient(authService, name, now)
+  const { exchange, forget, serviceToken } = createAuthClient(authService, name, now, slowCalls)
   const ports = { verifyToken, isRevoked: feed.isRevoked, exchange, forget }
   return {
     authenticate: (credentials, address, access) => authenticate(ports, credentials, address, access),
@@ -58,7 +69,7 @@ export function createAuthenticator({
     async confirmAccount(uid) {
       if (uid === ANONYMOUS_UID) return
       await undefinedIfNotFound(
-        authService.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountResponse),
+        slowCalls.get(`/internal/accounts/${encodeURIComponent(uid)}`, AccountResponse),
       )
     },
     feed,

@@ -72,13 +72,13 @@ export interface AuthServiceConfig {
 }
 
 /** Settings that only `main.ts` needs: ports, database and signing keys. */
-export interface AuthServiceSurroundings extends ListenOptions {
+export interface AuthServiceProcess extends ListenOptions {
   readonly databaseUrl: string
   readonly signingKeysDir: string
 }
 
 /** Reads the settings. The ConfigError of bad settings names all of them. */
-export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServiceSurroundings] {
+export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServiceProcess] {
   const values = readEnvironment(schema, env)
   const { PUBLIC_URL, TOKEN_SERVICE, TOKEN_SERVICE_ALIASES } = values
   const directory = readDirectory(values)

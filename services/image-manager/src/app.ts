@@ -95,11 +95,11 @@ export async function createImageManager(
 /** The clients of auth-service and of the registry. */
 function createClients(config: ImageManagerConfig, now: () => number) {
   const { authServiceUrl, registryUrl, serviceCredential, issuer, service } = config
-  const authService = createServiceClient({
+  const authService = {
     dependency: 'auth-service',
     url: authServiceUrl,
     credential: serviceCredential,
-  })
+  } as const
   const authenticator = createAuthenticator({
     authService,
     name: 'image-manager',
@@ -110,7 +110,7 @@ function createClients(config: ImageManagerConfig, now: () => number) {
   const { serviceToken } = authenticator
   return {
     authenticator,
-    findAccount: createAccountsClient(authService, authenticator.feed, now),
+    findAccount: createAccountsClient(createServiceClient(authService), authenticator.feed, now),
     createRegistry: (signal?: AbortSignal) => createRegistryClient({ registryUrl, serviceToken, signal }),
   }
 }

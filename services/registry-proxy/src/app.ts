@@ -25,14 +25,9 @@ export async function createRegistryProxy(
 ): Promise<RunnableService> {
   const { issuer, service, realm, registryUrl, uploadSecret, logLevel, trustedProxies } = config
   const credential = config.serviceCredential
-  const authService = createServiceClient({
-    dependency: 'auth-service',
-    url: config.authServiceUrl,
-    credential,
-  })
   const imageManager = { dependency: 'image-manager', url: config.imageManagerUrl, credential } as const
   const authenticator = createAuthenticator({
-    authService,
+    authService: { url: config.authServiceUrl, credential },
     name: 'registry-proxy',
     issuer,
     audience: service,

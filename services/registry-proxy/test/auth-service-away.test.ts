@@ -1,14 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { repositoryAccess } from '@registry-manager/oci'
+import { until } from '@registry-manager/testing/until'
 import t from 'tap'
 import { sendRequest } from './fixtures/send-request.ts'
 import { basic, startProxy } from './fixtures/proxy.ts'
 import { createSigningKey, claims, signToken } from './fixtures/tokens.ts'
 
-let ahead = 0
-const { port, auth, upstream, bearer, internalUrl } = await startProxy(t, {
-  revoked: { 'uid-revoked': 2 },
-  now: () => Date.now() + ahead,
-})
+const { port, auth, upstream, bearer, internalUrl } = await startProxy(t, { revoked: { 'uid-revoked': 2 } })
 const access = [repositoryAccess('team/app', 'pull', 'push')]
 auth.accounts.set('alice', { password: 'pw', uid: 'uid-alice', gen: 1, access })
 const path = '/v2/team/app/manifests/latest'
@@ -23,7 +21,8 @@ t.test('the proxy is ready while auth-service is available', async (t) => {
   // After this request the proxy has the public key.
   t.equal((await sendRequest(port, path, { authorization: bearer(access) })).status, 200)
   upstream.requests.length = 0
-  ahead = 10_000
+  // An unknown key id causes a request for the keys after one second at the earliest.
+  await sleep(1100)
 })
 
 for (const behaviour of ['down', 'refusing', 'silent'] as const) {
@@ -99,7 +98,7 @@ t.test(
   async (t) => {
     auth.behaviour = 'down'
     t.teardown(() => (auth.behaviour = 'up'))
-    ahead += 10_000
+    await until(async () => (await readiness())[1] === 'degraded')
     t.same(await readiness(), [200, 'degraded'])
   },
 )

@@ -7,6 +7,8 @@ export interface GlobalRepositoriesPorts {
   fetchGlobals(names: readonly string[]): Promise<Globals>
   /** Whether an error means that image-manager is unavailable. */
   isUnavailable(error: unknown): boolean
+  /** Called with the first error of an outage. */
+  onOutage(error: unknown): void
   readonly now: () => number
   /** How long the last response stays valid while image-manager is unavailable, in milliseconds. */
   readonly graceMs: number
@@ -27,18 +29,22 @@ export function createFindGlobals(
   const cache = new LRUCache<string, { at: number; mark: GlobalMark | undefined }>({ max: MAX_NAMES })
   const cachedWithin = (ms: number) => (name: string) => now() - (cache.get(name)?.at ?? -Infinity) < ms
   const toGlobals = (names: readonly string[]) => new Map(names.map((name) => [name, cache.get(name)?.mark]))
+  let isOutage = false
   return async (names) => {
     const isFresh = cachedWithin(FRESH_MS)
     const unknown = names.filter((name) => !isFresh(name))
     if (unknown.length === 0) return toGlobals(names)
     try {
       const globals = await ports.fetchGlobals(unknown)
+      isOutage = false
       for (const name of unknown) cache.delete(name)
       for (const [name, mark] of globals) cache.set(name, { at: now(), mark })
       return toGlobals(names.filter(isFresh))
     } catch (error) {
-      if (ports.isUnavailable(error)) return toGlobals(names.filter(cachedWithin(ports.graceMs)))
-      throw error
+      if (!ports.isUnavailable(error)) throw error
+      if (!isOutage) ports.onOutage(error)
+      isOutage = true
+      return toGlobals(names.filter(cachedWithin(ports.graceMs)))
     }
   }
 }

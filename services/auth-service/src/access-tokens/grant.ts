@@ -5,8 +5,8 @@ import {
   namespaceCovers,
   permittedByScopes,
 } from '@registry-manager/oci'
-import type { Account } from '../accounts/account.ts'
-import type { RegistryToken } from '../registry-tokens/registry-token.ts'
+import type { Account } from '../principals/account.ts'
+import type { RegistryToken } from '../principals/registry-token.ts'
 
 /** Global repositories by name, each with its mark; undefined where image-manager sends no mark. */
 export type Globals = ReadonlyMap<string, GlobalMark | undefined>

@@ -1,9 +1,9 @@
 import type { TokenClaims, VerifyToken } from '@registry-manager/principal'
-import type { Principal } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken
-  readonly findPrincipalById: (id: string) => Promise<Principal | undefined>
+  readonly findPrincipalById: (id: string) => Promise<AccountPrincipal | undefined>
 }
 
 /**
@@ -13,7 +13,7 @@ export interface IdentityTokenPorts {
 export async function findIdentity(
   { verifyToken, findPrincipalById }: IdentityTokenPorts,
   token: string,
-): Promise<{ account: Principal; expiresAt: number } | undefined> {
+): Promise<{ account: AccountPrincipal; expiresAt: number } | undefined> {
   const claims = await verifyToken(token)
   if (claims === undefined || !isIdentity(claims)) return undefined
   const account = await findPrincipalById(claims.uid)

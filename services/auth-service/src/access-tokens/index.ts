@@ -4,7 +4,7 @@ import type { UnavailableDependency } from '@registry-manager/http'
 import { ServiceCallError, createServiceClient } from '@registry-manager/http'
 import { ScopesResponse, createTokenVerifier } from '@registry-manager/principal'
 import type { FastifyInstance } from 'fastify'
-import type { StoredAccount } from '../accounts/account.ts'
+import type { StoredAccount } from '../principals/account.ts'
 import type { ExchangeCredentialsPorts } from './exchange-credentials.ts'
 import { createExchangeCredentials } from './exchange-credentials.ts'
 import { createFindGlobals } from './global-repositories.ts'
@@ -75,6 +75,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
       return new Map(global.map((name) => [name, marks?.[name]]))
     },
     isUnavailable: (error) => error instanceof ServiceCallError,
+    onOutage: (err) =>
+      log.error({ err }, 'could not read the global repositories; the last known ones stay in use'),
     now,
     graceMs,
   })

@@ -1,5 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import type { Principal } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
 import type { SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
@@ -17,7 +17,7 @@ export interface IssuedAccessToken {
 }
 
 export interface PrincipalAccessRequest {
-  readonly account: Principal
+  readonly account: AccountPrincipal
   /** Null requests an identity token. */
   readonly scopes: readonly Access[] | null
   /**

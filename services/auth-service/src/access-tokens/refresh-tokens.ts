@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Account } from '../accounts/account.ts'
+import type { Account } from '../principals/account.ts'
 
 /** The fields of an account that a refresh token is bound to. */
 type TokenOwner = Pick<Account, 'id' | 'generation'>

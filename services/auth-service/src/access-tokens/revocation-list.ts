@@ -1,6 +1,6 @@
 import type { HealthCheck } from '@registry-manager/http'
 import { createPeriodicWork, explainError } from '@registry-manager/http'
-import type { Account } from '../accounts/account.ts'
+import type { Account } from '../principals/account.ts'
 
 export interface RevocationList {
   /** Least valid generations by account id; undefined before the list was first read. */

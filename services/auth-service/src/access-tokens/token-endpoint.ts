@@ -1,8 +1,8 @@
 import type { Credentials } from '@registry-manager/principal'
 import { ANONYMOUS_UID } from '@registry-manager/principal'
-import type { Account } from '../accounts/account.ts'
-import type { Principal } from '../sign-in/principal.ts'
-import { isRegistryToken } from '../sign-in/principal.ts'
+import type { Account } from '../principals/account.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
+import { isRegistryToken } from '../principals/principal.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
@@ -20,7 +20,7 @@ export interface TokenEndpointPorts {
   /** Undefined for anything but a valid identity token. `expiresAt` is in seconds since the epoch. */
   findIdentity(
     token: string,
-  ): Promise<{ readonly account: Principal; readonly expiresAt: number } | undefined>
+  ): Promise<{ readonly account: AccountPrincipal; readonly expiresAt: number } | undefined>
   readonly issuer: {
     forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
   }
@@ -44,7 +44,7 @@ export interface TokenEndpoint {
 
 /** A principal that proved its identity, and what limits the tokens that it gets. */
 interface Requester {
-  readonly account: Principal
+  readonly account: AccountPrincipal
   readonly offline: boolean
   /** Seconds since the epoch. */
   readonly notAfter?: number | undefined

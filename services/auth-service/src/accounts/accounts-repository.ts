@@ -9,10 +9,8 @@ import type {
   NewAccount,
   StoredAccount,
   UserFilter,
-} from './account.ts'
-import { effectiveRights } from './account.ts'
-
-export type AccountsRepository = ReturnType<typeof createAccountsRepository>
+} from '../principals/account.ts'
+import { effectiveRights } from '../principals/account.ts'
 
 /** Queries of users' accounts. Usernames must be in lower case. */
 export function createAccountsRepository(db: Database) {

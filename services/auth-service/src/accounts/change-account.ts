@@ -1,5 +1,5 @@
-import type { Account, AccountRef, AccountUpdate, NewAccount } from './account.ts'
-import { isClusterAdministrator, ownRightsOf } from './account.ts'
+import type { Account, AccountRef, AccountUpdate, NewAccount } from '../principals/account.ts'
+import { isClusterAdministrator, ownRightsOf } from '../principals/account.ts'
 import type { UserChange, UserPlan } from './plan-user.ts'
 import { raisesGeneration } from './plan-user.ts'
 

@@ -1,6 +1,6 @@
-import type { Account, NewAccount } from './account.ts'
-import { isClusterAdministrator } from './account.ts'
-import { passwordFault } from './password-policy.ts'
+import type { Account, NewAccount } from '../principals/account.ts'
+import { isClusterAdministrator } from '../principals/account.ts'
+import { passwordFault } from '../principals/password-policy.ts'
 
 export type FirstAdministrator =
   | { readonly outcome: 'created' | 'exists' }

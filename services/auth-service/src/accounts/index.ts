@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import type { FastifyInstance } from 'fastify'
 import { accountOrProblem } from '../sign-in/sign-in-problem.ts'
-import type { Account, AccountRef, StoredAccount, UserFilter } from './account.ts'
+import type { Account, AccountRef, StoredAccount, UserFilter } from '../principals/account.ts'
 import { createAccountsRepository } from './accounts-repository.ts'
 import type { ChangeAccount } from './change-account.ts'
 import { createChangeAccount } from './change-account.ts'

@@ -1,8 +1,9 @@
-import type { Account, AccountRef, DirectoryState, UserFilter } from './account.ts'
+import type { FieldFault } from '@registry-manager/http'
+import type { Account, AccountRef, DirectoryState, UserFilter } from '../principals/account.ts'
 import type { ChangeAccount, ChangeResult } from './change-account.ts'
 import type { UserChange } from './plan-user.ts'
 import { planNewUser, planUserChange } from './plan-user.ts'
-import type { FieldFault, UserInput } from './user-input.ts'
+import type { UserInput } from './user-input.ts'
 
 /**
  * Finds the directory state of someone who becomes a directory user. Throws an error for which `unavailableDependency`

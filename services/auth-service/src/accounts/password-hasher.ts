@@ -1,7 +1,7 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { createSemaphore, unavailable } from '@registry-manager/http'
-import { normalisePassword } from './password-policy.ts'
+import { normalisePassword } from '../principals/password-policy.ts'
 
 const hashWith = promisify(argon2)
 

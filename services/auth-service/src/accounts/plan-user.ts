@@ -1,8 +1,9 @@
+import type { FieldFault } from '@registry-manager/http'
 import type { Role } from '@registry-manager/principal'
-import type { Account, DirectoryState, Rights } from './account.ts'
-import { effectiveRights, ownRightsOf } from './account.ts'
-import { passwordFault } from './password-policy.ts'
-import type { FieldFault, UserInput } from './user-input.ts'
+import type { Account, DirectoryState, Rights } from '../principals/account.ts'
+import { effectiveRights, ownRightsOf } from '../principals/account.ts'
+import { passwordFault } from '../principals/password-policy.ts'
+import type { UserInput } from './user-input.ts'
 
 /** A new user. The password is not hashed yet. */
 export interface UserPlan extends Rights {

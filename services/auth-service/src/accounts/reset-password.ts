@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Account, AccountRef } from './account.ts'
+import type { Account, AccountRef } from '../principals/account.ts'
 import type { ChangeAccount } from './change-account.ts'
 import { planUserChange } from './plan-user.ts'
 

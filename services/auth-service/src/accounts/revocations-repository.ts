@@ -1,7 +1,5 @@
 import type { Database } from '@registry-manager/database'
 
-export type RevocationsRepository = ReturnType<typeof createRevocationsRepository>
-
 /** Queries of revocations, which users and registry tokens share. They outlive their accounts. */
 export function createRevocationsRepository(db: Database) {
   return {

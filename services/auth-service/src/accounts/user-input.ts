@@ -1,3 +1,4 @@
+import type { FieldFault } from '@registry-manager/http'
 import { isNamespace } from '@registry-manager/oci'
 import type { Role } from '@registry-manager/principal'
 import { ROLES } from '@registry-manager/principal'
@@ -20,11 +21,6 @@ export interface UserInput {
 }
 
 export type UserField = keyof UserInput
-
-export interface FieldFault {
-  readonly field: string
-  readonly detail: string
-}
 
 export type ParsedUserInput = { readonly input: UserInput } | { readonly fault: FieldFault }
 

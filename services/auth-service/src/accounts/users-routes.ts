@@ -1,23 +1,23 @@
 import {
-  ProblemError,
+  neverStored,
   parseForms,
   parseJsonBodies,
+  ProblemError,
   problemJson,
   queryOf,
   setErrorFormat,
 } from '@registry-manager/http'
 import { ROLES, credentialsOf } from '@registry-manager/principal'
-import type { UnavailableDependency } from '@registry-manager/http'
+import type { FieldFault, UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
-import type { Account, AccountRef } from './account.ts'
+import type { Account, AccountRef } from '../principals/account.ts'
 import type { ManageUsers, PasswordResult, UsersPage } from './manage-users.ts'
-import type { FieldFault, UserField, UserInput } from './user-input.ts'
+import type { UserField, UserInput } from './user-input.ts'
 import { parseUserInput } from './user-input.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { onlyAdministrators, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
-import { neverStored } from '../sign-in/never-stored.ts'
 
 export interface UsersRoutesOptions extends PrincipalOptions {
   readonly users: ManageUsers

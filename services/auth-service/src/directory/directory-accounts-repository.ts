@@ -1,9 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
-import type { StoredAccount } from '../accounts/account.ts'
+import type { StoredAccount } from '../principals/account.ts'
 import { toAccount } from '../accounts/accounts-repository.ts'
-
-export type DirectoryAccountsRepository = ReturnType<typeof createDirectoryAccountsRepository>
 
 /** Queries of directory users whose directory state is due to be read again. */
 export function createDirectoryAccountsRepository(db: Database) {

@@ -1,4 +1,4 @@
-import type { Account, AccountRef, DirectoryState, StoredAccount } from '../accounts/account.ts'
+import type { Account, AccountRef, DirectoryState, StoredAccount } from '../principals/account.ts'
 import type { ChangeAccount } from '../accounts/change-account.ts'
 
 export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | 'change'> {

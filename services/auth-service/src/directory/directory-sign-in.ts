@@ -1,4 +1,4 @@
-import type { Account, DirectoryState, StoredAccount } from '../accounts/account.ts'
+import type { Account, DirectoryState, StoredAccount } from '../principals/account.ts'
 import { isUsername } from '../accounts/user-input.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 import type { PasswordVerifier, UserCredentials } from '../sign-in/user-sign-in.ts'

@@ -1,4 +1,4 @@
-import type { DirectoryState } from '../accounts/account.ts'
+import type { DirectoryState } from '../principals/account.ts'
 import type { DirectoryLookup } from './directory.ts'
 import type { GroupMap } from './group-map.ts'
 import { grantOfGroups } from './group-map.ts'

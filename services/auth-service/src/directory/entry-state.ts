@@ -1,4 +1,4 @@
-import type { DirectoryState } from '../accounts/account.ts'
+import type { DirectoryState } from '../principals/account.ts'
 
 /** Whether the user of an entry may sign in. */
 export type EntryState = Exclude<DirectoryState['state'], 'gone' | 'ambiguous'>

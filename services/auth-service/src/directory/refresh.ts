@@ -1,5 +1,5 @@
 import { createPeriodicWork } from '@registry-manager/http'
-import type { DirectoryState, StoredAccount } from '../accounts/account.ts'
+import type { DirectoryState, StoredAccount } from '../principals/account.ts'
 import type { Directory, DirectoryLog } from './directory.ts'
 import { DirectoryUnavailable } from './directory.ts'
 import { directoryStateOf, isSameDirectoryState } from './directory-state.ts'

@@ -1,13 +1,13 @@
 import { requireServiceCredential } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
-import type { Principal } from '../sign-in/principal.ts'
-import { isActive } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
+import { isActive } from '../principals/principal.ts'
 import type { InternalRoutesOptions } from './routes.ts'
 import { internalRoutes } from './routes.ts'
 
 export interface InternalApiOptions extends Omit<InternalRoutesOptions, 'findActivePrincipal'> {
   readonly serviceCredential: string
-  readonly findPrincipalById: (id: string) => Promise<Principal | undefined>
+  readonly findPrincipalById: (id: string) => Promise<AccountPrincipal | undefined>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }

@@ -14,15 +14,15 @@ import { Type } from 'typebox'
 import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
-import type { Principal } from '../sign-in/principal.ts'
-import { isRegistryToken } from '../sign-in/principal.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
+import { isRegistryToken } from '../principals/principal.ts'
 
 export interface InternalRoutesOptions {
   readonly exchangeCredentials: ExchangeCredentials
   readonly issuer: Pick<AccessTokenIssuer, 'forService'>
   readonly revocations: Pick<RevocationList, 'current'>
   /** Undefined when the account is absent or disabled, or a registry token has expired. */
-  readonly findActivePrincipal: (id: string) => Promise<Principal | undefined>
+  readonly findActivePrincipal: (id: string) => Promise<AccountPrincipal | undefined>
 }
 
 /** The internal API: access tokens for services, the exchange of credentials, accounts, and the revocation list. */

@@ -1,5 +1,5 @@
 import type { ServiceClient } from '@registry-manager/http'
-import { ServiceCallError } from '@registry-manager/http'
+import { ServiceCallError, undefinedIfNotFound } from '@registry-manager/http'
 import { ArtifactsContents, RepositoriesContents, UsageResponse } from '@registry-manager/principal'
 import type { ArtifactsRequest, BrowseRegistryPorts, RepositoriesRequest } from './browse-registry.ts'
 
@@ -9,14 +9,8 @@ export function createImageManagerClient(imageManager: ServiceClient): BrowseReg
     repositories: (request: RepositoriesRequest) =>
       imageManager.get(pathOf('repositories', { ...request }), RepositoriesContents),
 
-    async artifacts(request: ArtifactsRequest) {
-      try {
-        return await imageManager.get(pathOf('artifacts', { ...request }), ArtifactsContents)
-      } catch (error) {
-        if (error instanceof ServiceCallError && error.status === 404) return undefined
-        throw error
-      }
-    },
+    artifacts: (request: ArtifactsRequest) =>
+      undefinedIfNotFound(imageManager.get(pathOf('artifacts', { ...request }), ArtifactsContents)),
 
     async usage() {
       try {

@@ -1,7 +1,6 @@
 import type { UnavailableDependency } from '@registry-manager/http'
-import { parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/http'
+import { neverStored, parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { neverStored } from '../sign-in/never-stored.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
 import { notOffered } from './not-offered.ts'

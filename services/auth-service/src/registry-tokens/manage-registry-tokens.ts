@@ -1,4 +1,4 @@
-import type { FieldFault } from '../accounts/user-input.ts'
+import type { FieldFault } from '@registry-manager/http'
 import type {
   RegistryTokenChange,
   RegistryTokenChangeInput,
@@ -11,9 +11,13 @@ import {
   planRegistryTokenChange,
   rotationEndsAccessTokens,
 } from './plan-registry-token.ts'
-import type { ManagedRegistryToken, PrincipalName, StoredRegistryToken } from './registry-token.ts'
-import { isPast } from './registry-token.ts'
-import { hashRegistryTokenSecret, makeRegistryTokenSecret } from './registry-token-secret.ts'
+import type {
+  ManagedRegistryToken,
+  PrincipalName,
+  StoredRegistryToken,
+} from '../principals/registry-token.ts'
+import { isPast } from '../principals/registry-token.ts'
+import { hashRegistryTokenSecret, makeRegistryTokenSecret } from '../principals/registry-token-secret.ts'
 
 export interface NewRegistryTokenRow extends RegistryTokenPlan {
   readonly secretHash: Buffer

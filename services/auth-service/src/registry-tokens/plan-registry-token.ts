@@ -1,10 +1,10 @@
+import type { FieldFault } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
-import type { RegistryToken } from './registry-token.ts'
-import { isPast, isRegistryTokenName } from './registry-token.ts'
+import type { RegistryToken } from '../principals/registry-token.ts'
+import { isPast, isRegistryTokenName } from '../principals/registry-token.ts'
 import type { GivenScope } from './registry-token-scope.ts'
 import { parseRegistryTokenScopes } from './registry-token-scope.ts'
-import type { FieldFault } from '../accounts/user-input.ts'
 
 /** Seconds since the epoch. */
 const LATEST_SECONDS = Date.UTC(9999, 11, 31, 23, 59, 59) / 1000

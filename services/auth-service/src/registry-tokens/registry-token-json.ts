@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import type { ManagedRegistryToken } from './registry-token.ts'
-import { stateOf } from './registry-token.ts'
+import type { ManagedRegistryToken } from '../principals/registry-token.ts'
+import { stateOf } from '../principals/registry-token.ts'
 import { scopeNotes } from './registry-token-scope.ts'
 import { formatTime } from '../provider-api/provider-format.ts'
 

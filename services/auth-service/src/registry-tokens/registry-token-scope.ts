@@ -1,6 +1,6 @@
+import type { FieldFault } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { REPOSITORY_ACTIONS, isNested, parseRepositoryPattern } from '@registry-manager/oci'
-import type { FieldFault } from '../accounts/user-input.ts'
 
 /** A scope as a request has it. */
 export interface GivenScope {

@@ -1,12 +1,12 @@
-import type { RegistryToken, StoredRegistryToken, StoredSecret } from './registry-token.ts'
-import { isPast, isRegistryTokenName } from './registry-token.ts'
+import type { RegistryToken, StoredRegistryToken, StoredSecret } from '../principals/registry-token.ts'
+import { isPast, isRegistryTokenName } from '../principals/registry-token.ts'
 import type { SignIn, SignInMethod } from '../sign-in/sign-in.ts'
 import {
   hasRightChecksum,
   hashRegistryTokenSecret,
   isSameHash,
   isRegistryTokenSecret,
-} from './registry-token-secret.ts'
+} from '../principals/registry-token-secret.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
 /** A password that was verified, with its registry token. */

@@ -4,7 +4,11 @@ import { sql } from 'kysely'
 import type { RegistryTokenUse } from './last-used.ts'
 import type { NewRegistryTokenRow, RegistryTokenList, RegistryTokenUpdate } from './manage-registry-tokens.ts'
 import type { RegistryTokenCounts } from './metrics.ts'
-import type { ManagedRegistryToken, RegistryToken, StoredRegistryToken } from './registry-token.ts'
+import type {
+  ManagedRegistryToken,
+  RegistryToken,
+  StoredRegistryToken,
+} from '../principals/registry-token.ts'
 
 type Row = Selectable<RegistryTokensTable> &
   Pick<Selectable<AccountsTable>, 'enabled' | 'generation' | 'created_at'>

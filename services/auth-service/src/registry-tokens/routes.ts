@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BASE, idOf, notFound, pageLinks, parsePage, wholeNumber } from '../provider-api/provider-format.ts'
 import { principalOf } from '../sign-in/require-principal.ts'
 import type { ManageRegistryTokens, Refused, WithPassword } from './manage-registry-tokens.ts'
-import type { PrincipalName } from './registry-token.ts'
+import type { PrincipalName } from '../principals/registry-token.ts'
 import {
   ChangeRegistryTokenBody,
   NewRegistryTokenBody,

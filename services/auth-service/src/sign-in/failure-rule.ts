@@ -21,8 +21,12 @@ export interface FailureRule {
 /** The bucket after one more failure. */
 export function addFailure(failures: Failures | undefined, rule: FailureRule, now: number): Failures {
   const clearsAt = Math.max(now, failures?.clearsAt ?? 0) + rule.drainMs
-  // Beyond 32 doublings more failures do not change the delay.
-  return { failedAt: now, clearsAt: Math.min(clearsAt, now + (rule.free + 32) * rule.drainMs) }
+  return { failedAt: now, clearsAt: Math.min(clearsAt, now + fullMs(rule)) }
+}
+
+/** Milliseconds in which a full bucket drains. Beyond 32 doublings more failures do not change the delay. */
+export function fullMs(rule: FailureRule): number {
+  return (rule.free + 32) * rule.drainMs
 }
 
 /** Milliseconds until the next attempt is allowed. */

@@ -2,8 +2,6 @@ import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { SeenAddress } from './known-addresses.ts'
 
-export type KnownAddressesRepository = ReturnType<typeof createKnownAddressesRepository>
-
 /** Queries of the addresses from which accounts have signed in. */
 export function createKnownAddressesRepository(db: Database) {
   return {

@@ -1,9 +1,9 @@
 import { ProblemError } from '@registry-manager/http'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Account } from '../accounts/account.ts'
-import type { Principal } from './principal.ts'
-import { isRegistryToken } from './principal.ts'
+import type { Account } from '../principals/account.ts'
+import type { AccountPrincipal } from '../principals/principal.ts'
+import { isRegistryToken } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
 import { accountOrProblem, forUsersOnly, unauthorized } from './sign-in-problem.ts'
 
@@ -11,7 +11,7 @@ export interface PrincipalOptions {
   readonly realm: string
   readonly signIn: SignInService
   /** The principal of a live identity token; undefined for any other token. */
-  findIdentity(token: string): Promise<{ readonly account: Principal } | undefined>
+  findIdentity(token: string): Promise<{ readonly account: AccountPrincipal } | undefined>
 }
 
 const PRINCIPAL = 'principal'

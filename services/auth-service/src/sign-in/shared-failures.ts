@@ -2,15 +2,21 @@ import { createHmac } from 'node:crypto'
 import type { SharedFailures } from './attempt-limits.ts'
 import type { Counted, FailureMemory } from './failure-memory.ts'
 import type { Failures } from './failure-rule.ts'
+import { fullMs } from './failure-rule.ts'
 
 export interface StoredFailures extends Failures {
   readonly key: Buffer
 }
 
+/** The bucket of a first failure, and how long a full bucket takes to drain. */
+export interface AddedFailure extends StoredFailures {
+  readonly fullMs: number
+}
+
 export interface SharedFailuresPorts {
   find(keys: readonly Buffer[], at: Date): Promise<readonly StoredFailures[]>
   /** Adds a failure to each bucket and returns the buckets. */
-  add(failures: readonly StoredFailures[]): Promise<readonly StoredFailures[]>
+  add(failures: readonly AddedFailure[]): Promise<readonly StoredFailures[]>
   /** Whether an error of the methods above says that the database is unavailable. */
   isUnavailable(error: unknown): boolean
   readonly memory: FailureMemory
@@ -56,7 +62,12 @@ export function createSharedFailures(ports: SharedFailuresPorts): SharedFailures
       for (const one of counted) memory.add(one)
       const at = now()
       const failures = counted
-        .map((one) => ({ key: macOf(one), failedAt: at, clearsAt: at + one.rule.drainMs }))
+        .map((one) => ({
+          key: macOf(one),
+          failedAt: at,
+          clearsAt: at + one.rule.drainMs,
+          fullMs: fullMs(one.rule),
+        }))
         // Statements that lock the same rows in different orders deadlock.
         .toSorted((one, other) => one.key.compare(other.key))
       await share(counted, () => ports.add(failures))

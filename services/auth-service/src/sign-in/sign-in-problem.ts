@@ -1,5 +1,5 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
-import type { Account } from '../accounts/account.ts'
+import type { Account } from '../principals/account.ts'
 import type { SignIn } from './sign-in.ts'
 
 /** 401 with a Basic challenge. Source: RFC 7617 §2. */

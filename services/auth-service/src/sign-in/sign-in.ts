@@ -1,5 +1,5 @@
-import type { Account } from '../accounts/account.ts'
-import type { RegistryToken } from '../registry-tokens/registry-token.ts'
+import type { Account } from '../principals/account.ts'
+import type { RegistryToken } from '../principals/registry-token.ts'
 import { clientNetwork } from './client-address.ts'
 
 export type SignIn =

@@ -12,6 +12,7 @@ function createFake() {
     failure: undefined as Error | undefined,
     mark: [7, 1] as GlobalMark | undefined,
     requests: [] as (readonly string[])[],
+    outages: [] as unknown[],
   }
   const findGlobal = createFindGlobals({
     async fetchGlobals(names) {
@@ -20,6 +21,7 @@ function createFake() {
       return new Map(names.filter((name) => fake.global.includes(name)).map((name) => [name, fake.mark]))
     },
     isUnavailable: (error) => error === UNAVAILABLE,
+    onOutage: (error) => void fake.outages.push(error),
     graceMs: 900_000,
     now: () => fake.now,
   })
@@ -86,6 +88,21 @@ t.test(
     t.strictSame(await find('shared/app'), [])
   },
 )
+
+t.test('the first error of each outage of image-manager is reported', async (t) => {
+  const { fake, find } = createFake()
+  await find('shared/app')
+  t.strictSame(fake.outages, [])
+  fake.failure = UNAVAILABLE
+  await find('team/app')
+  await find('team/app')
+  t.strictSame(fake.outages, [UNAVAILABLE], 'once for two failed requests')
+  fake.failure = undefined
+  await find('team/app')
+  fake.failure = UNAVAILABLE
+  await find('team/app')
+  t.strictSame(fake.outages, [UNAVAILABLE, UNAVAILABLE], 'a second outage is reported too')
+})
 
 t.test('a programming error is thrown, not treated as an outage of image-manager', async (t) => {
   const { fake, find } = createFake()

@@ -1,6 +1,6 @@
 import type { TokenClaims } from '@registry-manager/principal'
 import t from 'tap'
-import type { Account } from '../../src/accounts/account.ts'
+import type { Account } from '../../src/principals/account.ts'
 import { findIdentity } from '../../src/access-tokens/identity-token.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 

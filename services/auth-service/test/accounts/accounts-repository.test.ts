@@ -1,6 +1,6 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import type { NewAccount } from '../../src/accounts/account.ts'
+import type { NewAccount } from '../../src/principals/account.ts'
 import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
 import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 

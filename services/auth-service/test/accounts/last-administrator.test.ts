@@ -2,7 +2,7 @@ import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import type { Accounts } from '../../src/accounts/index.ts'
 import { createAccounts } from '../../src/accounts/index.ts'
-import { isClusterAdministrator } from '../../src/accounts/account.ts'
+import { isClusterAdministrator } from '../../src/principals/account.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const administrator = (username: string) => planUser(username, { role: 'cluster-administrator' })

@@ -1,6 +1,6 @@
 import { createMetrics, createServer } from '@registry-manager/http'
 import t from 'tap'
-import type { Account, AccountRef } from '../../src/accounts/account.ts'
+import type { Account, AccountRef } from '../../src/principals/account.ts'
 import type { Accounts } from '../../src/accounts/index.ts'
 import { usersApi } from '../../src/accounts/index.ts'
 import { makeAccount } from '../fixtures/accounts.ts'

@@ -5,7 +5,7 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createDirectoryAccounts } from '../../src/directory/directory-accounts.ts'
 import { createDirectoryAccountsRepository } from '../../src/directory/directory-accounts-repository.ts'
 import { createAccounts } from '../../src/accounts/index.ts'
-import type { DirectoryState } from '../../src/accounts/account.ts'
+import type { DirectoryState } from '../../src/principals/account.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const STATE: DirectoryState = { dn: 'CN=x', state: 'active', role: null, namespaces: ['team'] }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { DirectoryState, StoredAccount } from '../../src/accounts/account.ts'
+import type { DirectoryState, StoredAccount } from '../../src/principals/account.ts'
 import { createDirectorySignIn } from '../../src/directory/directory-sign-in.ts'
 import type { DirectoryEntry, Verification } from '../../src/directory/directory.ts'
 import { DirectoryUnavailable } from '../../src/directory/directory.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createDirectoryRefresh } from '../../src/directory/refresh.ts'
-import type { DirectoryState } from '../../src/accounts/account.ts'
+import type { DirectoryState } from '../../src/principals/account.ts'
 import type { DirectoryLookup } from '../../src/directory/directory.ts'
 import { DirectoryUnavailable } from '../../src/directory/directory.ts'
 import { makeAccount } from '../fixtures/accounts.ts'

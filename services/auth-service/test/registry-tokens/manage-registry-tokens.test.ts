@@ -9,7 +9,7 @@ import { createInstallationRepository } from '../../src/provider-api/installatio
 import type { Refused, WithPassword } from '../../src/registry-tokens/manage-registry-tokens.ts'
 import { createManageRegistryTokens } from '../../src/registry-tokens/manage-registry-tokens.ts'
 import type { RegistryTokenInput } from '../../src/registry-tokens/plan-registry-token.ts'
-import { hashRegistryTokenSecret } from '../../src/registry-tokens/registry-token-secret.ts'
+import { hashRegistryTokenSecret } from '../../src/principals/registry-token-secret.ts'
 import { createRegistryTokensRepository } from '../../src/registry-tokens/registry-tokens-repository.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 

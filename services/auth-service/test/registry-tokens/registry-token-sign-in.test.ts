@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
 import t from 'tap'
-import type { StoredRegistryToken, StoredSecret } from '../../src/registry-tokens/registry-token.ts'
+import type { StoredRegistryToken, StoredSecret } from '../../src/principals/registry-token.ts'
 import {
   hashRegistryTokenSecret,
   makeRegistryTokenSecret,
-} from '../../src/registry-tokens/registry-token-secret.ts'
+} from '../../src/principals/registry-token-secret.ts'
 import { createRegistryTokenSignIn } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'

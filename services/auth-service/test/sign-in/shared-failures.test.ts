@@ -6,7 +6,7 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createSharedFailures } from '../../src/sign-in/shared-failures.ts'
 import { createSignInFailuresRepository } from '../../src/sign-in/sign-in-failures-repository.ts'
 import { createFailureMemory } from '../../src/sign-in/failure-memory.ts'
-import { addFailure, delayMs } from '../../src/sign-in/failure-rule.ts'
+import { addFailure, delayMs, fullMs } from '../../src/sign-in/failure-rule.ts'
 
 const RULE = { free: 3, baseMs: 1000, maxMs: 60_000, drainMs: 60_000 }
 const SECRET = 'shared by the replicas'
@@ -48,6 +48,41 @@ await onBothDatabases(t, async (t, db) => {
     await third.refresh([alice])
     t.ok(delayMs(third.find('alice'), RULE, now()) > 0)
     t.equal(third.find('bob'), undefined)
+  })
+
+  const CASES = [
+    ['failures at once', [0, 0, 0]],
+    ['failures while the bucket drains', [0, 30_000, 90_000, 91_000]],
+    ['a failure after the bucket has drained', [0, 0, 500_000]],
+    ['more failures than fill a bucket', Array.from({ length: 40 }, () => 0)],
+    ['a failure in a full bucket that has drained partly', [...Array.from({ length: 40 }, () => 0), 150_000]],
+  ] as const
+
+  t.test('the database counts failures as the rule of a single replica does', async (t) => {
+    const repository = createSignInFailuresRepository(db)
+    const rules = [RULE, { ...RULE, free: 1, drainMs: 5000 }]
+    for (const [name, times] of CASES) {
+      const keys = rules.map((rule) => Buffer.from(`${name}, ${rule.free} free`))
+      let stored: object[] = []
+      let expected: (ReturnType<typeof addFailure> | undefined)[] = rules.map(() => undefined)
+      for (const passed of times) {
+        const at = clock.now + passed
+        expected = rules.map((rule, index) => addFailure(expected[index], rule, at))
+        stored = await repository.add(
+          rules.map((rule, index) => ({
+            key: keys[index] as Buffer,
+            failedAt: at,
+            clearsAt: at + rule.drainMs,
+            fullMs: fullMs(rule),
+          })),
+        )
+      }
+      t.same(
+        stored,
+        expected.map((failures, index) => ({ key: keys[index], ...failures })),
+        name,
+      )
+    }
   })
 
   t.test('failures that have drained do not count any more', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { StoredAccount } from '../../src/accounts/account.ts'
+import type { StoredAccount } from '../../src/principals/account.ts'
 import type { SignIn } from '../../src/sign-in/sign-in.ts'
 import type { PasswordVerifier } from '../../src/sign-in/user-sign-in.ts'
 import { KNOWN_MS, createUserSignIn } from '../../src/sign-in/user-sign-in.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { passwordFault } from '../../src/accounts/password-policy.ts'
+import { passwordFault } from '../../src/principals/password-policy.ts'
 
 const LENGTH = /8 to 1024 bytes/
 const CASES: readonly (readonly [password: string, fault: RegExp | undefined, why: string])[] = [

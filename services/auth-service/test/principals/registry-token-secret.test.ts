@@ -1,14 +1,14 @@
 import { randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
-import { passwordFault } from '../../src/accounts/password-policy.ts'
+import { passwordFault } from '../../src/principals/password-policy.ts'
 import {
   hasRightChecksum,
   hashRegistryTokenSecret,
   isSameHash,
   isRegistryTokenSecret,
   makeRegistryTokenSecret,
-} from '../../src/registry-tokens/registry-token-secret.ts'
+} from '../../src/principals/registry-token-secret.ts'
 
 t.test('a password has a form that secret scanners can find', async (t) => {
   const made = Array.from({ length: 1000 }, () => makeRegistryTokenSecret(randomInt))

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { DirectoryState } from '../../src/accounts/account.ts'
-import { effectiveRights, isClusterAdministrator, ownRightsOf } from '../../src/accounts/account.ts'
+import type { DirectoryState } from '../../src/principals/account.ts'
+import { effectiveRights, isClusterAdministrator, ownRightsOf } from '../../src/principals/account.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const STATE: DirectoryState = {

@@ -1,4 +1,4 @@
-import { isRegistryTokenSecret } from '../registry-tokens/registry-token-secret.ts'
+import { isRegistryTokenSecret } from './registry-token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
 /** Spaces beyond ASCII: the characters of Unicode's category Zs except U+0020. */
