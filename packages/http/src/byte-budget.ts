@@ -22,12 +22,14 @@ export interface ByteBudget {
 interface Waiter {
   readonly account: string
   readonly bytes: number
+  readonly since: number
   start(): void
 }
 
 /**
- * Limits the bytes that requests hold in memory, in total and per account. Requests start in order of arrival, so that
- * small ones cannot starve a large one. The exception: an account at its own limit does not delay other accounts.
+ * Limits the bytes that requests hold in memory, in total and per account. Requests of one account start in order of
+ * arrival. Other accounts may overtake a request that waits for the limit of its own account. They may overtake one that
+ * waits for the total during the first quarter of the longest wait only: small requests must not starve a large one.
  */
 export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   const held = new Map<string, number>()
@@ -37,14 +39,20 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   const isWithinAccount = ({ account, bytes }: Pick<Waiter, 'account' | 'bytes'>) =>
     (held.get(account) ?? 0) + bytes <= limits.perAccount
 
-  /** The first waiter whose account is below its limit. It waits for the total, and later requests wait for it. */
-  const firstInLine = () => {
+  const mayBeOvertaken = ({ since }: Waiter) => performance.now() - since < limits.waitMs / 4
+
+  /** The waiters that the limits of their accounts allow to start, up to one that must not be overtaken. */
+  const nextInLine = () => {
     const blocked = new Set<string>()
+    const next: Waiter[] = []
     for (const waiter of waiters) {
-      if (!blocked.has(waiter.account) && isWithinAccount(waiter)) return waiter
+      if (!blocked.has(waiter.account) && isWithinAccount(waiter)) {
+        next.push(waiter)
+        if (!mayBeOvertaken(waiter)) return next
+      }
       blocked.add(waiter.account)
     }
-    return undefined
+    return next
   }
 
   const hold = (account: string, bytes: number) => {
@@ -55,8 +63,8 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   }
 
   const startWaiters = () => {
-    for (let waiter = firstInLine(); waiter !== undefined; waiter = firstInLine()) {
-      if (total + waiter.bytes > limits.total) return
+    const fits = ({ bytes }: Waiter) => total + bytes <= limits.total
+    for (let waiter = nextInLine().find(fits); waiter !== undefined; waiter = nextInLine().find(fits)) {
       waiters.delete(waiter)
       waiter.start()
     }
@@ -73,7 +81,7 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   return {
     take(account, bytes) {
       const ownWaiters = [...waiters].filter((waiter) => waiter.account === account).length
-      const isNext = ownWaiters === 0 && firstInLine() === undefined
+      const isNext = ownWaiters === 0 && nextInLine().every(mayBeOvertaken)
       if (isNext && isWithinAccount({ account, bytes }) && total + bytes <= limits.total) {
         return Promise.resolve(holdUntilReleased(account, bytes))
       }
@@ -84,6 +92,7 @@ export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
         const waiter: Waiter = {
           account,
           bytes,
+          since: performance.now(),
           start: () => {
             clearTimeout(timer)
             resolve(holdUntilReleased(account, bytes))

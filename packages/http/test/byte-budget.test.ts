@@ -52,20 +52,29 @@ t.test('requests of one account get their bytes in order of arrival', async (t) 
   t.same([large.now, small.now], ['held', 'held'])
 })
 
-t.test('a waiting large request is not overtaken by small requests of other accounts', async (t) => {
-  const budget = createByteBudget(LIMITS)
-  const first = await follow(budget.take('alice', 5))
-  const large = await follow(budget.take('bob', 6))
-  const small = await follow(budget.take('carol', 2))
-  t.same(
-    [large.now, small.now],
-    ['waiting', 'waiting'],
-    'bytes are free, but the large request is first in line',
-  )
-  first.release()
-  await nextTurn()
-  t.same([large.now, small.now], ['held', 'held'])
-})
+t.test(
+  'small requests of other accounts overtake a waiting large one for a quarter of its wait',
+  async (t) => {
+    const budget = createByteBudget({ ...LIMITS, waitMs: 4000 })
+    const first = await follow(budget.take('alice', 5))
+    const large = await follow(budget.take('bob', 6))
+    const early = await follow(budget.take('carol', 2))
+    t.same([large.now, early.now], ['waiting', 'held'])
+    await sleep(1050)
+    const late = await follow(budget.take('dave', 2))
+    t.same(
+      [large.now, late.now],
+      ['waiting', 'waiting'],
+      'bytes are free, but the large request is first in line',
+    )
+    early.release()
+    await nextTurn()
+    t.same([large.now, late.now], ['waiting', 'waiting'], 'released bytes stay free for the large request')
+    first.release()
+    await nextTurn()
+    t.same([large.now, late.now], ['held', 'held'])
+  },
+)
 
 t.test('a request that waits for the limit of its own account is overtaken by other accounts', async (t) => {
   const budget = createByteBudget(LIMITS)
@@ -83,10 +92,10 @@ t.test('a request that waits for the limit of its own account is overtaken by ot
 })
 
 t.test('requests behind a large one get their bytes when its wait ends without success', async (t) => {
-  const budget = createByteBudget({ ...LIMITS, waitMs: 200 })
+  const budget = createByteBudget({ ...LIMITS, waitMs: 2000 })
   await follow(budget.take('alice', 5))
   const large = await follow(budget.take('bob', 6))
-  await sleep(100)
+  await sleep(1000)
   const small = await follow(budget.take('carol', 2))
   t.equal(small.now, 'waiting')
   await until(() => large.now === 'refused')
