@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 
-/** A Fastify app, as far as the front needs it. */
+/** The part of a Fastify app that the router needs. */
 export type FrontService = Pick<FastifyInstance, 'routing'>
 
 export interface RoutedServices {

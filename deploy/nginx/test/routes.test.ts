@@ -56,7 +56,7 @@ const PATHS: readonly (readonly [path: string, service: ServiceName])[] = [
 ]
 
 t.test(
-  'nginx routes paths like the front of npm start, and forwards the request target unchanged',
+  'nginx routes every path to the same service as npm start, and forwards the request target unchanged',
   async (t) => {
     const ingress = await startIngress(t)
     const routing = (service: ServiceName) =>

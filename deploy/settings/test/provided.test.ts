@@ -30,7 +30,7 @@ function isComplete(
   t.doesNotThrow(() => CONFIGS[service].readConfig(environment), `${where}: ${service} starts`)
 }
 
-t.test('without settings, a service names a missing one', async (t) => {
+t.test('a service without any setting fails and names a missing setting', async (t) => {
   for (const service of NAMES) t.throws(() => CONFIGS[service].readConfig({}), /PUBLIC_URL is required/)
 })
 

@@ -41,7 +41,8 @@ export function connectPostgres(
   })
   // The pool replaces an idle connection that breaks. Without a listener the event would end the process.
   pool.on('error', () => {})
-  // The same event comes from a connection that breaks within a transaction; the next query there fails.
+  // A connection that breaks within a transaction emits `error` on the client, not on the pool. Ignoring it is safe:
+  // the next query of the transaction fails.
   pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }

@@ -36,7 +36,8 @@ export async function drain(server: Server, graceMs: number): Promise<void> {
   }
   server.prependListener('request', askToClose)
   server.prependListener('checkContinue', askToClose)
-  // Right after the poll phase the fewest connections are accepted by the kernel but not yet by Node.
+  // Right after the poll phase Node has accepted the waiting connections. Closing now loses the fewest connections that
+  // only the kernel has accepted.
   await nextTurn()
   const closed = once(server, 'close')
   // Not http.Server's own close(), which closes idle connections at once.

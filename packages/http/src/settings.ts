@@ -34,7 +34,7 @@ export const settings = {
     default: 86_400,
     minimum: 0,
     maximum: 31_536_000,
-    description: 'seconds between two runs of reconcile; 0 disables it',
+    description: 'seconds between two runs of reconcile; 0 disables runs, not the recovery of pushes',
   }),
   trustedProxies: Type.Optional(
     Type.Refine(

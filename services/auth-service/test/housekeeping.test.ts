@@ -78,7 +78,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 })
 
-t.test('housekeeping with several replicas', async (t) => {
+t.test('one of several replicas at a time does the housekeeping', async (t) => {
   const { startPostgres } = await import('@registry-manager/testing/real-postgres')
   const { migrateToLatest } = await import('@registry-manager/database')
   const postgres = await startPostgres(t)

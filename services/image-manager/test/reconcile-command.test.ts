@@ -57,7 +57,7 @@ t.test('bad settings and arguments are reported without a stack trace', async (t
   t.notMatch(bad.err + unknown.err, /^\s+at /m)
 })
 
-t.test('npm run reconcile', async (t) => {
+t.test('npm run reconcile adopts the registry, resumes stopped runs and explains failures', async (t) => {
   const started = await start(t)
   if (started === undefined) return
   const { db, auth, registry, server, env, postgres } = started

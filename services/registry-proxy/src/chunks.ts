@@ -82,8 +82,8 @@ export async function refuseChunk(
 }
 
 /**
- * Refuses content without Content-Range for an upload that has more bytes than the client knows: the client meant an
- * earlier offset. `upload` has the newest state. The response has the headers of the upload's status.
+ * Refuses content without Content-Range at an outdated Location: the registry would append it after bytes that the
+ * client does not know of. `upload` has the newest state. The response has the headers of the upload's status.
  * Source: OCI distribution-spec 1.1, "Pushing a blob in chunks": 416 for a chunk out of order.
  */
 export function refuseOutdated(

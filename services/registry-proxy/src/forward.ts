@@ -50,7 +50,7 @@ export function proxyOptions(registryUrl: string): FastifyHttpProxyOptions {
     upstream: new URL(registryUrl).origin,
     prefix: '/v2',
     httpMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-    // The handler builds the target from the parsed request, so http-proxy need not judge the client's.
+    // A constant, which http-proxy never sends: the handler builds the real path from the parsed request.
     preRewrite: () => '/v2/',
     rewritePrefix: '/v2',
     proxyPayloads: false,

@@ -23,7 +23,8 @@ const CASES: readonly [string, string | undefined, string, RegExp | undefined][]
 ]
 
 for (const [contentRange, contentLength, uploaded, fault] of CASES) {
-  const what = `${JSON.stringify(contentRange)} of ${contentLength ?? 'unknown'} bytes after ${uploaded}`
+  const chunk = `Content-Range ${JSON.stringify(contentRange)} and ${contentLength ?? 'unknown'} bytes`
+  const what = `a chunk with ${chunk}, at an upload with Range ${JSON.stringify(uploaded)},`
   t.test(`${what} is ${fault === undefined ? 'accepted' : 'refused'}`, async (t) => {
     const found = faultOfChunk({ contentRange, contentLength, uploaded })
     if (fault === undefined) t.equal(found, undefined)

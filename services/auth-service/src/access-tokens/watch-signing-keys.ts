@@ -7,7 +7,7 @@ export interface WatchSigningKeysOptions {
     currentEndsAt(): Date
   }
   readonly now: () => number
-  /** Receives the first error of a row: a folder that stays unreadable is logged once. */
+  /** Receives only the first of consecutive errors: a folder that stays unreadable is logged once. */
   readonly onError: (error: unknown) => void
 }
 

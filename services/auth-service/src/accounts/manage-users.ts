@@ -34,7 +34,7 @@ export interface UsersPage {
 
 export interface PasswordChange {
   readonly password: string
-  /** Present when users change their own passwords and have not proven the present one with this request. */
+  /** Set when users change their own password by Bearer: such a request does not prove the current password. */
   readonly confirmation?: { readonly password: string | undefined; readonly address: string }
 }
 

@@ -48,7 +48,8 @@ export function createDirectoryRefresh(ports: DirectoryRefreshPorts): DirectoryR
   const refreshMs = ports.refreshSeconds * 1000
   let failure: string | undefined
 
-  // Early enough that the rest of the time suffices for the search and for the proxies to get the revocation.
+  // Accounts are due before refreshSeconds have passed: the remaining time is for the search, and for the revocation to
+  // reach the proxies.
   const dueBefore = () => now() - refreshMs + Math.max(refreshMs * 0.25, REVOCATION_MS)
   const leaseMs = Math.min(30_000, refreshMs * 0.1)
   const claim = () => ports.claim(new Date(dueBefore()), new Date(dueBefore() + leaseMs), PAGE)

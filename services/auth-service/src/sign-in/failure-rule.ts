@@ -39,8 +39,9 @@ export function delayMs(failures: Failures | undefined, rule: FailureRule, now: 
 }
 
 /**
- * Concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only wait. Each replica
- * may also verify this many attempts too many before it knows of the failures that other replicas have counted.
+ * The most concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only wait. The
+ * number also bounds by how many attempts a replica exceeds a limit before it learns of failures that other replicas
+ * counted.
  */
 const MAX_CONCURRENT = 4
 

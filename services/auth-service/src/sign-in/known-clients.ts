@@ -30,7 +30,10 @@ export function createKnownClients(
   const pairOf = (username: string, client: string) => keyOf('known', username, client)
   const isKnown = (username: string, client: string) => known.has(pairOf(username, client))
 
-  /** Unknown addresses share a count for each account. Each address of an account has a count of its own. */
+  /**
+   * The counts that a wrong password raises. An account has one count for each address that it has used, and one for all
+   * other addresses together.
+   */
   const countedOf = (username: string, client: string): readonly Counted[] =>
     isKnown(username, client)
       ? [

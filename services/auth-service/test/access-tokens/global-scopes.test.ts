@@ -31,7 +31,7 @@ t.test('every signed-in user may pull a global repository', async (t) => {
   )
 })
 
-t.test('image-manager is not called for repositories in reach', async (t) => {
+t.test("image-manager is not called for repositories that the user's own rights cover", async (t) => {
   questions.length = 0
   await accessOf('repository:team/app:pull registry:catalog:*', 'alice')
   await accessOf('repository:other/app:pull repository:app:pull', 'root')

@@ -142,7 +142,7 @@ t.test('access that comes from a global repository has its mark, if image-manage
   )
 })
 
-t.test('only repositories outside of the reach of a user have to be global', async (t) => {
+t.test("only repositories that a user's own rights do not cover are looked up as global", async (t) => {
   const requested = [
     repository('team/app', 'pull'),
     repository('other/app', 'pull'),

@@ -61,7 +61,7 @@ export function createBlobsRepository(db: Database) {
       return rows.map(({ digest }) => digest)
     },
 
-    /** Returns those of some digests that are orphans, and restarts the time until `claimOldOrphans` claims them. */
+    /** Claims the orphans among these digests and returns them. `claimOldOrphans` skips them for `idleSeconds`. */
     async claimOrphans(repository: string, digests: readonly string[]): Promise<string[]> {
       const rows = await db
         .updateTable('repository_blobs')
@@ -75,8 +75,9 @@ export function createBlobsRepository(db: Database) {
     },
 
     /**
-     * Claims orphans that no process works on. Their upload may still end while it is younger than `uploadSeconds`:
-     * the longer ago it was announced, the longer is the pause until the next claim.
+     * Claims orphans that no process works on: their last claim is more than `idleSeconds` ago. A blob's upload may be
+     * in progress for `uploadSeconds` after its announcement. During that time the pause between two claims grows with
+     * the time since the announcement, up to `maxPauseSeconds`.
      */
     async claimOldOrphans({
       limit,

@@ -12,7 +12,7 @@ export interface OtherName {
 /** Selects orphans that no process works on, and sets how often the registry is checked for them. */
 export interface OldOrphans {
   readonly limit: number
-  /** How long ago an orphan was last claimed, in seconds. */
+  /** Selects only orphans whose last claim is longer ago than this, in seconds. */
   readonly idleSeconds: number
   /**
    * Within `uploadSeconds` of its announcement, an orphan is claimed again only after a pause: this fraction of the
@@ -60,8 +60,8 @@ const OLD_ORPHANS: OldOrphans = {
 }
 
 /**
- * Deletes those of some blobs from the registry that are orphans, and that no recorded, index-only or pending manifest
- * of the repository references by any of their names. A blob that is uploaded again before its deletion stays. A push
+ * Deletes the orphans among these blobs from the registry. Keeps a blob that a recorded, index-only or pending manifest
+ * of the repository references by any of its names. A blob that is uploaded again before its deletion stays. A push
  * that references a blob during its deletion is refused (`removal.ts`). Idempotent; may be interrupted anywhere.
  */
 export async function deleteOrphans(

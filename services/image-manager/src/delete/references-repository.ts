@@ -50,8 +50,9 @@ export function createReferencesRepository(db: Database) {
     },
 
     /**
-     * Those of some digests that a recorded, index-only or pending manifest of the repository references, or has. A
-     * pending push of the previous version does not list its references: it counts as referencing all of them.
+     * Returns the digests that a recorded, index-only or pending manifest of the repository references, and those that
+     * are the digest of a recorded or index-only manifest. A pending push of the previous version has no list of
+     * references, so it counts as a reference to every digest.
      */
     async listReferenced(repository: string, digests: readonly string[]): Promise<string[]> {
       const { rows } = await sql<{ digest: string }>`

@@ -50,7 +50,7 @@ function authorizeToken(
   return permitsAny(access, repository, 'pull') ? 'allowed' : 'insufficient'
 }
 
-/** Whether a principal's token may know that a repository exists which the account sees. The list would show it too. */
+/** Whether a token may reveal a repository of its account: it has pull or delete there, or it may list repositories. */
 function reveals(principal: AuthenticatedAccount, repository: string): boolean {
   return permitsAny(principal.access, repository, 'pull', 'delete') || mayList(principal)
 }

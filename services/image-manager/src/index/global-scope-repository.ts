@@ -38,7 +38,7 @@ export function createGlobalScopeRepository(db: Database) {
       return Object.fromEntries(rows.map((row) => [row.name, [row.number, row.global_generation]]))
     },
 
-    /** The least valid generation of repositories that stopped being global within so many seconds, by number. */
+    /** By repository number: the least valid generation of each repository that stopped being global recently. */
     async listEndedGlobals(withinSeconds: number): Promise<Record<string, number>> {
       const rows = await db
         .selectFrom('ended_globals')

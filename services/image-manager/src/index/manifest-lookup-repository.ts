@@ -50,9 +50,9 @@ export function createManifestLookupRepository(db: Database) {
     },
 
     /**
-     * One page of the manifests whose subject is a digest, ordered by their own digests: as many as together are no
-     * longer than `bytes`, but at least one. A descriptor is no longer than its manifest, whose length Postgres knows
-     * without reading the manifest.
+     * Returns one page of the manifests whose subject is this digest, ordered by digest. The manifests of a page have at
+     * most `bytes` bytes in total, unless the first one alone is longer. The limit uses the length of the manifest,
+     * because Postgres knows it without reading the manifest and a descriptor is never longer.
      */
     async listReferrers(
       repositoryId: string,

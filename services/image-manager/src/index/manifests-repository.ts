@@ -31,10 +31,10 @@ export function createManifestsRepository(db: Database) {
     },
 
     /**
-     * Removes a manifest with its tags, unless a push has recorded it again since it was at that revision. The digests
-     * that it references stay known as blobs of the repository, as orphans if `orphansBlobs`. A repository that loses
-     * its last manifest becomes private. It is removed as well, unless `keepsRepository` was set now or for an earlier
-     * last manifest. Returns whether the manifest was removed.
+     * Removes a manifest with its tags, unless its revision has changed: then a push has recorded it again. The digests
+     * that it references stay known as blobs of the repository. With `orphansBlobs` they become orphans. A repository
+     * that loses its last manifest becomes private. Its row is removed too, unless `keepsRepository` is set or was set
+     * when an earlier last manifest was removed. Returns whether the manifest was removed.
      */
     async removeManifest(
       repository: string,

@@ -45,7 +45,7 @@ export interface DirectoryServers {
 
 /** Timeout of a connection attempt, in milliseconds. */
 const CONNECT_MS = 2000
-/** An attempt that had less time than this says nothing about the server. */
+/** A timed-out attempt counts against a server only if it had at least this much time, in milliseconds. */
 const MOMENT_MS = 500
 
 /** The servers in order of preference. A server that fails gets no requests until a trial succeeds. */
