@@ -41,7 +41,9 @@ const FILES: Readonly<Record<string, string>> = {
   'PersistentVolumeClaim/images': 'registry',
   'PersistentVolumeClaim/backups': 'backup',
 }
-/** Not in the chart: Helm creates the namespace, Secrets do not belong in a release, and `configMaps` writes ConfigMaps. */
+/**
+ * Not in the chart: Helm creates the namespace, Secrets do not belong in a release, and `configMaps` writes ConfigMaps.
+ */
 const LEFT_OUT = new Set(['Namespace', 'Secret', 'ConfigMap'])
 
 /** Path in the chart → content, for every generated file. */

@@ -117,8 +117,8 @@ export function freeNameBeside(file: string): string {
 }
 
 /**
- * Like `mkdir -p`. Tries each level once, because Node's `recursive` never returns on a file system such as /proc, where
- * every mkdir fails with ENOENT.
+ * Like `mkdir -p`. Tries each level once, because Node's `recursive` never returns on a file system such as /proc,
+ * where every mkdir fails with ENOENT.
  */
 export function makeFolder(folder: string): void {
   try {

@@ -180,7 +180,9 @@ function servicesStayAvailable(t: Test, manifests: readonly Manifest[]) {
   }
 }
 
-/** A preStop delay (nginx, registry) or SHUTDOWN_DELAY, then draining, then the sidecar that waits for the last bytes. */
+/**
+ * A preStop delay (nginx, registry) or SHUTDOWN_DELAY, then draining, then the sidecar that waits for the last bytes.
+ */
 function haveTimeToStop(t: Test, manifests: readonly Manifest[]) {
   const workloads = workloadsOf(manifests).filter(({ name }) => ['nginx', 'registry'].includes(name))
   t.ok(workloads.some(({ name }) => name === 'registry'))

@@ -75,7 +75,9 @@ interface RouteRule {
   readonly backendRefs: readonly [{ readonly name: string }]
 }
 
-/** The same for an HTTPRoute: "Exact" before the longest "PathPrefix", by path elements (Gateway API, HTTPRouteRule). */
+/**
+ * The same for an HTTPRoute: "Exact" before the longest "PathPrefix", by path elements (Gateway API, HTTPRouteRule).
+ */
 function gatewayRoute(rules: readonly RouteRule[], path: string): string | undefined {
   const flat = rules.flatMap(({ matches, backendRefs: [{ name }] }) =>
     matches.map(({ path: { type, value } }) => ({ type, value, name })),

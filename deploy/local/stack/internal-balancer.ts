@@ -16,7 +16,8 @@ export interface InternalBalancerOptions {
 
 /**
  * Returns the configuration of the nginx between the services. It gives all replicas of a service one address, as a
- * Kubernetes Service does, and listens on loopback only. The public nginx is another process and knows no internal port.
+ * Kubernetes Service does, and listens on loopback only. The public nginx is another process and knows no internal
+ * port.
  */
 export function internalBalancerConfig({
   pidFile,

@@ -28,8 +28,9 @@ interface Waiter {
 
 /**
  * Limits the bytes that requests hold in memory, in total and per account. Requests of one account start in order of
- * arrival. Other accounts may overtake a request that waits for the limit of its own account. They may overtake one that
- * waits for the total during the first quarter of the longest wait only: small requests must not starve a large one.
+ * arrival. Other accounts may always overtake a request that waits for the limit of its own account. They may overtake
+ * a request that waits for the total limit only during the first quarter of the longest wait: otherwise small requests
+ * would starve a large one.
  */
 export function createByteBudget(limits: ByteBudgetLimits): ByteBudget {
   const held = new Map<string, number>()

@@ -78,7 +78,7 @@ t.test('a setting can come from a file that NAME_FILE names', async (t) => {
     t.match(problemsOf({ SECRET_FILE: join(folder, 'empty') }), { length: 1, 0: /^SECRET_FILE .*empty file/ })
   })
 
-  t.test('a missing file is one problem', async (t) => {
+  t.test('a NAME_FILE that cannot be read is reported as one problem', async (t) => {
     t.match(problemsOf({ SECRET_FILE: join(folder, 'absent') }), {
       length: 1,
       0: /^SECRET_FILE cannot be read/,

@@ -28,8 +28,8 @@ const MAX_ENTRIES = 10_000
 
 /**
  * Gets access tokens from auth-service, on behalf of one of our services. Concurrent calls for the same token share
- * one request. Throws ServiceCallError when auth-service is unavailable. Exchanges, which may be slow, can have a client
- * of their own.
+ * one request. Throws ServiceCallError when auth-service is unavailable. Exchanges, which may be slow, can have a
+ * client of their own.
  */
 export function createAuthClient(
   authService: ServiceClient,

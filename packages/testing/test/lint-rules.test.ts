@@ -69,7 +69,7 @@ const KEEPS: readonly [why: string, file: string, source: string][] = [
 ]
 
 for (const [why, file, source, message] of BREAKS) {
-  t.test(`lint refuses it where ${why}`, async (t) => {
+  t.test(`lint refuses code in which ${why}`, async (t) => {
     const { code, output } = await lint(t, file, source)
     t.equal(code, 1, output)
     t.match(output, message)
@@ -77,7 +77,7 @@ for (const [why, file, source, message] of BREAKS) {
 }
 
 for (const [why, file, source] of KEEPS) {
-  t.test(`lint accepts it where ${why}`, async (t) => {
+  t.test(`lint accepts code in which ${why}`, async (t) => {
     const { code, output } = await lint(t, file, source)
     t.equal(code, 0, output)
   })

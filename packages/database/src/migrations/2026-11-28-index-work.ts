@@ -44,8 +44,8 @@ export async function up(db: Kysely<any>): Promise<void> {
     .execute()
 
   // Revisions are compared for equality alone, and only with one that was read moments before. So the sequence may
-  // begin again after 2^31 - 1, and the columns stay integers: making them bigint would rewrite all manifests under a
-  // lock, and hand the previous version strings.
+  // begin again after 2^31 - 1, and the columns stay integers. A change to bigint would rewrite all manifests under a
+  // lock, and the previous version would receive the revisions as strings.
   await sql`alter sequence tag_revisions minvalue 1 maxvalue 2147483647 cycle`.execute(db)
 }
 

@@ -67,7 +67,9 @@ function grantedActions(
   return globals.has(name) && isRequested('pull') ? ['pull'] : []
 }
 
-/** Returns the requested repositories that a user's own rights do not cover: these are granted only if they are global. */
+/**
+ * Returns the requested repositories that a user's own rights do not cover: these are granted only if they are global.
+ */
 export function outOfReach(principal: PrincipalRights, requested: readonly Access[]): string[] {
   if ('scopes' in principal) return []
   return requested

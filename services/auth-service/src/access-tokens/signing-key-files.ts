@@ -32,9 +32,9 @@ export async function createSigningKeys(folder: string): Promise<boolean> {
 }
 
 /**
- * Rotates by one: current becomes retired, next becomes current, and a new key becomes next. Running services reload the
- * keys by themselves. Wait for the life of an access token between two rotations; otherwise access tokens of the first
- * key are refused before they expire. After a theft use `replaceSigningKeys`: the thief has the next key as well.
+ * Rotates by one: current becomes retired, next becomes current, and a new key becomes next. Running services reload
+ * the keys by themselves. Wait for the life of an access token between two rotations; otherwise access tokens of the
+ * first key are refused before they expire. After a theft use `replaceSigningKeys`: the thief has the next key as well.
  */
 export async function rotateSigningKeys(folder: string): Promise<void> {
   const [current, next] = await Promise.all(

@@ -104,7 +104,8 @@ const signInThreadPool = promisify(sign)
 
 /**
  * A signer of JWTs with one key; the key's certificate is in the header (`x5c`). libuv's thread pool computes the
- * signature, so the event loop stays free and signing scales with the cores. Source: RFC 7515 §3.1, §4.1; RFC 7518 §3.4.
+ * signature, so the event loop stays free and signing scales with the cores. Source: RFC 7515 §3.1, §4.1; RFC 7518
+ * §3.4.
  */
 function createSigner({ kid, certificate, privateKey }: SigningKey) {
   const x5c = [certificate.raw.toString('base64')]

@@ -52,8 +52,8 @@ export function parseTokenForm(form: URLSearchParams): ParsedTokenRequest {
 }
 
 /**
- * Whether a requested service is the one that access tokens are made for. `accepted` has the service and its aliases. Of a
- * service that is written as a URL the host counts.
+ * Whether a requested service is the one that access tokens are made for. `accepted` has the service and its aliases.
+ * If the requested service is a URL, its host is compared.
  */
 export function isAcceptedService(service: string | undefined, accepted: readonly string[]): boolean {
   if (service === undefined) return true

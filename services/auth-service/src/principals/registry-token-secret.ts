@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /*
- * A registry token's password: `rmt_`, 30 random characters and a checksum of 6, all letters and digits. Secret scanners
- * find a password by its prefix; the checksum tells real passwords from look-alikes.
+ * A registry token's password: `rmt_`, 30 random characters and a checksum of 6, all letters and digits. Secret
+ * scanners find a password by its prefix; the checksum tells real passwords from look-alikes.
  * Source: GitHub, "Behind GitHub's new authentication token formats".
  */
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'

@@ -52,7 +52,9 @@ export function planRegistryToken(
   return { plan: { name, scopes: parsed.scopes, expiresAt, enabled: status === 'enabled' } }
 }
 
-/** Plans a change. Null clears the expiry and leaves the scopes as they are. A past expiry ends the registry token now. */
+/**
+ * Plans a change. Null clears the expiry and leaves the scopes as they are. A past expiry ends the registry token now.
+ */
 export function planRegistryTokenChange(
   given: RegistryTokenChangeInput,
 ): { change: RegistryTokenChange } | { fault: FieldFault } {

@@ -39,9 +39,9 @@ const REFUSED: SignIn = { outcome: 'refused' }
 export const FRESH_MS = 2000
 
 /**
- * Signs registry tokens in. A password with the form of a registry token's is compared with registry tokens only. A right
- * password is accepted even from an address with many failed sign-ins: passwords are random, so a limit protects no
- * secret, and one outdated password must not stop all jobs behind the same address.
+ * Signs registry tokens in. A password with the form of a registry token's is compared with registry tokens only. A
+ * right password is accepted even from an address with many failed sign-ins: passwords are random, so a limit protects
+ * no secret, and one outdated password must not stop all jobs behind the same address.
  */
 export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): SignInMethod {
   const { cache, now, isRevoked } = ports

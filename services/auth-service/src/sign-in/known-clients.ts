@@ -31,8 +31,8 @@ export function createKnownClients(
   const isKnown = (username: string, client: string) => known.has(pairOf(username, client))
 
   /**
-   * The counts that a wrong password raises. An account has one count for each address that it has used, and one for all
-   * other addresses together.
+   * The counts that a wrong password raises. An account has one count for each address that it has used, and one for
+   * all other addresses together.
    */
   const countedOf = (username: string, client: string): readonly Counted[] =>
     isKnown(username, client)

@@ -17,8 +17,8 @@ export function createSignInFailuresRepository(db: Database) {
     },
 
     /**
-     * Adds a failure to buckets as `addFailure` does: a new bucket gets the times that are given. A failure of a replica
-     * whose clock is behind does not make the last failure older.
+     * Adds a failure to buckets as `addFailure` does: a new bucket gets the times that are given. A failure of a
+     * replica whose clock is behind does not make the last failure older.
      */
     async add(failures: readonly AddedFailure[]): Promise<StoredFailures[]> {
       const failedAt = sql<Date>`greatest(sign_in_failures.failed_at, excluded.failed_at)`

@@ -98,7 +98,8 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
     if (!limits.mayPass(credentials)) return undefined
     if (cached.id !== account.id || cached.passwordHash !== account.passwordHash) return undefined
     if (account.passwordHash !== null) return account
-    // Only the verifier that has the password knows whether it is still good, and may have it cached itself.
+    // The password is not stored here. Only the verifier (the directory) can say whether it is still valid; it may have
+    // a cache of its own.
     const verifier = verifierFor(credentials.username, account)
     if (cached.generation !== account.generation || verifier === local) return undefined
     return verify(credentials, account)

@@ -189,7 +189,7 @@ t.test('a cached password stays valid within the grace while the database is una
   )
 })
 
-t.test('an unexpected error is thrown', async (t) => {
+t.test('an unexpected error during the sign-in of a registry token is thrown to the caller', async (t) => {
   const { world, enter } = build()
   world.failure = new Error('unexpected')
   await t.rejects(enter(), { message: 'unexpected' })

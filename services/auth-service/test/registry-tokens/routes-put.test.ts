@@ -5,8 +5,8 @@ import { claimsOf, startAuthService } from '../fixtures/auth-service.ts'
 import { PULL_TEAM, tokensApi } from '../fixtures/registry-tokens.ts'
 
 /*
- * The provider's command line tool creates registry tokens without scopes and adds these later. It also deletes a registry
- * token and puts it back under its id.
+ * The provider's command line tool creates registry tokens without scopes and adds these later. It also deletes a
+ * registry token and puts it back under its id.
  */
 const { ask, askInternal, users } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)

@@ -7,8 +7,8 @@ export function createDeletionsRepository(db: Database) {
   return {
     /**
      * Marks a repository as being deleted. Readers treat it as absent from then on, and it is not global any more. A
-     * repository that has blobs and never had a manifest gets a row for the mark. Returns the id; undefined if the index
-     * knows nothing of the repository.
+     * repository that has blobs and never had a manifest gets a row for the mark. Returns the id; undefined if the
+     * index knows nothing of the repository.
      */
     async beginDeletion(name: string): Promise<string | undefined> {
       return db.transaction().execute(async (tx) => {

@@ -50,8 +50,8 @@ export function createManifestLookupRepository(db: Database) {
     },
 
     /**
-     * Returns one page of the manifests whose subject is this digest, ordered by digest. The manifests of a page have at
-     * most `bytes` bytes in total, unless the first one alone is longer. The limit uses the length of the manifest,
+     * Returns one page of the manifests whose subject is this digest, ordered by digest. The manifests of a page have
+     * at most `bytes` bytes in total, unless the first one alone is longer. The limit uses the length of the manifest,
      * because Postgres knows it without reading the manifest and a descriptor is never longer.
      */
     async listReferrers(

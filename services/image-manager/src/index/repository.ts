@@ -1,4 +1,4 @@
-/** Who may pull a repository: the principals of its namespace, or every signed-in principal. */
+/** Who may pull a repository: users of its namespace, or every signed-in user. Registry tokens need a scope. */
 export type RepositoryScope = 'namespace' | 'global'
 
 export interface Repository {

@@ -20,8 +20,8 @@ const MAX_TRIES = 20
 /**
  * Sets a tag of the index to the registry's digest by compare-and-set, retried until no other process interferes.
  * Returns the registry's digest. With `vouches`, which pushes set, the tag's revision changes even if its digest does
- * not. A reconcile that read the registry before the push then cannot remove the tag. A tag of an index-only manifest stays until
- * the registry has a tag of that name.
+ * not, so a reconcile that read the registry before the push cannot remove the tag. A tag of an index-only manifest
+ * stays until the registry has a tag of that name.
  */
 export async function syncTag(
   ports: SyncTagPorts,

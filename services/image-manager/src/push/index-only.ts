@@ -26,8 +26,8 @@ export type StoreIndexOnlyPorts = EnsureManifestPorts &
 const MAX_TRIES = 20
 
 /**
- * Whether the registry cannot store a manifest: distribution knows no manifest by its sha512, and refuses an image
- * index that references one so. Tried on 2.8.2 and 3.1.1.
+ * Whether the registry cannot store a manifest: distribution finds no manifest by a sha512 digest, and refuses an image
+ * index that references its manifests by sha512. Tested with 2.8.2 and 3.1.1.
  */
 export function isIndexOnly({ mediaType, references }: ManifestFacts): boolean {
   return (
