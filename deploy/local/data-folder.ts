@@ -94,7 +94,7 @@ export function madeSecret(folder: string, name: string): { readonly file: strin
   return { file, value: made }
 }
 
-/** Writes a value that each start determines anew into a file with mode 0600. */
+/** Writes a value to a secret file with mode 0600. Replaces the value of the previous start. */
 export function keepSecret(folder: string, name: string, value: string) {
   const file = secretFile(folder, name)
   makeSecretsFolder(folder)

@@ -4,12 +4,12 @@ import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 
 /** The part of a Fastify app that the router needs. */
-export type FrontService = Pick<FastifyInstance, 'routing'>
+export type RoutedService = Pick<FastifyInstance, 'routing'>
 
 export interface RoutedServices {
-  readonly authService: FrontService
-  readonly imageManager: FrontService
-  readonly registryProxy: FrontService
+  readonly authService: RoutedService
+  readonly imageManager: RoutedService
+  readonly registryProxy: RoutedService
 }
 
 const IMAGE_MANAGER = /^\/(?:image-manager(?:\/.*)?)?$/

@@ -23,7 +23,7 @@ const IGNORED = /^(?:lost\+found$|\.)/
 export interface FolderMarks {
   /** The names that the folder may hold. */
   readonly names: ReadonlySet<string>
-  /** Files that prove it, whatever other files the folder holds. One is enough. */
+  /** Files that only registry-manager creates. One of them identifies the folder, even among unknown files. */
   readonly proofs: readonly string[]
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Agent, createServer, request as sendRequest } from 'node:http'
 import { pipeline } from 'node:stream'
 import type { Test } from 'tap'
-import type { FrontService } from '../../deploy/local/embedded-router.ts'
+import type { RoutedService } from '../../deploy/local/embedded-router.ts'
 
 /** Listens on loopback until the test ends. */
 export async function listen(t: Test, server: Server, port: number): Promise<void> {
@@ -23,7 +23,7 @@ export async function startBalancer(t: Test, ports: readonly number[], port: num
 }
 
 /** Forwards requests to loopback ports in turn, and the responses back. It does not retry and changes nothing. */
-export function deal(t: Test, ports: readonly number[]): FrontService {
+export function deal(t: Test, ports: readonly number[]): RoutedService {
   const agent = new Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
   let turn = 0

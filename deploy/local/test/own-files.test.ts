@@ -22,7 +22,7 @@ const NOBODY = 65_534
 const notRoot = process.getuid?.() !== 0 && 'only root can start a program as another user'
 const modeOf = (file: string) => statSync(file).mode & 0o777
 
-/** Runs `cat` as user nobody. */
+/** Reads a file with cat(1), as the Unix user `nobody`. */
 const catAsNobody = (file: string) =>
   spawnSync('setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', 'cat', file], {
     encoding: 'utf8',
@@ -36,7 +36,7 @@ t.test('an existing DATA_DIR that other users can read gets mode 0700', { skip: 
   mkdirSync(join(folder, 'database'))
   writeFileSync(join(folder, 'database', 'postgres.log'), '$argon2id$v=19$a-hash', { mode: 0o644 })
   const log = join(folder, 'database', 'postgres.log')
-  t.match(catAsNobody(log).stdout, 'argon2id', 'before, the user nobody can read the hash')
+  t.match(catAsNobody(log).stdout, 'argon2id', 'before the change, the Unix user nobody can read the hash')
   takeDataFolder(folder)()
   t.equal(modeOf(folder), 0o700)
   const { stdout, stderr } = catAsNobody(log)

@@ -1,20 +1,10 @@
 import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import { claimsOf, passwordOf, startAuthService } from './fixtures/auth-service.ts'
-import { BODIES, QUERIES, randomObjects } from './fixtures/malformed.ts'
+import { BODIES, QUERIES, USERS_ROUTES, randomObjects } from './fixtures/malformed.ts'
 
 const { db, lines, publicApp } = await startAuthService(t, await pgliteForTest(t))
 
-const ROUTES = [
-  ['GET', '/user'],
-  ['POST', '/user'],
-  ['PATCH', '/user'],
-  ['DELETE', '/user'],
-  ['GET', '/users'],
-  ['POST', '/user/password'],
-  ['POST', '/user/namespaces'],
-  ['DELETE', '/user/sessions'],
-] as const
 const authorization = `Basic ${Buffer.from(`root:${passwordOf('root')}`).toString('base64')}`
 
 interface Sent {
@@ -53,7 +43,7 @@ async function faultsOf(requests: Iterable<Sent>, shape: 'problem' | 'errors' = 
 const accountsNow = () => db.selectFrom('accounts').selectAll().orderBy('username').execute()
 const before = await accountsNow()
 
-for (const [method, path] of ROUTES) {
+for (const [method, path] of USERS_ROUTES) {
   t.test(`${method} ${path} refuses malformed queries and bodies with 4xx`, async (t) => {
     const queries = QUERIES.map((query) => ({ method, url: `${path}?${query}` }))
     const found = await faultsOf(queries)

@@ -24,6 +24,24 @@ export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRe
   readonly accessTokenWindowMs: number
 }
 
+/** The use cases that manage registry tokens, on a database. */
+export function createRegistryTokenManagement(db: Database, now: () => number, accessTokenWindowMs: number) {
+  return createManageRegistryTokens({
+    repository: createRegistryTokensRepository(db),
+    inTransaction: (work) =>
+      db.transaction().execute((tx) =>
+        work({
+          registryTokens: createRegistryTokensRepository(tx),
+          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
+        }),
+      ),
+    isTaken: isUniqueViolation,
+    now,
+    randomInt,
+    accessTokenWindowMs,
+  })
+}
+
 /** Registry tokens: their management, sign-in and metrics. */
 export function createRegistryTokens(
   { offlineGraceSeconds }: { readonly offlineGraceSeconds: number },
@@ -37,20 +55,7 @@ export function createRegistryTokens(
     onError: (err) => log.warn({ err }, 'could not save last-used times of registry tokens; will retry'),
   })
   observeRegistryTokens(metrics, repository.countByState, now)
-  const registryTokens = createManageRegistryTokens({
-    repository,
-    inTransaction: (work) =>
-      db.transaction().execute((tx) =>
-        work({
-          registryTokens: createRegistryTokensRepository(tx),
-          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
-        }),
-      ),
-    isTaken: isUniqueViolation,
-    now,
-    randomInt,
-    accessTokenWindowMs,
-  })
+  const registryTokens = createRegistryTokenManagement(db, now, accessTokenWindowMs)
   return {
     registryTokens,
     /** Registers the management of registry tokens below `/containerregistries`. */

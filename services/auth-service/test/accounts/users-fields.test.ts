@@ -2,6 +2,7 @@ import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import type { Question } from '../fixtures/auth-service.ts'
 import { startAuthService } from '../fixtures/auth-service.ts'
+import { USERS_ROUTES } from '../fixtures/malformed.ts'
 
 const { ask, users } = await startAuthService(t, await pgliteForTest(t))
 
@@ -113,17 +114,7 @@ t.test('a missing field is answered with 400 and the field', async (t) => {
 })
 
 t.test('an unknown field and one that is given twice are answered with 400', async (t) => {
-  const routes = [
-    ['GET', '/user'],
-    ['POST', '/user'],
-    ['PATCH', '/user'],
-    ['DELETE', '/user'],
-    ['GET', '/users'],
-    ['POST', '/user/password'],
-    ['POST', '/user/namespaces'],
-    ['DELETE', '/user/sessions'],
-  ] as const
-  for (const [method, url] of routes) {
+  for (const [method, url] of USERS_ROUTES) {
     for (const field of ['passwd', 'Username', 'limit[]', 'constructor', '']) {
       if (field === '' && method !== 'POST') continue
       const response = await ask({

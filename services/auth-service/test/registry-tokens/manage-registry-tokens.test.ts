@@ -1,13 +1,9 @@
-import { randomInt } from 'node:crypto'
-import { isUniqueViolation } from '@registry-manager/database'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import t from 'tap'
-import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
 import { createAccounts } from '../../src/accounts/index.ts'
-import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 import { createInstallationRepository } from '../../src/provider-api/installation-repository.ts'
+import { createRegistryTokenManagement } from '../../src/registry-tokens/index.ts'
 import type { Refused, WithPassword } from '../../src/registry-tokens/manage-registry-tokens.ts'
-import { createManageRegistryTokens } from '../../src/registry-tokens/manage-registry-tokens.ts'
 import type { RegistryTokenInput } from '../../src/registry-tokens/plan-registry-token.ts'
 import { hashRegistryTokenSecret } from '../../src/principals/registry-token-secret.ts'
 import { createRegistryTokensRepository } from '../../src/registry-tokens/registry-tokens-repository.ts'
@@ -22,20 +18,7 @@ void onBothDatabases(t, async (t, db) => {
   const clock = { now: Date.parse('2026-11-21T12:00:00Z') }
   const now = () => clock.now
   const repository = createRegistryTokensRepository(db)
-  const tokens = createManageRegistryTokens({
-    repository,
-    inTransaction: (work) =>
-      db.transaction().execute((tx) =>
-        work({
-          registryTokens: createRegistryTokensRepository(tx),
-          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
-        }),
-      ),
-    isTaken: isUniqueViolation,
-    now,
-    randomInt,
-    accessTokenWindowMs: WINDOW_MS,
-  })
+  const tokens = createRegistryTokenManagement(db, now, WINDOW_MS)
   const users = createAccounts(db, fakeHasher)
   const create = async (name: string, change: Partial<RegistryTokenInput> = {}) =>
     expectPassword(await tokens.create({ name, scopes, ...change }, BY))
