@@ -1,4 +1,4 @@
-import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 import type { Role } from '@registry-manager/principal'
 import type {
   Nullable,
@@ -111,7 +111,27 @@ export interface KnownAddressesTable {
   seen_at: Timestamp
 }
 
+/** Who did what. `packages/events` writes the rows, auth-service reads them for the audit API. */
+export interface EventsTable {
+  /** pg reads bigint as text. */
+  id: GeneratedAlways<string>
+  time: Timestamp
+  action: string
+  outcome: string
+  principal_kind: string
+  principal_id: string | null
+  principal_name: string | null
+  address: string | null
+  request_id: string | null
+  target: JSONColumnType<{ readonly kind: string; readonly name: string }>
+  repository: string | null
+  account_id: string | null
+  account_name: string | null
+  detail: JSONColumnType<Readonly<Record<string, unknown>>>
+}
+
 export interface Schema {
+  events: EventsTable
   accounts: AccountsTable
   registry_tokens: RegistryTokensTable
   installation: InstallationTable

@@ -3,6 +3,7 @@ import { Value } from 'typebox/value'
 import type { Dispatcher } from 'undici'
 import { Agent, interceptors, request } from 'undici'
 import type { Dependency } from './dependency.ts'
+import { requestContextHeaders } from './request-context.ts'
 
 /** A call to a dependency failed. The cause has the details. Neither holds a secret. */
 export class ServiceCallError extends Error {
@@ -75,10 +76,10 @@ const BROKEN_CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_E
 const KEEP_ALIVE_MARGIN_MS = 1000
 
 /**
- * A client for another service's internal port. Every call has a deadline, every response is validated, and every
- * failure is a ServiceCallError. A call whose connection broke, or that a balancer answered with 502, is retried:
- * internal calls are idempotent. DELETE is not retried, because a repeat would report "not found". Any other response
- * is final.
+ * A client for another service's internal port. Every call has a deadline and carries the context of the current
+ * request, every response is validated, and every failure is a ServiceCallError. A call whose connection broke, or that
+ * a balancer answered with 502, is retried: internal calls are idempotent. DELETE is not retried, because a repeat would
+ * report "not found". Any other response is final.
  */
 export function createServiceClient({
   dependency,
@@ -102,6 +103,7 @@ export function createServiceClient({
       method,
       headers: {
         authorization: `Bearer ${credential}`,
+        ...requestContextHeaders(),
         ...(etag !== undefined && { 'if-none-match': etag }),
         ...(body !== undefined && {
           'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',

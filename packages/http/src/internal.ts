@@ -5,6 +5,7 @@ import { isStopping } from './drain.ts'
 import type { CheckResult, Metrics } from './metrics.ts'
 import { measureChecks } from './metrics.ts'
 import { ProblemError } from './problem.ts'
+import { acceptRequestContext } from './request-context.ts'
 
 /** Checks a dependency or a component: `ok`, or why it is degraded. Throws when it does not work. */
 export type HealthCheck = () => Promise<'ok' | { degraded: string }>
@@ -43,7 +44,10 @@ async function runCheck([name, check]: [string, HealthCheck]): Promise<CheckResu
   }
 }
 
-/** Requires the shared service credential (`Authorization: Bearer …`) for all routes of a plugin. */
+/**
+ * Requires the shared service credential (`Authorization: Bearer …`) for all routes of a plugin. Whoever has it is
+ * believed about the context of the request.
+ */
 export function requireServiceCredential(app: FastifyInstance, credential: string): void {
   const expected = sha256(`Bearer ${credential}`)
   app.addHook('onRequest', async (request) => {
@@ -51,6 +55,7 @@ export function requireServiceCredential(app: FastifyInstance, credential: strin
       throw new ProblemError({ status: 401, detail: 'the service credential is missing or wrong' })
     }
   })
+  acceptRequestContext(app)
 }
 
 function sha256(text: string): Buffer {

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LogController } from 'fastify'
+import { requestPrincipalOf } from './request-context.ts'
 
 /**
  * Requests that services and probes send all the time: each process polls the revocation list and the list of ended
@@ -7,7 +8,10 @@ import { LogController } from 'fastify'
  */
 const POLLED = /^\/(?:internal\/revocations|internal\/ended-globals|livez|readyz|metrics)(?:\?|$)/
 
-/** Logs requests like Fastify does, except that polls which succeed are logged at debug level. */
+/**
+ * Logs requests like Fastify does, and names the account of a completed one. Polls that succeed are logged at debug
+ * level.
+ */
 export class RequestLog extends LogController {
   override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
     if (!isPolled(request)) return super.incomingRequest(request, reply)
@@ -19,10 +23,17 @@ export class RequestLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): void {
-    if (error != null || !isPolled(request)) return super.requestCompleted(error, request, reply)
-    const level = reply.statusCode >= 500 ? 'info' : 'debug'
-    // Includes the request: its own line is not written at the default level.
-    reply.log[level]({ req: request, res: reply, responseTime: reply.elapsedTime }, 'request completed')
+    const principal = requestPrincipalOf(request)
+    const details = {
+      ...(principal !== null && { account: principal.name }),
+      // The line of a poll includes the request: its own line is not written at the default level.
+      ...(isPolled(request) && { req: request }),
+      res: reply,
+      responseTime: reply.elapsedTime,
+    }
+    if (error != null) return reply.log.error({ ...details, err: error }, 'request errored')
+    const level = isPolled(request) && reply.statusCode < 500 ? 'debug' : 'info'
+    reply.log[level](details, 'request completed')
   }
 }
 

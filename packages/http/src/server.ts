@@ -7,6 +7,7 @@ import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
 import type { Problem } from './problem.ts'
+import { provideRequestContext } from './request-context.ts'
 import { RequestLog } from './request-log.ts'
 import { behindProxies } from './trusted-proxies.ts'
 
@@ -65,6 +66,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       request.log.info({ code: error.code }, 'request refused by the router')
     },
   } as FastifyServerOptions) as unknown as FastifyInstance
+  provideRequestContext(app)
   setErrorFormat(app, format, unavailableDependency)
   setNotFoundFormat(app, format, notFound)
   countRequests(app, options.metrics)

@@ -1,11 +1,18 @@
-import type { Dependency } from '@registry-manager/http'
+import type { Dependency, RequestPrincipal } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import type { Credentials } from './credentials.ts'
 import type { Principal } from './principal.ts'
+import { ANONYMOUS_UID } from './principal.ts'
 import type { TokenClaims } from './token-verifier.ts'
 
 export type Authenticated =
-  | { readonly outcome: 'principal'; readonly principal: Principal; readonly token: string }
+  | {
+      readonly outcome: 'principal'
+      readonly principal: Principal
+      readonly token: string
+      /** The principal as logs and events name it. */
+      readonly named: RequestPrincipal
+    }
   /** `error` tells a client that sent a token why it needs another one. */
   | { readonly outcome: 'refused'; readonly error?: 'invalid_token' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
@@ -86,5 +93,6 @@ async function authenticateToken(
   if (revoked) return { outcome: 'refused', error: 'invalid_token' }
   const { uid, access } = claims
   const principal = claims.offline === true ? ({ uid, access, offline: true } as const) : { uid, access }
-  return { outcome: 'principal', principal, token }
+  const kind = uid === ANONYMOUS_UID ? 'anonymous' : (claims.kind ?? 'user')
+  return { outcome: 'principal', principal, token, named: { kind, id: uid, name: claims.sub } }
 }

@@ -1,4 +1,4 @@
-import { createServiceClient, undefinedIfNotFound } from '@registry-manager/http'
+import { createServiceClient, setRequestPrincipal, undefinedIfNotFound } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { createAuthClient } from './auth-client.ts'
 import type { Authenticated } from './authenticate.ts'
@@ -30,7 +30,10 @@ export interface AuthenticatorOptions {
 
 /** Authenticates the requests of a service, with keys, revocations and tokens from auth-service. */
 export interface Authenticator {
-  /** Basic credentials are exchanged for a token with `access`; null for an identity token. */
+  /**
+   * Basic credentials are exchanged for a token with `access`; null for an identity token. The principal becomes part
+   * of the context of the current request.
+   */
   authenticate(
     credentials: Credentials,
     address: string,
@@ -64,7 +67,11 @@ export function createAuthenticator({
   const { exchange, forget, serviceToken } = createAuthClient(authService, name, now, slowCalls)
   const ports = { verifyToken, isRevoked: feed.isRevoked, exchange, forget }
   return {
-    authenticate: (credentials, address, access) => authenticate(ports, credentials, address, access),
+    async authenticate(credentials, address, access) {
+      const found = await authenticate(ports, credentials, address, access)
+      if (found.outcome === 'principal') setRequestPrincipal(found.named)
+      return found
+    },
     serviceToken,
     async confirmAccount(uid) {
       if (uid === ANONYMOUS_UID) return

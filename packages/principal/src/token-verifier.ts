@@ -7,6 +7,8 @@ export interface TokenClaims {
   readonly sub: string
   /** The account's id, or ANONYMOUS_UID; absent for services. */
   readonly uid?: string
+  /** Set for registry tokens; absent for users, and in tokens of a previous version. */
+  readonly kind?: 'registry-token'
   /** The account's generation when the token was issued; absent for services. */
   readonly gen?: number
   /** The granted access; null for an identity token. */

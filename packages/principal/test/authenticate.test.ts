@@ -3,11 +3,13 @@ import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import type { AuthenticatePorts, Exchanged } from '../src/authenticate.ts'
 import { authenticate } from '../src/authenticate.ts'
+import { ANONYMOUS_UID } from '../src/principal.ts'
 import type { TokenClaims } from '../src/token-verifier.ts'
 
 const access: Access[] = [repositoryAccess('team/app', 'pull')]
 const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j' }
-const principal = { outcome: 'principal', principal: { uid: 'uid-alice', access }, token: 'good' }
+const named = { kind: 'user', id: 'uid-alice', name: 'alice' }
+const principal = { outcome: 'principal', principal: { uid: 'uid-alice', access }, token: 'good', named }
 const INVALID = { outcome: 'refused', error: 'invalid_token' }
 
 /** Fake ports with a few tokens by name; `forgotten` counts calls of `forget`. */
@@ -18,6 +20,8 @@ function createPorts(overrides: Partial<AuthenticatePorts> = {}, exchanges: Exch
     identity: { ...alice, access: null },
     service: { ...alice, sub: 'service:x', uid: undefined, gen: undefined },
     'without generation': { ...alice, gen: undefined },
+    'of a registry token': { ...alice, kind: 'registry-token' },
+    anonymous: { ...alice, sub: '', uid: ANONYMOUS_UID },
   }
   const ports = {
     forgotten: 0,
@@ -47,6 +51,8 @@ t.test('a bearer token gives its principal, unless it is invalid or revoked', as
   }
   const identity = { ...principal, principal: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token has no access')
+  t.match(await withBearer('of a registry token'), { named: { kind: 'registry-token', name: 'alice' } })
+  t.match(await withBearer('anonymous'), { named: { kind: 'anonymous', name: '' } })
   const offline = createPorts({ verifyToken: async () => ({ ...alice, offline: true }) })
   const marked = { ...principal, principal: { uid: 'uid-alice', access, offline: true } }
   t.same(await withBearer('good', offline), marked, 'an offline token is marked')

@@ -15,7 +15,7 @@ const CLOCK_SKEW_SECONDS = 30
 export interface ClaimsInput {
   readonly issuer: string
   readonly audience: string
-  readonly subject: { readonly sub: string; readonly uid?: string; readonly gen?: number }
+  readonly subject: Pick<TokenClaims, 'sub' | 'uid' | 'kind' | 'gen'>
   /** Null makes an identity token. */
   readonly access: readonly Access[] | null
   /** Marks an access token that is issued while the database is unavailable. */

@@ -1,7 +1,8 @@
 import type { Access } from '@registry-manager/oci'
 import type { AccountPrincipal } from '../principals/principal.ts'
+import { isRegistryToken } from '../principals/principal.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
-import type { SignedClaims } from './claims.ts'
+import type { ClaimsInput, SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import type { Globals } from './grant.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
@@ -60,7 +61,7 @@ const OFFLINE_LIFE_SECONDS = 60
 export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): AccessTokenIssuer {
   const { issuer, audience, lifeSeconds, sign, findGlobal, newId } = options
   const issue = async (
-    subject: { sub: string; uid?: string; gen?: number },
+    subject: ClaimsInput['subject'],
     access: readonly Access[] | null,
     { notAfter, offline = false }: Pick<PrincipalAccessRequest, 'notAfter' | 'offline'> = {},
   ): Promise<IssuedAccessToken> => {
@@ -91,7 +92,8 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
       const granted = scopes && grant(account, scopes, globals)
       // Never an identity token then: it would act for the whole account, and outlive the outage.
       const access = pullOnly ? onlyPull(granted ?? []) : granted
-      const subject = { sub: account.username, uid: account.id, gen: account.generation }
+      const kind = isRegistryToken(account) ? { kind: 'registry-token' as const } : {}
+      const subject = { sub: account.username, uid: account.id, ...kind, gen: account.generation }
       return issue(subject, access, { notAfter, offline })
     },
     forService: (name, access) => issue({ sub: `service:${name}` }, access),

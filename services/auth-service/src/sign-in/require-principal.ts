@@ -1,4 +1,4 @@
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, setRequestPrincipal } from '@registry-manager/http'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
@@ -34,7 +34,9 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     return identity.account
   }
   app.addHook('onRequest', async (request) => {
-    request.setDecorator(PRINCIPAL, await authenticate(request))
+    const account = await authenticate(request)
+    setRequestPrincipal({ kind: 'user', id: account.id, name: account.username })
+    request.setDecorator(PRINCIPAL, account)
   })
 }
 

@@ -1,0 +1,77 @@
+import type { RequestPrincipal } from '@registry-manager/http'
+
+/** What an event says was done. The names are part of the audit API. */
+export const EVENT_ACTIONS = [
+  'push',
+  'tag.move',
+  'tag.delete',
+  'manifest.delete',
+  'blob.delete',
+  'repository.delete',
+  'repository.scope',
+  'sign-in',
+  'sessions.end',
+  'user.create',
+  'user.update',
+  'user.delete',
+  'user.password',
+  'registry-token.create',
+  'registry-token.update',
+  'registry-token.rotate',
+  'registry-token.delete',
+  'keys.rotate',
+] as const
+export type EventAction = (typeof EVENT_ACTIONS)[number]
+
+/** `done` is a change; `refused` a request that was not permitted; `failed` one that an error ended. */
+export const EVENT_OUTCOMES = ['done', 'refused', 'failed'] as const
+export type EventOutcome = (typeof EVENT_OUTCOMES)[number]
+
+/** The object of an event. `account` is the user or registry token that it is about, `id` its id where it is known. */
+export type EventTarget =
+  | { readonly kind: 'repository'; readonly repository: string }
+  | { readonly kind: 'manifest'; readonly repository: string; readonly digest: string }
+  | { readonly kind: 'blob'; readonly repository: string; readonly digest: string }
+  | {
+      readonly kind: 'tag'
+      readonly repository: string
+      readonly tag: string
+      readonly digest?: string | undefined
+    }
+  | { readonly kind: 'user'; readonly account: string | null; readonly id?: string | undefined }
+  | { readonly kind: 'registry-token'; readonly account: string; readonly id?: string | undefined }
+  | { readonly kind: 'signing-keys' }
+
+/** Plain JSON. Never a secret. */
+export type EventDetail = Readonly<Record<string, unknown>>
+
+export interface NewEvent {
+  readonly action: EventAction
+  readonly target: EventTarget
+  /** `done` when left out. */
+  readonly outcome?: EventOutcome
+  readonly detail?: EventDetail
+  /** Who did it; the principal of the current request when left out. */
+  readonly principal?: RequestPrincipal
+  /** The client's IP address; that of the current request when left out. */
+  readonly address?: string
+  readonly requestId?: string
+}
+
+/** A short name of the target, as people write it: `team/app:1`, `team/app@sha256:…`, `jane`. */
+export function nameOfTarget(target: EventTarget): string {
+  switch (target.kind) {
+    case 'repository':
+      return target.repository
+    case 'manifest':
+    case 'blob':
+      return `${target.repository}@${target.digest}`
+    case 'tag':
+      return `${target.repository}:${target.tag}`
+    case 'user':
+    case 'registry-token':
+      return target.account ?? ''
+    case 'signing-keys':
+      return 'signing keys'
+  }
+}

@@ -1,0 +1,76 @@
+import type { RequestContext } from '@registry-manager/http'
+import { onBothDatabases } from '@registry-manager/testing/both-databases'
+import t from 'tap'
+import { createRecordEvents } from '../src/record-events.ts'
+
+const background = { kind: 'service', id: null, name: 'image-manager' } as const
+const jane = { kind: 'user', id: '7', name: 'jane' } as const
+const context: RequestContext = { requestId: 'r-1', address: '192.0.2.7', principal: jane }
+const push = {
+  action: 'push',
+  target: { kind: 'tag', repository: 'team/app', tag: '1', digest: 'sha256:aa' },
+} as const
+
+await onBothDatabases(t, async (t, db) => {
+  const stored = () => db.selectFrom('events').selectAll().orderBy('id').execute()
+
+  t.test('an event has the principal, the address and the request id of the current request', async (t) => {
+    await createRecordEvents(db, { principal: background, context: () => context })(push)
+    t.match(await stored(), [
+      {
+        action: 'push',
+        outcome: 'done',
+        principal_kind: 'user',
+        principal_id: '7',
+        principal_name: 'jane',
+        address: '192.0.2.7',
+        request_id: 'r-1',
+        target: { ...push.target, name: 'team/app:1' },
+        repository: 'team/app',
+        account_name: null,
+        detail: {},
+      },
+    ])
+  })
+
+  t.test('background work is named by its service, an unauthenticated request is anonymous', async (t) => {
+    const before = (await stored()).length
+    await createRecordEvents(db, { principal: background, context: () => undefined })(push)
+    await createRecordEvents(db, { principal: background, context: () => ({ ...context, principal: null }) })(
+      push,
+    )
+    t.match((await stored()).slice(before), [
+      { principal_kind: 'service', principal_name: 'image-manager', address: null, request_id: null },
+      { principal_kind: 'anonymous', principal_name: null, address: '192.0.2.7' },
+    ])
+  })
+
+  t.test('several events are one statement, in their order; none is none', async (t) => {
+    const before = (await stored()).length
+    const record = createRecordEvents(db, { principal: background, context: () => context })
+    await record()
+    await record(
+      { action: 'user.update', target: { kind: 'user', account: 'bob', id: '9' }, detail: { role: 'user' } },
+      {
+        action: 'sign-in',
+        outcome: 'refused',
+        target: { kind: 'user', account: null },
+        address: '192.0.2.9',
+      },
+    )
+    t.match((await stored()).slice(before), [
+      { account_name: 'bob', account_id: '9', detail: { role: 'user' }, target: { name: 'bob' } },
+      { outcome: 'refused', account_name: null, address: '192.0.2.9' },
+    ])
+  })
+
+  t.test('an event does not exist if its transaction is rolled back', async (t) => {
+    const before = (await stored()).length
+    const rolledBack = db.transaction().execute(async (tx) => {
+      await createRecordEvents(tx, { principal: background, context: () => context })(push)
+      throw new Error('rolled back')
+    })
+    await t.rejects(rolledBack, { message: 'rolled back' })
+    t.equal((await stored()).length, before)
+  })
+})

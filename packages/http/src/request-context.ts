@@ -1,0 +1,116 @@
+import { fastifyRequestContext, requestContext } from '@fastify/request-context'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+/**
+ * Whoever makes a request. `command` is an administrator at the command line, `service` one of our services on its own
+ * account, such as a reconcile run.
+ */
+export interface RequestPrincipal {
+  readonly kind: 'user' | 'registry-token' | 'anonymous' | 'service' | 'command'
+  /** The account's id; null for principals without an account. */
+  readonly id: string | null
+  /** The username, or the name of the service. */
+  readonly name: string | null
+}
+
+/** Where a change comes from: events and logs record it. */
+export interface RequestContext {
+  readonly requestId: string
+  /** The client's IP address. */
+  readonly address: string
+  /** Null until the request is authenticated. */
+  readonly principal: RequestPrincipal | null
+}
+
+interface ContextHolder {
+  context: RequestContext
+}
+
+declare module '@fastify/request-context' {
+  interface RequestContextData {
+    holder: ContextHolder
+  }
+}
+
+/** The contexts by request, for hooks that run outside of the asynchronous context, such as those of the log. */
+const holders = new WeakMap<FastifyRequest, ContextHolder>()
+
+/** A service passes the context of the request that it handles to another service in this header. */
+export const CONTEXT_HEADER = 'x-request-context'
+/** Longer than any context: a username has 255 bytes at most. */
+const MAX_HEADER_LENGTH = 2048
+
+const KINDS: ReadonlySet<unknown> = new Set(['user', 'registry-token', 'anonymous', 'service', 'command'])
+
+/** Gives every request of a server a context, which ends with the request. */
+export function provideRequestContext(app: FastifyInstance): void {
+  app.register(fastifyRequestContext, {
+    defaultStoreValues(request) {
+      const holder: ContextHolder = {
+        context: { requestId: request.id, address: request.ip, principal: null },
+      }
+      holders.set(request, holder)
+      return { holder }
+    },
+  })
+}
+
+/** The context of the request that is being handled; undefined outside of requests, as in background work. */
+export function currentRequestContext(): RequestContext | undefined {
+  return requestContext.get('holder')?.context
+}
+
+/** The principal of a request; null before it is authenticated. */
+export function requestPrincipalOf(request: FastifyRequest): RequestPrincipal | null {
+  return holders.get(request)?.context.principal ?? null
+}
+
+/** Records who makes the current request. */
+export function setRequestPrincipal(principal: RequestPrincipal): void {
+  const holder = requestContext.get('holder')
+  if (holder !== undefined) holder.context = { ...holder.context, principal }
+}
+
+/**
+ * Takes over the context that another service sends, on the routes of `app`. Only for routes that require the service
+ * credential: anybody else could name any principal. A request without the header, as previous versions send it, keeps
+ * its own context.
+ */
+export function acceptRequestContext(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request) => {
+    const given = request.headers[CONTEXT_HEADER]
+    const context = typeof given === 'string' ? parseContext(given) : undefined
+    const holder = holders.get(request)
+    if (context !== undefined && holder !== undefined) holder.context = context
+  })
+}
+
+/** The header that passes the current context to another service; none outside of requests. */
+export function requestContextHeaders(): Readonly<Record<string, string>> {
+  const context = currentRequestContext()
+  if (context === undefined) return {}
+  return { [CONTEXT_HEADER]: Buffer.from(JSON.stringify(context)).toString('base64url') }
+}
+
+function parseContext(header: string): RequestContext | undefined {
+  if (header.length > MAX_HEADER_LENGTH) return undefined
+  const value = parseJson(Buffer.from(header, 'base64url').toString())
+  const { requestId, address, principal } = Object(value) as Record<string, unknown>
+  if (typeof requestId !== 'string' || typeof address !== 'string') return undefined
+  if (principal === null) return { requestId, address, principal }
+  const { kind, id, name } = Object(principal) as Record<string, unknown>
+  if (!KINDS.has(kind) || !isTextOrNull(id) || !isTextOrNull(name)) return undefined
+  return { requestId, address, principal: { kind: kind as RequestPrincipal['kind'], id, name } }
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string'
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
