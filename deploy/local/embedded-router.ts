@@ -12,7 +12,8 @@ export interface RoutedServices {
   readonly registryProxy: RoutedService
 }
 
-const IMAGE_MANAGER = /^\/(?:image-manager(?:\/.*)?)?$/
+const IMAGE_MANAGER = /^\/(?:(?:image-manager|docs\/images)(?:\/.*)?)?$/
+const REGISTRY_DOCS = /^\/docs\/registry(?:\/|$)/
 const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
 
 /**
@@ -26,6 +27,7 @@ export function createEmbeddedRouter({ authService, imageManager, registryProxy 
     if (isRegistry(url)) return registryProxy.routing(request, response)
     const [path = ''] = url.split('?', 1)
     if (IMAGE_MANAGER.test(path) && !TOKEN_ENDPOINT.test(path)) return imageManager.routing(request, response)
+    if (REGISTRY_DOCS.test(path)) return registryProxy.routing(request, response)
     return authService.routing(request, response)
   }
   const server = createServer(HTTP_LIMITS, route)

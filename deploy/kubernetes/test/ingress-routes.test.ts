@@ -30,6 +30,15 @@ const PATHS = [
   '/image-managers',
   '/containerregistries/registries',
   '/docs/auth',
+  '/docs/auth/json',
+  '/docs/images',
+  '/docs/images/',
+  '/docs/images/json',
+  '/docs/imagesx',
+  '/docs/registry',
+  '/docs/registry/',
+  '/docs/registry/json',
+  '/docs/registryx',
   '/nowhere',
 ]
 

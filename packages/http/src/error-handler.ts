@@ -44,7 +44,7 @@ export function setErrorFormat(
   unavailableDependency: UnavailableDependency = () => undefined,
 ): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = toProblem(error, unavailableDependency(error))
+    const problem = toProblem(error, unavailableDependency(error), request)
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed')
     return sendProblem(format, reply, { ...problem, detail: withRequestId(problem, request.id) })
   })
@@ -72,13 +72,18 @@ function sendProblem(format: ProblemFormat, reply: FastifyReply, problem: Proble
   return format(reply, problem)
 }
 
-function toProblem(error: FastifyError, dependency: Dependency | undefined): Problem {
+function toProblem(
+  error: FastifyError,
+  dependency: Dependency | undefined,
+  request: FastifyRequest,
+): Problem {
   if (error instanceof ProblemError) return error.problem
   if (dependency !== undefined) {
     return { status: 503, detail: describeUnavailable(dependency), headers: { 'retry-after': '5' } }
   }
   if (error.validation !== undefined) {
-    return { status: 400, ...explainValidation(error.validation, error.validationContext) }
+    const { validation, validationContext: part = 'body' } = error
+    return { status: 400, ...explainValidation(validation, part, request.routeOptions.schema?.[part]) }
   }
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return { status, detail: error.message }

@@ -6,6 +6,15 @@ export interface ExplainedFault {
   readonly field?: string
 }
 
+/** The part of a JSON schema that the words for its faults need. */
+interface ValueSchema {
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly minLength?: number
+  readonly maxLength?: number
+  readonly properties?: object
+}
+
 const TYPES: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
@@ -19,50 +28,109 @@ const FORMATS: Readonly<Record<string, string>> = {
   'date-time': 'a time such as 2027-06-30T00:00:00Z',
   uuid: 'a UUID',
 }
+/** Fastify's names of the parts of a request, in words. */
+const PARTS: Readonly<Record<string, string>> = { querystring: 'query', params: 'path' }
 
-/** Describes the first schema fault in a part of a request (`body`, `querystring`, `params`) and names its field. */
+/**
+ * Describes the first schema fault in a part of a request (`body`, `querystring`, `params`, `headers`) and names its
+ * field. With the schema of that part, a sentence about a range names both of its ends.
+ */
 export function explainValidation(
   faults: readonly FastifySchemaValidationError[],
-  part = 'body',
+  context = 'body',
+  schema?: unknown,
 ): ExplainedFault {
+  const part = PARTS[context] ?? context
   const [fault] = faults
   if (fault === undefined) return { detail: `the ${part} is not valid` }
   const { keyword, params, instancePath, message } = fault
   const place = instancePath.slice(1).replaceAll('/', '.')
   const named = (field: string, what: string) => ({ field, detail: `${field} ${what}` })
   if (keyword === 'required') return named(String(params['missingProperty']), isIn(place, 'is required'))
+  const own = schemaOf(schema, fault.schemaPath)
   if (keyword === 'additionalProperties') {
-    return named(String(params['additionalProperty']), isIn(place, 'is not a known field'))
+    return explainUnknownField(String(params['additionalProperty']), Object.keys(own.properties ?? {}), place)
   }
-  const right = rightOf(faults, keyword, params, instancePath) ?? message ?? 'is not valid'
+  const right = rightOf(faults, fault, own) ?? message ?? 'is not valid'
   return place === '' ? { field: part, detail: `the ${part} ${right}` } : named(place, right)
+}
+
+/** Describes a field that the object at `place` does not have; an empty place is the whole part of the request. */
+export function explainUnknownField(
+  field: string,
+  known: readonly string[],
+  place = '',
+): Required<ExplainedFault> {
+  const list = known.length === 0 ? '' : `; known fields are ${known.join(', ')}`
+  return { field, detail: `${field} ${isIn(place, 'is not a known field')}${list}` }
 }
 
 function isIn(place: string, what: string): string {
   return place === '' ? what : `${what} in ${place}`
 }
 
+/** The schema of the value with a fault: `#/properties/limit` for `#/properties/limit/minimum`. */
+function schemaOf(schema: unknown, schemaPath: string): ValueSchema {
+  let at = schema
+  for (const key of schemaPath.split('/').slice(1, -1)) {
+    at = (at as Record<string, unknown> | undefined)?.[key.replaceAll('~1', '/').replaceAll('~0', '~')]
+  }
+  return typeof at === 'object' && at !== null ? at : {}
+}
+
 function rightOf(
   faults: readonly FastifySchemaValidationError[],
-  keyword: string,
-  params: Record<string, unknown>,
-  path: string,
+  { keyword, params, instancePath }: FastifySchemaValidationError,
+  schema: ValueSchema,
 ): string | undefined {
+  // A value that may have several types or values fails once for each of them.
+  const alternatives = (name: string) =>
+    faults
+      .filter((fault) => fault.keyword === keyword && fault.instancePath === instancePath)
+      .map((fault) => String(fault.params[name]))
+  const limit = Number(params['limit'])
   switch (keyword) {
     case 'type': {
-      // A value that may have several types fails once for each of them.
-      const types = faults.filter((one) => one.keyword === 'type' && one.instancePath === path)
-      return `must be ${types.map(({ params: { type } }) => TYPES[String(type)] ?? String(type)).join(' or ')}`
+      const types = alternatives('type')
+      if (types.length === 1 && types[0] === 'integer') return `must be ${wholeNumber(schema)}`
+      return `must be ${types.map((type) => TYPES[type] ?? type).join(' or ')}`
     }
     case 'enum':
       return `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`
+    case 'const': {
+      const values = alternatives('allowedValue')
+      return values.length === 1 ? `must be ${values[0]}` : `must be one of ${values.join(', ')}`
+    }
     case 'format':
       return `must be ${FORMATS[String(params['format'])] ?? `of the format ${String(params['format'])}`}`
+    case 'minimum':
+    case 'maximum':
+      return `must be ${wholeNumber({ [keyword]: limit, ...schema })}`
+    case 'minLength':
+    case 'maxLength':
+      return lengthOf({ [keyword]: limit, ...schema })
     case 'maxItems':
-      return `must have at most ${String(params['limit'])} entries`
+      return `must have at most ${limit} entries`
     case 'minItems':
-      return `must have at least ${String(params['limit'])} entries`
+      return `must have at least ${limit} entries`
     default:
       return undefined
   }
+}
+
+function wholeNumber({ minimum, maximum }: ValueSchema): string {
+  if (minimum === undefined)
+    return maximum === undefined ? 'a whole number' : `a whole number up to ${maximum}`
+  return maximum === undefined
+    ? `a whole number of ${minimum} or more`
+    : `a whole number from ${minimum} to ${maximum}`
+}
+
+function lengthOf({ minLength = 0, maxLength }: ValueSchema): string {
+  if (maxLength === undefined) {
+    return minLength === 1 ? 'must not be empty' : `must have at least ${minLength} characters`
+  }
+  return minLength === 0
+    ? `must have at most ${maxLength} characters`
+    : `must have ${minLength} to ${maxLength} characters`
 }

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { isStopping } from './drain.ts'
 import type { CheckResult, Metrics } from './metrics.ts'
 import { measureChecks } from './metrics.ts'
+import { Type } from 'typebox'
 import { ProblemError } from './problem.ts'
 import { acceptRequestContext } from './request-context.ts'
 
@@ -15,22 +16,36 @@ export interface InternalOptions {
   readonly checks: Readonly<Record<string, HealthCheck>>
 }
 
+const Status = Type.Object({ status: Type.String() })
+const Readiness = Type.Object({
+  status: Type.Enum(['ok', 'failed', 'stopping']),
+  /** By the name of the check; none while the process stops. */
+  parts: Type.Optional(
+    Type.Record(Type.String(), Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })),
+  ),
+})
+const MetricsText = { content: { 'text/plain': { schema: Type.String() } } }
+
 /** Probes and metrics: `/livez`, `/readyz` and `/metrics`. For the internal port only. */
 export const health: FastifyPluginAsync<InternalOptions> = async (app, { metrics, checks }) => {
   const runChecks = () => Promise.all(Object.entries(checks).map(runCheck))
   measureChecks(metrics, runChecks)
 
-  app.get('/livez', async () => ({ status: 'ok' }))
+  app.get('/livez', { schema: { response: { 200: Status } } }, async () => ({ status: 'ok' }))
 
-  app.get('/readyz', async (_request, reply) => {
-    if (isStopping(app.server)) return reply.code(503).send({ status: 'stopping' })
-    const results = await runChecks()
-    const ready = results.every(({ status }) => status !== 'failed')
-    const parts = Object.fromEntries(results.map(({ name, ...result }) => [name, result]))
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'failed', parts })
-  })
+  app.get(
+    '/readyz',
+    { schema: { response: { 200: Readiness, 503: Readiness } } },
+    async (_request, reply) => {
+      if (isStopping(app.server)) return reply.code(503).send({ status: 'stopping' })
+      const results = await runChecks()
+      const ready = results.every(({ status }) => status !== 'failed')
+      const parts = Object.fromEntries(results.map(({ name, ...result }) => [name, result]))
+      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'failed', parts })
+    },
+  )
 
-  app.get('/metrics', async (_request, reply) =>
+  app.get('/metrics', { schema: { response: { 200: MetricsText } } }, async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   )
 }

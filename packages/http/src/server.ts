@@ -8,6 +8,7 @@ import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
 import type { Problem } from './problem.ts'
 import { provideRequestContext } from './request-context.ts'
+import { readQueriesBySchema } from './query-values.ts'
 import { RequestLog } from './request-log.ts'
 import { behindProxies } from './trusted-proxies.ts'
 
@@ -70,6 +71,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   setErrorFormat(app, format, unavailableDependency)
   setNotFoundFormat(app, format, notFound)
   countRequests(app, options.metrics)
+  readQueriesBySchema(app)
   return app
 }
 

@@ -1,7 +1,11 @@
 /** distribution refuses longer names. Source: distribution/reference, `RepositoryNameTotalLengthMax`. */
-const MAX_NAME_LENGTH = 255
+export const MAX_NAME_LENGTH = 255
 
-const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+const COMPONENT_PATTERN = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
+const COMPONENT = new RegExp(`^${COMPONENT_PATTERN}$`)
+
+/** Repository names as a regular expression, for documents. Their length is limited, too. */
+export const REPOSITORY_NAME_PATTERN = `^${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
 
 /**
  * Whether `text` is a repository name: path components of lower-case letters and digits, joined by `/`.

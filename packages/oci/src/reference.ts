@@ -1,7 +1,11 @@
 /** A reference to a manifest, by tag or digest. */
 export type Reference = { readonly tag: string } | { readonly digest: string }
 
-const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
+/** Tags as a regular expression. */
+export const TAG_PATTERN = '^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$'
+/** Digests as a regular expression, for documents. */
+export const DIGEST_PATTERN = '^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$'
+const TAG = new RegExp(TAG_PATTERN)
 const ENCODED_LENGTH: ReadonlyMap<string, number> = new Map([
   ['sha256', 64],
   ['sha512', 128],

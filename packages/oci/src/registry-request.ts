@@ -205,7 +205,9 @@ function page(method: string, query: URLSearchParams, request: object): ParsedRe
   }
   const last = query.get('last') ?? undefined
   // No name contains NUL, and Postgres refuses it.
-  if (last?.includes('\0')) return { refused: { code: 'NAME_INVALID', detail: { last } } }
+  if (last?.includes('\0')) {
+    return { refused: { code: 'NAME_INVALID', message: 'last must not contain NUL', detail: { last } } }
+  }
   const limits = {
     n: n === null ? undefined : Math.min(Number(n), MAX_PAGE),
     last,

@@ -9,11 +9,13 @@ import {
   createServiceClient,
   health,
   refuseForeignChanges,
+  registerApiDocs,
   requireServiceCredential,
 } from '@registry-manager/http'
 import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
 import { createRegistryClient } from '@registry-manager/registry-client'
 import type { FastifyInstance } from 'fastify'
+import { API_DESCRIPTION } from './api-description.ts'
 import type { ImageManagerConfig } from './config.ts'
 import { createContents } from './contents/index.ts'
 import { contentsRoutes } from './contents/routes.ts'
@@ -67,6 +69,7 @@ export async function createImageManager(
     unavailableDependency,
   }
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
+  await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(greeting)
   const { realm, service } = config

@@ -1,8 +1,15 @@
 import type { Problem, RunnableService } from '@registry-manager/http'
-import { createMetrics, createServer, createServiceClient, health } from '@registry-manager/http'
+import {
+  createMetrics,
+  createServer,
+  createServiceClient,
+  health,
+  registerApiDocs,
+} from '@registry-manager/http'
 import { parseRegistryRequest } from '@registry-manager/oci'
 import { createAuthenticator } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
+import { API_DESCRIPTION } from './api-docs/document.ts'
 import { createUploadStatus } from './chunks.ts'
 import type { RegistryProxyConfig } from './config.ts'
 import { createEndedGlobalsFeed } from './ended-globals.ts'
@@ -42,6 +49,7 @@ export async function createRegistryProxy(
   const metrics = createMetrics('registry-proxy')
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
   const publicApp = createServer({ ...server, trustedProxies, format: registryProblem, notFound })
+  await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
   await publicApp.register(registryApi, {
     realm,
     service,

@@ -10,7 +10,7 @@ export interface ContentsRoutesOptions {
   readonly storageUsage: (onError: (error: unknown) => void) => Promise<StorageUsage>
 }
 
-const WholeNumber = Type.String({ pattern: String.raw`^\d{1,15}$` })
+const WholeNumber = Type.Integer({ minimum: 0 })
 const PageQuery = { offset: WholeNumber, limit: WholeNumber, orderBy: Type.String() }
 const RepositoriesQuery = Type.Object({
   ...PageQuery,
@@ -32,7 +32,7 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
     '/internal/contents/repositories',
     { schema: { querystring: RepositoriesQuery, response: { 200: RepositoriesContents } } },
     async ({ query }) => {
-      const { items, total } = await listContents.repositories({ ...query, ...parsePage(query) })
+      const { items, total } = await listContents.repositories(query)
       const repositories = items.map(({ createdAt, pushedAt, ...same }) => ({
         ...same,
         createdAt: createdAt.toISOString(),
@@ -46,7 +46,7 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
     '/internal/contents/artifacts',
     { schema: { querystring: ArtifactsQuery, response: { 200: ArtifactsContents } } },
     async ({ query }) => {
-      const page = await listContents.artifacts({ ...query, ...parsePage(query) })
+      const page = await listContents.artifacts(query)
       if (page === undefined)
         throw new ProblemError({ status: 404, detail: `the index has no repository ${query.repository}` })
       const artifacts = page.items.map(({ tags, pushedAt, ...same }) => ({
@@ -63,8 +63,4 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
       request.log.warn({ err }, 'could not count the storage in use; the previous figure is served'),
     ),
   )
-}
-
-function parsePage({ offset, limit }: { offset: string; limit: string }) {
-  return { offset: Number(offset), limit: Number(limit) }
 }

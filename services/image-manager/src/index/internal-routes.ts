@@ -30,7 +30,7 @@ export interface IndexInternalRoutesOptions {
 
 const ManifestQuery = Type.Object({ repository: Type.String(), reference: Type.String() })
 const PageQuery = {
-  n: Type.Optional(Type.String({ pattern: '^\\d+$' })),
+  n: Type.Optional(Type.Integer({ minimum: 0 })),
   last: Type.Optional(Type.String()),
 }
 const CatalogQuery = Type.Object({ uid: Type.String(), ...PageQuery })
@@ -114,8 +114,8 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
   }))
 }
 
-function pageOf({ n, last = '' }: { n?: string; last?: string }, defaultLimit: number): PageRequest {
-  return { limit: n === undefined ? defaultLimit : Number(n), after: last }
+function pageOf({ n, last = '' }: { n?: number; last?: string }, defaultLimit: number): PageRequest {
+  return { limit: n ?? defaultLimit, after: last }
 }
 
 function toNamesPage({ items, next }: Page<string>) {

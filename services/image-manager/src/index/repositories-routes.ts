@@ -2,13 +2,18 @@ import { Readable } from 'node:stream'
 import { isRepositoryName } from '@registry-manager/oci'
 import { ProblemError, problemJson, refuseDuplicateFields, setErrorFormat } from '@registry-manager/http'
 import type { UnavailableDependency } from '@registry-manager/http'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
 import type { Action } from './authorize.ts'
 import type { ManageRepositories } from './manage-repositories.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
 import type { RequirePrincipalOptions } from './require-principal.ts'
 import { principalOf, requirePrincipal } from './require-principal.ts'
-import { parseScopeBody } from './scope-body.ts'
+import { DELETE_SCHEMA, GET_SCHEMA, LIST_SCHEMA, PUT_SCHEMA } from './repositories-schemas.ts'
+import type { LIST_QUERY } from './repositories-schemas.ts'
+import type { ScopeInput } from './scope-body.ts'
+import { findDisagreeing } from './scope-body.ts'
 
 export interface RepositoriesRoutesOptions extends RequirePrincipalOptions {
   readonly manageRepositories: ManageRepositories
@@ -19,10 +24,10 @@ const BASE = '/image-manager/api/v1'
 const MAX_PAGE = 1000
 
 /** The image management API of seed 001. */
-export async function repositoriesRoutes(
-  app: FastifyInstance,
-  options: RepositoriesRoutesOptions,
-): Promise<void> {
+export const repositoriesRoutes: FastifyPluginAsyncTypebox<RepositoriesRoutesOptions> = async (
+  app,
+  options,
+) => {
   const { manageRepositories, unavailableDependency } = options
   setErrorFormat(app, problemJson, unavailableDependency)
   await requirePrincipal(app, options)
@@ -50,8 +55,8 @@ export async function repositoriesRoutes(
     }
   }
 
-  app.get(`${BASE}/repositories`, async (request, reply) => {
-    const page = parsePage(request)
+  app.get(`${BASE}/repositories`, { schema: LIST_SCHEMA }, async (request, reply) => {
+    const page = toPage(request.query)
     const list = await manageRepositories.list(principalOf(request), page)
     if (list === undefined)
       throw forbidden('listing repositories needs an identity token, or a token with registry:catalog:*')
@@ -59,18 +64,20 @@ export async function repositoriesRoutes(
     return sendJson(reply, list.json)
   })
 
-  app.get(`${BASE}/repositories/*`, async (request, reply) => {
+  app.get(`${BASE}/repositories/*`, { schema: GET_SCHEMA }, async (request, reply) => {
     const repository = await requireRepository(request, 'get')
     return sendJson(reply, manageRepositories.write(repository))
   })
 
-  app.put(`${BASE}/repositories/*`, async (request, reply) => {
+  // Whether the repository exists and the account may change it is decided before the body is judged.
+  const putRoute = { schema: PUT_SCHEMA, attachValidation: true, preValidation: readScopeBody }
+  app.put(`${BASE}/repositories/*`, putRoute, async (request, reply) => {
     const repository = await requireRepository(request, 'set-scope')
-    await manageRepositories.setScope(repository, parseScope(request.body, repository.name))
+    await manageRepositories.setScope(repository, scopeOf(request, repository.name))
     return reply.type('text/plain').send('OK')
   })
 
-  app.delete(`${BASE}/repositories/*`, async (request, reply) => {
+  app.delete(`${BASE}/repositories/*`, { schema: DELETE_SCHEMA }, async (request, reply) => {
     await manageRepositories.delete(await requireRepository(request, 'delete'))
     return reply.code(200).send()
   })
@@ -93,22 +100,36 @@ function describeMissingAccess(action: Action, name: string): string {
   return `this token does not have ${needed}; request a token with that scope, or use an identity token`
 }
 
-function parseScope(body: unknown, name: string): RepositoryScope {
-  const parsed = parseScopeBody(parseJson(String(body)), name)
-  if ('scope' in parsed) return parsed.scope
-  throw new ProblemError({ status: 400, ...parsed })
-}
-
-/** Returns undefined if the text is not JSON. Throws a ProblemError if an object has a field twice. */
-function parseJson(text: string): unknown {
+/** Reads a body as JSON; a body that is no JSON object becomes undefined. Refuses a field that is given twice. */
+async function readScopeBody(request: FastifyRequest): Promise<void> {
+  const text = String(request.body)
+  request.body = undefined
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    return undefined
+    return
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return
   refuseDuplicateFields(text)
-  return value
+  request.body = value
+}
+
+/** The scope in a body that fits its schema and agrees with the path. Throws a ProblemError otherwise. */
+function scopeOf({ body, validationError }: FastifyRequest, name: string): RepositoryScope {
+  if (body === undefined) {
+    const detail = 'the body must be {"scope":"global"} or {"scope":"namespace"}'
+    throw new ProblemError({ status: 400, detail, field: 'scope' })
+  }
+  if (validationError !== undefined) throw validationError
+  const input = body as ScopeInput
+  const field = findDisagreeing(input, name)
+  if (field === undefined) return input.scope
+  throw new ProblemError({
+    status: 400,
+    detail: `${field} must agree with the path, which names ${name}`,
+    field,
+  })
 }
 
 interface ListQuery {
@@ -118,24 +139,12 @@ interface ListQuery {
   readonly after: string
 }
 
-function parsePage({ query }: FastifyRequest): ListQuery {
-  const given = query as Record<string, unknown>
-  const text = (field: string): string | undefined => {
-    const value = given[field]
-    // Postgres has no NUL in text, and would report an error.
-    if (value === undefined || (typeof value === 'string' && !value.includes('\0'))) return value
-    throw new ProblemError({ status: 400, detail: `${field} must be given once, without NUL`, field })
-  }
-  const limit = text('limit')
-  if (limit !== undefined && !/^[1-9]\d{0,5}$/.test(limit)) {
-    const detail = 'limit must be a whole number from 1 to 999999'
-    throw new ProblemError({ status: 400, detail, field: 'limit' })
-  }
+function toPage({ namespace, search, limit, last = '' }: Static<typeof LIST_QUERY>): ListQuery {
   return {
-    namespace: text('namespace'),
-    search: text('search'),
-    limit: limit === undefined ? undefined : Math.min(Number(limit), MAX_PAGE),
-    after: text('last') ?? '',
+    namespace,
+    search,
+    limit: limit === undefined ? undefined : Math.min(limit, MAX_PAGE),
+    after: last,
   }
 }
 
