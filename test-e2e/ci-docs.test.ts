@@ -140,8 +140,8 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
     )
   })
 
-  await t.test('docs/ci.md: "A password got out" replaces the leaked password', async (t) => {
-    const [replace = '', find = ''] = blocksOf('A password got out', 'sh')
+  await t.test('docs/ci.md: "A password was leaked" replaces the leaked password', async (t) => {
+    const [replace = '', find = ''] = blocksOf('A password was leaked', 'sh')
     const before = await credentialsIn('team-ci.json')
     const found = (await sh(find)).split('\n')
     t.ok(found.includes('./team-ci.json') && found.includes('./cluster.json'), 'the search finds passwords')

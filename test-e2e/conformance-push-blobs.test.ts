@@ -74,7 +74,7 @@ t.test('Mounting a blob from another repository: a third repository does not get
   t.equal((await client.send('HEAD', `/v2/team/third/blobs/${digest}`)).status, 404)
 })
 
-t.test('Pushing blobs: the same blob may be pushed again, also by two clients at once', async (t) => {
+t.test('Pushing blobs: the same blob may be pushed again, even by two clients at once', async (t) => {
   const blob = randomBytes(64)
   const digests = await Promise.all([1, 2, 3].map(() => client.pushBlob('team/again', blob)))
   digests.push(await client.pushBlob('team/again', blob))

@@ -176,7 +176,7 @@ t.test('Referrers Tag Schema: referrers from a fallback tag are listed', async (
   t.equal((await client.send('HEAD', `/v2/team/older/manifests/${old.descriptor.digest}`)).status, 200)
 })
 
-t.test('Listing Referrers: a list above 1 MiB comes in pages, also with a filter', async (t) => {
+t.test('Listing Referrers: a list above 1 MiB comes in pages, even with a filter', async (t) => {
   const subject = makeImage()
   await client.push('team/refs', subject, 'v1')
   const expected: string[] = []

@@ -21,7 +21,7 @@ const pull = (repository: string, reference: string) =>
 const tagsOf = async (repository: string) =>
   (await client.send('GET', `/v2/${repository}/tags/list`)).json?.tags
 
-/** Tells whether a response's digest is the content's, in the algorithm of that digest. */
+/** Whether the digest of a response is that of its content, in the algorithm of that digest. */
 function isNamedRight({
   headers,
   body,

@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { ensureCommands } from './harness/debian-packages.ts'
 import { runCommand } from './harness/run-command.ts'
 import { sambaIsMissing, startSamba } from './harness/samba.ts'
-import { blockOf, runSession } from './harness/session.ts'
+import { blockOf, runConsoleExample } from './harness/console-example.ts'
 import { slapdIsMissing, startSlapd } from './harness/slapd.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem } from './harness/system.ts'
@@ -60,7 +60,7 @@ async function startAsPrinted(
 
 async function testSession(t: Test, printed: string, system: System): Promise<void> {
   const passwords = Object.fromEntries(NAMES.map((name) => [`${name.toUpperCase()}S`, passwordOf(name)]))
-  const commands = await runSession(t, printed, system, { ...passwords, PASSWORD: system.admin.password })
+  const commands = await runConsoleExample(t, printed, system, { ...passwords, PASSWORD: system.admin.password })
   t.ok(commands >= 4, `${commands} commands are printed`)
 }
 

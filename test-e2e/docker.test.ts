@@ -52,7 +52,7 @@ test('docker logs in, pushes, pulls and logs out', { skip: await dockerIsMissing
     })
   })
 
-  await t.test('docker login stores an identity token and not the password', async (t) => {
+  await t.test('docker login stores a refresh token and not the password', async (t) => {
     await login(alice)
     const stored = await readFile(join(as.alice!.DOCKER_CONFIG, 'config.json'), 'utf8')
     const entry = JSON.parse(stored).auths[system.host]
@@ -62,7 +62,7 @@ test('docker logs in, pushes, pulls and logs out', { skip: await dockerIsMissing
     t.equal(stored.includes(Buffer.from(`alice:${alice.password}`).toString('base64')), false)
   })
 
-  await t.test('docker pushes and pulls an image with the identity token alone', async (t) => {
+  await t.test('docker pushes and pulls an image with the stored refresh token alone', async (t) => {
     const pushed = await push('alice', large.id, 'team/app:1')
     const digest = /digest: (sha256:[0-9a-f]{64})/.exec(pushed.stdout)?.[1]
 

@@ -3,12 +3,12 @@ import t from 'tap'
 import { ensureCommands } from './harness/debian-packages.ts'
 import { dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
 import { runCommand } from './harness/run-command.ts'
-import { runSession } from './harness/session.ts'
+import { runConsoleExample } from './harness/console-example.ts'
 import { startSystem } from './harness/system.ts'
 
 const missing = (await dockerIsMissing()) || (await ensureCommands({ curl: 'curl' }))
 
-t.test('the session in the README works as printed', { skip: missing }, async (t) => {
+t.test('the example in the README works as printed', { skip: missing }, async (t) => {
   const system = await startSystem(t)
   const { env, docker } = await startDockerEngine(t)
   const empty = await runCommand('tar', ['--create', '--files-from=/dev/null'])
@@ -16,5 +16,5 @@ t.test('the session in the README works as printed', { skip: missing }, async (t
 
   const variables = { ...env, PASSWORD: system.admin.password, JANES: 'a-password-of-janes' }
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  t.ok((await runSession(t, readme, system, variables)) >= 8, 'the README shows a session')
+  t.ok((await runConsoleExample(t, readme, system, variables)) >= 8, 'the README shows an example')
 })

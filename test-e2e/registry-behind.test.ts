@@ -39,7 +39,7 @@ async function startBoth(t: Test) {
   return { registry, keys, system: await startSystem(t, { port, env }) }
 }
 
-t.test('the registry requires an access token even if it is reached past the proxy', async (t) => {
+t.test('the registry requires an access token even if a client bypasses registry-proxy', async (t) => {
   const { registry, system } = await startBoth(t)
   const image = await pushSmallImage(system, system.admin, 'team/app', 'v1')
   for (const path of [

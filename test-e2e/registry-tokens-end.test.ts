@@ -23,7 +23,7 @@ function doors(system: System, token: RegistryToken, jwt: string, identity: stri
   const endpoint = `${system.url}/auth/v2/token?${new URLSearchParams({ scope: PULL })}`
   const management = `${system.url}/image-manager/api/v1/repositories/team/app`
   return {
-    'a live JWT at the proxy': () => statusOf(manifest, `Bearer ${jwt}`),
+    'a live access token at the proxy': () => statusOf(manifest, `Bearer ${jwt}`),
     'Basic at the proxy': () => statusOf(manifest, basic(token)),
     'Basic at the token endpoint': () => statusOf(endpoint, basic(token)),
     'its identity token at the token endpoint': () => statusOf(endpoint, `Bearer ${identity}`),

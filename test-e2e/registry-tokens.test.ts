@@ -38,7 +38,7 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
   })
   t.equal(shared.status, 200)
 
-  await t.test('docker can use a registry token for its scopes only', async (t) => {
+  await t.test('docker can use a registry token only for its scopes', async (t) => {
     const configs = new Map<string, { DOCKER_CONFIG: string }>()
     const login = async ({ username, password }: RegistryToken) => {
       const env = { DOCKER_CONFIG: await createDockerConfig(join(folder, username)) }
@@ -82,7 +82,7 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
     await t.rejects(push(deleter, 'team/from-docker:2'), refused)
   })
 
-  await t.test('skopeo can use a registry token for its scopes only', async (t) => {
+  await t.test('skopeo can use a registry token only for its scopes', async (t) => {
     const skopeo = async ({ username, password }: RegistryToken, ...args: string[]) => {
       const env = { REGISTRY_AUTH_FILE: join(folder, `${username}.json`) }
       const login = ['login', '--tls-verify=false', '-u', username, '--password-stdin', system.host]
@@ -121,7 +121,7 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
     await t.rejects(remove(pusher, 'team/from-skopeo:1'), refused)
   })
 
-  await t.test('the registry API accepts a registry token by Basic for its scopes only', async (t) => {
+  await t.test('the registry API accepts a registry token by Basic only for its scopes', async (t) => {
     const ask = async (credentials: RegistryToken, method: string, path: string) => {
       const response = await fetch(system.url + path, {
         method,

@@ -24,7 +24,7 @@ async function tagsOfIndex(at: Reachable, as: Credentials, repository: string): 
   return Object.fromEntries(tags.map(({ name, manifest }) => [name, digestOf(JSON.stringify(manifest))]))
 }
 
-/** Returns the tags of a repository in the registry, past the proxy. */
+/** Returns the tags of a repository from the registry itself. */
 async function tagsOfRegistry(system: Replicas, repository: string): Promise<Tags> {
   const bearer = await tokenFor(system, system.admin, `repository:${repository}:pull`)
   const registry = { url: system.registryUrl }

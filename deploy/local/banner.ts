@@ -6,8 +6,8 @@ export interface BannerInput {
   readonly dataDir: string
   /** Base URL of health and metrics, on loopback. */
   readonly internalUrl: string
-  /** The parts whose health and metrics are below `internalUrl`. */
-  readonly parts: readonly string[]
+  /** The names of the services, or of their processes, whose health and metrics are below `internalUrl`. */
+  readonly names: readonly string[]
   /** Folder of the logs. */
   readonly logs: string
   /** Certificate file of our authority, which clients must trust; only for a certificate that we issued. */
@@ -16,7 +16,7 @@ export interface BannerInput {
 
 /** Returns the text that a launcher prints once everything serves. */
 export function banner(input: BannerInput): string {
-  const { publicUrl, username, password, dataDir, internalUrl, parts, logs, authority } = input
+  const { publicUrl, username, password, dataDir, internalUrl, names, logs, authority } = input
   const { host } = new URL(publicUrl)
   const trust = authority === undefined ? '' : `--cacert ${authority} `
   const lines = [
@@ -36,9 +36,9 @@ export function banner(input: BannerInput): string {
     `  curl ${trust}-u ${username} -d username=jane -d password=CHANGE-ME-NOW -d namespaces=team ${publicUrl}/user`,
     '',
     'Watch it (on this machine only):',
-    `  health   ${internalUrl}/PART/readyz`,
-    `  metrics  ${internalUrl}/PART/metrics`,
-    `           where PART is ${parts.join(', ')}`,
+    `  health   ${internalUrl}/NAME/readyz`,
+    `  metrics  ${internalUrl}/NAME/metrics`,
+    `           where NAME is ${names.join(', ')}`,
     `  logs     ${logs}`,
     '',
     `All data is in ${dataDir}. Ctrl-C stops registry-manager.`,

@@ -12,10 +12,10 @@ readArguments('bench', process.argv.slice(2))
 installWorkspace(say)
 // A registry elsewhere has its own storage and keys. The measurements need one on this machine.
 const env = { ...process.env, REGISTRY_URL: undefined }
-let parts
+let programs
 try {
-  parts = { ...findRegistry(env, say), ...findNginx(env, say) }
+  programs = { ...findRegistry(env, say), ...findNginx(env, say) }
 } catch (error) {
   giveUp(error.message)
 }
-runProgram(join(ROOT, 'bench', 'main.ts'), process.argv.slice(2), { ...env, ...parts })
+runProgram(join(ROOT, 'bench', 'main.ts'), process.argv.slice(2), { ...env, ...programs })

@@ -17,7 +17,7 @@ const REGISTRY_DOCS = /^\/docs\/registry(?:\/|$)/
 const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
 
 /**
- * Creates the public listener of the embedded mode. Like nginx in the other forms it routes by path. It passes the
+ * Creates the public listener of the embedded mode. Like nginx in the other modes it routes by path. It passes the
  * request on unchanged, so that each service sees the client's connection.
  */
 export function createEmbeddedRouter({ authService, imageManager, registryProxy }: RoutedServices): Server {

@@ -145,7 +145,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   }
   const { username } = config.administrator
   return {
-    text: banner({ publicUrl, username, password, dataDir, internalUrl, parts: Object.keys(apps), logs }),
+    text: banner({ publicUrl, username, password, dataDir, internalUrl, names: Object.keys(apps), logs }),
     afterwards: () => forgetFirstPassword(dataDir),
   }
 }

@@ -7,7 +7,7 @@ import getPort from 'get-port'
 const candidates = () => Array.from({ length: 100 }, () => randomInt(10_000, 32_000))
 
 /**
- * Returns a free port. The system never assigns it to an outgoing connection, so that a part can listen on it later,
+ * Returns a free port. The system never assigns it to an outgoing connection, so that a process can listen on it later,
  * and again after a restart. Concurrent launchers rarely meet, because the port is random.
  */
 export function freePort(): Promise<number> {

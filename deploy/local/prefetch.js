@@ -10,7 +10,7 @@ const env = process.env
 const say = (line) => process.stdout.write(`· ${line}\n`)
 
 retryTestPrograms(env)
-// The parts of the stack first: unit tests need Postgres soon.
+// The programs of the stack first: unit tests need Postgres soon.
 for (const find of [findPostgres, findNginx, findRegistry]) {
   try {
     find(env, say)

@@ -1,4 +1,4 @@
-// `npm run stack`: prepares everything and runs registry-manager as in production, with a process for each part.
+// `npm run stack`: prepares everything and runs registry-manager as in production, one process per replica.
 import { join } from 'node:path'
 import { readArguments, requireNode } from './command-line.js'
 import { findNginx } from './nginx-binary.js'
@@ -11,11 +11,11 @@ const say = (line) => process.stdout.write(`· ${line}\n`)
 requireNode()
 readArguments('stack', process.argv.slice(2))
 installWorkspace(say)
-let parts
+let programs
 try {
   const { env } = process
-  parts = { ...findNginx(env, say), ...findPostgres(env, say), ...findRegistry(env, say) }
+  programs = { ...findNginx(env, say), ...findPostgres(env, say), ...findRegistry(env, say) }
 } catch (error) {
   giveUp(error.message)
 }
-runProgram(join(ROOT, 'deploy', 'local', 'stack', 'main.ts'), [], parts)
+runProgram(join(ROOT, 'deploy', 'local', 'stack', 'main.ts'), [], programs)

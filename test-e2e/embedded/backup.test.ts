@@ -51,7 +51,7 @@ t.test('a backup restores accounts and index, with a copy of the image storage',
     [],
     'no temporary file is left',
   )
-  const [, internal = ''] = /health +(http:\S+)\/PART/.exec(first.output()) ?? []
+  const [, internal = ''] = /health +(http:\S+)\/NAME/.exec(first.output()) ?? []
   t.equal(
     (await fetch(`${internal}/backup`, { method: 'POST' })).status,
     401,

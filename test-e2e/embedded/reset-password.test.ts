@@ -48,5 +48,5 @@ t.test('a lost administrator password is replaced while npm start is stopped', a
   t.equal(await statusOf(first.admin), 401)
   const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken })
   const refreshed = await fetch(`${second.url}/auth/v2/token`, { method: 'POST', body })
-  t.equal(refreshed.status, 401, 'the identity token from before is refused')
+  t.equal(refreshed.status, 401, 'the refresh token from before is refused')
 })

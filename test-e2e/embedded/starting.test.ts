@@ -159,20 +159,20 @@ t.test('npm start finds a port in use before it writes anything', async (t) => {
 
 t.test('npm start serves health and metrics and writes logs where the banner says', async (t) => {
   const system = await startEmbedded(t, { env: { PUBLIC_ULR: 'http://localhost:1' } })
-  const [, internal = ''] = /health +(http:\S+)\/PART\/readyz/.exec(system.output()) ?? []
+  const [, internal = ''] = /health +(http:\S+)\/NAME\/readyz/.exec(system.output()) ?? []
   t.match(internal, /^http:\/\/127\.0\.0\.1:\d+$/)
-  const [, parts = ''] = /where PART is (.*)$/m.exec(system.output()) ?? []
-  t.strictSame(parts.split(', '), ['auth-service', 'image-manager', 'registry-proxy'])
-  for (const part of parts.split(', ')) {
-    const health = await fetch(`${internal}/${part}/readyz`)
-    t.match([health.status, await health.json()], [200, { status: 'ok' }], `${part} is healthy`)
-    const metrics = await (await fetch(`${internal}/${part}/metrics`)).text()
+  const [, names = ''] = /where NAME is (.*)$/m.exec(system.output()) ?? []
+  t.strictSame(names.split(', '), ['auth-service', 'image-manager', 'registry-proxy'])
+  for (const name of names.split(', ')) {
+    const health = await fetch(`${internal}/${name}/readyz`)
+    t.match([health.status, await health.json()], [200, { status: 'ok' }], `${name} is healthy`)
+    const metrics = await (await fetch(`${internal}/${name}/metrics`)).text()
     t.match(
       metrics,
-      `http_request_duration_seconds_count{service="${part}"`.slice(0, 30),
-      `${part} has metrics`,
+      `http_request_duration_seconds_count{service="${name}"`.slice(0, 30),
+      `${name} has metrics`,
     )
-    t.match(metrics, `service="${part}"`, `${part} has its own service label`)
+    t.match(metrics, `service="${name}"`, `${name} has its own service label`)
   }
   t.match(await (await fetch(`${internal}/readyz`)).json(), {
     status: 'ok',

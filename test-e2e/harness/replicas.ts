@@ -21,7 +21,7 @@ type ServiceName = (typeof SERVICES)[number]
 export interface Replicas extends Reachable, Pick<System, 'admin' | 'createUser'> {
   /** The replicas. Each is served by its own processes and has the same host in tokens. */
   readonly each: readonly Reachable[]
-  /** URL of the registry, past the proxy. */
+  /** URL of the registry itself, without registry-proxy. */
   readonly registryUrl: string
   readonly postgres: RealPostgres
   /** Returns the services that have ended. */

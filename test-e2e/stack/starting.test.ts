@@ -139,15 +139,15 @@ t.test('npm run stack restarts every process that ends', async (t) => {
   }
   await pushSmallImage(system, jane, 'team/app', 'v1')
 
-  const [, internal = ''] = /health +(http:\S+)\/PART\/readyz/.exec(system.output()) ?? []
-  const [, parts = ''] = /where PART is (.*)$/m.exec(system.output()) ?? []
-  t.strictSame(parts.split(', ').toSorted(), REPLICAS.toSorted(), 'the banner has every process')
-  for (const part of parts.split(', ')) {
-    t.equal((await fetch(`${internal}/${part}/readyz`)).status, 200, `${part} is healthy`)
-    const metrics = await (await fetch(`${internal}/${part}/metrics`)).text()
-    t.match(metrics, `service="${part.replace(/-\d+$/, '')}"`, `${part} has metrics`)
+  const [, internal = ''] = /health +(http:\S+)\/NAME\/readyz/.exec(system.output()) ?? []
+  const [, names = ''] = /where NAME is (.*)$/m.exec(system.output()) ?? []
+  t.strictSame(names.split(', ').toSorted(), REPLICAS.toSorted(), 'the banner has every process')
+  for (const name of names.split(', ')) {
+    t.equal((await fetch(`${internal}/${name}/readyz`)).status, 200, `${name} is healthy`)
+    const metrics = await (await fetch(`${internal}/${name}/metrics`)).text()
+    t.match(metrics, `service="${name.replace(/-\d+$/, '')}"`, `${name} has metrics`)
     t.equal(
-      (await fetch(`${internal}/${part}/internal/revocations`)).status,
+      (await fetch(`${internal}/${name}/internal/revocations`)).status,
       404,
       'no other path of the internal port is served',
     )

@@ -14,7 +14,7 @@ import { ensureFirstAdministrator } from '../first-administrator.ts'
 import { freePort } from '../free-port.ts'
 import { freeNameBeside } from '../own-files.ts'
 import type { StackConfig } from './config.ts'
-import type { Parts, Planned } from './process-group.ts'
+import type { Planned, Processes } from './process-group.ts'
 import { OWNER, createCluster, databaseUrlOf, startPostgres } from './postgres.ts'
 
 /** File of a backup that the start restores into an empty database. */
@@ -24,7 +24,7 @@ const BACKUP = 'restore.gz'
 const [CONNECTIONS_OF_A_SERVICE, SPARE_CONNECTIONS] = [10, 20]
 
 /** Starts the stack's own Postgres, unless DATABASE_URL names another one. */
-export async function planDatabase(config: StackConfig, parts: Parts): Promise<Planned> {
+export async function planDatabase(config: StackConfig, processes: Processes): Promise<Planned> {
   const { dataDir, databaseUrl, replicas, postgres } = config
   if (databaseUrl !== undefined) return { url: databaseUrl, start: async () => {} }
   const options = {
@@ -33,14 +33,14 @@ export async function planDatabase(config: StackConfig, parts: Parts): Promise<P
     port: await freePort(),
     passwordFile: madeSecret(dataDir, 'database-password').file,
     maxConnections: replicas * 2 * CONNECTIONS_OF_A_SERVICE + SPARE_CONNECTIONS,
-    log: parts.logOf('postgres'),
+    log: processes.logOf('postgres'),
   }
   const owner = madeSecret(dataDir, 'database-owner-password')
   return {
     url: databaseUrlOf({ ...options, passwordFile: owner.file }, OWNER),
     async start() {
       createCluster(options)
-      await parts.group()('postgres', (onDeath) => startPostgres(options, onDeath))
+      await processes.group()('postgres', (onDeath) => startPostgres(options, onDeath))
       const db = connectPostgres(databaseUrlOf(options), MIGRATING)
       // Checked at every start: a start that was killed may have created one and not the other.
       await grantOwnership(db, { role: OWNER, password: owner.value }).finally(() => db.destroy())

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { StackConfig } from './config.ts'
 import type { PairFiles } from './certificate-pair.ts'
 import { readTemplates, renderTemplates, servers, startNginx } from './nginx.ts'
-import type { Parts } from './process-group.ts'
+import type { Processes } from './process-group.ts'
 import type { ServiceName } from './service-environment.ts'
 import type { Replica } from './service-environment.ts'
 import { statusOf } from './services.ts'
@@ -10,7 +10,7 @@ import { statusOf } from './services.ts'
 /** Starts the public nginx with the configuration that Compose and Kubernetes use, too. */
 export async function startIngress(
   { dataDir, ports, nginx, clientLimits }: StackConfig,
-  parts: Parts,
+  processes: Processes,
   replicas: readonly Replica[],
   registryUrl: string,
   tls: PairFiles,
@@ -30,14 +30,14 @@ export async function startIngress(
     HTTP_LISTEN: `127.0.0.1:${ports.http}`,
     TLS_CERTIFICATE: tls.certificate,
     TLS_CERTIFICATE_KEY: tls.key,
-    NGINX_ACCESS_LOG: parts.logOf('access'),
+    NGINX_ACCESS_LOG: processes.logOf('access'),
     NGINX_ERROR_LOG: 'stderr',
     NGINX_PID_FILE: join(folder, 'pid'),
     NGINX_TEMP_DIR: join(folder, 'tmp'),
     WORKER_PROCESSES: 'auto',
     ...clientLimits,
   })
-  const options = { ...nginx, name: 'nginx', folder, config, includes, log: parts.logOf('nginx') }
+  const options = { ...nginx, name: 'nginx', folder, config, includes, log: processes.logOf('nginx') }
   const isReady = async () => (await statusOf(`http://127.0.0.1:${ports.http}/`)) !== undefined
-  await parts.group()('nginx', (onDeath) => startNginx({ ...options, isReady }, onDeath))
+  await processes.group()('nginx', (onDeath) => startNginx({ ...options, isReady }, onDeath))
 }

@@ -15,12 +15,12 @@ import type { StackConfig } from './config.ts'
 import { readConfig } from './config.ts'
 import { planDatabase, prepareDatabase } from './database.ts'
 import { startIngress } from './ingress.ts'
-import type { Parts, Planned } from './process-group.ts'
-import { createParts } from './process-group.ts'
+import type { Planned, Processes } from './process-group.ts'
+import { createProcesses } from './process-group.ts'
 import { environmentOf, madeSettings } from './service-environment.ts'
 import { planInternalBalancer, planReplicas, startReplica } from './services.ts'
 
-/** Number of tries for each part: a machine that boots may be too slow for a part's deadline. */
+/** Number of tries for each service: a machine that boots may be too slow for its deadline. */
 const SERVICE_TRIES = 3
 
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
@@ -33,16 +33,16 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   await ensureFree('127.0.0.1', ports.http, 'HTTP_PORT')
   await ensureFree('127.0.0.1', ports.internal, 'INTERNAL_PORT')
   atEnd(takeDataFolder(dataDir))
-  const parts = createParts(dataDir, { say, atEnd, endWith })
-  atEnd(keepRotating(parts.logs, say))
+  const processes = createProcesses(dataDir, { say, atEnd, endWith })
+  atEnd(keepRotating(processes.logs, say))
   if (await prepareSigningKeys(signingKeysDir)) say('created the signing keys')
   const tls = await findCertificate(config, say)
 
-  // Addresses and settings of all parts first: a wrong setting ends the start before a part runs.
-  const database = await planDatabase(config, parts)
-  const registry = await planRegistry(config, parts)
+  // Addresses and settings of all processes first: a wrong setting ends the start before a process runs.
+  const database = await planDatabase(config, processes)
+  const registry = await planRegistry(config, processes)
   const replicas = await planReplicas(config.replicas)
-  const between = await planInternalBalancer(config, parts, replicas)
+  const between = await planInternalBalancer(config, processes, replicas)
   const made = madeSettings(
     config,
     {
@@ -61,22 +61,22 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   await registry.start()
 
   say(`starting the services, ${config.replicas} of each`)
-  const keep = parts.group()
+  const keep = processes.group()
   await between.start(keep)
   await Promise.all(
     services.map(([replica, env]) =>
       keep(
         replica.name,
-        (onDeath) => startReplica(replica, env, parts.logOf(replica.name), onDeath),
+        (onDeath) => startReplica(replica, env, processes.logOf(replica.name), onDeath),
         SERVICE_TRIES,
       ),
     ),
   )
 
   say('starting nginx')
-  await startIngress(config, parts, replicas, registry.url, tls)
-  atEnd(watchCertificate(config, tls, { say, reload: () => parts.signal('nginx', 'SIGHUP') }))
-  atEnd(watchStorage({ log: parts.logOf('registry'), folder: dataDir }, say))
+  await startIngress(config, processes, replicas, registry.url, tls)
+  atEnd(watchCertificate(config, tls, { say, reload: () => processes.signal('nginx', 'SIGHUP') }))
+  atEnd(watchStorage({ log: processes.logOf('registry'), folder: dataDir }, say))
   const { username } = administrator
   const { authority } = tls
   const internalUrl = `http://127.0.0.1:${ports.internal}`
@@ -89,22 +89,22 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
       dataDir,
       authority,
       internalUrl,
-      parts: names,
-      logs: parts.logs,
+      names,
+      logs: processes.logs,
     }),
     afterwards: () => forgetFirstPassword(dataDir),
   }
 }
 
 /** Starts the stack's own registry, unless REGISTRY_URL names another one. */
-async function planRegistry(config: StackConfig, parts: Parts): Promise<Planned> {
+async function planRegistry(config: StackConfig, processes: Processes): Promise<Planned> {
   const { dataDir, registry, signingKeysDir, realm, service, issuer } = config
   if (registry.url !== undefined) return { url: registry.url, start: async () => {} }
   const port = await freePort()
   const options = {
     ...registry,
     folder: join(dataDir, 'images'),
-    log: parts.logOf('registry'),
+    log: processes.logOf('registry'),
     httpSecret: madeSecret(dataDir, 'registry-http-secret').value,
     authority: join(signingKeysDir, 'ca.pem'),
     port,
@@ -114,7 +114,7 @@ async function planRegistry(config: StackConfig, parts: Parts): Promise<Planned>
   }
   return {
     url: `http://127.0.0.1:${port}`,
-    start: () => parts.group()('registry', (onDeath) => startRegistry({ ...options, onDeath })),
+    start: () => processes.group()('registry', (onDeath) => startRegistry({ ...options, onDeath })),
   }
 }
 

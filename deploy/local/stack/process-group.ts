@@ -4,27 +4,27 @@ import type { Start } from '../keep-running.ts'
 import { keepRunning } from '../keep-running.ts'
 import type { Launch } from '../run-launcher.ts'
 
-/** Starts a part and keeps it running. Throws when its first start fails after all tries. */
+/** Starts a process and keeps it running. Throws when its first start fails after all tries. */
 export type Keep = (name: string, start: Start, tries?: number) => Promise<void>
 
-/** A part whose address other parts need before it runs. */
+/** A process whose address others need before it runs. */
 export interface Planned {
   readonly url: string
   start(): Promise<void>
 }
 
 /** The processes of the stack, each with a log and a file with its process id. */
-export interface Parts {
+export interface Processes {
   /** Folder of the logs. */
   readonly logs: string
   logOf(name: string): string
-  /** A group of parts that stop together. Groups stop one after the other, the last one first. */
+  /** A group of processes that stop together. Groups stop one after the other, the last one first. */
   group(): Keep
-  /** Sends a signal to a running part. */
+  /** Sends a signal to a running process. */
   signal(name: string, signal: NodeJS.Signals): void
 }
 
-export function createParts(dataDir: string, { say, atEnd }: Launch): Parts {
+export function createProcesses(dataDir: string, { say, atEnd }: Launch): Processes {
   const [logs, pids] = [join(dataDir, 'logs'), join(dataDir, 'run')]
   for (const folder of [logs, pids]) mkdirSync(folder, { recursive: true, mode: 0o700 })
   // Left by a start that was killed. Other files in the folder are not ours to remove.

@@ -23,7 +23,7 @@ export interface Replica {
   readonly internalPort: number
 }
 
-/** The addresses of the parts. */
+/** The addresses of the processes. */
 export interface Addresses {
   readonly databaseUrl: string
   readonly authServiceUrl: string

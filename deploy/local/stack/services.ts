@@ -7,7 +7,7 @@ import { freePort } from '../free-port.ts'
 import type { StackConfig } from './config.ts'
 import { internalBalancerConfig } from './internal-balancer.ts'
 import { servers, startNginx } from './nginx.ts'
-import type { Keep, Parts } from './process-group.ts'
+import type { Keep, Processes } from './process-group.ts'
 import type { Replica, ServiceName } from './service-environment.ts'
 import { SERVICE_NAMES } from './service-environment.ts'
 
@@ -26,7 +26,7 @@ export async function planReplicas(count: number): Promise<readonly Replica[]> {
 /** Starts the nginx between the services, which gives all replicas of a service one internal URL. */
 export async function planInternalBalancer(
   { dataDir, nginx, ports: { internal: internalPort } }: StackConfig,
-  parts: Parts,
+  processes: Processes,
   replicas: readonly Replica[],
 ): Promise<{ urlOf(service: ServiceName): string; start(keep: Keep): Promise<void> }> {
   const folder = join(dataDir, 'nginx')
@@ -45,7 +45,7 @@ export async function planInternalBalancer(
       ),
     })),
   })
-  const options = { ...nginx, name: 'between', folder, config, log: parts.logOf('between') }
+  const options = { ...nginx, name: 'between', folder, config, log: processes.logOf('between') }
   const isReady = async () => (await statusOf(`${urlOf('auth-service')}/`)) !== undefined
   return {
     urlOf,

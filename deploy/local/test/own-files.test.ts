@@ -76,7 +76,7 @@ t.test('a folder that contains other files is refused as DATA_DIR', async (t) =>
   t.strictSame(readdirSync(folder), ['letters.txt'])
 })
 
-t.test('a folder is refused if only some of its names are names that we use', async (t) => {
+t.test('a folder with names of registry-manager and one other name is refused as DATA_DIR', async (t) => {
   const folder = t.testdir({ run: {}, lock: {}, tls: {}, images: {}, www: {} })
   chmodSync(folder, 0o755)
   t.throws(() => takeDataFolder(folder), { message: /it holds other files, such as www, and none of/ })

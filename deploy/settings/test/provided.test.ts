@@ -34,7 +34,7 @@ t.test('a service without any setting fails and names a missing setting', async 
   for (const service of NAMES) t.throws(() => CONFIGS[service].readConfig({}), /PUBLIC_URL is required/)
 })
 
-t.test('these tests use the ports that the Dockerfile sets', async (t) => {
+t.test('the tests of provided settings use the ports that the Dockerfile sets', async (t) => {
   const dockerfile = readFileSync(new URL('../../docker/Dockerfile', import.meta.url), 'utf8')
   const ports = Object.entries(OF_THE_IMAGE).map(([name, port]) => `${name}=${port}`)
   t.match(dockerfile, `ENV ${ports.join(' ')}\n`)

@@ -9,8 +9,8 @@ export interface Login {
 }
 
 /**
- * Makes a login role the owner of the database, its tables and its sequences, and creates the role where it is
- * missing. Services connect as this role: they need no superuser. The given connection is a superuser's. Idempotent.
+ * Makes a login role the owner of the database, its tables and its sequences, and creates the role where it is missing.
+ * Services connect as this role: they need no superuser. The given connection must be that of a superuser. Idempotent.
  */
 export async function grantOwnership(db: Database, { role, password }: Login): Promise<void> {
   await db.transaction().execute(async (tx) => {

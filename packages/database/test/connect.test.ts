@@ -146,7 +146,7 @@ async function failureOf(db: Database): Promise<unknown> {
   )
 }
 
-t.test('a pool recovers after Postgres was stopped or killed, also within a transaction', async (t) => {
+t.test('a pool recovers after Postgres was stopped or killed, even within a transaction', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)

@@ -13,8 +13,8 @@ export interface ByteBudgetLimits {
 
 export interface ByteBudget {
   /**
-   * Reserves bytes, after a wait where too few are free. Returns the function that releases them, to be called
-   * once; undefined when too many requests wait already, or when the wait takes too long.
+   * Reserves bytes. Waits if too few are free. Returns the function that releases them, to be called once; undefined
+   * when too many requests wait already, or when the wait takes too long.
    */
   take(account: string, bytes: number): Promise<(() => void) | undefined>
 }

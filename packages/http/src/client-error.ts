@@ -17,7 +17,7 @@ export function answerClientError(
   error: Error & { code?: string; rawPacket?: unknown },
   socket: Duplex,
 ): void {
-  // Input after the first error fails too.
+  // Node's parser reports an error for every further piece of input, too. Only the first one gets a response.
   if (responded.has(socket)) return
   responded.add(socket)
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()

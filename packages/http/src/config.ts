@@ -3,14 +3,14 @@ import { explainError } from './explain-error.ts'
 import type { Static, TObject } from 'typebox'
 import { Value } from 'typebox/value'
 
-/** Invalid settings. Each problem names its variable and says what would be right. */
+/** Invalid settings. Each fault names its variable and says what would be right. */
 export class ConfigError extends Error {
-  readonly problems: readonly string[]
+  readonly faults: readonly string[]
 
-  constructor(problems: readonly string[]) {
-    super(`the configuration is not valid:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+  constructor(faults: readonly string[]) {
+    super(`the configuration is not valid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
     this.name = 'ConfigError'
-    this.problems = problems
+    this.faults = faults
   }
 }
 
@@ -23,12 +23,12 @@ export function readEnvironment<Schema extends TObject>(
   schema: Schema,
   env: Readonly<Record<string, string | undefined>>,
 ): Readonly<Static<Schema>> {
-  const problems: string[] = []
+  const faults: string[] = []
   const given: Record<string, unknown> = {}
   for (const name of Object.keys(schema.properties)) {
     const file = env[`${name}_FILE`]
-    if (env[name] && file) problems.push(`${name} and ${name}_FILE are both set: set one of them`)
-    const value = env[name] || (file && readSecretFile(name, file, problems))
+    if (env[name] && file) faults.push(`${name} and ${name}_FILE are both set: set one of them`)
+    const value = env[name] || (file && readSecretFile(name, file, faults))
     if (value) given[name] = fromText(schema.properties[name] as { type?: string }, value)
   }
   const values = Value.Default(schema, given)
@@ -37,13 +37,13 @@ export function readEnvironment<Schema extends TObject>(
     if (value === undefined) {
       const unread = env[`${name}_FILE`] !== undefined
       if (schema.required?.includes(name) && !unread)
-        problems.push(`${name} is required${describe(schema, name)}`)
+        faults.push(`${name} is required${describe(schema, name)}`)
       continue
     }
     const [fault] = Value.Errors(property, value)
-    if (fault !== undefined) problems.push(`${name} ${wordFault(fault, property)}${describe(schema, name)}`)
+    if (fault !== undefined) faults.push(`${name} ${wordFault(fault, property)}${describe(schema, name)}`)
   }
-  if (problems.length > 0) throw new ConfigError(problems)
+  if (faults.length > 0) throw new ConfigError(faults)
   return Object.freeze(values as Static<Schema>)
 }
 
@@ -54,13 +54,13 @@ function fromText({ type }: { type?: string }, text: string): unknown {
   return text
 }
 
-function readSecretFile(name: string, file: string, problems: string[]): string | undefined {
+function readSecretFile(name: string, file: string, faults: string[]): string | undefined {
   try {
     const value = readFileSync(file, 'utf8').trimEnd()
-    if (value === '') problems.push(`${name}_FILE names an empty file: ${file}`)
+    if (value === '') faults.push(`${name}_FILE names an empty file: ${file}`)
     return value
   } catch (error) {
-    problems.push(`${name}_FILE cannot be read: ${explainError(error)}`)
+    faults.push(`${name}_FILE cannot be read: ${explainError(error)}`)
     return undefined
   }
 }

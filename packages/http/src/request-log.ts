@@ -26,7 +26,7 @@ export class RequestLog extends LogController {
     const principal = requestPrincipalOf(request)
     const details = {
       ...(principal !== null && { account: principal.name }),
-      // The line of a poll includes the request: its own line is not written at the default level.
+      // The line of a poll includes the request, because its `incoming request` is not written at the default level.
       ...(isPolled(request) && { req: request }),
       res: reply,
       responseTime: reply.elapsedTime,

@@ -42,7 +42,8 @@ export async function runService(create: () => Promise<[RunnableService, ListenO
       await Promise.all([internalApp.close(), publicApp.close()])
     })
     await openPorts(service, options).catch((error: unknown) => {
-      // A stop during the start closes the ports under it, which is no failure.
+      // If the service is stopped while it starts, its ports are closed and `openPorts` fails. That is not a failed
+      // start.
       if (!isStopping(internalApp.server)) throw error
     })
   } catch (error) {

@@ -39,7 +39,10 @@ export const HTTP_LIMITS = {
   keepAliveTimeout: 75_000,
   maxHeaderSize: 40 * 1024,
 }
-/** Idle connections are closed after this time. The registry is silent for long while it closes a large upload. */
+/**
+ * A connection without any data for this long is closed, in milliseconds. No data flows while the registry closes a
+ * large upload, which may take minutes.
+ */
 export const IDLE_MS = 900_000
 
 /**

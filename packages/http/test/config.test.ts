@@ -13,13 +13,13 @@ const schema = Type.Object({
 })
 const SECRET = 'hunter2-hunter2'
 
-/** The problems of an environment; undefined when it is valid. */
-function problemsOf(env: Record<string, string>): readonly string[] | undefined {
+/** The faults of an environment; undefined when it is valid. */
+function faultsOf(env: Record<string, string>): readonly string[] | undefined {
   try {
     readEnvironment(schema, env)
     return undefined
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems
+    if (error instanceof ConfigError) return error.faults
     throw error
   }
 }
@@ -35,17 +35,17 @@ t.test('a string setting of digits stays a string', async (t) => {
 })
 
 t.test('a ConfigError names every invalid variable', async (t) => {
-  const problems = problemsOf({ PORT: '65536', NAME: 'NOT-GOOD', ENABLED: 'maybe', LEVEL: 'middling' })
-  const named = problems?.map((problem) => problem.split(' ', 1)[0]).toSorted()
+  const faults = faultsOf({ PORT: '65536', NAME: 'NOT-GOOD', ENABLED: 'maybe', LEVEL: 'middling' })
+  const named = faults?.map((fault) => fault.split(' ', 1)[0]).toSorted()
   t.same(named, ['ENABLED', 'LEVEL', 'NAME', 'PORT', 'SECRET'])
   t.match(
-    problems?.find((problem) => problem.startsWith('PORT')),
+    faults?.find((fault) => fault.startsWith('PORT')),
     /65535.*public port/,
     'the problem says what is right',
   )
 })
 
-t.test('a ConfigError names every invalid variable, also of thirty', async (t) => {
+t.test('a ConfigError names every invalid variable, even thirty of them', async (t) => {
   const names = Array.from({ length: 30 }, (_, at) => `PORT_${at}`)
   const many = Type.Object(Object.fromEntries(names.map((name) => [name, Type.Integer()])))
   const env = Object.fromEntries(names.map((name) => [name, 'x']))
@@ -53,15 +53,15 @@ t.test('a ConfigError names every invalid variable, also of thirty', async (t) =
     readEnvironment(many, env)
     t.fail('the settings were accepted')
   } catch (error) {
-    t.equal((error as ConfigError).problems.length, 30)
+    t.equal((error as ConfigError).faults.length, 30)
   }
 })
 
 t.test('a value of another type is refused and not coerced', async (t) => {
   const bad = ['x', '12abc', '-1', '65536', '80.5', 'true', 'null', 'Infinity', 'NaN', '[80]']
-  for (const PORT of bad) t.match(problemsOf({ SECRET, PORT }), [/^PORT must be /], `PORT=${PORT}`)
+  for (const PORT of bad) t.match(faultsOf({ SECRET, PORT }), [/^PORT must be /], `PORT=${PORT}`)
   for (const ENABLED of ['maybe', '2', 'on ']) {
-    t.match(problemsOf({ SECRET, ENABLED }), [/^ENABLED must be boolean/], `ENABLED=${ENABLED}`)
+    t.match(faultsOf({ SECRET, ENABLED }), [/^ENABLED must be boolean/], `ENABLED=${ENABLED}`)
   }
 })
 
@@ -74,25 +74,25 @@ t.test('a setting can come from a file that NAME_FILE names', async (t) => {
   t.match(values, { PORT: 81 })
   t.equal(values.SECRET, SECRET, 'without the line break at its end')
 
-  t.test('an empty file is one problem', async (t) => {
-    t.match(problemsOf({ SECRET_FILE: join(folder, 'empty') }), { length: 1, 0: /^SECRET_FILE .*empty file/ })
+  t.test('an empty settings file is reported once', async (t) => {
+    t.match(faultsOf({ SECRET_FILE: join(folder, 'empty') }), { length: 1, 0: /^SECRET_FILE .*empty file/ })
   })
 
-  t.test('a NAME_FILE that cannot be read is reported as one problem', async (t) => {
-    t.match(problemsOf({ SECRET_FILE: join(folder, 'absent') }), {
+  t.test('a NAME_FILE that cannot be read is reported once', async (t) => {
+    t.match(faultsOf({ SECRET_FILE: join(folder, 'absent') }), {
       length: 1,
       0: /^SECRET_FILE cannot be read/,
     })
     t.match(
-      problemsOf({ SECRET, NAME_FILE: folder }),
+      faultsOf({ SECRET, NAME_FILE: folder }),
       { length: 1, 0: /^NAME_FILE cannot be read/ },
       'a folder instead of a file',
     )
   })
 
-  t.test('NAME and NAME_FILE together are one problem', async (t) => {
-    const problems = problemsOf({ SECRET, SECRET_FILE: join(folder, 'secret') })
-    t.match(problems, { length: 1, 0: 'SECRET and SECRET_FILE are both set' })
+  t.test('NAME and NAME_FILE together are reported once', async (t) => {
+    const faults = faultsOf({ SECRET, SECRET_FILE: join(folder, 'secret') })
+    t.match(faults, { length: 1, 0: 'SECRET and SECRET_FILE are both set' })
   })
 
   t.test('an empty variable together with NAME_FILE counts as absent', async (t) => {
@@ -100,12 +100,12 @@ t.test('a setting can come from a file that NAME_FILE names', async (t) => {
   })
 })
 
-t.test('problems do not contain values, which may be secrets', async (t) => {
+t.test('the messages of a ConfigError contain no values, which may be secrets', async (t) => {
   const folder = t.testdir()
   writeFileSync(join(folder, 'name'), 'TOP-SECRET-NAME')
   const SECRET = 'oh-no'
   const env = { SECRET, NAME_FILE: join(folder, 'name'), PORT: '70001', ENABLED: 'perhaps', LEVEL: 'lofty' }
-  const text = problemsOf(env)?.join('\n') ?? ''
+  const text = faultsOf(env)?.join('\n') ?? ''
   t.match(text, /SECRET must[^]*PORT|PORT[^]*SECRET must/, 'all variables are named')
   for (const value of [SECRET, 'TOP-SECRET-NAME', '70001', 'perhaps', 'lofty']) t.notMatch(text, value, value)
 })

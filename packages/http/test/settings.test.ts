@@ -54,7 +54,7 @@ const TABLE: readonly (readonly [
   ],
 ]
 
-t.test('shared settings accept valid values only', async (t) => {
+t.test('shared settings accept only valid values', async (t) => {
   for (const [name, schema, good, bad] of TABLE) {
     for (const value of good) t.equal(Value.Check(schema, value), true, `"${value}" is ${name}`)
     for (const value of bad) t.equal(Value.Check(schema, value), false, `"${value}" is not ${name}`)

@@ -4,7 +4,10 @@
 export const MEDIA_TYPES = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociIndex: 'application/vnd.oci.image.index.v1+json',
-  /** Of a release candidate of the OCI image-spec 1.1, and in registries that took it. */
+  /**
+   * From a release candidate of the OCI image-spec 1.1; the final version dropped it. Registries may still contain such
+   * manifests.
+   */
   ociArtifact: 'application/vnd.oci.artifact.manifest.v1+json',
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',

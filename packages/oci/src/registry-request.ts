@@ -27,7 +27,7 @@ export type RegistryRequest =
       readonly reference: Reference
       /** Tags that a PUT by digest sets, too. */
       readonly tags?: readonly string[]
-      /** Whether a DELETE removes a manifest that an image index lists. */
+      /** Whether a DELETE removes the manifest even if an image index lists it. */
       readonly force?: true
     } & InRepository &
       Method<'GET' | 'HEAD' | 'PUT' | 'DELETE'>)

@@ -56,7 +56,7 @@ const NAMES: readonly (readonly [name: string, good: boolean, why: string])[] = 
   ['ſ', false, 'a letter whose lower case is ASCII'],
 ]
 
-t.test('isRepositoryName accepts the names of the specification only', async (t) => {
+t.test('isRepositoryName accepts only names that the specification permits', async (t) => {
   for (const [name, good, why] of NAMES) {
     t.equal(isRepositoryName(name), good, `${good ? 'accepts' : 'refuses'} ${why}: ${JSON.stringify(name)}`)
   }
@@ -104,7 +104,7 @@ const NAMESPACES: readonly (readonly [text: string, good: boolean, why: string])
   ['Team', false, 'a capital'],
 ]
 
-t.test('isNamespace accepts namespaces that can cover a repository only', async (t) => {
+t.test('isNamespace accepts only namespaces that can cover a repository', async (t) => {
   for (const [text, good, why] of NAMESPACES) {
     t.equal(isNamespace(text), good, `${good ? 'accepts' : 'refuses'} ${why}`)
   }

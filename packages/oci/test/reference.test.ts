@@ -4,7 +4,7 @@ import { isDigest, isTag, parseReference } from '../src/reference.ts'
 const HEX64 = '0123456789abcdef'.repeat(4)
 const HEX128 = HEX64.repeat(2)
 
-t.test('isTag accepts the tags of the specification only', async (t) => {
+t.test('isTag accepts only tags that the specification permits', async (t) => {
   const good = ['latest', 'v1', '1.0', 'A', 'Z9', '_', '_internal', 'a-b.c_d', '0', 'a..b', 'x'.repeat(128)]
   for (const tag of good) t.equal(isTag(tag), true, `takes ${tag}`)
   const bad = [
@@ -26,7 +26,7 @@ t.test('isTag accepts the tags of the specification only', async (t) => {
   for (const tag of bad) t.equal(isTag(tag), false, `refuses ${JSON.stringify(tag)}`)
 })
 
-t.test('isDigest accepts sha256 and sha512 digests in lower-case hex only', async (t) => {
+t.test('isDigest accepts only sha256 and sha512 digests in lower-case hex', async (t) => {
   t.equal(isDigest(`sha256:${HEX64}`), true, 'takes sha256')
   t.equal(isDigest(`sha512:${HEX128}`), true, 'takes sha512')
   const bad: readonly (readonly [digest: string, why: string])[] = [

@@ -69,9 +69,9 @@ export const ScopesResponse = Type.Object({
 export const EndedGlobals = Type.Object({ repositories: Type.Record(Type.String(), Type.Integer()) })
 
 /**
- * `POST /internal/admissions` of image-manager announces a manifest. `admitted`: the registry may get it, under
- * `digest` where the push names no tag. `kept`: the registry cannot store it, so it is index-only. `refused`: the push
- * is invalid.
+ * `POST /internal/admissions` of image-manager announces a manifest. `admitted`: it is a pending push now (an
+ * "admission" by its old name), and registry-proxy may send it to the registry: under the push's tag, or else under
+ * `digest`. `kept`: it is index-only, because the registry cannot store it. `refused`: the push is invalid.
  */
 export const AnnounceResponse = Type.Union([
   Type.Object({ outcome: Type.Literal('admitted'), id: Type.String(), digest: Type.String() }),

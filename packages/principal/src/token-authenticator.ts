@@ -42,8 +42,8 @@ export interface Authenticator {
   /** An access token for the service itself. */
   serviceToken(access: readonly Access[]): Promise<string>
   /**
-   * Throws ServiceCallError while the account cannot be read. A request beyond its token then gets 503, not 401: the
-   * token may permit less than the account.
+   * Throws ServiceCallError while the account cannot be read. A request that needs more access than its token has then
+   * gets 503 instead of 401, because the account may permit more than the token.
    */
   confirmAccount(uid: string): Promise<void>
   readonly feed: RevocationFeed

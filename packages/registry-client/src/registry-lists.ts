@@ -44,7 +44,8 @@ export function createRegistryLists(send: SendToRegistry): RegistryLists {
     async listTags(repository) {
       const access = repositoryAccess(repository, 'pull')
       const tags: string[] = []
-      // Without n: distribution reads all tags for every page. Registries that page nevertheless are followed.
+      // Sent without `n`, because distribution reads all tags again for every page. If a registry returns pages
+      // nevertheless, their links are followed.
       for (let path = `/v2/${repository}/tags/list`, last: string | undefined; ;) {
         const { names, next } = await list(path, access, 'tags')
         tags.push(...names)

@@ -145,7 +145,7 @@ t.test('an error concerns one manifest or blob, or the whole registry, by its st
   t.equal(isRegistryRefusal(new Error('x')), false)
 })
 
-t.test('the signal aborts a request, also while its response arrives', async (t) => {
+t.test('the signal aborts a request, even while its response arrives', async (t) => {
   for (const begin of [() => {}, (response: ServerResponse) => void response.write('{"rep')]) {
     const stopping = new AbortController()
     const { client } = await start(

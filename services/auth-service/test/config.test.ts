@@ -18,7 +18,7 @@ function faultsOf(env: Record<string, string>): { named: readonly (string | unde
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return {
-      named: error.problems.map((problem) => problem.split(' ', 1)[0]).toSorted(),
+      named: error.faults.map((fault) => fault.split(' ', 1)[0]).toSorted(),
       message: error.message,
     }
   }

@@ -57,7 +57,7 @@ t.test('a change from another origin is refused before its credentials are verif
   t.notOk(response.headers['www-authenticate'])
 })
 
-t.test('a change from the own origin, or without a browser, is accepted', async (t) => {
+t.test("a change from registry-manager's own origin, or without a browser, is accepted", async (t) => {
   const make = (username: string, headers: Record<string, string>) =>
     ask({
       method: 'POST',

@@ -21,7 +21,7 @@ await onBothDatabases(t, async (t, db) => {
   if ('refused' in created) throw new Error(created.refused)
   const account_id = created.user.id
 
-  t.test('housekeeping removes expired rows only', async (t) => {
+  t.test('housekeeping removes only expired rows', async (t) => {
     const failure = (name: string, cleared: number) => ({
       key: hashOf(name),
       failed_at: ago(DAY),

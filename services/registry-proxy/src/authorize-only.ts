@@ -16,8 +16,9 @@ export function isAuthorizeOnly({ headers }: FastifyRequest): boolean {
 
 /**
  * Answers nginx's question with the request that nginx then sends to the registry. nginx transfers a blob without this
- * process: the transfer is faster, and it continues when this process ends. 204 tells nginx to send the request here
- * instead, because it needs more work than a transfer, or a service token, which never leaves this service.
+ * process: the transfer is faster, and it continues when this process ends. The response 204 tells nginx to send the
+ * request to this service instead. That is the case if the request needs more work than a transfer, or a service token:
+ * nginx never receives one.
  */
 export function answerAuthorizeOnly(
   { registryRequest, upstream, principal }: Omit<Forwarding, 'token'>,
@@ -40,7 +41,8 @@ export function answerAuthorizeOnly(
 function isForwardedByNginx(request: RegistryRequest): boolean {
   if (request.kind === 'blob') return request.method === 'GET'
   if (request.kind !== 'upload') return false
-  // An upload that ends with another kind of digest needs an alias in the index afterwards.
+  // An upload that is closed with a sha512 digest is forwarded here: its alias must be recorded in the index
+  // afterwards.
   return (
     request.method === 'PATCH' || (request.method === 'PUT' && request.digest?.startsWith('sha256:') === true)
   )

@@ -22,8 +22,9 @@ export type Authorized =
       readonly outcome: 'forward'
       readonly request: ForwardedRequest
       /**
-       * Access of a service token that replaces the principal's token, because the registry requires more access than
-       * the principal's token has and this service requires. Undefined if the principal's token is forwarded.
+       * Access of a service token that is sent instead of the principal's token. Needed if the principal's token
+       * permits the request by our rules, but the registry requires more access than it has. Undefined if the
+       * principal's token is forwarded.
        */
       readonly serviceAccess: readonly Access[] | undefined
     }

@@ -34,7 +34,8 @@ export function faultOfChunk({ contentRange, contentLength, uploaded }: Chunk): 
     return `Content-Range has ${end - start + 1} bytes, but Content-Length is ${contentLength}`
   }
   const last = Number(RANGE.exec(uploaded)?.[2])
-  // distribution reports 0-0 for an empty upload and for one byte. The digest of the closing PUT tells them apart.
+  // distribution reports 0-0 both for an empty upload and for one byte, so both positions are accepted. If the wrong
+  // one was used, the digest check of the closing PUT fails.
   const expected = last === 0 ? [0, 1] : [last + 1]
   if (expected.includes(start)) return undefined
   return `Content-Range begins at ${start}, but the upload continues at ${expected[0]}`

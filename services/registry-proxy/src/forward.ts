@@ -39,8 +39,9 @@ export interface ForwardOptions {
 }
 
 /**
- * Timeouts of the registry, in milliseconds. They count while nothing is transferred, not over a whole transfer: the
- * registry may work on a closing PUT for long before its response begins.
+ * Timeouts of requests to the registry, in milliseconds: to connect, until the response headers arrive, and between two
+ * pieces of the response body. None of them limits a whole transfer. `headers` is long because the registry may take
+ * minutes to close a large upload.
  */
 const TIMEOUTS = { connect: 5000, headers: 600_000, body: 120_000 }
 
@@ -50,7 +51,7 @@ export function proxyOptions(registryUrl: string): FastifyHttpProxyOptions {
     upstream: new URL(registryUrl).origin,
     prefix: '/v2',
     httpMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-    // A constant, which http-proxy never sends: the handler builds the real path from the parsed request.
+    // A placeholder that is never sent: the handler builds the real path from the parsed request.
     preRewrite: () => '/v2/',
     rewritePrefix: '/v2',
     proxyPayloads: false,
@@ -143,10 +144,12 @@ export async function finishResponse(
 
 const INTERNAL_ERROR: Refusal = { code: 'UNKNOWN', message: 'internal error' }
 
-/** The headers of a blob that do not describe the response to an unsatisfiable range. */
+/** Headers of the registry's 416 that describe the blob instead of the error: they are removed. */
 const BLOB_HEADERS = ['cache-control', 'content-length', 'docker-content-digest', 'etag']
 
-/** How long the body of an upload's start is discarded, in milliseconds: as long as nginx's `lingering_time`. */
+/**
+ * How long the body of a POST that starts an upload is discarded, in milliseconds: as long as nginx's `lingering_time`.
+ */
 const UNWANTED_BODY_MS = 30_000
 
 async function sendResponse(
@@ -178,8 +181,8 @@ async function sendResponse(
     const { repository, digest: sha512 } = registryRequest
     await index.aliasBlob({ repository, sha512, sha256 })
   }
-  // The body of an upload's start is never forwarded. reply-from sets `connection: close` on the reply if the body has
-  // not arrived yet. Keep that header: a proxy in front must not reuse a connection that has unread bytes.
+  // The body of the POST that starts an upload is never forwarded. reply-from sets `connection: close` on the reply if
+  // the body has not arrived yet. Keep that header: a proxy in front must not reuse a connection that has unread bytes.
   if (registryRequest.kind === 'upload-start' && isLargeBodyComing(request)) {
     stream.resume()
     return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))

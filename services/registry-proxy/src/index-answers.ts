@@ -95,7 +95,7 @@ export function sendManifest(
   return reply.code(200).headers(headers).send(bytes)
 }
 
-/** Links to the next page, if there is one. The order of parameters is distribution's. Source: RFC 8288. */
+/** Links to the next page, if there is one. The parameters have the same order as in distribution. Source: RFC 8288. */
 function linkNext(
   reply: FastifyReply,
   path: string,

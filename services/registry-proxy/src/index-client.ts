@@ -90,7 +90,10 @@ export interface IndexServiceClients {
 }
 
 export const CHANGE_TIMEOUT_MS = 60_000
-/** Longer than a statement may take: image-manager's own response then says that its database is unavailable. */
+/**
+ * Longer than image-manager's statement timeout, so that image-manager responds first and names the database as
+ * unavailable.
+ */
 export const QUERY_TIMEOUT_MS = 10_000
 
 /**

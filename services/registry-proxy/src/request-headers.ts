@@ -4,8 +4,8 @@ import { MANIFEST_MEDIA_TYPES, MEDIA_TYPES } from '@registry-manager/oci'
 import type { UpstreamRequest } from './upstream-request.ts'
 
 /**
- * The client's headers that are forwarded to the registry. Headers that identify a trusted proxy are not among them.
- * `toRequestHeaders` rewrites Accept and Range. nginx has the same list:
+ * The client's headers that are forwarded to the registry. `Forwarded` and `X-Forwarded-*`, which the registry would
+ * believe, are not among them. `toRequestHeaders` rewrites Accept and Range. nginx has the same list:
  * deploy/nginx/templates/server-blobs.conf.template.
  */
 const FORWARDED = ['accept', 'if-match', 'if-modified-since', 'if-none-match', 'user-agent']

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { UploadRequest } from './upstream-request.ts'
 
 export interface UploadStates {
-  /** Remembers the state in a Location of the registry, if it is an upload's. */
+  /** Remembers the state in a Location of the registry, if it is that of an upload. */
   remember(location: string): void
   /** The newest state of an upload, if it is newer than the client's; undefined otherwise. */
   findNewer(upload: Pick<UploadRequest, 'repository' | 'id' | 'state'>): string | undefined

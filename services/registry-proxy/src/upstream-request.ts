@@ -13,7 +13,7 @@ export interface UpstreamRequest {
   readonly query: string
   /**
    * How the client's body is sent. A manifest is first read into memory, because image-manager needs it as well. The
-   * body of an upload's start is never sent, because distribution reads mounts from it.
+   * body of the POST that starts an upload is never sent, because distribution reads mounts from it.
    */
   readonly body: 'none' | 'manifest' | 'stream'
 }

@@ -61,7 +61,7 @@ for (const [method, target, scope] of CHALLENGES) {
   })
 }
 
-t.test('the response for a foreign repository is the same whether it exists or not', async (t) => {
+t.test('the response for a repository without access is the same whether the repository exists or not', async (t) => {
   const authorizations = [undefined, bearer([repositoryAccess('team/app', 'pull')]), basic('alice', 'pw')]
 
   const responsesWhen = async (status: number) => {

@@ -23,7 +23,7 @@ const REFUSED: readonly [string, string, number][] = [
   ['no credentials, in chunks', head('PATCH', upload, 'Transfer-Encoding: chunked'), 401],
   ['no credentials, a short body', head('PUT', `${upload}&digest=${DIGEST}`, 'Content-Length: 1'), 401],
   ['another repository', head('PUT', '/v2/other/app/manifests/x', withToken('Content-Length: 9')), 401],
-  ['a foreign upload', head('PATCH', upload.slice(0, -1), withToken('Content-Length: 9')), 404],
+  ["another account's upload", head('PATCH', upload.slice(0, -1), withToken('Content-Length: 9')), 404],
   ['an invalid name', head('PUT', '/v2/Team/manifests/x', withToken('Content-Length: 9')), 400],
   ['an unsupported method', head('PATCH', '/v2/', withToken('Content-Length: 9')), 405],
   ['no route', head('PUT', '/other', withToken('Content-Length: 9')), 404],

@@ -17,7 +17,7 @@ const REFUSED: readonly Case[] = [
   ['no credentials', upload, '', 401],
   ['a token for another repository', upload, other, 401],
   ['a password without the access', upload, basic('alice', 'pw'), 403],
-  ['a foreign upload', upload, bearer([repositoryAccess('team/app', 'push')]), 404],
+  ["another account's upload", upload, bearer([repositoryAccess('team/app', 'push')]), 404],
   ['an invalid name', '/v2/Team/blobs/uploads/u1', other, 400],
   ['a manifest that is too long', manifest, bearer([repositoryAccess('team/app', 'pull', 'push')]), 413],
 ]

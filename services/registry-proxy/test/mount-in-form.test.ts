@@ -27,16 +27,16 @@ const start = (query: string, body: string, contentType = FORM) =>
 /** The client's query and form, and the target that the registry gets. */
 const CASES: readonly [string, string, string, string][] = [
   ['an own source in the form alone', '', `mount=${DIGEST}&${own}`, MOUNTED],
-  ['a foreign source in the form alone', '', `mount=${DIGEST}&${foreign}`, uploads],
+  ['a source without access in the form alone', '', `mount=${DIGEST}&${foreign}`, uploads],
   [
-    'a foreign source in the form wins over an own one in the query',
+    'a source without access in the form wins over one with access in the query',
     `?mount=${DIGEST}&${own}`,
     `mount=${DIGEST}&${foreign}`,
     uploads,
   ],
   ['`from` in the form wins over the query', `?mount=${DIGEST}&${own}`, foreign, uploads],
   [
-    'an own source in the form wins over a foreign one in the query',
+    'a source with access in the form wins over one without access in the query',
     `?mount=${DIGEST}&${foreign}`,
     `mount=${DIGEST}&${own}`,
     MOUNTED,
@@ -44,7 +44,7 @@ const CASES: readonly [string, string, string, string][] = [
   ['a digest in the form wins over the query', `?mount=${OTHER_DIGEST}&${own}`, `mount=${DIGEST}`, MOUNTED],
   ['the first of a repeated parameter in the form counts', '', `mount=${DIGEST}&${own}&${foreign}`, MOUNTED],
   [
-    'the first of a repeated parameter counts, a foreign source',
+    'the first of a repeated parameter counts, a source without access',
     '',
     `mount=${DIGEST}&${foreign}&${own}`,
     uploads,
@@ -55,7 +55,7 @@ const CASES: readonly [string, string, string, string][] = [
 ]
 
 for (const [what, query, form, expected] of CASES) {
-  t.test(`the mount of an upload's start: ${what}`, async (t) => {
+  t.test(`the mount of a POST that starts an upload: ${what}`, async (t) => {
     t.equal((await start(query, form)).status, 200)
     const sent = upstream.only()
     upstream.requests.length = 0
@@ -149,7 +149,7 @@ t.test('a client that may not push is refused before the proxy reads its form', 
   t.same(upstream.requests, [])
 })
 
-t.test('a password gives access to the mount that a form names', async (t) => {
+t.test('a password is exchanged for a token that covers the mount in a form body', async (t) => {
   const access = [repositoryAccess('team/app', 'pull', 'push'), repositoryAccess('team/base', 'pull')]
   auth.accounts.set('alice', { password: 'pw', uid: 'uid-alice', gen: 1, access })
   const headers = { 'content-type': FORM }

@@ -69,7 +69,7 @@ t.test('a push into a repository that is deleted at the same time is 503', async
   t.ok(response.headers['retry-after'])
 })
 
-t.test('a push is repeated once if its recorded outcome was lost', async (t) => {
+t.test('a push is repeated once if image-manager recorded its outcome but the response was lost', async (t) => {
   // image-manager stopped after it had recorded the push and before it responded.
   images.responses.set(RECORD, { status: 404, body: {} })
   upstream.respond = (incoming, response, recorded) => {

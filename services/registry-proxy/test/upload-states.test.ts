@@ -15,7 +15,7 @@ const locationOf = (state: string, id = 'u1', repository = 'team/app') =>
   `http://registry:5000/v2/${repository}/blobs/uploads/${id}?_state=${encodeURIComponent(state)}`
 const upload = (state: string | undefined, id = 'u1', repository = 'team/app') => ({ repository, id, state })
 
-t.test('the newest state is found for an older state of the same upload only', async (t) => {
+t.test('the newest state is found only for an older state of the same upload', async (t) => {
   const states = createUploadStates()
   const [initial, first, second] = [stateOf(0), stateOf(10), stateOf(20)]
   states.remember(locationOf(initial))

@@ -14,7 +14,10 @@ export interface GlobalRepositoriesPorts {
   readonly graceMs: number
 }
 
-/** A repository that ceases to be global is noticed after this time at the latest. One that becomes global, at once. */
+/**
+ * How long a global repository is cached, in milliseconds: the longest delay until it is noticed that the repository
+ * ceased to be global. Other repositories are not cached, so one that becomes global is noticed at once.
+ */
 const FRESH_MS = 5000
 const MAX_NAMES = 10_000
 

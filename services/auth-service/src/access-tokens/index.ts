@@ -50,7 +50,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
   const { issuer: iss, service, accessTokenLifeSeconds } = config
   const { db, accounts, keys, now, log, unavailableDependency } = deps
   const graceMs = config.offlineGraceSeconds * 1000
-  // The credential cache issues access tokens until the grace ends; the last one then lives its full life.
+  // Access tokens are issued from the credential cache until the offline grace ends; the last one then lives its full
+  // life.
   const accessTokenWindowMs = graceMs + (accessTokenLifeSeconds + 60) * 1000
   const revocations = createRevocationList({
     load: accounts.revocationsSince,

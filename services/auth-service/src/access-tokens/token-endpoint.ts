@@ -129,8 +129,9 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
       }
       const { refreshToken } = grant
       const requester = toIdentified(await signIn.withRefreshToken(refreshToken, service, address))
-      // A refresh token never yields an identity token: the credential that docker stores would be worth the password.
-      // Clients that check their credentials by GET /v2/ request no scope; an access token without access is enough.
+      // A refresh token never yields an identity token. Otherwise the credential that docker stores would permit
+      // everything that the password permits, including the management APIs. Clients that check their credentials by
+      // GET /v2/ request no scope; an access token without access is enough.
       const scoped = { ...request, scopes: request.scopes ?? [] }
       return issue(scoped, 'outcome' in requester ? requester : { ...requester, refreshToken })
     },

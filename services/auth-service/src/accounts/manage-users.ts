@@ -19,7 +19,10 @@ export interface ManageUsersPorts {
   count(filter: UserFilter): Promise<number>
   readonly changeAccount: ChangeAccount
   readonly lookUpUser: LookUpUser
-  /** Whether a password is an account's, verified as a sign-in from an address. Throws what refuses any sign-in. */
+  /**
+   * Whether the password is that of the account. Counts as a sign-in from the address: throws a problem if sign-ins are
+   * limited (429) or a dependency is unavailable (503).
+   */
   verifyPassword(account: Account, password: string, address: string): Promise<boolean>
 }
 

@@ -23,8 +23,8 @@ export interface PasswordHasher {
   /** Makes an argon2id hash in PHC format. */
   hash(password: string): Promise<string>
   /**
-   * Whether a hash is a password's. Takes the same time without a hash, so that usernames cannot be probed. `client`
-   * is the lane in the queue, such as an address.
+   * Whether a password matches a stored hash. For null (no such user) it hashes as well and returns false, so that the
+   * response time does not reveal which usernames exist. `client` is the lane in the queue, such as an address.
    */
   verify(password: string, hash: string | null, client?: string): Promise<boolean>
 }

@@ -18,7 +18,7 @@ export interface UserPlan extends Rights {
 /** A change of a user. Absent fields keep their values. */
 export type UserChange = Partial<Omit<UserPlan, 'username'>>
 
-/** Plans `POST /user`. The directory state of a directory user is still missing. */
+/** Plans `POST /user`. The caller adds the directory state of a directory user to the plan. */
 export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: FieldFault } {
   const { username, password, namespaces = [], enabled = true } = input
   if (username === undefined) return required('username')

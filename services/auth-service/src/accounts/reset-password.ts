@@ -21,7 +21,7 @@ export interface ResetPasswordPorts {
 }
 
 export interface ResetPasswordOptions {
-  /** In any case. */
+  /** Case-insensitive. */
   readonly username: string
   /** Turns a directory user into a local user. */
   readonly leaveDirectory?: boolean

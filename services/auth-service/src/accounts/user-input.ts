@@ -33,7 +33,7 @@ const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ...[false, 0, 'false', '0'].map((text) => [text, false] as const),
 ])
 
-/** Whether an account can have a name. The name must be in lower case. */
+/** Whether a name, which is in lower case, is a valid username. */
 export function isUsername(name: string): boolean {
   return USERNAME.test(name)
 }

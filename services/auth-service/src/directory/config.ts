@@ -56,12 +56,12 @@ type Values = Readonly<Static<typeof schema>>
 
 /** Undefined without a directory. Throws a ConfigError that names every bad variable. */
 export function readDirectory(values: Values): DirectoryConfig | undefined {
-  const problems: string[] = []
-  const groups = readGroups(values, problems)
+  const faults: string[] = []
+  const groups = readGroups(values, faults)
   const { DIRECTORY_URL: url, DIRECTORY_BASE_DN: baseDn = '' } = values
   const { DIRECTORY_BIND_DN: dn, DIRECTORY_BIND_PASSWORD: password } = values
-  for (const check of url === undefined ? [checkAbsent] : CHECKS) problems.push(...check(values))
-  if (problems.length > 0) throw new ConfigError(problems)
+  for (const check of url === undefined ? [checkAbsent] : CHECKS) faults.push(...check(values))
+  if (faults.length > 0) throw new ConfigError(faults)
   if (url === undefined) return undefined
   return {
     servers: url.split(',').map((one) => toServer(one.trim())),
@@ -140,12 +140,12 @@ const checkAutoCreate: Check = (values) =>
 
 const CHECKS = [checkTransport, checkBase, checkService, checkTemplates, checkCertificates, checkAutoCreate]
 
-function readGroups(values: Values, problems: string[]): GroupMap | undefined {
+function readGroups(values: Values, faults: string[]): GroupMap | undefined {
   const { DIRECTORY_GROUP_MAP: text, DIRECTORY_BASE_DN: baseDn } = values
   if (text === undefined || baseDn === undefined || normaliseDn(baseDn) === undefined) return undefined
   const parsed = parseGroupMap(text, baseDn)
   if ('map' in parsed) return parsed.map
-  problems.push(...parsed.faults.map((fault) => `DIRECTORY_GROUP_MAP_FILE ${fault}`))
+  faults.push(...parsed.faults.map((fault) => `DIRECTORY_GROUP_MAP_FILE ${fault}`))
   return undefined
 }
 

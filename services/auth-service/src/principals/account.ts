@@ -38,7 +38,10 @@ export interface StoredAccount extends Account {
   readonly passwordHash: string | null
 }
 
-/** An account by its username, or by its id. The id survives a rename race: a deleted name can be taken again. */
+/**
+ * Names an account by its username or by its id. After a first lookup use the id: the account may have been deleted
+ * since, and a new account may have its username.
+ */
 export type AccountRef = string | Pick<Account, 'id'>
 
 export interface NewAccount extends Rights {
@@ -53,7 +56,7 @@ export type AccountUpdate = Partial<Omit<NewAccount, 'username'>> & { readonly g
 
 /** Which users a list contains. */
 export interface UserFilter {
-  /** Part of the username, in any case. */
+  /** Part of the username; case-insensitive. */
   readonly search?: string | undefined
   /** A namespace that the user has, from an administrator or from a group. */
   readonly namespace?: string | undefined

@@ -95,8 +95,8 @@ export function rotationEndsAccessTokens(
 }
 
 /**
- * Parses an expiry in whole seconds, as JWTs count; null for never. A year out of this range, and a leap second, would
- * be stored as another time than the given one.
+ * Parses an expiry in whole seconds, like `exp` in access tokens; null for never. A year out of this range, and a leap
+ * second, would be stored as another time than the given one.
  */
 function parseExpiry(text: string | null): { expiresAt: Date | null } | { fault: FieldFault } {
   if (text === null) return { expiresAt: null }

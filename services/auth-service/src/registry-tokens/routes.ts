@@ -136,7 +136,7 @@ function nameOf(request: FastifyRequest): PrincipalName {
 
 function problemOf(refused: Refused): ProblemError {
   if (refused.outcome === 'absent') return notFound('token')
-  // The text is the provider's: clients of its API know it.
+  // The provider's API has the same text: its clients may compare it.
   if (refused.outcome === 'taken') {
     return new ProblemError({ status: 409, detail: 'already exists: name is not available', field: 'name' })
   }

@@ -6,8 +6,11 @@ export interface CredentialCache<Value> {
   /** The cache key of a secret. */
   keyOf(secret: readonly string[]): string
   remember(secret: readonly string[], value: Value): void
-  /** A value that was remembered within `maxAgeMs`; the options' `maxAgeMs` is the upper bound. */
-  recall(secret: readonly string[], maxAgeMs?: number): Value | undefined
+  /**
+   * The value of a secret, if it was remembered within the given time. Without an argument, or with a longer time,
+   * `CredentialCacheOptions.maxAgeMs` applies.
+   */
+  recall(secret: readonly string[], withinMs?: number): Value | undefined
 }
 
 export interface CredentialCacheOptions {
@@ -28,9 +31,9 @@ export function createCredentialCache<Value>(options: CredentialCacheOptions): C
   return {
     keyOf,
     remember: (secret, value) => void entries.set(keyOf(secret), { value, at: now() }),
-    recall(secret, ageMs = maxAgeMs) {
+    recall(secret, withinMs = maxAgeMs) {
       const entry = entries.get(keyOf(secret))
-      return entry !== undefined && now() - entry.at <= Math.min(ageMs, maxAgeMs) ? entry.value : undefined
+      return entry !== undefined && now() - entry.at <= Math.min(withinMs, maxAgeMs) ? entry.value : undefined
     },
   }
 }

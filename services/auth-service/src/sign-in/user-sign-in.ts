@@ -35,7 +35,7 @@ export interface UserSignInPorts {
   findByRefreshToken(token: string, service: string): Promise<StoredAccount | undefined>
   /** The dependency that an error of another port says is unavailable; undefined for a fault. */
   unavailableDependency(error: unknown): SignInDependency | undefined
-  /** Of local users. Takes the same time without a hash. */
+  /** Verifies the password of a local user; see `PasswordHasher.verify`. */
   verifyPassword(password: string, hash: string | null, client: string): Promise<boolean>
   /** Tried before local passwords, in their order. */
   readonly verifiers: readonly PasswordVerifier[]

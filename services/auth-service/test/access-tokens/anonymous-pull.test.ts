@@ -12,7 +12,7 @@ const urlOf = (...scopes: string[]) =>
   `/auth/v2/token?${new URLSearchParams([...scopes.map((scope) => ['scope', scope]), ['offline_token', 'true']])}`
 const pull = [{ type: 'repository', name: 'shared/app', actions: ['pull'] }]
 
-t.test('an anonymous principal gets an access token for pulls of global repositories only', async (t) => {
+t.test('an anonymous principal gets an access token only for pulls of global repositories', async (t) => {
   const asked = [
     'repository:shared/app:pull,push,delete',
     'repository:team/app:pull',

@@ -11,7 +11,7 @@ const input = {
   jti: 'one',
 }
 
-t.test('an access token has exactly these claims', async (t) => {
+t.test('the claims of an access token are exactly the documented ones', async (t) => {
   const claims = makeClaims(input)
   t.match(claims, {
     iss: 'registry.example:8443',

@@ -156,7 +156,7 @@ t.test("only repositories that a user's own rights do not cover are looked up as
   t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested), [])
 })
 
-t.test('offline access has pulls only', async (t) => {
+t.test('offline access has only pulls', async (t) => {
   const access = [
     repository('a', 'pull', 'push', 'delete'),
     repository('b', 'pull'),

@@ -16,11 +16,11 @@ const find = (verified: TokenClaims | undefined, found: Account | undefined = ac
     'the-token',
   )
 
-t.test('a valid identity token returns its account', async (t) => {
+t.test('the account of a valid identity token is found', async (t) => {
   t.strictSame(await find(claims), { account, expiresAt: 1_000_300 })
 })
 
-t.test('any other token returns nothing', async (t) => {
+t.test('no account is found for a token that is not a valid identity token of the present generation', async (t) => {
   const cases: readonly (readonly [why: string, claims: TokenClaims | undefined, account?: Account])[] = [
     ['an invalid token', undefined],
     ['a scoped token', { ...claims, access: [] }],

@@ -166,7 +166,7 @@ t.test('with an identity token, users change their own password only with the cu
   t.equal(
     (await change(bearer, { password, username: 'olga' })).statusCode,
     400,
-    'the own username changes nothing',
+    'naming oneself changes nothing',
   )
   t.equal((await change(bearer, { password, current_password: 'olga-password' })).statusCode, 204)
   t.equal((await ask({ url: '/user', as: 'olga', password })).statusCode, 200)
@@ -180,7 +180,7 @@ t.test('with an identity token, users change their own password only with the cu
   t.equal(
     (await change(root, { username: 'root', password })).statusCode,
     400,
-    'an administrator needs the own current password, too',
+    'administrators need their own current password, too',
   )
   const byBasic = { method: 'POST', url: '/user/password', as: 'olga', password: 'third-password' } as const
   const wrong = await ask({ ...byBasic, json: { password, current_password: 'wrong-password' } })

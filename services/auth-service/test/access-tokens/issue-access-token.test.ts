@@ -35,7 +35,7 @@ t.test('access is an empty list when nothing is granted, and null without a scop
   t.equal((await issuer.forPrincipal({ account, scopes: null })).access, null)
 })
 
-t.test('an offline token permits pulls only', async (t) => {
+t.test('an offline token permits only pulls', async (t) => {
   const scopes = [
     scope('team/app', 'pull', 'push', 'delete'),
     { type: 'registry', name: 'catalog', actions: ['*'] },
@@ -66,7 +66,7 @@ t.test('an access token expires no later than notAfter', async (t) => {
   t.equal(claimsOf(issued).exp, 1_700_000_100)
 })
 
-t.test('a global repository is granted for pulls only', async (t) => {
+t.test('a global repository is granted only for pulls', async (t) => {
   const scopes = [
     scope('shared/app', 'pull', 'push'),
     scope('shared/push', 'push'),

@@ -86,7 +86,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await accountOf(token), undefined)
   })
 
-  t.test('the end of the sessions of an account deletes its refresh tokens only', async (t) => {
+  t.test('ending the sessions of an account deletes the refresh tokens of that account and of no other', async (t) => {
     const [frank, grace] = [await create('frank'), await create('grace')]
     const [one, two] = [await tokens.issue(frank, 's', ''), await tokens.issue(frank, 's', '')]
     const other = await tokens.issue(grace, 's', '')

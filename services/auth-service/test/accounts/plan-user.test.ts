@@ -84,7 +84,7 @@ t.test('PATCH /user overwrites the given fields', async (t) => {
   t.match(planUserChange(makeAccount(), { password }), { change: { password } }, 'a password')
 })
 
-t.test('PATCH /user leaves other fields, also those of a concurrent change', async (t) => {
+t.test('PATCH /user leaves other fields unchanged, even those of a concurrent change', async (t) => {
   for (const role of ['user', 'administrator', 'cluster-administrator'] as const) {
     const current = makeAccount({ role })
     t.strictSame(

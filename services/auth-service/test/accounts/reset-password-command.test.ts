@@ -33,7 +33,7 @@ t.test('reset-password refuses arguments that it does not have', async (t) => {
   }
 })
 
-t.test('reset-password without a database that answers says so and shows no secret', async (t) => {
+t.test('reset-password reports an unavailable database and prints no secret', async (t) => {
   t.match(await run(['admin']), { code: 1, err: 'DATABASE_URL is required' })
   const env = { DATABASE_URL: 'postgres://registry:hunter2@127.0.0.1:1/postgres' }
   const { code, out, err } = await run(['admin'], env)

@@ -33,7 +33,7 @@ await onBothDatabases(t, async (t, db) => {
     t.not(second.outcome === 'reset' && second.password, first.password)
   })
 
-  t.test('a reset of a disabled account leaves it disabled and says so', async (t) => {
+  t.test('a reset of a disabled account leaves it disabled and reports that it is disabled', async (t) => {
     await users.create(planUser('jane', { enabled: false }))
     t.match(await reset('jane'), { outcome: 'reset', enabled: false })
     t.equal((await users.find('jane'))?.enabled, false)
@@ -48,7 +48,7 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(await db.selectFrom('accounts').selectAll().orderBy('id').execute(), before)
   })
 
-  t.test('a reset leaves a directory user unchanged unless the user leaves the directory', async (t) => {
+  t.test('a reset changes a directory user only with leaveDirectory, which makes the user a local one', async (t) => {
     const directoryState = {
       dn: 'CN=dora,DC=example,DC=com',
       state: 'active',

@@ -39,7 +39,7 @@ t.test('a user has the documented fields and no others', async (t) => {
   t.strictSame(
     (await ask({ url: '/user', as: 'bob@example.com', password })).json(),
     user,
-    'a user sees the own record',
+    'users see their own record',
   )
   t.strictSame(
     (await patch({ username: 'bob@example.com' })).json(),
@@ -48,7 +48,7 @@ t.test('a user has the documented fields and no others', async (t) => {
   )
 })
 
-t.test('GET /user returns the own record, and others only to cluster administrators', async (t) => {
+t.test("GET /user returns one's own record, and other records only to cluster administrators", async (t) => {
   t.match((await ask({ url: '/user', as: 'alice' })).json(), { username: 'alice', namespaces: ['team'] })
   t.match((await ask({ url: '/user?username=ALICE', as: 'alice' })).json(), { username: 'alice' })
   t.match((await ask({ url: '/user', as: 'olga' })).json(), { role: 'administrator', admin: false })
@@ -62,7 +62,7 @@ t.test('GET /user returns the own record, and others only to cluster administrat
   )
 })
 
-t.test('a taken username in any case is answered with 409', async (t) => {
+t.test('a username that differs from a taken one only by case is answered with 409', async (t) => {
   for (const username of ['alice', 'ALICE', 'root']) {
     const response = await create({ username, admin: true })
     t.equal(response.statusCode, 409, username)

@@ -36,18 +36,18 @@ async function startApi(principal: Account) {
 
 const PASSWORD = '/user/password?password=another-password'
 const CASES = [
-  ['a change of the own password', alice, 'POST', PASSWORD, 'change', 'id-of-alice'],
+  ["a change of one's own password", alice, 'POST', PASSWORD, 'change', 'id-of-alice'],
   [
-    'a change of the own password by name',
+    "a change of one's own password by name",
     alice,
     'POST',
     `${PASSWORD}&username=alice`,
     'change',
     'id-of-alice',
   ],
-  ['a read of the own record', alice, 'GET', '/user', 'find', 'id-of-alice'],
+  ["a read of one's own record", alice, 'GET', '/user', 'find', 'id-of-alice'],
   [
-    'the end of the own sessions',
+    "ending one's own sessions",
     alice,
     'DELETE',
     '/user/sessions?username=alice',
@@ -74,7 +74,7 @@ const CASES = [
 ] as const
 
 for (const [title, principal, method, url, call, ref] of CASES) {
-  t.test(`${title} is about the account that was found, not about a later one of its name`, async (t) => {
+  t.test(`${title} applies to the account that was looked up, even if a new account has taken its username since`, async (t) => {
     const { app, calls } = await startApi(principal)
     const authorization = `Basic ${btoa('somebody:a-good-password')}`
     const { statusCode } = await app.inject({ method, url, headers: { authorization } })

@@ -15,13 +15,13 @@ const BASIC = {
 }
 const GROUP = '{"CN=dev,DC=example,DC=com":{"namespaces":["team"]}}'
 
-function problemsOf(env: Record<string, string>): readonly string[] {
+function faultsOf(env: Record<string, string>): readonly string[] {
   try {
     read(env)
     return []
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return error.problems
+    return error.faults
   }
 }
 
@@ -83,7 +83,7 @@ t.test('a bind template works without and with a service account', async (t) => 
   }
 })
 
-const BAD: readonly (readonly [why: string, change: Record<string, string>, ...problems: RegExp[]])[] = [
+const BAD: readonly (readonly [why: string, change: Record<string, string>, ...faults: RegExp[]])[] = [
   ['another scheme', { DIRECTORY_URL: 'http://dc1' }, /^DIRECTORY_URL /],
   ['a path', { DIRECTORY_URL: 'ldaps://dc1/dc=x' }, /^DIRECTORY_URL /],
   ['a password in the URL', { DIRECTORY_URL: 'ldaps://me:secret@dc1' }, /^DIRECTORY_URL /],
@@ -171,9 +171,9 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...p
 
 for (const [why, change, ...expected] of BAD) {
   t.test(`directory settings are refused: ${why}`, async (t) => {
-    const problems = problemsOf({ ...BASIC, ...change })
-    t.equal(problems.length, expected.length)
-    t.match(problems, expected)
-    t.notMatch(problems.join(), /hunter2|secret/, 'no message contains a value')
+    const faults = faultsOf({ ...BASIC, ...change })
+    t.equal(faults.length, expected.length)
+    t.match(faults, expected)
+    t.notMatch(faults.join(), /hunter2|secret/, 'no message contains a value')
   })
 }

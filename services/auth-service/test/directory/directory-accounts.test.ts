@@ -60,7 +60,7 @@ async function testAccounts(t: Test, db: Database) {
   )
 
   await t.test(
-    'a directory state is saved to the account of the lookup, not to a later one of its username',
+    'a directory state is saved to the account that was looked up, not to a new one with its username',
     async (t) => {
       const { users, accounts } = await build(db)
       const old = await accounts.create('dora', STATE)

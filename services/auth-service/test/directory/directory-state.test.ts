@@ -22,7 +22,7 @@ t.test('a directory state has the name, the state and the grants of the entry th
   })
 })
 
-t.test('a directory state without a single entry gives nothing', async (t) => {
+t.test('the directory state of a user with no entry or with several entries gives no role and no namespaces', async (t) => {
   for (const outcome of ['gone', 'ambiguous'] as const) {
     t.strictSame(directoryStateOf({ outcome }, MAP), { dn: null, state: outcome, role: null, namespaces: [] })
   }

@@ -25,7 +25,7 @@ const QUESTIONS: readonly Question[] = [
   { url: '/internal/revocations' },
 ]
 
-t.test('the internal API requires the service credential and is on the internal port only', async (t) => {
+t.test('the internal API requires the service credential and is only on the internal port', async (t) => {
   for (const question of QUESTIONS) {
     const what = `${question.method ?? 'GET'} ${question.url}`
     t.equal((await askInternal({ ...question, bearer: SERVICE_CREDENTIAL })).statusCode, 200, what)

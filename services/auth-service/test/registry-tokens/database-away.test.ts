@@ -42,7 +42,7 @@ t.test('registry tokens while the database is unavailable', async (t) => {
   await postgres.stop()
   clock.ahead = 10_000
 
-  await t.test('a registry token that signed in recently gets an access token for pulls only', async (t) => {
+  await t.test('a registry token that signed in recently gets an access token only for pulls', async (t) => {
     const { token } = (await signIn(known)).json()
     t.strictSame(claimsOf(token).access, PULL)
     const json = { username: 'KNOWN', password: known.password, address: '10.0.0.1', access: PULL }

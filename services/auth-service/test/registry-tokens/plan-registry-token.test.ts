@@ -49,7 +49,7 @@ t.test('a new registry token is planned from its input', async (t) => {
   }
 })
 
-t.test('a change has the given fields only', async (t) => {
+t.test('a change has only the given fields', async (t) => {
   const other = [{ type: 'repository', name: '*', actions: ['pull'] }]
   t.strictSame(planRegistryTokenChange({}), { change: {} })
   t.strictSame(

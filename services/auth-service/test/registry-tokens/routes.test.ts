@@ -106,7 +106,7 @@ t.test('an unknown registry, registry token or path is 404 in the format of the 
   t.equal((await api.get(id)).statusCode, 200)
 })
 
-t.test('PATCH changes the given fields only', async (t) => {
+t.test('PATCH changes only the given fields', async (t) => {
   const { id } = await api.make({ name: 'patched' })
   const expiryDate = '2036-12-24T18:00:00Z'
   const changed = await api.patch(id, { expiryDate: '2036-12-24T19:00:00.5+01:00', status: 'disabled' })

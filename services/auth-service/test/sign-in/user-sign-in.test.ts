@@ -71,7 +71,7 @@ const found = (account: StoredAccount | undefined, offline = false) => ({
   offline,
 })
 
-t.test('a user signs in with the right password and the username in any case', async (t) => {
+t.test('a user signs in with the right password, whatever the case of the username', async (t) => {
   const { world, withPassword } = build()
   t.strictSame(await withPassword('alice', PASSWORD), found(world.accounts[0]))
   t.strictSame(await withPassword('ALICE', PASSWORD), found(world.accounts[0]), 'the username in upper case')
@@ -196,7 +196,7 @@ t.test('cached credentials of a revoked account are refused during an outage', a
   t.strictSame(await withRefreshToken('r-alice'), REFUSED)
 })
 
-t.test('a refresh token signs in for its own service only', async (t) => {
+t.test('a refresh token signs in only for its own service', async (t) => {
   const { world, withRefreshToken } = build()
   t.strictSame(await withRefreshToken('r-alice'), found(world.accounts[0]))
   for (const unknown of ['', 'r-bob', 'R-ALICE', PASSWORD])

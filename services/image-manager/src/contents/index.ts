@@ -3,7 +3,7 @@ import { createContentsRepository } from './contents-repository.ts'
 import { createListContents } from './list-contents.ts'
 import { createStorageUsage } from './storage-usage.ts'
 
-/** What the routes of the registry's contents call. */
+/** The use cases of the contents routes. */
 export function createContents({ db, now }: { readonly db: Database; readonly now: () => number }) {
   const contents = createContentsRepository(db)
   return {

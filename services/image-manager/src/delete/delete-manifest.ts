@@ -103,7 +103,8 @@ async function resolveManifest(ports: DeleteManifestPorts, repository: string, d
   try {
     if (!(await ensureManifest(ports, repository, digest))) return undefined
   } catch (error) {
-    // Such a manifest can be deleted nevertheless. distribution answers 500 to the GET of one that it cannot parse.
+    // A manifest that cannot be read or recorded can be deleted nevertheless. distribution responds 500 to a GET of a
+    // manifest that it cannot parse.
     const isUnreadable = error instanceof ServiceCallError && error.status === 500
     if (!isUnreadable && !(error instanceof UnrecordableError)) throw error
   }

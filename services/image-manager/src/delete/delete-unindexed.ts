@@ -17,9 +17,9 @@ export interface DeleteUnindexedPorts extends DeleteBlobsPorts {
 
 /**
  * Deletes the manifests that the registry's tags still reach after everything in the index is deleted, and the blobs
- * that they reference. The index refuses such a manifest (too many descriptors, for example), or it was pushed past the
- * proxy and is not adopted yet. Skips pending pushes: recording them is the task of another process. Returns false if
- * the deletion has ended.
+ * that they reference. The index refuses such a manifest (too many descriptors, for example), or it was pushed directly
+ * to the registry and is not adopted yet. Skips pending pushes: recording them is the task of another process. Returns
+ * false if the deletion has ended.
  */
 export async function deleteUnindexed(
   ports: DeleteUnindexedPorts,

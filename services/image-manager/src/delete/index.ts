@@ -17,7 +17,7 @@ import { createDeletionsRepository } from './deletions-repository.ts'
 import { createRemovalsRepository } from './removals-repository.ts'
 import { createReferencesRepository } from './references-repository.ts'
 
-/** The repositories of this feature, by the name that use cases give to their ports. */
+/** The repository objects of deletions, under the names that use cases give to their ports. */
 export function createDeleteRepositories(db: Database) {
   return {
     deletions: createDeletionsRepository(db),

@@ -24,7 +24,7 @@ const ManifestQuery = Type.Object({
 })
 const BlobQuery = Type.Object({ repository: Type.String(), digest: Type.String() })
 
-/** What registry-proxy has image-manager delete. */
+/** Routes by which registry-proxy deletes content. */
 export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoutesOptions> = async (
   app,
   { deleteManifest, deleteTag, deleteBlob },

@@ -48,7 +48,7 @@ export async function ensureManifest(
   // Source: distribution, "Image Manifest Version 2, Schema 1".
   if (parsed.manifest.digest !== digest)
     throw new UnrecordableError(
-      `the registry's manifest ${digest} has the digest ${parsed.manifest.digest}; schema 1 is not supported`,
+      `the manifest that the registry returns for ${digest} has the digest ${parsed.manifest.digest}; schema 1 is not supported`,
     )
   await manifests.putManifest(repository, parsed.manifest)
   return true

@@ -21,7 +21,7 @@ import { createTaggedManifestsRepository } from './tagged-manifests-repository.t
 import { createTagsRepository } from './tags-repository.ts'
 import { createVisibleRepositoriesRepository } from './visible-repositories-repository.ts'
 
-/** The repositories of the index, under the names that use cases give to their ports. */
+/** The repository objects that query the index, under the names that use cases give to their ports. */
 export function createIndexRepositories(db: Database) {
   return {
     blobAliases: createBlobAliasesRepository(db),
@@ -43,7 +43,7 @@ export type IndexPorts = ManageRepositoriesPorts &
   FindReferrersPorts &
   GlobalScopePorts
 
-/** What the routes of the index call. */
+/** The use cases of the index routes. */
 export function createIndex(ports: IndexPorts) {
   return {
     manageRepositories: createManageRepositories(ports),

@@ -46,7 +46,7 @@ const DEFAULT_PAGE = 100
 /** Clients that do not follow a Link header lose all further pages, so nearly every repository's tags fit into one. */
 const DEFAULT_TAGS_PAGE = 10_000
 
-/** What registry-proxy and auth-service read from the index. */
+/** Routes by which registry-proxy and auth-service read the index. */
 export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesOptions> = async (
   app,
   { readManifest, listCatalog, listTags, findReferrers, globalScope },

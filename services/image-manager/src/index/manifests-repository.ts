@@ -33,8 +33,8 @@ export function createManifestsRepository(db: Database) {
     /**
      * Removes a manifest with its tags, unless its revision has changed: then a push has recorded it again. The digests
      * that it references stay known as blobs of the repository. With `orphansBlobs` they become orphans. A repository
-     * that loses its last manifest becomes private. Its row is removed too, unless `keepsRepository` is set or was set
-     * when an earlier last manifest was removed. Returns whether the manifest was removed.
+     * that loses its last manifest becomes private. Its row is removed too, unless `keepsRepository` is set, or was set
+     * by an earlier call that emptied the repository (`keep_empty`). Returns whether the manifest was removed.
      */
     async removeManifest(
       repository: string,

@@ -83,7 +83,7 @@ async function findMissing(
   if (removed !== undefined) return removed
   const known = await ports.manifests.filterManifests(repository, children)
   for (const digest of children) {
-    // The registry knows no manifest by its sha512. One by its sha256 may have been pushed past the proxy.
+    // The registry knows no manifest by its sha512. One by its sha256 may have been pushed directly to the registry.
     if (known.has(digest)) continue
     if (digest.startsWith('sha512:') || !(await ensureManifest(ports, repository, digest))) return digest
   }

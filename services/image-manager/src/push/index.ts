@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { createPendingPushesRepository } from './pending-pushes-repository.ts'
 
-/** The repositories of pushes, under the names that use cases give to their ports. */
+/** The repository objects of pushes, under the names that use cases give to their ports. */
 export function createPushRepositories(db: Database) {
   return { pendingPushes: createPendingPushesRepository(db) }
 }

@@ -29,7 +29,7 @@ const AnnounceQuery = Type.Object({
 })
 const PendingPushParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-/** What registry-proxy reports about pushes of manifests and blobs. */
+/** Routes by which registry-proxy reports pushes of manifests and blobs. */
 export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOptions> = async (
   app,
   { push, manifestBudget },

@@ -21,7 +21,7 @@ async function startUsage(t: Test, sumBytes: () => Promise<number>, now: Storage
   return async () => (await app.inject({ url: '/internal/contents/usage' })).json()
 }
 
-t.test('the contents are served to services only', async (t) => {
+t.test('the contents are served only to services', async (t) => {
   for (const what of [`repositories?${PAGE}`, `artifacts?${PAGE}`, 'usage']) {
     t.equal((await askInternal(`/internal/contents/${what}`)).statusCode, 200, what)
     t.equal((await askInternal(`/internal/contents/${what}`, 'Bearer nonsense')).statusCode, 401, what)

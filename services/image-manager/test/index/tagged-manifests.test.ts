@@ -30,7 +30,7 @@ void onBothDatabases(t, async (t, db) => {
   const readAll = async (...ids: string[]) => (await Array.fromAsync(readTaggedManifests(ids))).flat()
 
   await t.test(
-    'tags of several repositories come in the requested order, also more than one statement reads',
+    'tags of several repositories come in the requested order, even if it takes several statements to read them',
     async (t) => {
       const numbered = (prefix: string, count: number) =>
         Array.from({ length: count }, (_, at) => `${prefix}${String(at).padStart(5, '0')}`)

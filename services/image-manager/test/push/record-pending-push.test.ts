@@ -81,7 +81,7 @@ t.test('a tag that changes between the registry’s response and the write is sy
   }
 })
 
-t.test('syncing a tag that was pushed past the proxy records its manifest from the registry', async (t) => {
+t.test('syncing a tag that was pushed directly to the registry records its manifest from the registry', async (t) => {
   const { ports, registry, tags, manifests } = await startIndex(db)
   registry.push(ONE, MANIFEST, 'latest')
   await syncTag(ports, REPOSITORY, 'latest')

@@ -204,7 +204,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test(
-    'a run is due if none finished within the interval; an unfinished run is resumed in any case',
+    'a run is due if none finished within the interval; an unfinished run is always resumed',
     async (t) => {
       const { registry, run } = await startReconcile(db)
       registry.push(ONE, MANIFEST, 'v1')

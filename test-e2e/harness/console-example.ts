@@ -13,14 +13,14 @@ export function blockOf(text: string, kind: string): string {
   return new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\`$`, 'ms').exec(text)?.[1] ?? ''
 }
 
-/** Runs the session of a document against a system and compares the output. Returns the number of commands. */
-export async function runSession(
+/** Runs the console example of a document against a system and compares the output. Returns the number of commands. */
+export async function runConsoleExample(
   t: Test,
   document: string,
   { host, url }: System,
   variables: Record<string, string>,
 ): Promise<number> {
-  const steps = sessionOf(document)
+  const steps = stepsOf(document)
   /** Replaces the documented address by the system's. */
   const here = (text: string) =>
     text.replaceAll('http://localhost:8500', url).replaceAll('localhost:8500', host)
@@ -33,8 +33,8 @@ export async function runSession(
   return steps.length
 }
 
-/** Parses the session of a document into commands with their output. */
-function sessionOf(document: string): Step[] {
+/** Parses the console example of a document into commands with their output. */
+function stepsOf(document: string): Step[] {
   return blockOf(document, 'console')
     .split(/^\$ /m)
     .slice(1)
