@@ -1,6 +1,6 @@
 /**
- * The structure of the services is a lint rule (CONTRIBUTING.md, "Where code goes"). Each case is a source file that
- * breaks the structure, or one that keeps it, linted with the project's own configuration in a folder of its own.
+ * Lint checks the structure of the services (docs/decisions/0026-one-folder-per-feature.md). Each case is a source file
+ * that breaks the structure, or one that keeps it, linted with the project's own configuration in a folder of its own.
  */
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
