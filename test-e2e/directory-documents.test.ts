@@ -60,7 +60,10 @@ async function startAsPrinted(
 
 async function testSession(t: Test, printed: string, system: System): Promise<void> {
   const passwords = Object.fromEntries(NAMES.map((name) => [`${name.toUpperCase()}S`, passwordOf(name)]))
-  const commands = await runConsoleExample(t, printed, system, { ...passwords, PASSWORD: system.admin.password })
+  const commands = await runConsoleExample(t, printed, system, {
+    ...passwords,
+    PASSWORD: system.admin.password,
+  })
   t.ok(commands >= 4, `${commands} commands are printed`)
 }
 

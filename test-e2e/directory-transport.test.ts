@@ -167,17 +167,23 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     t.ok(proxy.opened <= 8, 'the connections stay open')
   })
 
-  await t.test('a refused service account is retried so rarely that the directory does not lock it', async (t) => {
-    const connected = connectForTest(t, { ...settings, DIRECTORY_BIND_PASSWORD: 'not-its-password' })
-    connected.start()
-    for (const _ of [1, 2, 3, 4, 5, 6]) await t.rejects(connected.find('alice'), DirectoryUnavailable)
-    t.ok(
-      connected.count('service_bind refused') < slapd.lockedAfter,
-      'too few binds were sent to lock the account',
-    )
-    t.match(connected.lines.join('\n'), /error the directory refuses the credentials of the service account/)
-    t.notMatch(connected.lines.join('\n'), 'not-its-password')
-  })
+  await t.test(
+    'a refused service account is retried so rarely that the directory does not lock it',
+    async (t) => {
+      const connected = connectForTest(t, { ...settings, DIRECTORY_BIND_PASSWORD: 'not-its-password' })
+      connected.start()
+      for (const _ of [1, 2, 3, 4, 5, 6]) await t.rejects(connected.find('alice'), DirectoryUnavailable)
+      t.ok(
+        connected.count('service_bind refused') < slapd.lockedAfter,
+        'too few binds were sent to lock the account',
+      )
+      t.match(
+        connected.lines.join('\n'),
+        /error the directory refuses the credentials of the service account/,
+      )
+      t.notMatch(connected.lines.join('\n'), 'not-its-password')
+    },
+  )
 })
 
 /** An LDAP server that answers every request with "protocol error", like one that does not support StartTLS. */

@@ -61,28 +61,31 @@ for (const [method, target, scope] of CHALLENGES) {
   })
 }
 
-t.test('the response for a repository without access is the same whether the repository exists or not', async (t) => {
-  const authorizations = [undefined, bearer([repositoryAccess('team/app', 'pull')]), basic('alice', 'pw')]
+t.test(
+  'the response for a repository without access is the same whether the repository exists or not',
+  async (t) => {
+    const authorizations = [undefined, bearer([repositoryAccess('team/app', 'pull')]), basic('alice', 'pw')]
 
-  const responsesWhen = async (status: number) => {
-    upstream.respond = respondWith(status, {}, 'a manifest, or none')
-    const responses = []
-    for (const authorization of authorizations) {
-      const response = await sendRequest(port, '/v2/other/app/manifests/latest', { authorization })
-      responses.push({
-        ...response,
-        headers: { ...response.headers, date: '' },
-        body: response.body.toString(),
-      })
+    const responsesWhen = async (status: number) => {
+      upstream.respond = respondWith(status, {}, 'a manifest, or none')
+      const responses = []
+      for (const authorization of authorizations) {
+        const response = await sendRequest(port, '/v2/other/app/manifests/latest', { authorization })
+        responses.push({
+          ...response,
+          headers: { ...response.headers, date: '' },
+          body: response.body.toString(),
+        })
+      }
+      return responses
     }
-    return responses
-  }
 
-  const existing = await responsesWhen(200)
-  t.same(await responsesWhen(404), existing)
-  t.same(
-    existing.map(({ status }) => status),
-    [401, 401, 403],
-  )
-  t.same(upstream.requests, [])
-})
+    const existing = await responsesWhen(200)
+    t.same(await responsesWhen(404), existing)
+    t.same(
+      existing.map(({ status }) => status),
+      [401, 401, 403],
+    )
+    t.same(upstream.requests, [])
+  },
+)

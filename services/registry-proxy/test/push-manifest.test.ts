@@ -69,22 +69,25 @@ t.test('a push into a repository that is deleted at the same time is 503', async
   t.ok(response.headers['retry-after'])
 })
 
-t.test('a push is repeated once if image-manager recorded its outcome but the response was lost', async (t) => {
-  // image-manager stopped after it had recorded the push and before it responded.
-  images.responses.set(RECORD, { status: 404, body: {} })
-  upstream.respond = (incoming, response, recorded) => {
-    if (upstream.requests.length === 2) images.responses.clear()
-    return created(incoming, response, recorded)
-  }
-  t.equal((await put()).status, 201)
-  t.same(images.requests, [ANNOUNCE, RECORD, ANNOUNCE, RECORD])
+t.test(
+  'a push is repeated once if image-manager recorded its outcome but the response was lost',
+  async (t) => {
+    // image-manager stopped after it had recorded the push and before it responded.
+    images.responses.set(RECORD, { status: 404, body: {} })
+    upstream.respond = (incoming, response, recorded) => {
+      if (upstream.requests.length === 2) images.responses.clear()
+      return created(incoming, response, recorded)
+    }
+    t.equal((await put()).status, 201)
+    t.same(images.requests, [ANNOUNCE, RECORD, ANNOUNCE, RECORD])
 
-  images.responses.set(RECORD, { status: 404, body: {} })
-  images.requests.splice(0)
-  const response = await put()
-  t.same([response.status, response.code], [503, 'UNAVAILABLE'], 'only once')
-  t.same(images.requests, [ANNOUNCE, RECORD, ANNOUNCE, RECORD])
-})
+    images.responses.set(RECORD, { status: 404, body: {} })
+    images.requests.splice(0)
+    const response = await put()
+    t.same([response.status, response.code], [503, 'UNAVAILABLE'], 'only once')
+    t.same(images.requests, [ANNOUNCE, RECORD, ANNOUNCE, RECORD])
+  },
+)
 
 for (const status of [400, 404, 413, 500]) {
   t.test(`the registry's ${status} is forwarded, and the pending push discarded`, async (t) => {

@@ -24,7 +24,8 @@ export function passwordFault(given: string, username: string): string | undefin
   if ([...password].some(isControl))
     return 'must not contain control characters, such as tabs and line breaks'
   // Sign-in compares every password in this format with registry tokens only.
-  if (isRegistryTokenSecret(password)) return 'must not have the format of a registry token password (rmt_ and 36 letters or digits)'
+  if (isRegistryTokenSecret(password))
+    return 'must not have the format of a registry token password (rmt_ and 36 letters or digits)'
   return undefined
 }
 

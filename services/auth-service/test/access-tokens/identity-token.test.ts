@@ -20,18 +20,21 @@ t.test('the account of a valid identity token is found', async (t) => {
   t.strictSame(await find(claims), { account, expiresAt: 1_000_300 })
 })
 
-t.test('no account is found for a token that is not a valid identity token of the present generation', async (t) => {
-  const cases: readonly (readonly [why: string, claims: TokenClaims | undefined, account?: Account])[] = [
-    ['an invalid token', undefined],
-    ['a scoped token', { ...claims, access: [] }],
-    ['a token with access', { ...claims, access: [{ type: 'repository', name: 'a', actions: ['pull'] }] }],
-    ['a token without the access claim', { ...claims, access: undefined as never }],
-    ["a service's", { sub: 'service:image-manager', access: null, exp: 1, jti: 'one' }],
-    ['one of an earlier generation', { ...claims, gen: 2 }],
-    ['one of a later generation', { ...claims, gen: 4 }],
-    ['one without a generation', { ...claims, gen: undefined }],
-    ['one whose account is disabled', claims, { ...account, enabled: false }],
-    ['one whose account was deleted', claims, makeAccount({ id: 'another', generation: 3 })],
-  ]
-  for (const [why, verified, found] of cases) t.equal(await find(verified, found), undefined, why)
-})
+t.test(
+  'no account is found for a token that is not a valid identity token of the present generation',
+  async (t) => {
+    const cases: readonly (readonly [why: string, claims: TokenClaims | undefined, account?: Account])[] = [
+      ['an invalid token', undefined],
+      ['a scoped token', { ...claims, access: [] }],
+      ['a token with access', { ...claims, access: [{ type: 'repository', name: 'a', actions: ['pull'] }] }],
+      ['a token without the access claim', { ...claims, access: undefined as never }],
+      ["a service's", { sub: 'service:image-manager', access: null, exp: 1, jti: 'one' }],
+      ['one of an earlier generation', { ...claims, gen: 2 }],
+      ['one of a later generation', { ...claims, gen: 4 }],
+      ['one without a generation', { ...claims, gen: undefined }],
+      ['one whose account is disabled', claims, { ...account, enabled: false }],
+      ['one whose account was deleted', claims, makeAccount({ id: 'another', generation: 3 })],
+    ]
+    for (const [why, verified, found] of cases) t.equal(await find(verified, found), undefined, why)
+  },
+)

@@ -86,14 +86,17 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await accountOf(token), undefined)
   })
 
-  t.test('ending the sessions of an account deletes the refresh tokens of that account and of no other', async (t) => {
-    const [frank, grace] = [await create('frank'), await create('grace')]
-    const [one, two] = [await tokens.issue(frank, 's', ''), await tokens.issue(frank, 's', '')]
-    const other = await tokens.issue(grace, 's', '')
-    await users.endSessions(frank)
-    const found = await Promise.all([one, two, other].map((token) => accountOf(token)))
-    t.same(found, [undefined, undefined, grace.id])
-  })
+  t.test(
+    'ending the sessions of an account deletes the refresh tokens of that account and of no other',
+    async (t) => {
+      const [frank, grace] = [await create('frank'), await create('grace')]
+      const [one, two] = [await tokens.issue(frank, 's', ''), await tokens.issue(frank, 's', '')]
+      const other = await tokens.issue(grace, 's', '')
+      await users.endSessions(frank)
+      const found = await Promise.all([one, two, other].map((token) => accountOf(token)))
+      t.same(found, [undefined, undefined, grace.id])
+    },
+  )
 
   t.test('an account has a hundred refresh tokens at the most; a new one replaces the oldest', async (t) => {
     const [heidi, ivan] = [await create('heidi'), await create('ivan')]

@@ -41,8 +41,14 @@ const UNKNOWN: readonly (readonly [why: string, question: Question])[] = [
   ['a directory account, whose password is not ours', { url: url({}), as: 'dora' }],
   ['a malformed header', { url: url({}), headers: { authorization: 'Basic !!' } }],
   ['another scheme', { url: url({}), headers: { authorization: 'Digest username="alice"' } }],
-  ['a Bearer token that we did not issue', { url: url({ scope: 'repository:team/app:pull' }), bearer: 'a.b.c' }],
-  ['a Bearer token that is not a JWT', { url: url({ scope: 'repository:team/app:pull' }), bearer: 'rmr_abc' }],
+  [
+    'a Bearer token that we did not issue',
+    { url: url({ scope: 'repository:team/app:pull' }), bearer: 'a.b.c' },
+  ],
+  [
+    'a Bearer token that is not a JWT',
+    { url: url({ scope: 'repository:team/app:pull' }), bearer: 'rmr_abc' },
+  ],
   ['a wrong password in a form', { ...POST, form: { ...password, password: 'another-password' } }],
   ['an unknown name in a form', { ...POST, form: { ...password, username: 'nobody' } }],
   ['a name that cannot be stored', { ...POST, form: { ...password, username: 'al\0ice' } }],

@@ -48,19 +48,22 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(await db.selectFrom('accounts').selectAll().orderBy('id').execute(), before)
   })
 
-  t.test('a reset changes a directory user only with leaveDirectory, which makes the user a local one', async (t) => {
-    const directoryState = {
-      dn: 'CN=dora,DC=example,DC=com',
-      state: 'active',
-      role: null,
-      namespaces: ['team'],
-    } as const
-    await users.create(planUser('dora', { directory: true, password: null, directoryState }))
-    t.strictSame(await reset('dora'), { outcome: 'directory', username: 'dora' })
-    t.match(await users.find('dora'), { directory: true, passwordHash: null, generation: 1 })
-    t.match(await reset('dora', true), { outcome: 'reset', username: 'dora' })
-    const after = await users.find('dora')
-    t.match(after, { directory: false, generation: 2, namespaces: [] })
-    t.notOk(after?.directoryState)
-  })
+  t.test(
+    'a reset changes a directory user only with leaveDirectory, which makes the user a local one',
+    async (t) => {
+      const directoryState = {
+        dn: 'CN=dora,DC=example,DC=com',
+        state: 'active',
+        role: null,
+        namespaces: ['team'],
+      } as const
+      await users.create(planUser('dora', { directory: true, password: null, directoryState }))
+      t.strictSame(await reset('dora'), { outcome: 'directory', username: 'dora' })
+      t.match(await users.find('dora'), { directory: true, passwordHash: null, generation: 1 })
+      t.match(await reset('dora', true), { outcome: 'reset', username: 'dora' })
+      const after = await users.find('dora')
+      t.match(after, { directory: false, generation: 2, namespaces: [] })
+      t.notOk(after?.directoryState)
+    },
+  )
 })

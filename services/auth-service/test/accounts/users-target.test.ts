@@ -74,11 +74,14 @@ const CASES = [
 ] as const
 
 for (const [title, principal, method, url, call, ref] of CASES) {
-  t.test(`${title} applies to the account that was looked up, even if a new account has taken its username since`, async (t) => {
-    const { app, calls } = await startApi(principal)
-    const authorization = `Basic ${btoa('somebody:a-good-password')}`
-    const { statusCode } = await app.inject({ method, url, headers: { authorization } })
-    t.ok(statusCode < 300, `${statusCode}`)
-    t.same(calls.at(-1), [call, ref])
-  })
+  t.test(
+    `${title} applies to the account that was looked up, even if a new account has taken its username since`,
+    async (t) => {
+      const { app, calls } = await startApi(principal)
+      const authorization = `Basic ${btoa('somebody:a-good-password')}`
+      const { statusCode } = await app.inject({ method, url, headers: { authorization } })
+      t.ok(statusCode < 300, `${statusCode}`)
+      t.same(calls.at(-1), [call, ref])
+    },
+  )
 }

@@ -22,11 +22,19 @@ t.test('a directory state has the name, the state and the grants of the entry th
   })
 })
 
-t.test('the directory state of a user with no entry or with several entries gives no role and no namespaces', async (t) => {
-  for (const outcome of ['gone', 'ambiguous'] as const) {
-    t.strictSame(directoryStateOf({ outcome }, MAP), { dn: null, state: outcome, role: null, namespaces: [] })
-  }
-})
+t.test(
+  'the directory state of a user with no entry or with several entries gives no role and no namespaces',
+  async (t) => {
+    for (const outcome of ['gone', 'ambiguous'] as const) {
+      t.strictSame(directoryStateOf({ outcome }, MAP), {
+        dn: null,
+        state: outcome,
+        role: null,
+        namespaces: [],
+      })
+    }
+  },
+)
 
 t.test('directory states are the same if no field differs', async (t) => {
   t.ok(isSameDirectoryState(STATE, { ...STATE, namespaces: ['team'] }))

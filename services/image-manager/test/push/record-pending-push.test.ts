@@ -81,14 +81,17 @@ t.test('a tag that changes between the registry’s response and the write is sy
   }
 })
 
-t.test('syncing a tag that was pushed directly to the registry records its manifest from the registry', async (t) => {
-  const { ports, registry, tags, manifests } = await startIndex(db)
-  registry.push(ONE, MANIFEST, 'latest')
-  await syncTag(ports, REPOSITORY, 'latest')
-  t.same(await tags(), { latest: one })
-  t.same(await manifests(), [one])
-  t.ok(registry.calls.includes(`GET manifest ${one}`))
-})
+t.test(
+  'syncing a tag that was pushed directly to the registry records its manifest from the registry',
+  async (t) => {
+    const { ports, registry, tags, manifests } = await startIndex(db)
+    registry.push(ONE, MANIFEST, 'latest')
+    await syncTag(ports, REPOSITORY, 'latest')
+    t.same(await tags(), { latest: one })
+    t.same(await manifests(), [one])
+    t.ok(registry.calls.includes(`GET manifest ${one}`))
+  },
+)
 
 t.test('syncing a tag that the registry lost removes the tag and leaves its manifest', async (t) => {
   const { ports, registry, tags, manifests } = await startIndex(db)
