@@ -1,6 +1,6 @@
 import type { RequestPrincipal } from '@registry-manager/http'
 
-/** What an event says was done. The names are part of the audit API. */
+/** The kinds of actions that events record. The names are part of the audit API. */
 export const EVENT_ACTIONS = [
   'push',
   'tag.move',
@@ -23,7 +23,7 @@ export const EVENT_ACTIONS = [
 ] as const
 export type EventAction = (typeof EVENT_ACTIONS)[number]
 
-/** `done` is a change; `refused` a request that was not permitted; `failed` one that an error ended. */
+/** `done`: the change was made. `refused`: the request was not permitted. `failed`: an error ended it. */
 export const EVENT_OUTCOMES = ['done', 'refused', 'failed'] as const
 export type EventOutcome = (typeof EVENT_OUTCOMES)[number]
 

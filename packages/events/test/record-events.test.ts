@@ -45,7 +45,7 @@ await onBothDatabases(t, async (t, db) => {
     ])
   })
 
-  t.test('several events are one statement, in their order; none is none', async (t) => {
+  t.test('several events are written in their order by one statement, and no events by none', async (t) => {
     const before = (await stored()).length
     const record = createRecordEvents(db, { principal: background, context: () => context })
     await record()

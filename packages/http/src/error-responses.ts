@@ -21,7 +21,7 @@ export const ERROR_STATUSES = {
   400: { description: 'The request is invalid; `field` names the invalid field.' },
   401: { description: 'The credentials are missing, wrong, expired or revoked.', headers: CHALLENGE },
   403: { description: 'The account may not do this.' },
-  404: { description: 'There is no such thing, or the account may not see it.' },
+  404: { description: 'The resource does not exist, or the account may not see it.' },
   409: { description: 'The request contradicts the present state.' },
   413: { description: 'The body is too large.' },
   415: { description: 'The Content-Type is not supported.' },

@@ -60,8 +60,8 @@ async function runCheck([name, check]: [string, HealthCheck]): Promise<CheckResu
 }
 
 /**
- * Requires the shared service credential (`Authorization: Bearer …`) for all routes of a plugin. Whoever has it is
- * believed about the context of the request.
+ * Requires the shared service credential (`Authorization: Bearer …`) for all routes of a plugin. The header with the
+ * request context is read only if that credential is right.
  */
 export function requireServiceCredential(app: FastifyInstance, credential: string): void {
   const expected = sha256(`Bearer ${credential}`)
