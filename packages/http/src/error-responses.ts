@@ -56,3 +56,19 @@ export function errorResponses<Body, const Status extends ErrorStatus>(
 export function problemResponses<const Status extends ErrorStatus>(...statuses: readonly Status[]) {
   return errorResponses('application/problem+json', ProblemBody, statuses)
 }
+
+/** The body of the registry API's errors. Source: OCI distribution-spec 1.1, "Error Codes". */
+export const RegistryErrorsBody = Type.Object({
+  errors: Type.Array(
+    Type.Object({
+      code: Type.String({ description: "Such as 'UNAUTHORIZED'." }),
+      message: Type.String({ description: 'What was wrong, and what would be right.' }),
+      detail: Type.Unknown({ description: '`{"field": …}` with the invalid parameter, or null.' }),
+    }),
+  ),
+})
+
+/** The `response` schemas of a route's errors in the format of the registry API. */
+export function registryErrorResponses<const Status extends ErrorStatus>(...statuses: readonly Status[]) {
+  return errorResponses('application/json', RegistryErrorsBody, statuses)
+}

@@ -6,13 +6,20 @@ export interface ExplainedFault {
   readonly field?: string
 }
 
+/**
+ * The keyword with a schema's rule in plain words, such as `must be 2 to 63 letters`. It is the message about any fault
+ * of the value. Schemas with a `pattern` need one: nobody should have to read a regular expression.
+ */
+export const RULE = 'x-rule'
+
 /** The part of a JSON schema that the words for its faults need. */
 interface ValueSchema {
   readonly minimum?: number
   readonly maximum?: number
   readonly minLength?: number
   readonly maxLength?: number
-  readonly properties?: object
+  readonly properties?: Readonly<Record<string, { readonly const?: unknown }>>
+  readonly oneOf?: readonly ValueSchema[]
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -47,11 +54,17 @@ export function explainValidation(
   const place = instancePath.slice(1).replaceAll('/', '.')
   const named = (field: string, what: string) => ({ field, detail: `${field} ${what}` })
   if (keyword === 'required') return named(String(params['missingProperty']), isIn(place, 'is required'))
-  const own = schemaOf(schema, fault.schemaPath)
+  const { own, rule } = schemaOf(schema, fault.schemaPath)
   if (keyword === 'additionalProperties') {
     return explainUnknownField(String(params['additionalProperty']), Object.keys(own.properties ?? {}), place)
   }
-  const right = rightOf(faults, fault, own) ?? message ?? 'is not valid'
+  if (keyword === 'discriminator') {
+    // The fault is that of a field, though its path is that of the object.
+    const tag = String(params['tag'])
+    const values = own.oneOf?.map(({ properties }) => String(properties?.[tag]?.const)) ?? []
+    return named(tag, isIn(place, `must be one of ${values.join(', ')}`))
+  }
+  const right = rule ?? rightOf(faults, fault, own) ?? message ?? 'is not valid'
   return place === '' ? { field: part, detail: `the ${part} ${right}` } : named(place, right)
 }
 
@@ -69,13 +82,20 @@ function isIn(place: string, what: string): string {
   return place === '' ? what : `${what} in ${place}`
 }
 
-/** The schema of the value with a fault: `#/properties/limit` for `#/properties/limit/minimum`. */
-function schemaOf(schema: unknown, schemaPath: string): ValueSchema {
-  let at = schema
+/**
+ * The schema of the value with a fault, `#/properties/limit` for `#/properties/limit/minimum`, and the rule of the
+ * value: its schema's own, or that of the union which the schema is a member of.
+ */
+function schemaOf(schema: unknown, schemaPath: string): { own: ValueSchema; rule: string | undefined } {
+  let own = schema as Record<string, unknown> | undefined
+  let rule = own?.[RULE]
   for (const key of schemaPath.split('/').slice(1, -1)) {
-    at = (at as Record<string, unknown> | undefined)?.[key.replaceAll('~1', '/').replaceAll('~0', '~')]
+    // From here on the path is about another value.
+    if (key === 'properties' || key === 'items') rule = undefined
+    own = own?.[key.replaceAll('~1', '/').replaceAll('~0', '~')] as typeof own
+    rule = own?.[RULE] ?? rule
   }
-  return typeof at === 'object' && at !== null ? at : {}
+  return { own: own ?? {}, rule: typeof rule === 'string' ? rule : undefined }
 }
 
 function rightOf(

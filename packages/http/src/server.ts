@@ -4,6 +4,7 @@ import { answerClientError } from './client-error.ts'
 import type { UnavailableDependency } from './dependency.ts'
 import type { ProblemFormat } from './error-handler.ts'
 import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.ts'
+import { RULE } from './explain-validation.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
 import type { Problem } from './problem.ts'
@@ -45,6 +46,15 @@ export const HTTP_LIMITS = {
  */
 export const IDLE_MS = 900_000
 
+/** Strict, with two keywords beyond JSON Schema: OpenAPI's `discriminator`, and the rules of our messages. */
+const VALIDATION = {
+  removeAdditional: false,
+  coerceTypes: false as const,
+  allErrors: false,
+  discriminator: true,
+  keywords: [RULE],
+}
+
 /**
  * Creates a Fastify server with the common parts of all services: a log that contains only the path of a URL, strict
  * validation (no coercion, no dropped fields), one error format, and request metrics.
@@ -64,7 +74,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
+    ajv: { customOptions: VALIDATION },
     frameworkErrors: (error, request, reply) => {
       format(reply, { status: error.statusCode ?? 400, detail: error.message })
       request.log.info({ code: error.code }, 'request refused by the router')

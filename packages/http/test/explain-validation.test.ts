@@ -1,10 +1,22 @@
 import t from 'tap'
 import { Type } from 'typebox'
+import { RULE } from '../src/explain-validation.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { createServer } from '../src/server.ts'
 
 const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
 const Scope = Type.Object({ name: Type.String() }, { additionalProperties: false })
+const CODE_RULE = 'must be 1 to 3 letters'
+/** Each kind of shape has fields of its own. */
+const Shape = {
+  type: 'object',
+  discriminator: { propertyName: 'kind' },
+  required: ['kind'],
+  oneOf: [
+    Type.Object({ kind: Type.Literal('circle'), radius: Type.Integer() }),
+    Type.Object({ kind: Type.Literal('square'), side: Type.Integer() }),
+  ],
+}
 const Body = Type.Object(
   {
     name: Type.String(),
@@ -21,6 +33,13 @@ const Body = Type.Object(
     sized: Type.Optional(Type.String({ minLength: 2, maxLength: 3 })),
     one: Type.Optional(Type.Literal('a')),
     two: Type.Optional(Type.Union([Type.Literal('a'), Type.Literal('b')])),
+    code: Type.Optional(Type.String({ pattern: '^[a-z]+$', maxLength: 3, [RULE]: CODE_RULE })),
+    codes: Type.Optional(
+      Type.Union([Type.Array(Type.String({ pattern: '^[a-z]+$', [RULE]: CODE_RULE })), Type.String()], {
+        [RULE]: 'must be codes',
+      }),
+    ),
+    shape: Type.Optional(Type.Unsafe<object>(Shape)),
   },
   { additionalProperties: false },
 )
@@ -61,6 +80,19 @@ const CASES: readonly (readonly [body: unknown, detail: string, field: string])[
   [{ name: 'a', sized: 'abcd' }, 'sized must have 2 to 3 characters', 'sized'],
   [{ name: 'a', one: 'b' }, 'one must be a', 'one'],
   [{ name: 'a', two: 'c' }, 'two must be one of a, b', 'two'],
+  [{ name: 'a', code: 'A' }, 'code must be 1 to 3 letters', 'code'],
+  [{ name: 'a', code: 'abcd' }, 'code must be 1 to 3 letters', 'code'],
+  [{ name: 'a', code: 1 }, 'code must be 1 to 3 letters', 'code'],
+  [{ name: 'a', codes: 1 }, 'codes must be codes', 'codes'],
+  [{ name: 'a', codes: ['a', 'B'] }, 'codes.1 must be 1 to 3 letters', 'codes.1'],
+  [{ name: 'a', shape: {} }, 'kind is required in shape', 'kind'],
+  [{ name: 'a', shape: { kind: 'cube' } }, 'kind must be one of circle, square in shape', 'kind'],
+  [{ name: 'a', shape: { kind: 'square', radius: 1 } }, 'side is required in shape', 'side'],
+  [
+    { name: 'a', shape: { kind: 'circle', radius: 'x' } },
+    'shape.radius must be a whole number',
+    'shape.radius',
+  ],
 ]
 
 t.test('a validation error names the field and says what would be right', async (t) => {

@@ -1,11 +1,18 @@
 /** distribution refuses longer names. Source: distribution/reference, `RepositoryNameTotalLengthMax`. */
 export const MAX_NAME_LENGTH = 255
 
-const COMPONENT_PATTERN = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
+/** One component of a name as a regular expression, for documents. */
+export const COMPONENT_PATTERN = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const COMPONENT = new RegExp(`^${COMPONENT_PATTERN}$`)
 
 /** Repository names as a regular expression, for documents. Their length is limited, too. */
 export const REPOSITORY_NAME_PATTERN = `^${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
+
+/**
+ * Namespaces as a regular expression, for documents. Their length is limited, too: a single component leaves room for
+ * a slash and one more character.
+ */
+export const NAMESPACE_PATTERN = `^(?=[^/]{1,${MAX_NAME_LENGTH - 2}}$|[^/]+/)${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
 
 /**
  * Whether `text` is a repository name: path components of lower-case letters and digits, joined by `/`.

@@ -1,9 +1,12 @@
 import type { Access, RepositoryAction } from './access.ts'
 import { REPOSITORY_ACTIONS, includesAction } from './access.ts'
-import { canHoldRepositories, isBelow, isRepositoryName } from './name.ts'
+import { COMPONENT_PATTERN, canHoldRepositories, isBelow, isRepositoryName } from './name.ts'
 
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
+
+/** What `parseRepositoryPattern` accepts, as a pattern for JSON schemas, which limit the length to MAX_NAME_LENGTH. */
+export const SCOPE_NAME_PATTERN = `^(?:\\*|${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*(?:/\\*)?)$`
 
 /** A parsed pattern of repository names. */
 export type RepositoryPattern =

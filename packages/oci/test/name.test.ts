@@ -1,5 +1,11 @@
 import t from 'tap'
-import { isNamespace, isRepositoryName, namespaceCovers } from '../src/name.ts'
+import {
+  MAX_NAME_LENGTH,
+  NAMESPACE_PATTERN,
+  isNamespace,
+  isRepositoryName,
+  namespaceCovers,
+} from '../src/name.ts'
 
 const longest = `${'a'.repeat(127)}/${'b'.repeat(127)}`
 
@@ -108,4 +114,16 @@ t.test('isNamespace accepts only namespaces that can cover a repository', async 
   for (const [text, good, why] of NAMESPACES) {
     t.equal(isNamespace(text), good, `${good ? 'accepts' : 'refuses'} ${why}`)
   }
+})
+
+t.test('the pattern of namespaces for JSON schemas accepts what isNamespace accepts', async (t) => {
+  // JSON schemas compile patterns with this flag.
+  const pattern = new RegExp(NAMESPACE_PATTERN, 'u')
+  for (const [text] of [...NAMES, ...NAMESPACES]) {
+    const matches = text.length <= MAX_NAME_LENGTH && pattern.test(text)
+    t.equal(matches, isNamespace(text), JSON.stringify(text.slice(0, 40)))
+  }
+  const started = performance.now()
+  pattern.test(`${'a-'.repeat(50_000)}/`)
+  t.ok(performance.now() - started < 500, 'the time of a long text grows with its length')
 })

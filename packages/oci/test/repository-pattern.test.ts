@@ -1,5 +1,11 @@
 import t from 'tap'
-import { parseRepositoryPattern, patternCovers, permittedByScopes } from '../src/repository-pattern.ts'
+import { MAX_NAME_LENGTH } from '../src/name.ts'
+import {
+  SCOPE_NAME_PATTERN,
+  parseRepositoryPattern,
+  patternCovers,
+  permittedByScopes,
+} from '../src/repository-pattern.ts'
 
 const PATTERNS: readonly (readonly [
   text: string,
@@ -75,5 +81,13 @@ t.test('scopes permit their actions on the repositories that their patterns cove
       permitted,
       `${JSON.stringify(scopes)} on ${repository}`,
     )
+  }
+})
+
+t.test('the pattern for JSON schemas accepts what parseRepositoryPattern accepts', async (t) => {
+  // JSON schemas compile patterns with this flag.
+  const pattern = new RegExp(SCOPE_NAME_PATTERN, 'u')
+  for (const [text, kind, why] of PATTERNS) {
+    t.equal(text.length <= MAX_NAME_LENGTH && pattern.test(text), kind !== undefined, why)
   }
 })

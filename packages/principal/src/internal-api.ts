@@ -15,7 +15,10 @@ export const AccessList = Type.Array(
 
 /** `POST /internal/service-tokens`: an access token for a service itself. */
 export const ServiceTokenRequest = Type.Object(
-  { service: Type.String({ pattern: '^[a-z-]+$' }), access: AccessList },
+  {
+    service: Type.String({ pattern: '^[a-z-]+$', 'x-rule': 'must be lower-case letters and -' }),
+    access: AccessList,
+  },
   closed,
 )
 
