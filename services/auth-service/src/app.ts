@@ -1,10 +1,17 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { RunnableService } from '@registry-manager/http'
-import { createMetrics, createServer, health, refuseForeignChanges } from '@registry-manager/http'
+import {
+  createMetrics,
+  createServer,
+  health,
+  refuseForeignChanges,
+  registerApiDocs,
+} from '@registry-manager/http'
 import { createAccessTokens } from './access-tokens/index.ts'
 import type { SigningKeys } from './access-tokens/signing-keys.ts'
 import { createAccounts, usersApi } from './accounts/index.ts'
+import { API_DESCRIPTION } from './api-description.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { DirectoryUnavailable } from './directory/directory.ts'
 import { createDirectory } from './directory/index.ts'
@@ -66,6 +73,7 @@ export async function createAuthService(
   const findIdentity = accessTokens.identityFinder(findPrincipalById)
   const principals = { signIn, findIdentity, realm: config.service, unavailableDependency }
 
+  await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await accessTokens.registerJwks(publicApp)
   await accessTokens.registerTokenEndpoint(publicApp, principals)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import type { SigningKeys } from '../src/access-tokens/signing-keys.ts'
 import { jwksRoutes } from '../src/access-tokens/jwks-routes.ts'
-import { User } from '../src/accounts/users-routes.ts'
+import { User } from '../src/accounts/users-schemas.ts'
 import type { Question } from './fixtures/auth-service.ts'
 import { SERVICE, passwordOf, startAuthService } from './fixtures/auth-service.ts'
 

@@ -1,6 +1,6 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { PUBLIC } from '@registry-manager/http'
 import { Jwks } from '@registry-manager/principal'
-import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import type { PublicJwk } from './signing-keys.ts'
 
@@ -24,19 +24,28 @@ export interface JwksRoutesOptions {
 }
 
 const PEM = 'application/x-pem-file'
-const Certificate = { content: { [PEM]: { schema: Type.String() } } }
+const common = { tags: ['keys'], security: PUBLIC }
+const GET_KEYS = {
+  ...common,
+  operationId: 'getKeys',
+  summary: 'Get the public keys',
+  description: 'The keys that verify access tokens, as a JSON Web Key Set (RFC 7517 §5).',
+  response: { 200: PublicKeys },
+}
+const GET_CERTIFICATE = {
+  ...common,
+  operationId: 'getCertificate',
+  summary: "Get the authority's certificate",
+  description: "PEM, for the registry's setting `rootcertbundle`.",
+  response: { 200: { description: 'The certificate.', content: { [PEM]: { schema: Type.String() } } } },
+}
 
 /** The public keys (RFC 7517 §5) and the authority's certificate for the registry's `rootcertbundle`. */
-export async function jwksRoutes(app: FastifyInstance, { keys }: JwksRoutesOptions): Promise<void> {
-  app.get(
-    '/.well-known/jwks.json',
-    { schema: { response: { 200: PublicKeys } } },
-    async (_request, reply) => {
-      const body: Static<typeof PublicKeys> = { keys: [...keys.publicKeys()] }
-      return reply.header('cache-control', 'public, max-age=60').send(body)
-    },
+export const jwksRoutes: FastifyPluginAsyncTypebox<JwksRoutesOptions> = async (app, { keys }) => {
+  app.get('/.well-known/jwks.json', { schema: GET_KEYS }, async (_request, reply) =>
+    reply.header('cache-control', 'public, max-age=60').send({ keys: [...keys.publicKeys()] }),
   )
-  app.get('/auth/v2/certs', { schema: { response: { 200: Certificate } } }, async (_request, reply) =>
+  app.get('/auth/v2/certs', { schema: GET_CERTIFICATE }, async (_request, reply) =>
     reply.type(PEM).send(keys.authority()),
   )
 }

@@ -1,5 +1,6 @@
 import type { Access } from '@registry-manager/oci'
 import { parseScopes } from '@registry-manager/oci'
+import type { TokenForm, TokenQuery } from './token-schemas.ts'
 
 /** A request to the token endpoint. */
 export interface TokenRequest {
@@ -15,39 +16,41 @@ export interface TokenRequest {
     | { readonly type: 'refresh_token'; readonly refreshToken: string }
 }
 
-export type ParsedTokenRequest =
-  | { readonly request: TokenRequest }
-  | { readonly field: string; readonly detail: string }
-
 /** Further scopes are ignored, as RFC 6749 §3.3 allows. */
 const MAX_SCOPES = 100
 
 /**
- * Parses the query of a GET. Unknown parameters, and those without a value, are ignored (RFC 6749 §3.1).
- * Source: distribution, "Requesting a Token".
+ * Reads the parameters of a query or a form. A parameter without a value counts as absent (RFC 6749 §3.1). `scope` has
+ * all its values; of any other parameter the first one counts.
  */
-export function parseTokenQuery(query: URLSearchParams): ParsedTokenRequest {
-  const offline = query.get('offline_token') === 'true' || query.get('offline_token') === '1'
-  return withScopes(query, { offline, clientId: query.get('client_id') ?? '' })
+export function readParameters(parameters: URLSearchParams): Record<string, unknown> {
+  const names = [...new Set(parameters.keys())]
+  const values = names.map((name) => [name, parameters.get(name)] as const)
+  const scope = parameters.getAll('scope').filter((value) => value !== '')
+  return {
+    ...Object.fromEntries(values.filter(([name, value]) => value !== '' && name !== 'scope')),
+    ...(scope.length > 0 && { scope }),
+  }
 }
 
-/** Parses the form of a POST. Source: distribution, "Docker Registry v2 OAuth2"; RFC 6749 §4.3 and §6. */
-export function parseTokenForm(form: URLSearchParams): ParsedTokenRequest {
-  const offline = form.get('access_type') === 'offline'
-  const clientId = form.get('client_id') ?? ''
-  const [username, password] = [valueOf(form, 'username'), valueOf(form, 'password')]
-  const refreshToken = valueOf(form, 'refresh_token')
-  switch (valueOf(form, 'grant_type')) {
-    case 'password':
-      if (username === undefined) return { field: 'username', detail: 'is required with grant_type=password' }
-      if (password === undefined) return { field: 'password', detail: 'is required with grant_type=password' }
-      return withScopes(form, { offline, clientId, grant: { type: 'password', username, password } })
-    case 'refresh_token':
-      if (refreshToken === undefined)
-        return { field: 'refresh_token', detail: 'is required with grant_type=refresh_token' }
-      return withScopes(form, { offline, clientId, grant: { type: 'refresh_token', refreshToken } })
-    default:
-      return { field: 'grant_type', detail: 'must be password or refresh_token' }
+/** The token request of a GET. Source: distribution, "Requesting a Token". */
+export function fromTokenQuery({ service, scope, offline_token, client_id = '' }: TokenQuery): TokenRequest {
+  const offline = offline_token === 'true' || offline_token === '1'
+  return { service, scopes: scopesOf(scope), offline, clientId: client_id }
+}
+
+/** The token request of a POST. Source: distribution, "Docker Registry v2 OAuth2"; RFC 6749 §4.3 and §6. */
+export function fromTokenForm(form: TokenForm): TokenRequest {
+  const { service, scope, access_type, client_id = '' } = form
+  return {
+    service,
+    scopes: scopesOf(scope),
+    offline: access_type === 'offline',
+    clientId: client_id,
+    grant:
+      form.grant_type === 'password'
+        ? { type: 'password', username: form.username, password: form.password }
+        : { type: 'refresh_token', refreshToken: form.refresh_token },
   }
 }
 
@@ -60,21 +63,7 @@ export function isAcceptedService(service: string | undefined, accepted: readonl
   return accepted.includes(service.replace(/^https?:\/\//, '').replace(/\/$/, ''))
 }
 
-function withScopes(
-  parameters: URLSearchParams,
-  rest: Pick<TokenRequest, 'offline' | 'clientId' | 'grant'>,
-): ParsedTokenRequest {
-  const scopes = parseScopes(parameters.getAll('scope'))
-  return {
-    request: {
-      service: valueOf(parameters, 'service'),
-      scopes: scopes && scopes.slice(0, MAX_SCOPES),
-      ...rest,
-    },
-  }
-}
-
-/** A parameter's value; an empty one counts as absent. Source: RFC 6749 §3.1. */
-function valueOf(parameters: URLSearchParams, name: string): string | undefined {
-  return parameters.get(name) || undefined
+function scopesOf(given: readonly string[] = []): readonly Access[] | null {
+  const scopes = parseScopes(given)
+  return scopes && scopes.slice(0, MAX_SCOPES)
 }

@@ -1,9 +1,9 @@
 import type { FieldFault } from '@registry-manager/http'
 import type { Account, AccountRef, DirectoryState, UserFilter } from '../principals/account.ts'
 import type { ChangeAccount, ChangeResult } from './change-account.ts'
-import type { UserChange } from './plan-user.ts'
-import { planNewUser, planUserChange } from './plan-user.ts'
-import type { UserInput } from './user-input.ts'
+import type { UserChange, UserChangeInput } from './plan-user.ts'
+import { planNewUser, planUserChange, toSet } from './plan-user.ts'
+import type { UserInput, UsersQuery } from './user-input.ts'
 
 /**
  * Finds the directory state of someone who becomes a directory user. Throws an error for which `unavailableDependency`
@@ -45,9 +45,9 @@ export type PasswordResult = UserResult | { readonly refused: 'directory-passwor
 
 export interface ManageUsers {
   find(ref: AccountRef): Promise<Account | undefined>
-  list(input: UserInput): Promise<UsersPage>
+  list(query: UsersQuery): Promise<UsersPage>
   create(input: UserInput): Promise<UserResult>
-  change(username: string, input: UserInput): Promise<UserResult>
+  change(username: string, input: UserChangeInput): Promise<UserResult>
   changePassword(ref: AccountRef, change: PasswordChange): Promise<PasswordResult>
   changeNamespaces(username: string, namespaces: readonly string[]): Promise<ChangeResult>
   delete(username: string): Promise<ChangeResult>
@@ -111,7 +111,8 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
       return changeAccount.change(current, planned.change)
     },
 
-    changeNamespaces: (username, namespaces) => changeAccount.change(username, { namespaces }),
+    changeNamespaces: (username, namespaces) =>
+      changeAccount.change(username, { namespaces: toSet(namespaces) }),
     delete: changeAccount.delete,
     endSessions: changeAccount.endSessions,
   }

@@ -18,10 +18,13 @@ export interface UserPlan extends Rights {
 /** A change of a user. Absent fields keep their values. */
 export type UserChange = Partial<Omit<UserPlan, 'username'>>
 
+/** The fields of a change; the username says whose. */
+export type UserChangeInput = Partial<Omit<UserInput, 'username'>>
+
 /** Plans `POST /user`. The caller adds the directory state of a directory user to the plan. */
 export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: FieldFault } {
-  const { username, password, namespaces = [], enabled = true } = input
-  if (username === undefined) return required('username')
+  const { username, password, enabled = true } = input
+  const namespaces = toSet(input.namespaces ?? [])
   const role = roleOf(input, 'user')
   if (typeof role === 'object') return role
   if (input.ad === true) {
@@ -36,7 +39,7 @@ export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: Fie
 /** Plans `PATCH /user`. Fields that are not given keep their values. */
 export function planUserChange(
   current: Account,
-  input: UserInput,
+  input: UserChangeInput,
 ): { change: UserChange } | { fault: FieldFault } {
   const { enabled, namespaces } = input
   const own = ownRightsOf(current)
@@ -47,7 +50,7 @@ export function planUserChange(
     // A role that was not given is left out: a concurrent request may be changing it.
     ...((input.role !== undefined || role !== own.role) && { role }),
     ...(enabled !== undefined && { enabled }),
-    ...(namespaces && { namespaces }),
+    ...(namespaces && { namespaces: toSet(namespaces) }),
   }
   if (directory) {
     return { change: current.directory ? common : { ...common, directory, password: null } }
@@ -78,7 +81,7 @@ export function raisesGeneration(current: Account, change: UserChange): boolean 
   )
 }
 
-function roleOf({ admin, role }: UserInput, current: Role): Role | { fault: FieldFault } {
+function roleOf({ admin, role }: UserChangeInput, current: Role): Role | { fault: FieldFault } {
   if (admin !== undefined && role !== undefined && admin !== (role === 'cluster-administrator')) {
     return {
       fault: { field: 'role', detail: `${role} contradicts admin=${admin}; send only one of the two fields` },
@@ -88,6 +91,11 @@ function roleOf({ admin, role }: UserInput, current: Role): Role | { fault: Fiel
   if (admin === true) return 'cluster-administrator'
   // `admin=false` turns a cluster administrator into a user and leaves other roles unchanged.
   return admin === false && current === 'cluster-administrator' ? 'user' : current
+}
+
+/** Namespaces as they are stored and compared: sorted, each once. */
+export function toSet(namespaces: readonly string[]): string[] {
+  return [...new Set(namespaces)].toSorted()
 }
 
 function required(field: string): { fault: FieldFault } {

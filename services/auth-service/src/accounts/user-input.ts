@@ -1,124 +1,162 @@
-import type { FieldFault } from '@registry-manager/http'
-import { isNamespace } from '@registry-manager/oci'
-import type { Role } from '@registry-manager/principal'
+import { MAX_NAME_LENGTH, NAMESPACE_PATTERN } from '@registry-manager/oci'
 import { ROLES } from '@registry-manager/principal'
+import type { Static, TObject, TProperties } from 'typebox'
+import { Type } from 'typebox'
 
-/** The fields of the users API, parsed. */
-export interface UserInput {
-  readonly username?: string
-  readonly password?: string
-  /** Proves the present password when users change their own. */
-  readonly current_password?: string
-  readonly ad?: boolean
-  readonly admin?: boolean
-  readonly role?: Role
-  readonly enabled?: boolean
-  readonly namespaces?: readonly string[]
-  readonly offset?: number
-  readonly limit?: number
-  readonly search?: string
-  readonly namespace?: string
-}
-
-export type UserField = keyof UserInput
-
-export type ParsedUserInput = { readonly input: UserInput } | { readonly fault: FieldFault }
-
-/** A field's value, or why it is invalid. */
-type Parsed<Value> = { readonly value: Value } | { readonly detail: string }
+/*
+ * The fields of the users API, as the query, a form and JSON have them in common.
+ */
 
 const USERNAME = /^[a-z0-9][a-z0-9._@-]{0,254}$/
-const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
-  ...[true, 1, 'true', '1'].map((text) => [text, true] as const),
-  ...[false, 0, 'false', '0'].map((text) => [text, false] as const),
-])
 
 /** Whether a name, which is in lower case, is a valid username. */
 export function isUsername(name: string): boolean {
   return USERNAME.test(name)
 }
 
-const PARSERS: { readonly [Field in UserField]-?: (given: unknown) => Parsed<UserInput[Field]> } = {
-  username: (given) => {
-    const username = typeof given === 'string' ? given.toLowerCase() : ''
-    return isUsername(username)
-      ? { value: username }
-      : { detail: 'must be 1 to 255 letters, digits or . _ @ -, and start with a letter or digit' }
-  },
-  password: (given) =>
-    typeof given === 'string' ? { value: given } : { detail: 'must be a string of 8 to 1024 bytes' },
-  current_password: (given) =>
-    typeof given === 'string' ? { value: given } : { detail: 'must be a string' },
-  ad: parseBoolean,
-  admin: parseBoolean,
-  enabled: parseBoolean,
-  role: (given) => {
-    const role = ROLES.find((name) => name === given)
-    return role === undefined ? { detail: `must be one of ${ROLES.join(', ')}` } : { value: role }
-  },
-  namespaces: parseNamespaces,
-  offset: (given) => parseWholeNumber(given, 0),
-  limit: (given) => parseWholeNumber(given, 1),
-  search: (given) =>
-    // A Postgres text cannot contain NUL.
-    typeof given === 'string' && given.length <= 255 && !given.includes('\0')
-      ? { value: given }
-      : { detail: 'must be at most 255 characters long and must not contain NUL' },
-  namespace: (given) =>
-    typeof given === 'string' && isNamespace(given)
-      ? { value: given }
-      : { detail: 'must be repository path components, such as team or team/app' },
+const username = (example?: string) =>
+  Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,254}$',
+    'x-rule': 'must be 1 to 255 letters, digits or . _ @ -, and start with a letter or digit',
+    description: '1 to 255 letters, digits or `. _ @ -`. Upper case is converted to lower case.',
+    ...(example !== undefined && { examples: [example] }),
+  })
+const password = Type.String({
+  format: 'password',
+  description: '8 to 1024 bytes, not the username, no control characters.',
+})
+const flag = (description: string) =>
+  Type.Boolean({ 'x-rule': 'must be true or false (or 1 or 0)', description })
+const role = Type.Enum([...ROLES], { description: 'Instead of `admin`; `user` by default.' })
+const namespace = (description?: string) =>
+  Type.String({
+    pattern: NAMESPACE_PATTERN,
+    maxLength: MAX_NAME_LENGTH,
+    'x-rule': 'must be repository path components, such as team or team/app',
+    ...(description !== undefined && { description }),
+  })
+const namespacesText = Type.String({
+  description: 'Namespaces, comma-separated, such as `team,other/app`. An empty text clears them.',
+})
+/** Text is split at its commas before the list is validated. */
+const namespaces = Type.Unsafe<string[]>({
+  anyOf: [Type.Array(namespace(), { maxItems: 1000 }), namespacesText],
+  'x-rule': 'must be at most 1000 namespaces, comma-separated or as a list',
+  description: 'Namespaces, comma-separated; in JSON also a list. An empty text or list clears them.',
+})
+
+/** An object with these fields and no others. */
+const closed = <Fields extends TProperties>(fields: Fields) =>
+  Type.Object(fields, { additionalProperties: false })
+
+/** `POST /user` and `PATCH /user`. */
+export const UserInput = closed({
+  username: username(),
+  password: Type.Optional(password),
+  ad: Type.Optional(flag('Whether the directory verifies the password.')),
+  admin: Type.Optional(flag('Whether the user is a cluster administrator.')),
+  role: Type.Optional(role),
+  enabled: Type.Optional(flag('Whether the user can sign in; `true` by default.')),
+  namespaces: Type.Optional(namespaces),
+})
+export type UserInput = Static<typeof UserInput>
+
+/** `POST /user/password`. */
+export const PasswordInput = closed({
+  username: Type.Optional(username()),
+  password,
+  current_password: Type.Optional(
+    Type.String({
+      format: 'password',
+      description: 'The present password. Required to change the own password with Bearer.',
+    }),
+  ),
+})
+
+/** `POST /user/namespaces`. */
+export const NamespacesInput = closed({ username: username(), namespaces })
+
+/** The own user by default. */
+export const OptionalUsername = closed({ username: Type.Optional(username('jane')) })
+export const RequiredUsername = closed({ username: username('jane') })
+
+/** What differs in the query, which has only text and may be logged on its way. */
+const IN_QUERY: TProperties = {
+  password: Type.String({
+    format: 'password',
+    deprecated: true,
+    description:
+      'Clients of seed 002 send passwords here, and this works. Proxies on the way may log URLs: prefer a form or JSON.',
+  }),
+  current_password: Type.String({
+    format: 'password',
+    deprecated: true,
+    description: 'Prefer a form or JSON.',
+  }),
+  namespaces: namespacesText,
+}
+
+/** The query of a request whose fields can be in the query or in the body: there all of them are optional. */
+export function inQuery({ properties }: TObject): TObject {
+  const fields = Object.entries(properties).map(([name, schema]) => [
+    name,
+    Type.Optional(IN_QUERY[name] ?? schema),
+  ])
+  return closed(Object.fromEntries(fields))
+}
+
+/** `GET /users`. */
+export const UsersQuery = closed({
+  offset: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, default: 50, description: 'A limit over 50 counts as 50.' }),
+  ),
+  search: Type.Optional(
+    Type.String({
+      maxLength: 255,
+      // A Postgres text cannot contain NUL.
+      pattern: '^[^\\u0000]*$',
+      'x-rule': 'must be at most 255 characters long and must not contain NUL',
+      description: 'Only usernames that contain this text, in any case.',
+    }),
+  ),
+  namespace: Type.Optional(namespace('Only users who have exactly this namespace.')),
+})
+export type UsersQuery = Static<typeof UsersQuery>
+
+const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
+  ...[1, 'true', '1'].map((given) => [given, true] as const),
+  ...[0, 'false', '0'].map((given) => [given, false] as const),
+])
+const toBoolean = (given: unknown) => BOOLEANS.get(toLowerCase(given)) ?? given
+const toNumber = (given: unknown) =>
+  typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : given
+
+/** How the fields that are not text are read from text. */
+const CONVERSIONS: Readonly<Record<string, (given: unknown) => unknown>> = {
+  username: toLowerCase,
+  ad: toBoolean,
+  admin: toBoolean,
+  enabled: toBoolean,
+  namespaces: toList,
+  offset: toNumber,
+  limit: toNumber,
 }
 
 /**
- * Parses the fields of a request. `sources` are the name and value pairs of the query and of the body. Returns the
- * first fault: an unknown field, a field that is given twice, or an invalid value.
+ * Converts a field that the query, a form or JSON gives to the type of its schema: numbers and booleans from text,
+ * namespaces from comma-separated text, and usernames to lower case. Any other value stays as it is: validation
+ * refuses it.
  */
-export function parseUserInput(
-  sources: readonly Iterable<readonly [string, unknown]>[],
-  allowed: readonly UserField[],
-): ParsedUserInput {
-  const input: Record<string, unknown> = {}
-  for (const [field, given] of sources.flatMap((source) => [...source])) {
-    const known = allowed.find((name) => name === field)
-    if (known === undefined) {
-      return {
-        fault: {
-          field,
-          detail: `is not a field of this request; the fields are ${allowed.join(', ') || 'none'}`,
-        },
-      }
-    }
-    if (Object.hasOwn(input, field)) return { fault: { field, detail: 'is given twice' } }
-    const parsed = PARSERS[known](given)
-    if ('detail' in parsed) return { fault: { field, detail: parsed.detail } }
-    input[field] = parsed.value
-  }
-  return { input: input as UserInput }
+export function convertField(field: string, given: unknown): unknown {
+  return Object.hasOwn(CONVERSIONS, field) ? CONVERSIONS[field]?.(given) : given
 }
 
-function parseBoolean(given: unknown): Parsed<boolean> {
-  const value = BOOLEANS.get(typeof given === 'string' ? given.toLowerCase() : given)
-  return value === undefined ? { detail: 'must be true or false (or 1 or 0)' } : { value }
+function toLowerCase(given: unknown): unknown {
+  return typeof given === 'string' ? given.toLowerCase() : given
 }
 
-/** Comma-separated text, or an array in JSON. An empty text is an empty list. */
-function parseNamespaces(given: unknown): Parsed<string[]> {
+function toList(given: unknown): unknown {
   const list = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given
-  const names = Array.isArray(list) && list.length === 1 && list[0] === '' ? [] : list
-  const fault = {
-    detail: 'must be repository path components (such as team or team/app), separated by commas',
-  }
-  if (!Array.isArray(names) || names.length > 1000) return fault
-  const bad = names.find((name) => typeof name !== 'string' || !isNamespace(name))
-  if (bad !== undefined)
-    return { detail: `${fault.detail}; ${JSON.stringify(bad)} cannot contain a repository` }
-  return { value: [...new Set(names as string[])].toSorted() }
-}
-
-function parseWholeNumber(given: unknown, least: number): Parsed<number> {
-  const value = typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : given
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
-    ? { value }
-    : { detail: `must be a whole number of ${least} or more` }
+  return Array.isArray(list) && list.length === 1 && list[0] === '' ? [] : list
 }

@@ -1,21 +1,22 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
   neverStored,
   parseForms,
   parseJsonBodies,
   ProblemError,
   problemJson,
-  queryOf,
   setErrorFormat,
 } from '@registry-manager/http'
-import { ROLES, credentialsOf } from '@registry-manager/principal'
+import { credentialsOf } from '@registry-manager/principal'
 import type { FieldFault, UnavailableDependency } from '@registry-manager/http'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest, FastifySchema } from 'fastify'
 import type { Static } from 'typebox'
-import { Type } from 'typebox'
 import type { Account, AccountRef } from '../principals/account.ts'
 import type { ManageUsers, PasswordResult, UsersPage } from './manage-users.ts'
-import type { UserField, UserInput } from './user-input.ts'
-import { parseUserInput } from './user-input.ts'
+import { mergeFields } from './merge-fields.ts'
+import type { UsersQuery } from './user-input.ts'
+import type { User } from './users-schemas.ts'
+import { USERS_SCHEMAS } from './users-schemas.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { onlyAdministrators, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
 
@@ -24,101 +25,71 @@ export interface UsersRoutesOptions extends PrincipalOptions {
   readonly unavailableDependency: UnavailableDependency
 }
 
-const USER_FIELDS: readonly UserField[] = [
-  'username',
-  'ad',
-  'password',
-  'admin',
-  'role',
-  'enabled',
-  'namespaces',
-]
-
-/** A user in responses. */
-export const User = Type.Object({
-  id: Type.String(),
-  username: Type.String(),
-  ad: Type.Boolean(),
-  admin: Type.Boolean(),
-  role: Type.Enum([...ROLES]),
-  enabled: Type.Boolean(),
-  namespaces: Type.Array(Type.String()),
-  created_at: Type.Unsafe<Date>({ type: 'string', format: 'date-time' }),
-})
-const shown = { schema: { response: { 200: User } } }
-const created = { schema: { response: { 201: User } } }
-const listed = { schema: { response: { 200: Type.Array(User) } } }
+/** Before the body is read. */
+const ADMINISTRATORS_ONLY = { onRequest: async (request: FastifyRequest) => onlyAdministrators(request) }
 
 /** The users API of seed 002. Requests give fields in the query, as a form or as JSON. */
-export async function usersRoutes(app: FastifyInstance, options: UsersRoutesOptions): Promise<void> {
+export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async (app, options) => {
   const { users } = options
   setErrorFormat(app, problemJson, options.unavailableDependency)
   neverStored(app)
   await requirePrincipal(app, options)
   parseForms(app)
   parseJsonBodies(app)
-
-  app.get('/user', shown, async (request) => {
-    const { username } = inputOf(request, ['username'])
-    return toBody((await users.find(targetOf(request, username))) ?? notFound())
+  const route = <Schema extends FastifySchema>(schema: Schema) => ({ schema, preValidation: mergeFields })
+  const administrators = <Schema extends FastifySchema>(schema: Schema) => ({
+    ...route(schema),
+    ...ADMINISTRATORS_ONLY,
   })
 
-  app.post('/user', created, async (request, reply) => {
-    onlyAdministrators(request)
-    const user = userOrProblem(await users.create(inputOf(request, USER_FIELDS)))
+  app.get('/user', route(USERS_SCHEMAS.find), async (request) =>
+    toBody((await users.find(targetOf(request, request.query.username))) ?? notFound()),
+  )
+
+  app.post('/user', administrators(USERS_SCHEMAS.create), async ({ body }, reply) => {
+    const user = userOrProblem(await users.create(body))
     return reply
       .code(201)
       .header('location', `/user?username=${encodeURIComponent(user.username)}`)
       .send(user)
   })
 
-  app.patch('/user', shown, async (request) => {
-    onlyAdministrators(request)
-    const input = inputOf(request, USER_FIELDS)
-    return userOrProblem(await users.change(required(input, 'username'), input))
+  app.patch('/user', administrators(USERS_SCHEMAS.change), async ({ body }) =>
+    userOrProblem(await users.change(body.username, body)),
+  )
+
+  app.delete('/user', administrators(USERS_SCHEMAS.delete), async ({ query }, reply) => {
+    userOrProblem(await users.delete(query.username))
+    return reply.code(204).send(null)
   })
 
-  app.delete('/user', async (request, reply) => {
-    onlyAdministrators(request)
-    const input = inputOf(request, ['username'])
-    userOrProblem(await users.delete(required(input, 'username')))
-    return reply.code(204).send()
-  })
-
-  app.get('/users', listed, async (request, reply) => {
-    onlyAdministrators(request)
-    const input = inputOf(request, ['offset', 'limit', 'search', 'namespace'])
-    const page = await users.list(input)
+  app.get('/users', administrators(USERS_SCHEMAS.list), async ({ query }, reply) => {
+    const page = await users.list(query)
     reply.header('x-total-count', page.total)
-    if (page.next !== undefined) reply.header('link', nextLink(page.next, input))
+    if (page.next !== undefined) reply.header('link', nextLink(page.next, query))
     return page.users.map(toBody)
   })
 
-  app.post('/user/password', async (request, reply) => {
-    const input = inputOf(request, ['username', 'password', 'current_password'])
-    const password = required(input, 'password')
-    const target = targetOf(request, input.username)
+  app.post('/user/password', route(USERS_SCHEMAS.changePassword), async (request, reply) => {
+    const { username, password, current_password } = request.body
+    const target = targetOf(request, username)
     // Basic credentials have proven the present password already.
-    const isProven = credentialsOf(request).kind === 'basic' && input.current_password === undefined
+    const isProven = credentialsOf(request).kind === 'basic' && current_password === undefined
     const isOwn = typeof target !== 'string'
-    const confirmation = { password: input.current_password, address: request.ip }
+    const confirmation = { password: current_password, address: request.ip }
     userOrProblem(
       await users.changePassword(target, { password, ...(isOwn && !isProven && { confirmation }) }),
     )
-    return reply.code(204).send()
+    return reply.code(204).send(null)
   })
 
-  app.post('/user/namespaces', shown, async (request) => {
-    onlyAdministrators(request)
-    const input = inputOf(request, ['username', 'namespaces'])
-    const namespaces = required(input, 'namespaces')
-    return userOrProblem(await users.changeNamespaces(required(input, 'username'), namespaces))
-  })
+  app.post('/user/namespaces', administrators(USERS_SCHEMAS.changeNamespaces), async ({ body }) =>
+    userOrProblem(await users.changeNamespaces(body.username, body.namespaces)),
+  )
 
-  app.delete('/user/sessions', async (request, reply) => {
-    const { username } = inputOf(request, ['username'])
-    userOrProblem(await users.endSessions(targetOf(request, username)))
-    return reply.code(204).send()
+  app.delete('/user/sessions', route(USERS_SCHEMAS.endSessions), async (request, reply) => {
+    userOrProblem(await users.endSessions(targetOf(request, request.query.username)))
+    return reply.code(204).send(null)
   })
 }
 
@@ -130,7 +101,7 @@ function targetOf(request: FastifyRequest, username: string | undefined): Accoun
   return username
 }
 
-function nextLink(next: NonNullable<UsersPage['next']>, { search, namespace }: UserInput): string {
+function nextLink(next: NonNullable<UsersPage['next']>, { search, namespace }: UsersQuery): string {
   const given = Object.entries({ ...next, search, namespace }).filter(([, value]) => value !== undefined)
   return `</users?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}>; rel="next"`
 }
@@ -167,26 +138,6 @@ function userOrProblem(result: PasswordResult): Static<typeof User> {
       throw new ProblemError({ status: 403, detail, field: 'current_password' })
     }
   }
-}
-
-function inputOf(request: FastifyRequest, allowed: readonly UserField[]): UserInput {
-  const { body } = request
-  const fromBody = body instanceof URLSearchParams ? [...body] : Object.entries(asObject(body))
-  const parsed = parseUserInput([queryOf(request.url), fromBody], allowed)
-  if ('fault' in parsed) throw badField(parsed.fault)
-  return parsed.input
-}
-
-function required<Field extends UserField>(input: UserInput, field: Field): NonNullable<UserInput[Field]> {
-  const value = input[field]
-  if (value === undefined) throw badField({ field, detail: 'is required' })
-  return value
-}
-
-function asObject(body: unknown): object {
-  if (body === undefined || body === null) return {}
-  if (typeof body === 'object' && !Array.isArray(body)) return body
-  throw new ProblemError({ status: 400, detail: 'the body must be a JSON object' })
 }
 
 function badField({ field, detail }: FieldFault): ProblemError {

@@ -2,20 +2,12 @@ import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
-import {
-  AccountResponse,
-  ExchangeResponse,
-  ExchangeRequest,
-  IssuedToken,
-  Revocations,
-  ServiceTokenRequest,
-} from '@registry-manager/principal'
-import { Type } from 'typebox'
 import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
 import { isRegistryToken } from '../principals/principal.ts'
+import { INTERNAL_SCHEMAS as SCHEMAS } from './schemas.ts'
 
 export interface InternalRoutesOptions {
   readonly exchangeCredentials: ExchangeCredentials
@@ -29,70 +21,51 @@ export interface InternalRoutesOptions {
 export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = async (app, options) => {
   const { exchangeCredentials, issuer, revocations, findActivePrincipal } = options
 
-  app.post(
-    '/internal/service-tokens',
-    { schema: { body: ServiceTokenRequest, response: { 200: IssuedToken } } },
-    async ({ body }) => issuer.forService(body.service, body.access),
+  app.post('/internal/service-tokens', { schema: SCHEMAS.serviceToken }, async ({ body }) =>
+    issuer.forService(body.service, body.access),
   )
 
-  app.post(
-    '/internal/token-exchanges',
-    { schema: { body: ExchangeRequest, response: { 200: ExchangeResponse } } },
-    async ({ body }) => {
-      const result = await exchangeCredentials(body)
-      switch (result.outcome) {
-        case 'issued': {
-          const { token, expiresIn } = result.issued
-          return { outcome: 'issued' as const, token, expiresIn, offline: result.offline }
-        }
-        case 'unavailable':
-          // Without the database no credentials can be verified; without the directory only those of its users.
-          if (result.dependency === 'database') throw unavailable(describeUnavailable('database'))
-          return { outcome: 'unavailable' as const, part: result.dependency }
-        default:
-          return result
+  app.post('/internal/token-exchanges', { schema: SCHEMAS.exchange }, async ({ body }) => {
+    const result = await exchangeCredentials(body)
+    switch (result.outcome) {
+      case 'issued': {
+        const { token, expiresIn } = result.issued
+        return { outcome: 'issued' as const, token, expiresIn, offline: result.offline }
       }
-    },
-  )
+      case 'unavailable':
+        // Without the database no credentials can be verified; without the directory only those of its users.
+        if (result.dependency === 'database') throw unavailable(describeUnavailable('database'))
+        return { outcome: 'unavailable' as const, part: result.dependency }
+      default:
+        return result
+    }
+  })
 
-  app.get(
-    '/internal/accounts/:uid',
-    {
-      schema: {
-        params: Type.Object({ uid: Type.String({ format: 'uuid' }) }),
-        response: { 200: AccountResponse },
-      },
-    },
-    async ({ params }) => {
-      const principal = await findActivePrincipal(params.uid)
-      if (principal === undefined) {
-        throw new ProblemError({ status: 404, detail: `there is no active account ${params.uid}` })
-      }
-      const { generation } = principal
-      if (isRegistryToken(principal)) {
-        return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), generation }
-      }
-      const { role, namespaces } = principal
-      return { kind: 'user' as const, role, namespaces: [...namespaces], generation }
-    },
-  )
+  app.get('/internal/accounts/:uid', { schema: SCHEMAS.account }, async ({ params }) => {
+    const principal = await findActivePrincipal(params.uid)
+    if (principal === undefined) {
+      throw new ProblemError({ status: 404, detail: `there is no active account ${params.uid}` })
+    }
+    const { generation } = principal
+    if (isRegistryToken(principal)) {
+      return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), generation }
+    }
+    const { role, namespaces } = principal
+    return { kind: 'user' as const, role, namespaces: [...namespaces], generation }
+  })
 
   // Every consumer polls each second, and the list seldom changes: hence the ETag.
-  app.get(
-    '/internal/revocations',
-    { schema: { response: { 200: Revocations, 304: Type.Null() } } },
-    async (request, reply) => {
-      const accounts = revocations.current()
-      if (accounts === undefined) {
-        throw unavailable('the revocation list has not been read from the database yet', 1)
-      }
-      const etag = etagOf(accounts)
-      reply.header('etag', etag)
-      // Our services send this form of If-None-Match only. Source: RFC 9110 §13.1.2.
-      if (request.headers['if-none-match'] === etag) return reply.code(304).send(null)
-      return { accounts: Object.fromEntries(accounts) }
-    },
-  )
+  app.get('/internal/revocations', { schema: SCHEMAS.revocations }, async (request, reply) => {
+    const accounts = revocations.current()
+    if (accounts === undefined) {
+      throw unavailable('the revocation list has not been read from the database yet', 1)
+    }
+    const etag = etagOf(accounts)
+    reply.header('etag', etag)
+    // Our services send this form of If-None-Match only. Source: RFC 9110 §13.1.2.
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send(null)
+    return { accounts: Object.fromEntries(accounts) }
+  })
 }
 
 /** Equal lists have the same ETag on every replica, whatever the order of their entries. */

@@ -42,10 +42,10 @@ export interface ManagedRegistryToken extends RegistryToken {
 }
 
 /** Source: the provider's public SDKs, `PostTokenProperties`. */
-const NAME = /^[A-Za-z][-A-Za-z0-9]{0,61}[A-Za-z0-9]$/
+export const REGISTRY_TOKEN_NAME = /^[A-Za-z][-A-Za-z0-9]{0,61}[A-Za-z0-9]$/
 
 export function isRegistryTokenName(text: string): boolean {
-  return NAME.test(text)
+  return REGISTRY_TOKEN_NAME.test(text)
 }
 
 /** Whether a time was reached; null never is. */

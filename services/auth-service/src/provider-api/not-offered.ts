@@ -25,6 +25,9 @@ const NOT_OFFERED: Readonly<Record<string, string>> = {
   '/registries/:registryId/repositories/:name/artifacts/:digest/vulnerabilities': 'vulnerabilities',
 }
 
+/** OpenAPI describes what is offered. */
+const HIDDEN = { hide: true }
+
 /**
  * Refuses the parts of the provider's API that this one does not have: an unsupported method with 405 and `Allow`, an
  * unsupported path with 501. Not with 404: a client would take that for a finished deletion, or for an available name.
@@ -39,12 +42,12 @@ export async function notOffered(app: FastifyInstance): Promise<void> {
       const detail = `${request.method} is not supported here; supported: ${allow}`
       throw new ProblemError({ status: 405, detail, headers: { allow } })
     }
-    app.route({ method, url, onRequest: refuse, handler: refuse })
+    app.route({ method, url, schema: HIDDEN, onRequest: refuse, handler: refuse })
   }
   for (const [url, resource] of Object.entries(NOT_OFFERED)) {
     const refuse = async () => {
       throw new ProblemError({ status: 501, detail: `this registry does not support ${resource}` })
     }
-    app.route({ method: [...METHODS], url, onRequest: refuse, handler: refuse })
+    app.route({ method: [...METHODS], url, schema: HIDDEN, onRequest: refuse, handler: refuse })
   }
 }

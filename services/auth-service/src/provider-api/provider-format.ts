@@ -1,5 +1,7 @@
-import type { ProblemFormat } from '@registry-manager/http'
-import { ProblemError } from '@registry-manager/http'
+import type { ErrorStatus, ProblemFormat } from '@registry-manager/http'
+import { BASIC_OR_BEARER, ProblemError, errorResponses } from '@registry-manager/http'
+import type { TProperties } from 'typebox'
+import { Type } from 'typebox'
 
 /*
  * The shapes that all routes under `/containerregistries` share.
@@ -15,6 +17,37 @@ export const providerErrors: ProblemFormat = (reply, { status, detail }) =>
     .type('application/json')
     .send(JSON.stringify({ httpStatus: status, messages: [{ errorCode: '0', message: detail }] }))
 
+const ErrorBody = Type.Object({
+  httpStatus: Type.Integer(),
+  messages: Type.Array(
+    Type.Object({
+      errorCode: Type.String(),
+      message: Type.String({ description: 'What is wrong, and what would be right.' }),
+    }),
+  ),
+})
+
+/** Every route under `/containerregistries` can respond so. */
+const ALWAYS = [401, 403, 429, 503] as const
+
+/** What the schemas of all routes under `/containerregistries` have in common; `statuses` are those of its errors. */
+export const providerSchema = <Response extends object>(
+  tag: 'registries' | 'registry tokens',
+  response: Response,
+  ...statuses: readonly ErrorStatus[]
+) => ({
+  tags: [tag],
+  security: BASIC_OR_BEARER,
+  response: { ...errorResponses('application/json', ErrorBody, [...ALWAYS, ...statuses]), ...response },
+})
+
+const id = (of: string) =>
+  Type.String({
+    description: `The id of the ${of}. A colon before it is ignored, as the provider prints it.`,
+  })
+export const registryId = id('registry')
+export const tokenId = id('registry token')
+
 /** A time in the provider's form: RFC 3339 in whole seconds. */
 export function formatTime(time: Date): string {
   return time.toISOString().replace(/\.\d+Z$/, 'Z')
@@ -28,26 +61,23 @@ export interface Page {
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 
-/** Parses `offset` and `limit` of a query; a limit over 1000 counts as 1000. */
-export function parsePage(query: URLSearchParams): Page {
-  const offset = wholeNumber(query, 'offset', 0) ?? 0
-  const limit = wholeNumber(query, 'limit', 1) ?? DEFAULT_LIMIT
-  return { offset, limit: Math.min(limit, MAX_LIMIT) }
-}
+/** The query of a list. Unknown parameters are ignored. */
+export const listQuery = <Fields extends TProperties>(fields: Fields) =>
+  Type.Object({
+    offset: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: DEFAULT_LIMIT,
+        description: `A limit over ${MAX_LIMIT} counts as ${MAX_LIMIT}.`,
+      }),
+    ),
+    ...fields,
+  })
 
-/** Parses a parameter as a whole number; undefined when it is absent. Throws 400 for any other text or range. */
-export function wholeNumber(
-  query: URLSearchParams,
-  field: string,
-  least: number,
-  most = Number.MAX_SAFE_INTEGER,
-): number | undefined {
-  const text = query.get(field)
-  if (text === null) return undefined
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : -1
-  if (value >= least && value <= most) return value
-  const range = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`
-  throw new ProblemError({ status: 400, detail: `${field} must be a whole number ${range}`, field })
+/** The page that a list's query requests. */
+export function pageOf({ offset = 0, limit = DEFAULT_LIMIT }: Partial<Page>): Page {
+  return { offset, limit: Math.min(limit, MAX_LIMIT) }
 }
 
 /** Links to a page, the next and the previous one. */

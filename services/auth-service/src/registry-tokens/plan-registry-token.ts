@@ -2,9 +2,9 @@ import type { FieldFault } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
 import type { RegistryToken } from '../principals/registry-token.ts'
-import { isPast, isRegistryTokenName } from '../principals/registry-token.ts'
+import { isPast } from '../principals/registry-token.ts'
 import type { GivenScope } from './registry-token-scope.ts'
-import { parseRegistryTokenScopes } from './registry-token-scope.ts'
+import { toScopes } from './registry-token-scope.ts'
 
 /** Seconds since the epoch. */
 const LATEST_SECONDS = Date.UTC(9999, 11, 31, 23, 59, 59) / 1000
@@ -38,18 +38,12 @@ export function planRegistryToken(
   nowMs: number,
 ): { plan: RegistryTokenPlan } | { fault: FieldFault } {
   const { name, expiryDate = null, status = 'enabled' } = given
-  if (!isRegistryTokenName(name)) {
-    const detail = 'must be 2 to 63 letters, digits or -, begin with a letter, and not end with -'
-    return { fault: { field: 'name', detail } }
-  }
-  const parsed = parseRegistryTokenScopes(given.scopes ?? [])
-  if ('fault' in parsed) return parsed
   const expiry = parseExpiry(expiryDate)
   if ('fault' in expiry) return expiry
   const { expiresAt } = expiry
   if (isPast(expiresAt, nowMs))
     return expiryFault(`must be in the future, or null for never; ${expiryDate} is in the past`)
-  return { plan: { name, scopes: parsed.scopes, expiresAt, enabled: status === 'enabled' } }
+  return { plan: { name, scopes: toScopes(given.scopes ?? []), expiresAt, enabled: status === 'enabled' } }
 }
 
 /**
@@ -59,14 +53,12 @@ export function planRegistryTokenChange(
   given: RegistryTokenChangeInput,
 ): { change: RegistryTokenChange } | { fault: FieldFault } {
   const { expiryDate, scopes, status } = given
-  const parsed = scopes ? parseRegistryTokenScopes(scopes) : undefined
-  if (parsed && 'fault' in parsed) return parsed
   const expiry = expiryDate === undefined ? undefined : parseExpiry(expiryDate)
   if (expiry && 'fault' in expiry) return expiry
   return {
     change: {
       ...expiry,
-      ...(parsed && { scopes: parsed.scopes }),
+      ...(scopes && { scopes: toScopes(scopes) }),
       ...(status !== undefined && { enabled: status === 'enabled' }),
     },
   }

@@ -1,6 +1,7 @@
+import { MAX_NAME_LENGTH, REPOSITORY_ACTIONS, SCOPE_NAME_PATTERN } from '@registry-manager/oci'
 import { Type } from 'typebox'
 import type { ManagedRegistryToken } from '../principals/registry-token.ts'
-import { stateOf } from '../principals/registry-token.ts'
+import { REGISTRY_TOKEN_NAME, stateOf } from '../principals/registry-token.ts'
 import { scopeNotes } from './registry-token-scope.ts'
 import { formatTime } from '../provider-api/provider-format.ts'
 
@@ -13,24 +14,57 @@ const closed = { additionalProperties: false }
 const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 const GivenScope = Type.Object(
-  { type: Type.String(), name: Type.String(), actions: nullable(Type.Array(Type.String())) },
+  {
+    type: Type.Literal('repository'),
+    name: Type.String({
+      pattern: SCOPE_NAME_PATTERN,
+      maxLength: MAX_NAME_LENGTH,
+      'x-rule': 'must be a repository name, prefix/* for all repositories below a prefix, or * for all',
+      description: 'A repository, `prefix/*` for all repositories below a prefix, or `*` for all.',
+    }),
+    actions: Type.Array(Type.Enum([...REPOSITORY_ACTIONS]), {
+      minItems: 1,
+      'x-rule': `must be one or more of ${REPOSITORY_ACTIONS.join(', ')}`,
+      description: '`push` includes `pull`.',
+    }),
+  },
   closed,
 )
 const given = {
-  expiryDate: Type.Optional(nullable(Type.String({ format: 'date-time' }))),
-  scopes: Type.Optional(nullable(Type.Array(GivenScope))),
+  expiryDate: Type.Optional(
+    nullable(
+      Type.String({
+        format: 'date-time',
+        description: 'From this second on, the registry token and its access tokens are refused.',
+      }),
+    ),
+  ),
+  scopes: Type.Optional(nullable(Type.Array(GivenScope, { maxItems: 100 }))),
   status: Type.Optional(Type.Enum(['enabled', 'disabled'])),
+}
+const name = Type.String({
+  pattern: REGISTRY_TOKEN_NAME.source,
+  'x-rule': 'must be 2 to 63 letters, digits or -, begin with a letter, and not end with -',
+  description: 'Unique among registry tokens and users, in any case.',
+})
+
+const EXAMPLE = {
+  name: 'ci-team',
+  expiryDate: '2036-06-30T00:00:00Z',
+  scopes: [{ type: 'repository', name: 'team/*', actions: ['pull', 'push'] }],
 }
 
 /** `PostTokenInput` and `PutTokenInput`. */
 export const NewRegistryTokenBody = Type.Object(
-  { properties: Type.Object({ name: Type.String(), ...given }, closed) },
-  closed,
+  { properties: Type.Object({ name, ...given }, closed) },
+  { ...closed, examples: [{ properties: EXAMPLE }] },
 )
 /** Without a body, a PUT replaces only the password. */
-export const ReplaceRegistryTokenBody = nullable(NewRegistryTokenBody)
+export const ReplaceRegistryTokenBody = Type.Union([NewRegistryTokenBody, Type.Null()], {
+  examples: [{ properties: EXAMPLE }],
+})
 /** `PatchTokenInput`. */
-export const ChangeRegistryTokenBody = Type.Object(given, closed)
+export const ChangeRegistryTokenBody = Type.Object(given, { ...closed, examples: [{ status: 'disabled' }] })
 
 export const RegistryTokenBody = Type.Object({
   id: Type.String(),
@@ -55,7 +89,10 @@ export const RegistryTokenBody = Type.Object({
     ),
     expiryDate: nullable(Type.String()),
     status: Type.String(),
-    credentials: Type.Object({ username: Type.String(), password: Type.String() }),
+    credentials: Type.Object({
+      username: Type.String(),
+      password: Type.String({ description: 'Empty, except in the response that makes it.' }),
+    }),
   }),
 })
 

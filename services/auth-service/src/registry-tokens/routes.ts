@@ -1,18 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BASE, idOf, notFound, pageLinks, parsePage, wholeNumber } from '../provider-api/provider-format.ts'
+import { BASE, idOf, notFound, pageLinks, pageOf } from '../provider-api/provider-format.ts'
 import { principalOf } from '../sign-in/require-principal.ts'
 import type { ManageRegistryTokens, Refused, WithPassword } from './manage-registry-tokens.ts'
 import type { PrincipalName } from '../principals/registry-token.ts'
-import {
-  ChangeRegistryTokenBody,
-  NewRegistryTokenBody,
-  RegistryTokenBody,
-  RegistryTokensBody,
-  ReplaceRegistryTokenBody,
-  registryTokenBody,
-} from './registry-token-json.ts'
+import { registryTokenBody } from './registry-token-json.ts'
+import { REGISTRY_TOKEN_SCHEMAS as SCHEMAS } from './registry-token-schemas.ts'
 
 export interface RegistryTokensRoutesOptions {
   readonly registryTokens: ManageRegistryTokens
@@ -22,8 +16,7 @@ export interface RegistryTokensRoutesOptions {
 }
 
 const TOKENS = '/registries/:registryId/tokens'
-const MAX_OVERLAP_SECONDS = 30 * 86_400
-const MAX_EXPIRING_WITHIN_SECONDS = 10 * 365 * 86_400
+const TOKEN = `${TOKENS}/:tokenId`
 
 /** The management of registry tokens (seed 004). Register it where only cluster administrators are let in. */
 export const registryTokensRoutes: FastifyPluginAsyncTypebox<RegistryTokensRoutesOptions> = async (
@@ -33,9 +26,9 @@ export const registryTokensRoutes: FastifyPluginAsyncTypebox<RegistryTokensRoute
   const pathOf = (registryId: string) => `${BASE}/registries/${registryId}/tokens`
 
   /** The id of the registry token that a request's path names, and its `href`. */
-  const targetOf = async (request: FastifyRequest) => {
+  const targetOf = async (request: FastifyRequest, { tokenId }: { readonly tokenId: string }) => {
     const registryId = await registryOf(request)
-    const id = idOf((request.params as { tokenId: string }).tokenId)
+    const id = idOf(tokenId)
     if (id === undefined) throw notFound('token')
     return { id, href: `${pathOf(registryId)}/${id}` }
   }
@@ -46,20 +39,15 @@ export const registryTokensRoutes: FastifyPluginAsyncTypebox<RegistryTokensRoute
     return registryTokenBody(registryToken, now(), { password })
   }
 
-  const listRoute = {
-    schema: { response: { 200: RegistryTokensBody } },
-    config: { filters: ['filter.expiresWithin'] },
-  }
-  app.get(TOKENS, listRoute, async (request) => {
+  app.get(TOKENS, { schema: SCHEMAS.list }, async (request) => {
     const registryId = await registryOf(request)
-    const query = queryOf(request.url)
-    const page = parsePage(query)
-    const seconds = wholeNumber(query, 'filter.expiresWithin', 1, MAX_EXPIRING_WITHIN_SECONDS)
+    const page = pageOf(request.query)
+    const seconds = request.query['filter.expiresWithin']
     const expiring =
       seconds === undefined ? undefined : { after: new Date(now()), until: new Date(now() + seconds * 1000) }
     const found = await registryTokens.list({ ...page, expiring })
     const href = pathOf(registryId)
-    const { self, next = '', previous = '' } = pageLinks(href, query, page, found.total)
+    const { self, next = '', previous = '' } = pageLinks(href, queryOf(request.url), page, found.total)
     const items = found.items.map((one) => registryTokenBody(one, now(), { href: `${href}/${one.id}` }))
     return {
       id: registryId,
@@ -73,59 +61,42 @@ export const registryTokensRoutes: FastifyPluginAsyncTypebox<RegistryTokensRoute
     }
   })
 
-  app.post(
-    TOKENS,
-    { schema: { body: NewRegistryTokenBody, response: { 200: RegistryTokenBody } } },
-    async (request, reply) => {
-      const registryId = await registryOf(request)
-      const result = await registryTokens.create(request.body.properties, nameOf(request))
-      if (result.outcome !== 'created') throw problemOf(result)
-      reply.header('location', `${pathOf(registryId)}/${result.registryToken.id}`)
-      return passwordBody(reply, result)
-    },
-  )
+  app.post(TOKENS, { schema: SCHEMAS.create }, async (request, reply) => {
+    const registryId = await registryOf(request)
+    const result = await registryTokens.create(request.body.properties, nameOf(request))
+    if (result.outcome !== 'created') throw problemOf(result)
+    reply.header('location', `${pathOf(registryId)}/${result.registryToken.id}`)
+    return passwordBody(reply, result)
+  })
 
-  app.get(`${TOKENS}/:tokenId`, { schema: { response: { 200: RegistryTokenBody } } }, async (request) => {
-    const { id, href } = await targetOf(request)
+  app.get(TOKEN, { schema: SCHEMAS.get }, async (request) => {
+    const { id, href } = await targetOf(request, request.params)
     const registryToken = await registryTokens.find(id)
     if (registryToken === undefined) throw notFound('token')
     return registryTokenBody(registryToken, now(), { href })
   })
 
-  app.put(
-    `${TOKENS}/:tokenId`,
-    {
-      schema: {
-        body: ReplaceRegistryTokenBody,
-        response: { 200: RegistryTokenBody, 201: RegistryTokenBody },
-      },
-    },
-    async (request, reply) => {
-      const { id, href } = await targetOf(request)
-      const seconds = wholeNumber(queryOf(request.url), 'overlap', 0, MAX_OVERLAP_SECONDS) ?? 0
-      const input = request.body?.properties ?? null
-      const result = await registryTokens.replace(id, input, seconds * 1000, nameOf(request))
-      if (!('password' in result)) throw problemOf(result)
-      if (result.outcome === 'created') reply.code(201).header('location', href)
-      return passwordBody(reply, result)
-    },
-  )
+  app.put(TOKEN, { schema: SCHEMAS.replace }, async (request, reply) => {
+    const { id, href } = await targetOf(request, request.params)
+    const { overlap = 0 } = request.query
+    const input = request.body?.properties ?? null
+    const result = await registryTokens.replace(id, input, overlap * 1000, nameOf(request))
+    if (!('password' in result)) throw problemOf(result)
+    if (result.outcome === 'created') reply.code(201).header('location', href)
+    return passwordBody(reply, result)
+  })
 
-  app.patch(
-    `${TOKENS}/:tokenId`,
-    { schema: { body: ChangeRegistryTokenBody, response: { 200: RegistryTokenBody } } },
-    async (request) => {
-      const { id, href } = await targetOf(request)
-      const result = await registryTokens.change(id, request.body, nameOf(request))
-      if (result.outcome !== 'changed') throw problemOf(result)
-      return registryTokenBody(result.registryToken, now(), { href })
-    },
-  )
+  app.patch(TOKEN, { schema: SCHEMAS.change }, async (request) => {
+    const { id, href } = await targetOf(request, request.params)
+    const result = await registryTokens.change(id, request.body, nameOf(request))
+    if (result.outcome !== 'changed') throw problemOf(result)
+    return registryTokenBody(result.registryToken, now(), { href })
+  })
 
-  app.delete(`${TOKENS}/:tokenId`, async (request, reply) => {
-    const { id } = await targetOf(request)
+  app.delete(TOKEN, { schema: SCHEMAS.delete }, async (request, reply) => {
+    const { id } = await targetOf(request, request.params)
     if (!(await registryTokens.delete(id))) throw notFound('token')
-    return reply.code(204).send()
+    return reply.code(204).send(null)
   })
 }
 

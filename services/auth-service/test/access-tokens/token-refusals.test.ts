@@ -15,6 +15,17 @@ const BAD: readonly (readonly [why: string, field: string, question: Question])[
   ['a form without grant_type', 'grant_type', { ...POST, form: {}, as: 'alice' }],
   ['another grant_type', 'grant_type', { ...POST, form: { ...password, grant_type: 'client_credentials' } }],
   ['a form without a username', 'username', { ...POST, form: { grant_type: 'password', password: 'x' } }],
+  ['an empty grant_type', 'grant_type', { ...POST, form: { ...password, grant_type: '' } }],
+  [
+    'an empty username',
+    'username',
+    { ...POST, form: { grant_type: 'password', username: '', password: 'b' } },
+  ],
+  [
+    'an empty refresh token',
+    'refresh_token',
+    { ...POST, form: { grant_type: 'refresh_token', refresh_token: '' } },
+  ],
   ['a form without a password', 'password', { ...POST, form: { grant_type: 'password', username: 'x' } }],
   ['an empty password in a form', 'password', { ...POST, form: { ...password, password: '' } }],
   ['no refresh token', 'refresh_token', { ...POST, form: { grant_type: 'refresh_token' } }],

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Role } from '@registry-manager/principal'
+import type { UserChangeInput } from '../../src/accounts/plan-user.ts'
 import { planNewUser, planUserChange, raisesGeneration } from '../../src/accounts/plan-user.ts'
 import type { UserInput } from '../../src/accounts/user-input.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
@@ -37,7 +38,11 @@ const NEW: readonly (readonly [why: string, input: UserInput, expected: object])
     { username: 'alice', password, namespaces: ['a'] },
     { plan: { ...plan, namespaces: ['a'] } },
   ],
-  ['no username', { password }, { fault: { field: 'username' } }],
+  [
+    'namespaces, which are a sorted set',
+    { username: 'alice', password, namespaces: ['b/c', 'a', 'b/c'] },
+    { plan: { ...plan, namespaces: ['a', 'b/c'] } },
+  ],
   ['no password', { username: 'alice' }, { fault: { field: 'password' } }],
   ['a short password', { username: 'alice', password: 'short' }, { fault: { field: 'password' } }],
   [
@@ -66,7 +71,7 @@ t.test('POST /user is planned from its fields', async (t) => {
   for (const [why, input, expected] of NEW) t.match(planNewUser(input), expected, why)
 })
 
-const CHANGES: readonly (readonly [why: string, role: Role, input: UserInput, change: object])[] = [
+const CHANGES: readonly (readonly [why: string, role: Role, input: UserChangeInput, change: object])[] = [
   ['nothing', 'administrator', {}, {}],
   ['admin=true', 'user', { admin: true }, { role: 'cluster-administrator' }],
   ['admin=true of an administrator', 'administrator', { admin: true }, { role: 'cluster-administrator' }],
@@ -74,6 +79,7 @@ const CHANGES: readonly (readonly [why: string, role: Role, input: UserInput, ch
   ['a role', 'user', { role: 'administrator' }, { role: 'administrator' }],
   ['enabled=false', 'user', { enabled: false }, { enabled: false }],
   ['namespaces', 'user', { namespaces: ['a'] }, { namespaces: ['a'] }],
+  ['several namespaces', 'user', { namespaces: ['b', 'a', 'b'] }, { namespaces: ['a', 'b'] }],
   ['no namespaces', 'user', { namespaces: [] }, { namespaces: [] }],
 ]
 
@@ -110,7 +116,7 @@ t.test('admin=false does not change roles other than cluster-administrator', asy
 })
 
 t.test('PATCH /user refuses invalid fields', async (t) => {
-  const cases: readonly (readonly [UserInput, string])[] = [
+  const cases: readonly (readonly [UserChangeInput, string])[] = [
     [{ password: 'short' }, 'password'],
     [{ password: 'alice-alice' }, 'password'],
     [{ role: 'user', admin: true }, 'role'],

@@ -32,8 +32,8 @@ t.test('a namespace that cannot contain a repository is refused', async (t) => {
       const response = await ask({ method, url, form, as: 'root' })
       t.match(response.json(), {
         status: 400,
-        field: 'namespaces',
-        detail: `"${bad}" cannot contain a repository`,
+        field: 'namespaces.1',
+        detail: 'namespaces.1 must be repository path components, such as team or team/app',
       })
     }
   }

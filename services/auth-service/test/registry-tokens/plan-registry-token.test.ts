@@ -10,28 +10,6 @@ import { makeToken } from '../fixtures/registry-tokens.ts'
 const NOW = Date.parse('2026-11-20T00:00:00Z')
 const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull'] }]
 
-t.test('the name of a registry token has 2 to 63 letters, digits or hyphens', async (t) => {
-  const good = ['ab', 'CI', 'a-b', 'a1', 'a'.repeat(63), 'Deploy-Bot-2']
-  for (const name of good) t.match(planRegistryToken({ name, scopes }, NOW), { plan: { name } }, name)
-  const bad = [
-    '',
-    'a',
-    '1a',
-    '-a',
-    'a-',
-    'a_b',
-    'a.b',
-    'a b',
-    'robot$ci',
-    'ä1',
-    'a'.repeat(64),
-    'ab\n',
-    'a\0b',
-  ]
-  for (const name of bad)
-    t.match(planRegistryToken({ name, scopes }, NOW), { fault: { field: 'name' } }, JSON.stringify(name))
-})
-
 t.test('a new registry token is planned from its input', async (t) => {
   t.strictSame(planRegistryToken({ name: 'ci', scopes }, NOW), {
     plan: { name: 'ci', scopes, expiresAt: null, enabled: true },
@@ -66,9 +44,6 @@ t.test('a change has only the given fields', async (t) => {
     change: { scopes: other, enabled: true },
   })
   t.strictSame(planRegistryTokenChange({ scopes: [] }), { change: { scopes: [] } })
-  t.match(planRegistryTokenChange({ scopes: [{ ...other[0]!, type: 'x' }] }), {
-    fault: { field: 'scopes.0.type' },
-  })
 })
 
 t.test('a change of status, expiry or scopes ends issued access tokens', async (t) => {

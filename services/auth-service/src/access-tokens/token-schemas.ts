@@ -1,0 +1,103 @@
+import { BASIC_OR_BEARER, PUBLIC, registryErrorResponses } from '@registry-manager/http'
+import type { Static } from 'typebox'
+import { Type } from 'typebox'
+
+/*
+ * The schemas of the token endpoint, for validation, responses and OpenAPI. Unknown parameters are ignored, as RFC 6749
+ * §3.1 requires.
+ */
+
+const service = Type.Optional(
+  Type.String({
+    description: 'The service that the token is for: `TOKEN_SERVICE`, one of its aliases, or left out.',
+  }),
+)
+const scope = Type.Optional(
+  Type.Array(Type.String(), {
+    description:
+      'Requested access, such as `repository:team/app:pull,push` or `registry:catalog:*`. Repeatable; each value may ' +
+      'have several scopes, separated by spaces. The first 100 scopes count. Without a scope the token is an identity ' +
+      'token, which image management and the users API accept.',
+    examples: [['repository:team/app:pull']],
+  }),
+)
+const clientId = Type.Optional(
+  Type.String({ description: 'The name of the client; stored with a refresh token.' }),
+)
+
+/** Source: distribution, "Requesting a Token". */
+export const TokenQuery = Type.Object({
+  service,
+  scope,
+  offline_token: Type.Optional(
+    Type.String({ description: '`true` or `1` requests a refresh token too. Other values are ignored.' }),
+  ),
+  client_id: clientId,
+  account: Type.Optional(Type.String({ description: 'Ignored: the credentials name the account.' })),
+})
+export type TokenQuery = Static<typeof TokenQuery>
+
+const grantFields = {
+  service,
+  client_id: clientId,
+  scope,
+  access_type: Type.Optional(
+    Type.String({ description: '`offline` requests a refresh token too. Other values are ignored.' }),
+  ),
+}
+/** Source: RFC 6749 §4.3. */
+const PasswordGrant = Type.Object({
+  grant_type: Type.Literal('password'),
+  username: Type.String(),
+  password: Type.String({ format: 'password' }),
+  ...grantFields,
+})
+/** Source: RFC 6749 §6. */
+const RefreshTokenGrant = Type.Object({
+  grant_type: Type.Literal('refresh_token'),
+  refresh_token: Type.String({ format: 'password' }),
+  ...grantFields,
+})
+
+/** Source: distribution, "Docker Registry v2 OAuth2". */
+export const TokenForm = Type.Unsafe<Static<typeof PasswordGrant> | Static<typeof RefreshTokenGrant>>({
+  type: 'object',
+  discriminator: { propertyName: 'grant_type' },
+  required: ['grant_type'],
+  oneOf: [PasswordGrant, RefreshTokenGrant],
+  examples: [{ grant_type: 'password', username: 'jane', password: 'replace-this-password' }],
+})
+export type TokenForm = Static<typeof TokenForm>
+
+/** Source: distribution, "Requesting a Token", "Token Response Fields"; RFC 6749 §5.1. */
+export const TokenResponse = Type.Object({
+  token: Type.String({ description: 'An access token: a JWT, signed with ES256.' }),
+  access_token: Type.String({ description: 'The same as `token`.' }),
+  expires_in: Type.Integer({ description: 'Seconds.' }),
+  issued_at: Type.String({ format: 'date-time' }),
+  refresh_token: Type.Optional(Type.String({ description: 'Only if it was requested.' })),
+  scope: Type.Optional(Type.String({ description: 'The granted scopes. Only in responses to POST.' })),
+})
+
+const common = { tags: ['access tokens'] }
+
+export const GET_TOKEN = {
+  ...common,
+  summary: 'Request an access token',
+  description:
+    'Grants the requested access as far as the account has it, possibly none. Accepts Basic credentials, and an ' +
+    'identity token as Bearer. Without credentials: 401, unless `ANONYMOUS_PULL` is true.',
+  security: BASIC_OR_BEARER,
+  querystring: TokenQuery,
+  response: { 200: TokenResponse, ...registryErrorResponses(400, 401, 403, 429, 503) },
+}
+
+export const POST_TOKEN = {
+  ...common,
+  summary: 'Request an access token by OAuth 2',
+  description: 'Grants the requested access as far as the account has it. The credentials are in the form.',
+  security: PUBLIC,
+  consumes: ['application/x-www-form-urlencoded'],
+  body: TokenForm,
+  response: { 200: TokenResponse, ...registryErrorResponses(400, 401, 413, 415, 429, 503) },
+}

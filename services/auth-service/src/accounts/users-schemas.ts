@@ -1,0 +1,138 @@
+import { BASIC_OR_BEARER, problemResponses } from '@registry-manager/http'
+import { ROLES } from '@registry-manager/principal'
+import type { Static, TObject } from 'typebox'
+import { Type } from 'typebox'
+import {
+  NamespacesInput,
+  OptionalUsername,
+  PasswordInput,
+  RequiredUsername,
+  UserInput,
+  UsersQuery,
+  inQuery,
+} from './user-input.ts'
+
+/*
+ * The schemas of the users API (seed 002), for validation, responses and OpenAPI.
+ */
+
+/** A user in responses. */
+export const User = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  username: Type.String(),
+  ad: Type.Boolean({ description: 'Whether the directory verifies the password.' }),
+  admin: Type.Boolean({ description: 'Whether the user is a cluster administrator.' }),
+  role: Type.Enum([...ROLES]),
+  enabled: Type.Boolean(),
+  namespaces: Type.Array(Type.String()),
+  created_at: Type.Unsafe<Date>({ type: 'string', format: 'date-time' }),
+})
+
+/** In examples. */
+const PLACEHOLDER = 'replace-this-password'
+
+const common = { tags: ['users'], security: BASIC_OR_BEARER }
+/** A request whose fields can be in the query, in a form or in JSON. */
+const anyInput = <Body extends TObject>(body: Body, example: Static<Body>) => ({
+  ...common,
+  consumes: ['application/json', 'application/x-www-form-urlencoded'],
+  querystring: inQuery(body),
+  body: { ...body, examples: [example] },
+})
+const BODY_FAULTS = [400, 401, 403, 413, 415, 429, 503] as const
+const FAULTS = [400, 401, 403, 429, 503] as const
+const ANY_INPUT = 'The fields may be in the query, in a form or in JSON, each of them once.'
+
+export const USERS_SCHEMAS = {
+  find: {
+    ...common,
+    operationId: 'getUser',
+    summary: 'Get a user',
+    description: 'Every user may get their own record, cluster administrators any.',
+    querystring: OptionalUsername,
+    response: { 200: User, ...problemResponses(...FAULTS, 404) },
+  },
+  create: {
+    ...anyInput(UserInput, { username: 'jane', password: PLACEHOLDER, namespaces: ['team'] }),
+    operationId: 'createUser',
+    summary: 'Create a user',
+    description:
+      'For cluster administrators. `password` is required unless `ad` is true; then it is ignored, and the directory ' +
+      `must know the username. ${ANY_INPUT}`,
+    response: {
+      201: Type.Object(User.properties, {
+        headers: { location: { type: 'string', description: 'The path of the user.' } },
+      }),
+      ...problemResponses(...BODY_FAULTS, 409),
+    },
+  },
+  change: {
+    ...anyInput(UserInput, { username: 'jane', namespaces: ['team', 'other/app'] }),
+    operationId: 'changeUser',
+    summary: 'Change a user',
+    description: `For cluster administrators. Fields that are not given keep their values. ${ANY_INPUT}`,
+    response: { 200: User, ...problemResponses(...BODY_FAULTS, 404, 409) },
+  },
+  delete: {
+    ...common,
+    operationId: 'deleteUser',
+    summary: 'Delete a user',
+    description:
+      'For cluster administrators. Images stay. The last cluster administrator cannot be deleted: 409. The username ' +
+      'may also be in a form or in JSON.',
+    querystring: RequiredUsername,
+    response: {
+      204: Type.Null({ description: 'The user is deleted.' }),
+      ...problemResponses(...BODY_FAULTS, 404, 409),
+    },
+  },
+  list: {
+    ...common,
+    operationId: 'listUsers',
+    summary: 'List users',
+    description: 'For cluster administrators. Sorted by username.',
+    querystring: UsersQuery,
+    response: {
+      200: Type.Array(User, {
+        description: 'A page of users.',
+        headers: {
+          'x-total-count': { type: 'integer', description: 'How many users match.' },
+          link: { type: 'string', description: 'The next page, with `rel="next"`. Absent on the last page.' },
+        },
+      }),
+      ...problemResponses(...FAULTS),
+    },
+  },
+  changePassword: {
+    ...anyInput(PasswordInput, { username: 'jane', password: PLACEHOLDER }),
+    operationId: 'changePassword',
+    summary: 'Change a password',
+    description:
+      'Every user may change their own password, cluster administrators any. Ends the sessions and tokens of that ' +
+      `user. 409 for a directory user. ${ANY_INPUT}`,
+    response: {
+      204: Type.Null({ description: 'The password is changed.' }),
+      ...problemResponses(...BODY_FAULTS, 404, 409),
+    },
+  },
+  changeNamespaces: {
+    ...anyInput(NamespacesInput, { username: 'jane', namespaces: ['team'] }),
+    operationId: 'changeNamespaces',
+    summary: 'Replace the namespaces of a user',
+    description: `For cluster administrators. ${ANY_INPUT}`,
+    response: { 200: User, ...problemResponses(...BODY_FAULTS, 404) },
+  },
+  endSessions: {
+    ...common,
+    operationId: 'endSessions',
+    summary: 'End the sessions of a user',
+    description:
+      'Revokes the refresh tokens and access tokens of a user. Every user may end their own sessions, cluster ' +
+      'administrators any. The username may also be in a form or in JSON.',
+    querystring: OptionalUsername,
+    response: {
+      204: Type.Null({ description: 'The sessions are ended.' }),
+      ...problemResponses(...BODY_FAULTS, 404),
+    },
+  },
+}

@@ -1,0 +1,23 @@
+/** What the OpenAPI document says about auth-service's public API as a whole. */
+export const API_DESCRIPTION = {
+  name: 'auth',
+  title: 'Accounts and tokens API',
+  description: `Users, registry tokens and access tokens.
+
+Clients of the users API and of the provider's API (\`/containerregistries\`) send Basic credentials of a user, or an
+identity token as Bearer: an access token that was requested with a password and without a scope. Registry tokens are
+for the token endpoint and the registry only.
+
+The users API and the rest report errors as problems (RFC 9457): \`detail\` says what was wrong, and \`field\` names the
+invalid field of a request. The token endpoint and the provider's API have their own formats.`,
+  tags: [
+    {
+      name: 'access tokens',
+      description: 'The token endpoint of the registry, for docker and other clients.',
+    },
+    { name: 'keys', description: 'What verifies access tokens.' },
+    { name: 'users', description: 'Accounts of users.' },
+    { name: 'registry tokens', description: "Credentials for machines, in the provider's format." },
+    { name: 'registries', description: "This installation as the one registry of the provider's API." },
+  ],
+} as const
