@@ -8,6 +8,7 @@ import { measureIndexScale } from './index-scale.ts'
 import { measureDirectorySignIn } from './directory-sign-in.ts'
 import { measureManyClients } from './many-clients.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
+import { measurePush } from './push.ts'
 import { measureReconcile } from './reconcile.ts'
 import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
@@ -20,6 +21,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['proxy-memory', measureProxyMemory],
   ['many-clients', measureManyClients],
   ['throughput', measureThroughput],
+  ['push', measurePush],
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],

@@ -43,6 +43,8 @@ export interface Stack {
    * is an identity token.
    */
   token(authorization: string, scope?: string): Promise<string>
+  /** Starts another image-manager, from a program of the repository, and a registry-proxy for it. Returns the proxy's URL. */
+  startProxyOf(imageManagerProgram: string): Promise<string>
 }
 
 /**
@@ -85,13 +87,18 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
     // No background work during a measurement.
     RECONCILE_INTERVAL_SECONDS: '0',
   }
-  const startService = (name: string, port: typeof ports.auth, env: NodeJS.ProcessEnv = {}) =>
+  const startService = (
+    name: string,
+    port: typeof ports.auth,
+    env: NodeJS.ProcessEnv = {},
+    path = `services/${name}/src/main.ts`,
+  ) =>
     startChild({
       name,
       command: process.execPath,
-      args: [...nodeFlags(name), program(`services/${name}/src/main.ts`)],
+      args: [...nodeFlags(name), program(path)],
       env: { ...shared, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
-      log: join(folder, `${name}.log`),
+      log: join(folder, `${name}-${port.public}.log`),
       isReady: () => respondsWith(`http://127.0.0.1:${port.internal}/readyz`),
     })
   await startService('auth-service', ports.auth, {
@@ -125,6 +132,13 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
     basic,
     bearer: (repository, actions) => token(basic, `repository:${repository}:${actions}`),
     token,
+    async startProxyOf(imageManagerProgram) {
+      const [image, proxy] = [await publicAndInternal(), await publicAndInternal()]
+      await startService('image-manager', image, {}, imageManagerProgram)
+      const IMAGE_MANAGER_URL = `http://127.0.0.1:${image.internal}`
+      await startService('registry-proxy', proxy, { UPLOAD_SECRET, IMAGE_MANAGER_URL })
+      return `http://127.0.0.1:${proxy.public}`
+    },
   }
 }
 

@@ -21,6 +21,7 @@ const FOR_REGISTRY_PROXY = [
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-proto',
+  'x-log-account',
   'x-request-id',
 ]
 

@@ -1,9 +1,16 @@
+import type { RequestContext } from '@registry-manager/http'
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 
 export type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
 /** A nullable column that an insert may leave out. */
 export type Nullable<Value> = ColumnType<Value | null, Value | null | undefined, Value | null>
 export type NullableTimestamp = Nullable<Date>
+/** The context of the request that caused a row; null where no request or a previous version did. */
+export type StoredContext = ColumnType<
+  RequestContext | null,
+  string | null | undefined,
+  string | null | undefined
+>
 
 export interface RepositoriesTable {
   id: Generated<string>
@@ -81,6 +88,10 @@ export interface AdmissionsTable {
   facts: ColumnType<object | null, string | null | undefined, string | null>
   /** Referenced digests; null where a previous version of image-manager wrote the row. */
   digests: ColumnType<string[] | null, string[] | undefined, never>
+  /** Who pushes. */
+  context: StoredContext
+  /** The digest that the tag had when the push was announced. */
+  replaced: Nullable<string>
   admitted_at: Timestamp
 }
 
@@ -115,6 +126,25 @@ export interface PendingRemovalsTable {
   repository: string
   digest: string
   since: Timestamp
+}
+
+/** A deletion that a client requested and whose outcome is not recorded yet. */
+export interface RequestedDeletionsTable {
+  id: Generated<string>
+  target: JSONColumnType<{
+    kind: 'tag' | 'manifest' | 'blob' | 'repository'
+    repository: string
+    tag?: string
+    digest?: string
+    /** Of a repository. */
+    id?: string
+  }>
+  /** Whether the index had the target. */
+  existed: boolean
+  /** The tags that the manifest had. */
+  tags: string[]
+  context: StoredContext
+  requested_at: Timestamp
 }
 
 /** A repository that has ceased to be global: access tokens from before have a smaller generation. */

@@ -11,6 +11,7 @@ import * as directory from './migrations/2026-11-22-directory.ts'
 import * as deletion from './migrations/2026-11-28-deletion.ts'
 import * as indexWork from './migrations/2026-11-28-index-work.ts'
 import * as signIn from './migrations/2026-11-28-sign-in.ts'
+import * as imageEvents from './migrations/2026-11-29-image-events.ts'
 import * as events from './migrations/2026-11-29-events.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -24,6 +25,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-28-index-work': indexWork,
   '2026-11-28-sign-in': signIn,
   '2026-11-29-events': events,
+  '2026-11-29-image-events': imageEvents,
 }
 
 /**

@@ -12,6 +12,7 @@ import type {
   AdmissionsTable,
   BackgroundFailuresTable,
   RepositoryBlobsTable,
+  RequestedDeletionsTable,
   PendingRemovalsTable,
   EndedGlobalsTable,
   ReconciliationsTable,
@@ -147,6 +148,7 @@ export interface Schema {
   blob_aliases: BlobAliasesTable
   repository_blobs: RepositoryBlobsTable
   pending_removals: PendingRemovalsTable
+  requested_deletions: RequestedDeletionsTable
   ended_globals: EndedGlobalsTable
   reconciliations: ReconciliationsTable
   background_failures: BackgroundFailuresTable

@@ -1,4 +1,4 @@
-import type { RequestPrincipal } from '@registry-manager/http'
+import type { RequestContext, RequestPrincipal } from '@registry-manager/http'
 
 /** The kinds of actions that events record. The names are part of the audit API. */
 export const EVENT_ACTIONS = [
@@ -9,6 +9,7 @@ export const EVENT_ACTIONS = [
   'blob.delete',
   'repository.delete',
   'repository.scope',
+  'reconcile',
   'sign-in',
   'sessions.end',
   'user.create',
@@ -41,6 +42,8 @@ export type EventTarget =
   | { readonly kind: 'user'; readonly account: string | null; readonly id?: string | undefined }
   | { readonly kind: 'registry-token'; readonly account: string; readonly id?: string | undefined }
   | { readonly kind: 'signing-keys' }
+  /** Everything that image-manager knows about repositories. */
+  | { readonly kind: 'index' }
 
 /** Plain JSON. Never a secret. */
 export type EventDetail = Readonly<Record<string, unknown>>
@@ -51,6 +54,11 @@ export interface NewEvent {
   /** `done` when left out. */
   readonly outcome?: EventOutcome
   readonly detail?: EventDetail
+  /**
+   * The context of the request that caused the event, if that is not the current one: work can outlive its request.
+   * Null where nobody knows it.
+   */
+  readonly context?: RequestContext | null | undefined
   /** Who did it; the principal of the current request when left out. */
   readonly principal?: RequestPrincipal
   /** The client's IP address; that of the current request when left out. */
@@ -73,5 +81,7 @@ export function nameOfTarget(target: EventTarget): string {
       return target.account ?? ''
     case 'signing-keys':
       return 'signing keys'
+    case 'index':
+      return 'index'
   }
 }

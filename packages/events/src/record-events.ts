@@ -4,7 +4,7 @@ import { currentRequestContext } from '@registry-manager/http'
 import type { EventTarget, NewEvent } from './event.ts'
 import { nameOfTarget } from './event.ts'
 
-/** Records events, in one statement. Each is part of the transaction of the change that it describes. */
+/** Records events, in one statement per thousand. Each is part of the transaction of the change that it describes. */
 export type RecordEvents = (...events: readonly NewEvent[]) => Promise<void>
 
 export interface RecordEventsOptions {
@@ -13,6 +13,9 @@ export interface RecordEventsOptions {
   /** The context of the current request. */
   readonly context?: () => RequestContext | undefined
 }
+
+/** Postgres allows 65,535 parameters in a statement. */
+const MAX_ROWS = 1000
 
 /**
  * Creates the function that records events through a database connection, or through the transaction of a change: then
@@ -23,9 +26,9 @@ export function createRecordEvents(
   { principal: background, context = currentRequestContext }: RecordEventsOptions,
 ): RecordEvents {
   return async (...events) => {
-    if (events.length === 0) return
-    const current = context()
+    const ofRequest = context()
     const rows = events.map((event) => {
+      const current = event.context === undefined ? ofRequest : (event.context ?? undefined)
       const principal = event.principal ?? (current === undefined ? background : current.principal)
       return {
         action: event.action,
@@ -40,8 +43,21 @@ export function createRecordEvents(
         detail: JSON.stringify(event.detail ?? {}),
       }
     })
-    await db.insertInto('events').values(rows).execute()
+    for (let at = 0; at < rows.length; at += MAX_ROWS) {
+      await db
+        .insertInto('events')
+        .values(rows.slice(at, at + MAX_ROWS))
+        .execute()
+    }
   }
+}
+
+/**
+ * The context of the current request for a column of a table, as JSON: work that outlives its request names whoever
+ * asked for it in its event. Null outside of requests.
+ */
+export function contextToStore(context = currentRequestContext()): string | null {
+  return context === undefined ? null : JSON.stringify(context)
 }
 
 /** The columns that events are filtered by. */

@@ -1,7 +1,7 @@
 import type { RequestContext } from '@registry-manager/http'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import t from 'tap'
-import { createRecordEvents } from '../src/record-events.ts'
+import { contextToStore, createRecordEvents } from '../src/record-events.ts'
 
 const background = { kind: 'service', id: null, name: 'image-manager' } as const
 const jane = { kind: 'user', id: '7', name: 'jane' } as const
@@ -62,6 +62,28 @@ await onBothDatabases(t, async (t, db) => {
       { account_name: 'bob', account_id: '9', detail: { role: 'user' }, target: { name: 'bob' } },
       { outcome: 'refused', account_name: null, address: '192.0.2.9' },
     ])
+  })
+
+  t.test('an event has the context of the request that caused it, where that was stored', async (t) => {
+    const before = (await stored()).length
+    const record = createRecordEvents(db, {
+      principal: background,
+      context: () => ({ ...context, requestId: 'r-2' }),
+    })
+    await record({ ...push, context })
+    await record({ ...push, context: null })
+    t.match((await stored()).slice(before), [
+      { principal_name: 'jane', address: '192.0.2.7', request_id: 'r-1' },
+      { principal_kind: 'service', principal_name: 'image-manager', address: null, request_id: null },
+    ])
+    t.same(JSON.parse(contextToStore(context) ?? ''), context)
+    t.equal(contextToStore(undefined), null)
+  })
+
+  t.test('more events than one statement has parameters for are recorded', async (t) => {
+    const before = (await stored()).length
+    await createRecordEvents(db, { principal: background })(...Array.from({ length: 5500 }, () => push))
+    t.equal((await stored()).length - before, 5500)
   })
 
   t.test('an event does not exist if its transaction is rolled back', async (t) => {

@@ -1,3 +1,4 @@
+export { accountHeaders } from './account-header.ts'
 export * from './api-docs.ts'
 export * from './byte-budget.ts'
 export * from './client-error.ts'

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import Fastify from 'fastify'
+import { nameAccount } from './account-header.ts'
 import { answerClientError } from './client-error.ts'
 import type { UnavailableDependency } from './dependency.ts'
 import type { ProblemFormat } from './error-handler.ts'
@@ -81,6 +82,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     },
   } as FastifyServerOptions) as unknown as FastifyInstance
   provideRequestContext(app)
+  nameAccount(app)
   setErrorFormat(app, format, unavailableDependency)
   setNotFoundFormat(app, format, notFound)
   countRequests(app, options.metrics)

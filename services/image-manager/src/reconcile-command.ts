@@ -37,6 +37,7 @@ async function reconcile(): Promise<boolean> {
     db,
     createRegistry: (signal) => createRegistryClient({ registryUrl, serviceToken, signal }),
     listener: createPrinter(),
+    principal: { kind: 'command', id: null, name: 'reconcile' },
   })
   try {
     const finished = await reconciler.run({

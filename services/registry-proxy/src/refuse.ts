@@ -1,6 +1,6 @@
 import { finished } from 'node:stream/promises'
 import type { Dependency, ProblemFormat, ServiceCallError } from '@registry-manager/http'
-import { describeUnavailable, registryErrors, withRequestId } from '@registry-manager/http'
+import { accountHeaders, describeUnavailable, registryErrors, withRequestId } from '@registry-manager/http'
 import type { RegistryError } from '@registry-manager/oci'
 import { formatRegistryError } from '@registry-manager/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -102,6 +102,8 @@ export async function sendEarly(
 ): Promise<FastifyReply> {
   const headers = {
     ...(reply.getHeaders() as Record<string, string>),
+    // No hook runs for a response that is sent past Fastify.
+    ...accountHeaders(request),
     'content-length': Buffer.byteLength(text),
     connection: 'close',
   }

@@ -1,6 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { endGlobal } from '../index/global-scope-repository.ts'
+import { beginRepositoryDeletion } from './requested-deletions-repository.ts'
 
 /** Repositories that are being deleted: marked with the last time that a process worked on them. */
 export function createDeletionsRepository(db: Database) {
@@ -20,7 +21,9 @@ export function createDeletionsRepository(db: Database) {
           on conflict (name) do update set deleting_since = now()
           returning id`.execute(tx)
         const id = rows[0]?.id
-        if (id !== undefined) await endGlobal(tx, id)
+        if (id === undefined) return undefined
+        await endGlobal(tx, id)
+        await beginRepositoryDeletion(tx, { id, name })
         return id
       })
     },

@@ -14,7 +14,10 @@ import { deleteTag } from './delete-tag.ts'
 import type { DeleteRepositoryPorts } from './delete-repositories.ts'
 import { deleteRepository } from './delete-repositories.ts'
 import { createDeletionsRepository } from './deletions-repository.ts'
+import { createRequestedDeletionsRepository } from './requested-deletions-repository.ts'
 import { createRemovalsRepository } from './removals-repository.ts'
+import type { RecordDeletionPorts } from './requested-deletion.ts'
+import { recordDeletion } from './requested-deletion.ts'
 import { createReferencesRepository } from './references-repository.ts'
 
 /** The repository objects of deletions, under the names that use cases give to their ports. */
@@ -22,20 +25,42 @@ export function createDeleteRepositories(db: Database) {
   return {
     deletions: createDeletionsRepository(db),
     removals: createRemovalsRepository(db),
+    requestedDeletions: createRequestedDeletionsRepository(db),
     references: createReferencesRepository(db),
     blobs: createBlobsRepository(db),
   }
 }
 
-export type DeletePorts = DeleteManifestPorts & DeleteTagPorts & DeleteRepositoryPorts & DeleteOneBlobPorts
+export type DeletePorts = DeleteManifestPorts &
+  DeleteTagPorts &
+  DeleteRepositoryPorts &
+  DeleteOneBlobPorts &
+  RecordDeletionPorts
 
-/** The use cases that delete what a client names. */
+/** The use cases that delete what a client names, and record who did it. */
 export function createDeletion(ports: DeletePorts) {
   return {
     deleteManifest: (repository: string, digest: string, options?: DeleteManifestOptions) =>
-      deleteManifest(ports, repository, digest, options),
-    deleteTag: (repository: string, tag: string) => deleteTag(ports, repository, tag),
-    deleteBlob: (repository: string, digest: string) => deleteOneBlob(ports, repository, digest),
+      recordDeletion(
+        ports,
+        { kind: 'manifest', repository, digest },
+        () => deleteManifest(ports, repository, digest, options),
+        ({ outcome }) => outcome === 'deleted',
+      ),
+    deleteTag: (repository: string, tag: string) =>
+      recordDeletion(
+        ports,
+        { kind: 'tag', repository, tag },
+        () => deleteTag(ports, repository, tag),
+        Boolean,
+      ),
+    deleteBlob: (repository: string, digest: string) =>
+      recordDeletion(
+        ports,
+        { kind: 'blob', repository, digest },
+        () => deleteOneBlob(ports, repository, digest),
+        Boolean,
+      ),
     deleteRepository: (name: string) => deleteRepository(ports, name),
   }
 }

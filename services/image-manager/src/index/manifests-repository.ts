@@ -1,6 +1,8 @@
 import type { Database, Schema } from '@registry-manager/database'
+import type { NewEvent } from '@registry-manager/events'
 import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
+import { recordEventsIn } from '../events-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
 import type { Manifest, ManifestReference } from './manifest.ts'
 
@@ -20,12 +22,16 @@ export function createManifestsRepository(db: Database) {
     async putManifest(
       repository: string,
       manifest: Manifest,
-      { indexOnly = false }: { readonly indexOnly?: boolean } = {},
+      {
+        indexOnly = false,
+        events = [],
+      }: { readonly indexOnly?: boolean; readonly events?: readonly NewEvent[] } = {},
     ): Promise<string> {
       return db.transaction().execute(async (tx) => {
         const id = await putRepository(tx, repository)
         await putRow(tx, id, manifest, indexOnly)
         await putReferences(tx, id, manifest)
+        await recordEventsIn(tx)(...events)
         return id
       })
     },
@@ -44,6 +50,7 @@ export function createManifestsRepository(db: Database) {
         orphansBlobs = false,
         keepsRepository = false,
       }: { readonly orphansBlobs?: boolean; readonly keepsRepository?: boolean } = {},
+      events: readonly NewEvent[] = [],
     ): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         // Locked first, so that the last statement sees a push that is being recorded now.
@@ -63,6 +70,7 @@ export function createManifestsRepository(db: Database) {
           .where('revision', '=', revision)
           .executeTakeFirstOrThrow()
         if (numDeletedRows === 0n) return false
+        await recordEventsIn(tx)(...events)
         const left = tx.selectFrom('manifests').select('digest').where('repository_id', '=', row.id)
         if ((await left.limit(1).executeTakeFirst()) !== undefined) return true
         await endGlobal(tx, row.id)

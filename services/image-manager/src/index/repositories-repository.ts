@@ -1,4 +1,6 @@
 import type { Database } from '@registry-manager/database'
+import { recordEventsIn } from '../events-repository.ts'
+import { endRepositoryDeletion } from '../delete/requested-deletions-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
 
@@ -36,17 +38,32 @@ export function createRepositoriesRepository(db: Database) {
       return row !== undefined
     },
 
+    /** Sets the scope, and records the event if that changes it. Does nothing if there is no such repository. */
     async setScope(repositoryId: string, scope: RepositoryScope): Promise<void> {
-      if (scope === 'namespace') await endGlobal(db, repositoryId)
-      await db
-        .updateTable('repositories')
-        .set({ scope, updated_at: new Date() })
-        .where('id', '=', repositoryId)
-        .execute()
+      await db.transaction().execute(async (tx) => {
+        const before = await tx
+          .selectFrom('repositories')
+          .select(['name as repository', 'scope'])
+          .where('id', '=', repositoryId)
+          .forUpdate()
+          .executeTakeFirst()
+        if (before === undefined) return
+        const { repository, scope: from } = before
+        if (scope === 'namespace') await endGlobal(tx, repositoryId)
+        await tx
+          .updateTable('repositories')
+          .set({ scope, updated_at: new Date() })
+          .where('id', '=', repositoryId)
+          .execute()
+        if (from === scope) return
+        const target = { kind: 'repository', repository } as const
+        await recordEventsIn(tx)({ action: 'repository.scope', target, detail: { from, to: scope } })
+      })
     },
 
     /**
-     * Removes the row of a repository at the end of its deletion. Returns false and removes nothing if a manifest is
+     * Removes the row of a repository at the end of its deletion, and records the event of the deletion: by whoever
+     * requested it first, also if another process finishes it. Returns false and removes nothing if a manifest is
      * not in `deleted` at its current revision: a push recorded it in the meantime. Returns true without a change if
      * the row is gone, or belongs to a new repository of that name.
      */
@@ -67,6 +84,12 @@ export function createRepositoriesRepository(db: Database) {
           .execute()
         if (left.some(({ digest, revision }) => deleted.get(digest) !== revision)) return false
         await tx.deleteFrom('repositories').where('id', '=', row.id).execute()
+        await recordEventsIn(tx)({
+          action: 'repository.delete',
+          target: { kind: 'repository', repository: name },
+          detail: { manifests: left.length },
+          context: await endRepositoryDeletion(tx, row.id),
+        })
         return true
       })
     },

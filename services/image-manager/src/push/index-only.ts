@@ -1,3 +1,4 @@
+import type { NewEvent } from '@registry-manager/events'
 import type { FindRemovalPorts } from '../delete/removal.ts'
 import { findRemoval } from '../delete/removal.ts'
 import type { DeleteUpstreamTagPorts, DropTombstonePorts } from '../delete/tombstone.ts'
@@ -6,19 +7,40 @@ import type { EnsureManifestPorts } from '../index/ensure-manifest.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { Manifest, ManifestFacts } from '../index/manifest.ts'
 import { isImageIndex } from '../index/manifest.ts'
+import { IMAGE_MANAGER } from '../service-principal.ts'
+import { eventsOfPush } from './push-events.ts'
 
 export type StoreIndexOnlyPorts = EnsureManifestPorts &
   FindRemovalPorts &
   DeleteUpstreamTagPorts &
   DropTombstonePorts & {
     readonly manifests: {
-      putManifest(repository: string, manifest: Manifest, options: { indexOnly: boolean }): Promise<unknown>
+      putManifest(
+        repository: string,
+        manifest: Manifest,
+        options: { indexOnly: boolean; events?: readonly NewEvent[] },
+      ): Promise<unknown>
       filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>>
-      removeManifest(repository: string, digest: string, revision: number): Promise<boolean>
+      removeManifest(
+        repository: string,
+        digest: string,
+        revision: number,
+        effects: object,
+        events: readonly NewEvent[],
+      ): Promise<boolean>
     }
     readonly tags: {
-      findTag(repository: string, tag: string): Promise<{ readonly revision: number }>
-      setTag(repository: string, tag: string, digest: string, revision: number): Promise<boolean>
+      findTag(
+        repository: string,
+        tag: string,
+      ): Promise<{ readonly digest: string | undefined; readonly revision: number }>
+      setTag(
+        repository: string,
+        tag: string,
+        digest: string,
+        revision: number,
+        events: readonly NewEvent[],
+      ): Promise<boolean>
     }
   }
 
@@ -50,26 +72,41 @@ export async function storeIndexOnly(
   const { manifests, tags } = ports
   const missing = await findMissing(ports, repository, manifest)
   if (missing !== undefined) return missing
-  const existed = await manifests.hasManifest(repository, manifest.digest)
-  await manifests.putManifest(repository, manifest, { indexOnly: true })
+  const { digest, mediaType, raw } = manifest
+  const pushed = { repository, digest, mediaType, size: raw.length, tag: tag ?? null }
+  const existed = await manifests.hasManifest(repository, digest)
+  // The events belong to the last change: that of the tag if there is one.
+  const events = tag === undefined ? eventsOfPush(pushed) : []
+  await manifests.putManifest(repository, manifest, { indexOnly: true, events })
   // Checked again after the recording: a deletion of a child first announces itself, then looks for an image index.
   const removed = await findMissing(ports, repository, manifest)
   if (removed !== undefined && !existed) {
-    const revision = await manifests.findRevision(repository, manifest.digest)
-    if (revision !== undefined) await manifests.removeManifest(repository, manifest.digest, revision)
+    const revision = await manifests.findRevision(repository, digest)
+    const undone = tag === undefined ? [undoneEvent(repository, digest)] : []
+    if (revision !== undefined) await manifests.removeManifest(repository, digest, revision, {}, undone)
     return removed
   }
   if (tag === undefined) return undefined
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const { revision } = await tags.findTag(repository, tag)
+    const { digest: replaced, revision } = await tags.findTag(repository, tag)
     const tombstone = await deleteUpstreamTag(ports, repository, tag)
-    const isSet = await tags.setTag(repository, tag, manifest.digest, revision)
+    const isSet = await tags.setTag(repository, tag, digest, revision, eventsOfPush({ ...pushed, replaced }))
     if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
     if (isSet) return undefined
   }
   throw new UnrecordableError(
     `the tag ${tag} of ${repository} changed during each of ${MAX_TRIES} tries to set it`,
   )
+}
+
+/** The event of a manifest that was recorded and is removed again, because one that it references was deleted. */
+function undoneEvent(repository: string, digest: string): NewEvent {
+  return {
+    action: 'manifest.delete',
+    principal: IMAGE_MANAGER,
+    target: { kind: 'manifest', repository, digest },
+    detail: { reason: 'a manifest that it references was deleted during the push' },
+  }
 }
 
 /** The digest of a manifest that an image index references and that does not exist or is being deleted. */

@@ -24,7 +24,7 @@ const AnnounceQuery = Type.Object({
   repository: Type.String(),
   reference: Type.String(),
   type: Type.String(),
-  /** Id of the account that pushes; the previous version's proxy does not send it. */
+  /** Id of the account that pushes. Of use only where the request has no context: with the previous version's proxy. */
   account: Type.Optional(Type.String({ maxLength: 100 })),
 })
 const PendingPushParams = Type.Object({ id: Type.String({ format: 'uuid' }) })

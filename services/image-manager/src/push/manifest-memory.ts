@@ -1,5 +1,6 @@
 import { finished } from 'node:stream/promises'
 import type { ByteBudget } from '@registry-manager/http'
+import { requestPrincipalOf } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** The longest manifest that is accepted. distribution's own limit is 4 MiB. */
@@ -30,7 +31,9 @@ export async function reserveManifest(
 ): Promise<unknown> {
   // A body of unknown length reserves the limit. Fastify refuses a longer body while reading it.
   const length = Math.min(Number(request.headers['content-length'] ?? Infinity), MAX_MANIFEST_BYTES)
-  const release = once(await budget.take(request.query.account ?? '', length))
+  // The previous version of registry-proxy sends the account, and no context.
+  const account = requestPrincipalOf(request)?.id ?? request.query.account ?? ''
+  const release = once(await budget.take(account, length))
   if (release === undefined) {
     // The body is read and discarded: a client that gets a response while it sends may see a reset instead.
     request.raw.resume()

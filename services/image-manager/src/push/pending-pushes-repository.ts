@@ -1,13 +1,26 @@
 import type { Database } from '@registry-manager/database'
+import type { NewEvent } from '@registry-manager/events'
+import { contextToStore } from '@registry-manager/events'
 import { sql } from 'kysely'
+import { recordEventsIn } from '../events-repository.ts'
 import type { ManifestFacts } from '../index/manifest.ts'
 import { putRepository } from '../index/manifests-repository.ts'
 import type { PendingFacts, PendingPush } from './record-pending-push.ts'
 
+/** Whether the request of a pending push has an event of the same push. */
+const isPushRecorded = sql<boolean>`exists (
+  select from events
+  where events.request_id = admissions.context ->> 'requestId' and events.action = 'push'
+    and events.repository = admissions.repository and events.target ->> 'digest' = admissions.digest
+    and events.target ->> 'tag' is not distinct from admissions.tag)`
+
 /** Manifests that were announced and whose outcome is not recorded yet. */
 export function createPendingPushesRepository(db: Database) {
   return {
-    /** `digests`: the digests that the manifest references. If absent, it may reference any blob of the repository. */
+    /**
+     * Stores a pending push, with the context of the current request and the digest that the tag has now. `digests`: the
+     * digests that the manifest references. If absent, it may reference any blob of the repository.
+     */
     async insertPendingPush({
       id,
       repository,
@@ -38,6 +51,10 @@ export function createPendingPushesRepository(db: Database) {
           raw,
           facts: facts === undefined ? null : JSON.stringify(facts),
           digests: digests && [...digests],
+          context: contextToStore(),
+          replaced: sql<string | null>`(
+            select tags.digest from tags join repositories on repositories.id = tags.repository_id
+            where repositories.name = ${repository} and tags.name = ${tag})`,
         })
         .returning('id')
         .executeTakeFirstOrThrow()
@@ -55,7 +72,10 @@ export function createPendingPushesRepository(db: Database) {
           'tag',
           'media_type as mediaType',
           'admitted_at as announcedAt',
+          'context',
+          'replaced',
         ])
+        .select(sql<number>`length(raw)`.as('size'))
         .select(sql<PendingFacts | null>`facts - 'annotations'`.as('facts'))
         .where('id', '=', id)
         .executeTakeFirst()
@@ -124,6 +144,21 @@ export function createPendingPushesRepository(db: Database) {
           where admissions.id = ${id}
           on conflict do nothing`.execute(tx)
         return true
+      })
+    },
+
+    /**
+     * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. There are
+     * no events if the same request has recorded its push before: nginx or the proxy repeated it.
+     */
+    async endPendingPush(id: string, events: readonly NewEvent[]): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        const ended = await tx
+          .deleteFrom('admissions')
+          .where('id', '=', id)
+          .returning(isPushRecorded.as('isRecorded'))
+          .executeTakeFirst()
+        if (ended?.isRecorded === false) await recordEventsIn(tx)(...events)
       })
     },
 

@@ -1,11 +1,15 @@
 import type { DeleteManifestPorts } from '../delete/delete-manifest.ts'
 import { deleteManifest } from '../delete/delete-manifest.ts'
+import type { RecordDeletionPorts } from '../delete/requested-deletion.ts'
+import { recordDeletion } from '../delete/requested-deletion.ts'
 import type { ManifestReference } from '../index/manifest.ts'
+import { IMAGE_MANAGER } from '../service-principal.ts'
 import type { PendingFacts, PendingPush, RecordPendingPushPorts } from './record-pending-push.ts'
 import { recordPendingPush } from './record-pending-push.ts'
 
 export type RecordOrUndoPushPorts = RecordPendingPushPorts &
-  DeleteManifestPorts & {
+  DeleteManifestPorts &
+  RecordDeletionPorts & {
     readonly registry: {
       hasManifest(repository: string, digest: string): Promise<boolean>
       headBlob(repository: string, digest: string): Promise<string | undefined>
@@ -30,7 +34,13 @@ export async function recordOrUndoPush(
   if (manifest === undefined || !(await ports.repositories.isNewSince(repository, announcedAt)))
     return manifest
   if (await isComplete(ports.registry, repository, manifest)) return manifest
-  await deleteManifest(ports, repository, manifest.digest, { undone: true })
+  await recordDeletion(
+    ports,
+    { kind: 'manifest', repository, digest: manifest.digest },
+    () => deleteManifest(ports, repository, manifest.digest, { undone: true }),
+    ({ outcome }) => outcome === 'deleted',
+    { principal: IMAGE_MANAGER, reason: 'the repository was deleted during the push' },
+  )
   return undefined
 }
 

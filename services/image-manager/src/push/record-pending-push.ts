@@ -1,9 +1,12 @@
+import type { NewEvent } from '@registry-manager/events'
+import type { RequestContext } from '@registry-manager/http'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { ManifestFacts } from '../index/manifest.ts'
 import { parseManifest } from '../index/manifest.ts'
 import type { SyncTagPorts } from '../index/sync-tag.ts'
 import { syncTag } from '../index/sync-tag.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
+import { eventsOfPush } from './push-events.ts'
 
 /** The facts of a pending manifest without its annotations, which may be megabytes. */
 export type PendingFacts = Omit<ManifestFacts, 'annotations'>
@@ -18,6 +21,12 @@ export interface PendingPush {
   /** Undefined if a previous version announced it. */
   readonly facts: PendingFacts | undefined
   readonly announcedAt: Date
+  /** The request that announced it; null if a previous version did. */
+  readonly context: RequestContext | null
+  /** The digest that the tag had when the push was announced. */
+  readonly replaced: string | null
+  /** Bytes of the manifest. */
+  readonly size: number
 }
 
 export type RecordPendingPushPorts = SyncTagPorts & {
@@ -26,7 +35,14 @@ export type RecordPendingPushPorts = SyncTagPorts & {
     recordManifest(repository: string, id: string): Promise<boolean>
     readBytes(id: string): Promise<Buffer | undefined>
     removePendingPush(id: string): Promise<void>
+    /** Ends a pending push, with its events, unless another call did. */
+    endPendingPush(id: string, events: readonly NewEvent[]): Promise<void>
   }
+}
+
+export interface RecordPendingPushOptions {
+  /** Nobody knows whether the registry got the push: its process was killed. */
+  readonly isAbandoned?: boolean
 }
 
 /**
@@ -36,6 +52,7 @@ export type RecordPendingPushPorts = SyncTagPorts & {
 export async function recordPendingPush(
   ports: RecordPendingPushPorts,
   pending: PendingPush,
+  { isAbandoned = false }: RecordPendingPushOptions = {},
 ): Promise<PendingFacts | undefined> {
   const { pendingPushes } = ports
   const { id, repository, digest, tag } = pending
@@ -47,7 +64,9 @@ export async function recordPendingPush(
   if (!isRecorded) await ensureManifest(ports, repository, digest)
   const tagged = tag === null ? undefined : await syncTag(ports, repository, tag, true)
   const isStored = tagged === digest || (await verifyManifest(ports, repository, digest))
-  await pendingPushes.removePendingPush(id)
+  // An abandoned push of a manifest that the registry had before may never have reached it.
+  const isPushed = isStored && (!isAbandoned || tag === null || tagged === digest)
+  await pendingPushes.endPendingPush(id, isPushed ? eventsOfPush(pending) : [])
   return isStored ? facts : undefined
 }
 

@@ -1,3 +1,4 @@
+import type { NewEvent } from '@registry-manager/events'
 import type { RegistryClient } from '@registry-manager/registry-client'
 
 /**
@@ -49,6 +50,16 @@ export function describeCounts(counts: ReconcileCounts): string {
     `${deletionsFinished} deletions finished`,
     `${failures} failures`,
   ].join(', ')
+}
+
+/** The changes of the index that a run makes on its own account. Recovered pushes and deletions have their own events. */
+const CHANGES = ['manifestsAdopted', 'manifestsRemoved', 'tagsChanged', 'tagsRemoved'] as const
+
+/** The event of a run: one with the counts of its changes; none if it changed nothing. */
+export function eventsOfRun(run: string, counts: ReconcileCounts): NewEvent[] {
+  if (CHANGES.every((name) => counts[name] === 0)) return []
+  const changes = Object.fromEntries(CHANGES.map((name) => [name, counts[name]]))
+  return [{ action: 'reconcile', target: { kind: 'index' }, detail: { run, ...changes } }]
 }
 
 /** Wraps the ports that change the index, so that their changes are counted. */

@@ -78,13 +78,14 @@ export function createFailuresRepository(db: Database) {
           last_failed_at < now() - make_interval(days => ${sql.lit(keptDays)})
           or (kind = 'push' and not exists (select from admissions where id::text = item))
           or (kind = 'deletion' and not exists (
-            select from repositories where id::text = item and deleting_since is not null))`.execute(db)
+            select from repositories where id::text = item and deleting_since is not null)
+            and not exists (select from requested_deletions where id::text = item))`.execute(db)
     },
   }
 }
 
 /** A condition on rows whose id is the key of an item: the item has not failed, or its retry is due. */
-export function isDue(kind: FailureKind, id: 'admissions.id' | 'repositories.id') {
+export function isDue(kind: FailureKind, id: 'admissions.id' | 'repositories.id' | 'requested_deletions.id') {
   return sql<boolean>`not exists (
     select from background_failures
     where kind = ${sql.lit(kind)} and item = ${sql.ref(id)}::text and retry_at > now())`

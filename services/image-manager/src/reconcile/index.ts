@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseUnavailable } from '@registry-manager/database'
-import type { PeriodicWork } from '@registry-manager/http'
+import type { PeriodicWork, RequestPrincipal } from '@registry-manager/http'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import { isRegistryRefusal, isRegistryUnavailable } from '@registry-manager/registry-client'
 import { createDeleteRepositories } from '../delete/index.ts'
@@ -22,14 +22,16 @@ export interface ReconcileOptions {
   readonly createRegistry: (signal: AbortSignal) => RegistryClient
   /** Milliseconds since the epoch. */
   readonly now?: () => number
+  /** Who reconciles, for events; image-manager when left out. */
+  readonly principal?: RequestPrincipal
 }
 
-export function createReconcileRepositories(db: Database) {
+export function createReconcileRepositories(db: Database, principal?: RequestPrincipal) {
   return {
     comparison: createComparisonRepository(db),
     failures: createFailuresRepository(db),
     unfinishedWork: createUnfinishedWorkRepository(db),
-    runs: createRunsRepository(db, randomUUID()),
+    runs: createRunsRepository(db, randomUUID(), principal),
   }
 }
 
@@ -39,12 +41,13 @@ export function createDatabaseReconciler({
   createRegistry,
   listener,
   now = Date.now,
+  principal,
 }: ReconcileOptions & { readonly listener: ReconcileListener }): Reconciler {
   return createReconciler({
     ...createIndexRepositories(db),
     ...createPushRepositories(db),
     ...createDeleteRepositories(db),
-    ...createReconcileRepositories(db),
+    ...createReconcileRepositories(db, principal),
     createRegistry,
     isRefusal: isRegistryRefusal,
     isUnavailable: (error) => isDatabaseUnavailable(error) || isRegistryUnavailable(error),

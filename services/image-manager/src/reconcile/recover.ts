@@ -6,11 +6,14 @@ import { finishDeletion } from '../delete/delete-repositories.ts'
 import type { PendingPush, RecordPendingPushPorts } from '../push/record-pending-push.ts'
 import { recordPendingPush } from '../push/record-pending-push.ts'
 import { readPages } from './paginate.ts'
+import type { RecoverDeletionsPorts } from './recover-deletions.ts'
+import { recoverDeletions } from './recover-deletions.ts'
 import type { FailureKind, WorkItem, WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
 export type RecoverPorts = RecordPendingPushPorts &
   FinishDeletionPorts &
+  RecoverDeletionsPorts &
   WorkItemPorts & {
     readonly pendingPushes: {
       findPendingPush(id: string): Promise<PendingPush | undefined>
@@ -38,8 +41,8 @@ const PUSH_SECONDS = 90
 const DELETION_SECONDS = 120
 
 /**
- * Finishes work that a process left unfinished: pending pushes whose outcome was not recorded, interrupted deletions,
- * and manifests without sizes. An item that fails is skipped and retried later.
+ * Finishes work that a process left unfinished: pending pushes and requested deletions whose outcome was not recorded,
+ * interrupted deletions of repositories, and manifests without sizes. An item that fails is skipped and retried later.
  */
 export async function recover(ports: RecoverPorts): Promise<void> {
   for (const [kind, work] of STEPS) {
@@ -52,6 +55,7 @@ export async function recover(ports: RecoverPorts): Promise<void> {
 const STEPS: readonly (readonly [kind: FailureKind, work: (ports: RecoverPorts) => Promise<void>])[] = [
   ['push', recoverPushes],
   ['deletion', finishDeletions],
+  ['deletion', recoverDeletions],
   ['manifest', fillAllSizes],
 ]
 
@@ -71,7 +75,7 @@ async function recoverPush(ports: RecoverPorts, id: string): Promise<void> {
   const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
   const error = await attempt(ports, item, async () => {
     const isStored = (await registry.headManifest(repository, digest)) !== undefined
-    if (isStored) await recordPendingPush(ports, pending)
+    if (isStored) await recordPendingPush(ports, pending, { isAbandoned: true })
     else if (tag !== null) await syncTag(ports, repository, tag)
   })
   // A retry of an unrecordable push would fail again. Any other error may be temporary.

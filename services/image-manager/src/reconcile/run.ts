@@ -1,8 +1,9 @@
+import type { NewEvent } from '@registry-manager/events'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import type { ReconcileAllPorts, RunPosition } from './reconcile-all.ts'
 import { reconcileAll } from './reconcile-all.ts'
 import type { ReconcileCounts } from './counts.ts'
-import { countChanges, countRequests, readCounts } from './counts.ts'
+import { countChanges, countRequests, eventsOfRun, readCounts } from './counts.ts'
 import type { RecoverPorts } from './recover.ts'
 import { recover } from './recover.ts'
 import type { FailureKind, ItemFailure } from './work-item.ts'
@@ -34,7 +35,7 @@ export type ReconcilerPorts = Omit<WorkPorts, PortsOfRun> & {
     take(leaseSeconds: number, dueAfterSeconds: number): Promise<Run | undefined>
     renew(id: string, leaseSeconds: number): Promise<boolean>
     save(id: string, position: RunPosition, counts: ReconcileCounts, leaseSeconds: number): Promise<boolean>
-    finish(id: string, counts: ReconcileCounts, keptDays: number): Promise<void>
+    finish(id: string, counts: ReconcileCounts, keptDays: number, events: readonly NewEvent[]): Promise<void>
     release(id: string): Promise<void>
   }
   readonly failures: {
@@ -117,7 +118,7 @@ export function createReconciler(ports: ReconcilerPorts): Reconciler {
     }
     const walkPorts = { ...countChanges(recoverPorts, counts), checkpoint }
     await reconcileAll(walkPorts, { runId: id, position: run, savePosition, believeEmpty })
-    await runs.finish(id, counts, RUN_DAYS)
+    await runs.finish(id, counts, RUN_DAYS, eventsOfRun(id, counts))
     await failures.deleteOldFailures(FAILURE_DAYS)
     listener.progress(counts)
   }

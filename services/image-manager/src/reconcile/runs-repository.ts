@@ -1,5 +1,9 @@
 import type { Database } from '@registry-manager/database'
+import { createRecordEvents } from '@registry-manager/events'
+import type { NewEvent } from '@registry-manager/events'
+import type { RequestPrincipal } from '@registry-manager/http'
 import { sql } from 'kysely'
+import { IMAGE_MANAGER } from '../service-principal.ts'
 import type { RunPosition } from './reconcile-all.ts'
 import type { ReconcileCounts } from './counts.ts'
 import { readCounts } from './counts.ts'
@@ -8,13 +12,17 @@ import type { Run } from './run.ts'
 /**
  * The runs of reconcile. One run is active at a time, and one process holds its lease: updates take and renew the lease
  * if it is free or held by the same process. A session lock is no alternative, because PGlite has a single session.
- * `holder`: a UUID of this process.
+ * `holder`: a UUID of this process. `principal`: who runs it, for events.
  */
-export function createRunsRepository(db: Database, holder: string) {
+export function createRunsRepository(
+  db: Database,
+  holder: string,
+  principal: RequestPrincipal = IMAGE_MANAGER,
+) {
   const inSeconds = (seconds: number) => sql<Date>`now() + make_interval(secs => ${sql.lit(seconds)})`
   const columns = ['id', 'started_at', 'step', 'last_name', 'counts'] as const
-  const updateOwn = (id: string) =>
-    db
+  const updateOwn = (id: string, within = db) =>
+    within
       .updateTable('reconciliations')
       .where('id', '=', id)
       .where('holder', '=', holder)
@@ -76,11 +84,19 @@ export function createRunsRepository(db: Database, holder: string) {
       return numUpdatedRows === 1n
     },
 
-    /** Finishes a run, and deletes runs that finished more than some days ago. */
-    async finish(id: string, counts: ReconcileCounts, keptDays: number): Promise<void> {
-      await updateOwn(id)
-        .set({ finished_at: sql`now()`, counts: JSON.stringify(counts) })
-        .execute()
+    /** Finishes a run with its events, and deletes runs that finished more than some days ago. */
+    async finish(
+      id: string,
+      counts: ReconcileCounts,
+      keptDays: number,
+      events: readonly NewEvent[] = [],
+    ): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        const { numUpdatedRows } = await updateOwn(id, tx)
+          .set({ finished_at: sql`now()`, counts: JSON.stringify(counts) })
+          .executeTakeFirstOrThrow()
+        if (numUpdatedRows > 0n) await createRecordEvents(tx, { principal })(...events)
+      })
       await db
         .deleteFrom('reconciliations')
         .where('finished_at', '<', sql<Date>`now() - make_interval(days => ${sql.lit(keptDays)})`)

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import { connectPostgres } from '../packages/database/src/connect.ts'
+import { upload } from './clients.ts'
+import type { Stack } from './stack.ts'
+import { startStack } from './stack.ts'
+import type { Table } from './table.ts'
+import { formatPerSecond, formatRatio, median } from './table.ts'
+
+const REPOSITORY = 'bench/pushes'
+const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
+const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
+const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar'
+const [CONNECTIONS, ROUNDS, PUSHES] = [[1, 4], 9, 100] as const
+
+/**
+ * Measures pushes of new manifests, each with a new tag, into a known repository: through an image-manager that records
+ * events and through one whose events never reach the database, in alternating rounds.
+ */
+export async function measurePush(): Promise<Table> {
+  const stack = await startStack()
+  const origins = {
+    'with events': stack.proxyUrl,
+    'without events': await stack.startProxyOf('bench/image-manager-without-events.ts'),
+  }
+  const authorization = await stack.bearer(REPOSITORY, 'pull,push')
+  const references = await pushBlobs(stack)
+  const faults: string[] = []
+  const rows: string[][] = []
+  for (const connections of CONNECTIONS) {
+    const push = (origin: string) => pushMany({ origin, authorization, references, connections })
+    const times = { 'with events': [] as number[], 'without events': [] as number[] }
+    for (const origin of Object.values(origins)) await push(origin)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const [which, origin] of Object.entries(origins) as [keyof typeof origins, string][])
+        times[which].push(...(await push(origin)))
+    }
+    const without = median(times['without events'])
+    for (const [which, milliseconds] of Object.entries(times)) {
+      const middle = median(milliseconds)
+      const rate = formatPerSecond(connections, middle / 1000)
+      rows.push([which, `${connections}`, `${middle.toFixed(2)} ms`, rate, formatRatio(middle / without)])
+    }
+  }
+  const { events, manifests } = await countRows(stack)
+  // Half of the pushes have an event.
+  if (events * 2 !== manifests) faults.push(`${manifests} manifests have ${events} events`)
+  return {
+    title: `push: manifests with a new tag into a known repository, ${ROUNDS} alternating rounds of ${PUSHES}`,
+    columns: ['', 'connections', 'median', 'pushes', 'ratio'],
+    rows,
+    faults,
+  }
+}
+
+interface Pushes {
+  readonly origin: string
+  readonly authorization: string
+  readonly references: object
+  readonly connections: number
+}
+
+/** Pushes manifests on some connections. Returns the time of each push in milliseconds. */
+async function pushMany({ origin, authorization, references, connections }: Pushes): Promise<number[]> {
+  const headers = { authorization, 'content-type': MANIFEST_TYPE }
+  const milliseconds: number[] = []
+  const lane = async () => {
+    for (let pushed = 0; pushed < PUSHES / connections; pushed += 1) {
+      const tag = randomUUID()
+      const body = JSON.stringify({
+        schemaVersion: 2,
+        mediaType: MANIFEST_TYPE,
+        ...references,
+        annotations: { tag },
+      })
+      const url = `${origin}/v2/${REPOSITORY}/manifests/${tag}`
+      const begin = performance.now()
+      const response = await fetch(url, { method: 'PUT', headers, body })
+      const text = await response.text()
+      if (response.status !== 201) throw new Error(`PUT of a manifest: ${response.status} ${text}`)
+      milliseconds.push(performance.now() - begin)
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, lane))
+  return milliseconds
+}
+
+async function pushBlobs({ bareUrl }: Stack): Promise<object> {
+  const size = 1000
+  const push = async (mediaType: string) => {
+    const { digest } = await upload({ origin: bareUrl, repository: REPOSITORY, bytes: size })
+    return { mediaType, digest, size }
+  }
+  return { config: await push(CONFIG_TYPE), layers: [await push(LAYER_TYPE)] }
+}
+
+async function countRows({ databaseUrl }: Stack): Promise<{ events: number; manifests: number }> {
+  const db = connectPostgres(databaseUrl)
+  const count = async (table: 'events' | 'manifests') => {
+    const { rows } = await db
+      .selectFrom(table)
+      .select((eb) => eb.fn.countAll().as('rows'))
+      .executeTakeFirstOrThrow()
+    return Number(rows)
+  }
+  try {
+    return { events: await count('events'), manifests: await count('manifests') }
+  } finally {
+    await db.destroy()
+  }
+}

@@ -1,0 +1,70 @@
+import type { NewEvent } from '@registry-manager/events'
+import type { RequestContext, RequestPrincipal } from '@registry-manager/http'
+
+/** What a client can delete by itself. A repository's own row says who requested its deletion. */
+export type DeletionTarget =
+  | {
+      readonly kind: 'tag'
+      readonly repository: string
+      readonly tag: string
+      readonly digest?: string | undefined
+    }
+  | { readonly kind: 'manifest' | 'blob'; readonly repository: string; readonly digest: string }
+
+export interface RequestedDeletion {
+  readonly target: DeletionTarget
+  /** Whether the index had the target when the deletion was requested. */
+  readonly existed: boolean
+  /** The tags of the manifest, which the registry deletes with it. */
+  readonly tags: readonly string[]
+  readonly context: RequestContext | null
+}
+
+export interface RecordDeletionPorts {
+  readonly requestedDeletions: {
+    /** Looks up what the index knows of the target, and stores the request with its context. Returns its id. */
+    begin(target: DeletionTarget, principal?: RequestPrincipal): Promise<string>
+    /** Ends a request, with the events of its outcome. Only one of several calls has an effect. */
+    end(id: string, eventsOf: (deletion: RequestedDeletion) => readonly NewEvent[]): Promise<void>
+  }
+}
+
+export interface RecordDeletionOptions {
+  /** Who deletes, if that is not the principal of the current request. */
+  readonly principal?: RequestPrincipal
+  /** Why, if no client requested it. */
+  readonly reason?: string
+}
+
+/**
+ * Runs a deletion and records its events. The request is stored first: if the process is killed, or the registry becomes
+ * unavailable in the middle, another process finds out whether the target is gone, and records the events
+ * (`reconcile/recover-deletions.ts`). The row of a request ends with its events, so there is one event, not two.
+ */
+export async function recordDeletion<Result>(
+  { requestedDeletions }: RecordDeletionPorts,
+  target: DeletionTarget,
+  work: () => Promise<Result>,
+  isDone: (result: Result) => boolean,
+  { principal, reason }: RecordDeletionOptions = {},
+): Promise<Result> {
+  const id = await requestedDeletions.begin(target, principal)
+  const result = await work()
+  await requestedDeletions.end(id, (deletion) => (isDone(result) ? eventsOfDeletion(deletion, reason) : []))
+  return result
+}
+
+/** The events of a deletion: its own, and one for every tag that went with a manifest. */
+export function eventsOfDeletion({ target, tags, context }: RequestedDeletion, reason?: string): NewEvent[] {
+  const detail = reason === undefined ? {} : { reason }
+  const own: NewEvent = { action: `${target.kind}.delete`, target, context: context ?? undefined, detail }
+  if (target.kind !== 'manifest') return [own]
+  const { repository, digest } = target
+  const ofTags = tags.map((tag): NewEvent => ({
+    action: 'tag.delete',
+    target: { kind: 'tag', repository, tag, digest },
+    context: own.context,
+    detail: { with: 'manifest' },
+  }))
+  return [own, ...ofTags]
+}
