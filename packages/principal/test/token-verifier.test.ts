@@ -182,7 +182,7 @@ t.test('a failure to read keys is an error, not an invalid token', async (t) => 
 })
 
 t.test(
-  'tokens of a withdrawn key are refused within a minute, also when they were accepted before',
+  'tokens of a withdrawn key are refused within a minute, even if they were accepted before',
   async (t) => {
     let keys = [KID]
     let ahead = 0

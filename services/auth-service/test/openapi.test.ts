@@ -61,7 +61,7 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
   ])
 })
 
-t.test('an operation that needs credentials says so, and that it can refuse them', async (t) => {
+t.test('an operation that needs credentials documents them, 401 and 503', async (t) => {
   const open = new Set(['GET /.well-known/jwks.json', 'GET /auth/v2/certs'])
   for (const [name, { security, responses }] of operations) {
     const isOpen = open.has(name) || /^POST .*\/token$/.test(name)

@@ -68,7 +68,7 @@ export const PasswordInput = closed({
   current_password: Type.Optional(
     Type.String({
       format: 'password',
-      description: 'The present password. Required to change the own password with Bearer.',
+      description: 'The present password. Required if users change their own password with Bearer.',
     }),
   ),
 })
@@ -117,7 +117,7 @@ export const UsersQuery = closed({
       // A Postgres text cannot contain NUL.
       pattern: '^[^\\u0000]*$',
       'x-rule': 'must be at most 255 characters long and must not contain NUL',
-      description: 'Only usernames that contain this text, in any case.',
+      description: 'Only usernames that contain this text; case-insensitive.',
     }),
   ),
   namespace: Type.Optional(namespace('Only users who have exactly this namespace.')),

@@ -47,7 +47,9 @@ export const REGISTRIES_SCHEMAS = {
   },
   name: {
     ...providerSchema('registries', {
-      200: Type.Null({ description: `The name is taken: it is \`${REGISTRY_NAME}\`, in any case.` }),
+      200: Type.Null({
+        description: `The name is taken: it is \`${REGISTRY_NAME}\`, compared case-insensitively.`,
+      }),
       404: Type.Null({ description: 'The name is available.' }),
     }),
     operationId: 'checkRegistryName',

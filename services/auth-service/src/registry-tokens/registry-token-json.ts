@@ -45,7 +45,7 @@ const given = {
 const name = Type.String({
   pattern: REGISTRY_TOKEN_NAME.source,
   'x-rule': 'must be 2 to 63 letters, digits or -, begin with a letter, and not end with -',
-  description: 'Unique among registry tokens and users, in any case.',
+  description: 'Unique among registry tokens and users, case-insensitively.',
 })
 
 const EXAMPLE = {

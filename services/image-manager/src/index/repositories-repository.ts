@@ -63,9 +63,9 @@ export function createRepositoriesRepository(db: Database) {
 
     /**
      * Removes the row of a repository at the end of its deletion, and records the event of the deletion: by whoever
-     * requested it first, also if another process finishes it. Returns false and removes nothing if a manifest is
-     * not in `deleted` at its current revision: a push recorded it in the meantime. Returns true without a change if
-     * the row is gone, or belongs to a new repository of that name.
+     * requested it first, even if another process finishes it. Returns false and removes nothing if a manifest is not
+     * in `deleted` at its current revision: a push recorded it in the meantime. Returns true without a change if the
+     * row is gone, or belongs to a new repository of that name.
      */
     async removeRepository(name: string, deleted: ReadonlyMap<string, number>): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
