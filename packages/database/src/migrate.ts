@@ -13,6 +13,7 @@ import * as indexWork from './migrations/2026-11-28-index-work.ts'
 import * as signIn from './migrations/2026-11-28-sign-in.ts'
 import * as imageEvents from './migrations/2026-11-29-image-events.ts'
 import * as events from './migrations/2026-11-29-events.ts'
+import * as signingKeys from './migrations/2026-11-29-signing-keys.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -26,6 +27,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-28-sign-in': signIn,
   '2026-11-29-events': events,
   '2026-11-29-image-events': imageEvents,
+  '2026-11-29-signing-keys': signingKeys,
 }
 
 /**

@@ -131,8 +131,15 @@ export interface EventsTable {
   detail: JSONColumnType<Readonly<Record<string, unknown>>>
 }
 
+/** The keys that have signed access tokens, by their key id. */
+export interface SigningKeysTable {
+  id: string
+  seen_at: Timestamp
+}
+
 export interface Schema {
   events: EventsTable
+  signing_keys: SigningKeysTable
   accounts: AccountsTable
   registry_tokens: RegistryTokensTable
   installation: InstallationTable

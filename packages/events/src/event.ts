@@ -11,6 +11,7 @@ export const EVENT_ACTIONS = [
   'repository.scope',
   'reconcile',
   'sign-in',
+  'request',
   'sessions.end',
   'user.create',
   'user.update',
@@ -44,11 +45,15 @@ export type EventTarget =
   | { readonly kind: 'signing-keys' }
   /** Everything that image-manager knows about repositories. */
   | { readonly kind: 'index' }
+  /** A request to a management API. */
+  | { readonly kind: 'request'; readonly method: string; readonly path: string }
 
-/** Plain JSON. Never a secret. */
+/** Plain JSON. Never a secret. A field that changed is `{ from, to }`. `docs/audit.md` lists the fields of each action. */
 export type EventDetail = Readonly<Record<string, unknown>>
 
 export interface NewEvent {
+  /** When it happened; the time of the transaction when left out. */
+  readonly time?: Date
   readonly action: EventAction
   readonly target: EventTarget
   /** `done` when left out. */
@@ -63,6 +68,7 @@ export interface NewEvent {
   readonly principal?: RequestPrincipal
   /** The client's IP address; that of the current request when left out. */
   readonly address?: string
+  /** The id of the request; that of the current request when left out. */
   readonly requestId?: string
 }
 
@@ -83,5 +89,7 @@ export function nameOfTarget(target: EventTarget): string {
       return 'signing keys'
     case 'index':
       return 'index'
+    case 'request':
+      return `${target.method} ${target.path}`
   }
 }

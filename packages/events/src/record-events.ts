@@ -31,11 +31,12 @@ export function createRecordEvents(
       const current = event.context === undefined ? ofRequest : (event.context ?? undefined)
       const principal = event.principal ?? (current === undefined ? background : current.principal)
       return {
+        ...(event.time !== undefined && { time: event.time }),
         action: event.action,
         outcome: event.outcome ?? 'done',
         principal_kind: principal?.kind ?? 'anonymous',
         principal_id: principal?.id ?? null,
-        principal_name: principal?.name ?? null,
+        principal_name: principal?.name?.toLowerCase() ?? null,
         address: event.address ?? current?.address ?? null,
         request_id: event.requestId ?? current?.requestId ?? null,
         target: JSON.stringify({ ...event.target, name: nameOfTarget(event.target) }),
@@ -60,12 +61,12 @@ export function contextToStore(context = currentRequestContext()): string | null
   return context === undefined ? null : JSON.stringify(context)
 }
 
-/** The columns that events are filtered by. */
+/** The columns that events are filtered by. Names of accounts are unique in lower case. */
 function subjectOf(target: EventTarget) {
   const isAboutAccount = target.kind === 'user' || target.kind === 'registry-token'
   return {
     repository: 'repository' in target ? target.repository : null,
     account_id: isAboutAccount ? (target.id ?? null) : null,
-    account_name: isAboutAccount ? target.account : null,
+    account_name: isAboutAccount ? (target.account?.toLowerCase() ?? null) : null,
   }
 }

@@ -86,6 +86,32 @@ await onBothDatabases(t, async (t, db) => {
     t.equal((await stored()).length - before, 5500)
   })
 
+  t.test('names of accounts are stored in lower case, the target has the name as it was given', async (t) => {
+    const before = (await stored()).length
+    const ci = { kind: 'registry-token', id: '8', name: 'CI' } as const
+    const target = { kind: 'registry-token', account: 'CI', id: '8' } as const
+    const record = createRecordEvents(db, {
+      principal: background,
+      context: () => ({ ...context, principal: ci }),
+    })
+    await record({ action: 'registry-token.rotate', target })
+    t.match((await stored()).slice(before), [
+      { principal_name: 'ci', account_name: 'ci', target: { account: 'CI' } },
+    ])
+  })
+
+  t.test(
+    'an event can have its own time, and events of one statement can differ in having one',
+    async (t) => {
+      const before = (await stored()).length
+      const time = new Date('2026-11-01T10:00:00Z')
+      await createRecordEvents(db, { principal: background, context: () => context })({ ...push, time }, push)
+      const [first, second] = (await stored()).slice(before)
+      t.same(first?.time, time)
+      t.ok(second !== undefined && second.time > time)
+    },
+  )
+
   t.test('an event does not exist if its transaction is rolled back', async (t) => {
     const before = (await stored()).length
     const rolledBack = db.transaction().execute(async (tx) => {

@@ -17,7 +17,9 @@ export function createRowWriter(tx: Transaction<Schema>, tables: readonly Table[
     if (known === undefined) throw new Error(`the backup has rows of an unknown table: ${table}`)
     const columns = sql.join(known.map((column) => sql.ref(column)))
     const given = sql`json_populate_recordset(null::${sql.table(table)}, ${`[${rows.join(',')}]`}::json)`
-    await sql`insert into ${sql.table(table)} (${columns}) select ${columns} from ${given}`.execute(tx)
+    // Identity columns get the values of the backup too.
+    await sql`insert into ${sql.table(table)} (${columns}) overriding system value
+      select ${columns} from ${given}`.execute(tx)
     total += rows.length
     rows = []
     characters = 0

@@ -54,6 +54,18 @@ async function fill(db: Database): Promise<void> {
     })
     .execute()
   await db.insertInto('revocations').values({ account_id: id, least_generation: 2 }).execute()
+  await db
+    .insertInto('events')
+    .values({
+      time: '2026-11-21T12:00:00.123456+02:00',
+      action: 'user.update',
+      outcome: 'done',
+      principal_kind: 'user',
+      principal_id: id,
+      target: JSON.stringify({ kind: 'user', name: 'jane' }),
+      detail: JSON.stringify({ namespaces: { from: [], to: ['ключ'] } }),
+    })
+    .execute()
   const repository = await db
     .insertInto('repositories')
     .values({ name: 'team/app', scope: 'global' })
@@ -119,11 +131,15 @@ async function isRestored(t: Test, source: Database, target: Database): Promise<
   t.same(restored, contents)
   t.equal(rows, Object.values(restored).flat().length - (await readSequences(target)).length)
   t.same(await finishedMigrations(target), await finishedMigrations(source))
-  for (const table of ['accounts', 'manifests', 'tags', 'refresh_tokens', 'revocations']) {
+  for (const table of ['accounts', 'manifests', 'tags', 'refresh_tokens', 'revocations', 'events']) {
     t.ok((contents[table] as unknown[]).length > 0, `with ${table} in it`)
   }
   await t.rejects(restoreBackup(target, Readable.from([backup])), /already holds accounts/)
   t.same(await contentsOf(target), contents, 'a refused second restore changes nothing')
+  const { id } = await target.selectFrom('events').select('id').executeTakeFirstOrThrow()
+  const event = { action: 'push', outcome: 'done', principal_kind: 'user', target: '{}', detail: '{}' }
+  const next = await target.insertInto('events').values(event).returning('id').executeTakeFirstOrThrow()
+  t.ok(Number(next.id) > Number(id), 'new rows get new ids')
 }
 
 t.test('a backup is restored completely, between PGlite and Postgres in every direction', async (t) => {

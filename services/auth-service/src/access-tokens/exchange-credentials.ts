@@ -1,4 +1,6 @@
+import { setRequestPrincipal } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
+import { namedPrincipal } from '../principals/principal.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 
@@ -33,10 +35,12 @@ export function createExchangeCredentials({ signIn, issuer }: ExchangeCredential
     switch (result.outcome) {
       case 'account': {
         const { account, offline } = result
+        setRequestPrincipal(namedPrincipal(account))
         return { outcome: 'issued', issued: await issuer.forPrincipal({ account, offline, scopes }), offline }
       }
       case 'token': {
         const { registryToken: account, offline, notAfter } = result
+        setRequestPrincipal(namedPrincipal(account))
         const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes })
         return { outcome: 'issued', issued, offline }
       }

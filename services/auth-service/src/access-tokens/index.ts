@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
+import { createRecordEvents } from '@registry-manager/events'
 import type { UnavailableDependency } from '@registry-manager/http'
 import { ServiceCallError, createServiceClient } from '@registry-manager/http'
 import { ScopesResponse, createTokenVerifier } from '@registry-manager/principal'
 import type { FastifyInstance } from 'fastify'
+import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { StoredAccount } from '../principals/account.ts'
 import type { ExchangeCredentialsPorts } from './exchange-credentials.ts'
 import { createExchangeCredentials } from './exchange-credentials.ts'
@@ -12,9 +14,11 @@ import type { IdentityTokenPorts } from './identity-token.ts'
 import { findIdentity } from './identity-token.ts'
 import { createAccessTokenIssuer } from './issue-access-token.ts'
 import { jwksRoutes } from './jwks-routes.ts'
+import { createRecordRotations } from './record-rotations.ts'
 import { createRefreshTokensRepository } from './refresh-tokens-repository.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import { createRevocationList } from './revocation-list.ts'
+import { createSigningKeysRepository } from './signing-keys-repository.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { tokenEndpointRoutes } from './token-endpoint-routes.ts'
 import type { TokenEndpointPorts } from './token-endpoint.ts'
@@ -95,7 +99,19 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
   const signingKeys = watchSigningKeys({
     keys,
     now,
+    recordRotation: createRecordRotations({
+      currentKeyId: keys.currentKeyId,
+      inTransaction: (work) =>
+        db.transaction().execute((tx) =>
+          work({
+            ...createSigningKeysRepository(tx),
+            recordEvents: createRecordEvents(tx, { principal: AUTH_SERVICE }),
+          }),
+        ),
+    }),
     onError: (err) => log.error({ err }, 'could not read the signing keys; the previous ones stay in use'),
+    onUnrecorded: (err) =>
+      log.error({ err }, 'could not record the rotation of the signing keys; will retry'),
   })
   return {
     revocation: { isRevoked: revocations.isRevoked, accessTokenWindowMs },

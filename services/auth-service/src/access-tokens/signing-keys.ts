@@ -41,6 +41,8 @@ export interface SigningKeys {
   findKey(kid: string): string | undefined
   /** The authority's certificate, PEM. */
   authority(): string
+  /** The key id of the current key. */
+  currentKeyId(): string
   /** When the current key's certificate expires. */
   currentEndsAt(): Date
   /** Reads the folder again. Throws when a file is bad; the previous set then stays in force. */
@@ -70,6 +72,7 @@ export async function loadSigningKeys(folder: string): Promise<SigningKeys> {
     publicKeys: () => [...keys.byId.values()].map(({ jwk }) => jwk),
     findKey: (kid) => keys.byId.get(kid)?.publicPem,
     authority: () => keys.authority,
+    currentKeyId: () => keys.current.kid,
     currentEndsAt: () => keys.current.certificate.validToDate,
     reload: async () => {
       keys = await readKeySet(folder)

@@ -1,8 +1,9 @@
+import { setRequestPrincipal } from '@registry-manager/http'
 import type { Credentials } from '@registry-manager/principal'
 import { ANONYMOUS_UID } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken } from '../principals/principal.ts'
+import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
@@ -102,6 +103,7 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
   const issue = async (request: TokenRequest, requester: Identified): Promise<TokenResult> => {
     if ('outcome' in requester) return requester
     const { account, offline, notAfter, isAnonymous = false } = requester
+    if (!isAnonymous) setRequestPrincipal(namedPrincipal(account))
     const issued = await issuer.forPrincipal({
       account,
       offline,

@@ -6,16 +6,31 @@ export interface WatchSigningKeysOptions {
     reload(): Promise<void>
     currentEndsAt(): Date
   }
+  /** Records a rotation, if there was one. Called after every reading of the folder. */
+  recordRotation(): Promise<void>
   readonly now: () => number
   /** Receives only the first of consecutive errors: a folder that stays unreadable is logged once. */
   readonly onError: (error: unknown) => void
+  /** The same for a rotation that could not be recorded; it is retried. */
+  readonly onUnrecorded: (error: unknown) => void
 }
 
 const [POLL_MS, WARN_MS] = [2000, 30 * 86_400_000]
 
 /** Polls the folder of the signing keys every two seconds: a mounted secret announces its changes in no other way. */
-export function watchSigningKeys({ keys, now, onError }: WatchSigningKeysOptions) {
+export function watchSigningKeys(options: WatchSigningKeysOptions) {
+  const { keys, now, recordRotation, onError, onUnrecorded } = options
   let failure: string | undefined
+  let isUnrecorded = false
+  const record = async () => {
+    try {
+      await recordRotation()
+      isUnrecorded = false
+    } catch (error) {
+      if (!isUnrecorded) onUnrecorded(error)
+      isUnrecorded = true
+    }
+  }
   const reload = async () => {
     try {
       await keys.reload()
@@ -24,6 +39,7 @@ export function watchSigningKeys({ keys, now, onError }: WatchSigningKeysOptions
       if (failure === undefined) onError(error)
       failure = explainError(error)
     }
+    await record()
   }
   const check: HealthCheck = async () => {
     if (failure !== undefined) return { degraded: failure }

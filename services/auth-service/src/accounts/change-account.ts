@@ -1,7 +1,10 @@
+import type { RecordEvents } from '@registry-manager/events'
 import type { Account, AccountRef, AccountUpdate, NewAccount } from '../principals/account.ts'
 import { isClusterAdministrator, ownRightsOf } from '../principals/account.ts'
 import type { UserChange, UserPlan } from './plan-user.ts'
 import { raisesGeneration } from './plan-user.ts'
+import type { ChangeCause } from './user-events.ts'
+import { sessionsEnded, userChanged, userCreated, userDeleted } from './user-events.ts'
 
 export type ChangeResult =
   | { readonly user: Account }
@@ -12,33 +15,35 @@ export interface ChangeAccountRepositories {
   /** Locks the enabled cluster administrators, so that concurrent changes cannot remove the last one. */
   lockAdministrators(): Promise<readonly string[]>
   find(ref: AccountRef): Promise<Account | undefined>
+  /** Undefined when the username is taken. */
+  insert(account: NewAccount): Promise<Account | undefined>
   update(id: string, update: AccountUpdate): Promise<Account>
   delete(id: string): Promise<void>
   /** Revokes the access tokens below a generation and the refresh tokens of an account. */
   revoke(id: string, leastGeneration: number): Promise<void>
+  readonly recordEvents: RecordEvents
 }
 
 export interface ChangeAccountPorts {
   hashPassword(password: string): Promise<string>
-  /** Undefined when the username is taken. */
-  insert(account: NewAccount): Promise<Account | undefined>
   inTransaction<Result>(work: (repositories: ChangeAccountRepositories) => Promise<Result>): Promise<Result>
 }
 
-/** Changes accounts. A change, the generation that it raises, and the revocation are one transaction. */
+/**
+ * Changes accounts. A change, the generation that it raises, the revocation and the events are one transaction. `cause`
+ * is given for changes that nobody requested.
+ */
 export interface ChangeAccount {
-  create(plan: UserPlan): Promise<ChangeResult>
-  change(ref: AccountRef, change: UserChange): Promise<ChangeResult>
+  create(plan: UserPlan, cause?: ChangeCause): Promise<ChangeResult>
+  change(ref: AccountRef, change: UserChange, cause?: ChangeCause): Promise<ChangeResult>
   delete(ref: AccountRef): Promise<ChangeResult>
   /** Revokes what was issued to an account, and leaves the account as it is. */
   endSessions(ref: AccountRef): Promise<ChangeResult>
+  /** Does the same without an event, for sessions that end so that the next sign-in reads the directory. */
+  expireSessions(ref: AccountRef): Promise<ChangeResult>
 }
 
-export function createChangeAccount({
-  hashPassword,
-  insert,
-  inTransaction,
-}: ChangeAccountPorts): ChangeAccount {
+export function createChangeAccount({ hashPassword, inTransaction }: ChangeAccountPorts): ChangeAccount {
   /** Hashed before a transaction begins: a transaction holds a database connection. */
   const hashed = async (password: string | null | undefined) =>
     password === undefined ? {} : { passwordHash: password === null ? null : await hashPassword(password) }
@@ -59,25 +64,36 @@ export function createChangeAccount({
       return { user: await work(current, repositories) }
     })
 
+  const revokeAll = async (current: Account, { revoke, update }: ChangeAccountRepositories) => {
+    const generation = current.generation + 1
+    await revoke(current.id, generation)
+    return update(current.id, { generation })
+  }
+
   return {
-    async create({ password, ...plan }) {
+    async create({ password, ...plan }, cause) {
       const { passwordHash = null } = await hashed(password)
-      const user = await insert({ ...plan, passwordHash })
-      return user === undefined ? { refused: 'taken' } : { user }
+      return inTransaction(async ({ insert, recordEvents }) => {
+        const user = await insert({ ...plan, passwordHash })
+        if (user === undefined) return { refused: 'taken' }
+        await recordEvents(userCreated(user, cause))
+        return { user }
+      })
     },
 
-    async change(ref, { password, ...fields }) {
+    async change(ref, change, cause) {
+      const { password, ...fields } = change
       const secret = await hashed(password)
       return changing(
         ref,
         (current) => isClusterAdministrator({ ...ownRightsOf(current), ...fields }),
-        async (current, { revoke, update }) => {
-          if (!raisesGeneration(current, { ...fields, password })) {
-            return update(current.id, { ...fields, ...secret })
-          }
+        async (current, { revoke, update, recordEvents }) => {
+          const raises = raisesGeneration(current, change)
           const generation = current.generation + 1
-          await revoke(current.id, generation)
-          return update(current.id, { ...fields, ...secret, generation })
+          if (raises) await revoke(current.id, generation)
+          const user = await update(current.id, { ...fields, ...secret, ...(raises && { generation }) })
+          await recordEvents(...userChanged(current, user, change, cause))
+          return user
         },
       )
     },
@@ -89,6 +105,7 @@ export function createChangeAccount({
         async (current, repositories) => {
           await repositories.revoke(current.id, current.generation + 1)
           await repositories.delete(current.id)
+          await repositories.recordEvents(userDeleted(current))
           return current
         },
       )
@@ -98,12 +115,16 @@ export function createChangeAccount({
       return changing(
         ref,
         () => true,
-        async (current, { revoke, update }) => {
-          const generation = current.generation + 1
-          await revoke(current.id, generation)
-          return update(current.id, { generation })
+        async (current, repositories) => {
+          const user = await revokeAll(current, repositories)
+          await repositories.recordEvents(sessionsEnded(user))
+          return user
         },
       )
+    },
+
+    async expireSessions(ref) {
+      return changing(ref, () => true, revokeAll)
     },
   }
 }

@@ -1,6 +1,8 @@
-import type { Account, NewAccount } from '../principals/account.ts'
+import type { Account } from '../principals/account.ts'
 import { isClusterAdministrator } from '../principals/account.ts'
 import { passwordFault } from '../principals/password-policy.ts'
+import type { ChangeResult } from './change-account.ts'
+import type { UserPlan } from './plan-user.ts'
 
 export type FirstAdministrator =
   | { readonly outcome: 'created' | 'exists' }
@@ -9,9 +11,7 @@ export type FirstAdministrator =
 export interface FirstAdministratorPorts {
   hasAdministrator(): Promise<boolean>
   find(username: string): Promise<Account | undefined>
-  /** Undefined when the username is taken. */
-  insert(account: NewAccount): Promise<unknown>
-  hashPassword(password: string): Promise<string>
+  create(plan: UserPlan): Promise<ChangeResult>
 }
 
 /** Creates a cluster administrator if none is enabled. `password` is called only then, since it may generate one. */
@@ -27,17 +27,15 @@ export async function ensureFirstAdministrator(
   }
   const fault = passwordFault(secret, username)
   if (fault !== undefined) return { outcome: 'impossible', reason: `ADMIN_PASSWORD ${fault}` }
-  const passwordHash = await ports.hashPassword(secret)
-  const role = 'cluster-administrator'
-  const created = await ports.insert({
+  const created = await ports.create({
     username,
     directory: false,
-    role,
+    role: 'cluster-administrator',
     enabled: true,
     namespaces: [],
-    passwordHash,
+    password: secret,
   })
-  if (created !== undefined) return { outcome: 'created' }
+  if ('user' in created) return { outcome: 'created' }
   // The name is taken: another replica created the administrator at the same time, or a different account has it.
   const account = await ports.find(username)
   if (account !== undefined && isClusterAdministrator(account)) return { outcome: 'exists' }

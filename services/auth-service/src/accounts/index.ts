@@ -1,4 +1,6 @@
 import type { Database } from '@registry-manager/database'
+import { createRecordEvents } from '@registry-manager/events'
+import type { RequestPrincipal } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import { accountOrProblem } from '../sign-in/sign-in-problem.ts'
 import type { Account, AccountRef, StoredAccount, UserFilter } from '../principals/account.ts'
@@ -14,6 +16,7 @@ import { createPasswordHasher } from './password-hasher.ts'
 import type { PasswordReset, ResetPasswordOptions } from './reset-password.ts'
 import { resetPassword } from './reset-password.ts'
 import { createRevocationsRepository } from './revocations-repository.ts'
+import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { UsersRoutesOptions } from './users-routes.ts'
 import { usersRoutes } from './users-routes.ts'
 
@@ -29,15 +32,23 @@ export interface Accounts extends ChangeAccount {
   resetPassword(options: ResetPasswordOptions): Promise<PasswordReset>
 }
 
-export function createAccounts(db: Database, hasher: PasswordHasher = createPasswordHasher()): Accounts {
+/** `background` is the principal of changes outside of requests. */
+export function createAccounts(
+  db: Database,
+  hasher: PasswordHasher = createPasswordHasher(),
+  background: RequestPrincipal = AUTH_SERVICE,
+): Accounts {
   const accounts = createAccountsRepository(db)
   const changeAccount = createChangeAccount({
     hashPassword: hasher.hash,
-    insert: accounts.insert,
     inTransaction: (work) =>
-      db
-        .transaction()
-        .execute((tx) => work({ ...createAccountsRepository(tx), ...createRevocationsRepository(tx) })),
+      db.transaction().execute((tx) =>
+        work({
+          ...createAccountsRepository(tx),
+          ...createRevocationsRepository(tx),
+          recordEvents: createRecordEvents(tx, { principal: background }),
+        }),
+      ),
   })
   return {
     ...changeAccount,
@@ -51,8 +62,7 @@ export function createAccounts(db: Database, hasher: PasswordHasher = createPass
         {
           hasAdministrator: async () => (await accounts.listAdministrators(1)).length > 0,
           find: accounts.find,
-          insert: accounts.insert,
-          hashPassword: hasher.hash,
+          create: (plan) => changeAccount.create(plan, { cause: 'first-administrator' }),
         },
         username,
         password,

@@ -1,8 +1,12 @@
 import type { Database } from '@registry-manager/database'
+import type { RequestPrincipal } from '@registry-manager/http'
 import { createAccounts } from './index.ts'
+import { createPasswordHasher } from './password-hasher.ts'
 import type { PasswordReset } from './reset-password.ts'
 
 const LEAVE_DIRECTORY = '--leave-directory'
+/** The principal of the command's changes. */
+const COMMAND: RequestPrincipal = { kind: 'command', id: null, name: 'reset-password' }
 const HELP = new Set(['--help', '-h', 'help'])
 
 export interface ResetPasswordCommand {
@@ -37,7 +41,8 @@ async function execute({ name, args, open }: ResetPasswordCommand): Promise<Comm
   }
   const { db, close } = await open()
   try {
-    return toResult(await createAccounts(db).resetPassword({ username, leaveDirectory }), username)
+    const accounts = createAccounts(db, createPasswordHasher(), COMMAND)
+    return toResult(await accounts.resetPassword({ username, leaveDirectory }), username)
   } finally {
     await close()
   }

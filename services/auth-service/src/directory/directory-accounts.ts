@@ -8,6 +8,8 @@ export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | '
   now(): number
 }
 
+const BY_DIRECTORY = { cause: 'directory' } as const
+
 /** Stores what the directory says about its users. */
 export interface DirectoryAccounts {
   /** Creates a directory user. Returns the account that has the username, which may be a different one by now. */
@@ -22,15 +24,8 @@ export function createDirectoryAccounts(ports: DirectoryAccountsPorts): Director
   const { find, setReadAt, now } = ports
   return {
     async create(username, directoryState) {
-      await ports.create({
-        username,
-        directory: true,
-        role: 'user',
-        enabled: true,
-        namespaces: [],
-        password: null,
-        directoryState,
-      })
+      const given = { directory: true, role: 'user', enabled: true, namespaces: [], password: null } as const
+      await ports.create({ username, ...given, directoryState }, BY_DIRECTORY)
       return find(username)
     },
 
@@ -38,7 +33,7 @@ export function createDirectoryAccounts(ports: DirectoryAccountsPorts): Director
     async save({ id }, directoryState) {
       const current = await find({ id })
       if (current?.directory !== true) return undefined
-      await ports.change({ id }, { directoryState })
+      await ports.change({ id }, { directoryState }, BY_DIRECTORY)
       return find({ id })
     },
 

@@ -59,7 +59,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureD
     claim,
     setReadAt,
     save: directoryAccounts.save,
-    endSessions: ({ id }) => accounts.endSessions({ id }),
+    endSessions: ({ id }) => accounts.expireSessions({ id }),
     isDatabaseUnavailable: isDatabaseBusyOrUnavailable,
     find: directory.find,
     groups,

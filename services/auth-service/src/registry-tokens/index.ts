@@ -1,10 +1,12 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable, isUniqueViolation } from '@registry-manager/database'
+import { createRecordEvents } from '@registry-manager/events'
 import type { Metrics } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import { createAccountsRepository } from '../accounts/accounts-repository.ts'
 import { createRevocationsRepository } from '../accounts/revocations-repository.ts'
+import { AUTH_SERVICE } from '../principals/principal.ts'
 import { createCredentialCache } from '../sign-in/credential-cache.ts'
 import { createLastUsedLog } from './last-used.ts'
 import { createManageRegistryTokens } from './manage-registry-tokens.ts'
@@ -33,6 +35,7 @@ export function createRegistryTokenManagement(db: Database, now: () => number, a
         work({
           registryTokens: createRegistryTokensRepository(tx),
           accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
+          recordEvents: createRecordEvents(tx, { principal: AUTH_SERVICE }),
         }),
       ),
     isTaken: isUniqueViolation,

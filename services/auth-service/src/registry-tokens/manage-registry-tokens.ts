@@ -1,9 +1,9 @@
+import type { NewEvent } from '@registry-manager/events'
 import type { FieldFault } from '@registry-manager/http'
 import type {
   RegistryTokenChange,
   RegistryTokenChangeInput,
   RegistryTokenInput,
-  RegistryTokenPlan,
 } from './plan-registry-token.ts'
 import {
   endsAccessTokens,
@@ -17,51 +17,20 @@ import type {
   StoredRegistryToken,
 } from '../principals/registry-token.ts'
 import { isPast } from '../principals/registry-token.ts'
+import {
+  registryTokenChanged,
+  registryTokenCreated,
+  registryTokenDeleted,
+  registryTokenRotated,
+} from './registry-token-events.ts'
+import type { RegistryTokenTransaction, RegistryTokenUpdate } from './registry-token-transaction.ts'
 import { hashRegistryTokenSecret, makeRegistryTokenSecret } from '../principals/registry-token-secret.ts'
-
-export interface NewRegistryTokenRow extends RegistryTokenPlan {
-  readonly secretHash: Buffer
-  readonly createdBy: PrincipalName
-  /** A new id when left out. */
-  readonly id?: string | undefined
-  /** The first generation when left out. */
-  readonly generation?: number | undefined
-}
-
-export interface RegistryTokenUpdate {
-  readonly change: RegistryTokenChange
-  readonly generation: number
-  readonly by: PrincipalName
-  readonly at: Date
-  /** Replaces the password. `previous` is the old one, which works until then; null for none. */
-  readonly secret?: {
-    readonly hash: Buffer
-    readonly previous: { readonly hash: Buffer; readonly until: Date } | null
-  }
-}
 
 export interface RegistryTokenList {
   readonly offset: number
   readonly limit: number
   /** Only enabled registry tokens that expire in this time, the first to expire first. */
   readonly expiring?: { readonly after: Date; readonly until: Date }
-}
-
-/** The repositories of one transaction. */
-export interface RegistryTokenTransaction {
-  readonly registryTokens: {
-    /** Locks the registry token until the transaction ends. */
-    lock(id: string): Promise<StoredRegistryToken | undefined>
-    findById(id: string): Promise<ManagedRegistryToken | undefined>
-    insert(row: NewRegistryTokenRow): Promise<string>
-    update(id: string, update: RegistryTokenUpdate): Promise<void>
-  }
-  readonly accounts: {
-    revoke(id: string, leastGeneration: number): Promise<void>
-    /** The least valid generation of an id that was revoked before. */
-    leastGeneration(id: string): Promise<number | undefined>
-    delete(id: string): Promise<void>
-  }
 }
 
 export interface ManageRegistryTokensPorts {
@@ -121,8 +90,8 @@ export interface ManageRegistryTokens {
 }
 
 /**
- * Manages registry tokens. Each change is one transaction: the change itself, the raised generation, and the revocation
- * that the other services poll.
+ * Manages registry tokens. Each change is one transaction: the change itself, the raised generation, the revocation
+ * that the other services poll, and the event.
  */
 export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): ManageRegistryTokens {
   const { repository, inTransaction, now, randomInt, accessTokenWindowMs } = ports
@@ -135,16 +104,19 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
       readonly change: RegistryTokenChange
       readonly raisesGeneration: boolean
       readonly secret?: RegistryTokenUpdate['secret']
+      eventsOf(changed: ManagedRegistryToken): readonly NewEvent[]
     },
   ): Promise<ManagedRegistryToken | undefined> =>
-    inTransaction(async ({ registryTokens, accounts }) => {
+    inTransaction(async ({ registryTokens, accounts, recordEvents }) => {
       const current = await registryTokens.lock(id)
       if (current === undefined) return undefined
-      const { change, raisesGeneration, secret } = work(current)
+      const { change, raisesGeneration, secret, eventsOf } = work(current)
       const generation = current.generation + (raisesGeneration ? 1 : 0)
       if (raisesGeneration) await accounts.revoke(id, generation)
       await registryTokens.update(id, { change, generation, by, at: new Date(now()), secret })
-      return registryTokens.findById(id)
+      const changed = await registryTokens.findById(id)
+      if (changed !== undefined) await recordEvents(...eventsOf(changed))
+      return changed
     })
 
   const create = async (
@@ -157,13 +129,15 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
     const password = makeRegistryTokenSecret(randomInt)
     const secretHash = hashRegistryTokenSecret(password)
     try {
-      const registryToken = await inTransaction(async ({ registryTokens, accounts }) => {
+      const registryToken = await inTransaction(async ({ registryTokens, accounts, recordEvents }) => {
         // A deleted id starts with the generation after its revocation, so access tokens from before stay invalid.
         const generation = id === undefined ? undefined : await accounts.leastGeneration(id)
         const row = { ...planned.plan, secretHash, createdBy: by, id, generation }
-        return registryTokens.findById(await registryTokens.insert(row))
+        const created = await registryTokens.findById(await registryTokens.insert(row))
+        if (created === undefined) throw new Error('a registry token vanished in its own transaction')
+        await recordEvents(registryTokenCreated(created))
+        return created
       })
-      if (registryToken === undefined) throw new Error('a registry token vanished in its own transaction')
       return { outcome: 'created', registryToken, password }
     } catch (error) {
       if (ports.isTaken(error)) return { outcome: 'taken' }
@@ -193,6 +167,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
               ? { hash: old.hash, until: new Date(now() + overlapMs) }
               : null,
         },
+        eventsOf: (changed) => [registryTokenRotated(current, changed, overlapMs)],
       }
     })
     return registryToken && { registryToken, password }
@@ -219,16 +194,18 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
       const registryToken = await update(id, by, (current) => ({
         change,
         raisesGeneration: endsAccessTokens(current, change),
+        eventsOf: (changed) => registryTokenChanged(current, changed),
       }))
       return registryToken === undefined ? { outcome: 'absent' } : { outcome: 'changed', registryToken }
     },
 
     delete: (id) =>
-      inTransaction(async ({ registryTokens, accounts }) => {
+      inTransaction(async ({ registryTokens, accounts, recordEvents }) => {
         const current = await registryTokens.lock(id)
         if (current === undefined) return false
         await accounts.revoke(id, current.generation + 1)
         await accounts.delete(id)
+        await recordEvents(registryTokenDeleted(current))
         return true
       }),
   }

@@ -2,8 +2,9 @@ import type { AccountsTable, Database, RegistryTokensTable } from '@registry-man
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { RegistryTokenUse } from './last-used.ts'
-import type { NewRegistryTokenRow, RegistryTokenList, RegistryTokenUpdate } from './manage-registry-tokens.ts'
+import type { RegistryTokenList } from './manage-registry-tokens.ts'
 import type { RegistryTokenCounts } from './metrics.ts'
+import type { NewRegistryTokenRow, RegistryTokenUpdate } from './registry-token-transaction.ts'
 import type {
   ManagedRegistryToken,
   RegistryToken,

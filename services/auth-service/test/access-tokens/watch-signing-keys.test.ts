@@ -29,6 +29,9 @@ function createFake(endsInDays: number) {
   return fake
 }
 
+/** Ports that are not the subject of a test. */
+const others = { now: Date.now, recordRotation: async () => {}, onError: () => {}, onUnrecorded: () => {} }
+
 t.test('the health check reports a certificate that expires within 30 days', async (t) => {
   for (const [days, expected] of [
     [365, 'ok'],
@@ -37,7 +40,7 @@ t.test('the health check reports a certificate that expires within 30 days', asy
     [-1, { degraded: /rotate the keys/ }],
   ] as const) {
     const { keys } = createFake(days)
-    const watch = watchSigningKeys({ keys, now: Date.now, onError: () => {} })
+    const watch = watchSigningKeys({ ...others, keys })
     t.match(await watch.check(), expected, `${days} days`)
   }
 })
@@ -45,7 +48,7 @@ t.test('the health check reports a certificate that expires within 30 days', asy
 t.test('the health check reports an unreadable folder; it is logged once', async (t) => {
   const fake = createFake(365)
   const errors: unknown[] = []
-  const watch = watchSigningKeys({ keys: fake.keys, now: Date.now, onError: (error) => errors.push(error) })
+  const watch = watchSigningKeys({ ...others, keys: fake.keys, onError: (error) => errors.push(error) })
   watch.start()
   t.teardown(watch.stop)
   fake.failure = new Error('current.pem is missing')
@@ -55,4 +58,26 @@ t.test('the health check reports an unreadable folder; it is logged once', async
   fake.failure = undefined
   await fake.reloaded(1)
   t.equal(await watch.check(), 'ok', 'ok again once the folder can be read')
+})
+
+t.test('a rotation that cannot be recorded is logged once and retried after every reading', async (t) => {
+  const fake = createFake(365)
+  const errors: unknown[] = []
+  let attempts = 0
+  const watch = watchSigningKeys({
+    ...others,
+    keys: fake.keys,
+    recordRotation: async () => {
+      attempts += 1
+      if (attempts < 3) throw new Error('the database is unavailable')
+    },
+    onUnrecorded: (error) => errors.push(error),
+  })
+  watch.start()
+  t.teardown(watch.stop)
+  await fake.reloaded(4)
+  t.ok(attempts >= 3)
+  t.match(errors, [{ message: 'the database is unavailable' }])
+  t.equal(errors.length, 1)
+  t.equal(await watch.check(), 'ok', 'the keys themselves were read')
 })

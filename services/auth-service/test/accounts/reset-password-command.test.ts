@@ -62,6 +62,14 @@ t.test('reset-password prints the new password of a user once, and it is the one
   t.equal(await users.verifyPassword(password, stored?.passwordHash ?? null), true)
   t.equal(await users.verifyPassword('a-good-password', stored?.passwordHash ?? null), false)
 
+  const event = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('action', '=', 'user.password')
+    .executeTakeFirstOrThrow()
+  t.match(event, { principal_kind: 'command', principal_name: 'reset-password', account_name: 'root' })
+  t.notMatch(JSON.stringify(event), password)
+
   t.match(await run(['jane'], env), { code: 0, out: 'jane is still disabled' })
   t.match(await run(['dora'], env), {
     code: 1,
