@@ -4,19 +4,29 @@ import { findPostgres } from '@registry-manager/testing/postgres-binaries'
 import { runToEnd } from './child.ts'
 import type { Stack } from './stack.ts'
 
-const ROWS = fileURLToPath(new URL('index-rows.sql', import.meta.url))
 const PAGE = 100
 
 /**
  * Fills the index with this number of repositories, directly in the database. Pushing them is not part of the
  * measurement.
  */
-export async function fillIndex({ databaseUrl }: Stack, repositories: number): Promise<void> {
+export async function fillIndex(stack: Stack, repositories: number): Promise<void> {
+  await runScript(stack, 'index-rows.sql', { repositories })
+}
+
+/** Runs a script of this folder with psql, in the database of a stack. */
+export async function runScript(
+  { databaseUrl }: Stack,
+  name: string,
+  variables: Readonly<Record<string, number>>,
+): Promise<void> {
   const found = findPostgres()
   if ('reason' in found) throw new Error(found.reason)
-  const variables = ['-v', `repositories=${repositories}`]
-  const args = ['-X', '-q', ...variables, '-f', ROWS, databaseUrl]
-  await runToEnd(join(found.folder, 'psql'), args, { env: found.env })
+  const given = Object.entries(variables).flatMap(([variable, value]) => ['-v', `${variable}=${value}`])
+  const script = fileURLToPath(new URL(name, import.meta.url))
+  await runToEnd(join(found.folder, 'psql'), ['-X', '-q', ...given, '-f', script, databaseUrl], {
+    env: found.env,
+  })
 }
 
 export interface Catalog {

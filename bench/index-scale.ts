@@ -6,7 +6,7 @@ import { writeRepositories } from './registry-layout.ts'
 import type { Stack } from './stack.ts'
 import { startStack } from './stack.ts'
 import type { Table } from './table.ts'
-import { formatMiB, formatRate, formatRatio, median } from './table.ts'
+import { formatMiB, formatRate, formatRatio, judge, median, p99, timesOf } from './table.ts'
 import { createUser } from './users.ts'
 
 const [REPOSITORIES, FEW] = [100_000, 2000]
@@ -132,19 +132,4 @@ async function compareCatalogs(stack: Stack): Promise<string[][]> {
     return [`catalog of ${names.length} names, all pages: ${what}`, '1', ...timesOf(own), '', '', ratio]
   }
   return [row('distribution itself', theirTimes), row('ours', times)]
-}
-
-function timesOf(milliseconds: readonly number[]): string[] {
-  const format = (value: number) => `${value.toFixed(1)} ms`
-  return [`${milliseconds.length}`, format(median(milliseconds)), format(p99(milliseconds))]
-}
-
-function p99(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.ceil(values.length * 0.99) - 1] ?? 0
-}
-
-/** Compares a value with its bound. A slow time is not an error, because machines differ. */
-function judge(value: number, bound: number | undefined): string {
-  if (bound === undefined) return ''
-  return value < bound ? 'under' : 'over'
 }

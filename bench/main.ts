@@ -3,6 +3,7 @@
  * times.
  */
 import { availableParallelism, cpus, totalmem } from 'node:os'
+import { measureAudit } from './audit.ts'
 import { cleanUp, endWith } from './cleanup.ts'
 import { measureIndexScale } from './index-scale.ts'
 import { measureDirectorySignIn } from './directory-sign-in.ts'
@@ -28,6 +29,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['token-sign-in', measureTokenSignIn],
   ['reconcile', measureReconcile],
   ['directory-sign-in', measureDirectorySignIn],
+  ['audit', measureAudit],
 ])
 
 let stopping = false

@@ -20,6 +20,7 @@ export interface Stack {
   readonly proxyPid: number
   /** auth-service's public port. */
   readonly authUrl: string
+  readonly authPid: number
   /** image-manager's public port. */
   readonly imageManagerUrl: string
   readonly imageManagerPid: number
@@ -101,7 +102,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
       log: join(folder, `${name}-${port.public}.log`),
       isReady: () => respondsWith(`http://127.0.0.1:${port.internal}/readyz`),
     })
-  await startService('auth-service', ports.auth, {
+  const auth = await startService('auth-service', ports.auth, {
     ADMIN_USERNAME: ADMIN.username,
     ADMIN_PASSWORD: ADMIN.password,
     SIGNING_KEYS_DIR: keys,
@@ -121,6 +122,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
     proxyUrl,
     proxyPid: proxy.pid,
     authUrl,
+    authPid: auth.pid,
     imageManagerUrl: `http://127.0.0.1:${ports.image.public}`,
     imageManagerPid: imageManager.pid,
     databaseUrl,

@@ -49,3 +49,19 @@ export function formatRatio(ratio: number): string {
 export function formatMiB(mebibytes: number): string {
   return `${Math.round(mebibytes)} MiB`
 }
+
+/** Cells: the number of requests, the median and the 99th percentile. */
+export function timesOf(milliseconds: readonly number[]): string[] {
+  const format = (value: number) => `${value.toFixed(1)} ms`
+  return [`${milliseconds.length}`, format(median(milliseconds)), format(p99(milliseconds))]
+}
+
+export function p99(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.ceil(values.length * 0.99) - 1] ?? 0
+}
+
+/** Compares a value with its bound. A slow time is not an error, because machines differ. */
+export function judge(value: number, bound: number | undefined): string {
+  if (bound === undefined) return ''
+  return value < bound ? 'under' : 'over'
+}

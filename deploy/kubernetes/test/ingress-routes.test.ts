@@ -20,6 +20,8 @@ const PATHS = [
   '/user',
   '/users',
   '/user/password',
+  '/audit',
+  '/audit/',
   '/image-manager',
   '/image-manager/',
   '/image-manager/api/v1',

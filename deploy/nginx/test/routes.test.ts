@@ -58,6 +58,7 @@ const PATHS: readonly (readonly [path: string, service: ServiceName])[] = [
   ['/./v2/', 'auth-service'],
   ['/user?username=jane', 'auth-service'],
   ['/users', 'auth-service'],
+  ['/audit?principal=jane', 'auth-service'],
   ['/auth/v2/token/', 'auth-service'],
   ['/auth/v2/certs', 'auth-service'],
   ['/.well-known/jwks.json', 'auth-service'],

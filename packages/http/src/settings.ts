@@ -22,6 +22,12 @@ export const settings = {
     default: false,
     description: 'true: everybody may pull global repositories without an account',
   }),
+  auditDays: Type.Integer({
+    default: 365,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'days for which events of the audit log are kept; 0 keeps all',
+  }),
   databaseUrl: Type.String({
     pattern: '^postgres(ql)?://',
     description: 'such as postgres://user@host/database',

@@ -18,6 +18,7 @@ invalid field of a request. The token endpoint and the provider's API have their
     { name: 'keys', description: 'What verifies access tokens.' },
     { name: 'users', description: 'Accounts of users.' },
     { name: 'registry tokens', description: "Credentials for machines, in the provider's format." },
+    { name: 'audit log', description: 'Who changed what, and what was refused.' },
     { name: 'registries', description: "This installation as the one registry of the provider's API." },
   ],
 } as const

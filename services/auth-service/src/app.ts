@@ -12,6 +12,7 @@ import { createAccessTokens } from './access-tokens/index.ts'
 import type { SigningKeys } from './access-tokens/signing-keys.ts'
 import { createAccounts, usersApi } from './accounts/index.ts'
 import { API_DESCRIPTION } from './api-description.ts'
+import { createAudit } from './audit/index.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { DirectoryUnavailable } from './directory/directory.ts'
 import { createDirectory } from './directory/index.ts'
@@ -56,7 +57,8 @@ export async function createAuthService(
       log: (level, details, message) => internalApp.log[level](details, message),
     })
   const registryTokens = createRegistryTokens(config, { ...shared, ...accessTokens.revocation })
-  const { signIn, ...signInTasks } = createSignInFeature({
+  const audit = createAudit(shared)
+  const signInFeature = createSignInFeature({
     ...shared,
     ...accessTokens.revocation,
     methods: [registryTokens.signInMethod],
@@ -68,10 +70,12 @@ export async function createAuthService(
     secret: config.serviceCredential,
     onError: (err) => internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
   })
+  const signIn = audit.watchSignIns(signInFeature.signIn)
   const findPrincipalById = async (id: string) =>
     (await accounts.find({ id })) ?? registryTokens.registryTokens.find(id)
   const findIdentity = accessTokens.identityFinder(findPrincipalById)
-  const principals = { signIn, findIdentity, realm: config.service, unavailableDependency }
+  const { noteRefusal } = audit
+  const principals = { signIn, findIdentity, noteRefusal, realm: config.service, unavailableDependency }
 
   await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
   refuseForeignChanges(publicApp, config.publicOrigin)
@@ -82,6 +86,7 @@ export async function createAuthService(
     ...principals,
     registerMore: registryTokens.register,
   })
+  await audit.register(publicApp, principals)
 
   const checks = { ...accessTokens.checks, ...(directory && { directory: directory.check }) }
   await internalApp.register(health, { metrics, checks })
@@ -93,7 +98,8 @@ export async function createAuthService(
     now,
   })
 
-  const tasks = [registryTokens, signInTasks, createHousekeeping(shared), directory]
+  const housekeeping = createHousekeeping({ ...shared, auditDays: config.auditDays })
+  const tasks = [registryTokens, signInFeature, audit, housekeeping, directory]
   internalApp.addHook('onReady', async () => {
     await accessTokens.start()
     for (const task of tasks) task?.start()

@@ -40,6 +40,7 @@ export const schema = Type.Object({
     }),
   ),
   ANONYMOUS_PULL: settings.anonymousPull,
+  AUDIT_DAYS: settings.auditDays,
   DATABASE_URL: settings.databaseUrl,
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the keys that sign access tokens' }),
@@ -63,6 +64,8 @@ export interface AuthServiceConfig {
   readonly administrator: { readonly username: string; readonly password: string | undefined }
   /** Whether clients without credentials may pull global repositories. */
   readonly anonymousPull: boolean
+  /** How long events are kept, in days; 0 for ever. */
+  readonly auditDays: number
   readonly imageManagerUrl: string
   readonly serviceCredential: string
   /** Absent where no directory is configured. */
@@ -89,6 +92,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       offlineGraceSeconds: values.OFFLINE_GRACE_SECONDS,
       administrator: { username: values.ADMIN_USERNAME, password: values.ADMIN_PASSWORD },
       anonymousPull: values.ANONYMOUS_PULL,
+      auditDays: values.AUDIT_DAYS,
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       ...(directory && { directory }),

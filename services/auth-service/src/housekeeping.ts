@@ -9,6 +9,8 @@ export interface HousekeepingOptions {
   readonly db: Database
   readonly now: () => number
   readonly metrics: Metrics
+  /** How long events are kept, in days; 0 for ever. */
+  readonly auditDays: number
   readonly log: {
     info(details: object, message: string): void
     warn(details: object, message: string): void
@@ -44,7 +46,12 @@ const [BATCH, MAX_BATCHES] = [1000, 20]
 const LOCK = 7_264_801_128
 
 /** Removes expired rows every minute, in small transactions, on one replica at a time. */
-export function createHousekeeping({ db, now, metrics, log }: HousekeepingOptions): Housekeeping {
+export function createHousekeeping(options: HousekeepingOptions): Housekeeping {
+  const { db, now, metrics, auditDays, log } = options
+  const expiring: readonly ExpiringRows[] =
+    auditDays === 0
+      ? EXPIRING
+      : [...EXPIRING, { table: 'events', column: 'time', keepMs: auditDays * DAY_MS }]
   const removed = new Counter({
     name: 'housekeeping_removed_rows_total',
     help: 'Expired rows that were removed from the database, by table',
@@ -71,12 +78,12 @@ export function createHousekeeping({ db, now, metrics, log }: HousekeepingOption
 
   const run = async () => {
     const counts: Record<string, number> = {}
-    for (const expiring of EXPIRING) {
+    for (const rows of expiring) {
       for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-        const count = await removeBatch(expiring)
+        const count = await removeBatch(rows)
         if (count === undefined) return counts
-        removed.inc({ table: expiring.table }, count)
-        counts[expiring.table] = (counts[expiring.table] ?? 0) + count
+        removed.inc({ table: rows.table }, count)
+        counts[rows.table] = (counts[rows.table] ?? 0) + count
         if (count < BATCH) break
       }
     }

@@ -16,7 +16,7 @@ const hashOf = (text: string) => createHash('sha256').update(text).digest()
 
 await onBothDatabases(t, async (t, db) => {
   const metrics = createMetrics('auth-service')
-  const housekeeping = createHousekeeping({ db, now: Date.now, metrics, log: silent })
+  const housekeeping = createHousekeeping({ db, now: Date.now, metrics, auditDays: 30, log: silent })
   const created = await createAccounts(db, fakeHasher).create(planUser('alice'))
   if ('refused' in created) throw new Error(created.refused)
   const account_id = created.user.id
@@ -58,15 +58,52 @@ await onBothDatabases(t, async (t, db) => {
       .values([address('192.0.2.1', 91 * DAY), address('192.0.2.2', 89 * DAY)])
       .execute()
 
-    const one = { sign_in_failures: 1, revocations: 1, refresh_tokens: 1, known_addresses: 1 }
+    const event = (age: number) => ({
+      time: ago(age),
+      action: 'user.delete',
+      outcome: 'done',
+      principal_kind: 'user',
+      target: '{}',
+      detail: '{}',
+    })
+    await db.deleteFrom('events').execute()
+    await db
+      .insertInto('events')
+      .values([event(30.1 * DAY), event(29.9 * DAY)])
+      .execute()
+
+    const one = { sign_in_failures: 1, revocations: 1, refresh_tokens: 1, known_addresses: 1, events: 1 }
     t.same(await housekeeping.run(), one)
-    const none = { sign_in_failures: 0, revocations: 0, refresh_tokens: 0, known_addresses: 0 }
+    const none = { sign_in_failures: 0, revocations: 0, refresh_tokens: 0, known_addresses: 0, events: 0 }
     t.same(await housekeeping.run(), none, 'other rows stay')
-    for (const table of ['sign_in_failures', 'revocations', 'refresh_tokens', 'known_addresses'] as const) {
+    for (const table of Object.keys(one) as (keyof typeof one)[]) {
       const { rows } = await sql<{ count: string }>`select count(*) from ${sql.table(table)}`.execute(db)
       t.equal(Number(rows[0]?.count), 1, table)
     }
     t.match(await metrics.registry.metrics(), /housekeeping_removed_rows_total\{table="revocations",.*\} 1/)
+  })
+
+  t.test('with AUDIT_DAYS=0 events of any age stay', async (t) => {
+    await db
+      .insertInto('events')
+      .values({
+        time: ago(10_000 * DAY),
+        action: 'push',
+        outcome: 'done',
+        principal_kind: 'user',
+        target: '{}',
+        detail: '{}',
+      })
+      .execute()
+    const forever = createHousekeeping({
+      db,
+      now: Date.now,
+      metrics: createMetrics('auth-service'),
+      auditDays: 0,
+      log: silent,
+    })
+    t.notMatch(await forever.run(), { events: Number })
+    t.match(await housekeeping.run(), { events: 1 }, 'it would be removed otherwise')
   })
 
   t.test('a run removes a bounded number of rows; the next run removes the rest', async (t) => {
@@ -87,7 +124,13 @@ t.test('one of several replicas at a time does the housekeeping', async (t) => {
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   const make = () =>
-    createHousekeeping({ db, now: Date.now, metrics: createMetrics('auth-service'), log: silent })
+    createHousekeeping({
+      db,
+      now: Date.now,
+      metrics: createMetrics('auth-service'),
+      auditDays: 365,
+      log: silent,
+    })
   await sql`insert into revocations (account_id, least_generation, revoked_at)
     select gen_random_uuid(), 2, now() - interval '2 days' from generate_series(1, 300)`.execute(db)
 

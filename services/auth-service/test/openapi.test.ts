@@ -34,6 +34,7 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
     'DELETE /user',
     'DELETE /user/sessions',
     'GET /.well-known/jwks.json',
+    'GET /audit',
     'GET /auth/v2/certs',
     'GET /auth/v2/token',
     'GET /containerregistries/registries',

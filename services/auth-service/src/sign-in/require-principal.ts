@@ -1,17 +1,28 @@
+import type { RequestPrincipal } from '@registry-manager/http'
 import { ProblemError, setRequestPrincipal } from '@registry-manager/http'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken } from '../principals/principal.ts'
+import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
 import { accountOrProblem, forUsersOnly, unauthorized } from './sign-in-problem.ts'
+
+/** A change that a signed-in user requested and may not make. */
+export interface RefusedRequest {
+  readonly principal: RequestPrincipal
+  readonly address: string
+  readonly method: string
+  /** The route, with its parameters' names: never what the client sent. */
+  readonly path: string
+}
 
 export interface PrincipalOptions {
   readonly realm: string
   readonly signIn: SignInService
   /** The principal of a live identity token; undefined for any other token. */
   findIdentity(token: string): Promise<{ readonly account: AccountPrincipal } | undefined>
+  noteRefusal(refused: RefusedRequest): void
 }
 
 const PRINCIPAL = 'principal'
@@ -35,8 +46,20 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
   }
   app.addHook('onRequest', async (request) => {
     const account = await authenticate(request)
-    setRequestPrincipal({ kind: 'user', id: account.id, name: account.username })
+    setRequestPrincipal(namedPrincipal(account))
     request.setDecorator(PRINCIPAL, account)
+  })
+  app.addHook('onError', async (request, _reply, error) => {
+    const account = request.getDecorator<Account | null>(PRINCIPAL)
+    const { ip: address, method, routeOptions } = request
+    if (account === null || method === 'GET' || !(error instanceof ProblemError)) return
+    if (error.statusCode !== 403) return
+    options.noteRefusal({
+      principal: namedPrincipal(account),
+      address,
+      method,
+      path: routeOptions.url ?? '*',
+    })
   })
 }
 

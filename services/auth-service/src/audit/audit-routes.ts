@@ -1,0 +1,81 @@
+import { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ProblemError, neverStored, problemJson, setErrorFormat } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
+import type { Static } from 'typebox'
+import type { PrincipalOptions } from '../sign-in/require-principal.ts'
+import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
+import type { EventsQuery } from './event-json.ts'
+import { LIST_EVENTS, NDJSON, eventBody, formatPosition, parsePosition } from './event-json.ts'
+import type { EventFilter, EventPosition, ListEvents, StoredEvent } from './list-events.ts'
+
+export interface AuditRoutesOptions extends PrincipalOptions {
+  readonly listEvents: ListEvents
+  readonly unavailableDependency: UnavailableDependency
+}
+
+const DEFAULT_PAGE = 50
+
+/** The audit API: events of all services, newest first, for cluster administrators. */
+export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async (app, options) => {
+  const { listEvents } = options
+  setErrorFormat(app, problemJson, options.unavailableDependency)
+  neverStored(app)
+  await requirePrincipal(app, options)
+  app.addHook('onRequest', async (request) => onlyAdministrators(request))
+
+  app.get('/audit', { schema: LIST_EVENTS }, async ({ query, headers }, reply) => {
+    const filter = filterOf(query)
+    const after = positionOf(query)
+    if (headers.accept?.includes(NDJSON)) {
+      const batches = await listEvents.stream(filter, after, query.limit ?? Number.POSITIVE_INFINITY)
+      // Streams at the client's pace, and ends when the client disconnects.
+      const lines: unknown = Readable.from(toLines(batches), { objectMode: false })
+      return reply.type(NDJSON).send(lines as string)
+    }
+    const { events, next } = await listEvents.page(filter, after, query.limit ?? DEFAULT_PAGE)
+    return { items: events.map(eventBody), next: next === undefined ? null : formatPosition(next) }
+  })
+}
+
+function filterOf(query: Static<typeof EventsQuery>): EventFilter {
+  const { principal, account, action, repository, tag, digest, outcome } = query
+  for (const name of ['tag', 'digest'] as const) {
+    if (query[name] !== undefined && repository === undefined) throw badParameter(name, 'requires repository')
+  }
+  return {
+    principal: principal?.toLowerCase(),
+    account: account?.toLowerCase(),
+    action,
+    repository,
+    tag,
+    digest,
+    outcome,
+    since: timeOf('since', query.since),
+    until: timeOf('until', query.until),
+  }
+}
+
+function timeOf(name: string, text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined
+  const time = Date.parse(text)
+  if (time >= 0) return new Date(time)
+  throw badParameter(name, `must be a time from 1970 on, such as 2027-06-30T00:00:00Z; ${text} is not`)
+}
+
+function positionOf({ after }: Static<typeof EventsQuery>): EventPosition | undefined {
+  if (after === undefined) return undefined
+  const position = parsePosition(after)
+  if (position === undefined) throw badParameter('after', 'must be the value of next in a previous page')
+  return position
+}
+
+function badParameter(field: string, what: string): ProblemError {
+  return new ProblemError({ status: 400, detail: `${field} ${what}`, field })
+}
+
+async function* toLines(batches: AsyncIterable<readonly StoredEvent[]>): AsyncGenerator<string> {
+  for await (const batch of batches) {
+    yield batch.map((event) => `${JSON.stringify(eventBody(event))}\n`).join('')
+  }
+}

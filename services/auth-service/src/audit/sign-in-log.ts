@@ -1,0 +1,116 @@
+import type { NewEvent, RecordEvents } from '@registry-manager/events'
+import { NOBODY } from '../principals/principal.ts'
+import type { SignIn, SignInService } from '../sign-in/sign-in.ts'
+import type { Counted, RefusalCollector, RefusalCollectorPorts } from './refusal-collector.ts'
+import { countedEvent, createRefusalCollector, merge } from './refusal-collector.ts'
+
+/** An account that has the username of a refused sign-in. */
+export interface NamedAccount {
+  readonly kind: 'user' | 'registry-token'
+  readonly id: string
+  /** As it was given. */
+  readonly name: string
+  readonly state: 'enabled' | 'disabled' | 'expired'
+}
+
+export interface SignInLogPorts extends Pick<RefusalCollectorPorts<unknown>, 'now' | 'onError' | 'context'> {
+  /** The users and registry tokens that have these names, by their names in lower case. */
+  findAccounts(names: readonly string[]): Promise<ReadonlyMap<string, NamedAccount>>
+  readonly recordEvents: RecordEvents
+}
+
+export interface SignInLog extends Omit<RefusalCollector<unknown>, 'note'> {
+  /** The same service, whose refused sign-ins are recorded. */
+  watch(service: SignInService): SignInService
+}
+
+interface RefusedSignIn {
+  /** In lower case; null for a refresh token, and for a name that no account can have. */
+  readonly username: string | null
+  /** Null for one of too many. */
+  readonly address: string | null
+  readonly by: 'password' | 'refresh-token'
+  readonly isThrottled: boolean
+}
+
+const MAX_NAME_LENGTH = 255
+
+/**
+ * Records refused sign-ins: one event for each account, address and reason, with their count, every few seconds. A
+ * username that no account has is never stored, because people type their password into the wrong field: its event has
+ * no account.
+ */
+export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignInLogPorts): SignInLog {
+  const { note, ...collector } = createRefusalCollector<RefusedSignIn>({
+    ...ports,
+    generalize: (refusal) => ({ ...refusal, username: null, address: null }),
+    async record(counted) {
+      const names = new Set(counted.flatMap(({ refusal: { username } }) => username ?? []))
+      const accounts = names.size === 0 ? new Map<string, NamedAccount>() : await findAccounts([...names])
+      await recordEvents(...eventsOf(counted, accounts))
+    },
+  })
+
+  const noteRefused = (
+    { outcome }: SignIn,
+    refused: Pick<RefusedSignIn, 'username' | 'address' | 'by'>,
+  ): void => {
+    if (outcome === 'refused' || outcome === 'throttled')
+      note({ ...refused, isThrottled: outcome === 'throttled' })
+  }
+  return {
+    ...collector,
+    watch: (service) => ({
+      ...service,
+      async withPassword(username, password, address) {
+        const result = await service.withPassword(username, password, address)
+        noteRefused(result, { username: possibleName(username), address, by: 'password' })
+        return result
+      },
+      async withRefreshToken(token, audience, address) {
+        const result = await service.withRefreshToken(token, audience, address)
+        noteRefused(result, { username: null, address, by: 'refresh-token' })
+        return result
+      },
+    }),
+  }
+}
+
+/** Null for a name that no account can have: Postgres has no NUL in text. */
+function possibleName(username: string): string | null {
+  const isPossible = username !== '' && username.length <= MAX_NAME_LENGTH && !username.includes('\0')
+  return isPossible ? username.toLowerCase() : null
+}
+
+/** Usernames without an account are one event together. */
+function eventsOf(
+  refusals: readonly Counted<RefusedSignIn>[],
+  accounts: ReadonlyMap<string, NamedAccount>,
+): NewEvent[] {
+  const merged = new Map<string, readonly [Counted<RefusedSignIn>, string, NamedAccount | undefined]>()
+  for (const counted of refusals) {
+    const { username, address } = counted.refusal
+    const account = username === null ? undefined : accounts.get(username)
+    const reason = reasonOf(counted.refusal, account)
+    const key = JSON.stringify([account?.id, address, reason])
+    const [known] = merged.get(key) ?? []
+    merged.set(key, [known === undefined ? counted : merge(known, counted), reason, account])
+  }
+  return [...merged.values()].map(([counted, reason, account]) => ({
+    action: 'sign-in',
+    principal: NOBODY,
+    target: account
+      ? { kind: account.kind, account: account.name, id: account.id }
+      : { kind: 'user', account: null },
+    ...(counted.refusal.address !== null && { address: counted.refusal.address }),
+    ...countedEvent(counted, reason),
+  }))
+}
+
+function reasonOf({ isThrottled, by, address }: RefusedSignIn, account: NamedAccount | undefined): string {
+  if (isThrottled) return 'throttled'
+  if (address === null) return 'flood'
+  if (by === 'refresh-token') return 'invalid-refresh-token'
+  if (account === undefined) return 'unknown-user'
+  return account.state === 'enabled' ? 'wrong-password' : account.state
+}
