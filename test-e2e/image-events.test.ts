@@ -1,0 +1,74 @@
+import t from 'tap'
+import { ask } from './harness/ask.ts'
+import { makeImage } from './harness/manifests.ts'
+import { createRegistryClient } from './harness/registry-client.ts'
+import { basic, startSystem } from './harness/system.ts'
+
+/* Every change of an image through the real services has an event with whoever made it. */
+
+const REPOSITORY = 'team/audited'
+const API = `/image-manager/api/v1/repositories/${REPOSITORY}`
+
+const system = await startSystem(t)
+const password = await system.createUser('auditee', ['team'])
+const jane = createRegistryClient(system.url, basic(password))
+
+interface Event {
+  readonly action: string
+  readonly outcome: string
+  readonly principal: object
+  readonly address: string
+  readonly requestId: string
+  readonly target: Readonly<Record<string, unknown>>
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+/** The events of the repository, oldest first. */
+async function events(): Promise<Event[]> {
+  const { status, text, json } = await ask(system, `/audit?repository=${REPOSITORY}&limit=200`, {
+    as: system.admin,
+  })
+  if (status !== 200) throw new Error(`GET /audit: ${status} ${text}`)
+  return (json as { items: Event[] }).items.toReversed()
+}
+
+t.test('pushes, deletions and changes of the scope have events that name whoever made them', async (t) => {
+  const [first, second] = [makeImage(), makeImage()]
+  const digests = [first, second].map(({ descriptor }) => descriptor.digest)
+  const send = async (method: string, path: string, statuses: readonly number[], body?: string) => {
+    const { status, text } = await ask(system, path, { method, as: password, body })
+    t.ok(statuses.includes(status), `${method} ${path}: ${status} ${text}`)
+  }
+  await jane.push(REPOSITORY, first, 'v1')
+  await jane.push(REPOSITORY, second, 'v1')
+  await jane.push(REPOSITORY, second, 'v2')
+  await send('PUT', API, [200], JSON.stringify({ scope: 'global' }))
+  await send('DELETE', `/v2/${REPOSITORY}/manifests/v2`, [202])
+  await send('DELETE', `/v2/${REPOSITORY}/manifests/${digests[1]}`, [202])
+  await send('DELETE', API, [200])
+
+  const found = await events()
+  t.match(
+    found.map(({ action, target, detail }) => ({ action, target, detail })),
+    [
+      { action: 'push', target: { name: `${REPOSITORY}:v1`, digest: digests[0] } },
+      { action: 'push', target: { name: `${REPOSITORY}:v1`, digest: digests[1] } },
+      { action: 'tag.move', detail: { from: digests[0], to: digests[1] } },
+      { action: 'push', target: { name: `${REPOSITORY}:v2`, digest: digests[1] } },
+      { action: 'repository.scope', detail: { from: 'namespace', to: 'global' } },
+      { action: 'tag.delete', target: { name: `${REPOSITORY}:v2`, digest: digests[1] } },
+      { action: 'manifest.delete', target: { digest: digests[1] } },
+      { action: 'tag.delete', target: { name: `${REPOSITORY}:v1` }, detail: { with: 'manifest' } },
+      { action: 'repository.delete', target: { name: REPOSITORY } },
+    ],
+  )
+  t.equal(found.length, 9)
+  for (const { action, principal, address, requestId, outcome } of found) {
+    t.match(principal, { kind: 'user', name: 'auditee', id: /./ }, action)
+    t.match(
+      { address, requestId, outcome },
+      { address: /^[\d.:a-f]+$/, requestId: /./, outcome: 'done' },
+      action,
+    )
+  }
+})
