@@ -12,6 +12,7 @@ import type { Problem } from './problem.ts'
 import { provideRequestContext } from './request-context.ts'
 import { readQueriesBySchema } from './query-values.ts'
 import { RequestLog } from './request-log.ts'
+import { shareSerializers } from './shared-serializers.ts'
 import { behindProxies } from './trusted-proxies.ts'
 
 export interface ServerOptions {
@@ -76,6 +77,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
     ajv: { customOptions: VALIDATION },
+    schemaController: { compilersFactory: { buildSerializer: shareSerializers() } },
     frameworkErrors: (error, request, reply) => {
       format(reply, { status: error.statusCode ?? 400, detail: error.message })
       request.log.info({ code: error.code }, 'request refused by the router')
