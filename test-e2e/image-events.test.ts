@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { until } from '@registry-manager/testing/until'
 import t from 'tap'
 import { ask } from './harness/ask.ts'
-import { makeImage } from './harness/manifests.ts'
+import { digestOf, makeImage } from './harness/manifests.ts'
 import { createRegistryClient } from './harness/registry-client.ts'
-import { basic, startSystem } from './harness/system.ts'
+import { basic, startSystem, tokenFor } from './harness/system.ts'
 
 /* Every change of an image through the real services has an event with whoever made it. */
 
@@ -69,6 +72,42 @@ t.test('pushes, deletions and changes of the scope have events that name whoever
       { address, requestId, outcome },
       { address: /^[\d.:a-f]+$/, requestId: /./, outcome: 'done' },
       action,
+    )
+  }
+})
+
+t.test('the access log names the account of every request, and no client sees the header', async (t) => {
+  const image = makeImage()
+  await jane.push('team/logged', image, 'v1')
+  const bearer = await tokenFor(system, password, 'repository:team/logged:pull')
+  const [blob] = image.blobs
+  const paths = [
+    '/user',
+    '/image-manager/api/v1/repositories/team/logged',
+    '/v2/team/logged/manifests/v1',
+    `/v2/team/logged/blobs/${digestOf(blob ?? '')}`,
+  ]
+  for (const path of paths) {
+    const { status, headers } = await ask(
+      system,
+      path,
+      path.startsWith('/v2/') ? { bearer } : { as: password },
+    )
+    t.equal(status, 200, path)
+    t.equal(headers.get('x-account'), null, path)
+  }
+  // `npm start` has no nginx.
+  if (process.env['E2E_TARGET'] !== 'stack') return
+  const file = join(system.dataDir, 'logs', 'access.log')
+  for (const path of paths) {
+    const isLogged = (line: string) =>
+      ['"account":"auditee"', '"method":"GET"', `"path":"${path}"`, '"status":"200"'].every((part) =>
+        line.includes(part),
+      )
+    await until(
+      async () => (await readFile(file, 'utf8')).split('\n').some(isLogged),
+      `${path} in the access log`,
+      10,
     )
   }
 })
