@@ -76,7 +76,8 @@ async function isGone(ports: RecoverDeletionsPorts, target: DeletionTarget): Pro
 /** Ends the deletion of a tag that still points at its tombstone. */
 async function deleteTombstoneOf(ports: RecoverDeletionsPorts, repository: string, tag: string) {
   const { digest } = await ports.tags.findTag(repository, tag)
+  if (digest === undefined) return
   const tombstones = await ports.comparison.listEmptyAnnotated(repository, TOMBSTONE_ANNOTATION)
-  if (digest === undefined || !tombstones.includes(digest)) return
+  if (!tombstones.includes(digest)) return
   await deleteManifest(ports, repository, digest, { undone: true })
 }
