@@ -13,7 +13,7 @@ const NDJSON = 'application/x-ndjson'
 /** Every event has this text once. */
 const COUNTED = '"requestId":'
 
-/** Filters with one parameter: of few events, of many, and of none. */
+/** Filters of few events, of many, and of none. All but one have one parameter. */
 const FILTERS: readonly (readonly [what: string, query: string])[] = [
   ['no filter', ''],
   ['principal: 40 % of the events', 'principal=ci-0'],
@@ -24,6 +24,7 @@ const FILTERS: readonly (readonly [what: string, query: string])[] = [
   ['repository: a third of the events', 'repository=team/app-0'],
   ['repository: 60 events', 'repository=team/app-77'],
   ['repository: none', 'repository=team/none'],
+  ['repository and tag: one of a third of the events', 'repository=team/app-0&tag=9'],
   ['action: most of the events', 'action=push'],
   ['action: 10 events', 'action=repository.scope'],
   ['action: none', 'action=keys.rotate'],

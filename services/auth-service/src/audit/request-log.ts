@@ -16,7 +16,7 @@ interface Refusal extends Omit<RefusedRequest, 'principal' | 'address'> {
 }
 
 /**
- * Records changes that signed-in users requested and may not make: one event for each account, address and route, with
+ * Records changes that signed-in principals requested and may not make: one event for each account, address and route, with
  * their count, every few seconds. The path of an event is the route's: what the client sent in its place could be
  * anything.
  */

@@ -1,5 +1,5 @@
 import type { RequestPrincipal } from '@registry-manager/http'
-import { ProblemError, setRequestPrincipal } from '@registry-manager/http'
+import { ProblemError, requestPrincipalOf, setRequestPrincipal } from '@registry-manager/http'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
@@ -8,7 +8,7 @@ import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
 import { accountOrProblem, forUsersOnly, unauthorized } from './sign-in-problem.ts'
 
-/** A change that a signed-in user requested and may not make. */
+/** A change that a signed-in principal requested and may not make. */
 export interface RefusedRequest {
   readonly principal: RequestPrincipal
   readonly address: string
@@ -33,33 +33,28 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
   await readCredentials(app)
   app.decorateRequest(PRINCIPAL, null)
 
-  const authenticate = async (request: FastifyRequest): Promise<Account> => {
+  const authenticate = async (request: FastifyRequest): Promise<AccountPrincipal> => {
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
-      const { username, password } = credentials
-      return accountOrProblem(await signIn.withPassword(username, password, request.ip), realm)
+      const result = await signIn.withPassword(credentials.username, credentials.password, request.ip)
+      return result.outcome === 'token' ? result.registryToken : accountOrProblem(result, realm)
     }
     const identity = credentials.kind === 'bearer' ? await findIdentity(credentials.token) : undefined
     if (identity === undefined) throw unauthorized(realm)
-    if (isRegistryToken(identity.account)) throw forUsersOnly()
     return identity.account
   }
   app.addHook('onRequest', async (request) => {
-    const account = await authenticate(request)
-    setRequestPrincipal(namedPrincipal(account))
-    request.setDecorator(PRINCIPAL, account)
+    const principal = await authenticate(request)
+    setRequestPrincipal(namedPrincipal(principal))
+    if (isRegistryToken(principal)) throw forUsersOnly()
+    request.setDecorator(PRINCIPAL, principal)
   })
   app.addHook('onError', async (request, _reply, error) => {
-    const account = request.getDecorator<Account | null>(PRINCIPAL)
+    const principal = requestPrincipalOf(request)
     const { ip: address, method, routeOptions } = request
-    if (account === null || method === 'GET' || !(error instanceof ProblemError)) return
+    if (principal === null || method === 'GET' || !(error instanceof ProblemError)) return
     if (error.statusCode !== 403) return
-    options.noteRefusal({
-      principal: namedPrincipal(account),
-      address,
-      method,
-      path: routeOptions.url ?? '*',
-    })
+    options.noteRefusal({ principal, address, method, path: routeOptions.url ?? '*' })
   })
 }
 

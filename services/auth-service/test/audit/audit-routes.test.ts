@@ -161,6 +161,14 @@ await onBothDatabases(t, async (t, db) => {
         as: 'olga',
         headers,
       })
+      const machine = await (await tokensApi(ask)).make({ name: 'Machine' })
+      await ask({
+        method: 'POST',
+        url: '/user?username=x',
+        headers,
+        as: machine.as,
+        password: machine.password,
+      })
       await ask({ url: '/users', as: 'alice', headers })
       // Stopping records what was collected.
       await service.internalApp.close()
@@ -193,13 +201,18 @@ await onBothDatabases(t, async (t, db) => {
             detail: { count: 2, since: String },
           },
           {
+            principal: { kind: 'registry-token', name: 'machine' },
+            target: { name: 'POST /user' },
+            detail: { count: 1 },
+          },
+          {
             principal: { name: 'olga' },
             target: { path: '/containerregistries/registries/:registryId/tokens' },
             detail: { count: 1 },
           },
         ],
       )
-      t.equal(requests.length, 2, 'a refused GET is no event')
+      t.equal(requests.length, 3, 'a refused GET is no event')
       t.notMatch(JSON.stringify(requests), /secret-x|password/)
       t.notMatch(JSON.stringify(found), /not-a-user|"wrong"/)
     },

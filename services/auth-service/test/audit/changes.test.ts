@@ -3,7 +3,7 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { sql } from 'kysely'
 import t from 'tap'
 import type { Question } from '../fixtures/auth-service.ts'
-import { SERVICE_CREDENTIAL, startAuthService } from '../fixtures/auth-service.ts'
+import { SERVICE_CREDENTIAL, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
 import { PULL_TEAM, tokensApi } from '../fixtures/registry-tokens.ts'
 
 interface Change {
@@ -101,6 +101,13 @@ function changesOf(tokens: string): readonly Change[] {
       },
       status: 204,
       events: [{ action: 'user.password', target: user('jane') }],
+    },
+    {
+      title: 'users change their own password',
+      as: 'alice',
+      question: { method: 'POST', url: '/user/password', json: { password: passwordOf('alice') } },
+      status: 204,
+      events: [{ action: 'user.password', target: user('alice') }],
     },
     {
       title: 'an administrator ends the sessions of a user',
