@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { OpenAPIV3_1 } from 'openapi-types'
-import { nameWildcard } from './name-wildcard.ts'
+import { keepOperationId, nameWildcard } from './operation-names.ts'
 import { PAGE_FILES, referencePage } from './reference-page.ts'
 import { createStaticBody } from './static-body.ts'
 
@@ -86,7 +86,7 @@ export async function registerApiDocs(app: FastifyInstance, options: ApiDocsOpti
     },
     // Routes without tags are for no client: the pages below, and wildcards that `paths` describes.
     hideUntagged: true,
-    transform: ({ schema, url }) => nameWildcard(schema, url),
+    transform: ({ schema, url }) => nameWildcard(keepOperationId(schema), url),
   })
 
   const path = `/docs/${name}`

@@ -30,6 +30,8 @@ async function build(t: Test) {
     },
   }
   app.get('/things/*', { schema }, async () => ({ name: 'a' }))
+  const config = { swagger: { exposeHeadRoute: true } }
+  app.head('/things/*', { config, schema: { ...schema, operationId: 'checkThing' } }, async () => '')
   app.get('/hidden/*', async () => 'no tags')
   return app
 }
@@ -46,7 +48,8 @@ t.test('the document describes the routes that have tags', async (t) => {
     components: { securitySchemes: { basic: { scheme: 'basic' }, bearer: { scheme: 'bearer' } } },
   })
   t.strictSame(Object.keys(document.paths), ['/things/{thing}'])
-  const { get } = document.paths['/things/{thing}']
+  const { get, head } = document.paths['/things/{thing}']
+  t.equal(head.operationId, 'checkThing')
   t.match(get, { operationId: 'getThing', security: [{ basic: [] }, { bearer: [] }] })
   t.match(get.parameters, [
     { name: 'limit', in: 'query', schema: { type: 'integer' } },

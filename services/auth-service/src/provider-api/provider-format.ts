@@ -41,12 +41,13 @@ export const providerSchema = <Response extends object>(
   response: { ...errorResponses('application/json', ErrorBody, [...ALWAYS, ...statuses]), ...response },
 })
 
-const id = (of: string) =>
+const id = (of: string, example: string) =>
   Type.String({
     description: `The id of the ${of}. A colon before it is ignored, as the provider prints it.`,
+    examples: [example],
   })
-export const registryId = id('registry')
-export const tokenId = id('registry token')
+export const registryId = id('registry', '5f0c3b0e-3f6c-4d3e-9a53-0f3c3f1f2a11')
+export const tokenId = id('registry token', '9d5b8f5e-64b1-4f0a-8b1c-2f6f0d1f7c22')
 
 /** A time in the provider's form: RFC 3339 in whole seconds. */
 export function formatTime(time: Date): string {

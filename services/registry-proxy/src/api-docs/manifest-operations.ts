@@ -1,7 +1,7 @@
 import { MANIFEST_MEDIA_TYPES, MEDIA_TYPES } from '@registry-manager/oci'
 import { MANIFEST } from './examples.ts'
 import type { Kind, PathOf } from './operation.ts'
-import { json, list, object, readable } from './operation.ts'
+import { anyObject, json, list, object, readable } from './operation.ts'
 import {
   ACCEPT,
   DIGEST,
@@ -16,10 +16,8 @@ import {
   TAG_SCHEMA,
 } from './parameters.ts'
 
-const manifest = Object.fromEntries(
-  MANIFEST_MEDIA_TYPES.map((type) => [type, { schema: { type: 'object' as const } }]),
-)
-const PUSHED = { [MEDIA_TYPES.ociManifest]: { schema: { type: 'object' as const }, example: MANIFEST } }
+const manifest = Object.fromEntries(MANIFEST_MEDIA_TYPES.map((type) => [type, { schema: anyObject }]))
+const PUSHED = { [MEDIA_TYPES.ociManifest]: { schema: anyObject, example: MANIFEST } }
 const TAG_LIST = json(object({ name: NAME_SCHEMA, tags: list(TAG_SCHEMA) }))
 const DESCRIPTORS = {
   [MEDIA_TYPES.ociIndex]: {

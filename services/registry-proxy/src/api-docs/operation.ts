@@ -49,6 +49,8 @@ export const HEADERS = {
   'Content-Range': 'The range of bytes in the response.',
 } as const
 
+/** The schema of an object with any properties. */
+export const anyObject: OpenAPIV3_1.SchemaObject = { type: 'object', additionalProperties: true }
 /** The content of a JSON response. */
 export const json = (schema: OpenAPIV3_1.SchemaObject) => ({ 'application/json': { schema } })
 /** The schema of an object that has all of these properties. */

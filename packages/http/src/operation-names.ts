@@ -5,12 +5,17 @@ interface ParamsSchema {
   readonly required?: readonly string[]
 }
 
+/** Removes the `-head` that @fastify/swagger appends to the operationId of a HEAD: here no GET has the same one. */
+export function keepOperationId(schema: FastifySchema | undefined): FastifySchema {
+  return { ...schema, ...(schema?.operationId && { operationId: schema.operationId.replace(/-head$/, '') }) }
+}
+
 /**
  * Gives the wildcard of a route a name, because OpenAPI has no wildcards: `/repositories/*` becomes
  * `/repositories/:repository` if the schema of the parameter `*` has the title `repository`.
  */
 export function nameWildcard(schema: FastifySchema, url: string): { schema: FastifySchema; url: string } {
-  const params = schema?.params as ParamsSchema | undefined
+  const params = schema.params as ParamsSchema | undefined
   const name = params?.properties?.['*']?.title
   if (params?.properties === undefined || name === undefined || !url.endsWith('*')) return { schema, url }
   const { '*': wildcard, ...others } = params.properties

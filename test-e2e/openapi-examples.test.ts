@@ -1,0 +1,151 @@
+import type { OpenAPIV3_1 } from 'openapi-types'
+import type { Test } from 'tap'
+import t from 'tap'
+import { ask } from './harness/ask.ts'
+import type { DocumentName, DocumentedOperation, ExampleResponse, Known } from './harness/openapi.ts'
+import { createResponseCheck, operationsOf, requestsOf, sendExample } from './harness/openapi.ts'
+import { pushSmallImage } from './harness/small-image.ts'
+import type { Credentials, System } from './harness/system.ts'
+import { startSystem } from './harness/system.ts'
+
+const WRONG: Credentials = { username: 'nobody', password: 'wrong-password' }
+
+interface Step extends Known {
+  readonly status?: number
+  /** The credentials; the administrator's by default. */
+  readonly as?: Credentials
+}
+
+/**
+ * Reads a document and returns a function that runs the examples of one operation: every response must have the
+ * expected status and fit the document. `unrun` lists the operations that were not run.
+ */
+async function openDocument(t: Test, system: System, name: DocumentName) {
+  const { status, json } = await ask(system, `/docs/${name}/json`)
+  t.equal(status, 200)
+  const document = json as OpenAPIV3_1.Document
+  const operations = operationsOf(document)
+  const check = createResponseCheck(document)
+  const done = new Set<DocumentedOperation>()
+  const run = async (
+    id: string,
+    { as = system.admin, status, ...known }: Step = {},
+  ): Promise<ExampleResponse> => {
+    const operation = operations.find((one) => one.id === id)
+    if (operation === undefined) throw new Error(`/docs/${name}/json has no operation ${id}`)
+    done.add(operation)
+    const responses: ExampleResponse[] = []
+    for (const request of requestsOf(operation, known)) {
+      const response = await sendExample(system, operation, request, as)
+      const isExpected = status === undefined ? response.status < 400 : response.status === status
+      t.ok(isExpected, `${id}: ${operation.method} ${request.target} gets ${response.status}`, response)
+      t.equal(check(operation, response), undefined, `${id} fits the document`)
+      responses.push(response)
+    }
+    const [first] = responses
+    if (first === undefined) throw new Error(`${id} has no example`)
+    return first
+  }
+  const unrun = () => operations.filter((operation) => !done.has(operation)).map(({ id }) => id)
+  return { run, unrun }
+}
+
+t.test('every example in the OpenAPI documents works and gets the documented response', async (t) => {
+  const system = await startSystem(t)
+
+  await t.test('of the registry API', async (t) => {
+    const { run, unrun } = await openDocument(t, system, 'registry')
+    await run('getBase')
+    await run('headBase')
+    const uploadOf = (response: ExampleResponse): Known => {
+      const { pathname, searchParams } = new URL(response.headers.get('location') ?? '', system.url)
+      return { path: { id: pathname.split('/').at(-1) ?? '' }, query: searchParams }
+    }
+    const canceled = uploadOf(await run('startUpload', { status: 202 }))
+    await run('getUpload', canceled)
+    await run('headUpload', canceled)
+    await run('cancelUpload', canceled)
+    await run('cancelUpload', { ...canceled, status: 404 })
+    const started = uploadOf(await run('startUpload', { status: 202, without: ['mount', 'from'] }))
+    const filled = uploadOf(await run('uploadChunk', started))
+    await run('closeUpload', filled)
+    await run('startUpload', { status: 201 })
+    await run('getBlob')
+    await run('headBlob')
+    const pushed = await run('putManifest')
+    const digest = pushed.headers.get('docker-content-digest') ?? ''
+    await run('getManifest')
+    await run('headManifest')
+    await run('getManifest', { path: { reference: digest } })
+    for (const id of ['getTags', 'headTags', 'getCatalog', 'headCatalog', 'getReferrers', 'headReferrers'])
+      await run(id)
+    await run('deleteManifest')
+    await run('deleteManifest', { path: { reference: digest } })
+    await run('getManifest', { status: 404 })
+    const again = uploadOf(await run('startUpload', { status: 202 }))
+    await run('closeUpload', { ...again, body: { type: 'application/octet-stream', text: '{}' } })
+    await run('deleteBlob')
+    await run('deleteBlob', { status: 404 })
+    await run('startUpload', { status: 401, as: WRONG })
+    t.strictSame(unrun(), [])
+  })
+
+  await t.test('of the API of accounts and tokens', async (t) => {
+    const { run, unrun } = await openDocument(t, system, 'auth')
+    await run('getKeys')
+    await run('getCertificate')
+    const [JSON_BODY, FORM] = ['application/json', 'application/x-www-form-urlencoded']
+    await run('createUser', { type: JSON_BODY })
+    await run('createUser', { type: JSON_BODY, status: 409 })
+    await run('deleteUser')
+    await run('createUser', { type: FORM })
+    for (const id of ['changeUser', 'changePassword', 'changeNamespaces', 'getUser', 'listUsers'])
+      await run(id)
+    for (const id of ['requestToken', 'requestTokenByOAuth']) {
+      await run(id)
+      await run(`${id}OfImageManager`)
+    }
+    await run('endSessions')
+    await run('deleteUser')
+    await run('getUser', { status: 404 })
+    await run('requestToken', { status: 401, as: WRONG })
+
+    await run('listEvents')
+    const { items } = JSON.parse((await run('listRegistries')).text) as { items: { id: string }[] }
+    const path = { registryId: items[0]?.id ?? '' }
+    const { digest } = await pushSmallImage(system, system.admin, 'team/app', '1.0')
+    for (const id of ['getRegistry', 'listRepositories', 'getRepository', 'listArtifacts'])
+      await run(id, { path })
+    await run('listArtifactsOfRepository', { path })
+    await run('getArtifact', { path: { ...path, digest } })
+    await run('getArtifact', { path, status: 404 })
+    await run('checkRegistryName')
+    await run('checkRegistryName', { path: { name: 'another-name' }, status: 404 })
+
+    const created = JSON.parse((await run('createRegistryToken', { path })).text) as { id: string }
+    await run('createRegistryToken', { path, status: 409 })
+    const ofToken = { path: { ...path, tokenId: created.id } }
+    for (const id of ['getRegistryToken', 'changeRegistryToken', 'replaceRegistryToken'])
+      await run(id, ofToken)
+    await run('listRegistryTokens', { path })
+    await run('deleteRegistryToken', ofToken)
+    await run('getRegistryToken', { ...ofToken, status: 404 })
+    await run('replaceRegistryToken', { ...ofToken, status: 201 })
+    await run('listRegistryTokens', { path, status: 401, as: WRONG })
+    t.strictSame(unrun(), [])
+  })
+
+  await t.test('of the image management API', async (t) => {
+    const { run, unrun } = await openDocument(t, system, 'images')
+    await run('getGreeting')
+    await run('getApiGreeting')
+    await run('listRepositories')
+    await run('getRepository')
+    await run('setRepositoryScope')
+    await run('setRepositoryScope', { body: { type: 'text/plain', text: '{"scope":"all"}' }, status: 400 })
+    await run('deleteRepository')
+    await run('deleteRepository', { status: 404 })
+    await run('listRepositories', { status: 401, as: WRONG })
+    t.strictSame(unrun(), [])
+  })
+})
