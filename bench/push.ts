@@ -22,12 +22,15 @@ export async function measurePush(): Promise<Table> {
     'with events': stack.proxyUrl,
     'without events': await stack.startProxyOf('bench/image-manager-without-events.ts'),
   }
-  const authorization = await stack.bearer(REPOSITORY, 'pull,push')
   const references = await pushBlobs(stack)
   const faults: string[] = []
   const rows: string[][] = []
   for (const connections of CONNECTIONS) {
-    const push = (origin: string) => pushMany({ origin, authorization, references, connections })
+    // A token lives for five minutes only.
+    const push = async (origin: string) => {
+      const authorization = await stack.bearer(REPOSITORY, 'pull,push')
+      return pushMany({ origin, authorization, references, connections })
+    }
     const times = { 'with events': [] as number[], 'without events': [] as number[] }
     for (const origin of Object.values(origins)) await push(origin)
     for (let round = 0; round < ROUNDS; round += 1) {
