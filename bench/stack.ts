@@ -44,7 +44,10 @@ export interface Stack {
    * is an identity token.
    */
   token(authorization: string, scope?: string): Promise<string>
-  /** Starts another image-manager, from a program of the repository, and a registry-proxy for it. Returns the proxy's URL. */
+  /**
+   * Starts another image-manager, from a program of the repository, and a registry-proxy for it. Returns the proxy's
+   * URL.
+   */
   startProxyOf(imageManagerProgram: string): Promise<string>
 }
 

@@ -48,7 +48,9 @@ export type EventTarget =
   /** A request to a management API. */
   | { readonly kind: 'request'; readonly method: string; readonly path: string }
 
-/** Plain JSON. Never a secret. A field that changed is `{ from, to }`. `docs/audit.md` lists the fields of each action. */
+/**
+ * Plain JSON. Never a secret. A field that changed is `{ from, to }`. `docs/audit.md` lists the fields of each action.
+ */
 export type EventDetail = Readonly<Record<string, unknown>>
 
 export interface NewEvent {

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { requestPrincipalOf } from './request-context.ts'
 
 /**
- * nginx asks with this header for the name of the account, for its access log. A client that sends it gains nothing: the
- * response names its own account.
+ * nginx asks with this header for the name of the account, for its access log. A client that sends it gains nothing:
+ * the response names its own account.
  */
 const ASKED = 'x-log-account'
 
@@ -24,7 +24,7 @@ export function accountHeaders(request: FastifyRequest): Readonly<Record<string,
   return name === null ? {} : { [ACCOUNT]: toHeaderValue(name) }
 }
 
-/** Percent-encodes whatever is not a visible ASCII character, and what quotes: names of a directory may contain it. */
+/** Percent-encodes everything but visible ASCII, and `"`, `%` and `\\`: a username may contain any character. */
 function toHeaderValue(name: string): string {
   return name.toWellFormed().replaceAll(/[^\u0021-\u007e]|["%\\]/gu, encodeURIComponent)
 }

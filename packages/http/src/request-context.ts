@@ -2,8 +2,8 @@ import { fastifyRequestContext, requestContext } from '@fastify/request-context'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /**
- * Whoever makes a request. `command` is an administrator at the command line, `service` one of our services on its own
- * account, such as a reconcile run.
+ * Whoever makes a request. `command` is an administrator at the command line. `service` is one of our services, for
+ * work that no request caused, such as a reconcile run.
  */
 export interface RequestPrincipal {
   readonly kind: 'user' | 'registry-token' | 'anonymous' | 'service' | 'command'

@@ -119,8 +119,8 @@ export const AnnouncedBlob = Type.Object({ repository: Type.String(), digest: Ty
 export const AnnouncedBlobResponse = Type.Object({ known: Type.Literal(true) })
 
 /**
- * `DELETE /internal/manifests` and `/internal/blobs` of image-manager. `deleted` is false where nothing was found, and
- * where `inUseBy` names an image index that lists the manifest, with one of its tags.
+ * `DELETE /internal/manifests` and `/internal/blobs` of image-manager. `deleted` is false if nothing was found, or if
+ * `inUseBy` names an image index that references the manifest; `tag` is one of the image index's own tags, or null.
  */
 export const RemovalResponse = Type.Object({
   deleted: Type.Boolean(),

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -81,6 +81,21 @@ t.test('every line of prose in the documentation fits into 120 characters', asyn
   t.strictSame(pages.flatMap(longLines), [])
   const page = { name: 'a.md', lines: ['word '.repeat(30), `- https://${'x'.repeat(130)}`, '| '.repeat(70)] }
   t.strictSame(longLines(page), ['a.md:1 has 150 characters'], 'a long line is found')
+})
+
+t.test('every comment in the code fits into 120 characters', async (t) => {
+  const files = globSync(['{packages,services}/*/{src,test}/**/*.ts', '{deploy/local,bench}/**/*.ts'], {
+    cwd: ROOT,
+    exclude: ['**/node_modules/**'],
+  })
+  t.ok(files.length > 300, `${files.length} files were read`)
+  const longComments = ({ name, lines }: Page) =>
+    lines.flatMap((line, at) =>
+      /^\s*(?:\*|\/\/|\/\*\*)/.test(line) && line.length > MAX_LENGTH ? [`${name}:${at + 1}`] : [],
+    )
+  const read = (name: string) => ({ name, lines: readFileSync(join(ROOT, name), 'utf8').split('\n') })
+  t.strictSame(files.map(read).flatMap(longComments), [])
+  t.strictSame(longComments({ name: 'a.ts', lines: [`// ${'word '.repeat(30)}`] }), ['a.ts:1'])
 })
 
 t.test('every relative link in the documentation leads to an existing file and heading', async (t) => {

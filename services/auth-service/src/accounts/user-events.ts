@@ -58,8 +58,8 @@ function about({ id, username }: Account, cause: ChangeCause | undefined, detail
 }
 
 /**
- * A right that changed: the effective one. Where the directory gives the user as much before and after the change, it
- * is the right that administrators gave.
+ * The change of a right: of the effective one. If that stays the same, because the directory gives the right anyway, it
+ * is the change of the one that administrators gave.
  */
 function rightChange(name: keyof Rights, before: Account, after: Account): EventDetail {
   const effective = fieldChange(name, before[name], after[name])

@@ -46,7 +46,10 @@ export const EventsQuery = Type.Object(
     action: Type.Optional(Type.Enum([...EVENT_ACTIONS])),
     repository: Type.Optional(text('The repository of the target.', 'team/app')),
     tag: Type.Optional(
-      text('The tag of the target, or a deletion of its repository. Requires `repository`.', '1.0'),
+      text(
+        'Only events about this tag, deletions of its whole repository included. Requires `repository`.',
+        '1.0',
+      ),
     ),
     digest: Type.Optional(text('The digest of the target. Requires `repository`.')),
     account: Type.Optional(text('The user or registry token that the event is about: the name or the id.')),

@@ -40,9 +40,9 @@ interface Key {
 
 /**
  * The query of a page. One filter is the key: its index has the events of a value in the order of pages, so Postgres
- * reads as many events as the page has, or as many as the further filters exclude. The key is written as a range and
- * ordered by, because Postgres could otherwise walk through all events by time, which takes long if the last event of
- * the value is old. A name or an id is compared with two columns, in one branch each.
+ * reads the events of the page, and those in between that the further filters exclude. The key is written as a range
+ * and is the first column of ORDER BY: otherwise Postgres could walk through all events by time, which takes long if
+ * the last event of the value is old. A name or an id is compared with two columns, in one branch each.
  */
 export function selectEvents(filter: EventFilter, after: EventPosition | undefined, limit: number) {
   const [key, ...others] = keysOf(filter)

@@ -14,7 +14,10 @@ export interface Counted<Refusal> {
 
 export interface RefusalCollectorPorts<Refusal> {
   record(counted: readonly Counted<Refusal>[]): Promise<void>
-  /** Drops what makes refusals differ, for those that are too many. There must be few results. */
+  /**
+   * Removes the fields that make refusals differ, such as the account. Applied to all refusals after the first 500
+   * different ones, so it must map all refusals to a few values.
+   */
   generalize(refusal: Refusal): Refusal
   /** Milliseconds since the epoch. */
   now(): number

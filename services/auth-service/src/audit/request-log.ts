@@ -10,14 +10,14 @@ export interface RequestLogPorts extends Pick<RefusalCollectorPorts<unknown>, 'n
 }
 
 interface Refusal extends Omit<RefusedRequest, 'principal' | 'address'> {
-  /** Null for one of too many. */
+  /** Null after `generalize`. */
   readonly principal: RequestPrincipal | null
   readonly address: string | null
 }
 
 /**
- * Records changes that signed-in principals requested and may not make: one event for each account, address and route, with
- * their count, every few seconds. The path of an event is the route's: what the client sent in its place could be
+ * Records changes that signed-in principals requested and may not make: one event for each account, address and route,
+ * with their count, every few seconds. The path of an event is the route's: what the client sent in its place could be
  * anything.
  */
 export function createRequestLog({

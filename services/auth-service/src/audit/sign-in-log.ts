@@ -27,7 +27,7 @@ export interface SignInLog extends Omit<RefusalCollector<unknown>, 'note'> {
 interface RefusedSignIn {
   /** In lower case; null for a refresh token, and for a name that no account can have. */
   readonly username: string | null
-  /** Null for one of too many. */
+  /** Null after `generalize`. */
   readonly address: string | null
   readonly by: 'password' | 'refresh-token'
   readonly isThrottled: boolean

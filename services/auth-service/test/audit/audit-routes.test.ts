@@ -67,7 +67,7 @@ await onBothDatabases(t, async (t, db) => {
     )
   })
 
-  await t.test('filters of names are in any case, and pages follow each other by next', async (t) => {
+  await t.test('filters by name ignore case, and next leads to the next page', async (t) => {
     t.match(await items('?account=BOB&action=user.create'), [{ target: { name: 'bob' } }])
     t.match(await items('?account=CI'), [{ action: 'registry-token.create', target: { account: 'ci' } }])
     const all = await items('')

@@ -1,7 +1,7 @@
 import type { NewEvent } from '@registry-manager/events'
 import type { RequestContext, RequestPrincipal } from '@registry-manager/http'
 
-/** What a client can delete by itself. A repository's own row says who requested its deletion. */
+/** The target of a deletion of less than a repository. */
 export type DeletionTarget =
   | {
       readonly kind: 'tag'
@@ -37,9 +37,10 @@ export interface RecordDeletionOptions {
 }
 
 /**
- * Runs a deletion and records its events. The request is stored first: if the process is killed, or the registry becomes
- * unavailable in the middle, another process finds out whether the target is gone, and records the events
- * (`reconcile/recover-deletions.ts`). The row of a request ends with its events, so there is one event, not two.
+ * Runs a deletion and records its events. The request is stored first: if the process is killed, or the registry
+ * becomes unavailable in the middle, another process finds out whether the target is gone, and records the events
+ * (`reconcile/recover-deletions.ts`). The transaction that records the events deletes the request's row, so no deletion
+ * is recorded twice.
  */
 export async function recordDeletion<Result>(
   { requestedDeletions }: RecordDeletionPorts,

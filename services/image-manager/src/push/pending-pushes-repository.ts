@@ -18,8 +18,8 @@ const isPushRecorded = sql<boolean>`exists (
 export function createPendingPushesRepository(db: Database) {
   return {
     /**
-     * Stores a pending push, with the context of the current request and the digest that the tag has now. `digests`: the
-     * digests that the manifest references. If absent, it may reference any blob of the repository.
+     * Stores a pending push, with the context of the current request and the digest that the tag has now. `digests`:
+     * the digests that the manifest references. If absent, it may reference any blob of the repository.
      */
     async insertPendingPush({
       id,

@@ -56,7 +56,8 @@ export async function recordPendingPush(
 ): Promise<PendingFacts | undefined> {
   const { pendingPushes } = ports
   const { id, repository, digest, tag } = pending
-  // Recorded first, verified later: a deletion before the verification shows in it, and one after it finds the record.
+  // Recorded first, verified later. The verification notices a deletion that ran before it; a deletion that runs later
+  // finds the recorded manifest.
   const facts = pending.facts ?? (await recordBytes(ports, pending))
   const isRecorded =
     pending.facts === undefined ? facts !== undefined : await pendingPushes.recordManifest(repository, id)

@@ -52,7 +52,7 @@ export function describeCounts(counts: ReconcileCounts): string {
   ].join(', ')
 }
 
-/** The changes of the index that a run makes on its own account. Recovered pushes and deletions have their own events. */
+/** The changes of the index that a run makes by itself. Recovered pushes and deletions have their own events. */
 const CHANGES = ['manifestsAdopted', 'manifestsRemoved', 'tagsChanged', 'tagsRemoved'] as const
 
 /** The event of a run: one with the counts of its changes; none if it changed nothing. */

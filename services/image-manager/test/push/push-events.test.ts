@@ -140,13 +140,16 @@ t.test('an abandoned push that never reached the registry has no event', async (
   t.equal((await eventsIn(db)).length, 1)
 })
 
-t.test('a push by a previous version of image-manager is one of the request that records it', async (t) => {
-  const { id } = await announce(ONE, 'v1')
-  await db.updateTable('admissions').set({ context: null }).execute()
-  registry.push(ONE, MANIFEST, 'v1')
-  await record(id)
-  t.match(await eventsIn(db), [{ ...BY_JANE, action: 'push' }])
-})
+t.test(
+  'the event of a push that a previous version announced has the context of the request that records it',
+  async (t) => {
+    const { id } = await announce(ONE, 'v1')
+    await db.updateTable('admissions').set({ context: null }).execute()
+    registry.push(ONE, MANIFEST, 'v1')
+    await record(id)
+    t.match(await eventsIn(db), [{ ...BY_JANE, action: 'push' }])
+  },
+)
 
 t.test('a push whose event cannot be stored stays pending', async (t) => {
   const { id } = await announce(ONE, 'v1')
