@@ -98,15 +98,17 @@ async function pushBlobs({ bareUrl }: Stack): Promise<object> {
 
 async function countRows({ databaseUrl }: Stack): Promise<{ events: number; manifests: number }> {
   const db = connectPostgres(databaseUrl)
-  const count = async (table: 'events' | 'manifests') => {
-    const { rows } = await db
-      .selectFrom(table)
+  try {
+    const { rows: events } = await db
+      .selectFrom('events')
+      .select((eb) => eb.fn.countAll().as('rows'))
+      .where('action', '=', 'push')
+      .executeTakeFirstOrThrow()
+    const { rows: manifests } = await db
+      .selectFrom('manifests')
       .select((eb) => eb.fn.countAll().as('rows'))
       .executeTakeFirstOrThrow()
-    return Number(rows)
-  }
-  try {
-    return { events: await count('events'), manifests: await count('manifests') }
+    return { events: Number(events), manifests: Number(manifests) }
   } finally {
     await db.destroy()
   }
