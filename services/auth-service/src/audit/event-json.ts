@@ -20,7 +20,10 @@ export const EventBody = Type.Object({
     },
     { description: 'Who did it.' },
   ),
-  address: Type.Union([Type.String(), Type.Null()], { description: "The client's IP address." }),
+  address: Type.Union([Type.String(), Type.Null()], {
+    description:
+      "The client's IP address. Of refusals from an IPv6 address its network, such as `2001:db8:1:2::/64`.",
+  }),
   requestId: Type.Union([Type.String(), Type.Null()], { description: 'The request, as the logs name it.' }),
   target: Type.Object(
     { kind: Type.String(), name: Type.String() },

@@ -14,11 +14,15 @@ export interface Counted<Refusal> {
 
 export interface RefusalCollectorPorts<Refusal> {
   record(counted: readonly Counted<Refusal>[]): Promise<void>
+  /** What a client cannot vary, such as its network. Each source has a limited share of what is collected. */
+  sourceOf(refusal: Refusal): string
   /**
-   * Removes the fields that make refusals differ, such as the account. Applied to all refusals after the first 500
-   * different ones, so it must map all refusals to a few values.
+   * Removes the fields that one source can vary, such as the username. Applied if there are too many different
+   * refusals, of a source or of all. It must map the refusals of a source to a few values.
    */
   generalize(refusal: Refusal): Refusal
+  /** Removes the source too, for too many sources. It must map all refusals to a few values. */
+  anonymize(refusal: Refusal): Refusal
   /** Milliseconds since the epoch. */
   now(): number
   readonly onError: (error: unknown) => void
@@ -37,36 +41,75 @@ export interface RefusalCollector<Refusal> {
 }
 
 const FLUSH_MS = 5000
-/** Different refusals between two flushes; further ones are generalized. */
-const MAX_DIFFERENT = 500
+/** Different refusals between two flushes, of all sources and of each; further ones are generalized. */
+const [MAX_DIFFERENT, MAX_OF_SOURCE] = [200, 10]
+/** Different generalized refusals between two flushes; further ones are anonymized. */
+const MAX_GENERAL = 100
+
+/** How specific a noted refusal is. */
+const LEVELS = ['specific', 'general', 'anonymous'] as const
+type Level = (typeof LEVELS)[number]
 
 /**
  * Collects refusals in memory and records them every few seconds, equal ones with their count, so that a flood adds a
- * bounded number of rows. Refusals that could not be recorded are recorded with the next ones. `Refusal` is plain JSON.
+ * bounded number of rows, and few if it comes from one source. Too many refusals lose detail step by step: first what
+ * one source varies, then the source. Refusals that could not be recorded are recorded with the next ones. `Refusal` is
+ * plain JSON.
  */
 export function createRefusalCollector<Refusal>(
   ports: RefusalCollectorPorts<Refusal>,
 ): RefusalCollector<Refusal> {
-  const { record, generalize, now, onError, context = currentRequestContext } = ports
-  let noted = new Map<string, Counted<Refusal>>()
+  const { record, sourceOf, generalize, anonymize, now, onError, context = currentRequestContext } = ports
+  const generalizeTo = {
+    specific: (refusal: Refusal) => refusal,
+    general: generalize,
+    anonymous: (refusal: Refusal) => anonymize(generalize(refusal)),
+  }
+  let noted = createNotes()
 
-  const add = (counted: Counted<Refusal>) => {
-    const key = JSON.stringify(counted.refusal)
-    const general = generalize(counted.refusal)
-    const known = noted.get(key)
-    if (known !== undefined) noted.set(key, merge(known, counted))
-    else if (noted.size < MAX_DIFFERENT || JSON.stringify(general) === key) noted.set(key, counted)
-    else add({ ...counted, refusal: general })
+  function createNotes() {
+    return {
+      byKey: new Map<string, { readonly counted: Counted<Refusal>; readonly level: Level }>(),
+      specificBySource: new Map<string, number>(),
+      count: { specific: 0, general: 0, anonymous: 0 },
+    }
+  }
+
+  const hasRoom = (level: Level, source: string): boolean => {
+    if (level === 'anonymous') return true
+    if (level === 'general') return noted.count.general < MAX_GENERAL
+    const ofSource = noted.specificBySource.get(source) ?? 0
+    return noted.count.specific < MAX_DIFFERENT && ofSource < MAX_OF_SOURCE
+  }
+
+  const add = (added: Counted<Refusal>, from: Level) => {
+    const source = sourceOf(added.refusal)
+    for (const level of LEVELS.slice(LEVELS.indexOf(from))) {
+      const counted = { ...added, refusal: generalizeTo[level](added.refusal) }
+      const key = JSON.stringify(counted.refusal)
+      const known = noted.byKey.get(key)
+      if (known !== undefined) {
+        noted.byKey.set(key, { ...known, counted: merge(known.counted, counted) })
+        return
+      }
+      if (hasRoom(level, source)) {
+        noted.byKey.set(key, { counted, level })
+        noted.count[level] += 1
+        if (level === 'specific')
+          noted.specificBySource.set(source, (noted.specificBySource.get(source) ?? 0) + 1)
+        return
+      }
+    }
   }
 
   const flush = async () => {
-    if (noted.size === 0) return
-    const batch = [...noted.values()]
-    noted = new Map()
+    if (noted.byKey.size === 0) return
+    const batch = [...noted.byKey.values()]
+    noted = createNotes()
     try {
-      await record(batch)
+      await record(batch.map(({ counted }) => counted))
     } catch (error) {
-      for (const counted of batch) add(counted)
+      for (const { counted, level } of batch) add(counted, level)
       onError(error)
     }
   }
@@ -75,7 +118,7 @@ export function createRefusalCollector<Refusal>(
   return {
     note(refusal) {
       const at = now()
-      add({ refusal, first: at, last: at, count: 1, requestId: context()?.requestId })
+      add({ refusal, first: at, last: at, count: 1, requestId: context()?.requestId }, 'specific')
     },
     flush,
     start: flushing.start,

@@ -1,6 +1,7 @@
 import type { RecordEvents } from '@registry-manager/events'
 import type { RequestPrincipal } from '@registry-manager/http'
 import { NOBODY } from '../principals/principal.ts'
+import { clientNetwork } from '../sign-in/client-address.ts'
 import type { RefusedRequest } from '../sign-in/require-principal.ts'
 import type { RefusalCollector, RefusalCollectorPorts } from './refusal-collector.ts'
 import { countedEvent, createRefusalCollector } from './refusal-collector.ts'
@@ -10,23 +11,26 @@ export interface RequestLogPorts extends Pick<RefusalCollectorPorts<unknown>, 'n
 }
 
 interface Refusal extends Omit<RefusedRequest, 'principal' | 'address'> {
-  /** Null after `generalize`. */
+  /** Null for one of too many accounts. */
   readonly principal: RequestPrincipal | null
+  /** Made by `clientNetwork`; null for one of too many. */
   readonly address: string | null
 }
 
 /**
- * Records changes that signed-in principals requested and may not make: one event for each account, address and route,
- * with their count, every few seconds. The path of an event is the route's: what the client sent in its place could be
- * anything.
+ * Records changes that signed-in principals requested and may not make: one event for each account, network and route,
+ * with their count, every few seconds. In a flood the address is dropped before the account, because the account is
+ * certain. The path of an event is the route's: what the client sent in its place could be anything.
  */
 export function createRequestLog({
   recordEvents,
   ...ports
 }: RequestLogPorts): RefusalCollector<RefusedRequest> {
-  return createRefusalCollector<Refusal>({
+  const { note, ...collector } = createRefusalCollector<Refusal>({
     ...ports,
-    generalize: (refusal) => ({ ...refusal, principal: null, address: null }),
+    sourceOf: ({ principal }) => principal?.id ?? '',
+    generalize: (refusal) => ({ ...refusal, address: null }),
+    anonymize: (refusal) => ({ ...refusal, principal: null }),
     record: (counted) =>
       recordEvents(
         ...counted.map((one) => {
@@ -41,4 +45,8 @@ export function createRequestLog({
         }),
       ),
   })
+  return {
+    ...collector,
+    note: (refused) => note({ ...refused, address: clientNetwork(refused.address) }),
+  }
 }

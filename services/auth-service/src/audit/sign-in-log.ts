@@ -1,5 +1,6 @@
 import type { NewEvent, RecordEvents } from '@registry-manager/events'
 import { NOBODY } from '../principals/principal.ts'
+import { clientNetwork } from '../sign-in/client-address.ts'
 import type { SignIn, SignInService } from '../sign-in/sign-in.ts'
 import type { Counted, RefusalCollector, RefusalCollectorPorts } from './refusal-collector.ts'
 import { countedEvent, createRefusalCollector, merge } from './refusal-collector.ts'
@@ -25,25 +26,28 @@ export interface SignInLog extends Omit<RefusalCollector<unknown>, 'note'> {
 }
 
 interface RefusedSignIn {
-  /** In lower case; null for a refresh token, and for a name that no account can have. */
+  /** In lower case; null for a refresh token, for a name that no account can have, and for one of too many. */
   readonly username: string | null
-  /** Null after `generalize`. */
+  /** Made by `clientNetwork`; null for one of too many. */
   readonly address: string | null
-  readonly by: 'password' | 'refresh-token'
+  /** Null for one of too many. */
+  readonly by: 'password' | 'refresh-token' | null
   readonly isThrottled: boolean
 }
 
 const MAX_NAME_LENGTH = 255
 
 /**
- * Records refused sign-ins: one event for each account, address and reason, with their count, every few seconds. A
- * username that no account has is never stored, because people type their password into the wrong field: its event has
- * no account.
+ * Records refused sign-ins: one event for each account, network and reason, with their count, every few seconds. Of
+ * too many the username is dropped first, so that invented usernames do not hide where they come from. A username that
+ * no account has is never stored, because people type their password into the wrong field: its event has no account.
  */
 export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignInLogPorts): SignInLog {
   const { note, ...collector } = createRefusalCollector<RefusedSignIn>({
     ...ports,
-    generalize: (refusal) => ({ ...refusal, username: null, address: null }),
+    sourceOf: ({ address }) => address ?? '',
+    generalize: (refusal) => ({ ...refusal, username: null, by: null }),
+    anonymize: (refusal) => ({ ...refusal, address: null }),
     async record(counted) {
       const names = new Set(counted.flatMap(({ refusal: { username } }) => username ?? []))
       const accounts = names.size === 0 ? new Map<string, NamedAccount>() : await findAccounts([...names])
@@ -53,10 +57,10 @@ export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignIn
 
   const noteRefused = (
     { outcome }: SignIn,
-    refused: Pick<RefusedSignIn, 'username' | 'address' | 'by'>,
+    refused: { readonly username: string | null; readonly address: string; readonly by: RefusedSignIn['by'] },
   ): void => {
-    if (outcome === 'refused' || outcome === 'throttled')
-      note({ ...refused, isThrottled: outcome === 'throttled' })
+    if (outcome !== 'refused' && outcome !== 'throttled') return
+    note({ ...refused, address: clientNetwork(refused.address), isThrottled: outcome === 'throttled' })
   }
   return {
     ...collector,
@@ -107,9 +111,9 @@ function eventsOf(
   }))
 }
 
-function reasonOf({ isThrottled, by, address }: RefusedSignIn, account: NamedAccount | undefined): string {
+function reasonOf({ isThrottled, by }: RefusedSignIn, account: NamedAccount | undefined): string {
   if (isThrottled) return 'throttled'
-  if (address === null) return 'flood'
+  if (by === null) return 'flood'
   if (by === 'refresh-token') return 'invalid-refresh-token'
   if (account === undefined) return 'unknown-user'
   return account.state === 'enabled' ? 'wrong-password' : account.state

@@ -19,6 +19,7 @@ function build() {
   const state = {
     next: REFUSED,
     now: START,
+    accounts: ACCOUNTS,
     requestId: 'r-1' as string | undefined,
     failure: undefined as Error | undefined,
     events: [] as NewEvent[],
@@ -35,9 +36,9 @@ function build() {
       state.lookups.push(names)
       if (state.failure !== undefined) throw state.failure
       return new Map(
-        ACCOUNTS.map((account) => [account.name.toLowerCase(), account] as const).filter(([name]) =>
-          names.includes(name),
-        ),
+        state.accounts
+          .map((account) => [account.name.toLowerCase(), account] as const)
+          .filter(([name]) => names.includes(name)),
       )
     },
     recordEvents: async (...events) => void state.events.push(...events),
@@ -145,20 +146,62 @@ t.test('refusals of one account, address and reason are one event with their cou
   ])
 })
 
-t.test(
-  'a flood from many addresses adds a bounded number of events, and every refusal is counted',
-  async (t) => {
+const total = (events: readonly NewEvent[]) =>
+  events.reduce((sum, { detail }) => sum + Number(detail?.['count']), 0)
+const outside = (at: number) => `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`
+
+t.test('refusals from one IPv6 /64 network are counted together, as the sign-in limits do', async (t) => {
+  const { state, log, signIn } = build()
+  for (let at = 1; at <= 600; at += 1) await signIn.withPassword('alice', 'x', `2001:db8:1:2:${at}::9`)
+  await signIn.withPassword('alice', 'x', '2001:db8:1:3::1')
+  await signIn.withPassword('alice', 'x', '::ffff:192.0.2.7')
+  await log.flush()
+  t.strictSame(state.events.map(shown), [
+    ['alice', '2001:db8:1:2::/64', 'wrong-password', 600],
+    ['alice', '2001:db8:1:3::/64', 'wrong-password', 1],
+    ['alice', '192.0.2.7', 'wrong-password', 1],
+  ])
+})
+
+t.test('invented usernames from one network do not hide an attack from another one', async (t) => {
+  for (const outcome of [REFUSED, THROTTLED]) {
     const { state, log, signIn } = build()
-    const flood = 5000
-    for (let at = 0; at < flood; at += 1)
-      await signIn.withPassword(`name-${at}`, 'x', `10.0.${at >> 8}.${at & 255}`)
+    state.next = outcome
+    for (let at = 0; at < 2000; at += 1) await signIn.withPassword(`name-${at}`, 'x', '198.51.100.1')
+    state.next = REFUSED
+    for (let at = 0; at < 20; at += 1) await signIn.withPassword('alice', 'x', '203.0.113.5')
     await log.flush()
-    t.ok(state.events.length <= 502, `${state.events.length} events`)
-    const total = state.events.reduce((sum, { detail }) => sum + Number(detail?.['count']), 0)
-    t.equal(total, flood)
-    t.match(state.events.at(-1), { address: undefined, detail: { reason: 'flood', count: flood - 500 } })
-  },
-)
+    t.ok(state.events.length <= 3, `${state.events.length} events`)
+    t.equal(total(state.events.filter(({ address }) => address === '198.51.100.1')), 2000)
+    t.strictSame(state.events.map(shown).at(-1), ['alice', '203.0.113.5', 'wrong-password', 20])
+  }
+})
+
+t.test('a flood from one network that names many accounts is few events, all with its address', async (t) => {
+  const { state, log, signIn } = build()
+  const names = Array.from({ length: 500 }, (_, at) => `user-${at}`)
+  state.accounts = names.map((name, at) => ({ kind: 'user', id: `${at}`, name, state: 'enabled' }))
+  for (const name of names) await signIn.withPassword(name, 'x', '192.0.2.7')
+  await log.flush()
+  t.equal(state.events.length, 11)
+  t.strictSame(state.events.map(shown).at(-1), [null, '192.0.2.7', 'flood', 490])
+  t.equal(state.lookups[0]?.length, 10, 'few names are kept in memory')
+})
+
+t.test('of too many networks the username is dropped first, then the address', async (t) => {
+  const { state, log, signIn } = build()
+  const flood = 5000
+  for (let at = 0; at < flood; at += 1) await signIn.withPassword('alice', 'x', outside(at))
+  await log.flush()
+  t.equal(state.events.length, 301)
+  t.strictSame(shown(state.events[199] as NewEvent), ['alice', outside(199), 'wrong-password', 1])
+  t.strictSame(shown(state.events[200] as NewEvent), [null, outside(200), 'flood', 1])
+  t.strictSame(state.events.map(shown).at(-1), [null, undefined, 'flood', flood - 300])
+  t.equal(total(state.events), flood, 'every refusal is counted')
+  await signIn.withPassword('bob', 'x', '192.0.2.7')
+  await log.flush()
+  t.strictSame(state.events.map(shown).at(-1), ['bob', '192.0.2.7', 'disabled', 1], 'the next flush has room')
+})
 
 t.test(
   'refusals are kept while the database is unavailable, in bounded memory, and recorded at the stop',
@@ -170,18 +213,24 @@ t.test(
     t.strictSame([state.events, state.errors], [[], [state.failure]])
     state.now += 60_000
     await signIn.withPassword('alice', 'x', '192.0.2.7')
-    for (let at = 0; at < 1000; at += 1) await signIn.withPassword('bob', 'x', `10.1.${at >> 8}.${at & 255}`)
-    await log.flush()
-    t.equal(state.errors.length, 2)
+    for (let at = 0; at < 1000; at += 1) await signIn.withPassword('bob', 'x', outside(at))
+    for (let times = 2; times <= 5; times += 1) {
+      await log.flush()
+      t.equal(state.errors.length, times)
+    }
     state.failure = undefined
     await log.stop()
-    t.ok(state.events.length <= 502)
+    t.equal(state.events.length, 301)
     t.match(state.events[0], {
       target: { account: 'alice' },
       time: new Date(START + 60_000),
       detail: { count: 2, since: '2026-11-29T12:00:00.000Z' },
     })
-    const total = state.events.reduce((sum, { detail }) => sum + Number(detail?.['count']), 0)
-    t.equal(total, 1002)
+    t.strictSame(
+      shown(state.events[200] as NewEvent),
+      [null, outside(199), 'flood', 1],
+      'a retry drops nothing',
+    )
+    t.equal(total(state.events), 1002)
   },
 )
