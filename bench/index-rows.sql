@@ -7,7 +7,7 @@ set session_replication_role = replica;
 set synchronous_commit = off;
 set client_min_messages = warning;
 
-truncate repositories, manifests, tags, manifest_references;
+truncate all_repositories, all_manifests, tags, manifest_references;
 
 -- In random order of names, as repositories are created over years.
 insert into repositories (name, scope)
@@ -51,5 +51,5 @@ begin
   end loop;
 end $$;
 
-vacuum analyze repositories, manifests, tags, manifest_references;
+vacuum analyze all_repositories, all_manifests, tags, manifest_references;
 checkpoint;

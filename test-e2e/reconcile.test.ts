@@ -230,8 +230,8 @@ t.test('reconcile recovers a push without a record and an interrupted deletion',
   // Makes the interrupted deletion old enough for recovery.
   const old = new Date(Date.now() - 600_000)
   const { numUpdatedRows } = await db
-    .updateTable('admissions')
-    .set({ admitted_at: old })
+    .updateTable('pending_pushes')
+    .set({ announced_at: old })
     .executeTakeFirstOrThrow()
   t.equal(numUpdatedRows, 1n)
   await db.updateTable('repositories').set({ deleting_since: old }).where('name', '=', 'team/dying').execute()
@@ -241,7 +241,7 @@ t.test('reconcile recovers a push without a record and an interrupted deletion',
   t.match(await ask(system, admin, `/v2/team/pending/manifests/${image.digest}`), { status: 200 })
   const left = async () => (await ask(past, ANY_CREDENTIALS, `/v2/team/dying/blobs/${dying.layer}`)).status
   t.equal(await until(left, same(404)), 404)
-  t.strictSame(await db.selectFrom('admissions').select('id').execute(), [])
+  t.strictSame(await db.selectFrom('pending_pushes').select('id').execute(), [])
   // The content is deleted before the repository's row. Until then a push gets 503.
   const rows = async () =>
     db.selectFrom('repositories').select('id').where('name', '=', 'team/dying').execute()

@@ -9,8 +9,9 @@ export interface Login {
 }
 
 /**
- * Makes a login role the owner of the database, its tables and its sequences, and creates the role where it is missing.
- * Services connect as this role: they need no superuser. The given connection must be that of a superuser. Idempotent.
+ * Makes a login role the owner of the database, its tables, views and sequences, and creates the role where it is
+ * missing. Services connect as this role: they need no superuser. The given connection must be that of a superuser.
+ * Idempotent.
  */
 export async function grantOwnership(db: Database, { role, password }: Login): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -20,7 +21,7 @@ export async function grantOwnership(db: Database, { role, password }: Login): P
     const name = await sql<{ name: string }>`select current_database() as name`.execute(tx)
     await sql`alter database ${sql.id(name.rows[0]?.name ?? '')} owner to ${sql.id(role)}`.execute(tx)
     // Tables come first: a sequence that belongs to a table changes its owner with the table.
-    for (const kind of ['r', 'S']) await grantRelations(tx, kind, role)
+    for (const kind of ['r', 'v', 'S']) await grantRelations(tx, kind, role)
   })
 }
 

@@ -11,7 +11,10 @@ export type StoredContext = ColumnType<
   string | null | undefined,
   string | null | undefined
 >
+/** From a sequence of 64 bits. pg reads bigint as text and PGlite as a number: cast it to text in SQL. */
+type RevisionId = ColumnType<string | null, never, string>
 
+/** The view of all repositories except pending ones: those that have only manifests whose push is pending. */
 export interface RepositoriesTable {
   id: Generated<string>
   name: string
@@ -30,6 +33,13 @@ export interface RepositoriesTable {
   updated_at: Timestamp
 }
 
+/** The table behind `repositories`. */
+export interface AllRepositoriesTable extends RepositoriesTable {
+  /** Whether the repository has only pending manifests. */
+  pending: Generated<boolean>
+}
+
+/** The view of all manifests except pending ones. */
 export interface ManifestsTable {
   repository_id: string
   digest: string
@@ -41,13 +51,21 @@ export interface ManifestsTable {
   raw: Buffer
   /** The sha512 digest of the bytes. */
   sha512: GeneratedAlways<string>
-  /** Whether the manifest is index-only: the registry cannot store it. */
-  kept: Generated<boolean>
-  /** Changes whenever the manifest is recorded. Compared for equality only: the sequence wraps after 2^31 - 1. */
-  revision: Generated<number>
+  /** `index-only`: the registry cannot store the manifest. */
+  state: Generated<'recorded' | 'index-only'>
+  /** Changes whenever the manifest is recorded, for compare-and-set. Null in rows from before this column. */
+  revision_id: RevisionId
+  /** The revision for the previous version; a trigger changes it. The sequence wraps after 2^31 - 1. */
+  revision: GeneratedAlways<number>
   /** Bytes; null until the sizes of the references are known. pg reads bigint as text: use it in SQL only. */
   size: ColumnType<string | null, number | null | undefined, number | null>
   pushed_at: Timestamp
+}
+
+/** The table behind `manifests`. */
+export interface AllManifestsTable extends Omit<ManifestsTable, 'state'> {
+  /** `pending`: the manifest was announced, and no push of it was recorded yet. */
+  state: Generated<'pending' | 'recorded' | 'index-only'>
 }
 
 /** A blob that was pushed by its sha512 digest, and the sha256 digest that the registry knows it by. */
@@ -61,8 +79,9 @@ export interface TagsTable {
   repository_id: string
   name: string
   digest: string
-  /** Changes with every write; see the revision of manifests. */
-  revision: Generated<number>
+  /** Both change with every write; see the revisions of manifests. */
+  revision_id: RevisionId
+  revision: GeneratedAlways<number>
   updated_at: Timestamp
 }
 
@@ -76,15 +95,16 @@ export interface ManifestReferencesTable {
   size: ColumnType<string | null, number | null | undefined, number | null>
 }
 
-/** A pending push: an announced manifest whose outcome is not recorded yet. */
-export interface AdmissionsTable {
+/** A pending push: an announced manifest whose outcome is not recorded yet. Its bytes are in `all_manifests`. */
+export interface PendingPushesTable {
   id: Generated<string>
   repository: string
   digest: string
   tag: string | null
   media_type: string
-  raw: Buffer
-  /** The parsed manifest without digest and media type; null where the previous version wrote the row. */
+  /** Null, because the bytes are in the manifest's own row. The previous version stores them here. */
+  raw: Nullable<Buffer>
+  /** The parsed manifest without its annotations. */
   facts: ColumnType<object | null, string | null | undefined, string | null>
   /** Referenced digests; null where a previous version of image-manager wrote the row. */
   digests: ColumnType<string[] | null, string[] | undefined, never>
@@ -92,7 +112,9 @@ export interface AdmissionsTable {
   context: StoredContext
   /** The digest that the tag had when the push was announced. */
   replaced: Nullable<string>
-  admitted_at: Timestamp
+  /** Whether a deletion has changed the repository in the registry since the announcement. */
+  contested: Generated<boolean>
+  announced_at: Timestamp
 }
 
 /** An item of background work that failed; it is retried at `retry_at`. */

@@ -14,6 +14,7 @@ import * as signIn from './migrations/2026-11-28-sign-in.ts'
 import * as imageEvents from './migrations/2026-11-29-image-events.ts'
 import * as events from './migrations/2026-11-29-events.ts'
 import * as signingKeys from './migrations/2026-11-29-signing-keys.ts'
+import * as manifestStates from './migrations/2026-11-29-states-of-manifests.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -28,6 +29,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-29-events': events,
   '2026-11-29-image-events': imageEvents,
   '2026-11-29-signing-keys': signingKeys,
+  '2026-11-29-states-of-manifests': manifestStates,
 }
 
 /**

@@ -9,7 +9,9 @@ import type {
   BlobAliasesTable,
   TagsTable,
   ManifestReferencesTable,
-  AdmissionsTable,
+  AllManifestsTable,
+  AllRepositoriesTable,
+  PendingPushesTable,
   BackgroundFailuresTable,
   RepositoryBlobsTable,
   RequestedDeletionsTable,
@@ -147,11 +149,15 @@ export interface Schema {
   refresh_tokens: RefreshTokensTable
   sign_in_failures: SignInFailuresTable
   known_addresses: KnownAddressesTable
+  all_repositories: AllRepositoriesTable
+  /** A view of `all_repositories`. */
   repositories: RepositoriesTable
+  all_manifests: AllManifestsTable
+  /** A view of `all_manifests`. */
   manifests: ManifestsTable
   tags: TagsTable
   manifest_references: ManifestReferencesTable
-  admissions: AdmissionsTable
+  pending_pushes: PendingPushesTable
   blob_aliases: BlobAliasesTable
   repository_blobs: RepositoryBlobsTable
   pending_removals: PendingRemovalsTable

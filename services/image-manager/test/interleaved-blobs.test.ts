@@ -83,7 +83,7 @@ const holds =
     }
     registry.push(raw, type, tag)
     await index.manifests.putManifest(REPOSITORY, parsed.manifest)
-    await index.tags.setTag(REPOSITORY, tag, parsed.manifest.digest, 0)
+    await index.tags.setTag(REPOSITORY, tag, parsed.manifest.digest, undefined)
   }
 
 async function tryAll(t: Test, before: readonly State[], first: Actor, second: Actor) {
@@ -103,7 +103,7 @@ async function tryAll(t: Test, before: readonly State[], first: Actor, second: A
   t.same(faults, [], `no fault in ${tried} interleavings`)
 }
 
-async function faultsOf({ registry, index }: Started): Promise<string[]> {
+async function faultsOf({ registry, index, pendingRows }: Started): Promise<string[]> {
   const references = await db
     .selectFrom('manifest_references')
     .select(['digest', 'kind', 'manifest_digest'])
@@ -120,6 +120,7 @@ async function faultsOf({ registry, index }: Started): Promise<string[]> {
     ...[...registry.blobs]
       .filter((one) => !named.has(one) && !known.has(one))
       .map((one) => `${one} is left although nothing references it`),
+    ...(await pendingRows()).map((one) => `${one} is still pending`),
     ...marks.map(({ digest }) => `${digest} is still marked as being removed`),
   ]
 }

@@ -31,12 +31,12 @@ const STATES = {
   'a recorded image': async ({ registry, index }: Started) => {
     registry.push(ONE, MANIFEST, 'v1')
     await index.manifests.putManifest(REPOSITORY, one)
-    await index.tags.setTag(REPOSITORY, 'v1', one.digest, 0)
+    await index.tags.setTag(REPOSITORY, 'v1', one.digest, undefined)
   },
   'an image that is not recorded': async ({ registry }: Started) => void registry.push(ONE, MANIFEST, 'v1'),
   'an image that the registry lost': async ({ index }: Started) => {
     await index.manifests.putManifest(REPOSITORY, one)
-    await index.tags.setTag(REPOSITORY, 'v1', one.digest, 0)
+    await index.tags.setTag(REPOSITORY, 'v1', one.digest, undefined)
   },
 }
 
@@ -64,12 +64,26 @@ const pushes =
   (raw: Buffer, tag: string | null): Actor =>
   async (started, turn) => {
     const ports = portsOf(started, turn)
-    const pending = await started.announce(raw, tag)
-    await ports.registry.putManifest(REPOSITORY, tag ?? pending.digest, { raw, mediaType: MANIFEST })
-    await recordPendingPush(ports, pending)
+    const manifest = parsed(raw)
+    const id = await ports.pendingPushes.insertPendingPush({ repository: REPOSITORY, tag, manifest })
+    if (id === undefined) return
+    await ports.registry.putManifest(REPOSITORY, tag ?? manifest.digest, { raw, mediaType: MANIFEST })
+    const pending = await ports.pendingPushes.findPendingPush(id)
+    if (pending !== undefined) await recordPendingPush(ports, pending)
+  }
+
+/** A push that the registry refuses. */
+const isRefused =
+  (raw: Buffer, tag: string): Actor =>
+  async (started, turn) => {
+    const { pendingPushes } = portsOf(started, turn)
+    const push = { repository: REPOSITORY, tag, manifest: parsed(raw) }
+    const id = await pendingPushes.insertPendingPush(push)
+    if (id !== undefined) await pendingPushes.removePendingPush(id)
   }
 
 const deletes: Actor = (started, turn) => deleteManifest(portsOf(started, turn), REPOSITORY, one.digest)
+const removesLeftovers: Actor = (started, turn) => portsOf(started, turn).pendingPushes.removeLeftovers()
 const untags: Actor = (started, turn) => deleteTag(portsOf(started, turn), REPOSITORY, 'v1')
 const deletesAll: Actor = (started, turn) => deleteRepository(portsOf(started, turn), REPOSITORY)
 
@@ -91,8 +105,11 @@ async function tryAll(t: Test, state: keyof typeof STATES, first: Actor, second:
   t.same(faults, [], `no fault in ${tried} interleavings`)
 }
 
-/** Where the index differs: in a tag, in manifests that only it has, or in reachable ones that it does not have. */
-async function faultOf({ registry }: Started): Promise<string | undefined> {
+/**
+ * Where the index differs: in a tag, in manifests that only it has, or in reachable ones that it does not have. What is
+ * left as pending is a fault, too.
+ */
+async function faultOf({ registry, pendingRows, pendingPushes }: Started): Promise<string | undefined> {
   const none = { tags: {}, manifests: [] as string[] }
   const index = (await contentsOfIndex(db))[REPOSITORY] ?? none
   const reachable = reachableIn(registry)[REPOSITORY] ?? none
@@ -100,7 +117,9 @@ async function faultOf({ registry }: Started): Promise<string | undefined> {
   if (JSON.stringify(index.tags) !== JSON.stringify(reachable.tags)) return `tags ${tags}`
   const more = index.manifests.filter((digest) => !registry.manifests.has(digest))
   const less = reachable.manifests.filter((digest) => !index.manifests.includes(digest))
-  return more.length + less.length === 0 ? undefined : `too many ${more}, missing ${less}`
+  if (more.length + less.length > 0) return `too many ${more}, missing ${less}`
+  const pending = [...(await pendingRows()), `${await pendingPushes()} pushes`]
+  return pending.length === 1 && pending[0] === '0 pushes' ? undefined : `pending: ${pending}`
 }
 
 const KNOWN = 'a recorded image'
@@ -124,6 +143,22 @@ const CASES: readonly [string, keyof typeof STATES, Actor, Actor][] = [
   ['a push by digest and the deletion of its image', 'an empty repository', pushes(ONE, null), deletes],
   ['a first push and the deletion of its tag', 'an empty repository', pushes(ONE, 'v1'), untags],
   ['a push that moves a tag and the deletion of that tag', KNOWN, pushes(TWO, 'v1'), untags],
+  ['a first push and reconcile', 'an empty repository', pushes(ONE, 'v1'), reconciles],
+  ['a first push and the deletion of the repository', 'an empty repository', pushes(ONE, 'v1'), deletesAll],
+  ['a push by another tag and the deletion of the repository', KNOWN, pushes(ONE, 'v2'), deletesAll],
+  ['a push of a new tag and the deletion of the last recorded image', KNOWN, pushes(TWO, 'v2'), deletes],
+  ['a push by another tag and the deletion of the first tag', KNOWN, pushes(ONE, 'v2'), untags],
+  ['two pushes of one image by different tags', 'an empty repository', pushes(ONE, 'v1'), pushes(ONE, 'v2')],
+  ['two pushes of one image by one tag', 'an empty repository', pushes(ONE, 'v1'), pushes(ONE, 'v1')],
+  [
+    'a push of an image and a refused one of it',
+    'an empty repository',
+    pushes(ONE, 'v1'),
+    isRefused(ONE, 'v2'),
+  ],
+  ['a first push and a refused one', 'an empty repository', pushes(ONE, 'v1'), isRefused(TWO, 'v1')],
+  ['a refused push and the deletion of the last image', KNOWN, isRefused(TWO, 'v2'), deletes],
+  ['a first push and the removal of leftovers', 'an empty repository', pushes(ONE, 'v1'), removesLeftovers],
   ['two pushes of one tag', KNOWN, pushes(ONE, 'v1'), pushes(TWO, 'v1')],
 ]
 for (const [what, state, first, second] of CASES) {

@@ -80,7 +80,7 @@ t.test('npm run reconcile adopts the registry, resumes stopped runs and explains
   })
 
   t.test('a stopped run is resumed by the next command', async (t) => {
-    await db.deleteFrom('repositories').execute()
+    await db.deleteFrom('all_repositories').execute()
     const { child, ended } = run(env)
     registry.after = (call) => void (call === 'GET tags team/app-20' && child.kill('SIGTERM'))
     const stopped = await ended

@@ -43,11 +43,17 @@ async function readInto(db: Database, lines: AsyncGenerator<string>): Promise<nu
   return rows
 }
 
+/** `repositories`: the name of `all_repositories` in earlier versions. */
+const MUST_BE_EMPTY: ReadonlySet<string> = new Set(['accounts', 'repositories', 'all_repositories'])
+
 async function requireEmpty(db: Database): Promise<void> {
   for (const { name } of await readTables(db)) {
-    if (name !== 'accounts' && name !== 'repositories') continue
+    if (!MUST_BE_EMPTY.has(name)) continue
     const { rows } = await sql`select 1 from ${sql.table(name)} limit 1`.execute(db)
-    if (rows.length > 0) throw new Error(`the database already holds ${name}: restore into an empty database`)
+    if (rows.length > 0)
+      throw new Error(
+        `the database already holds ${name.replace('all_', '')}: restore into an empty database`,
+      )
   }
 }
 

@@ -6,6 +6,7 @@ import { syncTag } from '../index/sync-tag.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { DeleteOrphansPorts } from './delete-orphans.ts'
 import { deleteOrphans } from './delete-orphans.ts'
+import type { ContestPushesPorts } from './removal.ts'
 import { withRemoval } from './removal.ts'
 
 /** An image index that references a manifest, and one of the image index's tags. */
@@ -24,6 +25,7 @@ export interface DeleteManifestPorts extends SyncTagPorts, DeleteOrphansPorts {
       digest: string,
     ): Promise<{ digest: string; sha512: string; indexOnly: boolean } | undefined>
   }
+  readonly pendingPushes: ContestPushesPorts['pendingPushes']
   readonly tags: SyncTagPorts['tags'] & {
     listTagsOf(repository: string, digest: string): Promise<string[]>
   }
@@ -67,7 +69,7 @@ export async function deleteManifest(
   requested: string,
   { unlessInUse = false, undone = false }: DeleteManifestOptions = {},
 ): Promise<DeleteManifestResult> {
-  const { registry, references, tags } = ports
+  const { registry, references, tags, pendingPushes } = ports
   const indexed = await resolveManifest(ports, repository, requested)
   const digest = indexed?.digest ?? requested
   // The registry finds no manifest by its sha512.
@@ -77,6 +79,7 @@ export async function deleteManifest(
 
   const deleteUnchecked = async (): Promise<DeleteManifestResult> => {
     const existed = (await registry.deleteManifest(repository, digest)) || indexed?.indexOnly === true
+    await pendingPushes.contestPushes(repository)
     await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
     return { outcome: existed ? 'deleted' : 'unknown' }
   }

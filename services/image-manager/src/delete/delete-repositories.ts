@@ -6,7 +6,7 @@ import { deleteUnindexed } from './delete-unindexed.ts'
 interface IndexedManifest {
   readonly digest: string
   readonly mediaType: string
-  readonly revision: number
+  readonly revision: string
 }
 
 export interface FinishDeletionPorts extends DeleteUnindexedPorts {
@@ -19,7 +19,7 @@ export interface FinishDeletionPorts extends DeleteUnindexedPorts {
   }
   readonly repositories: {
     /** Deletes the repository if all its manifests are at the given revisions. False if there is more to delete. */
-    removeRepository(repository: string, deleted: ReadonlyMap<string, number>): Promise<boolean>
+    removeRepository(repository: string, deleted: ReadonlyMap<string, string>): Promise<boolean>
   }
 }
 
@@ -55,7 +55,7 @@ export async function deleteRepository(ports: DeleteRepositoryPorts, name: strin
  */
 export async function finishDeletion(ports: FinishDeletionPorts, { id, name }: Deletion): Promise<void> {
   const { registry, manifests, blobs, deletions, repositories } = ports
-  const deleted = new Map<string, number>()
+  const deleted = new Map<string, string>()
   do {
     const indexed = await manifests.listManifests(name)
     const ordered = indexed.toSorted(

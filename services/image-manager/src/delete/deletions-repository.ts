@@ -14,11 +14,11 @@ export function createDeletionsRepository(db: Database) {
     async beginDeletion(name: string): Promise<string | undefined> {
       return db.transaction().execute(async (tx) => {
         const { rows } = await sql<{ id: string }>`
-          insert into repositories (name, deleting_since)
+          insert into all_repositories (name, deleting_since)
           select ${name}, now()
-          where exists (select from repositories where name = ${name})
+          where exists (select from all_repositories where name = ${name})
             or exists (select from repository_blobs where repository = ${name} and orphaned_at is null)
-          on conflict (name) do update set deleting_since = now()
+          on conflict (name) do update set deleting_since = now(), pending = false
           returning id`.execute(tx)
         const id = rows[0]?.id
         if (id === undefined) return undefined
@@ -31,9 +31,9 @@ export function createDeletionsRepository(db: Database) {
     /** Gives a repository that only the registry has a row, so that its deletion can be resumed. */
     async ensureRepository(name: string): Promise<void> {
       await db
-        .insertInto('repositories')
+        .insertInto('all_repositories')
         .values({ name })
-        .onConflict((conflict) => conflict.doNothing())
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ pending: false }))
         .execute()
     },
 

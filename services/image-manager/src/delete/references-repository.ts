@@ -4,7 +4,7 @@ import type { ParentIndex } from './delete-manifest.ts'
 
 /** What the manifests of a repository reference, and by which digests. */
 export function createReferencesRepository(db: Database) {
-  const idOf = (repository: string) => sql`(select id from repositories where name = ${repository})`
+  const idOf = (repository: string) => sql`(select id from all_repositories where name = ${repository})`
   const array = (digests: readonly string[]) => sql`${sql.val([...digests])}::text[]`
 
   return {
@@ -51,8 +51,8 @@ export function createReferencesRepository(db: Database) {
 
     /**
      * Returns the digests that a recorded, index-only or pending manifest of the repository references, and those that
-     * are the digest of a recorded or index-only manifest. A pending push of the previous version has no list of
-     * references, so it counts as a reference to every digest.
+     * are the digest of a recorded or index-only manifest. A pending push without a list of references counts as a
+     * reference to every digest.
      */
     async listReferenced(repository: string, digests: readonly string[]): Promise<string[]> {
       const { rows } = await sql<{ digest: string }>`
@@ -64,7 +64,7 @@ export function createReferencesRepository(db: Database) {
           select from manifests
           where repository_id = ${idOf(repository)} and manifests.digest = wanted.digest
         ) or exists (
-          select from admissions
+          select from pending_pushes
           where repository = ${repository} and (digests is null or wanted.digest = any(digests))
         )`.execute(db)
       return rows.map(({ digest }) => digest)
@@ -87,12 +87,16 @@ export function createReferencesRepository(db: Database) {
         ) as tag
         from manifest_references as reference
         where repository_id = ${idOf(repository)} and digest = any(${array(digests)}) and kind = 'manifest'
+          and exists (
+            select from manifests
+            where manifests.repository_id = reference.repository_id and manifests.digest = manifest_digest
+          )
           and not coalesce((
             select bool_and(name ~ ${ignoredTags}) from tags
             where tags.repository_id = reference.repository_id and tags.digest = manifest_digest
           ), false)
         union all
-        select digest, tag from admissions
+        select digest, tag from pending_pushes
         where repository = ${repository} and digests && ${array(digests)} and coalesce(tag !~ ${ignoredTags}, true)
         limit 1`.execute(db)
       return rows[0]

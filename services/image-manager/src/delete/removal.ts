@@ -22,6 +22,16 @@ export interface FindRemovalPorts {
   }
 }
 
+/**
+ * A deletion calls this after it has changed the registry and before it reads the index. A pending push is recorded in
+ * one transaction after one look at the registry (`record-pending-push.ts`), and that transaction fails if the push is
+ * contested. So a push that looked before the deletion looks again. If its transaction has ended, then the deletion
+ * finds what it recorded.
+ */
+export interface ContestPushesPorts {
+  readonly pendingPushes: { contestPushes(repository: string): Promise<void> }
+}
+
 /** The longest time that a removal takes, in seconds. An older row belongs to a process that was killed. */
 const MAX_REMOVAL_SECONDS = 180
 

@@ -8,14 +8,15 @@ interface ManifestBytes {
 
 export interface EnsureManifestPorts {
   readonly registry: {
+    headManifest(repository: string, reference: string): Promise<string | undefined>
     getManifest(repository: string, reference: string): Promise<ManifestBytes | undefined>
   }
   readonly manifests: {
     hasManifest(repository: string, digest: string): Promise<boolean>
+    isPending(repository: string, digest: string): Promise<boolean>
+    /** Records a pending manifest. False if the index does not have its bytes. */
+    recordPending(repository: string, digest: string): Promise<boolean>
     putManifest(repository: string, manifest: Manifest): Promise<unknown>
-  }
-  readonly pendingPushes: {
-    findBytesByDigest(repository: string, digest: string): Promise<ManifestBytes | undefined>
   }
 }
 
@@ -28,18 +29,20 @@ export class UnrecordableError extends Error {
 }
 
 /**
- * Records a manifest that the registry has, unless the index has it. Takes the bytes of another push that is still
- * pending, or else the registry's. Returns false if the registry no longer has the manifest.
+ * Records a manifest that the registry has, unless the index has it. The index has the bytes already if a push of the
+ * manifest is pending. Returns false if the registry no longer has the manifest.
  */
 export async function ensureManifest(
-  { registry, manifests, pendingPushes }: EnsureManifestPorts,
+  { registry, manifests }: EnsureManifestPorts,
   repository: string,
   digest: string,
 ): Promise<boolean> {
   if (await manifests.hasManifest(repository, digest)) return true
-  const found =
-    (await pendingPushes.findBytesByDigest(repository, digest)) ??
-    (await registry.getManifest(repository, digest))
+  if (await manifests.isPending(repository, digest)) {
+    if ((await registry.headManifest(repository, digest)) === undefined) return false
+    if (await manifests.recordPending(repository, digest)) return true
+  }
+  const found = await registry.getManifest(repository, digest)
   if (found === undefined) return false
   const parsed = parseManifest(found.raw, found.mediaType)
   if ('malformed' in parsed)

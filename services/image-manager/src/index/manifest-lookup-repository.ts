@@ -37,7 +37,8 @@ export function createManifestLookupRepository(db: Database) {
     /** The manifest that a tag or a digest names, with its bytes as they were pushed. */
     async findManifest(repository: string, reference: Reference) {
       return namedBy(repository, reference)
-        .select(['manifests.digest', 'media_type as mediaType', 'raw', 'kept as indexOnly'])
+        .select(['manifests.digest', 'media_type as mediaType', 'raw'])
+        .select(sql<boolean>`manifests.state = 'index-only'`.as('indexOnly'))
         .executeTakeFirst()
     },
 

@@ -1,14 +1,16 @@
-import type { Database, Schema } from '@registry-manager/database'
+import type { Database } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
-import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
-import type { Manifest, ManifestReference } from './manifest.ts'
+import { orRollBack, putReferences, putRepository, putRow, recordRow } from './manifest-rows-repository.ts'
+import type { Manifest } from './manifest.ts'
+import { revisionOf } from './tags-repository.ts'
 
 /**
  * The manifests of the index and the digests that they reference. Each write is one transaction, safe to repeat, of a
- * number of statements that does not depend on the size of the manifest.
+ * number of statements that does not depend on the size of the manifest. Reads go through the views `manifests` and
+ * `repositories`, which leave out what is pending.
  */
 export function createManifestsRepository(db: Database) {
   const inRepository = (repository: string) =>
@@ -45,7 +47,7 @@ export function createManifestsRepository(db: Database) {
     async removeManifest(
       repository: string,
       digest: string,
-      revision: number,
+      revision: string,
       {
         orphansBlobs = false,
         keepsRepository = false,
@@ -67,7 +69,7 @@ export function createManifestsRepository(db: Database) {
           .deleteFrom('manifests')
           .where('repository_id', '=', row.id)
           .where('digest', '=', digest)
-          .where('revision', '=', revision)
+          .where(revisionOf('manifests'), '=', revision)
           .executeTakeFirstOrThrow()
         if (numDeletedRows === 0n) return false
         await recordEventsIn(tx)(...events)
@@ -101,13 +103,35 @@ export function createManifestsRepository(db: Database) {
       return new Set(rows.map(({ digest }) => digest))
     },
 
-    async listManifests(repository: string) {
-      return inRepository(repository).select(['digest', 'media_type as mediaType', 'revision']).execute()
+    /**
+     * Whether a manifest is pending: it was announced, and the index has its bytes, but no push of it was recorded.
+     */
+    async isPending(repository: string, digest: string): Promise<boolean> {
+      const row = await db
+        .selectFrom('all_manifests')
+        .innerJoin('all_repositories', 'all_repositories.id', 'all_manifests.repository_id')
+        .select('digest')
+        .where('all_repositories.name', '=', repository)
+        .where('digest', '=', digest)
+        .where('state', '=', 'pending')
+        .executeTakeFirst()
+      return row !== undefined
     },
 
-    async findRevision(repository: string, digest: string): Promise<number | undefined> {
+    /** Records a pending manifest. Returns false, and changes nothing, if the index does not have its bytes. */
+    async recordPending(repository: string, digest: string): Promise<boolean> {
+      return orRollBack(db, (tx) => recordRow(tx, sql`name = ${repository}`, digest))
+    },
+
+    async listManifests(repository: string) {
+      return inRepository(repository)
+        .select(['digest', 'media_type as mediaType', revisionOf('manifests').as('revision')])
+        .execute()
+    },
+
+    async findRevision(repository: string, digest: string): Promise<string | undefined> {
       const row = await inRepository(repository)
-        .select('revision')
+        .select(revisionOf('manifests').as('revision'))
         .where('digest', '=', digest)
         .executeTakeFirst()
       return row?.revision
@@ -119,65 +143,11 @@ export function createManifestsRepository(db: Database) {
       digest: string,
     ): Promise<{ digest: string; sha512: string; indexOnly: boolean } | undefined> {
       return inRepository(repository)
-        .select(['digest', 'sha512', 'kept as indexOnly'])
+        .select(['digest', 'sha512', sql<boolean>`manifests.state = 'index-only'`.as('indexOnly')])
         .where((eb) => eb.or([eb('digest', '=', digest), eb('sha512', '=', digest)]))
         .executeTakeFirst()
     },
   }
-}
-
-/** Records that a repository exists and was pushed to. Returns its id. */
-export async function putRepository(tx: Transaction<Schema>, name: string): Promise<string> {
-  const { id } = await tx
-    .insertInto('repositories')
-    .values({ name })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet({ updated_at: new Date() }))
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  return id
-}
-
-async function putRow(
-  tx: Transaction<Schema>,
-  repositoryId: string,
-  { digest, mediaType, artifactType, subject, annotations, raw, size }: Manifest,
-  indexOnly: boolean,
-): Promise<void> {
-  await tx
-    .insertInto('manifests')
-    .values({
-      repository_id: repositoryId,
-      digest,
-      media_type: mediaType,
-      artifact_type: artifactType ?? null,
-      subject: subject ?? null,
-      annotations: annotations === undefined ? null : JSON.stringify(annotations),
-      raw,
-      size,
-      kept: indexOnly,
-    })
-    .onConflict((conflict) =>
-      conflict.columns(['repository_id', 'digest']).doUpdateSet({ revision: sql`nextval('tag_revisions')` }),
-    )
-    .execute()
-}
-
-/** One statement of five parameters for any number of references: Postgres allows 65,535 parameters. */
-async function putReferences(
-  tx: Transaction<Schema>,
-  repositoryId: string,
-  { digest, references }: { readonly digest: string; readonly references: readonly ManifestReference[] },
-): Promise<void> {
-  if (references.length === 0) return
-  await sql`
-    insert into manifest_references (repository_id, manifest_digest, digest, kind, size)
-    select ${repositoryId}::uuid, ${digest}, named.digest, named.kind, named.size
-    from unnest(
-      ${sql.val(references.map((one) => one.digest))}::text[],
-      ${sql.val(references.map(({ kind }) => kind))}::text[],
-      ${sql.val(references.map(({ size }) => size))}::bigint[]
-    ) as named (digest, kind, size)
-    on conflict do nothing`.execute(tx)
 }
 
 /**

@@ -3,8 +3,12 @@ import { recordEventsIn } from '../events-repository.ts'
 import { endRepositoryDeletion } from '../delete/requested-deletions-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
+import { revisionOf } from './tags-repository.ts'
 
-/** The rows of repositories. A repository that is being deleted keeps its row until nothing of it is left. */
+/**
+ * The rows of repositories, without those that have only pending manifests. A repository that is being deleted keeps
+ * its row until nothing of it is left.
+ */
 export function createRepositoriesRepository(db: Database) {
   return {
     async findRepository(name: string): Promise<Repository | undefined> {
@@ -67,7 +71,7 @@ export function createRepositoriesRepository(db: Database) {
      * in `deleted` at its current revision: a push recorded it in the meantime. Returns true without a change if the
      * row is gone, or belongs to a new repository of that name.
      */
-    async removeRepository(name: string, deleted: ReadonlyMap<string, number>): Promise<boolean> {
+    async removeRepository(name: string, deleted: ReadonlyMap<string, string>): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
         const row = await tx
           .selectFrom('repositories')
@@ -79,7 +83,7 @@ export function createRepositoriesRepository(db: Database) {
         if (row === undefined) return true
         const left = await tx
           .selectFrom('manifests')
-          .select(['digest', 'revision'])
+          .select(['digest', revisionOf('manifests').as('revision')])
           .where('repository_id', '=', row.id)
           .execute()
         if (left.some(({ digest, revision }) => deleted.get(digest) !== revision)) return false

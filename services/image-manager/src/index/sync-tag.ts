@@ -9,8 +9,13 @@ export type SyncTagPorts = EnsureManifestPorts &
       findTag(
         repository: string,
         tag: string,
-      ): Promise<{ digest: string | undefined; revision: number; indexOnly: boolean }>
-      setTag(repository: string, tag: string, digest: string | undefined, revision: number): Promise<boolean>
+      ): Promise<{ digest: string | undefined; revision: string | undefined; indexOnly: boolean }>
+      setTag(
+        repository: string,
+        tag: string,
+        digest: string | undefined,
+        revision: string | undefined,
+      ): Promise<boolean>
     }
   }
 
@@ -42,7 +47,7 @@ export async function syncTag(
       const isSet = await tags.setTag(repository, tag, digest, known.revision)
       // A deletion that ran since the tag was read has removed it or changed its revision. It cannot have found a tag
       // or a manifest that this call created, so the registry is checked once more.
-      if (!isSet || isNew || known.revision === 0) continue
+      if (!isSet || isNew || known.revision === undefined) continue
     }
     for (const other of recorded) if (other !== digest) await verifyManifest(ports, repository, other)
     return digest

@@ -5,6 +5,15 @@ import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import type { PageRequest } from './repository.ts'
 
+/**
+ * The revision of a row of `tags` or `manifests` as text. It changes with every write and never repeats. A row that was
+ * written before the column `revision_id` existed has the negative value of the previous column.
+ */
+export function revisionOf(table: 'tags' | 'manifests') {
+  const [id, previous] = [sql.ref(`${table}.revision_id`), sql.ref(`${table}.revision`)]
+  return sql<string>`coalesce(${id}, -${previous})::text`
+}
+
 /** The tags of the index. A tag is changed by compare-and-set on its revision. */
 export function createTagsRepository(db: Database) {
   const findId = async (name: string) =>
@@ -12,13 +21,13 @@ export function createTagsRepository(db: Database) {
 
   return {
     /**
-     * The digest and the revision of a tag (revision 0 if the tag does not exist), and whether its manifest is
+     * The digest and the revision of a tag (undefined if the tag does not exist), and whether its manifest is
      * index-only. Read this before the registry, so that a change in between shows in the revision.
      */
     async findTag(
       repository: string,
       tag: string,
-    ): Promise<{ digest: string | undefined; revision: number; indexOnly: boolean }> {
+    ): Promise<{ digest: string | undefined; revision: string | undefined; indexOnly: boolean }> {
       const row = await db
         .selectFrom('tags')
         .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
@@ -27,11 +36,12 @@ export function createTagsRepository(db: Database) {
             .onRef('manifests.repository_id', '=', 'tags.repository_id')
             .onRef('manifests.digest', '=', 'tags.digest'),
         )
-        .select(['tags.digest', 'tags.revision', 'manifests.kept as indexOnly'])
+        .select(['tags.digest', revisionOf('tags').as('revision')])
+        .select(sql<boolean>`manifests.state = 'index-only'`.as('indexOnly'))
         .where('repositories.name', '=', repository)
         .where('tags.name', '=', tag)
         .executeTakeFirst()
-      return row ?? { digest: undefined, revision: 0, indexOnly: false }
+      return row ?? { digest: undefined, revision: undefined, indexOnly: false }
     },
 
     /**
@@ -42,7 +52,7 @@ export function createTagsRepository(db: Database) {
       repository: string,
       tag: string,
       digest: string | undefined,
-      revision: number,
+      revision: string | undefined,
       events: readonly NewEvent[] = [],
     ): Promise<boolean> {
       const repositoryId = await findId(repository)
@@ -85,44 +95,46 @@ interface TagChange {
   readonly repositoryId: string
   readonly tag: string
   readonly digest: string | undefined
-  readonly revision: number
+  /** Undefined if the tag does not exist. */
+  readonly revision: string | undefined
 }
 
-async function changeTag(db: Database, { repositoryId, tag, digest, revision }: TagChange): Promise<boolean> {
-  if (revision === 0) {
-    if (digest === undefined) return true
-    const { numInsertedOrUpdatedRows } = await db
-      .insertInto('tags')
-      .values({ repository_id: repositoryId, name: tag, digest })
-      .onConflict((conflict) => conflict.columns(['repository_id', 'name']).doNothing())
-      .executeTakeFirstOrThrow()
-      .catch(unlessManifestIsGone({ numInsertedOrUpdatedRows: 0n }))
-    return numInsertedOrUpdatedRows === 1n
-  }
-  if (digest === undefined) {
-    const { numDeletedRows } = await db
-      .deleteFrom('tags')
-      .where('repository_id', '=', repositoryId)
-      .where('name', '=', tag)
-      .where('revision', '=', revision)
-      .executeTakeFirstOrThrow()
-    return numDeletedRows === 1n
-  }
-  const { numUpdatedRows } = await db
-    .updateTable('tags')
-    .set({ digest, revision: sql`nextval('tag_revisions')`, updated_at: new Date() })
+async function changeTag(db: Database, { digest, ...change }: TagChange): Promise<boolean> {
+  if (digest !== undefined) return putTag(db, { ...change, digest }).catch(falseIfManifestIsGone)
+  const { repositoryId, tag, revision } = change
+  if (revision === undefined) return true
+  const { numDeletedRows } = await db
+    .deleteFrom('tags')
     .where('repository_id', '=', repositoryId)
     .where('name', '=', tag)
-    .where('revision', '=', revision)
+    .where(revisionOf('tags'), '=', revision)
     .executeTakeFirstOrThrow()
-    .catch(unlessManifestIsGone({ numUpdatedRows: 0n }))
-  return numUpdatedRows === 1n
+  return numDeletedRows === 1n
 }
 
-/** Handles a failed foreign key (the manifest was deleted) as a change of no row. */
-function unlessManifestIsGone<Value>(value: Value): (error: unknown) => Value {
-  return (error) => {
-    if (isForeignKeyViolation(error)) return value
-    throw error
-  }
+/**
+ * Points a tag at a manifest that is not pending, if the tag is still at a revision; undefined: if it does not exist.
+ * Returns whether the tag was set. Throws if the manifest is removed at the same time (a failed foreign key).
+ */
+export async function putTag(
+  db: Database,
+  { repositoryId, tag: name, digest, revision }: TagChange & { readonly digest: string },
+): Promise<boolean> {
+  const manifest = sql`from manifests where repository_id = ${repositoryId} and digest = ${digest}`
+  const { rows } =
+    revision === undefined
+      ? await sql`
+          insert into tags (repository_id, name, digest) select repository_id, ${name}, digest ${manifest}
+          on conflict (repository_id, name) do nothing returning name`.execute(db)
+      : await sql`
+          update tags set digest = ${digest}, revision_id = nextval('revision_ids'), updated_at = now()
+          where repository_id = ${repositoryId} and name = ${name} and ${revisionOf('tags')} = ${revision}
+            and exists (select ${manifest})
+          returning name`.execute(db)
+  return rows.length === 1
+}
+
+function falseIfManifestIsGone(error: unknown): false {
+  if (isForeignKeyViolation(error)) return false
+  throw error
 }

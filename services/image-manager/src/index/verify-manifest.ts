@@ -15,11 +15,11 @@ export interface RemovalEffects {
 export interface VerifyManifestPorts {
   readonly registry: { headManifest(repository: string, reference: string): Promise<string | undefined> }
   readonly manifests: {
-    findRevision(repository: string, digest: string): Promise<number | undefined>
+    findRevision(repository: string, digest: string): Promise<string | undefined>
     removeManifest(
       repository: string,
       digest: string,
-      revision: number,
+      revision: string,
       effects: RemovalEffects,
     ): Promise<boolean>
   }

@@ -24,7 +24,7 @@ export type StoreIndexOnlyPorts = EnsureManifestPorts &
       removeManifest(
         repository: string,
         digest: string,
-        revision: number,
+        revision: string,
         effects: object,
         events: readonly NewEvent[],
       ): Promise<boolean>
@@ -33,12 +33,12 @@ export type StoreIndexOnlyPorts = EnsureManifestPorts &
       findTag(
         repository: string,
         tag: string,
-      ): Promise<{ readonly digest: string | undefined; readonly revision: number }>
+      ): Promise<{ readonly digest: string | undefined; readonly revision: string | undefined }>
       setTag(
         repository: string,
         tag: string,
         digest: string,
-        revision: number,
+        revision: string | undefined,
         events: readonly NewEvent[],
       ): Promise<boolean>
     }

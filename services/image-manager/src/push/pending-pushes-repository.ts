@@ -1,169 +1,214 @@
 import type { Database } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
-import { contextToStore } from '@registry-manager/events'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
-import type { ManifestFacts } from '../index/manifest.ts'
-import { putRepository } from '../index/manifests-repository.ts'
-import type { PendingFacts, PendingPush } from './record-pending-push.ts'
+import { orRollBack, putRepository, recordRow } from '../index/manifest-rows-repository.ts'
+import { putTag, revisionOf } from '../index/tags-repository.ts'
+import type { NewPendingPush } from './announcements-repository.ts'
+import { insertOnce } from './announcements-repository.ts'
+import type { PendingFacts, PendingPush, StagedPush } from './record-pending-push.ts'
 
-/** Whether the request of a pending push has an event of the same push. */
+const NO_FACTS = { artifactType: undefined, subject: undefined, size: 0 }
+
+/** How often an announcement is repeated when other processes create and delete its repository at the same time. */
+const MAX_TRIES = 20
+
+/** Whether the request of a pending push has an event of the same push: nginx or the proxy repeated it. */
 const isPushRecorded = sql<boolean>`exists (
   select from events
-  where events.request_id = admissions.context ->> 'requestId' and events.action = 'push'
-    and events.repository = admissions.repository and events.target ->> 'digest' = admissions.digest
-    and events.target ->> 'tag' is not distinct from admissions.tag)`
+  where events.request_id = pending_pushes.context ->> 'requestId' and events.action = 'push'
+    and events.repository = pending_pushes.repository and events.target ->> 'digest' = pending_pushes.digest
+    and events.target ->> 'tag' is not distinct from pending_pushes.tag)`
 
-/** Manifests that were announced and whose outcome is not recorded yet. */
+interface PendingPushRow extends Omit<PendingPush, 'facts' | 'staged'> {
+  readonly mediaType: string
+  /** Null where the version before the previous one wrote the row. */
+  readonly facts: PendingFacts | null
+  readonly staged: { readonly repositoryId: string; readonly tagRevision: string | null } | null
+}
+
+/**
+ * Pushes that were announced and whose outcome is not recorded yet. The manifest of such a push is a row of
+ * `all_manifests` already. The row is pending, unless an earlier push of the same manifest was recorded.
+ */
 export function createPendingPushesRepository(db: Database) {
-  return {
-    /**
-     * Stores a pending push, with the context of the current request and the digest that the tag has now. `digests`:
-     * the digests that the manifest references. If absent, it may reference any blob of the repository.
-     */
-    async insertPendingPush({
-      id,
-      repository,
-      digest,
-      tag,
-      mediaType,
-      raw,
-      facts,
-      digests,
-    }: {
-      readonly id?: string
-      readonly repository: string
-      readonly digest: string
-      readonly tag: string | null
-      readonly mediaType: string
-      readonly raw: Buffer
-      readonly facts?: ManifestFacts
-      readonly digests?: readonly string[]
-    }): Promise<string> {
-      const row = await db
-        .insertInto('admissions')
-        .values({
-          id,
-          repository,
-          digest,
-          tag,
-          media_type: mediaType,
-          raw,
-          facts: facts === undefined ? null : JSON.stringify(facts),
-          digests: digests && [...digests],
-          context: contextToStore(),
-          replaced: sql<string | null>`(
-            select tags.digest from tags join repositories on repositories.id = tags.repository_id
-            where repositories.name = ${repository} and tags.name = ${tag})`,
-        })
-        .returning('id')
-        .executeTakeFirstOrThrow()
-      return row.id
-    },
+  const namedBy = (repository: string, digest: string) =>
+    db
+      .selectFrom('pending_pushes')
+      .select('id')
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
 
-    /** A pending push without the bytes and the annotations of its manifest. */
-    async findPendingPush(id: string): Promise<PendingPush | undefined> {
-      const row = await db
-        .selectFrom('admissions')
-        .select([
-          'id',
-          'repository',
-          'digest',
-          'tag',
-          'media_type as mediaType',
-          'admitted_at as announcedAt',
-          'context',
-          'replaced',
-        ])
-        .select(sql<number>`length(raw)`.as('size'))
-        .select(sql<PendingFacts | null>`facts - 'annotations'`.as('facts'))
+  /**
+   * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. Its
+   * manifest, if that is pending and no other push of it is, goes as well, and so does a repository that has nothing
+   * else. If another push is announced at this moment, it may lose the bytes of its manifest: then it is recorded from
+   * the registry's. There are no events if the same request has recorded its push before.
+   */
+  const endPendingPush = async (id: string, events: readonly NewEvent[]): Promise<void> => {
+    await db.transaction().execute(async (tx) => {
+      const push = await tx
+        .deleteFrom('pending_pushes')
         .where('id', '=', id)
+        .returning(['repository', 'digest', isPushRecorded.as('isRecorded')])
         .executeTakeFirst()
-      return row && { ...row, facts: row.facts ?? undefined }
+      if (push === undefined) return
+      if (!push.isRecorded) await recordEventsIn(tx)(...events)
+      // Locked before its manifests, as everywhere.
+      const repository = await tx
+        .selectFrom('all_repositories')
+        .select('id')
+        .where('name', '=', push.repository)
+        .forUpdate()
+        .executeTakeFirst()
+      if (repository === undefined) return
+      await sql`
+        delete from all_manifests where repository_id = ${repository.id} and digest = ${push.digest}
+          and state = 'pending' and not exists (
+            select from pending_pushes where repository = ${push.repository} and digest = ${push.digest}
+          )`.execute(tx)
+      await sql`
+        delete from all_repositories where id = ${repository.id} and pending and deleting_since is null
+          and not exists (select from all_manifests where repository_id = ${repository.id})`.execute(tx)
+    })
+  }
+
+  return {
+    endPendingPush,
+
+    /** Ends a pending push that has no outcome. */
+    removePendingPush: (id: string): Promise<void> => endPendingPush(id, []),
+
+    /**
+     * Stores a pending push, and its manifest unless the index has it. Returns its id; undefined, and stores nothing,
+     * while the repository is being deleted.
+     */
+    async insertPendingPush(push: NewPendingPush): Promise<string | undefined> {
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        const { id, isBeingDeleted } = await insertOnce(db, push)
+        if (id !== null || isBeingDeleted) return id ?? undefined
+      }
+      throw new Error(
+        `the repository ${push.repository} was created or deleted during each of ${MAX_TRIES} announcements of a push`,
+      )
     },
 
-    async readBytes(id: string): Promise<Buffer | undefined> {
-      const row = await db.selectFrom('admissions').select('raw').where('id', '=', id).executeTakeFirst()
-      return row?.raw
-    },
-
-    /** The manifest of any pending push of this digest. */
-    async findBytesByDigest(
-      repository: string,
-      digest: string,
-    ): Promise<{ readonly mediaType: string; readonly raw: Buffer } | undefined> {
-      return db
-        .selectFrom('admissions')
-        .select(['media_type as mediaType', 'raw'])
-        .where('repository', '=', repository)
-        .where('digest', '=', digest)
-        .limit(1)
-        .executeTakeFirst()
+    /**
+     * A pending push, and what recording it in one transaction needs, if that is possible. Read this before the
+     * registry, so that a change in between shows in the transaction.
+     */
+    async findPendingPush(id: string): Promise<PendingPush | undefined> {
+      const { rows } = await sql<PendingPushRow>`
+        select push.id, push.repository, push.digest, push.tag, push.announced_at as "announcedAt",
+          push.context, push.replaced, push.facts - 'annotations' as facts, push.media_type as "mediaType",
+          case when all_manifests.digest is not null and not contested and created_at <= announced_at then
+            json_build_object('repositoryId', all_repositories.id, 'tagRevision', ${revisionOf('tags')})
+          end as staged
+        from pending_pushes push
+        left join all_repositories on all_repositories.name = push.repository
+        left join all_manifests
+          on all_manifests.repository_id = all_repositories.id and all_manifests.digest = push.digest
+        left join tags on tags.repository_id = all_repositories.id and tags.name = push.tag
+        where push.id = ${id}`.execute(db)
+      const [row] = rows
+      if (row === undefined) return undefined
+      const { mediaType, facts, staged, ...push } = row
+      return {
+        ...push,
+        facts: facts ?? { digest: push.digest, mediaType, references: [], ...NO_FACTS },
+        staged: staged === null ? undefined : { ...staged, tagRevision: staged.tagRevision ?? undefined },
+      }
     },
 
     /** Whether a push of this digest is pending. */
     async isPending(repository: string, digest: string): Promise<boolean> {
-      const row = await db
-        .selectFrom('admissions')
-        .select('id')
+      return (await namedBy(repository, digest).limit(1).executeTakeFirst()) !== undefined
+    },
+
+    /** Marks the pending pushes of a repository: each looks at the registry again before it is recorded. */
+    async contestPushes(repository: string): Promise<void> {
+      await db
+        .updateTable('pending_pushes')
+        .set({ contested: true })
         .where('repository', '=', repository)
-        .where('digest', '=', digest)
-        .limit(1)
-        .executeTakeFirst()
-      return row !== undefined
+        .where('contested', '=', false)
+        .execute()
     },
 
     /**
-     * The transaction that records a pushed manifest, with everything that must become visible together. Copies the
-     * manifest from its pending push inside Postgres: bytes and annotations may be megabytes. Returns false if the push
-     * was recorded before, or if a previous version announced it without the facts of its manifest.
+     * The transaction that records a push, with everything that must become visible together: the manifest, its
+     * repository, its tag by compare-and-set, the end of the pending push, and its events. Returns false and changes
+     * nothing if the push was recorded or contested, or if its manifest, tag or repository has changed since it was
+     * read.
      */
-    async recordManifest(repository: string, id: string): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
-        const pending = await tx
-          .selectFrom('admissions')
-          .select('id')
+    async recordPush(
+      { id, digest, tag }: PendingPush,
+      { repositoryId, tagRevision: revision }: StagedPush,
+      events: readonly NewEvent[],
+    ): Promise<boolean> {
+      return orRollBack(db, async (tx) => {
+        if (!(await recordRow(tx, sql`id = ${repositoryId}`, digest))) return false
+        if (tag !== null && !(await putTag(tx, { repositoryId, tag, digest, revision }))) return false
+        const ended = await tx
+          .deleteFrom('pending_pushes')
           .where('id', '=', id)
-          .where('facts', 'is not', null)
+          .where('contested', '=', false)
+          .returning(isPushRecorded.as('isRecorded'))
+          .executeTakeFirst()
+        if (ended?.isRecorded === false) await recordEventsIn(tx)(...events)
+        return ended !== undefined
+      })
+    },
+
+    /**
+     * Records the manifest of a pending push. The push stays pending, and its tag is not set. Returns false if the push
+     * was recorded before, or if the index no longer has the bytes of the manifest.
+     */
+    async recordManifest({ id, repository, digest }: PendingPush): Promise<boolean> {
+      return orRollBack(db, async (tx) => {
+        const pending = await tx
+          .selectFrom('pending_pushes')
+          .select(sql<boolean>`raw is not null`.as('hasBytes'))
+          .where('id', '=', id)
           .forUpdate()
           .executeTakeFirst()
         if (pending === undefined) return false
+        if (await recordRow(tx, sql`name = ${repository}`, digest)) return true
+        if (!pending.hasBytes) return false
+        // The previous version announced the push.
         const repositoryId = await putRepository(tx, repository)
         await sql`
-          insert into manifests (
+          insert into all_manifests (
             repository_id, digest, media_type, artifact_type, subject, annotations, raw, size)
           select ${repositoryId}::uuid, digest, media_type, facts ->> 'artifactType', facts ->> 'subject',
             facts -> 'annotations', raw, length(raw)
-          from admissions where id = ${id}
-          on conflict (repository_id, digest) do update set revision = nextval('tag_revisions')`.execute(tx)
+          from pending_pushes where id = ${id}
+          on conflict (repository_id, digest) do update
+            set state = excluded.state, revision_id = nextval('revision_ids')`.execute(tx)
         await sql`
           insert into manifest_references (repository_id, manifest_digest, digest, kind, size)
-          select ${repositoryId}::uuid, admissions.digest, named.digest, named.kind, named.size
-          from admissions
+          select ${repositoryId}::uuid, push.digest, named.digest, named.kind, named.size
+          from pending_pushes push
           cross join jsonb_to_recordset(facts -> 'references') as named (digest text, kind text, size bigint)
-          where admissions.id = ${id}
+          where push.id = ${id}
           on conflict do nothing`.execute(tx)
         return true
       })
     },
 
     /**
-     * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. There are
-     * no events if the same request has recorded its push before: nginx or the proxy repeated it.
+     * Removes pending manifests without a pending push, and pending repositories without a manifest. They are left if
+     * the previous version ends a push, or if pushes are announced and end at the same moment.
      */
-    async endPendingPush(id: string, events: readonly NewEvent[]): Promise<void> {
-      await db.transaction().execute(async (tx) => {
-        const ended = await tx
-          .deleteFrom('admissions')
-          .where('id', '=', id)
-          .returning(isPushRecorded.as('isRecorded'))
-          .executeTakeFirst()
-        if (ended?.isRecorded === false) await recordEventsIn(tx)(...events)
-      })
-    },
-
-    async removePendingPush(id: string): Promise<void> {
-      await db.deleteFrom('admissions').where('id', '=', id).execute()
+    async removeLeftovers(): Promise<void> {
+      await sql`
+        delete from all_manifests where state = 'pending' and not exists (
+          select from pending_pushes push join all_repositories on all_repositories.name = push.repository
+          where all_repositories.id = all_manifests.repository_id and push.digest = all_manifests.digest
+        )`.execute(db)
+      await sql`
+        delete from all_repositories where pending and deleting_since is null
+          and not exists (select from all_manifests where repository_id = all_repositories.id)`.execute(db)
     },
   }
 }

@@ -7,13 +7,12 @@ import { recordOrUndoPush } from './record-or-undo-push.ts'
 export type PushPorts = AnnounceManifestPorts &
   RecordOrUndoPushPorts & {
     readonly pendingPushes: { findPendingPush(id: string): Promise<PendingPush | undefined> }
-    readonly deletions: { isBeingDeleted(repository: string): Promise<boolean> }
     readonly blobs: { announceBlob(repository: string, digest: string): Promise<boolean> }
     readonly blobAliases: { aliasBlob(repository: string, sha512: string, sha256: string): Promise<void> }
   }
 
 export interface Push {
-  announce(manifest: PushedManifest): Promise<AnnounceOutcome | { readonly outcome: 'being-deleted' }>
+  announce(manifest: PushedManifest): Promise<AnnounceOutcome>
   /** Records the outcome of a pending push. Undefined if there is no such pending push. */
   record(id: string): Promise<{ readonly digest: string | null; readonly subject: string | null } | undefined>
   /** Removes a pending push whose manifest the registry refused. */
@@ -29,12 +28,9 @@ export interface Push {
 }
 
 export function createPush(ports: PushPorts): Push {
-  const { pendingPushes, deletions, blobs, blobAliases } = ports
+  const { pendingPushes, blobs, blobAliases } = ports
   return {
-    async announce(manifest) {
-      if (await deletions.isBeingDeleted(manifest.repository)) return { outcome: 'being-deleted' }
-      return announceManifest(ports, manifest)
-    },
+    announce: (manifest) => announceManifest(ports, manifest),
     async record(id) {
       const pending = await pendingPushes.findPendingPush(id)
       if (pending === undefined) return undefined

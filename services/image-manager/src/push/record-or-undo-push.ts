@@ -4,8 +4,13 @@ import type { RecordDeletionPorts } from '../delete/requested-deletion.ts'
 import { recordDeletion } from '../delete/requested-deletion.ts'
 import type { ManifestReference } from '../index/manifest.ts'
 import { IMAGE_MANAGER } from '../service-principal.ts'
-import type { PendingFacts, PendingPush, RecordPendingPushPorts } from './record-pending-push.ts'
-import { recordPendingPush } from './record-pending-push.ts'
+import type {
+  PendingFacts,
+  PendingPush,
+  RecordPendingPushOptions,
+  RecordPendingPushPorts,
+} from './record-pending-push.ts'
+import { recordAtOnce, recordInSteps } from './record-pending-push.ts'
 
 export type RecordOrUndoPushPorts = RecordPendingPushPorts &
   DeleteManifestPorts &
@@ -23,13 +28,16 @@ const CONCURRENCY = 8
 /**
  * Records the outcome of a pending push as `recordPendingPush` does. If the repository was deleted after the registry
  * took the manifest, blobs that the manifest references may be deleted too: then the push is undone. This check comes
- * after the recording, so that a deletion that begins later finds the manifest.
+ * after the recording, so that a deletion that begins later finds the manifest. A push that was recorded at once needs
+ * no check, because its repository is older than the push.
  */
 export async function recordOrUndoPush(
   ports: RecordOrUndoPushPorts,
   pending: PendingPush,
+  options: RecordPendingPushOptions = {},
 ): Promise<PendingFacts | undefined> {
-  const manifest = await recordPendingPush(ports, pending)
+  if (await recordAtOnce(ports, pending)) return pending.facts
+  const manifest = await recordInSteps(ports, pending, options)
   const { repository, announcedAt } = pending
   if (manifest === undefined || !(await ports.repositories.isNewSince(repository, announcedAt)))
     return manifest

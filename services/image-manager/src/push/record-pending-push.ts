@@ -1,8 +1,7 @@
 import type { NewEvent } from '@registry-manager/events'
 import type { RequestContext } from '@registry-manager/http'
-import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
+import { ensureManifest } from '../index/ensure-manifest.ts'
 import type { ManifestFacts } from '../index/manifest.ts'
-import { parseManifest } from '../index/manifest.ts'
 import type { SyncTagPorts } from '../index/sync-tag.ts'
 import { syncTag } from '../index/sync-tag.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
@@ -17,24 +16,34 @@ export interface PendingPush {
   readonly repository: string
   readonly digest: string
   readonly tag: string | null
-  readonly mediaType: string
-  /** Undefined if a previous version announced it. */
-  readonly facts: PendingFacts | undefined
+  readonly facts: PendingFacts
   readonly announcedAt: Date
   /** The request that announced it; null if a previous version did. */
   readonly context: RequestContext | null
   /** The digest that the tag had when the push was announced. */
   readonly replaced: string | null
-  /** Bytes of the manifest. */
-  readonly size: number
+  /**
+   * What recording the push in one transaction needs. Undefined if that is impossible: the index does not have the
+   * bytes of the manifest, the repository is newer than the push, or a deletion has contested the push.
+   */
+  readonly staged: StagedPush | undefined
+}
+
+export interface StagedPush {
+  readonly repositoryId: string
+  /** The revision of the tag; undefined if the tag does not exist. */
+  readonly tagRevision: string | undefined
 }
 
 export type RecordPendingPushPorts = SyncTagPorts & {
   readonly pendingPushes: {
-    /** Records the manifest in one transaction; false if another call did. */
-    recordManifest(repository: string, id: string): Promise<boolean>
-    readBytes(id: string): Promise<Buffer | undefined>
-    removePendingPush(id: string): Promise<void>
+    /**
+     * Records the push and its events in one transaction. False, without a change, if something has changed since it was
+     * read.
+     */
+    recordPush(pending: PendingPush, staged: StagedPush, events: readonly NewEvent[]): Promise<boolean>
+    /** Records the manifest and leaves the push pending. False if that was done before, or the bytes are gone. */
+    recordManifest(pending: PendingPush): Promise<boolean>
     /** Ends a pending push, with its events, unless another call did. */
     endPendingPush(id: string, events: readonly NewEvent[]): Promise<void>
   }
@@ -52,35 +61,57 @@ export interface RecordPendingPushOptions {
 export async function recordPendingPush(
   ports: RecordPendingPushPorts,
   pending: PendingPush,
+  options: RecordPendingPushOptions = {},
+): Promise<PendingFacts | undefined> {
+  return (await recordAtOnce(ports, pending)) ? pending.facts : recordInSteps(ports, pending, options)
+}
+
+/**
+ * Records a push whose tag, or else digest, names its manifest in the registry: one request and one transaction. The
+ * transaction fails if anything that it depends on has changed since before the request:
+ *
+ * - Other writers of the index change the revision of the tag, or remove the row of the manifest or its repository.
+ * - A deletion changes the registry first. It then contests the pending pushes of the repository (`removal.ts`), and
+ *   then reads the index. It either contests this push before the end of the transaction or reads what that recorded.
+ *
+ * Returns false if the push must be recorded in steps.
+ */
+export async function recordAtOnce(
+  { registry, pendingPushes }: RecordPendingPushPorts,
+  pending: PendingPush,
+): Promise<boolean> {
+  const { repository, digest, tag, staged } = pending
+  if (staged === undefined) return false
+  if ((await registry.headManifest(repository, tag ?? digest)) !== digest) return false
+  return pendingPushes.recordPush(pending, staged, eventsOf(pending))
+}
+
+/**
+ * Records a push when other processes interfere, or after a crash. Each step may be repeated. The manifest is recorded
+ * first and verified later: a deletion before the verification shows in it, and one after it finds the record.
+ */
+export async function recordInSteps(
+  ports: RecordPendingPushPorts,
+  pending: PendingPush,
   { isAbandoned = false }: RecordPendingPushOptions = {},
 ): Promise<PendingFacts | undefined> {
-  const { pendingPushes } = ports
-  const { id, repository, digest, tag } = pending
-  // Recorded first, verified later. The verification notices a deletion that ran before it; a deletion that runs later
-  // finds the recorded manifest.
-  const facts = pending.facts ?? (await recordBytes(ports, pending))
-  const isRecorded =
-    pending.facts === undefined ? facts !== undefined : await pendingPushes.recordManifest(repository, id)
-  // Another call has recorded this push and removed it from the pending ones.
-  if (!isRecorded) await ensureManifest(ports, repository, digest)
+  const { registry, pendingPushes } = ports
+  const { id, repository, digest, tag, facts } = pending
+  // A manifest that the registry does not have stays invisible.
+  const exists = (await registry.headManifest(repository, digest)) !== undefined
+  // If another call has recorded this push, or the bytes are gone, the manifest is recorded from the registry's bytes.
+  if (exists && !(await pendingPushes.recordManifest(pending)))
+    await ensureManifest(ports, repository, digest)
   const tagged = tag === null ? undefined : await syncTag(ports, repository, tag, true)
-  const isStored = tagged === digest || (await verifyManifest(ports, repository, digest))
+  const isVerified = tagged === digest || (await verifyManifest(ports, repository, digest))
+  const isStored = exists && isVerified
   // An abandoned push of a manifest that the registry had before may never have reached it.
   const isPushed = isStored && (!isAbandoned || tag === null || tagged === digest)
-  await pendingPushes.endPendingPush(id, isPushed ? eventsOfPush(pending) : [])
+  await pendingPushes.endPendingPush(id, isPushed ? eventsOf(pending) : [])
   return isStored ? facts : undefined
 }
 
-/** Records a push that a previous version announced without facts. Undefined if another call has recorded it. */
-async function recordBytes(
-  { manifests, pendingPushes }: RecordPendingPushPorts,
-  { id, repository, mediaType }: PendingPush,
-): Promise<PendingFacts | undefined> {
-  const raw = await pendingPushes.readBytes(id)
-  if (raw === undefined) return undefined
-  const parsed = parseManifest(raw, mediaType)
-  if ('malformed' in parsed)
-    throw new UnrecordableError(`the manifest of pending push ${id} is malformed: ${parsed.malformed}`)
-  await manifests.putManifest(repository, parsed.manifest)
-  return parsed.manifest
+function eventsOf({ facts, ...pending }: PendingPush): NewEvent[] {
+  const { mediaType, size } = facts
+  return eventsOfPush({ ...pending, mediaType, size })
 }

@@ -63,7 +63,7 @@ export function createComparisonRepository(db: Database) {
         .selectFrom('manifests')
         .select('digest')
         .where('repository_id', '=', idOf(repository))
-        .where('kept', '=', false)
+        .where('state', '=', 'recorded')
         .where('digest', '>', after)
         .where((eb) =>
           eb.not(

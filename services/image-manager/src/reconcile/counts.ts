@@ -25,10 +25,16 @@ export type ReconcileCounts = Record<CountName, number>
 export interface CountedPorts {
   readonly manifests: {
     putManifest(...args: never[]): Promise<unknown>
+    recordPending(...args: never[]): Promise<boolean>
     removeManifest(...args: never[]): Promise<boolean>
   }
   readonly tags: {
-    setTag(repository: string, tag: string, digest: string | undefined, revision: number): Promise<boolean>
+    setTag(
+      repository: string,
+      tag: string,
+      digest: string | undefined,
+      revision: string | undefined,
+    ): Promise<boolean>
   }
 }
 
@@ -74,6 +80,11 @@ export function countChanges<Ports extends CountedPorts>(ports: Ports, counts: R
         counts.manifestsAdopted += 1
         return result
       },
+      async recordPending(...args: never[]) {
+        const isRecorded = await manifests.recordPending(...args)
+        if (isRecorded) counts.manifestsAdopted += 1
+        return isRecorded
+      },
       async removeManifest(...args: never[]) {
         const isRemoved = await manifests.removeManifest(...args)
         if (isRemoved) counts.manifestsRemoved += 1
@@ -82,7 +93,12 @@ export function countChanges<Ports extends CountedPorts>(ports: Ports, counts: R
     },
     tags: {
       ...tags,
-      async setTag(repository: string, tag: string, digest: string | undefined, revision: number) {
+      async setTag(
+        repository: string,
+        tag: string,
+        digest: string | undefined,
+        revision: string | undefined,
+      ) {
         const isSet = await tags.setTag(repository, tag, digest, revision)
         if (isSet) counts[digest === undefined ? 'tagsRemoved' : 'tagsChanged'] += 1
         return isSet

@@ -76,7 +76,7 @@ export function createFailuresRepository(db: Database) {
       await sql`
         delete from background_failures where
           last_failed_at < now() - make_interval(days => ${sql.lit(keptDays)})
-          or (kind = 'push' and not exists (select from admissions where id::text = item))
+          or (kind = 'push' and not exists (select from pending_pushes where id::text = item))
           or (kind = 'deletion' and not exists (
             select from repositories where id::text = item and deleting_since is not null)
             and not exists (select from requested_deletions where id::text = item))`.execute(db)
@@ -85,7 +85,10 @@ export function createFailuresRepository(db: Database) {
 }
 
 /** A condition on rows whose id is the key of an item: the item has not failed, or its retry is due. */
-export function isDue(kind: FailureKind, id: 'admissions.id' | 'repositories.id' | 'requested_deletions.id') {
+export function isDue(
+  kind: FailureKind,
+  id: 'pending_pushes.id' | 'repositories.id' | 'requested_deletions.id',
+) {
   return sql<boolean>`not exists (
     select from background_failures
     where kind = ${sql.lit(kind)} and item = ${sql.ref(id)}::text and retry_at > now())`

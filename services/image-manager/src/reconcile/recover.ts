@@ -1,22 +1,24 @@
 import { UnrecordableError } from '../index/ensure-manifest.ts'
 import type { PageRequest } from '../index/repository.ts'
-import { syncTag } from '../index/sync-tag.ts'
 import type { Deletion, FinishDeletionPorts } from '../delete/delete-repositories.ts'
 import { finishDeletion } from '../delete/delete-repositories.ts'
-import type { PendingPush, RecordPendingPushPorts } from '../push/record-pending-push.ts'
-import { recordPendingPush } from '../push/record-pending-push.ts'
+import type { RecordOrUndoPushPorts } from '../push/record-or-undo-push.ts'
+import { recordOrUndoPush } from '../push/record-or-undo-push.ts'
+import type { PendingPush } from '../push/record-pending-push.ts'
 import { readPages } from './paginate.ts'
 import type { RecoverDeletionsPorts } from './recover-deletions.ts'
 import { recoverDeletions } from './recover-deletions.ts'
 import type { FailureKind, WorkItem, WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
-export type RecoverPorts = RecordPendingPushPorts &
+export type RecoverPorts = RecordOrUndoPushPorts &
   FinishDeletionPorts &
   RecoverDeletionsPorts &
   WorkItemPorts & {
     readonly pendingPushes: {
       findPendingPush(id: string): Promise<PendingPush | undefined>
+      removePendingPush(id: string): Promise<void>
+      removeLeftovers(): Promise<void>
     }
     readonly manifestSizes: {
       /** Fills in the sizes of at most `limit` manifests. False if there were none left. */
@@ -60,24 +62,22 @@ const STEPS: readonly (readonly [kind: FailureKind, work: (ports: RecoverPorts) 
 ]
 
 async function recoverPushes(ports: RecoverPorts): Promise<void> {
-  const { unfinishedWork, checkpoint } = ports
+  const { unfinishedWork, pendingPushes, checkpoint } = ports
   for await (const id of readPages((page) => unfinishedWork.listUnfinishedPushes(PUSH_SECONDS, page))) {
     await checkpoint()
     await recoverPush(ports, id)
   }
+  await checkpoint()
+  await pendingPushes.removeLeftovers()
 }
 
 async function recoverPush(ports: RecoverPorts, id: string): Promise<void> {
-  const { registry, pendingPushes, failures, counts } = ports
+  const { pendingPushes, failures, counts } = ports
   const pending = await pendingPushes.findPendingPush(id)
   if (pending === undefined) return
   const { repository, digest, tag } = pending
   const item: WorkItem = { kind: 'push', item: id, repository, reference: tag ?? digest }
-  const error = await attempt(ports, item, async () => {
-    const isStored = (await registry.headManifest(repository, digest)) !== undefined
-    if (isStored) await recordPendingPush(ports, pending, { isAbandoned: true })
-    else if (tag !== null) await syncTag(ports, repository, tag)
-  })
+  const error = await attempt(ports, item, () => recordOrUndoPush(ports, pending, { isAbandoned: true }))
   // A retry of an unrecordable push would fail again. Any other error may be temporary.
   if (error !== undefined && !(error instanceof UnrecordableError)) return
   await pendingPushes.removePendingPush(id)

@@ -11,10 +11,10 @@ export function createUnfinishedWorkRepository(db: Database) {
     /** Ids of pending pushes that are older than some seconds and whose retry is due, in the order of their ids. */
     async listUnfinishedPushes(seconds: number, { after, limit }: PageRequest): Promise<string[]> {
       const rows = await db
-        .selectFrom('admissions')
+        .selectFrom('pending_pushes')
         .select('id')
-        .where('admitted_at', '<', ago(seconds))
-        .where(isDue('push', 'admissions.id'))
+        .where('announced_at', '<', ago(seconds))
+        .where(isDue('push', 'pending_pushes.id'))
         .$if(after !== '', (query) => query.where('id', '>', after))
         .orderBy('id')
         .limit(limit)

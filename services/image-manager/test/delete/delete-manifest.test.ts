@@ -11,7 +11,6 @@ import {
   REPOSITORY,
   blobsOf,
   databaseForTest,
-  image,
   repositoriesOf,
 } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
@@ -97,24 +96,25 @@ t.test('deleting a manifest deletes its blobs, except those that another manifes
 
 t.test('the blobs of a deleted manifest stay while a pending push references one of them', async (t) => {
   const { ports, registry, announce, index } = await startFilled(db)
-  const pending = image('pending')
-  const digests = [blobsOf(ONE)[0] ?? '']
-  const id = await index.pendingPushes.insertPendingPush({
-    repository: REPOSITORY,
-    digest: digestOf(pending),
-    tag: null,
-    mediaType: MANIFEST,
-    raw: pending,
-    digests,
-  })
-  const kept = [...new Set([...blobsOf(TWO), ...digests])].toSorted()
+  const [config = ''] = blobsOf(ONE)
+  const raw = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, config: { digest: config } }),
+  )
+  const { id } = await announce(raw, null)
+  const kept = [...new Set([...blobsOf(TWO), config])].toSorted()
   await deleteManifest(ports, REPOSITORY, one)
   t.same([...registry.blobs].toSorted(), kept)
   await index.pendingPushes.removePendingPush(id)
-  // The previous version announces a push without the digests that its manifest references.
-  await announce(pending, null)
+  await db
+    .insertInto('pending_pushes')
+    .values({ repository: REPOSITORY, digest: digestOf(raw), tag: null, media_type: MANIFEST, raw })
+    .execute()
   await deleteManifest(ports, REPOSITORY, two)
-  t.same([...registry.blobs].toSorted(), kept, 'a push without digests keeps all blobs')
+  t.same(
+    [...registry.blobs].toSorted(),
+    kept,
+    'a pending push without a list of its references keeps all blobs',
+  )
 })
 
 t.test('a blob with a sha512 name stays while a manifest references it by either name', async (t) => {

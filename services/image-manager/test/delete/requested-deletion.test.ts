@@ -36,7 +36,7 @@ const fill = async (into: MemoryRegistry, ...names: readonly string[]) => {
   into.push(ONE, MANIFEST)
   for (const name of names) {
     into.push(ONE, MANIFEST, name)
-    await tags.setTag(REPOSITORY, name, one, 0)
+    await tags.setTag(REPOSITORY, name, one, undefined)
   }
   for (const blob of blobsOf(ONE)) into.blobs.add(blob)
 }
@@ -212,7 +212,7 @@ await onBothDatabases(t, async (t, db) => {
 
   t.test('a request stores what the index knows of its target', async (t) => {
     await manifests.putManifest(REPOSITORY, parsed(ONE))
-    for (const name of ['b', 'a']) await tags.setTag(REPOSITORY, name, one, 0)
+    for (const name of ['b', 'a']) await tags.setTag(REPOSITORY, name, one, undefined)
     const { sha512 } = (await manifests.resolveDigest(REPOSITORY, one)) ?? { sha512: '' }
     const stored = async (target: Parameters<typeof requestedDeletions.begin>[0]) => {
       const id = await requestedDeletions.begin(target)

@@ -71,7 +71,7 @@ t.test('a repository has its tags, each with its manifest as it was pushed', asy
   if ('malformed' in parsed) throw new Error(parsed.malformed)
   const index = createIndexRepositories(db)
   await index.manifests.putManifest('team/app', parsed.manifest)
-  for (const tag of ['b', 'a']) await index.tags.setTag('team/app', tag, parsed.manifest.digest, 0)
+  for (const tag of ['b', 'a']) await index.tags.setTag('team/app', tag, parsed.manifest.digest, undefined)
   const answer = await ask('/team/app', { as: 'alice' })
   const manifest = { schemaVersion: 2, layers: [], x: 100 }
   const tags = ['a', 'b'].map((name) => ({ name, manifest }))
@@ -88,7 +88,7 @@ t.test('repositories without tags are listed among those with tags', async (t) =
   const index = createIndexRepositories(db)
   for (const name of ['team/b', 'team/d']) {
     await index.manifests.putManifest(name, parsed.manifest)
-    for (const tag of ['1', '2']) await index.tags.setTag(name, tag, parsed.manifest.digest, 0)
+    for (const tag of ['1', '2']) await index.tags.setTag(name, tag, parsed.manifest.digest, undefined)
   }
   const { repositories } = (await ask('', { as: 'alice' })).json()
   const shape = repositories.map(({ name, tags }: { name: string; tags: { name: string }[] }) => [

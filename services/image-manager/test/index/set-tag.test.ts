@@ -2,6 +2,7 @@ import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createIndexRepositories } from '../../src/index/index.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
+import { createPushRepositories } from '../../src/push/index.ts'
 import { MANIFEST, REPOSITORY, image } from '../fixtures/index-and-registry.ts'
 
 const manifestOf = (text: string) => {
@@ -10,23 +11,21 @@ const manifestOf = (text: string) => {
   return parsed.manifest
 }
 const [one, two, three] = [manifestOf('one'), manifestOf('two'), manifestOf('three')]
+const pending = manifestOf('pending')
 
 void onBothDatabases(t, async (t, db) => {
   const index = createIndexRepositories(db)
-  const revisionOf = async (tag: string) => {
-    const row = await db.selectFrom('tags').select('revision').where('name', '=', tag).executeTakeFirst()
-    return row?.revision ?? 0
-  }
+  const revisionOf = async (tag: string) => (await index.tags.findTag(REPOSITORY, tag)).revision
   await index.manifests.putManifest(REPOSITORY, one)
   await index.manifests.putManifest(REPOSITORY, two)
 
   await t.test('a tag is set only from the revision that it has', async (t) => {
-    t.equal(await index.tags.setTag(REPOSITORY, 'latest', one.digest, 0), true)
+    t.equal(await index.tags.setTag(REPOSITORY, 'latest', one.digest, undefined), true)
     const first = await revisionOf('latest')
     t.equal(
-      await index.tags.setTag(REPOSITORY, 'latest', two.digest, 0),
+      await index.tags.setTag(REPOSITORY, 'latest', two.digest, undefined),
       false,
-      'revision 0 does not overwrite a tag',
+      'without a revision no tag is overwritten',
     )
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', two.digest, first), true)
     t.equal(
@@ -38,8 +37,8 @@ void onBothDatabases(t, async (t, db) => {
   })
 
   await t.test('a tag is not set to a manifest that the index does not have', async (t) => {
-    t.equal(await index.tags.setTag(REPOSITORY, 'new', three.digest, 0), false)
-    t.equal(await revisionOf('new'), 0)
+    t.equal(await index.tags.setTag(REPOSITORY, 'new', three.digest, undefined), false)
+    t.equal(await revisionOf('new'), undefined)
     const revision = await revisionOf('latest')
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', three.digest, revision), false)
     t.equal(await revisionOf('latest'), revision, 'the tag is unchanged')
@@ -47,7 +46,18 @@ void onBothDatabases(t, async (t, db) => {
     t.equal(await index.tags.setTag(REPOSITORY, 'latest', three.digest, revision), true)
   })
 
+  await t.test('a tag is not set to a pending manifest', async (t) => {
+    const { pendingPushes } = createPushRepositories(db)
+    await pendingPushes.insertPendingPush({ repository: REPOSITORY, tag: null, manifest: pending })
+    t.equal(await index.tags.setTag(REPOSITORY, 'new', pending.digest, undefined), false)
+    const revision = await revisionOf('latest')
+    t.equal(await index.tags.setTag(REPOSITORY, 'latest', pending.digest, revision), false)
+    t.equal(await revisionOf('latest'), revision)
+    t.equal(await index.manifests.recordPending(REPOSITORY, pending.digest), true)
+    t.equal(await index.tags.setTag(REPOSITORY, 'new', pending.digest, undefined), true)
+  })
+
   await t.test('setTag throws errors other than a missing manifest', async (t) => {
-    await t.rejects(index.tags.setTag(REPOSITORY, 'nul\0', one.digest, 0))
+    await t.rejects(index.tags.setTag(REPOSITORY, 'nul\0', one.digest, undefined))
   })
 })

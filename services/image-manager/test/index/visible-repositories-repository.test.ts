@@ -12,7 +12,7 @@ const byteOrder = (names: readonly string[]) =>
   names.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
 
 async function fill(db: Database, names: readonly string[], global: readonly string[] = []) {
-  await db.deleteFrom('repositories').execute()
+  await db.deleteFrom('all_repositories').execute()
   const rows = [
     ...names.map((name) => ({ name, scope: 'namespace' as const })),
     ...global.map((name) => ({ name, scope: 'global' as const })),

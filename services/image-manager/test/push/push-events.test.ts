@@ -1,6 +1,5 @@
 import { randomUUID, createHash } from 'node:crypto'
 import type { RequestContext } from '@registry-manager/http'
-import { sql } from 'kysely'
 import t from 'tap'
 import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { recordPendingPush } from '../../src/push/record-pending-push.ts'
@@ -11,6 +10,7 @@ import {
   INDEX,
   MANIFEST,
   REPOSITORY,
+  agePendingPushes,
   blobsOf,
   databaseForTest,
   image,
@@ -41,10 +41,7 @@ const push = async (raw: Buffer, reference: string, context?: RequestContext) =>
 const listener = { taken: () => {}, progress: () => {}, failed: () => {} }
 const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
 const recoverAll = async () => {
-  await db
-    .updateTable('admissions')
-    .set({ admitted_at: sql`now() - interval '10 minutes'` })
-    .execute()
+  await agePendingPushes(db)
   return recover(new AbortController().signal)
 }
 /** A new request of jane. */
@@ -144,7 +141,7 @@ t.test(
   'the event of a push that a previous version announced has the context of the request that records it',
   async (t) => {
     const { id } = await announce(ONE, 'v1')
-    await db.updateTable('admissions').set({ context: null }).execute()
+    await db.updateTable('pending_pushes').set({ context: null }).execute()
     registry.push(ONE, MANIFEST, 'v1')
     await record(id)
     t.match(await eventsIn(db), [{ ...BY_JANE, action: 'push' }])
@@ -170,10 +167,7 @@ t.test('a push whose process is killed after any step has one event', async (t) 
     await recordPendingPush(ports, pending).catch(() => undefined)
     isAlive = process.isAlive()
     const next = createDatabaseReconciler({ db, createRegistry: () => started.registry, listener })
-    await db
-      .updateTable('admissions')
-      .set({ admitted_at: sql`now() - interval '10 minutes'` })
-      .execute()
+    await agePendingPushes(db)
     await next.recover(new AbortController().signal)
     const actions = (await eventsIn(db)).map(({ action }) => action)
     t.same(actions, ['push'], `killed after step ${steps}`)
@@ -186,7 +180,8 @@ t.test('the undoing of a push is a deletion by image-manager', async (t) => {
   const pending = await started.announce(ONE, 'v1')
   started.registry.push(ONE, MANIFEST, 'v1')
   // The repository was deleted and created again since the announcement, and the blobs are gone.
-  t.equal(await recordOrUndoPush(started.ports, { ...pending, announcedAt: new Date(0) }), undefined)
+  const renewed = { ...pending, announcedAt: new Date(0), staged: undefined }
+  t.equal(await recordOrUndoPush(started.ports, renewed), undefined)
   t.match(await eventsIn(db), [
     { action: 'push' },
     {

@@ -39,14 +39,14 @@ const MANY = Buffer.from(
 )
 
 await onBothDatabases(t, async (t, db) => {
-  // A row that the database always refuses.
+  // A row that the database refuses unless it is pending.
   await sql
     .raw(
       `create function refuse() returns trigger language plpgsql as
-        'begin if new.digest = ''${bad}'' then raise exception ''this row is refused''; end if; return new; end'`,
+        'begin if new.digest = ''${bad}'' and new.state <> ''pending'' then raise exception ''this row is refused''; end if; return new; end'`,
     )
     .execute(db)
-  await sql`create trigger refuse before insert or update on manifests for each row execute function refuse()`.execute(
+  await sql`create trigger refuse before insert or update on all_manifests for each row execute function refuse()`.execute(
     db,
   )
   const failures = createFailuresRepository(db)
@@ -67,11 +67,6 @@ await onBothDatabases(t, async (t, db) => {
       run: () => reconciler.run({ signal }),
     }
   }
-  const agePendingPushes = () =>
-    db
-      .updateTable('admissions')
-      .set({ admitted_at: sql`now() - interval '10 minutes'` })
-      .execute()
   const ageDeletions = () =>
     db
       .updateTable('repositories')
@@ -91,7 +86,8 @@ await onBothDatabases(t, async (t, db) => {
   }
 
   t.test('a pending push that always fails does not block other pushes or deletions', async (t) => {
-    const { registry, announce, recover, run, index, pendingPushes, contents, heard } = await start()
+    const { registry, announce, recover, run, index, pendingPushes, contents, heard, agePendingPushes } =
+      await start()
     registry.push(TWO, MANIFEST, 'v1', 'gone/app')
     await run()
     await index.deletions.beginDeletion('gone/app')
@@ -110,7 +106,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('the retry delay of an item doubles with every failure, up to a day', async (t) => {
-    const { registry, announce, recover, heard } = await start()
+    const { registry, announce, recover, heard, agePendingPushes } = await start()
     await announce(BAD, 'bad')
     registry.push(BAD, MANIFEST, 'bad')
     await agePendingPushes()
@@ -133,7 +129,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('the failure of an item is deleted when the item succeeds', async (t) => {
-    const { registry, announce, recover } = await start()
+    const { registry, announce, recover, agePendingPushes } = await start()
     await announce(ONE, 'v1')
     await agePendingPushes()
     registry.before = refused
@@ -195,16 +191,16 @@ await onBothDatabases(t, async (t, db) => {
     await run()
     await index.deletions.beginDeletion('gone/app')
     await ageDeletions()
-    await sql`alter table admissions rename to admissions_elsewhere`.execute(db)
-    t.teardown(() => sql`alter table if exists admissions_elsewhere rename to admissions`.execute(db))
+    await sql`alter table pending_pushes rename to pending_pushes_elsewhere`.execute(db)
+    t.teardown(() => sql`alter table if exists pending_pushes_elsewhere rename to pending_pushes`.execute(db))
     t.match(await recover(), { deletionsFinished: 1, failures: 1 })
-    await sql`alter table admissions_elsewhere rename to admissions`.execute(db)
+    await sql`alter table pending_pushes_elsewhere rename to pending_pushes`.execute(db)
     t.match(heard, [{ kind: 'push', repository: '', tries: 1 }])
     t.same(await contents(), {})
   })
 
   t.test('an unavailable registry ends the run and counts as a failure of no item', async (t) => {
-    const { registry, run, recover, announce } = await start()
+    const { registry, run, recover, announce, agePendingPushes } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await announce(ONE, 'v1')
     await agePendingPushes()

@@ -13,7 +13,7 @@ await onBothDatabases(t, async (t, db) => {
   /** An image to adopt, differences in both directions, and an interrupted push and deletion. */
   const start = async () => {
     const started = await startReconcile(db)
-    const { registry, announce, index } = started
+    const { registry, announce, index, agePendingPushes } = started
     for (const [name, tag] of [
       [REPOSITORY, 'moved'],
       [REPOSITORY, 'lost'],
@@ -21,7 +21,7 @@ await onBothDatabases(t, async (t, db) => {
       ['dying/app', 'v1'],
     ] as const) {
       await index.manifests.putManifest(name, one)
-      await index.tags.setTag(name, tag, one.digest, 0)
+      await index.tags.setTag(name, tag, one.digest, undefined)
     }
     registry.push(ONE, MANIFEST, 'v1', 'dying/app')
     registry.push(TWO, MANIFEST, 'moved')
@@ -29,7 +29,7 @@ await onBothDatabases(t, async (t, db) => {
     registry.push(ONE, MANIFEST, undefined, 'past/us')
     registry.push(indexOf(ONE), INDEX, 'latest', 'past/us')
     await announce(THREE, 'new')
-    await db.updateTable('admissions').set({ admitted_at: OLD }).execute()
+    await agePendingPushes()
     for (const digest of blobsOf(ONE)) registry.repositories.get('dying/app')?.blobs.add(digest)
     await index.deletions.beginDeletion('dying/app')
     await makeOld()

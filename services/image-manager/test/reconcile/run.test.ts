@@ -246,7 +246,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('a long run recovers pending pushes every minute', async (t) => {
-    const { registry, run, announce, pendingPushes } = await startReconcile(db)
+    const { registry, run, announce, pendingPushes, agePendingPushes } = await startReconcile(db)
     for (const name of ['a', 'b', 'c', 'd']) registry.push(ONE, MANIFEST, 'v1', name)
     let now = 0
     const pending: number[] = []
@@ -256,10 +256,7 @@ await onBothDatabases(t, async (t, db) => {
       pending.push(await pendingPushes())
       if (pending.length > 1) return
       await announce(TWO, null)
-      await db
-        .updateTable('admissions')
-        .set({ admitted_at: sql`now() - interval '10 minutes'` })
-        .execute()
+      await agePendingPushes()
     }
     t.match((await run({ now: () => now }))?.counts, { pushesRecovered: 1, repositories: 4 })
     t.same(pending, [0, 1, 0, 0])

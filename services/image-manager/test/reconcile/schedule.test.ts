@@ -1,5 +1,4 @@
 import { ServiceCallError, createMetrics } from '@registry-manager/http'
-import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
 import { until } from '@registry-manager/testing/until'
@@ -56,14 +55,14 @@ t.test('the schedule adopts a registry at the start and repairs later difference
 })
 
 t.test('no run starts if one finished within the interval', async (t) => {
-  const { registry, run, schedule, contents, announce, pendingPushes } = await start(t, 3600)
+  const { registry, run, schedule, contents, announce, pendingPushes, agePendingPushes } = await start(
+    t,
+    3600,
+  )
   await run()
   registry.push(ONE, MANIFEST, 'v1', 'late/app')
   await announce(TWO, null)
-  await db
-    .updateTable('admissions')
-    .set({ admitted_at: sql`now() - interval '10 minutes'` })
-    .execute()
+  await agePendingPushes()
   schedule.start()
   await until(async () => (await pendingPushes()) === 0, 'the pending push is recovered nevertheless')
   await schedule.stop()
@@ -71,14 +70,12 @@ t.test('no run starts if one finished within the interval', async (t) => {
 })
 
 t.test('without an interval the schedule only recovers unfinished work', async (t) => {
-  const { registry, schedule, contents, announce, pendingPushes, metric, lines } = await start(t, 0)
+  const { registry, schedule, contents, metric, lines, ...pushes } = await start(t, 0)
+  const { announce, pendingPushes, agePendingPushes } = pushes
   registry.push(ONE, MANIFEST, 'v1', 'another/app')
   registry.push(ONE, MANIFEST, 'v1')
   await announce(ONE, 'v1')
-  await db
-    .updateTable('admissions')
-    .set({ admitted_at: sql`now() - interval '10 minutes'` })
-    .execute()
+  await agePendingPushes()
   schedule.start()
   await until(async () => (await pendingPushes()) === 0, 'the pending push is recovered')
   await schedule.stop()
