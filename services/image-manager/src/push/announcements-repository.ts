@@ -11,8 +11,8 @@ export interface NewPendingPush {
 }
 
 /**
- * Stores a push in one statement, with the context of the current request and the digest that the tag has now. `id` is null if the repository is being deleted, or was created or deleted by another
- * process since the statement began.
+ * Stores a push in one statement, with the context of the current request and the digest that the tag has now. `id` is
+ * null if the repository is being deleted, or was created or deleted by another process since the statement began.
  */
 export async function insertOnce(
   db: Database,

@@ -38,8 +38,8 @@ export interface StagedPush {
 export type RecordPendingPushPorts = SyncTagPorts & {
   readonly pendingPushes: {
     /**
-     * Records the push and its events in one transaction. False, without a change, if something has changed since it was
-     * read.
+     * Records the push and its events in one transaction. False, without a change, if something has changed since it
+     * was read.
      */
     recordPush(pending: PendingPush, staged: StagedPush, events: readonly NewEvent[]): Promise<boolean>
     /** Records the manifest and leaves the push pending. False if that was done before, or the bytes are gone. */
