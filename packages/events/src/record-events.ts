@@ -7,6 +7,9 @@ import { nameOfTarget } from './event.ts'
 /** Records events, in one statement per thousand. Each is part of the transaction of the change that it describes. */
 export type RecordEvents = (...events: readonly NewEvent[]) => Promise<void>
 
+/** Also takes lists. A list without a bound must be passed as a list: each argument takes space on the stack. */
+export type RecordListsOfEvents = (...events: readonly (NewEvent | readonly NewEvent[])[]) => Promise<void>
+
 export interface RecordEventsOptions {
   /** The principal of events that no request causes, such as those of background work. */
   readonly principal: RequestPrincipal
@@ -24,10 +27,10 @@ const MAX_ROWS = 1000
 export function createRecordEvents(
   db: Database,
   { principal: background, context = currentRequestContext }: RecordEventsOptions,
-): RecordEvents {
+): RecordListsOfEvents {
   return async (...events) => {
     const ofRequest = context()
-    const rows = events.map((event) => {
+    const rows = events.flat().map((event) => {
       const current = event.context === undefined ? ofRequest : (event.context ?? undefined)
       const principal = event.principal ?? (current === undefined ? background : current.principal)
       return {

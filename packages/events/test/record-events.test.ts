@@ -86,6 +86,18 @@ await onBothDatabases(t, async (t, db) => {
     t.equal((await stored()).length - before, 5500)
   })
 
+  t.test('a list is too long for the arguments of a call, but not for one argument', async (t) => {
+    const written: number[] = []
+    const counting = {
+      insertInto: () => ({
+        values: (rows: readonly unknown[]) => ({ execute: async () => void written.push(rows.length) }),
+      }),
+    } as unknown as typeof db
+    await createRecordEvents(counting, { principal: background })(Array.from({ length: 300_000 }, () => push))
+    t.same([...new Set(written)], [1000])
+    t.equal(written.length, 300)
+  })
+
   t.test('names of accounts are stored in lower case, the target has the name as it was given', async (t) => {
     const before = (await stored()).length
     const ci = { kind: 'registry-token', id: '8', name: 'CI' } as const

@@ -1,4 +1,4 @@
-import type { NewEvent } from '@registry-manager/events'
+import type { EventDetail, NewEvent } from '@registry-manager/events'
 import type { RequestContext, RequestPrincipal } from '@registry-manager/http'
 
 /** The target of a deletion of less than a repository. */
@@ -18,6 +18,7 @@ export interface RequestedDeletion {
   /** The tags of the manifest, which the registry deletes with it. */
   readonly tags: readonly string[]
   readonly context: RequestContext | null
+  readonly requestedAt: Date
 }
 
 export interface RecordDeletionPorts {
@@ -51,13 +52,16 @@ export async function recordDeletion<Result>(
 ): Promise<Result> {
   const id = await requestedDeletions.begin(target, principal)
   const result = await work()
-  await requestedDeletions.end(id, (deletion) => (isDone(result) ? eventsOfDeletion(deletion, reason) : []))
+  const detail = reason === undefined ? {} : { reason }
+  await requestedDeletions.end(id, (deletion) => (isDone(result) ? eventsOfDeletion(deletion, detail) : []))
   return result
 }
 
-/** The events of a deletion: its own, and one for every tag that went with a manifest. */
-export function eventsOfDeletion({ target, tags, context }: RequestedDeletion, reason?: string): NewEvent[] {
-  const detail = reason === undefined ? {} : { reason }
+/** The events of a deletion: its own, with a detail, and one for every tag that went with a manifest. */
+export function eventsOfDeletion(
+  { target, tags, context }: RequestedDeletion,
+  detail: EventDetail,
+): NewEvent[] {
   const own: NewEvent = { action: `${target.kind}.delete`, target, context: context ?? undefined, detail }
   if (target.kind !== 'manifest') return [own]
   const { repository, digest } = target
@@ -65,7 +69,7 @@ export function eventsOfDeletion({ target, tags, context }: RequestedDeletion, r
     action: 'tag.delete',
     target: { kind: 'tag', repository, tag, digest },
     context: own.context,
-    detail: { with: 'manifest' },
+    detail: { ...detail, with: 'manifest' },
   }))
   return [own, ...ofTags]
 }

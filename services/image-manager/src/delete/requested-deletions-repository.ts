@@ -7,13 +7,32 @@ import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import type { PageRequest } from '../index/repository.ts'
 import { isDue } from '../reconcile/failures-repository.ts'
+import { isRepeat } from '../repeats-repository.ts'
 import type { DeletionTarget, RequestedDeletion } from './requested-deletion.ts'
 
-/** Whether an event is about the deletion of the target of a request. */
-const isSameDeletion = sql<boolean>`events.action = requested_deletions.target ->> 'kind' || '.delete'
-  and events.target ->> 'repository' = requested_deletions.target ->> 'repository'
-  and events.target ->> 'tag' is not distinct from requested_deletions.target ->> 'tag'
-  and events.target ->> 'digest' is not distinct from requested_deletions.target ->> 'digest'`
+/** Whether the HTTP request of a deletion has recorded the same deletion while this one ran. */
+const isDeletionRecorded = isRepeat({
+  action: 'delete',
+  context: sql`requested_deletions.context`,
+  repository: sql`requested_deletions.target ->> 'repository'`,
+  tag: sql`(requested_deletions.target ->> 'tag')`,
+  digest: sql`requested_deletions.target ->> 'digest'`,
+  since: sql`requested_deletions.requested_at`,
+})
+
+/** Whether an event says why the target of a request is gone, or that it was pushed again. */
+const explainsTarget = sql<boolean>`events.repository = requested_deletions.target ->> 'repository'
+  and (events.action = 'repository.delete' or case requested_deletions.target ->> 'kind'
+    when 'tag' then events.target ->> 'tag' = requested_deletions.target ->> 'tag'
+    else events.target ->> 'digest' = requested_deletions.target ->> 'digest'
+      and events.action in ('push', 'manifest.delete', 'blob.delete') end)`
+
+/** The tags of a manifest at the request, without those that a push has moved to another manifest since. */
+const deletedTags = sql<string[]>`array(
+  select tag from unnest(requested_deletions.tags) as tag where not exists (
+    select from tags join repositories on repositories.id = tags.repository_id
+    where repositories.name = requested_deletions.target ->> 'repository' and tags.name = tag
+      and tags.digest <> requested_deletions.target ->> 'digest'))`
 
 /** Deletions that clients requested, until their outcome is recorded. */
 export function createRequestedDeletionsRepository(db: Database) {
@@ -68,12 +87,14 @@ export function createRequestedDeletionsRepository(db: Database) {
       return row?.target as DeletionTarget | undefined
     },
 
-    /** Whether an event of the same deletion was recorded since the request: a client repeated it with success. */
-    async isRecorded(id: string): Promise<boolean> {
+    /**
+     * Whether another event since the request explains that its target is gone: somebody deleted or pushed the target,
+     * or deleted its repository.
+     */
+    async isExplained(id: string): Promise<boolean> {
       const { rows } = await sql`
         select from events join requested_deletions on requested_deletions.id = ${id}
-        where events.repository = requested_deletions.target ->> 'repository'
-          and events.time >= requested_deletions.requested_at and ${isSameDeletion}
+        where events.time >= requested_deletions.requested_at and ${explainsTarget}
         limit 1`.execute(db)
       return rows.length > 0
     },
@@ -87,16 +108,12 @@ export function createRequestedDeletionsRepository(db: Database) {
         const row = await tx
           .deleteFrom('requested_deletions')
           .where('id', '=', id)
-          .returning(['target', 'existed', 'tags', 'context'])
-          .returning(
-            sql<boolean>`exists (
-              select from events where events.request_id = requested_deletions.context ->> 'requestId'
-                and ${isSameDeletion})`.as('isRecorded'),
-          )
+          .returning(['target', 'existed', 'context', 'requested_at as requestedAt'])
+          .returning([deletedTags.as('tags'), isDeletionRecorded.as('isRecorded')])
           .executeTakeFirst()
         if (row === undefined || row.isRecorded) return
         const target = row.target as DeletionTarget
-        await recordEventsIn(tx)(...eventsOf({ ...row, target }))
+        await recordEventsIn(tx)(eventsOf({ ...row, target }))
       })
     },
   }

@@ -33,7 +33,7 @@ export function createManifestsRepository(db: Database) {
         const id = await putRepository(tx, repository)
         await putRow(tx, id, manifest, indexOnly)
         await putReferences(tx, id, manifest)
-        await recordEventsIn(tx)(...events)
+        await recordEventsIn(tx)(events)
         return id
       })
     },
@@ -72,7 +72,7 @@ export function createManifestsRepository(db: Database) {
           .where(revisionOf('manifests'), '=', revision)
           .executeTakeFirstOrThrow()
         if (numDeletedRows === 0n) return false
-        await recordEventsIn(tx)(...events)
+        await recordEventsIn(tx)(events)
         const left = tx.selectFrom('manifests').select('digest').where('repository_id', '=', row.id)
         if ((await left.limit(1).executeTakeFirst()) !== undefined) return true
         await endGlobal(tx, row.id)

@@ -60,7 +60,7 @@ export function createTagsRepository(db: Database) {
       if (events.length === 0) return changeTag(db, { repositoryId, tag, digest, revision })
       return db.transaction().execute(async (tx) => {
         const isSet = await changeTag(tx, { repositoryId, tag, digest, revision })
-        if (isSet) await recordEventsIn(tx)(...events)
+        if (isSet) await recordEventsIn(tx)(events)
         return isSet
       })
     },

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import { orRollBack, putRepository, recordRow } from '../index/manifest-rows-repository.ts'
 import { putTag, revisionOf } from '../index/tags-repository.ts'
+import { REPEAT_WINDOW, isRepeat } from '../repeats-repository.ts'
 import type { NewPendingPush } from './announcements-repository.ts'
 import { insertOnce } from './announcements-repository.ts'
 import type { PendingFacts, PendingPush, StagedPush } from './record-pending-push.ts'
@@ -13,12 +14,16 @@ const NO_FACTS = { artifactType: undefined, subject: undefined, size: 0 }
 /** How often an announcement is repeated when other processes create and delete its repository at the same time. */
 const MAX_TRIES = 20
 
-/** Whether the request of a pending push has an event of the same push: nginx or the proxy repeated it. */
-const isPushRecorded = sql<boolean>`exists (
-  select from events
-  where events.request_id = pending_pushes.context ->> 'requestId' and events.action = 'push'
-    and events.repository = pending_pushes.repository and events.target ->> 'digest' = pending_pushes.digest
-    and events.target ->> 'tag' is not distinct from pending_pushes.tag)`
+/** Whether the request of a pending push has an event of the same push; an earlier one only if nothing changed. */
+const isPushRecorded = isRepeat({
+  action: 'push',
+  context: sql`pending_pushes.context`,
+  repository: sql`pending_pushes.repository`,
+  tag: sql`pending_pushes.tag`,
+  digest: sql`pending_pushes.digest`,
+  since: sql`case when pending_pushes.tag is null or pending_pushes.replaced = pending_pushes.digest
+    then pending_pushes.announced_at - ${REPEAT_WINDOW} else pending_pushes.announced_at end`,
+})
 
 interface PendingPushRow extends Omit<PendingPush, 'facts' | 'staged'> {
   readonly mediaType: string
@@ -53,7 +58,7 @@ export function createPendingPushesRepository(db: Database) {
         .returning(['repository', 'digest', isPushRecorded.as('isRecorded')])
         .executeTakeFirst()
       if (push === undefined) return
-      if (!push.isRecorded) await recordEventsIn(tx)(...events)
+      if (!push.isRecorded) await recordEventsIn(tx)(events)
       // Locked before its manifests, as everywhere.
       const repository = await tx
         .selectFrom('all_repositories')
@@ -155,7 +160,7 @@ export function createPendingPushesRepository(db: Database) {
           .where('contested', '=', false)
           .returning(isPushRecorded.as('isRecorded'))
           .executeTakeFirst()
-        if (ended?.isRecorded === false) await recordEventsIn(tx)(...events)
+        if (ended?.isRecorded === false) await recordEventsIn(tx)(events)
         return ended !== undefined
       })
     },

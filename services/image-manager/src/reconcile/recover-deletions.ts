@@ -1,4 +1,4 @@
-import type { NewEvent } from '@registry-manager/events'
+import type { EventDetail, NewEvent } from '@registry-manager/events'
 import type { DeleteManifestPorts } from '../delete/delete-manifest.ts'
 import { deleteManifest } from '../delete/delete-manifest.ts'
 import type { DeletionTarget, RequestedDeletion } from '../delete/requested-deletion.ts'
@@ -16,7 +16,7 @@ export type RecoverDeletionsPorts = DeleteManifestPorts &
     readonly requestedDeletions: {
       listAbandoned(seconds: number, page: PageRequest): Promise<string[]>
       findTarget(id: string): Promise<DeletionTarget | undefined>
-      isRecorded(id: string): Promise<boolean>
+      isExplained(id: string): Promise<boolean>
       end(id: string, eventsOf: (deletion: RequestedDeletion) => readonly NewEvent[]): Promise<void>
     }
     readonly comparison: {
@@ -33,8 +33,9 @@ const REQUEST_SECONDS = 300
 
 /**
  * Finds out what became of deletions whose process was killed or whose registry became unavailable. What the registry
- * does not have any more also leaves the index. The events name whoever requested the deletion. A target that the index
- * never had, or that exists, has no event: the deletion did not happen, or the same was pushed again.
+ * does not have any more also leaves the index. The events name whoever requested the deletion, and say that they are
+ * inferred: the target may have been deleted past us. A target that the index never had, or that exists, has no event:
+ * the deletion did not happen, or the same was pushed again. Nor has one whose end another event explains.
  */
 export async function recoverDeletions(ports: RecoverDeletionsPorts): Promise<void> {
   const { requestedDeletions, failures, counts, checkpoint } = ports
@@ -46,15 +47,19 @@ export async function recoverDeletions(ports: RecoverDeletionsPorts): Promise<vo
     const reference = target.kind === 'tag' ? target.tag : target.digest
     const item: WorkItem = { kind: 'deletion', item: id, repository: target.repository, reference }
     const error = await attempt(ports, item, async () => {
-      const isDone = (await isGone(ports, target)) && !(await requestedDeletions.isRecorded(id))
+      const isDone = (await isGone(ports, target)) && !(await requestedDeletions.isExplained(id))
       await requestedDeletions.end(id, (deletion) =>
-        isDone && deletion.existed ? eventsOfDeletion(deletion) : [],
+        isDone && deletion.existed ? eventsOfDeletion(deletion, inferredFrom(deletion)) : [],
       )
     })
     if (error !== undefined) continue
     await failures.deleteFailure(item)
     counts.deletionsFinished += 1
   }
+}
+
+function inferredFrom({ requestedAt }: RequestedDeletion): EventDetail {
+  return { inferred: true, requestedAt: requestedAt.toISOString() }
 }
 
 async function isGone(ports: RecoverDeletionsPorts, target: DeletionTarget): Promise<boolean> {

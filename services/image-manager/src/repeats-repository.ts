@@ -1,0 +1,54 @@
+import type { RawBuilder } from 'kysely'
+import { sql } from 'kysely'
+
+/** A change for which a request may have an event already, as SQL expressions. */
+export interface RequestedChange {
+  readonly action: 'push' | 'delete'
+  /** The stored context of the request: jsonb. */
+  readonly context: RawBuilder<unknown>
+  readonly repository: RawBuilder<unknown>
+  /** Null for a change of a manifest or blob. */
+  readonly tag: RawBuilder<unknown>
+  /** The digest that was pushed, or that is deleted. */
+  readonly digest: RawBuilder<unknown>
+  /** The earliest time of an event of the same request. */
+  readonly since: RawBuilder<unknown>
+}
+
+/**
+ * How long before the announcement of a push its first attempt may have been recorded. nginx and the services repeat a
+ * request within ten seconds.
+ */
+export const REPEAT_WINDOW = sql`interval '30 seconds'`
+
+/**
+ * Whether a change is one that the same request has recorded already: nginx or a service repeated the request. A client
+ * can choose the id of its requests where a foreign proxy passes it on, so the id alone proves nothing. Only the newest
+ * event about the target counts, if it says the same by the same principal. To leave out a second one hides nothing.
+ */
+export function isRepeat({
+  action,
+  context,
+  repository,
+  tag,
+  digest,
+  since,
+}: RequestedChange): RawBuilder<boolean> {
+  const isSame =
+    action === 'push'
+      ? sql`same.action = 'push' and same.target ->> 'digest' = ${digest}`
+      : sql`same.action like '%.delete' and (${tag} is not null or same.target ->> 'digest' = ${digest})`
+  return sql<boolean>`exists (
+    select from events as same
+    where same.request_id = ${context} ->> 'requestId'
+      and same.principal_kind = coalesce(${context} #>> '{principal,kind}', 'anonymous')
+      and same.principal_id is not distinct from ${context} #>> '{principal,id}'
+      and same.time >= ${since}
+      and same.repository = ${repository} and same.target ->> 'tag' is not distinct from ${tag} and ${isSame}
+      and not exists (
+        select from events as later
+        where later.repository = ${repository} and later.time >= same.time and later.id > same.id
+          and later.action <> 'tag.move' and (later.action = 'repository.delete'
+            or later.target ->> 'tag' = ${tag}
+            or later.target ->> 'digest' = ${digest} and (${tag} is null or later.action = 'manifest.delete'))))`
+}
