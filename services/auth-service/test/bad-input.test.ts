@@ -101,8 +101,23 @@ const GRANTS: readonly Case[] = [
     { ...TOKEN, form: { grant_type: 'refresh_token', username: 'x', password: 'x' } },
     'refresh_token is required',
   ],
-  [{ url: '/auth/v2/token?service=a&service=b', as }, 'service is given twice'],
+  ...[
+    ['service=token-service&service=token-service', 'service is given twice'],
+    ['account=a&account=a', 'account is given twice'],
+    ['client_id=a%00', 'client_id must not contain NUL'],
+    ['account=a%00', 'account must not contain NUL'],
+  ].flatMap(([text = '', message = '']): Case[] => [
+    [{ url: `/auth/v2/token?${text}`, as }, message],
+    [{ ...TOKEN, form: passwordGrant(text) }, message],
+  ]),
 ]
+
+/** A form that is valid without the further parameters. */
+function passwordGrant(further: string): URLSearchParams {
+  const password = passwordOf('alice')
+  const grant = new URLSearchParams({ grant_type: 'password', username: 'alice', password })
+  return new URLSearchParams(`${grant}&${further}`)
+}
 
 t.test('the token endpoint names the invalid parameter, in the format of the registry API', async (t) => {
   for (const [question, message] of GRANTS) {
@@ -112,6 +127,20 @@ t.test('the token endpoint names the invalid parameter, in the format of the reg
     t.strictSame(response.json(), { errors: [{ code: 'UNSUPPORTED', message, detail: { field } }] })
   }
 })
+
+t.test(
+  'a parameter of the token endpoint without a value counts as absent, and scope can be repeated',
+  async (t) => {
+    const text =
+      'service=&service=token-service&account=&account=&scope=repository:a:pull&scope=repository:b:pull'
+    for (const question of [
+      { url: `/auth/v2/token?${text}`, as },
+      { ...TOKEN, form: passwordGrant(text) },
+    ] as const) {
+      t.equal((await ask(question)).statusCode, 200, question.url)
+    }
+  },
+)
 
 const list = api.base
 const token = `${api.base}/00000000-0000-4000-8000-000000000000`

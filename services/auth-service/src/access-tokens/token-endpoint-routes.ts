@@ -76,7 +76,8 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
   for (const { path, suffix } of PATHS) {
     const get = {
       schema: { ...GET_TOKEN, operationId: `requestToken${suffix}` },
-      preValidation: async (request: FastifyRequest) => {
+      // Before the hook that reads queries by their schema: the rules of a query are those of a form.
+      preParsing: async (request: FastifyRequest) => {
         request.query = readParameters(queryOf(request.url))
       },
     }

@@ -1,3 +1,4 @@
+import { ProblemError } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { parseScopes } from '@registry-manager/oci'
 import type { TokenForm, TokenQuery } from './token-schemas.ts'
@@ -20,17 +21,19 @@ export interface TokenRequest {
 const MAX_SCOPES = 100
 
 /**
- * Reads the parameters of a query or a form. A parameter without a value counts as absent (RFC 6749 §3.1). `scope` has
- * all its values; of any other parameter the first one counts.
+ * Reads the parameters of a query or a form. A parameter without a value counts as absent. Refuses one that is given
+ * twice (RFC 6749 §3.2), except `scope`, which has all its values, and NUL, which Postgres does not accept in text.
  */
 export function readParameters(parameters: URLSearchParams): Record<string, unknown> {
-  const names = [...new Set(parameters.keys())]
-  const values = names.map((name) => [name, parameters.get(name)] as const)
-  const scope = parameters.getAll('scope').filter((value) => value !== '')
-  return {
-    ...Object.fromEntries(values.filter(([name, value]) => value !== '' && name !== 'scope')),
-    ...(scope.length > 0 && { scope }),
+  const given = [...parameters].filter(([name, value]) => value !== '' && name !== 'scope')
+  const single = new Map<string, string>()
+  for (const [name, value] of given) {
+    if (single.has(name)) throw badParameter(name, 'is given twice')
+    if (value.includes('\0')) throw badParameter(name, 'must not contain NUL')
+    single.set(name, value)
   }
+  const scope = parameters.getAll('scope').filter((value) => value !== '')
+  return { ...Object.fromEntries(single), ...(scope.length > 0 && { scope }) }
 }
 
 /** The token request of a GET. Source: distribution, "Requesting a Token". */
@@ -66,4 +69,8 @@ export function isAcceptedService(service: string | undefined, accepted: readonl
 function scopesOf(given: readonly string[] = []): readonly Access[] | null {
   const scopes = parseScopes(given)
   return scopes && scopes.slice(0, MAX_SCOPES)
+}
+
+function badParameter(field: string, what: string): ProblemError {
+  return new ProblemError({ status: 400, detail: `${field} ${what}`, field })
 }

@@ -30,6 +30,12 @@ const BAD: readonly (readonly [why: string, field: string, question: Question])[
   ['an empty password in a form', 'password', { ...POST, form: { ...password, password: '' } }],
   ['no refresh token', 'refresh_token', { ...POST, form: { grant_type: 'refresh_token' } }],
   ['no body', 'grant_type', POST],
+  ['a username with NUL', 'username', { ...POST, form: { ...password, username: 'al\0ice' } }],
+  [
+    'a refresh token with NUL',
+    'refresh_token',
+    { ...POST, form: { grant_type: 'refresh_token', refresh_token: '\0' } },
+  ],
   ['a body of JSON', 'grant_type', { ...POST, json: password }],
 ]
 
@@ -62,12 +68,7 @@ const UNKNOWN: readonly (readonly [why: string, question: Question])[] = [
   ],
   ['a wrong password in a form', { ...POST, form: { ...password, password: 'another-password' } }],
   ['an unknown name in a form', { ...POST, form: { ...password, username: 'nobody' } }],
-  ['a name that cannot be stored', { ...POST, form: { ...password, username: 'al\0ice' } }],
   ['an unknown refresh token', { ...POST, form: { grant_type: 'refresh_token', refresh_token: 'x' } }],
-  [
-    'a refresh token that cannot be stored',
-    { ...POST, form: { grant_type: 'refresh_token', refresh_token: '\0' } },
-  ],
 ]
 
 t.test('missing or wrong credentials are 401 with a Basic challenge', async (t) => {
@@ -119,8 +120,8 @@ t.test('too many failed sign-ins are 429 with Retry-After', async (t) => {
   clock.ahead = 0
 })
 
-t.test('the token endpoint accepts any client id', async (t) => {
-  for (const client of ['', 'docker', 'ü', '\0', "'", 'x'.repeat(20_000)]) {
+t.test('the token endpoint accepts any client id without NUL', async (t) => {
+  for (const client of ['', 'docker', 'ü', "'", 'x'.repeat(20_000)]) {
     const form = { ...password, client_id: client, access_type: 'offline' }
     t.equal((await ask({ ...POST, form })).statusCode, 200, JSON.stringify(client.slice(0, 20)))
   }

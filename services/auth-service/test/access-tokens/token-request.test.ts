@@ -1,3 +1,4 @@
+import { ProblemError } from '@registry-manager/http'
 import t from 'tap'
 import {
   fromTokenForm,
@@ -141,8 +142,19 @@ t.test('the parameters of a query or a form are read as their schema has them', 
     client_id: 'b',
     scope: ['x', 'y z'],
   })
-  t.strictSame(read('service=&service=a'), {}, 'the first value counts')
+  t.strictSame(read('service=&service=a&service='), { service: 'a' }, 'a parameter without a value is absent')
   t.strictSame(Object.entries(read('__proto__=a')), [['__proto__', 'a']])
+})
+
+t.test('a parameter that is given twice, or that contains NUL, is refused; a scope is not', async (t) => {
+  for (const [text, field, detail] of [
+    ['service=a&service=b', 'service', 'service is given twice'],
+    ['x=1&scope=y&x=1', 'x', 'x is given twice'],
+    ['client_id=a%00b', 'client_id', 'client_id must not contain NUL'],
+  ] as const) {
+    t.throws(() => read(text), new ProblemError({ status: 400, detail, field }), text)
+  }
+  t.strictSame(read('scope=a&scope=b%00'), { scope: ['a', 'b\0'] })
 })
 
 t.test('the service is accepted by its names and as a URL', async (t) => {
