@@ -16,8 +16,8 @@ export interface RequestPrincipal {
 /** Where a change comes from: events and logs record it. */
 export interface RequestContext {
   readonly requestId: string
-  /** The client's IP address. */
-  readonly address: string
+  /** The client's IP address; null if nobody knows it. */
+  readonly address: string | null
   /** Null until the request is authenticated. */
   readonly principal: RequestPrincipal | null
 }
@@ -72,6 +72,17 @@ export function setRequestPrincipal(principal: RequestPrincipal): void {
 }
 
 /**
+ * Names the account of a request whose service did not send a context, as previous versions do. The address of such a
+ * request is that of the service, so the client's is unknown. Does nothing if the request has a principal.
+ */
+export function setAccountOfPreviousVersion(accountId: string): void {
+  const holder = requestContext.get('holder')
+  if (holder === undefined || holder.context.principal !== null) return
+  const principal = { kind: 'user', id: accountId, name: null } as const
+  holder.context = { ...holder.context, address: null, principal }
+}
+
+/**
  * Takes over the context that another service sends, on the routes of `app`. Only for routes that require the service
  * credential: anybody else could name any principal. A request without the header, as previous versions send it, keeps
  * its own context.
@@ -96,7 +107,7 @@ function parseContext(header: string): RequestContext | undefined {
   if (header.length > MAX_HEADER_LENGTH) return undefined
   const value = parseJson(Buffer.from(header, 'base64url').toString())
   const { requestId, address, principal } = Object(value) as Record<string, unknown>
-  if (typeof requestId !== 'string' || typeof address !== 'string') return undefined
+  if (typeof requestId !== 'string' || !isTextOrNull(address)) return undefined
   if (principal === null) return { requestId, address, principal }
   const { kind, id, name } = Object(principal) as Record<string, unknown>
   if (!KINDS.has(kind) || !isTextOrNull(id) || !isTextOrNull(name)) return undefined

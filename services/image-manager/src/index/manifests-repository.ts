@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
-import { recordEventsIn } from '../events-repository.ts'
+import { recordEventsIn, recordPushIn } from '../events-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
 import { orRollBack, putReferences, putRepository, putRow, recordRow } from './manifest-rows-repository.ts'
 import type { Manifest } from './manifest.ts'
@@ -33,7 +33,7 @@ export function createManifestsRepository(db: Database) {
         const id = await putRepository(tx, repository)
         await putRow(tx, id, manifest, indexOnly)
         await putReferences(tx, id, manifest)
-        await recordEventsIn(tx)(events)
+        await recordPushIn(tx, events)
         return id
       })
     },

@@ -2,7 +2,7 @@ import type { Database } from '@registry-manager/database'
 import { isForeignKeyViolation } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
-import { recordEventsIn } from '../events-repository.ts'
+import { recordPushIn } from '../events-repository.ts'
 import type { PageRequest } from './repository.ts'
 
 /**
@@ -60,7 +60,7 @@ export function createTagsRepository(db: Database) {
       if (events.length === 0) return changeTag(db, { repositoryId, tag, digest, revision })
       return db.transaction().execute(async (tx) => {
         const isSet = await changeTag(tx, { repositoryId, tag, digest, revision })
-        if (isSet) await recordEventsIn(tx)(events)
+        if (isSet) await recordPushIn(tx, events)
         return isSet
       })
     },

@@ -75,14 +75,14 @@ export async function storeIndexOnly(
   const { digest, mediaType, raw } = manifest
   const pushed = { repository, digest, mediaType, size: raw.length, tag: tag ?? null }
   const existed = await manifests.hasManifest(repository, digest)
-  // The events belong to the last change: that of the tag if there is one.
-  const events = tag === undefined ? eventsOfPush(pushed) : []
+  // A new manifest can be pulled from here on. If it existed, only the tag changes.
+  const events = existed && tag !== undefined ? [] : eventsOfPush(pushed)
   await manifests.putManifest(repository, manifest, { indexOnly: true, events })
   // Checked again after the recording: a deletion of a child first announces itself, then looks for an image index.
   const removed = await findMissing(ports, repository, manifest)
   if (removed !== undefined && !existed) {
     const revision = await manifests.findRevision(repository, digest)
-    const undone = tag === undefined ? [undoneEvent(repository, digest)] : []
+    const undone = [undoneEvent(repository, digest)]
     if (revision !== undefined) await manifests.removeManifest(repository, digest, revision, {}, undone)
     return removed
   }
@@ -90,7 +90,8 @@ export async function storeIndexOnly(
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const { digest: replaced, revision } = await tags.findTag(repository, tag)
     const tombstone = await deleteUpstreamTag(ports, repository, tag)
-    const isSet = await tags.setTag(repository, tag, digest, revision, eventsOfPush({ ...pushed, replaced }))
+    const [push, ...moves] = eventsOfPush({ ...pushed, replaced })
+    const isSet = await tags.setTag(repository, tag, digest, revision, existed ? [push, ...moves] : moves)
     if (tombstone !== undefined) await dropTombstone(ports, repository, tombstone)
     if (isSet) return undefined
   }

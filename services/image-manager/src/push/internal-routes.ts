@@ -10,7 +10,7 @@ import {
   RemovalResponse,
 } from '@registry-manager/principal'
 import type { ByteBudget } from '@registry-manager/http'
-import { ProblemError, unavailable } from '@registry-manager/http'
+import { ProblemError, setAccountOfPreviousVersion, unavailable } from '@registry-manager/http'
 import { Type } from 'typebox'
 import { MAX_MANIFEST_BYTES, reserveManifest, whileReserved } from './manifest-memory.ts'
 import type { Push } from './push.ts'
@@ -50,7 +50,8 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
     (request) =>
       whileReserved(request, async () => {
         const { query, body } = request
-        const { repository, type } = query
+        const { repository, type, account } = query
+        if (account !== undefined) setAccountOfPreviousVersion(account)
         const reference = parseReference(query.reference)
         if (reference === undefined) {
           const detail = `reference must be a tag or a digest, not ${JSON.stringify(query.reference)}`

@@ -16,7 +16,7 @@ export interface PushedReference {
 }
 
 /** The events of a push: the push itself, and the move of its tag if the tag had another digest before. */
-export function eventsOfPush(pushed: PushedReference): NewEvent[] {
+export function eventsOfPush(pushed: PushedReference): [NewEvent, ...NewEvent[]] {
   const { repository, digest, tag, mediaType, size, replaced } = pushed
   const context = pushed.context ?? undefined
   const target: EventTarget =
