@@ -52,6 +52,13 @@ export function createPendingPushesRepository(db: Database) {
    */
   const endPendingPush = async (id: string, events: readonly NewEvent[]): Promise<void> => {
     await db.transaction().execute(async (tx) => {
+      // Every transaction locks the repository first, then its manifests and tags, and pending pushes last.
+      const repository = await tx
+        .selectFrom('all_repositories')
+        .select('id')
+        .where('name', '=', tx.selectFrom('pending_pushes').select('repository').where('id', '=', id))
+        .forUpdate()
+        .executeTakeFirst()
       const push = await tx
         .deleteFrom('pending_pushes')
         .where('id', '=', id)
@@ -59,13 +66,6 @@ export function createPendingPushesRepository(db: Database) {
         .executeTakeFirst()
       if (push === undefined) return
       if (!push.isRecorded) await recordEventsIn(tx)(events)
-      // Locked before its manifests, as everywhere.
-      const repository = await tx
-        .selectFrom('all_repositories')
-        .select('id')
-        .where('name', '=', push.repository)
-        .forUpdate()
-        .executeTakeFirst()
       if (repository === undefined) return
       await sql`
         delete from all_manifests where repository_id = ${repository.id} and digest = ${push.digest}
@@ -132,12 +132,11 @@ export function createPendingPushesRepository(db: Database) {
 
     /** Marks the pending pushes of a repository: each looks at the registry again before it is recorded. */
     async contestPushes(repository: string): Promise<void> {
-      await db
-        .updateTable('pending_pushes')
-        .set({ contested: true })
-        .where('repository', '=', repository)
-        .where('contested', '=', false)
-        .execute()
+      // Locked in the order of their ids, so that two calls do not wait for each other.
+      await sql`
+        update pending_pushes set contested = true where id in (
+          select id from pending_pushes where repository = ${repository} and not contested
+          order by id for update)`.execute(db)
     },
 
     /**
@@ -171,6 +170,7 @@ export function createPendingPushesRepository(db: Database) {
      */
     async recordManifest({ id, repository, digest }: PendingPush): Promise<boolean> {
       return orRollBack(db, async (tx) => {
+        const isRecorded = await recordRow(tx, sql`name = ${repository}`, digest)
         const pending = await tx
           .selectFrom('pending_pushes')
           .select(sql<boolean>`raw is not null`.as('hasBytes'))
@@ -178,7 +178,7 @@ export function createPendingPushesRepository(db: Database) {
           .forUpdate()
           .executeTakeFirst()
         if (pending === undefined) return false
-        if (await recordRow(tx, sql`name = ${repository}`, digest)) return true
+        if (isRecorded) return true
         if (!pending.hasBytes) return false
         // The previous version announced the push.
         const repositoryId = await putRepository(tx, repository)
