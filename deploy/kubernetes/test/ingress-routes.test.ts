@@ -138,3 +138,21 @@ t.test('Ingress objects route every path to the service that our nginx does', { 
     )
   }
 })
+
+t.test('no client chooses the request id of the audit log', { skip }, async (t) => {
+  const { overlays } = await renderOverlays(t)
+  const [route] = ofKind(overlays['gateway-api'], 'HTTPRoute')
+  for (const { filters } of route?.['spec'].rules ?? [])
+    t.match(filters, [{ type: 'RequestHeaderModifier', requestHeaderModifier: { remove: ['X-Request-Id'] } }])
+  const ingresses = ofKind(overlays['ingress-controller'], 'Ingress')
+  const minions = ingresses.filter(({ spec }) => spec.rules[0].http !== undefined)
+  t.ok(minions.length > 1)
+  for (const { metadata } of minions) {
+    const { annotations } = metadata as { annotations?: Record<string, string> }
+    t.match(
+      annotations?.['nginx.org/location-snippets'],
+      /^proxy_set_header X-Request-Id \$request_id;$/m,
+      metadata.name,
+    )
+  }
+})
