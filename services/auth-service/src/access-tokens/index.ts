@@ -101,6 +101,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     now,
     recordRotation: createRecordRotations({
       currentKeyId: keys.currentKeyId,
+      retiredKeyId: keys.retiredKeyId,
       inTransaction: (work) =>
         db.transaction().execute((tx) =>
           work({

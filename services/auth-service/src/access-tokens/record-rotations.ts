@@ -11,22 +11,28 @@ export interface RotationTransaction {
 export interface RecordRotationsPorts {
   /** The id of the key that signs now. */
   currentKeyId(): string
+  /** The id of the key that signed before; undefined before the first rotation. */
+  retiredKeyId(): string | undefined
   inTransaction(work: (tx: RotationTransaction) => Promise<void>): Promise<void>
 }
 
 /**
  * Returns the function that records `keys.rotate` when this process signs with a key that was never in use. A rotation
  * changes files, often on another machine, so the services notice it when they read the folder again. The first replica
- * that does records it; the first key of an installation is no rotation.
+ * that does records it; the first key of an installation is no rotation. The key before is stored too: at the first
+ * start, another replica may still sign with it, and its old key is no rotation.
  */
-export function createRecordRotations({ currentKeyId, inTransaction }: RecordRotationsPorts) {
+export function createRecordRotations({ currentKeyId, retiredKeyId, inTransaction }: RecordRotationsPorts) {
   let recorded: string | undefined
   return async (): Promise<void> => {
     const keyId = currentKeyId()
     if (keyId === recorded) return
     await inTransaction(async ({ isAnyKnown, insertNew, recordEvents }) => {
       const isRotation = await isAnyKnown()
-      if (!(await insertNew(keyId)) || !isRotation) return
+      const isNew = await insertNew(keyId)
+      const retired = retiredKeyId()
+      if (retired !== undefined) await insertNew(retired)
+      if (!isNew || !isRotation) return
       await recordEvents({ action: 'keys.rotate', target: { kind: 'signing-keys' }, detail: { keyId } })
     })
     recorded = keyId

@@ -43,6 +43,8 @@ export interface SigningKeys {
   authority(): string
   /** The key id of the current key. */
   currentKeyId(): string
+  /** The key id of the retired key; undefined before the first rotation. */
+  retiredKeyId(): string | undefined
   /** When the current key's certificate expires. */
   currentEndsAt(): Date
   /** Reads the folder again. Throws when a file is bad; the previous set then stays in force. */
@@ -52,6 +54,7 @@ export interface SigningKeys {
 interface KeySet {
   readonly authority: string
   readonly current: SigningKey
+  readonly retired: SigningKey | undefined
   readonly byId: ReadonlyMap<string, SigningKey>
   readonly sign: (claims: SignedClaims) => Promise<string>
 }
@@ -73,6 +76,7 @@ export async function loadSigningKeys(folder: string): Promise<SigningKeys> {
     findKey: (kid) => keys.byId.get(kid)?.publicPem,
     authority: () => keys.authority,
     currentKeyId: () => keys.current.kid,
+    retiredKeyId: () => keys.retired?.kid,
     currentEndsAt: () => keys.current.certificate.validToDate,
     reload: async () => {
       keys = await readKeySet(folder)
@@ -100,7 +104,8 @@ async function readKeySet(folder: string): Promise<KeySet> {
     throw error
   })
   const all = [current, next, ...(retired === undefined ? [] : [retired])]
-  return { authority, current, byId: new Map(all.map((key) => [key.kid, key])), sign: createSigner(current) }
+  const byId = new Map(all.map((key) => [key.kid, key]))
+  return { authority, current, retired, byId, sign: createSigner(current) }
 }
 
 const signInThreadPool = promisify(sign)

@@ -8,12 +8,13 @@ import { AUTH_SERVICE } from '../../src/principals/principal.ts'
 await onBothDatabases(t, async (t, db) => {
   const transactions = { count: 0, fails: false }
   /** A replica that signs with one key after another. */
-  const createReplica = (first: string) => {
-    const key = { id: first }
+  const createReplica = (first: string, retired?: string) => {
+    const key = { id: first, retired }
     return {
-      signWith: (id: string) => void (key.id = id),
+      signWith: (id: string) => void Object.assign(key, { id, retired: key.id }),
       record: createRecordRotations({
         currentKeyId: () => key.id,
+        retiredKeyId: () => key.retired,
         inTransaction: (work) =>
           db.transaction().execute(async (tx) => {
             transactions.count += 1
@@ -67,4 +68,25 @@ await onBothDatabases(t, async (t, db) => {
     await replica.record()
     t.same(await rotations(), [{ keyId: 'key-2' }, { keyId: 'key-3' }])
   })
+
+  await t.test(
+    'at the first start, the old key of a replica that has not read the new one is no rotation',
+    async (t) => {
+      const startFirst = async (...both: readonly ReturnType<typeof createReplica>[]) => {
+        await db.deleteFrom('events').execute()
+        await db.deleteFrom('signing_keys').execute()
+        for (const { record } of both) await record()
+        return rotations()
+      }
+      const createBoth = () => [createReplica('key-2', 'key-1'), createReplica('key-1', 'key-0')] as const
+      const [current, late] = createBoth()
+      t.same(await startFirst(current, late), [])
+      late.signWith('key-2')
+      current.signWith('key-3')
+      await late.record()
+      await current.record()
+      t.same(await rotations(), [{ keyId: 'key-3' }], 'later rotations are recorded')
+      t.same(await startFirst(...createBoth().toReversed()), [{ keyId: 'key-2' }], 'the new key is one')
+    },
+  )
 })
