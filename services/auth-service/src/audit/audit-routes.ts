@@ -27,7 +27,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
   app.get('/audit', { schema: LIST_EVENTS }, async ({ query, headers }, reply) => {
     const filter = filterOf(query)
     const after = positionOf(query)
-    if (headers.accept?.includes(NDJSON)) {
+    if (prefersLines(headers.accept)) {
       const batches = await listEvents.stream(filter, after, query.limit ?? Number.POSITIVE_INFINITY)
       // Streams at the client's pace, and ends when the client disconnects.
       const lines: unknown = Readable.from(toLines(batches), { objectMode: false })
@@ -36,6 +36,20 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
     const { events, next } = await listEvents.page(filter, after, query.limit ?? DEFAULT_PAGE)
     return { items: events.map(eventBody), next: next === undefined ? null : formatPosition(next) }
   })
+}
+
+/** Whether a stream of lines is accepted, and a page not more so. Source: RFC 9110 §12.4.2, §12.5.1. */
+function prefersLines(accept = ''): boolean {
+  const weights = new Map(accept.split(',').map(parseAccepted))
+  const lines = weights.get(NDJSON) ?? 0
+  return lines > 0 && lines >= (weights.get('application/json') ?? 0)
+}
+
+/** The media type of one element of Accept, and its weight. */
+function parseAccepted(element: string): readonly [type: string, weight: number] {
+  const [type = '', ...parameters] = element.split(';').map((part) => part.trim().toLowerCase())
+  const weight = parameters.find((parameter) => parameter.startsWith('q='))
+  return [type, weight === undefined ? 1 : Number(weight.slice(2))]
 }
 
 function filterOf(query: Static<typeof EventsQuery>): EventFilter {

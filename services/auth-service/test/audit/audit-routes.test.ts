@@ -110,6 +110,22 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
+  await t.test('a stream is sent if Accept names it with a weight, and prefers no page', async (t) => {
+    for (const [accept, type] of [
+      ['application/x-ndjson', NDJSON.accept],
+      ['application/json;q=0.5, Application/X-NDJSON; q=0.9', NDJSON.accept],
+      ['application/x-ndjson, */*;q=0.1', NDJSON.accept],
+      ['application/json, application/x-ndjson;q=0', 'application/json; charset=utf-8'],
+      ['application/x-ndjson;q=0.000', 'application/json; charset=utf-8'],
+      ['application/x-ndjson;q=0.1, application/json', 'application/json; charset=utf-8'],
+      ['application/x-ndjson-seq', 'application/json; charset=utf-8'],
+      ['*/*', 'application/json; charset=utf-8'],
+    ] as const) {
+      const response = await ask({ url: '/audit?limit=1', as: 'root', headers: { accept } })
+      t.strictSame([response.statusCode, response.headers['content-type']], [200, type], accept)
+    }
+  })
+
   await t.test('with Accept: application/x-ndjson the events are one stream of lines', async (t) => {
     await sql`insert into events (action, outcome, principal_kind, principal_name, target)
       select 'push', 'done', 'user', 'pusher', '{"kind":"manifest","name":"team/app@sha256:a"}'
