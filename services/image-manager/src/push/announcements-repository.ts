@@ -12,7 +12,8 @@ export interface NewPendingPush {
 
 /**
  * Stores a push in one statement, with the context of the current request and the digest that the tag has now. `id` is
- * null if the repository is being deleted, or was created or deleted by another process since the statement began.
+ * null if the repository is being deleted, or was created or deleted by another process since the statement began. Locks
+ * the repository before its manifest: the foreign key would lock it afterwards, and deletions lock in this order.
  */
 export async function insertOnce(
   db: Database,
@@ -25,6 +26,7 @@ export async function insertOnce(
   const statement = sql<{ id: string | null; isBeingDeleted: boolean }>`
     with known as (
       select id, deleting_since is not null as deleting from all_repositories where name = ${repository}
+      for key share
     ), created as (
       insert into all_repositories (name, pending) select ${repository}, true where not exists (select from known)
       on conflict (name) do nothing returning id
