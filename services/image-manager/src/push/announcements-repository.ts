@@ -12,8 +12,8 @@ export interface NewPendingPush {
 
 /**
  * Stores a push in one statement, with the context of the current request and the digest that the tag has now. `id` is
- * null if the repository is being deleted, or was created or deleted by another process since the statement began. Locks
- * the repository before its manifest: the foreign key would lock it afterwards, and deletions lock in this order.
+ * null if the repository is being deleted, or was created or deleted by another process since the statement began.
+ * Locks the repository before its manifest: the foreign key would lock it afterwards, and deletions lock in this order.
  */
 export async function insertOnce(
   db: Database,
