@@ -5,7 +5,7 @@ import type { RegistryChildOptions } from '../deploy/local/registry-child.ts'
 import { startRegistry } from '../deploy/local/registry-child.ts'
 import { bareRegistryConfig } from '../test-e2e/harness/bare-registry.ts'
 import { respondsWith, startChild } from './child.ts'
-import { atEnd } from './cleanup.ts'
+import { atEnd, temporaryFolder } from './cleanup.ts'
 
 export type RegistryOptions = Omit<RegistryChildOptions, 'binary' | 'image' | 'httpSecret' | 'onDeath'>
 
@@ -13,9 +13,8 @@ export type RegistryOptions = Omit<RegistryChildOptions, 'binary' | 'image' | 'h
  * Starts two registries on one storage: the deployed configuration, and one without authentication, as the baseline.
  * Returns their URLs.
  */
-export async function startRegistries(folder: string, options: RegistryOptions) {
-  const binary = process.env['REGISTRY_BINARY']
-  if (!binary) throw new Error('no registry binary was found: set REGISTRY_BINARY to its path')
+export async function startRegistries(options: RegistryOptions) {
+  const binary = registryBinary()
   const httpSecret = 'the-same-for-both-registries'
   let over = false
   const registry = await startRegistry({
@@ -31,10 +30,20 @@ export async function startRegistries(folder: string, options: RegistryOptions) 
     return registry.stop()
   })
 
-  const port = await freePort()
+  const bareUrl = await startBareRegistry(binary, options.folder, httpSecret)
+  return { registryUrl: registry.url, bareUrl }
+}
+
+/** Starts a registry without authentication on a folder of images. Returns its URL. */
+export async function startBareRegistry(
+  binary: string,
+  images: string,
+  httpSecret = 'of-this-registry-alone',
+): Promise<string> {
+  const [folder, port] = [await temporaryFolder(), await freePort()]
   const config = join(folder, 'bare-registry.yml')
   writeFileSync(config, bareRegistryConfig())
-  const bareUrl = `http://127.0.0.1:${port}`
+  const url = `http://127.0.0.1:${port}`
   await startChild({
     name: 'the bare registry',
     command: binary,
@@ -42,10 +51,17 @@ export async function startRegistries(folder: string, options: RegistryOptions) 
     env: {
       REGISTRY_HTTP_ADDR: `127.0.0.1:${port}`,
       REGISTRY_HTTP_SECRET: httpSecret,
-      REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: options.folder,
+      REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: images,
     },
     log: join(folder, 'bare-registry.log'),
-    isReady: () => respondsWith(`${bareUrl}/v2/`),
+    isReady: () => respondsWith(`${url}/v2/`),
   })
-  return { registryUrl: registry.url, bareUrl }
+  return url
+}
+
+/** Returns the path of distribution's program. Throws if `npm run bench` found none. */
+export function registryBinary(): string {
+  const binary = process.env['REGISTRY_BINARY']
+  if (!binary) throw new Error('no registry binary was found: set REGISTRY_BINARY to its path')
+  return binary
 }

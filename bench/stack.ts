@@ -73,7 +73,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
   const authUrl = `http://127.0.0.1:${ports.auth.public}`
   const { host } = new URL(proxyUrl)
   const images = join(folder, 'images')
-  const { registryUrl, bareUrl } = await startRegistries(folder, {
+  const { registryUrl, bareUrl } = await startRegistries({
     folder: images,
     authority: join(keys, 'ca.pem'),
     realm: `${proxyUrl}/auth/v2/token`,

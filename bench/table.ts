@@ -5,6 +5,37 @@ export interface Table {
   readonly rows: readonly (readonly string[])[]
   /** Reasons for a failed run: errors, and memory over its bound; never a time. */
   readonly faults: readonly string[]
+  /** The rows of this measurement in the table of goals of docs/performance.md. */
+  readonly goals?: readonly Goal[]
+}
+
+/** A case with a goal, and its measured value. */
+export interface Goal {
+  readonly case: string
+  /** For example `≥ 30 ×`. */
+  readonly goal: string
+  /** In the unit of the goal. */
+  readonly measured: string
+  readonly isMet: boolean
+  /** The absolute values behind `measured`. */
+  readonly values: string
+  /** The number of failed requests of our side, if requests were counted. */
+  readonly failed?: number
+}
+
+/**
+ * Compares a measured value with its bound. `format` formats both. A missed goal is reported and never fails a run,
+ * because machines differ.
+ */
+export function toGoal(
+  what: Pick<Goal, 'case' | 'values' | 'failed'>,
+  bound: { readonly atLeast: number } | { readonly atMost: number },
+  measured: number,
+  format: (value: number) => string,
+): Goal {
+  const [sign, limit] = 'atLeast' in bound ? ['≥', bound.atLeast] : ['≤', bound.atMost]
+  const isMet = 'atLeast' in bound ? measured >= limit : measured <= limit
+  return { ...what, goal: `${sign} ${format(limit)}`, measured: format(measured), isMet }
 }
 
 /** Formats a table as plain text: the first column on the left, numbers on the right. */

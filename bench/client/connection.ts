@@ -13,8 +13,9 @@ export interface ResponseSummary {
 }
 
 export interface Connection {
-  /** Sends a GET and reads the whole response. The chunk is valid only until `onBody` returns. */
-  get(
+  /** Sends a request and reads the whole response. The chunk is valid only until `onBody` returns. */
+  send(
+    method: 'GET' | 'HEAD',
     path: string,
     headers: Readonly<Record<string, string>>,
     onBody?: (chunk: Buffer) => void,
@@ -23,6 +24,7 @@ export interface Connection {
 }
 
 interface Pending {
+  readonly method: 'GET' | 'HEAD'
   readonly resolve: (response: ResponseSummary) => void
   readonly reject: (error: Error) => void
   readonly onBody: ((chunk: Buffer) => void) | undefined
@@ -74,12 +76,13 @@ export async function openConnection(origin: string): Promise<Connection> {
   await once(socket, 'connect')
 
   return {
-    get: (path, headers, onBody) =>
+    send: (method, path, headers, onBody) =>
       new Promise((resolve, reject) => {
         if (socket.destroyed) return reject(new Error('the connection is closed'))
-        pending = { resolve, reject, onBody, head: Buffer.alloc(0), status: 0, bytes: 0, left: undefined }
+        const head = Buffer.alloc(0)
+        pending = { method, resolve, reject, onBody, head, status: 0, bytes: 0, left: undefined }
         const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-        return socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n${lines.join('')}\r\n`)
+        return socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${lines.join('')}\r\n`)
       }),
     close: () => socket.destroy(),
   }
@@ -97,6 +100,7 @@ function readHead(pending: Pending, chunk: Buffer): Buffer | Error {
   pending.status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1])
   const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
   if (length === undefined) return new Error(`a response without Content-Length: ${head.split('\r\n', 1)[0]}`)
-  pending.left = Number(length)
+  // The response to HEAD has the length of the body, but no body. Source: RFC 9110 §9.3.2.
+  pending.left = pending.method === 'HEAD' ? 0 : Number(length)
   return read.subarray(end + 4)
 }

@@ -3,6 +3,8 @@ import type { Connection } from './connection.ts'
 import { openConnection } from './connection.ts'
 
 export interface LoadRequest {
+  /** GET by default. */
+  readonly method?: 'GET' | 'HEAD'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   /** Expected digest of the body, `sha256:…`. Without it only the length is checked. */
@@ -55,11 +57,12 @@ export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadRes
   return { ...total, seconds: took }
 }
 
-async function fetchOne(connection: Connection, { path, headers, digest }: LoadRequest): Promise<number> {
+async function fetchOne(connection: Connection, request: LoadRequest): Promise<number> {
+  const { method = 'GET', path, headers, digest } = request
   const hash = digest === undefined ? undefined : createHash('sha256')
   const onBody = hash && ((chunk: Buffer) => void hash.update(chunk))
-  const { status, bytes } = await connection.get(path, headers, onBody)
-  if (status !== 200) throw new Error(`GET ${path.split('?', 1)[0]}: ${status}`)
+  const { status, bytes } = await connection.send(method, path, headers, onBody)
+  if (status !== 200) throw new Error(`${method} ${path.split('?', 1)[0]}: ${status}`)
   if (hash !== undefined && `sha256:${hash.digest('hex')}` !== digest) {
     throw new Error(`GET ${path}: the digest of the body is wrong`)
   }

@@ -12,6 +12,8 @@ export interface Upload {
   readonly bytes: number
   /** Authorization header; undefined for the bare registry. */
   readonly authorization?: string
+  /** The same key generates the same bytes: 32 hexadecimal digits. A random key by default. */
+  readonly key?: string
 }
 
 export interface UploadResult {
@@ -23,8 +25,9 @@ export interface UploadResult {
  * Pushes a blob of random bytes as docker does: POST, PATCH in chunked transfer coding, PUT. The bytes are generated
  * while they are sent and never stored. The digest is computed in an earlier pass, before the clock starts.
  */
-export async function runUpload({ origin, repository, bytes, authorization }: Upload): Promise<UploadResult> {
-  const key = randomBytes(16)
+export async function runUpload(upload: Upload): Promise<UploadResult> {
+  const { origin, repository, bytes, authorization } = upload
+  const key = upload.key === undefined ? randomBytes(16) : Buffer.from(upload.key, 'hex')
   const hash = createHash('sha256')
   for (const chunk of randomBody(key, bytes)) hash.update(chunk)
   const digest = `sha256:${hash.digest('hex')}`
@@ -45,8 +48,8 @@ export async function runUpload({ origin, repository, bytes, authorization }: Up
   }
 
   const begin = performance.now()
-  const upload = await send('POST', new URL(`/v2/${repository}/blobs/uploads/`, origin), 202)
-  const closing = await send('PATCH', upload, 202, randomBody(key, bytes))
+  const started = await send('POST', new URL(`/v2/${repository}/blobs/uploads/`, origin), 202)
+  const closing = await send('PATCH', started, 202, randomBody(key, bytes))
   closing.searchParams.set('digest', digest)
   await send('PUT', closing, 201)
   const seconds = (performance.now() - begin) / 1000

@@ -51,7 +51,9 @@ export const COMMANDS = {
   },
   bench: {
     operands: ['[MEASUREMENT]...'],
-    does: 'Runs all measurements, or the named ones.',
+    flags: { '--all': 'all measurements, also those that run only by name; this takes hours' },
+    does: 'Compares the stack with a bare registry in ten minutes, or runs the named measurements.',
+    more: 'Writes docs/performance.md. ZOT_BINARY and DISTRIBUTION_BINARY name other registries to compare with.',
   },
   helm: { does: 'Writes the Helm chart from the Kustomize manifests.' },
   'docs:settings': { does: 'Writes the table of settings into docs/settings.md.' },

@@ -14,7 +14,7 @@ const CHOICES = `no nginx was found. Choose one of:
  */
 export function findNginx(env, say) {
   if (env.NGINX_BINARY) {
-    const fault = binaryFault(env.NGINX_BINARY)
+    const fault = binaryFault(env.NGINX_BINARY, env.NGINX_LIBRARIES)
     if (fault) throw new Error(`NGINX_BINARY: ${env.NGINX_BINARY} ${fault}`)
     return {}
   }

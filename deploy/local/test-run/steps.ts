@@ -28,7 +28,7 @@ export const STEPS: readonly Step[] = [
   check('format', 'oxfmt', '--check'),
   {
     name: 'unit and integration tests',
-    command: tap(2, 'packages/*/test', 'services/*/test', 'deploy/*/test'),
+    command: tap(2, 'packages/*/test', 'services/*/test', 'deploy/*/test', 'bench/test'),
     tests: true,
     env: {},
   },

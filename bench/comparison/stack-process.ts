@@ -1,0 +1,117 @@
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../../deploy/local/free-port.ts'
+import { startChild } from '../child.ts'
+import { temporaryFolder } from '../cleanup.ts'
+import type { MemoryUse } from '../memory.ts'
+import { watchMemory } from '../memory.ts'
+import { basicOf } from '../stack.ts'
+
+/** How nginx gets the content that it sends: the setting CONTENT_FROM of the stack. */
+export type ContentFrom = 'volume' | 'cache'
+
+const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.url))
+const SERVICES = ['auth-service', 'image-manager', 'registry-proxy'] as const
+/** Tokens that are requested at the same time. */
+const TOKENS_AT_ONCE = 16
+
+/** What `npm run stack` runs, with one replica of each service. */
+export interface StackProcess {
+  /** URL of the port without TLS, which is also the public URL. */
+  readonly origin: string
+  /** Folder of the registry's storage. */
+  readonly images: string
+  readonly administrator: { readonly username: string; readonly password: string }
+  /** Returns this number of different Authorization headers with new tokens of the administrator. */
+  authorizations(scope: string, count: number): Promise<readonly string[]>
+  /** Watches the resident memory of each service and of nginx until the returned function is called. */
+  watchMemory(): () => ReadonlyMap<string, MemoryUse>
+}
+
+/**
+ * Starts the program of `npm run stack`. `images` is a storage that another stack uses at the same time: the registries
+ * of both use it, so that content is pushed once.
+ */
+export async function startStackProcess(contentFrom: ContentFrom, images?: string): Promise<StackProcess> {
+  const dataDir = join(await temporaryFolder(), 'data')
+  mkdirSync(dataDir)
+  if (images !== undefined) symlinkSync(images, join(dataDir, 'images'))
+  const ports: Record<string, string> = {}
+  for (const name of ['HTTPS_PORT', 'REGISTRY_PORT', 'HTTP_PORT', 'INTERNAL_PORT'])
+    ports[name] = String(await freePort())
+  const origin = `http://127.0.0.1:${ports['HTTP_PORT']}`
+  const administrator = { username: 'admin', password: 'bench-of-this-machine' }
+  await startChild({
+    name: `the stack with CONTENT_FROM=${contentFrom}`,
+    command: process.execPath,
+    args: [STACK],
+    env: {
+      ...process.env,
+      ...ports,
+      DATA_DIR: dataDir,
+      DATABASE_URL: undefined,
+      REPLICAS: '1',
+      PUBLIC_URL: origin,
+      ADMIN_USERNAME: administrator.username,
+      ADMIN_PASSWORD: administrator.password,
+      CONTENT_FROM: contentFrom,
+      // No background work during a measurement.
+      RECONCILE_INTERVAL_SECONDS: '0',
+    },
+    log: join(dataDir, '..', 'log'),
+    isReady: (printed) => printed.includes('Ctrl-C stops'),
+  })
+  const basic = basicOf(administrator.username, administrator.password)
+  return {
+    origin,
+    images: join(dataDir, 'images'),
+    administrator,
+    authorizations: (scope, count) => requestTokens(`${origin}/auth/v2/token`, basic, scope, count),
+    watchMemory: () => watchProcesses(join(dataDir, 'run')),
+  }
+}
+
+async function requestTokens(
+  url: string,
+  authorization: string,
+  scope: string,
+  count: number,
+): Promise<readonly string[]> {
+  const tokens = new Set<string>()
+  const query = new URLSearchParams({ service: new URL(url).host, scope })
+  const request = async () => {
+    const response = await fetch(`${url}?${query}`, { headers: { authorization } })
+    if (!response.ok) throw new Error(`the token endpoint: ${response.status} ${await response.text()}`)
+    tokens.add(`Bearer ${((await response.json()) as { token: string }).token}`)
+  }
+  for (let left = count; left > 0; left -= TOKENS_AT_ONCE)
+    await Promise.all(Array.from({ length: Math.min(left, TOKENS_AT_ONCE) }, request))
+  if (tokens.size !== count) throw new Error(`${count} requests gave ${tokens.size} different tokens`)
+  return [...tokens]
+}
+
+/** Watches the processes whose ids the stack wrote into the files of a folder. */
+function watchProcesses(folder: string): () => ReadonlyMap<string, MemoryUse> {
+  const pidOf = (name: string) => Number(readFileSync(join(folder, `${name}.pid`), 'utf8'))
+  const services = SERVICES.map((name) => [name, watchMemory(pidOf(`${name}-1`))] as const)
+  const nginx = [pidOf('nginx'), ...childrenOf(pidOf('nginx'))].map((pid) =>
+    // The cache loader ends after its work.
+    watchMemory(pid, { isToEnd: true }),
+  )
+  return () => {
+    const uses = new Map(services.map(([name, finish]) => [name as string, finish()]))
+    const sum = { before: 0, peak: 0 }
+    for (const finish of nginx) {
+      const { before, peak } = finish()
+      sum.before += before
+      sum.peak += peak
+    }
+    return uses.set('nginx, all its processes', sum)
+  }
+}
+
+/** Source: proc(5), `/proc/pid/task/tid/children`. */
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+}
