@@ -6,7 +6,7 @@ import type { Table } from './table.ts'
 import { formatMiB, formatRate, judge, p99, timesOf } from './table.ts'
 
 const EVENTS = 1_000_000
-/** The stream is longer than the bound of memory. */
+/** All events together are larger than BOUND_MIB: a stream that was held in memory would exceed the bound. */
 const [PAGE_MS, BOUND_MIB] = [50, 500]
 const REQUESTS = 100
 const NDJSON = 'application/x-ndjson'

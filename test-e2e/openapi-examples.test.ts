@@ -53,7 +53,7 @@ async function openDocument(t: Test, system: System, name: DocumentName) {
 t.test('every example in the OpenAPI documents works and gets the documented response', async (t) => {
   const system = await startSystem(t)
 
-  await t.test('of the registry API', async (t) => {
+  await t.test('every example of the registry API works', async (t) => {
     const { run, unrun } = await openDocument(t, system, 'registry')
     await run('getBase')
     await run('headBase')
@@ -90,7 +90,7 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     t.strictSame(unrun(), [])
   })
 
-  await t.test('of the API of accounts and tokens', async (t) => {
+  await t.test('every example of the API of accounts and tokens works', async (t) => {
     const { run, unrun } = await openDocument(t, system, 'auth')
     await run('getKeys')
     await run('getCertificate')
@@ -135,7 +135,7 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     t.strictSame(unrun(), [])
   })
 
-  await t.test('of the image management API', async (t) => {
+  await t.test('every example of the image management API works', async (t) => {
     const { run, unrun } = await openDocument(t, system, 'images')
     await run('getGreeting')
     await run('getApiGreeting')

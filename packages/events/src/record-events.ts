@@ -57,8 +57,8 @@ export function createRecordEvents(
 }
 
 /**
- * The context of the current request for a column of a table, as JSON: work that outlives its request names whoever
- * asked for it in its event. Null outside of requests.
+ * The context of the current request for a column of a table, as JSON. The event of work that outlives its request
+ * thereby names the principal that requested the work. Null outside of requests.
  */
 export function contextToStore(context = currentRequestContext()): string | null {
   return context === undefined ? null : JSON.stringify(context)

@@ -86,7 +86,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal((await stored()).length - before, 5500)
   })
 
-  t.test('a list is too long for the arguments of a call, but not for one argument', async (t) => {
+  t.test('a list that is too long for the arguments of a call is recorded', async (t) => {
     const written: number[] = []
     const counting = {
       insertInto: () => ({
@@ -113,7 +113,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test(
-    'an event can have its own time, and events of one statement can differ in having one',
+    'an event can have its own time, also beside events without one in the same statement',
     async (t) => {
       const before = (await stored()).length
       const time = new Date('2026-11-01T10:00:00Z')

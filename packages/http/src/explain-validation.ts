@@ -59,7 +59,7 @@ export function explainValidation(
     return explainUnknownField(String(params['additionalProperty']), Object.keys(own.properties ?? {}), place)
   }
   if (keyword === 'discriminator') {
-    // The fault is that of a field, though its path is that of the object.
+    // `params.tag` is the field with the fault; the path is that of the object.
     const tag = String(params['tag'])
     const values = own.oneOf?.map(({ properties }) => String(properties?.[tag]?.const)) ?? []
     return named(tag, isIn(place, `must be one of ${values.join(', ')}`))

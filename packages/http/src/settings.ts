@@ -30,7 +30,7 @@ export const settings = {
   }),
   databaseUrl: Type.String({
     pattern: '^postgres(ql)?://',
-    description: 'such as postgres://user@host/database',
+    description: 'URL of the Postgres database, such as postgres://user@host/database',
   }),
   serviceCredential: Type.String({
     minLength: 32,

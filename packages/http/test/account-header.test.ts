@@ -25,7 +25,7 @@ t.test('a response names the account if nginx asks for it, and only then', async
   t.equal(await accountOf('/anonymous'), undefined)
 })
 
-t.test('a name is a safe header and a safe log field', async (t) => {
+t.test('an account name with special characters is encoded for header and log', async (t) => {
   const strange = 'j\u00e4ne "x"\r\n%\\\u{1f600}'
   const header = await accountOf(`/as/${encodeURIComponent(strange)}`)
   t.match(header, /^[\u0021-\u007e]+$/)

@@ -36,7 +36,7 @@ async function build(t: Test) {
   return app
 }
 
-t.test('the document describes the routes that have tags', async (t) => {
+t.test('the OpenAPI document describes the routes that have tags', async (t) => {
   const app = await build(t)
   const response = await app.inject('/docs/images/json')
   t.match(response.headers, { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' })
@@ -61,7 +61,7 @@ t.test('the document describes the routes that have tags', async (t) => {
   })
 })
 
-t.test('the page needs nothing from another host, and no inline script', async (t) => {
+t.test('the API page loads nothing from another host and has no inline script', async (t) => {
   const app = await build(t)
   for (const path of ['/docs/images', '/docs/images/']) {
     const { headers, body, statusCode } = await app.inject(path)
@@ -87,7 +87,7 @@ t.test('the page needs nothing from another host, and no inline script', async (
 })
 
 t.test(
-  'a client that has the current version gets 304, and others get it compressed if they accept that',
+  'the page and the document are 304 for a client that has them, and compressed if accepted',
   async (t) => {
     const app = await build(t)
     for (const url of ['/docs/images', '/docs/images/json']) {

@@ -15,6 +15,6 @@ export interface Principal {
 /** The `uid` of anonymous access tokens (ANONYMOUS_PULL). No account has it: account ids are UUIDs. */
 export const ANONYMOUS_UID = 'anonymous'
 
-/** The rights that a user has by account, most powerful first. A registry token has the role `user`. */
+/** The roles of accounts, the most powerful first. A registry token has the role `user`. */
 export const ROLES = ['cluster-administrator', 'administrator', 'user'] as const
 export type Role = (typeof ROLES)[number]

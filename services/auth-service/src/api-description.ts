@@ -15,7 +15,7 @@ invalid field of a request. The token endpoint and the provider's API have their
       name: 'access tokens',
       description: 'The token endpoint of the registry, for docker and other clients.',
     },
-    { name: 'keys', description: 'What verifies access tokens.' },
+    { name: 'keys', description: 'The public keys and the certificate that verify access tokens.' },
     { name: 'users', description: 'Accounts of users.' },
     { name: 'registry tokens', description: "Credentials for machines, in the provider's format." },
     { name: 'audit log', description: 'Who changed what, and what was refused.' },

@@ -195,7 +195,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same((await index.references.listReferenced(REPOSITORY, blobs)).toSorted(), blobs)
   })
 
-  t.test('a push survives that the previous version deletes its repository', async (t) => {
+  t.test('a push is recorded although the previous version deletes its repository', async (t) => {
     const { byThis, registry, contents, ports, pendingRows, index } = await start()
     await index.blobs.announceBlob(REPOSITORY, blobsOf(ONE)[0] ?? '')
     const id = await byThis.announce(ONE, 'v1')

@@ -71,7 +71,7 @@ t.test('nginx gets 204 for a request that needs a service token', async (t) => {
   t.same([response.status, decided(response.headers)], [204, []])
 })
 
-t.test('a request that is not authorized is refused without a decision', async (t) => {
+t.test('the refusal of an authorize-only request has no X-Decided-* header', async (t) => {
   const foreign = bearer([repositoryAccess('team/other', 'pull')])
   for (const [method, path, as, status] of [
     ['GET', blob, '', 401],

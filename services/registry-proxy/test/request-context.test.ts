@@ -70,7 +70,7 @@ t.test("a client's own context header has no effect", async (t) => {
   })
 })
 
-t.test('the account is in the response for nginx only, never the one that the registry names', async (t) => {
+t.test('a response names the account if nginx asks, and drops what the registry names', async (t) => {
   upstream.respond = respondWith(200, { 'x-account': 'registry', 'docker-content-digest': DIGEST })
   const get = (headers: Record<string, string>) =>
     sendRequest(port, MANIFEST, { authorization: bearer(access), headers })

@@ -76,7 +76,7 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
   for (const { path, suffix } of PATHS) {
     const get = {
       schema: { ...GET_TOKEN, operationId: `requestToken${suffix}` },
-      // Before the hook that reads queries by their schema: the rules of a query are those of a form.
+      // Runs before the hook that reads queries by their schema, because a query has the same rules as a form here.
       preParsing: async (request: FastifyRequest) => {
         request.query = readParameters(queryOf(request.url))
       },

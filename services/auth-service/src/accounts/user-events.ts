@@ -58,8 +58,8 @@ function about({ id, username }: Account, cause: ChangeCause | undefined, detail
 }
 
 /**
- * The change of a right: of the effective one. If that stays the same, because the directory gives the right anyway, it
- * is the change of the one that administrators gave.
+ * The change of the effective value of a right. If that stays the same because the directory gives the right as well,
+ * returns the change of the value that administrators gave.
  */
 function rightChange(name: keyof Rights, before: Account, after: Account): EventDetail {
   const effective = fieldChange(name, before[name], after[name])

@@ -4,7 +4,7 @@ import type { Static, TObject, TProperties } from 'typebox'
 import { Type } from 'typebox'
 
 /*
- * The fields of the users API, as the query, a form and JSON have them in common.
+ * The fields of the users API. They are the same in the query, in a form and in JSON.
  */
 
 const USERNAME = /^[a-z0-9][a-z0-9._@-]{0,254}$/

@@ -38,7 +38,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async 
   })
 }
 
-/** Whether a stream of lines is accepted, and a page not more so. Source: RFC 9110 §12.4.2, §12.5.1. */
+/** Whether Accept names a stream of lines with at least the weight of a page. Source: RFC 9110 §12.4.2, §12.5.1. */
 function prefersLines(accept = ''): boolean {
   const weights = new Map(accept.split(',').map(parseAccepted))
   const lines = weights.get(NDJSON) ?? 0

@@ -54,7 +54,7 @@ export const EventsQuery = Type.Object(
         '1.0',
       ),
     ),
-    digest: Type.Optional(text('The digest of the target. Requires `repository`.')),
+    digest: Type.Optional(text('A digest in the target or in the detail. Requires `repository`.')),
     account: Type.Optional(text('The user or registry token that the event is about: the name or the id.')),
     outcome: Type.Optional(Type.Enum([...EVENT_OUTCOMES])),
     since: Type.Optional(time('The earliest time.')),

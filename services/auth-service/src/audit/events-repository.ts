@@ -42,7 +42,8 @@ interface Key {
  * The query of a page. One filter is the key: its index has the events of a value in the order of pages, so Postgres
  * reads the events of the page, and those in between that the further filters exclude. The key is written as a range
  * and is the first column of ORDER BY: otherwise Postgres could walk through all events by time, which takes long if
- * the last event of the value is old. A name or an id is compared with two columns, in one branch each.
+ * the last event of the value is old. A value that can be a name or an id is compared with two columns: one branch of
+ * the union for each.
  */
 export function selectEvents(filter: EventFilter, after: EventPosition | undefined, limit: number) {
   const [key, ...others] = keysOf(filter)
@@ -77,7 +78,7 @@ function keysOf({ account, repository, principal, action, outcome }: EventFilter
     [['repository'], repository],
     [['principal_name', 'principal_id'], principal],
     [['action'], action],
-    // Nearly all events are done: they have no index by outcome.
+    // Nearly all events have the outcome `done`, so the index by outcome leaves them out.
     [['outcome'], outcome === 'done' ? undefined : outcome],
   ]
   return keys.flatMap(([columns, value]) => (value === undefined ? [] : { columns, value }))
@@ -88,7 +89,7 @@ function isEqual({ columns, value }: Key): Condition {
   return sql`(${sql.join(equal, sql` or `)})`
 }
 
-/** The conditions that are no key. */
+/** The conditions of filters that can never be the key. */
 function conditionsOf({ tag, digest, outcome }: EventFilter): Condition[] {
   return [
     // The deletion of a repository deletes its tags.

@@ -35,7 +35,7 @@ export interface EventFilter {
   readonly outcome?: EventOutcome | undefined
   /** The earliest time. */
   readonly since?: Date | undefined
-  /** The first time that is too late. */
+  /** Events of this time and later do not match. */
   readonly until?: Date | undefined
 }
 

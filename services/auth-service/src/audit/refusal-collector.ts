@@ -21,7 +21,7 @@ export interface RefusalCollectorPorts<Refusal> {
    * refusals, of a source or of all. It must map the refusals of a source to a few values.
    */
   generalize(refusal: Refusal): Refusal
-  /** Removes the source too, for too many sources. It must map all refusals to a few values. */
+  /** Removes the source too. Applied if there are too many sources. It must map all refusals to a few values. */
   anonymize(refusal: Refusal): Refusal
   /** Milliseconds since the epoch. */
   now(): number
@@ -129,7 +129,7 @@ export function createRefusalCollector<Refusal>(
   }
 }
 
-/** Counts two together, under the refusal of the later one. */
+/** Adds up two counts. The result has the refusal and the request id of the later one. */
 export function merge<Refusal>(one: Counted<Refusal>, other: Counted<Refusal>): Counted<Refusal> {
   const latest = one.last > other.last ? one : other
   return { ...latest, first: Math.min(one.first, other.first), count: one.count + other.count }

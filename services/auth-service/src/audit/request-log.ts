@@ -11,9 +11,9 @@ export interface RequestLogPorts extends Pick<RefusalCollectorPorts<unknown>, 'n
 }
 
 interface Refusal extends Omit<RefusedRequest, 'principal' | 'address'> {
-  /** Null for one of too many accounts. */
+  /** Null if there were too many different accounts to record each. */
   readonly principal: RequestPrincipal | null
-  /** Made by `clientNetwork`; null for one of too many. */
+  /** Made by `clientNetwork`; null if there were too many different ones to record each. */
   readonly address: string | null
 }
 

@@ -26,11 +26,11 @@ export interface SignInLog extends Omit<RefusalCollector<unknown>, 'note'> {
 }
 
 interface RefusedSignIn {
-  /** In lower case; null for a refresh token, for a name that no account can have, and for one of too many. */
+  /** In lower case; null for a refresh token, for a name that no account can have, and if there were too many names. */
   readonly username: string | null
-  /** Made by `clientNetwork`; null for one of too many. */
+  /** Made by `clientNetwork`; null if there were too many different ones to record each. */
   readonly address: string | null
-  /** Null for one of too many. */
+  /** Null if there were too many different refusals to record each. */
   readonly by: 'password' | 'refresh-token' | null
   readonly isThrottled: boolean
 }
@@ -38,9 +38,10 @@ interface RefusedSignIn {
 const MAX_NAME_LENGTH = 255
 
 /**
- * Records refused sign-ins: one event for each account, network and reason, with their count, every few seconds. Of
- * too many the username is dropped first, so that invented usernames do not hide where they come from. A username that
- * no account has is never stored, because people type their password into the wrong field: its event has no account.
+ * Records refused sign-ins: one event for each account, network and reason, with their count, every few seconds. If
+ * there are too many, the username is dropped first, so that invented usernames do not hide their origin. A username
+ * that no account has is never stored, because people type their password into the wrong field: its event has no
+ * account.
  */
 export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignInLogPorts): SignInLog {
   const { note, ...collector } = createRefusalCollector<RefusedSignIn>({

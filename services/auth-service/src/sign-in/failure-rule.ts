@@ -39,9 +39,9 @@ export function delayMs(failures: Failures | undefined, rule: FailureRule, now: 
 }
 
 /**
- * The most concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only wait. The
- * number also bounds by how many attempts a replica exceeds a limit before it learns of failures that other replicas
- * counted.
+ * The most concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only wait. A
+ * replica learns late of failures that other replicas counted. Until then it exceeds a limit by at most this number of
+ * attempts.
  */
 const MAX_CONCURRENT = 4
 

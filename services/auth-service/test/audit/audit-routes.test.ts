@@ -110,7 +110,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  await t.test('a stream is sent if Accept names it with a weight, and prefers no page', async (t) => {
+  await t.test('a stream is sent if Accept weighs it above 0 and not below a page', async (t) => {
     for (const [accept, type] of [
       ['application/x-ndjson', NDJSON.accept],
       ['application/json;q=0.5, Application/X-NDJSON; q=0.9', NDJSON.accept],

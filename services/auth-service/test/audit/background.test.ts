@@ -85,7 +85,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same(await added(), [])
   })
 
-  await t.test('an administrator gives a directory user a right that a group gives as well', async (t) => {
+  await t.test('a right that a group gives as well has an event if an administrator gives it', async (t) => {
     const dora = await users.find('dora')
     if (dora === undefined) throw new Error('there is no dora')
     await directory.save(dora, STATE)

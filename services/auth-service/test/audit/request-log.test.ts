@@ -47,20 +47,17 @@ t.test('refused requests are recorded by account, network and route, with their 
   ])
 })
 
-t.test(
-  'an account at many addresses is few events, which all name it, and does not hide others',
-  async (t) => {
-    const { events, log, note } = build()
-    for (let at = 0; at < 1000; at += 1) note('jane', `10.0.${at >> 8}.${at & 255}`)
-    note('bob', '192.0.2.7')
-    await log.flush()
-    t.equal(events.length, 12)
-    t.strictSame(events.slice(10).map(shown), [
-      ['jane', undefined, '/user', 'flood', 990],
-      ['bob', '192.0.2.7', '/user', undefined, 1],
-    ])
-  },
-)
+t.test('one account at many addresses makes few events, which name it and hide no others', async (t) => {
+  const { events, log, note } = build()
+  for (let at = 0; at < 1000; at += 1) note('jane', `10.0.${at >> 8}.${at & 255}`)
+  note('bob', '192.0.2.7')
+  await log.flush()
+  t.equal(events.length, 12)
+  t.strictSame(events.slice(10).map(shown), [
+    ['jane', undefined, '/user', 'flood', 990],
+    ['bob', '192.0.2.7', '/user', undefined, 1],
+  ])
+})
 
 t.test(
   'of too many accounts the refused requests are counted together, without account and address',

@@ -188,7 +188,7 @@ t.test('a flood from one network that names many accounts is few events, all wit
   t.equal(state.lookups[0]?.length, 10, 'few names are kept in memory')
 })
 
-t.test('of too many networks the username is dropped first, then the address', async (t) => {
+t.test('in a flood from many networks, events lose the username first, then the address', async (t) => {
   const { state, log, signIn } = build()
   const flood = 5000
   for (let at = 0; at < flood; at += 1) await signIn.withPassword('alice', 'x', outside(at))

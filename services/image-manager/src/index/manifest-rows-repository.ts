@@ -6,9 +6,9 @@ import type { Manifest, ManifestReference } from './manifest.ts'
 /* Statements that write the rows of a manifest, for transactions of several repositories. */
 
 /**
- * Records a manifest whose bytes the index has: it is no longer pending and gets a new revision. Its repository was
- * pushed to. Locks the repository first, as `removeManifest` does. Returns false if there is no such manifest; then the
- * transaction must be rolled back.
+ * Records a manifest whose bytes the index has: it is no longer pending and gets a new revision. Sets the time of the
+ * repository's last push. Locks the repository first, as `removeManifest` does. Returns false if there is no such
+ * manifest; then the transaction must be rolled back.
  */
 export async function recordRow(
   tx: Transaction<Schema>,

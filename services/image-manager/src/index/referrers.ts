@@ -74,7 +74,7 @@ export async function findReferrers(
   const all = [...listed.filter((one) => known.has(one.digest)), ...rows.map(toDescriptor)]
   const unique = new Map(all.map((descriptor) => [descriptor.digest, descriptor]))
   const sorted = [...unique.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1))
-  // Descriptors of the fallback tag behind the last row belong to a later page, after the rows that precede them.
+  // If more rows follow, descriptors with a greater digest than the last row's belong to a later page.
   const end = more ? rows.at(-1)?.digest : undefined
   return cutPage(end === undefined ? sorted : sorted.filter((one) => one.digest <= end), more)
 }

@@ -14,7 +14,10 @@ const NO_FACTS = { artifactType: undefined, subject: undefined, size: 0 }
 /** How often an announcement is repeated when other processes create and delete its repository at the same time. */
 const MAX_TRIES = 20
 
-/** Whether the request of a pending push has an event of the same push; an earlier one only if nothing changed. */
+/**
+ * Whether the request of a pending push has recorded the same push already. An event from before the announcement
+ * counts only if the push moves no tag.
+ */
 const isPushRecorded = isRepeat({
   action: 'push',
   context: sql`pending_pushes.context`,
@@ -45,10 +48,10 @@ export function createPendingPushesRepository(db: Database) {
       .where('digest', '=', digest)
 
   /**
-   * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. Its
-   * manifest, if that is pending and no other push of it is, goes as well, and so does a repository that has nothing
-   * else. If another push is announced at this moment, it may lose the bytes of its manifest: then it is recorded from
-   * the registry's. There are no events if the same request has recorded its push before.
+   * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. Removes the
+   * manifest if it is pending and no other push of it is, and then its repository if that is pending and empty. Another
+   * push that is announced at this moment may lose the bytes of its manifest: recording then reads them from the
+   * registry. There are no events if the same request has recorded its push before.
    */
   const endPendingPush = async (id: string, events: readonly NewEvent[]): Promise<void> => {
     await db.transaction().execute(async (tx) => {
@@ -202,8 +205,8 @@ export function createPendingPushesRepository(db: Database) {
     },
 
     /**
-     * Removes pending manifests without a pending push, and pending repositories without a manifest. They are left if
-     * the previous version ends a push, or if pushes are announced and end at the same moment.
+     * Removes pending manifests without a pending push, and pending repositories without a manifest. Such rows remain
+     * after the previous version ends a push, or after pushes are announced and end at the same moment.
      */
     async removeLeftovers(): Promise<void> {
       await sql`

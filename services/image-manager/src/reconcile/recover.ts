@@ -39,7 +39,7 @@ export type RecoverPorts = RecordOrUndoPushPorts &
 
 /** The age at which a pending push counts as abandoned, in seconds. The proxy waits 60 seconds for the registry. */
 const PUSH_SECONDS = 90
-/** How long a deletion must not have been renewed to count as abandoned, in seconds. */
+/** A deletion that no process has renewed for this long counts as abandoned. In seconds. */
 const DELETION_SECONDS = 120
 
 /**

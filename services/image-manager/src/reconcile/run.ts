@@ -139,7 +139,7 @@ export function createReconciler(ports: ReconcilerPorts): Reconciler {
       const lost = new AbortController()
       const stop = AbortSignal.any([signal, lost.signal])
       const renewing = setInterval(async () => {
-        // An unavailable database also fails the work itself.
+        // A failed renewal is ignored: if the database is unavailable, the work itself fails.
         const isOwn = await runs.renew(run.id, LEASE_SECONDS).catch(() => true)
         if (!isOwn) lost.abort(takenOver(run))
       }, RENEW_MS)

@@ -155,7 +155,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test(
-    'a manifest stays pending while one of its pushes is, and recorded when another is refused',
+    'a manifest is pending until one of its pushes is recorded, even if others are refused',
     async (t) => {
       const { announce, index, registry, ports, pendingRows, tags, manifests } = await start()
       const pushes = await Promise.all(['a', 'b', 'c'].map((tag) => announce(TWO, tag)))

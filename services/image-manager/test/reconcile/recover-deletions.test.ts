@@ -64,7 +64,7 @@ t.beforeEach(async () => {
   for (const blob of [...blobsOf(ONE), ...blobsOf(TWO)]) registry.blobs.add(blob)
 })
 
-t.test('who failed to delete a tag is not named for the deletion of it by somebody else', async (t) => {
+t.test('the deletion of a tag does not name an account whose own attempt failed before', async (t) => {
   await push(ONE, 'v1', by(JANE))
   await failToDelete(t, 'v1')
   await push(TWO, 'v1', by(BOB))
@@ -73,7 +73,7 @@ t.test('who failed to delete a tag is not named for the deletion of it by somebo
   t.same(await deletions(), [['tag.delete', 'bob']])
 })
 
-t.test('nor for its deletion with its manifest', async (t) => {
+t.test('the deletion of a manifest does not name an account that failed to delete its tag', async (t) => {
   await push(ONE, 'v1', by(JANE))
   await failToDelete(t, 'v1')
   t.same((await deleteReference(one, by(BOB))).json(), { deleted: true })
@@ -85,7 +85,7 @@ t.test('nor for its deletion with its manifest', async (t) => {
 })
 
 for (const reference of ['v1', one]) {
-  t.test(`nor for the deletion of its repository: ${reference}`, async (t) => {
+  t.test(`after its repository was deleted, a failed deletion has no event: ${reference}`, async (t) => {
     await push(ONE, 'v1', by(JANE))
     await failToDelete(t, reference)
     await deleteRepository({ registry, ...repositoriesOf(db) }, REPOSITORY)

@@ -106,7 +106,10 @@ export const CLOSING_DIGEST: Parameter = {
 export const ACCEPT: Parameter = {
   name: 'Accept',
   in: 'header',
-  description: `A manifest is returned in the type in which it was pushed, whatever is accepted: ${MANIFEST_MEDIA_TYPES.join(', ')}.`,
+  description:
+    `Media types such as ${MANIFEST_MEDIA_TYPES.join(', ')}. A manifest is returned in the type in which it was ` +
+    'pushed, even if Accept does not name that type. One exception: by tag, a client that accepts Docker images but ' +
+    "no Docker lists gets the list's linux/amd64 image.",
   schema: { type: 'string' },
 }
 export const RANGE: Parameter = {

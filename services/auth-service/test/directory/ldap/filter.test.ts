@@ -58,7 +58,7 @@ t.test('one filter finds the mapped groups of a member', async (t) => {
   )
 })
 
-t.test('one of several filters must match', async (t) => {
+t.test('anyOf joins filters into one that matches if any of them does', async (t) => {
   t.equal(anyOf(['(a=b)']), '(a=b)')
   t.equal(anyOf(['(a=b)', '(c=d)']), '(|(a=b)(c=d))')
 })
