@@ -4,7 +4,7 @@ import type { Table } from '../table.ts'
 import type { Case, CaseResult } from './case.ts'
 import { runCase } from './case.ts'
 import type { Content } from './content.ts'
-import { flushDisk, pushContent } from './content.ts'
+import { pushContent } from './content.ts'
 import { pushCases } from './pushes.ts'
 import { readCases } from './reads.ts'
 import { memoryTable, tableOf } from './results.ts'
@@ -12,18 +12,25 @@ import type { Side } from './side.ts'
 import { startSides } from './sides.ts'
 import { transferCases } from './transfers.ts'
 
+interface Part {
+  readonly title: string
+  /** `content` pushes the image when a part first needs it. `folder` is for files of the clients. */
+  cases(content: () => Promise<Content>, folder: string): Promise<readonly Case[]>
+}
+
 /** The parts of the comparison with the bare registry, by the name of their measurement. */
-const PARTS: Readonly<
-  Record<string, { readonly title: string; cases(content: Content, folder: string): readonly Case[] }>
-> = {
-  reads: { title: 'reads: manifests and config blobs, by wrk (HEAD by a client of ours)', cases: readCases },
+const PARTS: Readonly<Record<string, Part>> = {
+  reads: {
+    title: 'reads: manifests and config blobs, by wrk (HEAD by a client of ours)',
+    cases: async (content, folder) => readCases(await content(), folder),
+  },
   transfers: {
     title: 'transfers: blobs of an image, and ranges of one; all are in the page cache',
-    cases: transferCases,
+    cases: async (content, folder) => transferCases(await content(), folder),
   },
   pushes: {
     title: 'pushes: content that the registry does not have',
-    cases: (_content, folder) => pushCases(folder),
+    cases: async (_content, folder) => pushCases(folder),
   },
 }
 
@@ -40,14 +47,14 @@ export async function measureComparison(
   const sides = await startSides()
   const folder = await temporaryFolder()
   const watched = watchSides(sides)
-  const content = await pushContent(sides)
-  await flushDisk(folder)
+  let pushed: Promise<Content> | undefined
+  const content = () => (pushed ??= pushContent(sides))
   const tables = new Map<string, Table>()
   for (const name of names) {
     const part = PARTS[name]
     if (part === undefined) throw new Error(`the comparison has no part ${name}`)
     const results: CaseResult[] = []
-    for (const work of part.cases(content, folder)) {
+    for (const work of await part.cases(content, folder)) {
       say(`${name}: ${work.name}`)
       results.push(await runCase(work, sides))
     }

@@ -47,9 +47,11 @@ function rateOf({ unit }: Case, result: SideResult | undefined): string {
 }
 
 function goalsOf({ case: work, results }: CaseResult): Goal[] {
-  const values = results.map((result) => `${result.side.name}: ${rateOf(work, result)}`).join('; ')
+  const format = (result: SideResult) => `${result.side.name}: ${rateOf(work, result)}`
   return results.flatMap(({ side, ratios, failed }) => {
     if (side.goals === undefined) return []
+    const compared = results.filter((result) => result.side === side || result.side.goals === undefined)
+    const values = compared.map(format).join('; ')
     const what = { case: `${work.name} (\`${side.goals}\`)`, values, failed }
     return [toGoal(what, { atLeast: work.goals[side.goals] }, median(ratios), formatRatio)]
   })

@@ -15,6 +15,8 @@ const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.u
 const SERVICES = ['auth-service', 'image-manager', 'registry-proxy'] as const
 /** Tokens that are requested at the same time. */
 const TOKENS_AT_ONCE = 16
+/** How long tokens are used. They live for five minutes. */
+const TOKENS_MS = 120_000
 
 /** What `npm run stack` runs, with one replica of each service. */
 export interface StackProcess {
@@ -23,7 +25,7 @@ export interface StackProcess {
   /** Folder of the registry's storage. */
   readonly images: string
   readonly administrator: { readonly username: string; readonly password: string }
-  /** Returns this number of different Authorization headers with new tokens of the administrator. */
+  /** Returns this number of different Authorization headers with tokens of the administrator. */
   authorizations(scope: string, count: number): Promise<readonly string[]>
   /** Watches the resident memory of each service and of nginx until the returned function is called. */
   watchMemory(): () => ReadonlyMap<string, MemoryUse>
@@ -67,8 +69,21 @@ export async function startStackProcess(contentFrom: ContentFrom, images?: strin
     origin,
     images: join(dataDir, 'images'),
     administrator,
-    authorizations: (scope, count) => requestTokens(`${origin}/auth/v2/token`, basic, scope, count),
+    authorizations: reuse((scope, count) => requestTokens(`${origin}/auth/v2/token`, basic, scope, count)),
     watchMemory: () => watchProcesses(join(dataDir, 'run')),
+  }
+}
+
+/** Repeats the result of the same request for a while: clients use a token more than once. */
+function reuse(request: StackProcess['authorizations']): StackProcess['authorizations'] {
+  const known = new Map<string, { readonly tokens: readonly string[]; readonly until: number }>()
+  return async (scope, count) => {
+    const key = `${count} ${scope}`
+    const found = known.get(key)
+    if (found !== undefined && performance.now() < found.until) return found.tokens
+    const tokens = await request(scope, count)
+    known.set(key, { tokens, until: performance.now() + TOKENS_MS })
+    return tokens
   }
 }
 

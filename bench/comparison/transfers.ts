@@ -41,11 +41,11 @@ export function transferCases({ large, medium }: Content, folder: string): reado
       async prepare(sides: readonly Side[]) {
         blobs = await push(sides)
         await flushDisk(folder)
-        return () =>
-          removeBytes(
-            sides,
-            blobs.map(({ digest }) => digest),
-          )
+        const digests = blobs.map(({ digest }) => digest)
+        return async () => {
+          await removeBytes(sides, digests)
+          await flushDisk(folder)
+        }
       },
       run: (side: Side) => pull(side, blobs),
     }

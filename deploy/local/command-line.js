@@ -51,7 +51,7 @@ export const COMMANDS = {
   },
   bench: {
     operands: ['[MEASUREMENT]...'],
-    flags: { '--all': 'all measurements, also those that run only by name; this takes hours' },
+    flags: { '--all': 'all measurements, also those that run only by name; this takes about an hour' },
     does: 'Compares the stack with a bare registry in ten minutes, or runs the named measurements.',
     more: 'Writes docs/performance.md. ZOT_BINARY and DISTRIBUTION_BINARY name other registries to compare with.',
   },
