@@ -54,6 +54,15 @@ export const schema = Type.Object({
   DATA_DIR: Type.String({ default: './data-stack', description: 'folder of all data' }),
   SIGNING_KEYS_DIR: Type.Optional(Type.String()),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  REGISTRY_VOLUME: optional(
+    'folder of the images of REGISTRY_URL, if this machine has it; its files are sent by nginx',
+  ),
+  CONTENT_FROM: Type.Optional(
+    Type.Enum(['volume', 'cache', 'registry'], {
+      description:
+        "where nginx takes blobs and manifests from: the registry's files, its own cache, or the registry",
+    }),
+  ),
   REGISTRY_BINARY: Type.Optional(Type.String()),
   REGISTRY_IMAGE: Type.Optional(Type.String()),
   NGINX_BINARY: Type.String({ default: 'nginx', description: 'path of nginx, 1.22 or newer' }),
@@ -87,11 +96,20 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     ])
   }
   const dataDir = resolve(values.DATA_DIR)
-  refuseForNginx({ DATA_DIR: dataDir, TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key })
+  refuseForNginx({
+    DATA_DIR: dataDir,
+    REGISTRY_VOLUME: values.REGISTRY_VOLUME,
+    TLS_CERTIFICATE: certificate,
+    TLS_CERTIFICATE_KEY: key,
+  })
   if (existsSync(join(dataDir, 'database'))) {
     throw new ConfigError([
       `DATA_DIR ${dataDir} is the data folder of npm start: the stack needs another folder`,
     ])
+  }
+  const hasVolume = values.REGISTRY_URL === undefined || values.REGISTRY_VOLUME !== undefined
+  if (values.CONTENT_FROM === 'volume' && !hasVolume) {
+    throw new ConfigError(['CONTENT_FROM=volume with REGISTRY_URL requires REGISTRY_VOLUME'])
   }
   const limits = Object.keys(clientLimits).map((name) => [
     name,
@@ -111,7 +129,14 @@ export function readConfig(env: NodeJS.ProcessEnv) {
         : undefined,
     databaseUrl: values.DATABASE_URL,
     signingKeysDir: resolve(values.SIGNING_KEYS_DIR ?? join(dataDir, 'signing-keys')),
-    registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    registry: {
+      url: values.REGISTRY_URL,
+      binary: values.REGISTRY_BINARY,
+      image: values.REGISTRY_IMAGE,
+      /** The folder of the images. */
+      volume: resolve(values.REGISTRY_VOLUME ?? join(dataDir, 'images')),
+    },
+    contentFrom: values.CONTENT_FROM ?? (hasVolume ? ('volume' as const) : ('registry' as const)),
     nginx: { binary: values.NGINX_BINARY, libraries: values.NGINX_LIBRARIES },
     clientLimits: Object.fromEntries(limits) as Readonly<Record<string, string>>,
     postgres: { folder: values.POSTGRES_BINARIES ?? '', libraries: values.POSTGRES_LIBRARIES },

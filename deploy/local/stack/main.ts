@@ -74,7 +74,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   )
 
   say('starting nginx')
-  await startIngress(config, processes, replicas, registry.url, tls)
+  await startIngress(config, processes, replicas, registry.url, tls, atEnd)
   atEnd(watchCertificate(config, tls, { say, reload: () => processes.signal('nginx', 'SIGHUP') }))
   atEnd(watchStorage({ log: processes.logOf('registry'), folder: dataDir }, say))
   const { username } = administrator
@@ -103,7 +103,7 @@ async function planRegistry(config: StackConfig, processes: Processes): Promise<
   const port = await freePort()
   const options = {
     ...registry,
-    folder: join(dataDir, 'images'),
+    folder: registry.volume,
     log: processes.logOf('registry'),
     httpSecret: madeSecret(dataDir, 'registry-http-secret').value,
     authority: join(signingKeysDir, 'ca.pem'),

@@ -57,6 +57,14 @@ export function servers(ports: readonly number[]): string {
   return ports.map((port) => `server 127.0.0.1:${port} max_fails=0;`).join(' ')
 }
 
+/**
+ * nginx's workers run as the user of all other processes, because they read the registry's files. A master that does not
+ * run as root cannot change the user, and warns if it is told to.
+ */
+function userDirective(): string {
+  return process.getuid?.() === 0 ? ' user root;' : ''
+}
+
 /** Starts nginx with a configuration. Throws with the end of its log if it does not become ready. */
 export function startNginx(options: NginxOptions, onDeath: (reason: string) => void): Promise<Running> {
   const { name, binary, libraries, folder, config, includes = {}, log, isReady } = options
@@ -69,8 +77,8 @@ export function startNginx(options: NginxOptions, onDeath: (reason: string) => v
     {
       name,
       command: binary,
-      // Overrides the compiled-in prefix and log.
-      args: ['-p', folder, '-c', join(folder, main), '-e', 'stderr', '-g', 'daemon off;'],
+      // Overrides the compiled-in prefix, log and user.
+      args: ['-p', folder, '-c', join(folder, main), '-e', 'stderr', '-g', `daemon off;${userDirective()}`],
       env: libraries ? { LD_LIBRARY_PATH: libraries } : {},
       // SIGQUIT lets requests finish.
       stopBy: [

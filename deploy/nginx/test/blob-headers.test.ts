@@ -18,6 +18,7 @@ const FOR_REGISTRY_PROXY = [
   'connection',
   'origin',
   'sec-fetch-site',
+  'x-content-cached',
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-proto',

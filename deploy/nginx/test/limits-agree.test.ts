@@ -34,8 +34,7 @@ t.test(
   async (t) => {
     const decide: RequestListener = (request, response) => {
       if (request.headers['x-decide-only'] === undefined) return response.end('{}')
-      response.setHeader('x-decided-uri', `/v2/team/app/blobs/${digest}`)
-      response.setHeader('x-decided-authorization', request.headers.authorization ?? '')
+      response.setHeader('x-decided-content', `/.content/blobs/team/app/${digest}`)
       response.end()
     }
     const ingress = await startIngress(t, { authorizes: true, services: { 'registry-proxy': [decide] } })

@@ -1,22 +1,20 @@
 import type { RequestListener } from 'node:http'
 import t from 'tap'
 import { send, parseRaw, sendRaw } from './fixtures/client.ts'
+import { locateAsRequested, locatingProxy } from './fixtures/locating-proxy.ts'
 import { startIngress } from './fixtures/ingress.ts'
 
 const HSTS = 'strict-transport-security'
 const BLOB = `/v2/team/app/blobs/sha256:${'a'.repeat(64)}`
 const TOKEN = { authorization: 'Bearer x' }
-const AUTHORIZED = { 'x-decided-uri': '/v2/team/app/blobs/x', 'x-decided-authorization': 'Bearer decided' }
 
-/** A registry-proxy that authorizes every request. */
-const authorizing: RequestListener = (request, response) => {
-  response
-    .writeHead(200, request.headers['x-decide-only'] ? AUTHORIZED : { 'cache-control': 'private, no-cache' })
-    .end()
-}
+/** A registry-proxy that permits every request. */
+const permitting = locatingProxy(locateAsRequested, [], (_request, response) => {
+  response.writeHead(200, { 'cache-control': 'private, no-cache' }).end()
+})
 
 t.test('nginx sends Strict-Transport-Security, except for local hosts and over plain HTTP', async (t) => {
-  const ingress = await startIngress(t, { services: { 'registry-proxy': [authorizing] }, authorizes: true })
+  const ingress = await startIngress(t, { services: { 'registry-proxy': [permitting] }, authorizes: true })
   for (const path of ['/user', '/v2/', BLOB, '/v2/team/app/blobs/uploads/u1', '/.errors/oci']) {
     const hstsOf = async (host: string, plain = false) =>
       (await send(ingress, { path, headers: { host }, plain })).headers[HSTS]
@@ -37,7 +35,7 @@ t.test('blobs that nginx forwards are marked private and otherwise as the regist
   for (const [sent, expected] of Object.entries(cases)) {
     const registry: RequestListener = (_request, response) =>
       void response.writeHead(200, { 'cache-control': sent, 'x-content-type-options': 'nosniff' }).end('blob')
-    const services = { 'registry-proxy': [authorizing], registry: [registry] }
+    const services = { 'registry-proxy': [permitting], registry: [registry] }
     const ingress = await startIngress(t, { services, authorizes: true })
     const { status, text, headers } = await send(ingress, { path: BLOB, headers: TOKEN })
     t.strictSame([status, text], [200, 'blob'])

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import Fastify from 'fastify'
 import { nameAccount } from './account-header.ts'
+import { waitForCaches } from './cached-content.ts'
 import { answerClientError } from './client-error.ts'
 import type { UnavailableDependency } from './dependency.ts'
 import type { ProblemFormat } from './error-handler.ts'
@@ -85,6 +86,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   } as FastifyServerOptions) as unknown as FastifyInstance
   provideRequestContext(app)
   nameAccount(app)
+  waitForCaches(app)
   setErrorFormat(app, format, unavailableDependency)
   setNotFoundFormat(app, format, notFound)
   countRequests(app, options.metrics)

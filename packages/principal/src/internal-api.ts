@@ -107,6 +107,25 @@ export const ManifestResponse = Type.Object({
   raw: Type.String(),
 })
 
+/** `POST /internal/manifest-descriptions` of image-manager: the manifests that tags and digests name. */
+export const NamedManifests = Type.Object(
+  {
+    manifests: Type.Array(Type.Object({ repository: Type.String(), reference: Type.String() }, closed), {
+      maxItems: 100,
+    }),
+  },
+  closed,
+)
+/** In the order of the request; null for a manifest that the index does not have. */
+export const ManifestDescriptions = Type.Object({
+  manifests: Type.Array(
+    Type.Union([
+      Type.Object({ digest: Type.String(), mediaType: Type.String(), indexOnly: Type.Boolean() }),
+      Type.Null(),
+    ]),
+  ),
+})
+
 /** `POST /internal/blob-aliases` of image-manager records the sha256 digest of a blob that was pushed by sha512. */
 export const BlobAlias = Type.Object(
   { repository: Type.String(), sha512: Type.String(), sha256: Type.String() },

@@ -12,6 +12,7 @@ import type { FastifyRequest } from 'fastify'
 import { API_DESCRIPTION } from './api-docs/document.ts'
 import { createUploadStatus } from './chunks.ts'
 import type { RegistryProxyConfig } from './config.ts'
+import { createDescribeManifest } from './describe-manifest.ts'
 import { createEndedGlobalsFeed } from './ended-globals.ts'
 import { registryApi } from './handle-request.ts'
 import { CHANGE_TIMEOUT_MS, QUERY_TIMEOUT_MS, createIndexClient } from './index-client.ts'
@@ -60,6 +61,7 @@ export async function createRegistryProxy(
     authenticator,
     endedGlobals,
     index,
+    describeManifest: createDescribeManifest(index.describeManifests),
     putManifest: createPutManifest(registryUrl),
     manifestBudgets: createManifestBudgets(),
     findUploaded: createUploadStatus(registryUrl),

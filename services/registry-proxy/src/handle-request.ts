@@ -15,7 +15,9 @@ import { refuseChunk, refuseOutdated } from './chunks.ts'
 import type { ForwardOptions } from './forward.ts'
 import { forward, proxyOptions } from './forward.ts'
 import { answerFromIndex } from './index-answers.ts'
+import type { DescribeManifest } from './describe-manifest.ts'
 import type { IndexClient } from './index-client.ts'
+import { answerContentLocation, contentSource } from './locate-content.ts'
 import type { PushManifestOptions } from './push-manifest.ts'
 import { pushManifest, refuseLongManifest } from './push-manifest.ts'
 import type { Refusal } from './refuse.ts'
@@ -29,6 +31,7 @@ export interface RegistryApiOptions
   readonly publicOrigin: string
   readonly authenticator: Authenticator
   readonly index: IndexClient
+  readonly describeManifest: DescribeManifest
   readonly findUploaded: FindUploaded
 }
 
@@ -94,6 +97,12 @@ async function handleRequest(
     if ('refused' in permitted) return refuse(request, reply, permitted.refused)
   }
   const { principal, token, authorized } = permitted
+
+  // Tell nginx where the content is, which nginx then sends itself.
+  const source = contentSource(request)
+  if (source !== undefined) {
+    return answerContentLocation(options.describeManifest, authorized, token, source, request, reply)
+  }
 
   // Answer from the index.
   if (authorized.outcome === 'index') {

@@ -5,6 +5,7 @@ import {
   AnnounceResponse,
   AnnouncedBlobResponse,
   BlobAliasResponse,
+  ManifestDescriptions,
   ManifestResponse,
   NamesPage,
   RecordResponse,
@@ -12,6 +13,7 @@ import {
   RemovalResponse,
 } from '@registry-manager/principal'
 import type { Static } from 'typebox'
+import type { DescribeManifests } from './describe-manifest.ts'
 import type { AnnouncedBlob } from './upstream-request.ts'
 import { toQuery } from './upstream-request.ts'
 
@@ -34,6 +36,7 @@ export interface IndexClient {
   ): Promise<Static<typeof ReferrersResponse>>
   /** Undefined if the index has no such manifest. */
   findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
+  readonly describeManifests: DescribeManifests
   /** `deleted` is whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion. */
   deleteManifest(
     repository: string,
@@ -130,6 +133,14 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
       }
       const deadline = performance.now() + LOOKUPS.waitMs
       return lookups.run(lookUp, { deadline, onLate: tooManyLookups })
+    },
+
+    async describeManifests(named) {
+      const body = {
+        manifests: named.map(({ repository, reference }) => ({ repository, reference: textOf(reference) })),
+      }
+      const { manifests } = await queries.post('/internal/manifest-descriptions', body, ManifestDescriptions)
+      return manifests.map((described) => described ?? undefined)
     },
 
     deleteManifest: (repository, reference, force) => {

@@ -11,7 +11,7 @@ import { createManageRepositories } from './manage-repositories.ts'
 import { createManifestLookupRepository } from './manifest-lookup-repository.ts'
 import { createManifestSizesRepository } from './manifest-sizes-repository.ts'
 import { createManifestsRepository } from './manifests-repository.ts'
-import type { ReadManifestPorts } from './read-manifest.ts'
+import type { DescribeManifestsPorts, ReadManifestPorts } from './read-manifest.ts'
 import { readManifest } from './read-manifest.ts'
 import type { FindReferrersPorts } from './referrers.ts'
 import { findReferrers } from './referrers.ts'
@@ -38,6 +38,7 @@ export function createIndexRepositories(db: Database) {
 
 export type IndexPorts = ManageRepositoriesPorts &
   ReadManifestPorts &
+  DescribeManifestsPorts &
   ListCatalogPorts &
   ListTagsPorts &
   FindReferrersPorts &
@@ -48,6 +49,7 @@ export function createIndex(ports: IndexPorts) {
   return {
     manageRepositories: createManageRepositories(ports),
     readManifest: (repository: string, reference: Reference) => readManifest(ports, repository, reference),
+    describeManifests: ports.manifestLookup.describeManifests,
     listCatalog: (uid: string, page: PageRequest) => listCatalog(ports, uid, page),
     listTags: (repository: string, page: PageRequest) => listTags(ports, repository, page),
     findReferrers: (

@@ -3,7 +3,9 @@ import type { Reference } from '@registry-manager/oci'
 import { parseReference } from '@registry-manager/oci'
 import {
   EndedGlobals,
+  ManifestDescriptions,
   ManifestResponse,
+  NamedManifests,
   NamesPage,
   ReferrersResponse,
   ScopesResponse,
@@ -12,12 +14,13 @@ import {
 import { ProblemError } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { GlobalScope } from './global-scope.ts'
-import type { ReadManifest } from './read-manifest.ts'
+import type { DescribeManifestsPorts, ReadManifest } from './read-manifest.ts'
 import type { ReferrerDescriptor } from './referrers.ts'
 import type { Page, PageRequest } from './repository.ts'
 
 export interface IndexInternalRoutesOptions {
   readonly readManifest: (repository: string, reference: Reference) => Promise<ReadManifest>
+  readonly describeManifests: DescribeManifestsPorts['manifestLookup']['describeManifests']
   readonly listCatalog: (uid: string, page: PageRequest) => Promise<Page<string>>
   readonly listTags: (repository: string, page: PageRequest) => Promise<Page<string> | undefined>
   readonly findReferrers: (
@@ -49,7 +52,7 @@ const DEFAULT_TAGS_PAGE = 10_000
 /** Routes by which registry-proxy and auth-service read the index. */
 export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesOptions> = async (
   app,
-  { readManifest, listCatalog, listTags, findReferrers, globalScope },
+  { readManifest, describeManifests, listCatalog, listTags, findReferrers, globalScope },
 ) => {
   app.get(
     '/internal/manifests',
@@ -71,6 +74,12 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
         }
       }
     },
+  )
+
+  app.post(
+    '/internal/manifest-descriptions',
+    { schema: { body: NamedManifests, response: { 200: ManifestDescriptions } } },
+    async ({ body }) => ({ manifests: await describeManifests(body.manifests) }),
   )
 
   app.get(

@@ -11,6 +11,12 @@ interface ReferrerRow {
   readonly size: number
 }
 
+interface ManifestDescription {
+  readonly digest: string
+  readonly mediaType: string
+  readonly indexOnly: boolean
+}
+
 /** Reads manifests for clients: nothing of a repository that is being deleted. */
 export function createManifestLookupRepository(db: Database) {
   const namedBy = (repository: string, reference: Reference) =>
@@ -40,6 +46,24 @@ export function createManifestLookupRepository(db: Database) {
         .select(['manifests.digest', 'media_type as mediaType', 'raw'])
         .select(sql<boolean>`manifests.state = 'index-only'`.as('indexOnly'))
         .executeTakeFirst()
+    },
+
+    /** What is known of several manifests, in the order of their names; null for one that does not exist. */
+    async describeManifests(
+      named: readonly { readonly repository: string; readonly reference: string }[],
+    ): Promise<(ManifestDescription | null)[]> {
+      // A digest contains a colon and a tag does not, so a digest never finds a tag.
+      const { rows } = await sql<ManifestDescription & { position: number }>`
+        select position::integer, manifests.digest, media_type as "mediaType", state = 'index-only' as "indexOnly"
+        from unnest(${sql.val(named.map(({ repository }) => repository))}::text[],
+          ${sql.val(named.map(({ reference }) => reference))}::text[]) with ordinality named (repository, reference, position)
+        join repositories on repositories.name = named.repository and deleting_since is null
+        left join tags on tags.repository_id = repositories.id and tags.name = named.reference
+        join manifests on manifests.repository_id = repositories.id
+          and manifests.digest = coalesce(tags.digest, named.reference)`.execute(db)
+      const descriptions: (ManifestDescription | null)[] = named.map(() => null)
+      for (const { position, ...description } of rows) descriptions[position - 1] = description
+      return descriptions
     },
 
     /** The length of a manifest in bytes. */

@@ -16,6 +16,15 @@ interface FoundManifest {
   readonly indexOnly: boolean
 }
 
+export interface DescribeManifestsPorts {
+  readonly manifestLookup: {
+    /** Null for a manifest that does not exist. */
+    describeManifests(
+      named: readonly { readonly repository: string; readonly reference: string }[],
+    ): Promise<(Omit<FoundManifest, 'raw'> | null)[]>
+  }
+}
+
 export type ReadManifest =
   | { readonly outcome: 'found'; readonly manifest: Omit<FoundManifest, 'raw'> & { readonly base64: string } }
   | { readonly outcome: 'unknown' | 'busy' }

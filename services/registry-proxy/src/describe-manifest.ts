@@ -1,0 +1,50 @@
+import type { Reference } from '@registry-manager/oci'
+import { LRUCache } from 'lru-cache'
+import { createBatches } from './batches.ts'
+
+/** What the index knows of a manifest without reading it. */
+export interface ManifestDescription {
+  readonly digest: string
+  readonly mediaType: string
+  /** Only the index has this manifest. The registry cannot store it. */
+  readonly indexOnly: boolean
+}
+
+/** Undefined if the index has no such manifest. Throws ServiceCallError when image-manager is unavailable. */
+export type DescribeManifest = (
+  repository: string,
+  reference: Reference,
+) => Promise<ManifestDescription | undefined>
+
+export interface NamedManifest {
+  readonly repository: string
+  readonly reference: Reference
+}
+
+/** Descriptions of several manifests, in the same order. */
+export type DescribeManifests = (
+  named: readonly NamedManifest[],
+) => Promise<readonly (ManifestDescription | undefined)[]>
+
+/** The type of a manifest never changes, so it is remembered. One entry needs about 300 bytes. */
+const MAX_REMEMBERED = 20_000
+
+/** How many manifests one call names, and how many calls run at the same time. */
+const BATCHES = { size: 100, concurrent: 4 }
+
+/**
+ * Describes manifests. A tag is always looked up after the request for it has arrived, so a push that returned is
+ * visible to every later request. Requests that arrive while calls are running share the next call.
+ */
+export function createDescribeManifest(describeManifests: DescribeManifests): DescribeManifest {
+  const byDigest = new LRUCache<string, ManifestDescription>({ max: MAX_REMEMBERED })
+  const describeNext = createBatches(describeManifests, BATCHES)
+  return async (repository, reference) => {
+    const key = 'digest' in reference ? `${repository}@${reference.digest}` : undefined
+    const remembered = key === undefined ? undefined : byDigest.get(key)
+    if (remembered !== undefined) return remembered
+    const described = await describeNext({ repository, reference })
+    if (described !== undefined) byDigest.set(`${repository}@${described.digest}`, described)
+    return described
+  }
+}

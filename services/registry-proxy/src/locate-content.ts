@@ -1,0 +1,102 @@
+import { ServiceCallError } from '@registry-manager/http'
+import { MEDIA_TYPES } from '@registry-manager/oci'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Authorized } from './authorize.ts'
+import type { DescribeManifest } from './describe-manifest.ts'
+import { manifestAccept } from './request-headers.ts'
+import type { ForwardedRequest } from './upstream-request.ts'
+
+/**
+ * Where nginx takes content from: the registry's volume, its own cache, or the registry. nginx names it in
+ * X-Content-From when it asks where content is. A client that sets the header gains nothing: the response names only
+ * what the client may read anyway.
+ */
+export type ContentSource = 'volume' | 'cache' | 'registry'
+
+const SOURCES: readonly unknown[] = ['volume', 'cache', 'registry'] satisfies ContentSource[]
+
+/** The source that nginx offers to read content from. Undefined if nginx does not ask where content is. */
+export function contentSource({ headers }: FastifyRequest): ContentSource | undefined {
+  const source = headers['x-content-from']
+  return SOURCES.includes(source) ? (source as ContentSource) : undefined
+}
+
+/**
+ * How long nginx may repeat a decision, in the value of X-Accel-Expires. nginx counts whole seconds: 1 means between
+ * one and two seconds.
+ */
+const DECISION_SECONDS = '1'
+
+/**
+ * Tells nginx where the content of a permitted request is. nginx then sends it without this process. The response 204
+ * tells nginx to send the request to this service instead.
+ *
+ * nginx may repeat the decision for a digest for a moment. It asks for a tag each time, because a tag may move.
+ */
+export async function answerContentLocation(
+  describeManifest: DescribeManifest,
+  authorized: Authorized,
+  token: string,
+  source: ContentSource,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  reply.header('cache-control', 'no-store')
+  if (authorized.outcome === 'index') return reply.code(204).send()
+  // nginx never gets a service token, so it cannot ask the registry instead of this service.
+  if (authorized.serviceAccess !== undefined && source !== 'volume') return reply.code(204).send()
+  const content = await locate(describeManifest, authorized.request, source, request)
+  if (content === undefined) return reply.code(204).send()
+  reply.header('x-decided-content', `/.content/${content.path}`)
+  if (content.mediaType !== undefined) reply.header('x-decided-type', content.mediaType)
+  const isOwn = request.headers.authorization === `Bearer ${token}`
+  if (source !== 'volume' && !isOwn) reply.header('x-decided-authorization', `Bearer ${token}`)
+  if (isOwn && content.isFixed) reply.header('x-accel-expires', DECISION_SECONDS)
+  return reply.code(200).send()
+}
+
+interface Content {
+  /** KIND/REPOSITORY/DIGEST */
+  readonly path: string
+  /** The type of a manifest, which the registry's volume does not tell. */
+  readonly mediaType?: string
+  /** Whether the request names the digest. */
+  readonly isFixed: boolean
+}
+
+/** Finds content. Undefined if only this service can answer the request. */
+async function locate(
+  describeManifest: DescribeManifest,
+  registryRequest: ForwardedRequest,
+  source: ContentSource,
+  request: FastifyRequest,
+): Promise<Content | undefined> {
+  if (registryRequest.kind === 'blob') {
+    const { repository, digest } = registryRequest
+    if (!digest.startsWith('sha256:')) return undefined
+    return { path: `blobs/${repository}/${digest}`, isFixed: true }
+  }
+  if (registryRequest.kind !== 'manifest') return undefined
+  const { repository, reference } = registryRequest
+  const pathOf = (digest: string) => `manifests/${repository}/${digest}`
+  if ('digest' in reference && source !== 'volume') {
+    return { path: pathOf(reference.digest), isFixed: true }
+  }
+  const described = await describeManifest(repository, reference).catch((error: unknown) => {
+    // The registry can answer alone.
+    if (error instanceof ServiceCallError) return undefined
+    throw error
+  })
+  if (described === undefined || described.indexOnly) return undefined
+  const { digest, mediaType } = described
+  if ('digest' in reference) return { path: pathOf(digest), mediaType, isFixed: true }
+  if (isConverted(mediaType, request)) return undefined
+  return { path: pathOf(digest), mediaType, isFixed: false }
+}
+
+/** Whether the registry would convert a manifest that is requested by its tag. See `manifestAccept`. */
+function isConverted(mediaType: string, { headers }: FastifyRequest): boolean {
+  return (
+    mediaType === MEDIA_TYPES.dockerList && !manifestAccept(headers.accept).includes(MEDIA_TYPES.dockerList)
+  )
+}
