@@ -15,9 +15,9 @@ export interface DecisionCache {
 }
 
 /**
- * Prepares the folder of nginx's decision cache. Its files contain access tokens, so it is in memory, and only this user
- * may read it. Where there is no such folder, nginx stores no decisions; it still creates the fallback folder, which
- * stays empty.
+ * Prepares the folder of nginx's decision cache. Its files contain access tokens, so it is in memory, and only this
+ * user may read it. Where there is no such folder, nginx stores no decisions; it still creates the fallback folder,
+ * which stays empty.
  */
 export function prepareDecisionCache(dataDir: string, fallback: string): DecisionCache {
   if (!isInMemory(SHARED_MEMORY)) {

@@ -58,8 +58,8 @@ export function servers(ports: readonly number[]): string {
 }
 
 /**
- * nginx's workers run as the user of all other processes, because they read the registry's files. A master that does not
- * run as root cannot change the user, and warns if it is told to.
+ * nginx's workers run as the user of all other processes, because they read the registry's files. A master that does
+ * not run as root cannot change the user, and warns if it is told to.
  */
 function userDirective(): string {
   return process.getuid?.() === 0 ? ' user root;' : ''
