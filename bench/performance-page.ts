@@ -24,7 +24,7 @@ Absolute numbers depend on the machine.
 The *bare registry* is distribution without registry-manager: plain HTTP, no authentication, on the same storage. The
 stack is \`npm run stack\` over HTTP with one replica of each service; clients and servers share the machine. \`volume\`
 and \`cache\` are values of \`CONTENT_FROM\`. The clients are wrk, skopeo and programs of ours in \`bench/client\`. All
-pulled content is in the page cache, also before a *first pull*: that is content which was pushed a moment before and
+pulled content is in the page cache, also at a *first pull*, the pull of content that was pushed a moment before and
 never pulled. *nginx, the same file* is nginx that sends the file from the storage without any check.`
 const COLUMNS = ['case', 'goal', 'measured', '', 'absolute values', 'failed requests', 'measurement'] as const
 

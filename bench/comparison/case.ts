@@ -16,7 +16,7 @@ export interface Case {
   readonly goals: { readonly volume: number; readonly cache: number }
   readonly unit: 'requests' | 'bytes'
   readonly rounds: number
-  /** Sides that cannot do the work are left out. */
+  /** Whether a side can do the work. Other sides are left out. */
   isFor(side: Side): boolean
   /** Runs once on each side before the first round, unmeasured. */
   warmUp?(side: Side): Promise<void>

@@ -17,7 +17,7 @@ import { runWrk } from './wrk.ts'
 const SCOPE = `repository:${REPOSITORY}:pull`
 const ROUNDS = 5
 const [RANGE_BYTES, RANGES, RANGE_CONNECTIONS, RANGE_SECONDS] = [64 * 1024, 1021, 32, 2]
-/** Seconds for which a repeated pull of each case runs. One that has begun is finished. */
+/** A case repeats its pulls for so many seconds. A pull that has begun is finished. */
 const [LARGE_SECONDS, MEDIUM_SECONDS] = [1, 2]
 
 /**
@@ -106,7 +106,7 @@ async function pullRanges(side: Side, blob: Blob, folder: string, seconds: numbe
   return runWrk({ ...job, bodyBytes: RANGE_BYTES, seconds })
 }
 
-/** Ranges all over a blob. A prime number of them, so that the connections do not read in step. */
+/** Ranges all over a blob. Their number is prime, so that the connections do not read the same ranges in step. */
 async function rangeRequests(side: Side, { digest, size }: Blob) {
   const [authorization = ''] = await side.authorizations(SCOPE, 1)
   const path = side.pathOf('blobs', digest)

@@ -40,7 +40,7 @@ interface Totals {
   readonly broken: number
 }
 
-/** Sends requests with wrk, on one thread of it. */
+/** Sends requests with wrk, which uses one thread. */
 export async function runWrk(job: WrkJob): Promise<WrkResult> {
   const { origin, requests, bodyBytes, connections, seconds, folder } = job
   const { WRK_BINARY, WRK_LIBRARIES } = process.env
