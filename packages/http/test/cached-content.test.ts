@@ -21,7 +21,7 @@ t.test('the response to a deletion waits until no cache has the deleted content'
   t.ok((await duration('DELETE', '/found', '1')) >= 990)
 })
 
-t.test('nothing else waits', async (t) => {
+t.test('only a successful deletion with a valid X-Content-Cached waits', async (t) => {
   for (const [method, url, cached] of [
     ['DELETE', '/found', undefined],
     ['DELETE', '/found', ''],

@@ -84,7 +84,7 @@ t.test('a password is exchanged for a token, which only a registry needs', async
   }
 })
 
-t.test('this service answers what only it can answer', async (t) => {
+t.test('registry-proxy names no path for content that it must send itself', async (t) => {
   const unknown = (path: string, options?: Parameters<typeof locate>[1]) => ({ path, options })
   for (const { path, options } of [
     unknown(BLOB.replace(DIGEST, SHA512)),
@@ -137,6 +137,6 @@ t.test('whoever may not read the content is refused', async (t) => {
   }
 })
 
-t.test('the registry gets none of these requests', async (t) => {
+t.test('nginx is told where content is without any request to the registry', async (t) => {
   t.same(upstream.requests, [])
 })
