@@ -15,6 +15,7 @@ import * as imageEvents from './migrations/2026-11-29-image-events.ts'
 import * as events from './migrations/2026-11-29-events.ts'
 import * as signingKeys from './migrations/2026-11-29-signing-keys.ts'
 import * as manifestStates from './migrations/2026-11-29-states-of-manifests.ts'
+import * as trigrams from './migrations/2026-11-29-trigrams.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -30,6 +31,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-29-image-events': imageEvents,
   '2026-11-29-signing-keys': signingKeys,
   '2026-11-29-states-of-manifests': manifestStates,
+  '2026-11-29-trigrams': trigrams,
 }
 
 /**
