@@ -12,11 +12,13 @@ import { cleanUp, endWith } from './cleanup.ts'
 import { COMPARISON_NAMES, measureComparison } from './comparison/measure.ts'
 import { measureDirectorySignIn } from './directory-sign-in.ts'
 import { measureIndexScale } from './index-scale.ts'
+import { measureManyAccounts } from './many-accounts.ts'
 import { measureManyClients } from './many-clients.ts'
 import { updatePage } from './performance-page.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
 import { measurePush } from './push.ts'
 import { measureReconcile } from './reconcile.ts'
+import { measureRevocations } from './revocations.ts'
 import { measureSignIn } from './sign-in.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
@@ -32,6 +34,8 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],
   ['token-sign-in', measureTokenSignIn],
+  ['many-accounts', measureManyAccounts],
+  ['revocations', measureRevocations],
   ['reconcile', measureReconcile],
   ['directory-sign-in', measureDirectorySignIn],
   ['audit', measureAudit],

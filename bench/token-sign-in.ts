@@ -1,25 +1,30 @@
 import { startBareFastify } from './bare.ts'
 import type { LoadRequest } from './client/load.ts'
 import { load } from './clients.ts'
+import { watchMemory } from './memory.ts'
 import type { Stack } from './stack.ts'
 import { basicOf, startStack } from './stack.ts'
 import type { Table } from './table.ts'
-import { formatPerSecond, formatRatio, median } from './table.ts'
+import { formatMiB, formatPerSecond, formatRatio, median } from './table.ts'
+import { createUser } from './users.ts'
 
 const CONNECTIONS = 32
 /** The number of CI jobs of a large installation that pull at the same time. */
 const TOKENS = 320
 const [ROUNDS, SECONDS] = [5, 3]
-const PATH = '/auth/v2/token?scope=repository:bench/app:pull'
+/** Also for `many-accounts` and `revocations`. */
+export const TOKEN_PATH = '/auth/v2/token?scope=repository:bench/app:pull'
+const MAX_MIB = 200
 
-/** Measures the token endpoint with registry tokens, as many CI jobs use it, and a minimal Fastify server. */
+/** Measures the token endpoint with a user, with registry tokens, and a minimal Fastify server. */
 export async function measureTokenSignIn(): Promise<Table> {
   const stack = await startStack()
   const requests = await createTokens(stack)
   const [first] = requests
-  const sample = await fetch(stack.authUrl + PATH, { headers: first?.headers })
+  const user = [{ path: TOKEN_PATH, headers: { authorization: await createUser(stack, 'jane', ['bench']) } }]
+  const sample = await fetch(stack.authUrl + TOKEN_PATH, { headers: first?.headers })
   const bytes = (await sample.bytes()).length
-  const bareUrl = await startBareFastify(PATH, bytes)
+  const bareUrl = await startBareFastify(TOKEN_PATH, bytes)
   const faults: string[] = []
   const rate = async (origin: string, lanes: LoadRequest[][]) => {
     const result = await load({ origin, lanes, seconds: SECONDS })
@@ -27,24 +32,34 @@ export async function measureTokenSignIn(): Promise<Table> {
     return result.requests / result.seconds
   }
 
-  const one = Array.from({ length: CONNECTIONS }, () => requests.slice(0, 1))
-  const many = one.map((_, lane) => requests.filter((_, token) => token % CONNECTIONS === lane))
-  const rates = { bare: [] as number[], one: [] as number[], many: [] as number[] }
+  const all = (requests: LoadRequest[]) => Array.from({ length: CONNECTIONS }, () => requests)
+  const many = all([]).map((_, lane) => requests.filter((_, token) => token % CONNECTIONS === lane))
+  const sides = [
+    { what: 'bare Fastify route, same size', origin: bareUrl, lanes: all(user), rates: [] as number[] },
+    { what: 'one user', origin: stack.authUrl, lanes: all(user), rates: [] as number[] },
+    {
+      what: 'one registry token',
+      origin: stack.authUrl,
+      lanes: all(requests.slice(0, 1)),
+      rates: [] as number[],
+    },
+    { what: `${TOKENS} registry tokens`, origin: stack.authUrl, lanes: many, rates: [] as number[] },
+  ]
+  const watched = watchMemory(stack.authPid)
   for (let round = 0; round < ROUNDS; round += 1) {
-    rates.bare.push(await rate(bareUrl, one))
-    rates.one.push(await rate(stack.authUrl, one))
-    rates.many.push(await rate(stack.authUrl, many))
+    for (const { origin, lanes, rates } of sides) rates.push(await rate(origin, lanes))
   }
-  const bare = median(rates.bare)
-  const row = (what: string, rate: number) => [what, formatPerSecond(rate, 1), formatRatio(rate / bare)]
+  const { peak } = watched()
+  if (peak > MAX_MIB) faults.push(`auth-service used ${formatMiB(peak)}, more than ${MAX_MIB} MiB`)
+  const bare = median(sides[0]?.rates ?? [])
   return {
-    title: `token-sign-in: GET of the token endpoint by registry tokens, ${CONNECTIONS} connections, responses of ${bytes} bytes, median of ${ROUNDS}`,
+    title: `token-sign-in: GET of the token endpoint by Basic, ${CONNECTIONS} connections, responses of ${bytes} bytes, median of ${ROUNDS}; auth-service's memory: at most ${formatMiB(peak)}`,
     columns: ['', 'tokens', 'ratio to bare Fastify'],
-    rows: [
-      row('bare Fastify route, same size', bare),
-      row('one registry token', median(rates.one)),
-      row(`${TOKENS} registry tokens`, median(rates.many)),
-    ],
+    rows: sides.map(({ what, rates }) => [
+      what,
+      formatPerSecond(median(rates), 1),
+      formatRatio(median(rates) / bare),
+    ]),
     faults,
   }
 }
@@ -66,7 +81,7 @@ async function createTokens({ authUrl, basic }: Stack): Promise<LoadRequest[]> {
       properties: { credentials: { username: string; password: string } }
     }
     const { username, password } = made.properties.credentials
-    return { path: PATH, headers: { authorization: basicOf(username, password) } }
+    return { path: TOKEN_PATH, headers: { authorization: basicOf(username, password) } }
   }
   return Promise.all(Array.from({ length: TOKENS }, (_, token) => create(`ci-${token}`)))
 }

@@ -20,6 +20,7 @@ import { createHousekeeping } from './housekeeping.ts'
 import { registerInternalApi } from './internal-api/index.ts'
 import { createProviderApi } from './provider-api/index.ts'
 import { createRegistryTokens } from './registry-tokens/index.ts'
+import { createCredentialCaches } from './sign-in/credential-caches.ts'
 import { createSignInFeature } from './sign-in/index.ts'
 import type { SignInDependency } from './sign-in/sign-in.ts'
 
@@ -47,9 +48,19 @@ export async function createAuthService(
   const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
   const internalApp = createServer(server)
   const accounts = createAccounts(db)
-  const shared = { db, now, metrics, log: internalApp.log, accounts, unavailableDependency }
+  const newCredentialCache = createCredentialCaches(metrics, now)
+  const shared = {
+    db,
+    now,
+    metrics,
+    log: internalApp.log,
+    accounts,
+    newCredentialCache,
+    unavailableDependency,
+  }
 
   const accessTokens = createAccessTokens(config, { ...shared, keys })
+  accounts.watchRevocations(accessTokens.revocation.onRevoked)
   const directory =
     config.directory &&
     createDirectory(config.directory, {

@@ -1,12 +1,12 @@
 import { setRequestPrincipal } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { namedPrincipal } from '../principals/principal.ts'
-import type { SignIn } from '../sign-in/sign-in.ts'
+import type { Freshness, SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 
 export interface ExchangeCredentialsPorts {
   readonly signIn: {
-    withPassword(username: string, password: string, address: string): Promise<SignIn>
+    withPassword(username: string, password: string, address: string, freshness: Freshness): Promise<SignIn>
   }
   readonly issuer: {
     forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
@@ -31,7 +31,7 @@ export type ExchangeCredentials = (request: ExchangeRequest) => Promise<Exchange
 /** Exchanges Basic credentials, which registry-proxy got, for an access token. */
 export function createExchangeCredentials({ signIn, issuer }: ExchangeCredentialsPorts): ExchangeCredentials {
   return async ({ username, password, address, access: scopes }) => {
-    const result = await signIn.withPassword(username, password, address)
+    const result = await signIn.withPassword(username, password, address, 'recent')
     switch (result.outcome) {
       case 'account': {
         const { account, offline } = result

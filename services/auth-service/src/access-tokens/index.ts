@@ -17,6 +17,7 @@ import { jwksRoutes } from './jwks-routes.ts'
 import { createRecordRotations } from './record-rotations.ts'
 import { createRefreshTokensRepository } from './refresh-tokens-repository.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
+import type { RevocationListOptions } from './revocation-list.ts'
 import { createRevocationList } from './revocation-list.ts'
 import { createSigningKeysRepository } from './signing-keys-repository.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -41,7 +42,7 @@ export interface AccessTokensDeps {
   readonly db: Database
   readonly accounts: {
     find(ref: Pick<StoredAccount, 'id'>): Promise<StoredAccount | undefined>
-    revocationsSince(since: Date): Promise<Map<string, number>>
+    revocationsSince(since: Date, cursor?: string): ReturnType<RevocationListOptions['load']>
   }
   readonly keys: SigningKeys
   readonly now: () => number
@@ -115,7 +116,12 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
       log.error({ err }, 'could not record the rotation of the signing keys; will retry'),
   })
   return {
-    revocation: { isRevoked: revocations.isRevoked, accessTokenWindowMs },
+    revocation: {
+      isRevoked: revocations.isRevoked,
+      isUnchanged: revocations.isUnchanged,
+      onRevoked: revocations.note,
+      accessTokenWindowMs,
+    },
     findByRefreshToken: refreshTokens.findAccount,
     checks: { revocations: revocations.check, 'signing-keys': signingKeys.check },
     /** Returns a function that finds the principal of an identity token. */

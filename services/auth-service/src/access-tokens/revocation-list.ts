@@ -1,11 +1,22 @@
 import type { HealthCheck } from '@registry-manager/http'
 import { createPeriodicWork, explainError } from '@registry-manager/http'
 import type { Account } from '../principals/account.ts'
+import type { RevokedGenerations } from './revoked-generations.ts'
+import { createRevokedGenerations } from './revoked-generations.ts'
+
+type AccountState = Pick<Account, 'id' | 'generation'>
 
 export interface RevocationList {
-  /** Least valid generations by account id; undefined before the list was first read. */
-  current(): ReadonlyMap<string, number> | undefined
-  isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
+  /** Undefined before the list was first read. */
+  current(): RevokedGenerations | undefined
+  isRevoked(account: AccountState): boolean
+  /**
+   * Whether an account is certainly as it was up to `FRESH_MS` ago: the list was read since then and does not revoke
+   * this generation. False while the list cannot be read, so that callers ask the database.
+   */
+  isUnchanged(account: AccountState): boolean
+  /** Applies a committed revocation of this process at once. */
+  note(accountId: string, leastGeneration: number): void
   readonly check: HealthCheck
   /** Reads the list, then starts to poll it. */
   start(): Promise<void>
@@ -13,36 +24,74 @@ export interface RevocationList {
 }
 
 export interface RevocationListOptions {
-  /** Reads the revocations since a time from the database. */
-  readonly load: (since: Date) => Promise<Map<string, number>>
+  /** Reads the revocations since a time from the database; with a cursor, those committed since that read. */
+  readonly load: (
+    since: Date,
+    cursor?: string,
+  ) => Promise<{ readonly generations: ReadonlyMap<string, number>; readonly cursor: string }>
+  /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** A monotonic clock, in milliseconds: a wall clock that is set back would prolong the freshness. */
+  readonly monotonicNow?: () => number
   /** How long an access token from before a revocation may still be valid: the list holds a revocation for so long. */
   readonly windowMs: number
 }
 
 const POLL_MS = 1000
+/** Caches trust a list whose query started within this time: a change on another replica takes effect so soon. */
+export const FRESH_MS = 2000
+/** The whole list is read so often; this drops old revocations. Replicas do so in the same second: equal ETags. */
+const RELOAD_MS = 60_000
 
 /**
- * The recent revocations, polled each second. While the database is unavailable the last list stays in force: nothing
- * can be revoked then.
+ * The recent revocations. Each second a poll reads what was committed since the one before, each minute all of them.
+ * While the database is unavailable the last list stays in force: nothing can be revoked then.
  */
-export function createRevocationList({ load, now, windowMs }: RevocationListOptions): RevocationList {
-  let accounts: ReadonlyMap<string, number> | undefined
+export function createRevocationList(options: RevocationListOptions): RevocationList {
+  const { load, now, monotonicNow = () => performance.now(), windowMs } = options
+  const { generations, raise, replace } = createRevokedGenerations()
+  /** Revocations of this process since the running poll started: its snapshot may lack them. */
+  const noted = new Map<string, number>()
+  let isLoaded = false
+  let cursor: string | undefined
+  let reloadedAt = -Infinity
+  let [startedAt, freshFrom] = [-Infinity, -Infinity]
   let failure: string | undefined
 
   const poll = async () => {
+    startedAt = monotonicNow()
+    noted.clear()
+    const reloadAt = now() - (now() % RELOAD_MS)
+    if (reloadAt !== reloadedAt) cursor = undefined
     try {
-      accounts = await load(new Date(now() - windowMs))
+      const read = await load(new Date(reloadAt - windowMs), cursor)
+      if (cursor === undefined) replace(read.generations)
+      for (const added of [read.generations, noted]) added.forEach((generation, id) => raise(id, generation))
+      ;[cursor, reloadedAt, freshFrom, isLoaded] = [read.cursor, reloadAt, startedAt, true]
       failure = undefined
     } catch (error) {
+      // After an outage everything is read again: the next database may be another one.
+      cursor = undefined
       failure = explainError(error)
     }
   }
-  const polling = createPeriodicWork({ everyMs: POLL_MS, waitFirst: true, work: poll })
+  const polling = createPeriodicWork({
+    // One second from start to start, so that the length of a query does not delay revocations.
+    everyMs: () => Math.max(0, POLL_MS - (monotonicNow() - startedAt)),
+    waitFirst: true,
+    work: poll,
+  })
 
+  const isRevoked = ({ id, generation }: AccountState) => generation < (generations.get(id) ?? 0)
   return {
-    current: () => accounts,
-    isRevoked: ({ id, generation }) => generation < (accounts?.get(id) ?? 0),
+    current: () => (isLoaded ? generations : undefined),
+    isRevoked,
+    isUnchanged: (account) =>
+      failure === undefined && monotonicNow() - freshFrom <= FRESH_MS && !isRevoked(account),
+    note(accountId, leastGeneration) {
+      noted.set(accountId, Math.max(leastGeneration, noted.get(accountId) ?? 0))
+      raise(accountId, leastGeneration)
+    },
     check: async () =>
       failure === undefined ? 'ok' : { degraded: `the revocation list could not be read: ${failure}` },
     start: async () => {

@@ -4,7 +4,7 @@ import { ANONYMOUS_UID } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
 import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
-import type { SignIn } from '../sign-in/sign-in.ts'
+import type { Freshness, SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
@@ -14,7 +14,7 @@ export interface TokenEndpointPorts {
   /** Whether a client without credentials gets an access token. */
   readonly anonymousPull: boolean
   readonly signIn: {
-    withPassword(username: string, password: string, address: string): Promise<SignIn>
+    withPassword(username: string, password: string, address: string, freshness: Freshness): Promise<SignIn>
     withRefreshToken(token: string, service: string, address: string): Promise<SignIn>
     rememberRefreshToken(token: string, service: string, account: Account): void
   }
@@ -76,10 +76,22 @@ const ANONYMOUS: Requester = {
 export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
   const { service, signIn, issuer, refreshTokens } = ports
 
-  const identify = async (credentials: Credentials, address: string): Promise<Identified> => {
+  const withPassword = async (
+    { offline }: TokenRequest,
+    { username, password }: { readonly username: string; readonly password: string },
+    address: string,
+  ): Promise<Identified> =>
+    // A refresh token is stored with its account: the account must exist.
+    toIdentified(await signIn.withPassword(username, password, address, offline ? 'current' : 'recent'))
+
+  const identify = async (
+    request: TokenRequest,
+    credentials: Credentials,
+    address: string,
+  ): Promise<Identified> => {
     switch (credentials.kind) {
       case 'basic':
-        return toIdentified(await signIn.withPassword(credentials.username, credentials.password, address))
+        return withPassword(request, credentials, address)
       case 'bearer': {
         // Access tokens from an identity token (seed 001, "Get JWT tokens") expire no later than it does, so the
         // exchange extends no rights.
@@ -121,13 +133,12 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
 
   return {
     withCredentials: async (request, credentials, address) =>
-      issue(request, await identify(credentials, address)),
+      issue(request, await identify(request, credentials, address)),
 
     async withGrant(request, address) {
       const { grant } = request
       if (grant?.type !== 'refresh_token') {
-        const { username, password } = grant ?? { username: '', password: '' }
-        return issue(request, toIdentified(await signIn.withPassword(username, password, address)))
+        return issue(request, await withPassword(request, grant ?? { username: '', password: '' }, address))
       }
       const { refreshToken } = grant
       const requester = toIdentified(await signIn.withRefreshToken(refreshToken, service, address))

@@ -15,7 +15,8 @@ import type { PasswordHasher } from './password-hasher.ts'
 import { createPasswordHasher } from './password-hasher.ts'
 import type { PasswordReset, ResetPasswordOptions } from './reset-password.ts'
 import { resetPassword } from './reset-password.ts'
-import { createRevocationsRepository } from './revocations-repository.ts'
+import type { OnRevoked, RevocationsRead } from './revocations-repository.ts'
+import { createRevocationsRepository, inRevokingTransaction } from './revocations-repository.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { UsersRoutesOptions } from './users-routes.ts'
 import { usersRoutes } from './users-routes.ts'
@@ -26,8 +27,10 @@ export interface Accounts extends ChangeAccount {
   list(offset: number, limit: number, filter?: UserFilter): Promise<Account[]>
   count(filter?: UserFilter): Promise<number>
   readonly verifyPassword: PasswordHasher['verify']
-  /** Least generations by account id, of the revocations since a time; those of registry tokens are included. */
-  revocationsSince(since: Date): Promise<Map<string, number>>
+  /** The revocations since a time, or since an earlier read; those of registry tokens are included. */
+  revocationsSince(since: Date, cursor?: string): Promise<RevocationsRead>
+  /** Calls the listener after each revocation of a user in this process. */
+  watchRevocations(listener: OnRevoked): void
   ensureFirstAdministrator(username: string, password: () => string | undefined): Promise<FirstAdministrator>
   resetPassword(options: ResetPasswordOptions): Promise<PasswordReset>
 }
@@ -39,13 +42,15 @@ export function createAccounts(
   background: RequestPrincipal = AUTH_SERVICE,
 ): Accounts {
   const accounts = createAccountsRepository(db)
+  const listeners: OnRevoked[] = []
+  const onRevoked: OnRevoked = (...revocation) => listeners.forEach((listener) => listener(...revocation))
   const changeAccount = createChangeAccount({
     hashPassword: hasher.hash,
     inTransaction: (work) =>
-      db.transaction().execute((tx) =>
+      inRevokingTransaction(db, onRevoked, (tx, revocations) =>
         work({
           ...createAccountsRepository(tx),
-          ...createRevocationsRepository(tx),
+          ...revocations,
           recordEvents: createRecordEvents(tx, { principal: background }),
         }),
       ),
@@ -57,6 +62,7 @@ export function createAccounts(
     count: accounts.count,
     verifyPassword: hasher.verify,
     revocationsSince: createRevocationsRepository(db).revocationsSince,
+    watchRevocations: (listener) => void listeners.push(listener),
     ensureFirstAdministrator: (username, password) =>
       ensureFirstAdministrator(
         {

@@ -67,8 +67,8 @@ export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignIn
     ...collector,
     watch: (service) => ({
       ...service,
-      async withPassword(username, password, address) {
-        const result = await service.withPassword(username, password, address)
+      async withPassword(username, password, address, freshness) {
+        const result = await service.withPassword(username, password, address, freshness)
         noteRefused(result, { username: possibleName(username), address, by: 'password' })
         return result
       },

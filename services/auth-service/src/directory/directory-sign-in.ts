@@ -85,6 +85,13 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): PasswordVeri
   }
 
   return {
+    isCached({ username, password }, { id, generation }) {
+      const cached = verified.recall([username, password])
+      if (cached?.id !== id || cached.generation !== generation) return false
+      count('cached')
+      return true
+    },
+
     handles: (username, account) =>
       account === undefined ? ports.autoCreate && isUsername(username) : account.directory,
 

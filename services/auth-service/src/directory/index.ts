@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { HealthCheck, Metrics } from '@registry-manager/http'
 import type { Accounts } from '../accounts/index.ts'
 import type { LookUpUser } from '../accounts/manage-users.ts'
-import { createCredentialCache } from '../sign-in/credential-cache.ts'
+import type { NewCredentialCache } from '../sign-in/credential-caches.ts'
 import type { PasswordVerifier } from '../sign-in/user-sign-in.ts'
 import type { DirectoryConfig } from './config.ts'
 import type { DirectoryLog } from './directory.ts'
@@ -20,6 +19,7 @@ export interface DirectoryFeatureDeps {
   readonly db: Database
   readonly accounts: Accounts
   readonly metrics: Metrics
+  readonly newCredentialCache: NewCredentialCache
   readonly log: DirectoryLog
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -35,7 +35,6 @@ export interface DirectoryFeature {
 
 /** How long a verified or a wrong password is cached. */
 const CACHED_MS = 60_000
-const MAX_CACHED = 50_000
 
 export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureDeps): DirectoryFeature {
   const { db, accounts, log, now } = deps
@@ -45,14 +44,13 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureD
   const { directory } = connected
   const { claim, setReadAt } = createDirectoryAccountsRepository(db)
   const directoryAccounts = createDirectoryAccounts({ ...accounts, setReadAt, now })
-  const cache = { key: randomBytes(32), now, maxAgeMs: CACHED_MS, maxEntries: MAX_CACHED }
   const passwordVerifier = createDirectorySignIn({
     directory,
     groups,
     autoCreate,
     accounts: directoryAccounts,
-    verified: createCredentialCache(cache),
-    wrong: createCredentialCache(cache),
+    verified: deps.newCredentialCache('directory', CACHED_MS),
+    wrong: deps.newCredentialCache('directory-refusals', CACHED_MS),
     count: metrics.signIn,
   })
   const refresh = createDirectoryRefresh({

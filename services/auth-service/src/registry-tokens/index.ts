@@ -1,40 +1,49 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable, isUniqueViolation } from '@registry-manager/database'
 import { createRecordEvents } from '@registry-manager/events'
 import type { Metrics } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import { createAccountsRepository } from '../accounts/accounts-repository.ts'
-import { createRevocationsRepository } from '../accounts/revocations-repository.ts'
+import type { OnRevoked } from '../accounts/revocations-repository.ts'
+import { inRevokingTransaction } from '../accounts/revocations-repository.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
-import { createCredentialCache } from '../sign-in/credential-cache.ts'
+import type { NewCredentialCache } from '../sign-in/credential-caches.ts'
+import { RECENT_MS } from '../sign-in/sign-in.ts'
 import { createLastUsedLog } from './last-used.ts'
 import { createManageRegistryTokens } from './manage-registry-tokens.ts'
 import { observeRegistryTokens } from './metrics.ts'
 import type { RegistryTokenSignInPorts } from './registry-token-sign-in.ts'
-import { FRESH_MS, createRegistryTokenSignIn } from './registry-token-sign-in.ts'
+import { createRegistryTokenSignIn } from './registry-token-sign-in.ts'
 import { createRegistryTokensRepository } from './registry-tokens-repository.ts'
 import type { RegistryTokensRoutesOptions } from './routes.ts'
 import { registryTokensRoutes } from './routes.ts'
 
-export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRevoked'> {
+export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRevoked' | 'isUnchanged'> {
   readonly db: Database
   readonly now: () => number
   readonly metrics: Metrics
+  readonly newCredentialCache: NewCredentialCache
   readonly log: { warn(details: object, message: string): void }
   /** How long an access token from before a change may still be valid, in milliseconds. */
   readonly accessTokenWindowMs: number
+  readonly onRevoked: OnRevoked
 }
 
 /** The use cases that manage registry tokens, on a database. */
-export function createRegistryTokenManagement(db: Database, now: () => number, accessTokenWindowMs: number) {
+export function createRegistryTokenManagement(
+  db: Database,
+  now: () => number,
+  accessTokenWindowMs: number,
+  onRevoked: OnRevoked,
+) {
   return createManageRegistryTokens({
     repository: createRegistryTokensRepository(db),
     inTransaction: (work) =>
-      db.transaction().execute((tx) =>
+      inRevokingTransaction(db, onRevoked, (tx, revocations) =>
         work({
           registryTokens: createRegistryTokensRepository(tx),
-          accounts: { ...createRevocationsRepository(tx), delete: createAccountsRepository(tx).delete },
+          accounts: { ...revocations, delete: createAccountsRepository(tx).delete },
           recordEvents: createRecordEvents(tx, { principal: AUTH_SERVICE }),
         }),
       ),
@@ -50,7 +59,7 @@ export function createRegistryTokens(
   { offlineGraceSeconds }: { readonly offlineGraceSeconds: number },
   deps: RegistryTokensDeps,
 ) {
-  const { db, now, metrics, log, isRevoked, accessTokenWindowMs } = deps
+  const { db, now, metrics, log, isRevoked, isUnchanged, accessTokenWindowMs } = deps
   const repository = createRegistryTokensRepository(db)
   const lastUsed = createLastUsedLog({
     save: repository.saveUses,
@@ -58,7 +67,7 @@ export function createRegistryTokens(
     onError: (err) => log.warn({ err }, 'could not save last-used times of registry tokens; will retry'),
   })
   observeRegistryTokens(metrics, repository.countByState, now)
-  const registryTokens = createRegistryTokenManagement(db, now, accessTokenWindowMs)
+  const registryTokens = createRegistryTokenManagement(db, now, accessTokenWindowMs, deps.onRevoked)
   return {
     registryTokens,
     /** Registers the management of registry tokens below `/containerregistries`. */
@@ -69,12 +78,8 @@ export function createRegistryTokens(
       findRegistryToken: repository.findForSignIn,
       isUnavailable: isDatabaseBusyOrUnavailable,
       isRevoked,
-      cache: createCredentialCache({
-        key: randomBytes(32),
-        now,
-        maxAgeMs: Math.max(offlineGraceSeconds * 1000, FRESH_MS),
-        maxEntries: 50_000,
-      }),
+      isUnchanged,
+      cache: deps.newCredentialCache('registry-tokens', Math.max(offlineGraceSeconds * 1000, RECENT_MS)),
       noteUse: lastUsed.note,
       now,
     }),

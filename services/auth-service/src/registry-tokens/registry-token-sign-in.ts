@@ -1,6 +1,7 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from '../principals/registry-token.ts'
 import { isPast, isRegistryTokenName } from '../principals/registry-token.ts'
-import type { SignIn, SignInMethod } from '../sign-in/sign-in.ts'
+import type { Freshness, SignIn, SignInMethod } from '../sign-in/sign-in.ts'
+import { RECENT_MS } from '../sign-in/sign-in.ts'
 import {
   hasRightChecksum,
   hashRegistryTokenSecret,
@@ -13,8 +14,8 @@ import type { CredentialCache } from '../sign-in/credential-cache.ts'
 export interface VerifiedRegistryToken {
   readonly registryToken: RegistryToken
   readonly secret: StoredSecret
-  /** Milliseconds since the epoch. */
-  readonly verifiedAt: number
+  /** When the registry token was read from the database, in milliseconds since the epoch. */
+  readonly readAt: number
 }
 
 export interface RegistryTokenSignInPorts {
@@ -22,6 +23,8 @@ export interface RegistryTokenSignInPorts {
   isUnavailable(error: unknown): boolean
   /** Whether the last known revocation list revokes this generation of an account. */
   isRevoked(account: Pick<RegistryToken, 'id' | 'generation'>): boolean
+  /** Whether the revocation list is fresh and does not revoke this generation of an account. */
+  isUnchanged(account: Pick<RegistryToken, 'id' | 'generation'>): boolean
   /** Undefined when there is no such registry token. Throws an error that `isUnavailable` recognises. */
   findRegistryToken(username: string): Promise<StoredRegistryToken | undefined>
   readonly cache: CredentialCache<VerifiedRegistryToken>
@@ -33,18 +36,12 @@ export interface RegistryTokenSignInPorts {
 const REFUSED: SignIn = { outcome: 'refused' }
 
 /**
- * A verified password is not looked up again for this long. A change of the registry token takes effect sooner: the
- * revocation list is polled each second.
- */
-export const FRESH_MS = 2000
-
-/**
  * Signs registry tokens in. A password with the form of a registry token's is compared with registry tokens only. A
  * right password is accepted even from an address with many failed sign-ins: passwords are random, so a limit protects
  * no secret, and one outdated password must not stop all jobs behind the same address.
  */
 export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): SignInMethod {
-  const { cache, now, isRevoked } = ports
+  const { cache, now, isRevoked, isUnchanged } = ports
 
   const accept = (verified: VerifiedRegistryToken, address: string, offline: boolean): SignIn => {
     const { registryToken, secret } = verified
@@ -56,21 +53,29 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
   }
 
   const lookUp = async (username: string, password: string): Promise<VerifiedRegistryToken | undefined> => {
+    const readAt = now()
     const found = await ports.findRegistryToken(username)
     if (found === undefined) return undefined
     const { secrets, ...registryToken } = found
     const hash = hashRegistryTokenSecret(password)
     const secret = secrets.find((stored) => isSameHash(stored.hash, hash))
-    return secret && { registryToken, secret, verifiedAt: now() }
+    return secret && { registryToken, secret, readAt }
   }
 
-  const signIn = async (givenName: string, password: string, address: string): Promise<SignIn> => {
+  const signIn = async (
+    givenName: string,
+    password: string,
+    address: string,
+    freshness: Freshness,
+  ): Promise<SignIn> => {
     if (!isRegistryTokenName(givenName) || !hasRightChecksum(password)) return REFUSED
     const username = givenName.toLowerCase()
     const credentials = ['registry-token', username, password]
     const cached = cache.recall(credentials)
-    const valid = cached && !isRevoked(cached.registryToken) ? cached : undefined
-    if (valid !== undefined && now() - valid.verifiedAt < FRESH_MS) return accept(valid, address, false)
+    const isRecent = cached !== undefined && now() - cached.readAt < RECENT_MS
+    if (isRecent && freshness === 'recent' && isUnchanged(cached.registryToken)) {
+      return accept(cached, address, false)
+    }
     try {
       const verified = await lookUp(username, password)
       if (verified === undefined) return REFUSED
@@ -80,7 +85,7 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
     } catch (error) {
       if (!ports.isUnavailable(error)) throw error
       if (cached === undefined) return { outcome: 'unavailable', dependency: 'database' }
-      return valid === undefined ? REFUSED : accept(valid, address, true)
+      return isRevoked(cached.registryToken) ? REFUSED : accept(cached, address, true)
     }
   }
 

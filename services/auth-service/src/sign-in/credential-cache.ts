@@ -11,6 +11,8 @@ export interface CredentialCache<Value> {
    * `CredentialCacheOptions.maxAgeMs` applies.
    */
   recall(secret: readonly string[], withinMs?: number): Value | undefined
+  /** The number of entries, expired ones included. */
+  size(): number
 }
 
 export interface CredentialCacheOptions {
@@ -20,16 +22,22 @@ export interface CredentialCacheOptions {
   readonly now: () => number
   readonly maxAgeMs: number
   readonly maxEntries: number
+  /** Called when a full cache drops its least recently used entry. */
+  readonly onEvicted?: () => void
 }
 
 /** Cache keys are HMACs with a key of this process: a memory dump allows no offline guessing without that key. */
 export function createCredentialCache<Value>(options: CredentialCacheOptions): CredentialCache<Value> {
-  const { key, now, maxAgeMs, maxEntries } = options
-  const entries = new LRUCache<string, { value: Value; at: number }>({ max: maxEntries })
+  const { key, now, maxAgeMs, maxEntries, onEvicted } = options
+  const entries = new LRUCache<string, { value: Value; at: number }>({
+    max: maxEntries,
+    dispose: (_value, _key, reason) => reason === 'evict' && onEvicted?.(),
+  })
   const keyOf = (secret: readonly string[]) =>
     createHmac('sha256', key).update(JSON.stringify(secret)).digest('base64')
   return {
     keyOf,
+    size: () => entries.size,
     remember: (secret, value) => void entries.set(keyOf(secret), { value, at: now() }),
     recall(secret, withinMs = maxAgeMs) {
       const entry = entries.get(keyOf(secret))

@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseUnavailable } from '@registry-manager/database'
 import type { Metrics } from '@registry-manager/http'
 import type { StoredAccount } from '../principals/account.ts'
-import { createCredentialCache } from './credential-cache.ts'
+import type { NewCredentialCache } from './credential-caches.ts'
 import { createFailureMemory } from './failure-memory.ts'
 import { createKnownAddresses } from './known-addresses.ts'
 import { createKnownAddressesRepository } from './known-addresses-repository.ts'
@@ -13,13 +12,14 @@ import type { SignInMethod, SignInService } from './sign-in.ts'
 import { countRefusals, createSignIn } from './sign-in.ts'
 import { createSignInFailuresRepository } from './sign-in-failures-repository.ts'
 import { createSignInLimits } from './sign-in-limits.ts'
-import type { CachedAccount, UserSignInPorts } from './user-sign-in.ts'
+import type { CachedUser, UserSignInPorts } from './user-sign-in.ts'
 import { KNOWN_MS, createUserSignIn } from './user-sign-in.ts'
 
-export interface SignInFeatureDeps extends Omit<UserSignInPorts, 'cache' | 'limits'> {
+export interface SignInFeatureDeps extends Omit<UserSignInPorts, 'cache' | 'limits' | 'now'> {
   readonly db: Database
   /** Methods whose secrets are random, such as registry tokens. Tried before the passwords of users, in their order. */
   readonly methods: readonly SignInMethod[]
+  readonly newCredentialCache: NewCredentialCache
   /** Shared by the replicas. */
   readonly secret: string
   readonly metrics: Metrics
@@ -35,10 +35,10 @@ export interface SignInFeature {
   stop(): Promise<void>
 }
 
-const MAX_CACHED = 50_000
+const MAX_FAILURES = 50_000
 
 export function createSignInFeature(deps: SignInFeatureDeps): SignInFeature {
-  const { db, methods, secret, metrics, now, onError, ...ports } = deps
+  const { db, methods, newCredentialCache, secret, metrics, now, onError, ...ports } = deps
   const addresses = createKnownAddresses({
     ...createKnownAddressesRepository(db),
     isUnavailable: isDatabaseUnavailable,
@@ -48,18 +48,13 @@ export function createSignInFeature(deps: SignInFeatureDeps): SignInFeature {
   const failures = createSharedFailures({
     ...createSignInFailuresRepository(db),
     isUnavailable: isDatabaseUnavailable,
-    memory: createFailureMemory(now, MAX_CACHED),
+    memory: createFailureMemory(now, MAX_FAILURES),
     secret,
     now,
   })
   const limits = createSignInLimits<StoredAccount>({ failures, addresses, now })
-  const cache = createCredentialCache<CachedAccount>({
-    key: randomBytes(32),
-    now,
-    maxAgeMs: Math.max(KNOWN_MS, ports.offlineMs),
-    maxEntries: MAX_CACHED,
-  })
-  const users = createUserSignIn({ ...ports, cache, limits })
+  const cache = newCredentialCache<CachedUser>('users', Math.max(KNOWN_MS, ports.offlineMs))
+  const users = createUserSignIn({ ...ports, cache, limits, now })
   const limited = methods.map((method) => countRefusals(method, limits.refuseToken))
   return {
     signIn: countSignIns(metrics, createSignIn([...limited, users], users)),

@@ -16,6 +16,16 @@ export type SignIn =
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   | { readonly outcome: 'unavailable'; readonly dependency: SignInDependency }
 
+/**
+ * `current`: the account is read from the database. `recent`: credentials that were verified within `RECENT_MS` are
+ * enough while the revocation list confirms the account. Use it for access tokens only: they carry the generation of
+ * their account, which every service compares with the revocation list.
+ */
+export type Freshness = 'current' | 'recent'
+
+/** How long verified credentials are not looked up again for an access token, in milliseconds. */
+export const RECENT_MS = 60_000
+
 /** What a sign-in needs to be verified. */
 export type SignInDependency = 'database' | 'directory'
 
@@ -23,11 +33,13 @@ export type SignInDependency = 'database' | 'directory'
 export interface SignInMethod {
   /** Whether the credentials are of this kind. The first method that accepts them decides alone. */
   accepts(username: string, password: string): boolean
-  signIn(username: string, password: string, address: string): Promise<SignIn>
+  signIn(username: string, password: string, address: string, freshness: Freshness): Promise<SignIn>
 }
 
 export interface SignInService {
-  withPassword(username: string, password: string, address: string): Promise<SignIn>
+  /** `freshness` is `current` when left out. */
+  withPassword(username: string, password: string, address: string, freshness?: Freshness): Promise<SignIn>
+  /** For an access token: what was verified within `RECENT_MS` is enough. */
   withRefreshToken(token: string, service: string, address: string): Promise<SignIn>
   /** Caches a new refresh token as if it had been used once, so that it works while the database is unavailable. */
   rememberRefreshToken(token: string, service: string, account: Account): void
@@ -40,8 +52,8 @@ export function countRefusals(
 ): SignInMethod {
   return {
     accepts: method.accepts,
-    async signIn(username, password, address) {
-      const result = await method.signIn(username, password, address)
+    async signIn(username, password, address, freshness) {
+      const result = await method.signIn(username, password, address, freshness)
       return result.outcome === 'refused' ? refuse(clientNetwork(address)) : result
     },
   }
@@ -54,9 +66,11 @@ export function createSignIn(
 ): SignInService {
   return {
     ...refreshTokens,
-    async withPassword(username, password, address) {
+    async withPassword(username, password, address, freshness = 'current') {
       const method = methods.find((candidate) => candidate.accepts(username, password))
-      return method === undefined ? { outcome: 'refused' } : method.signIn(username, password, address)
+      return method === undefined
+        ? { outcome: 'refused' }
+        : method.signIn(username, password, address, freshness)
     },
   }
 }

@@ -4,6 +4,7 @@ import { normalisePassword } from '../principals/password-policy.ts'
 import { clientNetwork } from './client-address.ts'
 import type { CredentialCache } from './credential-cache.ts'
 import type { SignIn, SignInDependency, SignInMethod, SignInService } from './sign-in.ts'
+import { RECENT_MS } from './sign-in.ts'
 import type { Attempt, SignInLimits } from './sign-in-limits.ts'
 
 /** Verifies the passwords of some users: local ones, or those of a directory. */
@@ -15,6 +16,8 @@ export interface PasswordVerifier {
    * `unavailableDependency` names the unavailable dependency.
    */
   verify(credentials: UserCredentials, account: StoredAccount | undefined): Promise<StoredAccount | undefined>
+  /** Whether the credentials of an account were verified a short time ago. Without it they are verified each time. */
+  isCached?(credentials: UserCredentials, account: Account): boolean
 }
 
 export interface UserCredentials {
@@ -25,8 +28,12 @@ export interface UserCredentials {
   readonly client: string
 }
 
-/** The account that the cache stores for verified credentials. */
-export type CachedAccount = Account & { readonly passwordHash?: string | null }
+/** What the cache stores for verified credentials. */
+export interface CachedUser {
+  readonly account: Account & { readonly passwordHash?: string | null }
+  /** When the account was read from the database, in milliseconds since the epoch; undefined for a new refresh token. */
+  readonly readAt?: number
+}
 
 export interface UserSignInPorts {
   /** Undefined when there is no such account. */
@@ -41,8 +48,12 @@ export interface UserSignInPorts {
   readonly verifiers: readonly PasswordVerifier[]
   /** Whether the last known revocation list revokes this generation of an account. */
   isRevoked(account: Pick<Account, 'id' | 'generation'>): boolean
+  /** Whether the revocation list is fresh and does not revoke this generation of an account. */
+  isUnchanged(account: Pick<Account, 'id' | 'generation'>): boolean
   /** Credentials that were verified within the last `KNOWN_MS`. */
-  readonly cache: CredentialCache<CachedAccount>
+  readonly cache: CredentialCache<CachedUser>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   /** How long cached credentials are enough while the database is unavailable. */
   readonly offlineMs: number
   readonly limits: SignInLimits<StoredAccount>
@@ -61,7 +72,7 @@ const [MAX_BYTES, MAX_GIVEN_BYTES] = [1024, 4096]
  * within the last `offlineMs` are accepted, unless the revocation list revokes the account.
  */
 export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
-  const { cache, limits, offlineMs } = ports
+  const { cache, limits, offlineMs, now } = ports
 
   const local: PasswordVerifier = {
     handles: () => true,
@@ -74,7 +85,7 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
     ports.verifiers.find((verifier) => verifier.handles(username, account)) ?? local
 
   const whileDatabaseUnavailable = (secret: readonly string[], attempt?: Attempt): SignIn => {
-    const account = cache.recall(secret, offlineMs)
+    const account = cache.recall(secret, offlineMs)?.account
     if (account !== undefined && (attempt === undefined || limits.mayPass(attempt))) {
       return ports.isRevoked(account) ? REFUSED : { outcome: 'account', account, offline: true }
     }
@@ -82,6 +93,27 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
     return retryAfterSeconds > 0
       ? { outcome: 'throttled', retryAfterSeconds }
       : { outcome: 'unavailable', dependency: 'database' }
+  }
+
+  /** The account of credentials that were verified within `RECENT_MS`, if the revocation list confirms it. */
+  const recallRecent = (secret: readonly string[]): CachedUser['account'] | undefined => {
+    const { account, readAt = -Infinity } = cache.recall(secret, RECENT_MS) ?? {}
+    return account !== undefined && now() - readAt < RECENT_MS && ports.isUnchanged(account)
+      ? account
+      : undefined
+  }
+
+  /** A sign-in without the database. The limits hold for it as for other cached credentials. */
+  const signInRecent = (credentials: UserCredentials): SignIn | undefined => {
+    const account = recallRecent(secretOf(credentials))
+    if (account === undefined || !limits.mayPass(credentials)) return undefined
+    // Only the directory can say whether a password that is not stored here is still right.
+    if (account.directory) {
+      const verifier = ports.verifiers.find(({ isCached }) => isCached?.(credentials, account))
+      if (verifier === undefined) return undefined
+    }
+    limits.noteSuccess(credentials, account.id)
+    return { outcome: 'account', account, offline: false }
   }
 
   const verify = async (credentials: UserCredentials, account: StoredAccount | undefined) => {
@@ -93,7 +125,7 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
 
   /** Cached credentials need no hash and are not limited. Undefined when they are not cached or not valid any more. */
   const verifyCached = async (credentials: UserCredentials, account: StoredAccount | undefined) => {
-    const cached = cache.recall(secretOf(credentials))
+    const cached = cache.recall(secretOf(credentials))?.account
     if (cached === undefined || account === undefined || !account.enabled) return undefined
     if (!limits.mayPass(credentials)) return undefined
     if (cached.id !== account.id || cached.passwordHash !== account.passwordHash) return undefined
@@ -110,6 +142,7 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
     const entered = await limits.enter(credentials, () => cache.recall(secret) !== undefined)
     if ('outcome' in entered) return entered
     try {
+      const readAt = now()
       const account = await ports.findAccount(credentials.username)
       const cached = await verifyCached(credentials, account)
       const result =
@@ -120,7 +153,7 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
             })
           : { result: cached }
       if (!('result' in result)) return result
-      cache.remember(secret, result.result)
+      cache.remember(secret, { account: result.result, readAt })
       limits.noteSuccess(credentials, result.result.id)
       return { outcome: 'account', account: result.result, offline: false }
     } finally {
@@ -131,13 +164,15 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
   return {
     accepts: () => true,
 
-    async signIn(givenUsername, password, address) {
+    async signIn(givenUsername, password, address, freshness) {
       const username = givenUsername.toLowerCase()
       if (password === '' || Buffer.byteLength(password) > MAX_GIVEN_BYTES) return REFUSED
       if (Buffer.byteLength(normalisePassword(password)) > MAX_BYTES) return REFUSED
       // No account has such a name. A Postgres text cannot contain NUL, and long names would fill the caches.
       if (username.length > 255 || username.includes('\0')) return REFUSED
       const credentials = { username, password, client: clientNetwork(address) }
+      const recent = freshness === 'recent' ? signInRecent(credentials) : undefined
+      if (recent !== undefined) return recent
       try {
         return await signIn(credentials)
       } catch (error) {
@@ -149,14 +184,17 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
     },
 
     rememberRefreshToken: (token, service, account) =>
-      cache.remember(refreshSecretOf(token, service), account),
+      cache.remember(refreshSecretOf(token, service), { account }),
 
     async withRefreshToken(token, service, address) {
       const secret = refreshSecretOf(token, service)
+      const recent = recallRecent(secret)
+      if (recent !== undefined) return { outcome: 'account', account: recent, offline: false }
+      const readAt = now()
       try {
         const account = await ports.findByRefreshToken(token, service)
         if (account === undefined) return await limits.refuseToken(clientNetwork(address))
-        cache.remember(secret, account)
+        cache.remember(secret, { account, readAt })
         return { outcome: 'account', account, offline: false }
       } catch (error) {
         if (ports.unavailableDependency(error) !== 'database') throw error

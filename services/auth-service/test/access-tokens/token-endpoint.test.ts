@@ -2,7 +2,7 @@ import t from 'tap'
 import type { PrincipalAccessRequest } from '../../src/access-tokens/issue-access-token.ts'
 import { createTokenEndpoint } from '../../src/access-tokens/token-endpoint.ts'
 import type { TokenRequest } from '../../src/access-tokens/token-request.ts'
-import type { SignIn } from '../../src/sign-in/sign-in.ts'
+import type { Freshness, SignIn } from '../../src/sign-in/sign-in.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
 
@@ -13,12 +13,15 @@ const basic = { kind: 'basic', username: 'alice', password: 'x' } as const
 const wanted: TokenRequest = { service: undefined, scopes: null, offline: true, clientId: 'docker' }
 
 function build(signIn: SignIn = user, anonymousPull = false) {
-  const calls = { requests: [] as PrincipalAccessRequest[], refreshTokens: 0 }
+  const calls = { requests: [] as PrincipalAccessRequest[], refreshTokens: 0, freshness: [] as Freshness[] }
   const endpoint = createTokenEndpoint({
     service: 'registry.example',
     anonymousPull,
     signIn: {
-      withPassword: async () => signIn,
+      async withPassword(_username, _password, _address, freshness) {
+        calls.freshness.push(freshness)
+        return signIn
+      },
       withRefreshToken: async () => signIn,
       rememberRefreshToken: () => {},
     },
@@ -40,6 +43,16 @@ t.test('a user gets a refresh token on request', async (t) => {
   const without = await endpoint.withCredentials({ ...wanted, offline: false }, basic, '10.0.0.1')
   t.notOk('refreshToken' in without)
   t.equal(calls.refreshTokens, 1)
+})
+
+t.test('an account is read from the database for a refresh token only', async (t) => {
+  const { endpoint, calls } = build()
+  const grant = { type: 'password', username: 'alice', password: 'x' } as const
+  for (const offline of [true, false]) {
+    await endpoint.withCredentials({ ...wanted, offline }, basic, '10.0.0.1')
+    await endpoint.withGrant({ ...wanted, offline, grant }, '10.0.0.1')
+  }
+  t.strictSame(calls.freshness, ['current', 'current', 'recent', 'recent'])
 })
 
 t.test('a principal whose credentials are temporary gets no refresh token', async (t) => {

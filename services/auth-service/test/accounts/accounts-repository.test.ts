@@ -2,7 +2,6 @@ import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import type { NewAccount } from '../../src/principals/account.ts'
 import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
-import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 const user = {
@@ -72,27 +71,5 @@ await onBothDatabases(t, async (t, db) => {
     t.same(await lock(), [one.id, other.id].toSorted())
     t.same(await accounts.listAdministrators(10), ['boss', 'root'])
     t.same(await accounts.listAdministrators(1), ['boss'])
-  })
-
-  t.test('the last revocation of an account counts, and outlives the account', async (t) => {
-    const revocations = createRevocationsRepository(db)
-    const { id } = await insert({ username: 'eve' })
-    const hourAgo = new Date(Date.now() - 3600_000)
-    t.same(await revocations.revocationsSince(hourAgo), new Map())
-    t.equal(await revocations.leastGeneration(id), undefined)
-    await revocations.revoke(id, 2)
-    await revocations.revoke(UNKNOWN_ID, 7)
-    await revocations.revoke(id, 3)
-    t.same(
-      await revocations.revocationsSince(hourAgo),
-      new Map([
-        [id, 3],
-        [UNKNOWN_ID, 7],
-      ]),
-    )
-    t.equal(await revocations.leastGeneration(id), 3)
-    await accounts.delete(id)
-    t.equal((await revocations.revocationsSince(hourAgo)).get(id), 3)
-    t.same(await revocations.revocationsSince(new Date(Date.now() + 60_000)), new Map(), 'none is later')
   })
 })

@@ -27,7 +27,7 @@ const CHANGES: readonly (readonly [why: string, change: UserChange, raises: bool
 await onBothDatabases(t, async (t, db) => {
   const users = createAccounts(db, fakeHasher)
   const refreshTokens = refreshTokensOf(db)
-  const revocations = () => users.revocationsSince(new Date(0))
+  const revocations = async () => (await users.revocationsSince(new Date(0))).generations
   const create = async (username: string, change = {}) => {
     const created = await users.create(planUser(username, change))
     if ('refused' in created) throw new Error(`${username} is refused: ${created.refused}`)

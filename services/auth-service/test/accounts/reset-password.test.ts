@@ -25,7 +25,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(after?.passwordHash, `hash of ${first.password}`)
     t.equal(after?.generation, before.generation + 1)
     t.match(after, { role: 'cluster-administrator', namespaces: ['team'] }, 'the rights are unchanged')
-    t.equal((await users.revocationsSince(new Date(0))).get(before.id), before.generation + 1)
+    t.equal((await users.revocationsSince(new Date(0))).generations.get(before.id), before.generation + 1)
     t.equal(await refreshTokens.findAccountId(refreshToken, 'registry.example'), undefined)
     t.equal(await db.selectFrom('refresh_tokens').selectAll().executeTakeFirst(), undefined)
 

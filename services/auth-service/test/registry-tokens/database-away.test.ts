@@ -40,6 +40,10 @@ t.test('registry tokens while the database is unavailable', async (t) => {
   )
 
   await postgres.stop()
+  // Until a poll fails, the revocation list confirms what was verified within the last minute.
+  const isNoticed = async () =>
+    (await askInternal({ url: '/readyz' })).json().parts.revocations.status !== 'ok'
+  await until(isNoticed, 'a poll of the revocation list fails')
   clock.ahead = 10_000
 
   await t.test('a registry token that signed in recently gets an access token only for pulls', async (t) => {

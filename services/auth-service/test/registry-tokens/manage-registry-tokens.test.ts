@@ -18,7 +18,8 @@ void onBothDatabases(t, async (t, db) => {
   const clock = { now: Date.parse('2026-11-21T12:00:00Z') }
   const now = () => clock.now
   const repository = createRegistryTokensRepository(db)
-  const tokens = createRegistryTokenManagement(db, now, WINDOW_MS)
+  const reported: [id: string, leastGeneration: number][] = []
+  const tokens = createRegistryTokenManagement(db, now, WINDOW_MS, (...one) => reported.push(one))
   const users = createAccounts(db, fakeHasher)
   const create = async (name: string, change: Partial<RegistryTokenInput> = {}) =>
     expectPassword(await tokens.create({ name, scopes, ...change }, BY))
@@ -28,7 +29,7 @@ void onBothDatabases(t, async (t, db) => {
     const result = await tokens.change(id, input, BY)
     return result.outcome === 'changed' ? result.registryToken : result
   }
-  const leastOf = async (id: string) => (await users.revocationsSince(new Date(0))).get(id)
+  const leastOf = async (id: string) => (await users.revocationsSince(new Date(0))).generations.get(id)
   const hashesOf = async (name: string) =>
     (await repository.findForSignIn(name))?.secrets.map(({ hash, until }) => [hash.toString('hex'), until])
   const hash = (password: string) => hashRegistryTokenSecret(password).toString('hex')
@@ -167,6 +168,7 @@ void onBothDatabases(t, async (t, db) => {
     const { id } = (await create('goes')).registryToken
     t.equal(await tokens.delete(id), true)
     t.equal(await leastOf(id), 2)
+    t.strictSame(reported.at(-1), [id, 2], 'this process learns of it without a poll')
     t.equal(await tokens.delete(id), false)
     t.equal(await repository.findForSignIn('goes'), undefined)
     t.not((await create('goes')).registryToken.id, id, 'a new one of the same name has another id')

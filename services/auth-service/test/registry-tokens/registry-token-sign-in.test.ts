@@ -7,6 +7,7 @@ import {
 } from '../../src/principals/registry-token-secret.ts'
 import { createRegistryTokenSignIn } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
+import type { Freshness } from '../../src/sign-in/sign-in.ts'
 import { makeToken } from '../fixtures/registry-tokens.ts'
 
 class Unavailable extends Error {}
@@ -25,6 +26,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     now: 1_000_000,
     token: { ...makeToken(), secrets: [stored(secret)], ...change } as StoredRegistryToken | undefined,
     least: 0,
+    isListFresh: true,
     failure: undefined as Error | undefined,
     lookups: [] as string[],
     uses: [] as string[],
@@ -38,6 +40,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     },
     isUnavailable: (error) => error instanceof Unavailable,
     isRevoked: ({ generation }) => generation < world.least,
+    isUnchanged: ({ generation }) => world.isListFresh && generation >= world.least,
     cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: 900_000, maxEntries: 100 }),
     noteUse: (id, address) => void world.uses.push(`${id} ${address}`),
     now,
@@ -46,7 +49,8 @@ function build(change: Partial<StoredRegistryToken> = {}) {
     world,
     secret,
     method,
-    enter: (password = secret, name = 'CI') => method.signIn(name, password, ADDRESS),
+    enter: (password = secret, name = 'CI', freshness: Freshness = 'recent') =>
+      method.signIn(name, password, ADDRESS, freshness),
   }
 }
 
@@ -124,21 +128,27 @@ t.test('after a rotation both passwords work until the overlap ends', async (t) 
     expiresAt: new Date(1_090_000),
     secrets: [stored(next, new Date(1_095_000))],
   }
-  world.now = 1_062_000
+  world.now = 1_070_000
+  world.isListFresh = false
   t.match(await enter(next), { notAfter: 1090 }, 'the earlier expiry counts')
 })
 
-t.test('a verified password is cached for two seconds', async (t) => {
+t.test('a verified password is cached for a minute while the revocation list is fresh', async (t) => {
   const { world, enter } = build()
   for (let request = 0; request < 50; request += 1) await enter()
   t.equal(world.lookups.length, 1)
   t.equal(world.uses.length, 50, 'every use is noted')
-  world.now += 1999
+  world.now += 59_999
   await enter()
   t.equal(world.lookups.length, 1)
   world.now += 1
   await enter()
-  t.equal(world.lookups.length, 2, 'looked up again after two seconds')
+  t.equal(world.lookups.length, 2, 'looked up again after a minute')
+  await enter(undefined, undefined, 'current')
+  t.equal(world.lookups.length, 3, 'looked up for a request that is not for an access token')
+  world.isListFresh = false
+  await enter()
+  t.equal(world.lookups.length, 4, 'looked up while the revocation list cannot be read')
 })
 
 t.test('a revocation overrides a cached password at once', async (t) => {
@@ -166,6 +176,7 @@ t.test('a cached password stays valid within the grace while the database is una
   const { world, enter } = build({ expiresAt })
   await enter()
   world.failure = new Unavailable()
+  world.isListFresh = false
   world.now += 60_000
   t.strictSame(await enter(), accepted(makeToken({ expiresAt }), { notAfter: 1500, offline: true }))
   t.strictSame(

@@ -57,6 +57,10 @@ t.test('pulls continue while the database is unavailable', async (t) => {
   await until(async () => (await known()).includes(bob?.id ?? ''), 'bob is in the revocations')
 
   await postgres.stop()
+  // Until a poll fails, the revocation list confirms what was verified within the last minute.
+  const isNoticed = async () =>
+    (await askInternal({ url: '/readyz' })).json().parts.revocations.status !== 'ok'
+  await until(isNoticed, 'a poll of the revocation list fails')
 
   await t.test('cached credentials and refresh tokens get pull-only tokens', async (t) => {
     t.strictSame(await accessOf({ ...GET, as: 'alice' }), PULL)

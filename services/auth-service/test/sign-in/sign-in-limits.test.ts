@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { StoredAccount } from '../../src/principals/account.ts'
-import type { SignIn } from '../../src/sign-in/sign-in.ts'
+import type { Freshness, SignIn } from '../../src/sign-in/sign-in.ts'
 import type { PasswordVerifier } from '../../src/sign-in/user-sign-in.ts'
 import { KNOWN_MS, createUserSignIn } from '../../src/sign-in/user-sign-in.ts'
 import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
@@ -49,6 +49,8 @@ function build(verifier?: PasswordVerifier) {
         return hash === `hash of ${password}`
       },
       isRevoked: () => false,
+      isUnchanged: () => true,
+      now,
       cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 1000 }),
       offlineMs: 900_000,
       limits: createSignInLimits({
@@ -60,7 +62,8 @@ function build(verifier?: PasswordVerifier) {
         now,
       }),
     })
-    return (username: string, password: string, address = HOME) => signIn.signIn(username, password, address)
+    return (username: string, password: string, address = HOME, freshness: Freshness = 'current') =>
+      signIn.signIn(username, password, address, freshness)
   }
   return { world, replica, enter: replica() }
 }
@@ -155,20 +158,21 @@ t.test('cached credentials pass at a limited address and others wait', async (t)
   t.match(await enter('user-2', PASSWORD), { outcome: 'account' }, 'the delay is twenty seconds')
 })
 
-t.test('guesses at cached credentials are limited', async (t) => {
-  const { enter } = build()
-  t.match(await enter('user-1', PASSWORD), { outcome: 'account' })
-  for (let at = 0; at < 30; at += 1) await enter(`invented-${at}`, 'wrong-password', stranger(1))
-  t.match(await enter('user-1', PASSWORD, stranger(1)), { outcome: 'throttled' }, 'a limited address')
-  for (let at = 0; at < 1100; at += 1) await enter('user-1', `guess-${at}`, stranger(at))
-  t.match(await enter('user-1', PASSWORD, '198.51.100.9'), { outcome: 'throttled' }, 'a thousand addresses')
-  t.match(await enter('user-1', PASSWORD), { outcome: 'account' }, 'the account passes at its own address')
-  for (let at = 0; at < 1100; at += 1) await enter('user-1', `guess-${at}`)
-  t.match(
-    await enter('user-1', PASSWORD),
-    { outcome: 'throttled' },
-    'a thousand wrong passwords from its own address',
-  )
+t.test('guesses at cached credentials are limited, for access tokens as well', async (t) => {
+  for (const freshness of ['current', 'recent'] as const) {
+    const { enter } = build()
+    const right = (address = HOME) => enter('user-1', PASSWORD, address, freshness)
+    const guess = (name: string, password: string, address = HOME) =>
+      enter(name, password, address, freshness)
+    t.match(await right(), { outcome: 'account' })
+    for (let at = 0; at < 30; at += 1) await guess(`invented-${at}`, 'wrong-password', stranger(1))
+    t.match(await right(stranger(1)), { outcome: 'throttled' }, 'a limited address')
+    for (let at = 0; at < 1100; at += 1) await guess('user-1', `guess-${at}`, stranger(at))
+    t.match(await right('198.51.100.9'), { outcome: 'throttled' }, 'a thousand addresses')
+    t.match(await right(), { outcome: 'account' }, 'the account passes at its own address')
+    for (let at = 0; at < 1100; at += 1) await guess('user-1', `guess-${at}`)
+    t.match(await right(), { outcome: 'throttled' }, 'a thousand wrong passwords from its own address')
+  }
 })
 
 t.test(

@@ -1,75 +1,15 @@
 import t from 'tap'
-import type { StoredAccount } from '../../src/principals/account.ts'
 import { DirectoryUnavailable } from '../../src/directory/directory.ts'
 import type { PasswordVerifier } from '../../src/sign-in/user-sign-in.ts'
-import { KNOWN_MS, createUserSignIn } from '../../src/sign-in/user-sign-in.ts'
-import { createSignInLimits } from '../../src/sign-in/sign-in-limits.ts'
-import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
-import { memoryFailures } from '../fixtures/memory-failures.ts'
-
-class Outage extends Error {}
-function unavailableDependency(error: unknown) {
-  if (error instanceof DirectoryUnavailable) return 'directory'
-  return error instanceof Outage ? 'database' : undefined
-}
-
-const REFUSED = { outcome: 'refused' }
-const UNAVAILABLE = { outcome: 'unavailable', dependency: 'database' }
-const PASSWORD = 'the-password'
-
-/** Accounts in a list, with passwords that "hash" to `hash of …`. */
-function build(verifier?: PasswordVerifier) {
-  const world = {
-    now: 1_000_000,
-    accounts: [makeAccount()] as StoredAccount[],
-    refreshTokens: new Map([['r-alice', 'alice']]),
-    revoked: [] as string[],
-    outage: undefined as Error | undefined,
-    hashed: [] as (string | null)[],
-    addresses: new Set<string>(),
-  }
-  const now = () => world.now
-  const find = (username: string | undefined) => {
-    if (world.outage !== undefined) throw world.outage
-    return world.accounts.find((account) => account.username === username)
-  }
-  const signIn = createUserSignIn({
-    verifiers: verifier ? [verifier] : [],
-    findAccount: async (username) => find(username),
-    findByRefreshToken: async (token, service) => {
-      const account = find(world.refreshTokens.get(token))
-      return service === 'registry.example' && account?.enabled ? account : undefined
-    },
-    unavailableDependency,
-    verifyPassword: async (password, hash) => {
-      world.hashed.push(hash)
-      return hash === `hash of ${password}`
-    },
-    isRevoked: ({ id }) => world.revoked.includes(id),
-    cache: createCredentialCache({ key: Buffer.alloc(32, 1), now, maxAgeMs: KNOWN_MS, maxEntries: 100 }),
-    offlineMs: 900_000,
-    limits: createSignInLimits({
-      failures: memoryFailures(now),
-      addresses: {
-        note: (id, client) => void world.addresses.add(`${id} ${client}`),
-        isKnown: async (id, client) => world.addresses.has(`${id} ${client}`),
-      },
-      now,
-    }),
-  })
-  const withPassword = (username: string, password: string, address = '10.0.0.1') =>
-    signIn.signIn(username, password, address)
-  const withRefreshToken = (token: string, service = 'registry.example') =>
-    signIn.withRefreshToken(token, service, '10.0.0.1')
-  return { world, withPassword, withRefreshToken, remember: signIn.rememberRefreshToken }
-}
-
-const found = (account: StoredAccount | undefined, offline = false) => ({
-  outcome: 'account',
-  account,
-  offline,
-})
+import {
+  Outage,
+  PASSWORD,
+  REFUSED,
+  UNAVAILABLE,
+  buildUserSignIn as build,
+  found,
+} from '../fixtures/user-sign-in.ts'
 
 t.test('a user signs in with the right password, whatever the case of the username', async (t) => {
   const { world, withPassword } = build()
