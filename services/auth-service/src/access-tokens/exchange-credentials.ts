@@ -31,7 +31,8 @@ export type ExchangeCredentials = (request: ExchangeRequest) => Promise<Exchange
 /** Exchanges Basic credentials, which registry-proxy got, for an access token. */
 export function createExchangeCredentials({ signIn, issuer }: ExchangeCredentialsPorts): ExchangeCredentials {
   return async ({ username, password, address, access: scopes }) => {
-    const result = await signIn.withPassword(username, password, address, 'recent')
+    const freshness = scopes === null ? 'current' : 'recent'
+    const result = await signIn.withPassword(username, password, address, freshness)
     switch (result.outcome) {
       case 'account': {
         const { account, offline } = result

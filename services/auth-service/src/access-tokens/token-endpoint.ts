@@ -77,12 +77,14 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
   const { service, signIn, issuer, refreshTokens } = ports
 
   const withPassword = async (
-    { offline }: TokenRequest,
+    { offline, scopes }: TokenRequest,
     { username, password }: { readonly username: string; readonly password: string },
     address: string,
-  ): Promise<Identified> =>
-    // A refresh token is stored with its account: the account must exist.
-    toIdentified(await signIn.withPassword(username, password, address, offline ? 'current' : 'recent'))
+  ): Promise<Identified> => {
+    // The account of a refresh token must exist, and an identity token of an old generation would be of no use.
+    const freshness = offline || scopes === null ? 'current' : 'recent'
+    return toIdentified(await signIn.withPassword(username, password, address, freshness))
+  }
 
   const identify = async (
     request: TokenRequest,

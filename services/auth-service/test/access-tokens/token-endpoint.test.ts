@@ -45,14 +45,17 @@ t.test('a user gets a refresh token on request', async (t) => {
   t.equal(calls.refreshTokens, 1)
 })
 
-t.test('an account is read from the database for a refresh token only', async (t) => {
-  const { endpoint, calls } = build()
+t.test('the account is read from the database for refresh tokens and identity tokens only', async (t) => {
   const grant = { type: 'password', username: 'alice', password: 'x' } as const
   for (const offline of [true, false]) {
-    await endpoint.withCredentials({ ...wanted, offline }, basic, '10.0.0.1')
-    await endpoint.withGrant({ ...wanted, offline, grant }, '10.0.0.1')
+    for (const scopes of [null, []]) {
+      const { endpoint, calls } = build()
+      await endpoint.withCredentials({ ...wanted, offline, scopes }, basic, '10.0.0.1')
+      await endpoint.withGrant({ ...wanted, offline, scopes, grant }, '10.0.0.1')
+      const expected = offline || scopes === null ? 'current' : 'recent'
+      t.strictSame(calls.freshness, [expected, expected])
+    }
   }
-  t.strictSame(calls.freshness, ['current', 'current', 'recent', 'recent'])
 })
 
 t.test('a principal whose credentials are temporary gets no refresh token', async (t) => {
