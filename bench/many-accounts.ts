@@ -18,7 +18,7 @@ const MAX_MIB = 200
  */
 const WEAK = { memory: 8, passes: 1, parallelism: 1, tagLength: 32 }
 
-/** Measures the token endpoint with 10,000 users, each with its own password, and the memory of its credential cache. */
+/** Measures the token endpoint with 10,000 users, each with its own password, and auth-service's memory. */
 export async function measureManyAccounts(): Promise<Table> {
   const stack = await startStack()
   const requests = await createAccounts(stack)

@@ -11,9 +11,9 @@ export type NewCredentialCache = <Value>(name: string, maxAgeMs: number) => Cred
 const MAX_ENTRIES = 50_000
 
 /**
- * The credential caches of this process: each has its own key, the same bound, and metrics. A full cache drops the least
- * recently used credentials; their next sign-in costs a lookup, and a password's a hash. `now` is in milliseconds since
- * the epoch.
+ * The credential caches of this process: each has its own key, the same bound, and metrics. A full cache drops the
+ * least recently used credentials; their next sign-in costs a lookup, and a password's a hash. `now` is in milliseconds
+ * since the epoch.
  */
 export function createCredentialCaches({ registry }: Metrics, now: () => number): NewCredentialCache {
   const sizes = new Map<string, () => number>()

@@ -31,7 +31,7 @@ export interface UserCredentials {
 /** What the cache stores for verified credentials. */
 export interface CachedUser {
   readonly account: Account & { readonly passwordHash?: string | null }
-  /** When the account was read from the database, in milliseconds since the epoch; undefined for a new refresh token. */
+  /** When the account was read, in milliseconds since the epoch; undefined for a new refresh token. */
   readonly readAt?: number
 }
 
