@@ -36,7 +36,7 @@ export function createRevocationsRepository(db: Database) {
      * Reads the revocations since a time; with a cursor, those of them that were committed after the read that returned
      * it. The cursor is the oldest transaction that was running then: rows of earlier ones were visible. It does not
      * depend on clocks, nor on the order of commits. A cursor ahead of the database, as after a restore, returns all.
-     * One JSON object is parsed faster than 100,000 rows. Source: PostgreSQL, "System Columns", xmin;
+     * Source: PostgreSQL, "System Columns", xmin;
      * "System Information Functions", pg_snapshot_xmin.
      */
     async revocationsSince(since: Date, cursor: string | null = null): Promise<RevocationsRead> {
