@@ -97,6 +97,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const registryProxy = await createRegistryProxy({
     ...shared,
     imageManagerUrl,
+    registryVolume: config.registry.url === undefined ? join(dataDir, 'images') : undefined,
     uploadSecret: config.uploadSecret ?? secrets.uploadSecret,
   })
   await listenInside(registryProxy.internalApp)

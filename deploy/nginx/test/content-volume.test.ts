@@ -6,7 +6,7 @@ import { send, sendHttp2, sendRaw } from './fixtures/client.ts'
 import { echo, startIngress } from './fixtures/ingress.ts'
 import type { Location } from './fixtures/locating-proxy.ts'
 import { locateAsRequested, locatingProxy } from './fixtures/locating-proxy.ts'
-import { createVolume } from './fixtures/volume.ts'
+import { createVolume } from '@registry-manager/testing/registry-volume'
 
 const TOKEN = { authorization: 'Bearer c2VjcmV0' }
 

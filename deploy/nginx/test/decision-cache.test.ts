@@ -7,7 +7,7 @@ import type { ClientRequest } from './fixtures/client.ts'
 import { startIngress } from './fixtures/ingress.ts'
 import type { Location } from './fixtures/locating-proxy.ts'
 import { locateAsRequested, locatingProxy } from './fixtures/locating-proxy.ts'
-import { createVolume } from './fixtures/volume.ts'
+import { createVolume } from '@registry-manager/testing/registry-volume'
 
 const TOKEN = { authorization: 'Bearer c2VjcmV0' }
 const volume = createVolume(t)

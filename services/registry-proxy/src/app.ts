@@ -56,6 +56,7 @@ export async function createRegistryProxy(
     service,
     publicOrigin: config.publicOrigin,
     registryUrl,
+    registryVolume: config.registryVolume,
     uploadSecret,
     uploadStates: createUploadStates(),
     authenticator,

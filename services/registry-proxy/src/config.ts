@@ -10,6 +10,13 @@ export const schema = Type.Object({
   AUTH_SERVICE_URL: settings.url('internal URL of auth-service, such as http://auth-service:9001'),
   IMAGE_MANAGER_URL: settings.url('internal URL of image-manager, such as http://image-manager:9002'),
   REGISTRY_URL: settings.url('URL of the registry (distribution), such as http://registry:5000'),
+  REGISTRY_VOLUME: Type.Optional(
+    Type.String({
+      description:
+        "the registry's folder, which contains docker/registry/v2, if registry-proxy can read it: registry-proxy then " +
+        'sends blobs and manifests from there. Not needed if nginx reads the folder',
+    }),
+  ),
   UPLOAD_SECRET: Type.String({
     minLength: 32,
     description: 'secret that binds uploads to accounts: 32 characters or more, the same on every replica',
@@ -29,6 +36,7 @@ export interface RegistryProxyConfig {
   readonly authServiceUrl: string
   readonly imageManagerUrl: string
   readonly registryUrl: string
+  readonly registryVolume?: string
   readonly uploadSecret: string
   readonly serviceCredential: string
   readonly trustedProxies?: string
@@ -48,6 +56,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [RegistryProxyConfig, Listen
       authServiceUrl: values.AUTH_SERVICE_URL,
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       registryUrl: values.REGISTRY_URL,
+      registryVolume: values.REGISTRY_VOLUME,
       uploadSecret: values.UPLOAD_SECRET,
       serviceCredential: values.SERVICE_CREDENTIAL,
       trustedProxies: values.TRUSTED_PROXIES,

@@ -17,12 +17,14 @@ import { forward, proxyOptions } from './forward.ts'
 import { answerFromIndex } from './index-answers.ts'
 import type { DescribeManifest } from './describe-manifest.ts'
 import type { IndexClient } from './index-client.ts'
-import { answerContentLocation, contentSource } from './locate-content.ts'
+import { answerContentLocation, contentSource, locateContent } from './locate-content.ts'
 import type { PushManifestOptions } from './push-manifest.ts'
 import { pushManifest, refuseLongManifest } from './push-manifest.ts'
 import type { Refusal } from './refuse.ts'
 import { REGISTRY_HEADERS, refuse, refuseFailedCall } from './refuse.ts'
 import { withFormMount } from './request-body.ts'
+import { sendFromVolume } from './send-from-volume.ts'
+import type { ForwardedRequest } from './upstream-request.ts'
 import { announcedBlob, toUpstreamRequest } from './upstream-request.ts'
 
 export interface RegistryApiOptions
@@ -32,6 +34,8 @@ export interface RegistryApiOptions
   readonly authenticator: Authenticator
   readonly index: IndexClient
   readonly describeManifest: DescribeManifest
+  /** The registry's folder, if this process can read it. */
+  readonly registryVolume?: string
   readonly findUploaded: FindUploaded
 }
 
@@ -109,7 +113,8 @@ async function handleRequest(
     return answerFromIndex(index, authorized.request, principal, request, reply)
   }
 
-  // Build the request to the registry.
+  // Send content from the registry's volume, or build the request to the registry.
+  if (await readFromVolume(options, authorized.request, request, reply)) return reply
   const { serviceAccess } = authorized
   let registryRequest = authorized.request
   const newerState = registryRequest.kind === 'upload' ? uploadStates.findNewer(registryRequest) : undefined
@@ -147,6 +152,20 @@ async function handleRequest(
     return pushManifest(options, { ...forwarding, registryRequest }, request, reply)
   }
   return forward(options, forwarding, request, reply, hooks)
+}
+
+/** Sends content from the registry's volume. Returns false if there is no volume, or if the registry has to answer. */
+async function readFromVolume(
+  { registryVolume, describeManifest }: RegistryApiOptions,
+  registryRequest: ForwardedRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<boolean> {
+  const { kind, method } = registryRequest
+  if (registryVolume === undefined || isAuthorizeOnly(request)) return false
+  if ((kind !== 'blob' && kind !== 'manifest') || (method !== 'GET' && method !== 'HEAD')) return false
+  const content = await locateContent(describeManifest, registryRequest, 'volume', request)
+  return content !== undefined && sendFromVolume(registryVolume, content, request, reply)
 }
 
 /** Authenticates and authorizes a request. */

@@ -45,9 +45,9 @@ export async function answerContentLocation(
   if (authorized.outcome === 'index') return reply.code(204).send()
   // nginx never gets a service token, so it cannot ask the registry instead of this service.
   if (authorized.serviceAccess !== undefined && source !== 'volume') return reply.code(204).send()
-  const content = await locate(describeManifest, authorized.request, source, request)
+  const content = await locateContent(describeManifest, authorized.request, source, request)
   if (content === undefined) return reply.code(204).send()
-  reply.header('x-decided-content', `/.content/${content.path}`)
+  reply.header('x-decided-content', `/.content/${content.kind}/${content.repository}/${content.digest}`)
   if (content.mediaType !== undefined) reply.header('x-decided-type', content.mediaType)
   const isOwn = request.headers.authorization === `Bearer ${token}`
   if (source !== 'volume' && !isOwn) reply.header('x-decided-authorization', `Bearer ${token}`)
@@ -55,17 +55,20 @@ export async function answerContentLocation(
   return reply.code(200).send()
 }
 
-interface Content {
-  /** KIND/REPOSITORY/DIGEST */
-  readonly path: string
+/** A blob or manifest that a repository may have. */
+export interface Content {
+  readonly kind: 'blobs' | 'manifests'
+  readonly repository: string
+  /** A sha256 digest. */
+  readonly digest: string
   /** The type of a manifest, which the registry's volume does not tell. */
   readonly mediaType?: string
   /** Whether the request names the digest. */
   readonly isFixed: boolean
 }
 
-/** Finds content. Undefined if only this service can answer the request. */
-async function locate(
+/** Says which content a request reads. Undefined if only the registry or the index can answer the request. */
+export async function locateContent(
   describeManifest: DescribeManifest,
   registryRequest: ForwardedRequest,
   source: ContentSource,
@@ -74,13 +77,12 @@ async function locate(
   if (registryRequest.kind === 'blob') {
     const { repository, digest } = registryRequest
     if (!digest.startsWith('sha256:')) return undefined
-    return { path: `blobs/${repository}/${digest}`, isFixed: true }
+    return { kind: 'blobs', repository, digest, isFixed: true }
   }
   if (registryRequest.kind !== 'manifest') return undefined
   const { repository, reference } = registryRequest
-  const pathOf = (digest: string) => `manifests/${repository}/${digest}`
   if ('digest' in reference && source !== 'volume') {
-    return { path: pathOf(reference.digest), isFixed: true }
+    return { kind: 'manifests', repository, digest: reference.digest, isFixed: true }
   }
   const described = await describeManifest(repository, reference).catch((error: unknown) => {
     // The registry can answer alone.
@@ -89,9 +91,9 @@ async function locate(
   })
   if (described === undefined || described.indexOnly) return undefined
   const { digest, mediaType } = described
-  if ('digest' in reference) return { path: pathOf(digest), mediaType, isFixed: true }
-  if (isConverted(mediaType, request)) return undefined
-  return { path: pathOf(digest), mediaType, isFixed: false }
+  const isFixed = 'digest' in reference
+  if (!isFixed && isConverted(mediaType, request)) return undefined
+  return { kind: 'manifests', repository, digest, mediaType, isFixed }
 }
 
 /** Whether the registry would convert a manifest that is requested by its tag. See `manifestAccept`. */
