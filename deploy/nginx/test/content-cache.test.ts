@@ -65,6 +65,14 @@ t.test('nginx asks the registry again within 2 s, and transfers nothing if it ha
   t.same(asked, ['GET again', 'GET again', 'GET again if changed'])
 })
 
+t.test('nginx requests a manifest again: the registry knows its ETag even if it was deleted', async (t) => {
+  const path = `/v2/team/image/manifests/${DIGEST}`
+  for (let number = 0; number < 3; number += 1) await send(ingress, { path, headers: TOKEN })
+  await sleep(2000)
+  t.match(await send(ingress, { path, headers: TOKEN }), { status: 200, text: CONTENT })
+  t.same(asked, ['GET image', 'GET image', 'GET image'])
+})
+
 t.test('content that was deleted is gone after 2 s', async (t) => {
   for (let number = 0; number < 3; number += 1) await read('deleted')
   gone.add(pathOf('deleted'))
