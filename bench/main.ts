@@ -24,12 +24,14 @@ import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
 import { formatTable } from './table.ts'
 import { measureTokenSignIn } from './token-sign-in.ts'
+import { measureUnitCosts } from './unit-costs.ts'
 
 /** Measurements that run only by name or with `--all`. */
 const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['proxy-memory', measureProxyMemory],
   ['many-clients', measureManyClients],
   ['push', measurePush],
+  ['unit-costs', measureUnitCosts],
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],

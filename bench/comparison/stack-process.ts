@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { startChild } from '../child.ts'
 import { temporaryFolder } from '../cleanup.ts'
+import { childrenOf, cpuSeconds } from '../cpu-time.ts'
 import type { MemoryUse } from '../memory.ts'
 import { watchMemory } from '../memory.ts'
 import { basicOf } from '../stack.ts'
@@ -13,6 +14,15 @@ export type ContentFrom = 'volume' | 'cache'
 
 const STACK = fileURLToPath(new URL('../../deploy/local/stack.js', import.meta.url))
 const SERVICES = ['auth-service', 'image-manager', 'registry-proxy'] as const
+/** The processes of the stack, with the names of their files. */
+const KINDS = [
+  ['nginx', 'nginx'],
+  ['registry-proxy', 'registry-proxy-1'],
+  ['image-manager', 'image-manager-1'],
+  ['auth-service', 'auth-service-1'],
+  ['Postgres', 'postgres'],
+  ['registry', 'registry'],
+] as const
 /** Tokens that are requested at the same time. */
 const TOKENS_AT_ONCE = 16
 /** How long tokens are used. They live for five minutes. */
@@ -29,6 +39,8 @@ export interface StackProcess {
   authorizations(scope: string, count: number): Promise<readonly string[]>
   /** Watches the resident memory of each service and of nginx until the returned function is called. */
   watchMemory(): () => ReadonlyMap<string, MemoryUse>
+  /** Returns the CPU time that each kind of process has used, in seconds. */
+  cpuSeconds(): ReadonlyMap<string, number>
 }
 
 /**
@@ -71,6 +83,8 @@ export async function startStackProcess(contentFrom: ContentFrom, images?: strin
     administrator,
     authorizations: reuse((scope, count) => requestTokens(`${origin}/auth/v2/token`, basic, scope, count)),
     watchMemory: () => watchProcesses(join(dataDir, 'run')),
+    cpuSeconds: () =>
+      new Map(KINDS.map(([kind, name]) => [kind, cpuSeconds(readPid(join(dataDir, 'run'), name))])),
   }
 }
 
@@ -106,9 +120,13 @@ async function requestTokens(
   return [...tokens]
 }
 
+function readPid(folder: string, name: string): number {
+  return Number(readFileSync(join(folder, `${name}.pid`), 'utf8'))
+}
+
 /** Watches the processes whose ids the stack wrote into the files of a folder. */
 function watchProcesses(folder: string): () => ReadonlyMap<string, MemoryUse> {
-  const pidOf = (name: string) => Number(readFileSync(join(folder, `${name}.pid`), 'utf8'))
+  const pidOf = (name: string) => readPid(folder, name)
   const services = SERVICES.map((name) => [name, watchMemory(pidOf(`${name}-1`))] as const)
   const nginx = [pidOf('nginx'), ...childrenOf(pidOf('nginx'))].map((pid) =>
     // The cache loader ends after its work.
@@ -124,9 +142,4 @@ function watchProcesses(folder: string): () => ReadonlyMap<string, MemoryUse> {
     }
     return uses.set('nginx, all its processes', sum)
   }
-}
-
-/** Source: proc(5), `/proc/pid/task/tid/children`. */
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 }
