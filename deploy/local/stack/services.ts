@@ -32,26 +32,33 @@ export async function planInternalBalancer(
   const folder = join(dataDir, 'nginx')
   const ports = new Map<ServiceName, number>()
   for (const name of SERVICE_NAMES) ports.set(name, await freePort())
-  const urlOf = (service: ServiceName) => `http://127.0.0.1:${ports.get(service)}`
+  const portsOf = (service: ServiceName) =>
+    replicas.filter((replica) => replica.service === service).map((replica) => replica.internalPort)
+  // A single replica needs no balancer.
+  const urlOf = (service: ServiceName) => {
+    const [only, ...others] = portsOf(service)
+    return `http://127.0.0.1:${others.length === 0 ? only : ports.get(service)}`
+  }
   const config = internalBalancerConfig({
     pidFile: join(folder, 'between.pid'),
     tempDir: join(folder, 'tmp'),
     internalPort,
     watched: replicas,
-    services: [...ports].map(([service, port]) => ({
-      port,
-      servers: servers(
-        replicas.filter((replica) => replica.service === service).map(({ internalPort }) => internalPort),
-      ),
-    })),
+    services: [...ports].map(([service, port]) => ({ port, servers: servers(portsOf(service)) })),
   })
   const options = { ...nginx, name: 'between', folder, config, log: processes.logOf('between') }
-  const isReady = async () => (await statusOf(`${urlOf('auth-service')}/`)) !== undefined
+  const isReady = async () => (await statusOf(`http://127.0.0.1:${internalPort}/`)) !== undefined
   return {
     urlOf,
     start: (keep) => keep('between', (onDeath) => startNginx({ ...options, isReady }, onDeath)),
   }
 }
+
+/**
+ * Makes glibc return the memory of password hashes and of large bodies to the operating system. Source: mallopt(3). The
+ * image has the same variables (deploy/docker/Dockerfile).
+ */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' }
 
 /** Starts a replica with the command of its `start` script. The replica serves once both of its ports respond. */
 export function startReplica(
@@ -66,7 +73,7 @@ export function startReplica(
       name,
       command: process.execPath,
       args: commandOf(service),
-      env: { ...env, NODE_COMPILE_CACHE },
+      env: { ...env, ...ALLOCATOR, NODE_COMPILE_CACHE },
       stopBy: [['SIGTERM', 1000]],
       log,
       isReady: async () =>

@@ -30,5 +30,9 @@ t.test('polls are logged at debug level', async (t) => {
 
 t.test('every other request is logged at the default level', async (t) => {
   const paths = ['/', '/internal/catalog', '/internal/revocationsx', '/livez/x', '/v2/livez']
-  t.equal((await linesOf('info', paths)).length, 2 * paths.length)
+  const lines = await linesOf('info', paths)
+  t.same(
+    lines.map(({ req }) => req.path),
+    paths,
+  )
 })
