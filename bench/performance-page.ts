@@ -25,7 +25,8 @@ The *bare registry* is distribution without registry-manager: plain HTTP, no aut
 stack is \`npm run stack\` over HTTP with one replica of each service; clients and servers share the machine. \`volume\`
 and \`cache\` are values of \`CONTENT_FROM\`. The clients are wrk, skopeo and programs of ours in \`bench/client\`. All
 pulled content is in the page cache, also at a *first pull*, the pull of content that was pushed a moment before and
-never pulled. *nginx, the same file* is nginx that sends the file from the storage without any check.`
+never pulled. *nginx, the same file* is nginx that sends the file from the storage without any check. \`ZOT_BINARY\` and
+\`DISTRIBUTION_BINARY\` name programs of other registries, which then do the same work with a storage of their own.`
 const COLUMNS = ['case', 'goal', 'measured', '', 'absolute values', 'failed requests', 'measurement'] as const
 
 /**
