@@ -68,9 +68,7 @@ async function startFileServer(root: string): Promise<string> {
   const [folder, port] = [await temporaryFolder(), await freePort()]
   const { NGINX_BINARY = 'nginx', NGINX_LIBRARIES: libraries } = process.env
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  // The workers run as the user that wrote the files.
   const config = `
-    ${process.getuid?.() === 0 ? 'user root;' : ''}
     worker_processes auto;
     pid ${folder}/pid;
     events { worker_connections 1024; }
