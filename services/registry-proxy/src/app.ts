@@ -7,7 +7,7 @@ import {
   registerApiDocs,
 } from '@registry-manager/http'
 import { parseRegistryRequest } from '@registry-manager/oci'
-import { createAuthenticator } from '@registry-manager/principal'
+import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import { API_DESCRIPTION } from './api-docs/document.ts'
 import { createUploadStatus } from './chunks.ts'
@@ -41,6 +41,8 @@ export async function createRegistryProxy(
     audience: service,
     now,
   })
+  const authService = { dependency: 'auth-service', url: config.authServiceUrl, credential } as const
+  const findAccount = createAccountsClient(createServiceClient(authService), authenticator.feed, now)
   const endedGlobals = createEndedGlobalsFeed(createServiceClient(imageManager))
   const index = createIndexClient({
     queries: createServiceClient({ ...imageManager, timeoutMs: QUERY_TIMEOUT_MS }),
@@ -60,6 +62,7 @@ export async function createRegistryProxy(
     uploadSecret,
     uploadStates: createUploadStates(),
     authenticator,
+    findAccount,
     endedGlobals,
     index,
     describeManifest: createDescribeManifest(index.describeManifests),

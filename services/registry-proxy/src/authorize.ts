@@ -1,8 +1,9 @@
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
 import { holdsExactly, permits, repositoryAccess } from '@registry-manager/oci'
-import type { Authenticator, Principal } from '@registry-manager/principal'
+import type { AccountFacts, Authenticator, Principal } from '@registry-manager/principal'
 import { credentialsOf } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
+import { mayPull } from './may-pull.ts'
 import type { Refusal } from './refuse.ts'
 import { retryLater } from './refuse.ts'
 import type { ChallengeOptions } from './required-access.ts'
@@ -72,6 +73,7 @@ export function decide(request: RegistryRequest, principal: Principal, uploadSec
 export interface AuthorizeOptions extends ChallengeOptions {
   readonly uploadSecret: string
   readonly authenticator: Pick<Authenticator, 'confirmAccount'>
+  readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
 }
 
 /**
@@ -100,9 +102,35 @@ export async function authorize(
     case 'foreign-upload':
       return { refused: { code: 'BLOB_UPLOAD_UNKNOWN' } }
     case 'index':
-    case 'forward':
       return decision
+    case 'forward':
+      if (!(await canGetAccessToMount(options, registryRequest, decision.request, principal))) return decision
+      return {
+        refused: {
+          code: 'UNAUTHORIZED',
+          message: 'the token does not permit pulls from the repository that the blob is mounted from',
+          headers: challenge(options, challengeAccess(registryRequest), 'insufficient_scope'),
+        },
+      }
   }
+}
+
+/**
+ * Whether the mount of a request was left out only because its token lacks access that the account has. The client can
+ * get that access: a challenge that names both repositories lets it mount.
+ */
+async function canGetAccessToMount(
+  { findAccount }: AuthorizeOptions,
+  requested: RegistryRequest,
+  forwarded: ForwardedRequest,
+  { uid, offline }: Principal,
+): Promise<boolean> {
+  const mount = requested.kind === 'upload-start' ? requested.mount : undefined
+  if (mount === undefined || mount.digest.startsWith('sha512:') || offline === true) return false
+  if (forwarded.kind !== 'upload-start' || forwarded.mount !== undefined) return false
+  // Without auth-service the blob is uploaded.
+  const account = await findAccount(uid).catch(() => undefined)
+  return account !== undefined && mayPull(account, mount.from)
 }
 
 /**
@@ -129,11 +157,10 @@ function isBySha512(reference: Reference): boolean {
  * distribution-spec 1.1, "Mounting a blob": the registry SHOULD respond so if it does not mount). The response says
  * nothing about the blob.
  *
- * distribution responds 401 with a challenge for both repositories instead, which suits clients that request scopes
- * only when challenged. docker, containerd, BuildKit, podman, skopeo, crane and oras request pull on the source
- * beforehand: their token lacks it only if their account does. A challenge would send them for a token that they cannot
- * get, and clients that do not fall back to an upload would fail at the second 401. Other clients lose bandwidth, never
- * a push.
+ * distribution responds 401 with a challenge for both repositories, which suits clients that request scopes only when
+ * challenged. It is the response here too if the account may pull from the source (`canGetAccessToMount`). Otherwise a
+ * challenge would send clients for a token that they cannot get, and clients that do not fall back to an upload would
+ * fail at the second 401.
  *
  * A mount by a sha512 digest becomes an upload too: distribution accepts the mount and does not find the blob later.
  */

@@ -1,0 +1,64 @@
+import { repositoryAccess } from '@registry-manager/oci'
+import t from 'tap'
+import { startProxy } from './fixtures/proxy.ts'
+import { DIGEST, SHA512 } from './fixtures/requests.ts'
+import { sendRequest } from './fixtures/send-request.ts'
+
+const { port, auth, upstream, bearer } = await startProxy(t)
+const user = (namespaces: string[], role = 'user') => ({ kind: 'user', role, namespaces, generation: 1 })
+const onlyTarget = bearer([repositoryAccess('team/app', 'pull', 'push')])
+const mount = (authorization: string, digest = DIGEST) =>
+  sendRequest(port, `/v2/team/app/blobs/uploads/?mount=${digest}&from=base/alpine`, {
+    method: 'POST',
+    authorization,
+  })
+t.beforeEach(() => {
+  upstream.requests.length = 0
+  auth.facts.clear()
+})
+
+t.test('a token without the source is challenged for both repositories if the account has it', async (t) => {
+  const scope = { type: 'repository', name: 'base/*', actions: ['pull'] }
+  for (const [uid, facts] of Object.entries({
+    'uid-user': user(['team', 'base']),
+    'uid-administrator': user([], 'cluster-administrator'),
+    'uid-token': { kind: 'token', scopes: [scope], generation: 1 },
+  })) {
+    auth.facts.set(uid, facts)
+    const response = await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }))
+    t.equal(response.status, 401)
+    t.match(
+      response.headers['www-authenticate'],
+      /scope="repository:team\/app:pull,push repository:base\/alpine:pull",error="insufficient_scope"$/,
+    )
+    t.same(upstream.requests, [])
+  }
+})
+
+t.test('a token with both repositories mounts', async (t) => {
+  auth.facts.set('uid-alice', user(['team', 'base']))
+  const both = [repositoryAccess('team/app', 'pull', 'push'), repositoryAccess('base/alpine', 'pull')]
+  await mount(bearer(both))
+  t.match(upstream.only().url, `mount=${encodeURIComponent(DIGEST)}`)
+})
+
+t.test('the blob is uploaded if a challenge could not help', async (t) => {
+  for (const [why, facts, digest] of [
+    ['the account lacks the source', user(['team']), DIGEST],
+    ['there is no account', undefined, DIGEST],
+    ['distribution cannot mount by sha512', user(['team', 'base']), SHA512],
+  ] as const) {
+    upstream.requests.length = 0
+    const uid = `uid-${why}`
+    if (facts !== undefined) auth.facts.set(uid, facts)
+    await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }), digest)
+    t.notMatch(upstream.only().url, 'mount', why)
+  }
+})
+
+t.test('the blob is uploaded while auth-service is unavailable', async (t) => {
+  auth.behaviour = 'down'
+  const response = await mount(onlyTarget)
+  t.equal(response.status, 200, response.body.toString())
+  t.notMatch(upstream.only().url, 'mount')
+})
