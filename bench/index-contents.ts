@@ -6,12 +6,23 @@ import type { Stack } from './stack.ts'
 
 const PAGE = 100
 
+export interface IndexContents {
+  readonly repositories: number
+  /** Of each repository. */
+  readonly manifests: number
+  /** Of each manifest: 1 or 2. */
+  readonly tags: number
+}
+
 /**
- * Fills the index with this number of repositories, directly in the database. Pushing them is not part of the
- * measurement.
+ * Fills the index with repositories, directly in the database. Pushing them is not part of the measurement. By default
+ * each has ten tags.
  */
-export async function fillIndex(stack: Stack, repositories: number): Promise<void> {
-  await runScript(stack, 'index-rows.sql', { repositories })
+export async function fillIndex(
+  stack: Stack,
+  { repositories, manifests = 5, tags = 2 }: Pick<IndexContents, 'repositories'> & Partial<IndexContents>,
+): Promise<void> {
+  await runScript(stack, 'index-rows.sql', { repositories, manifests, patches: tags })
 }
 
 /** Runs a script of this folder with psql, in the database of a stack. */

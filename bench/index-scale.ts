@@ -33,7 +33,7 @@ export async function measureIndexScale(): Promise<Table> {
   const { proxyUrl, imageManagerUrl, imageManagerPid, basic, token } = stack
   const faults: string[] = []
   const rows = await compareCatalogs(stack)
-  await fillIndex(stack, REPOSITORIES)
+  await fillIndex(stack, { repositories: REPOSITORIES })
 
   const time = async (what: string, job: Timed, connections: number, requests: number, boundMs?: number) => {
     // Warms up the services with some requests.
@@ -113,7 +113,7 @@ export async function measureIndexScale(): Promise<Table> {
 /** Reads all pages of the catalog from distribution and from the proxy, alternately. */
 async function compareCatalogs(stack: Stack): Promise<string[][]> {
   const { proxyUrl, bareUrl, basic, token } = stack
-  await fillIndex(stack, FEW)
+  await fillIndex(stack, { repositories: FEW })
   const headers = { authorization: await token(basic, CATALOG) }
   const { names, pages } = await walkCatalog(proxyUrl, headers)
   await writeRepositories(stack.images, names)

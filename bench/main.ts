@@ -11,6 +11,7 @@ import { measureAudit } from './audit.ts'
 import { cleanUp, endWith } from './cleanup.ts'
 import { COMPARISON_NAMES, measureComparison } from './comparison/measure.ts'
 import { measureDirectorySignIn } from './directory-sign-in.ts'
+import { measureGrowth } from './growth.ts'
 import { measureIndexScale } from './index-scale.ts'
 import { measureManyAccounts } from './many-accounts.ts'
 import { measureManyClients } from './many-clients.ts'
@@ -41,6 +42,7 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['reconcile', measureReconcile],
   ['directory-sign-in', measureDirectorySignIn],
   ['audit', measureAudit],
+  ['growth', measureGrowth],
 ])
 /** All sections of the page, in order. */
 const SECTIONS = [...COMPARISON_NAMES, 'memory', ...MEASUREMENTS.keys()]

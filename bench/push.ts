@@ -22,14 +22,15 @@ export async function measurePush(): Promise<Table> {
     'with events': stack.proxyUrl,
     'without events': await stack.startProxyOf('bench/image-manager-without-events.ts'),
   }
-  const references = await pushBlobs(stack)
+  const references = await pushBlobs(stack, REPOSITORY)
   const faults: string[] = []
   const rows: string[][] = []
   for (const connections of CONNECTIONS) {
     // A token lives for five minutes only.
     const push = async (origin: string) => {
       const authorization = await stack.bearer(REPOSITORY, 'pull,push')
-      return pushMany({ origin, authorization, references, connections })
+      const targets = [{ repository: REPOSITORY, authorization, references }]
+      return pushMany({ origin, targets, connections, pushes: PUSHES })
     }
     const times = { 'with events': [] as number[], 'without events': [] as number[] }
     for (const origin of Object.values(origins)) await push(origin)
@@ -55,19 +56,32 @@ export async function measurePush(): Promise<Table> {
   }
 }
 
-interface Pushes {
-  readonly origin: string
+export interface PushTarget {
+  readonly repository: string
   readonly authorization: string
+  /** Fields of the manifests that reference blobs of the repository. */
   readonly references: object
-  readonly connections: number
 }
 
-/** Pushes manifests on some connections. Returns the time of each push in milliseconds. */
-async function pushMany({ origin, authorization, references, connections }: Pushes): Promise<number[]> {
-  const headers = { authorization, 'content-type': MANIFEST_TYPE }
+export interface Pushes {
+  readonly origin: string
+  /** The connections use them in turn. */
+  readonly targets: readonly PushTarget[]
+  readonly connections: number
+  /** The number of pushes on all connections. */
+  readonly pushes: number
+}
+
+/**
+ * Pushes new manifests with new tags on some connections. Returns the time of each push in milliseconds. Throws on the
+ * first failure.
+ */
+export async function pushMany({ origin, targets, connections, pushes }: Pushes): Promise<number[]> {
   const milliseconds: number[] = []
-  const lane = async () => {
-    for (let pushed = 0; pushed < PUSHES / connections; pushed += 1) {
+  const lane = async (_: unknown, at: number) => {
+    const { repository, authorization, references } = targets[at % targets.length] as PushTarget
+    const headers = { authorization, 'content-type': MANIFEST_TYPE }
+    for (let pushed = 0; pushed < pushes / connections; pushed += 1) {
       const tag = randomUUID()
       const body = JSON.stringify({
         schemaVersion: 2,
@@ -75,7 +89,7 @@ async function pushMany({ origin, authorization, references, connections }: Push
         ...references,
         annotations: { tag },
       })
-      const url = `${origin}/v2/${REPOSITORY}/manifests/${tag}`
+      const url = `${origin}/v2/${repository}/manifests/${tag}`
       const begin = performance.now()
       const response = await fetch(url, { method: 'PUT', headers, body })
       const text = await response.text()
@@ -87,10 +101,26 @@ async function pushMany({ origin, authorization, references, connections }: Push
   return milliseconds
 }
 
-async function pushBlobs({ bareUrl }: Stack): Promise<object> {
+interface Descriptor {
+  readonly mediaType: string
+  readonly digest: string
+  readonly size: number
+}
+
+/** The fields of a manifest that reference blobs. */
+export interface ImageReferences {
+  readonly config: Descriptor
+  readonly layers: readonly Descriptor[]
+}
+
+/** Pushes the blobs of an image to a repository. Returns the fields of a manifest that reference them. */
+export async function pushBlobs(
+  { bareUrl }: Pick<Stack, 'bareUrl'>,
+  repository: string,
+): Promise<ImageReferences> {
   const size = 1000
   const push = async (mediaType: string) => {
-    const { digest } = await upload({ origin: bareUrl, repository: REPOSITORY, bytes: size })
+    const { digest } = await upload({ origin: bareUrl, repository, bytes: size })
     return { mediaType, digest, size }
   }
   return { config: await push(CONFIG_TYPE), layers: [await push(LAYER_TYPE)] }

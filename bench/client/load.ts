@@ -22,6 +22,8 @@ export interface Load {
 export interface LoadResult {
   readonly seconds: number
   readonly requests: number
+  /** Time from each successful request to the last byte of its response. */
+  readonly milliseconds: readonly number[]
   readonly bytes: number
   readonly errors: number
   readonly firstError: string | undefined
@@ -31,13 +33,15 @@ export interface LoadResult {
 export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadResult> {
   const connections = await Promise.all(lanes.map(() => openConnection(origin)))
   const total = { requests: 0, bytes: 0, errors: 0, firstError: undefined as string | undefined }
+  const milliseconds: number[] = []
   const begin = performance.now()
   const isOver = () => seconds === undefined || performance.now() - begin >= seconds * 1000
   const runLane = async (connection: Connection, requests: readonly LoadRequest[]) => {
     do {
       for (const request of requests) {
-        const bytes = await fetchOne(connection, request)
-        total.bytes += bytes
+        const sent = performance.now()
+        total.bytes += await fetchOne(connection, request)
+        milliseconds.push(performance.now() - sent)
         total.requests += 1
         if (seconds !== undefined && isOver()) return
       }
@@ -54,7 +58,7 @@ export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadRes
   )
   const took = (performance.now() - begin) / 1000
   for (const connection of connections) connection.close()
-  return { ...total, seconds: took }
+  return { ...total, milliseconds, seconds: took }
 }
 
 async function fetchOne(connection: Connection, request: LoadRequest): Promise<number> {
