@@ -156,7 +156,8 @@ async function pushLatest(url: string, authorization: string, references: object
   const headers = { authorization, 'content-type': mediaType }
   const body = JSON.stringify({ schemaVersion: 2, mediaType, ...references })
   const response = await fetch(url, { method: 'PUT', headers, body })
-  if (response.status !== 201) throw new Error(`PUT of a manifest: ${response.status} ${await response.text()}`)
+  if (response.status !== 201)
+    throw new Error(`PUT of a manifest: ${response.status} ${await response.text()}`)
 }
 
 /** Removes all repositories from the index, except that of the clients. */

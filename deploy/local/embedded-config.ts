@@ -34,6 +34,7 @@ export const schema = Type.Object({
     Type.String({ description: 'image of the registry, for a Docker engine, on machines without a binary' }),
   ),
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
+  RECONCILE_CONCURRENCY: settings.reconcileConcurrency,
   ...directorySettings,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
@@ -63,6 +64,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     uploadSecret: values.UPLOAD_SECRET,
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
     reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
+    reconcileConcurrency: values.RECONCILE_CONCURRENCY,
     ...(directory && { directory }),
     logLevel: values.LOG_LEVEL,
   }

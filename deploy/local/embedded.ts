@@ -91,8 +91,11 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const authServiceUrl = await listenInside(authService.internalApp)
   const naming = { issuer, service, realm, publicOrigin }
   const shared = { ...naming, authServiceUrl, registryUrl, serviceCredential, logLevel }
-  const { reconcileIntervalSeconds } = config
-  const imageManager = await createImageManager({ ...shared, reconcileIntervalSeconds }, { db })
+  const { reconcileIntervalSeconds, reconcileConcurrency } = config
+  const imageManager = await createImageManager(
+    { ...shared, reconcileIntervalSeconds, reconcileConcurrency },
+    { db },
+  )
   await listenInside(imageManager.internalApp, imageManagerPort)
   const registryProxy = await createRegistryProxy({
     ...shared,

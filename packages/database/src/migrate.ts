@@ -16,6 +16,7 @@ import * as events from './migrations/2026-11-29-events.ts'
 import * as signingKeys from './migrations/2026-11-29-signing-keys.ts'
 import * as manifestStates from './migrations/2026-11-29-states-of-manifests.ts'
 import * as trigrams from './migrations/2026-11-29-trigrams.ts'
+import * as registryDeletions from './migrations/2026-11-30-registry-deletions.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -32,6 +33,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-29-signing-keys': signingKeys,
   '2026-11-29-states-of-manifests': manifestStates,
   '2026-11-29-trigrams': trigrams,
+  '2026-11-30-registry-deletions': registryDeletions,
 }
 
 /**

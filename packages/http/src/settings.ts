@@ -42,6 +42,12 @@ export const settings = {
     maximum: 31_536_000,
     description: 'seconds between two runs of reconcile; 0 disables runs, not the recovery of pushes',
   }),
+  reconcileConcurrency: Type.Integer({
+    default: 4,
+    minimum: 1,
+    maximum: 64,
+    description: 'how many requests reconcile sends to the registry at the same time',
+  }),
   trustedProxies: Type.Optional(
     Type.Refine(
       Type.String({

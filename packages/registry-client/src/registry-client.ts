@@ -1,12 +1,17 @@
 import { repositoryAccess } from '@registry-manager/oci'
 import type { RegistryLists } from './registry-lists.ts'
 import { createRegistryLists } from './registry-lists.ts'
-import type { RegistryRequestOptions } from './registry-request.ts'
+import type { RegistryRequestOptions, RegistryResponse } from './registry-request.ts'
 import { createRegistryRequest, isRegistryRefusal, registryError } from './registry-request.ts'
 
 export interface RegistryManifest {
   readonly mediaType: string
   readonly raw: Buffer
+}
+
+export interface FoundManifest extends RegistryManifest {
+  /** The registry's own digest of the manifest. That of a schema 1 manifest is not the digest of its bytes. */
+  readonly digest: string
 }
 
 /** The API of the registry. Every unexpected response, and no response, is a ServiceCallError. */
@@ -17,7 +22,7 @@ export interface RegistryClient extends RegistryLists {
   findTagged(repository: string, tag: string): Promise<string | undefined>
   /** Whether the registry has a manifest of this digest; true also where it cannot serve the manifest (500). */
   hasManifest(repository: string, digest: string): Promise<boolean>
-  getManifest(repository: string, reference: string): Promise<RegistryManifest | undefined>
+  getManifest(repository: string, reference: string): Promise<FoundManifest | undefined>
   putManifest(repository: string, reference: string, manifest: RegistryManifest): Promise<void>
   /** Returns whether the manifest existed. */
   deleteManifest(repository: string, digest: string): Promise<boolean>
@@ -35,13 +40,7 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
     const access = repositoryAccess(repository, 'pull')
     const path = manifestPath(repository, reference)
     const response = await send('HEAD', path, access, 200)
-    if (response === undefined) return undefined
-    const digest = response.headers.get('docker-content-digest')
-    // Without this error the manifest would count as missing and be deleted from the index.
-    if (digest === null) {
-      throw registryError(`HEAD ${path} at the registry returned no Docker-Content-Digest`, 200)
-    }
-    return digest
+    return response && digestOf(response, `HEAD ${path}`)
   }
 
   return {
@@ -67,8 +66,11 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
     },
     async getManifest(repository, reference) {
       const access = repositoryAccess(repository, 'pull')
-      const response = await send('GET', manifestPath(repository, reference), access, 200)
-      return response && { mediaType: response.headers.get('content-type') ?? '', raw: response.raw }
+      const path = manifestPath(repository, reference)
+      const response = await send('GET', path, access, 200)
+      if (response === undefined) return undefined
+      const mediaType = response.headers.get('content-type') ?? ''
+      return { mediaType, raw: response.raw, digest: digestOf(response, `GET ${path}`) }
     },
     async putManifest(repository, reference, manifest) {
       const access = repositoryAccess(repository, 'pull', 'push')
@@ -88,4 +90,11 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
       return (await send('DELETE', `/v2/${repository}/blobs/${digest}`, access, 202)) !== undefined
     },
   }
+}
+
+function digestOf({ headers }: RegistryResponse, what: string): string {
+  const digest = headers.get('docker-content-digest')
+  // Without this error the manifest would count as missing and be deleted from the index.
+  if (digest === null) throw registryError(`${what} at the registry returned no Docker-Content-Digest`, 200)
+  return digest
 }

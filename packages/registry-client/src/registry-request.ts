@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceCallError } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
-import { MANIFEST_MEDIA_TYPES } from '@registry-manager/oci'
+import { MANIFEST_MEDIA_TYPES, repositoryAccess } from '@registry-manager/oci'
 
 export interface RegistryRequestOptions {
   readonly registryUrl: string
@@ -9,6 +9,8 @@ export interface RegistryRequestOptions {
   readonly timeoutMs?: number
   /** Aborts requests in flight. */
   readonly signal?: AbortSignal
+  /** Repositories whose pulls share one token. */
+  readonly repositories?: readonly string[]
 }
 
 export interface RegistryResponse {
@@ -33,12 +35,21 @@ const ACCEPT = MANIFEST_MEDIA_TYPES.join(', ')
 
 const DEPENDENCY = 'registry'
 
-/** Sends requests to the registry, each with an access token of the service for exactly that request. */
+/** The name of the error of a timeout, as `AbortSignal.timeout` names it. */
+const TIMEOUT = 'TimeoutError'
+
+/**
+ * Sends requests to the registry, each with an access token of the service for exactly that request, or for pulls from
+ * `repositories`.
+ */
 export function createRegistryRequest(options: RegistryRequestOptions): SendToRegistry {
-  const { registryUrl, serviceToken } = options
+  const { registryUrl, serviceToken, repositories = [] } = options
+  const shared = repositories.map((name) => repositoryAccess(name, 'pull'))
+  const isShared = ({ name, actions }: Access) =>
+    actions.length === 1 && actions[0] === 'pull' && repositories.includes(name)
   return async (method, path, access, expected, { body, timeoutMs = options.timeoutMs ?? 15_000 } = {}) => {
     const what = `${method} ${path} at the registry`
-    const token = await serviceToken([access])
+    const token = await serviceToken(isShared(access) ? shared : [access])
     const { signal, clear } = abortAfter(timeoutMs, options.signal)
     const exchange = async () => {
       const response = await retryOn500(new URL(path, registryUrl), {
@@ -65,7 +76,12 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
       throw registryError(`${what} returned 404 without the header of a registry: check REGISTRY_URL`)
     }
     if (response.status !== expected) {
-      throw registryError(`${what} returned ${response.status}`, response.status)
+      const retryAfter = response.headers.get('retry-after') ?? ''
+      throw new ServiceCallError(`${what} returned ${response.status}`, {
+        dependency: DEPENDENCY,
+        status: response.status,
+        ...(/^\d+$/.test(retryAfter) && { retryAfterSeconds: Number(retryAfter) }),
+      })
     }
     return { headers: response.headers, raw }
   }
@@ -78,7 +94,8 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
 function abortAfter(timeoutMs: number, stop: AbortSignal | undefined) {
   const controller = new AbortController()
   const abort = () => controller.abort()
-  const timer = setTimeout(abort, timeoutMs)
+  const expire = () => controller.abort(new DOMException(`no response within ${timeoutMs} ms`, TIMEOUT))
+  const timer = setTimeout(expire, timeoutMs)
   stop?.addEventListener('abort', abort)
   if (stop?.aborted) abort()
   const clear = () => {
@@ -128,4 +145,11 @@ export function isRegistryRefusal(error: unknown): boolean {
 /** Whether the registry, or a service that is needed to call it, is unavailable. */
 export function isRegistryUnavailable(error: unknown): boolean {
   return error instanceof ServiceCallError && !isRegistryRefusal(error)
+}
+
+/** Whether the registry has too much to do: it says so, or does not respond in time. */
+export function isRegistryOverloaded(error: unknown): boolean {
+  if (!(error instanceof ServiceCallError) || error.dependency !== DEPENDENCY) return false
+  const { status, cause } = error
+  return status === 429 || status === 503 || (cause instanceof Error && cause.name === TIMEOUT)
 }

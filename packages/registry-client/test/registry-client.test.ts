@@ -6,7 +6,7 @@ import { ServiceCallError } from '@registry-manager/http'
 import type { Test } from 'tap'
 import t from 'tap'
 import { createRegistryClient } from '../src/registry-client.ts'
-import { isRegistryRefusal } from '../src/registry-request.ts'
+import { isRegistryOverloaded, isRegistryRefusal } from '../src/registry-request.ts'
 import { createMemoryRegistry } from '../../../services/image-manager/test/fixtures/memory-registry.ts'
 import { startRegistryServer } from './fixtures/registry-server.ts'
 import { MANIFEST, image } from '../../../services/image-manager/test/fixtures/index-and-registry.ts'
@@ -111,9 +111,37 @@ t.test(
   },
 )
 
-t.test('a response to HEAD without a digest is an error', async (t) => {
+t.test('a response for a manifest without a digest is an error', async (t) => {
   const { client } = await start(t, (_request, response) => response.end())
   await t.rejects(client.headManifest('team/app', 'latest'), { message: /no Docker-Content-Digest/ })
+  await t.rejects(client.getManifest('team/app', 'latest'), { message: /no Docker-Content-Digest/ })
+})
+
+t.test('a registry is overloaded if it responds 429 or 503, or not in time', async (t) => {
+  const statuses: [number, boolean, string | undefined, number | undefined][] = [
+    [429, true, '7', 7],
+    [503, true, undefined, undefined],
+    [503, true, 'Wed, 21 Oct 2026 07:28:00 GMT', undefined],
+    [500, false, undefined, undefined],
+    [502, false, undefined, undefined],
+  ]
+  for (const [status, isOverloaded, retryAfter, seconds] of statuses) {
+    const { client } = await start(t, (_request, response) => {
+      if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter)
+      response.writeHead(status).end()
+    })
+    const error = await client.headManifest('team/app', 'latest').catch((error: unknown) => error)
+    t.equal(isRegistryOverloaded(error), isOverloaded, String(status))
+    t.equal((error as ServiceCallError).retryAfterSeconds, seconds)
+  }
+  const { client } = await start(t, () => {})
+  const late = await client.headManifest('team/app', 'latest').catch((error: unknown) => error)
+  t.ok(isRegistryOverloaded(late), 'a timeout')
+  const stopping = new AbortController()
+  const stopped = await start(t, () => stopping.abort(), stopping.signal)
+  t.notOk(isRegistryOverloaded(await stopped.client.listTags('a').catch((error: unknown) => error)), 'a stop')
+  const { client: refused } = await start(t, (request) => request.socket.destroy())
+  t.notOk(isRegistryOverloaded(await refused.listTags('a').catch((error: unknown) => error)), 'no connection')
 })
 
 t.test('an error concerns one manifest or blob, or the whole registry, by its status', async (t) => {
@@ -175,7 +203,7 @@ t.test('the registry server of the tests serves the registry in memory', async (
   t.same(await client.listTags('b/c'), ['v1'])
   t.same(await client.listTags('c'), [])
   t.equal(await client.headManifest('b/c', 'v1'), digest)
-  t.same(await client.getManifest('b/c', digest), { raw, mediaType: MANIFEST })
+  t.same(await client.getManifest('b/c', digest), { raw, mediaType: MANIFEST, digest })
   t.equal(await client.headManifest('b/c', 'v2'), undefined)
   t.equal(await client.deleteManifest('b/c', digest), true)
   t.equal(await client.deleteManifest('b/c', digest), false)

@@ -86,10 +86,13 @@ export async function createImageManager(
     await app.register(contentsRoutes, createContents({ db, now }))
   })
   const { log } = internalApp
-  const { reconcileIntervalSeconds: intervalSeconds } = config
+  const { reconcileIntervalSeconds: intervalSeconds, reconcileConcurrency: concurrency } = config
   runWith(internalApp, createOrphanSchedule({ ...ports, createRegistry }, log))
   if (intervalSeconds !== undefined)
-    runWith(internalApp, createReconcileSchedule({ db, createRegistry, intervalSeconds, log, metrics, now }))
+    runWith(
+      internalApp,
+      createReconcileSchedule({ db, createRegistry, concurrency, intervalSeconds, log, metrics, now }),
+    )
   internalApp.addHook('onReady', async () => authenticator.feed.start())
   internalApp.addHook('onClose', async () => authenticator.feed.stop())
   return { publicApp, internalApp }
@@ -114,7 +117,8 @@ function createClients(config: ImageManagerConfig, now: () => number) {
   return {
     authenticator,
     findAccount: createAccountsClient(createServiceClient(authService), authenticator.feed, now),
-    createRegistry: (signal?: AbortSignal) => createRegistryClient({ registryUrl, serviceToken, signal }),
+    createRegistry: (signal?: AbortSignal, repositories?: readonly string[]) =>
+      createRegistryClient({ registryUrl, serviceToken, signal, repositories }),
   }
 }
 

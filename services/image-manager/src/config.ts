@@ -12,6 +12,7 @@ export const schema = Type.Object({
   REGISTRY_URL: settings.url('URL of the registry (distribution), such as http://registry:5000'),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
+  RECONCILE_CONCURRENCY: settings.reconcileConcurrency,
   TRUSTED_PROXIES: settings.trustedProxies,
   LOG_LEVEL: settings.logLevel,
 })
@@ -28,6 +29,8 @@ export interface ImageManagerConfig {
   readonly serviceCredential: string
   /** Seconds between two reconcile runs; 0 disables runs but not recovery; undefined disables both. */
   readonly reconcileIntervalSeconds?: number
+  /** How many repositories reconcile works on, and how many requests it sends to the registry, at the same time. */
+  readonly reconcileConcurrency: number
   readonly trustedProxies?: string
   readonly logLevel: string
 }
@@ -51,6 +54,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageMa
       registryUrl: values.REGISTRY_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
+      reconcileConcurrency: values.RECONCILE_CONCURRENCY,
       trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },

@@ -15,6 +15,8 @@ import { LEASE_SECONDS } from './reconcile/run.ts'
 
 /** How often progress is printed, in milliseconds. */
 const PROGRESS_MS = 10_000
+/** Connections to the database, besides one for the lease of the run. */
+const MAX_CONNECTIONS = 9
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
 const printError = (line: string) => process.stderr.write(`${line}\n`)
@@ -25,17 +27,19 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, ()
 async function reconcile(): Promise<boolean> {
   const { values } = parseArgs({ options: { 'believe-empty': { type: 'boolean', default: false } } })
   const [config, { databaseUrl }] = readConfig(process.env)
-  const { registryUrl, authServiceUrl, serviceCredential } = config
+  const { registryUrl, authServiceUrl, serviceCredential, reconcileConcurrency: concurrency } = config
   const authService = createServiceClient({
     dependency: 'auth-service',
     url: authServiceUrl,
     credential: serviceCredential,
   })
   const { serviceToken } = createAuthClient(authService, 'image-manager', Date.now)
-  const db = connectPostgres(databaseUrl, SERVING, 2)
+  const db = connectPostgres(databaseUrl, SERVING, Math.min(concurrency, MAX_CONNECTIONS) + 1)
   const reconciler = createDatabaseReconciler({
     db,
-    createRegistry: (signal) => createRegistryClient({ registryUrl, serviceToken, signal }),
+    createRegistry: (signal, repositories) =>
+      createRegistryClient({ registryUrl, serviceToken, signal, repositories }),
+    concurrency,
     listener: createPrinter(),
     principal: { kind: 'command', id: null, name: 'reconcile' },
   })

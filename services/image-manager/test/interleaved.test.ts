@@ -2,12 +2,19 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { readCounts } from '../src/reconcile/counts.ts'
 import { createReconcileRepositories } from '../src/reconcile/index.ts'
-import { reconcileRepository } from '../src/reconcile/reconcile-one.ts'
+import { reconcileRepositories } from '../src/reconcile/reconcile-repositories.ts'
 import { recordPendingPush } from '../src/push/record-pending-push.ts'
 import { deleteManifest } from '../src/delete/delete-manifest.ts'
 import { deleteTag } from '../src/delete/delete-tag.ts'
 import { deleteRepository } from '../src/delete/delete-repositories.ts'
-import { MANIFEST, REPOSITORY, databaseForTest, image } from './fixtures/index-and-registry.ts'
+import {
+  INDEX,
+  MANIFEST,
+  REPOSITORY,
+  databaseForTest,
+  image,
+  indexOf,
+} from './fixtures/index-and-registry.ts'
 import type { Process, Turn } from './fixtures/interleave.ts'
 import { everyInTurn, everyInterleaving, inTurn } from './fixtures/interleave.ts'
 import { contentsOfIndex, parsed, reachableIn, startReconcile } from './fixtures/reconcile.ts'
@@ -20,7 +27,7 @@ import { contentsOfIndex, parsed, reachableIn, startReconcile } from './fixtures
 const db = await databaseForTest(t)
 const [ONE, TWO] = [image('one'), image('two')]
 const one = parsed(ONE)
-const { comparison, failures } = createReconcileRepositories(db)
+const { adoption, comparison, failures } = createReconcileRepositories(db)
 
 type Started = Awaited<ReturnType<typeof startReconcile>>
 /** One process. The calls of its ports wait for their turn. */
@@ -34,6 +41,10 @@ const STATES = {
     await index.tags.setTag(REPOSITORY, 'v1', one.digest, undefined)
   },
   'an image that is not recorded': async ({ registry }: Started) => void registry.push(ONE, MANIFEST, 'v1'),
+  'an image index that is not recorded': async ({ registry }: Started) => {
+    registry.push(ONE, MANIFEST)
+    registry.push(indexOf(ONE), INDEX, 'v1')
+  },
   'an image that the registry lost': async ({ index }: Started) => {
     await index.manifests.putManifest(REPOSITORY, one)
     await index.tags.setTag(REPOSITORY, 'v1', one.digest, undefined)
@@ -44,9 +55,10 @@ const STATES = {
 const portsOf = ({ ports }: Started, turn: Turn) => everyInTurn(ports, turn)
 
 const reconciles: Actor = async (started, turn) =>
-  reconcileRepository(
+  reconcileRepositories(
     {
       ...portsOf(started, turn),
+      adoption: inTurn(adoption, turn),
       comparison: inTurn(comparison, turn),
       counts: readCounts(),
       failures,
@@ -57,7 +69,7 @@ const reconciles: Actor = async (started, turn) =>
       },
       checkpoint: async () => {},
     },
-    REPOSITORY,
+    [REPOSITORY],
   )
 
 const pushes =
@@ -125,6 +137,7 @@ async function faultOf({ registry, pendingRows, pendingPushes }: Started): Promi
 const KNOWN = 'a recorded image'
 const UNRECORDED = 'an image that is not recorded'
 const LOST = 'an image that the registry lost'
+const PARENT = 'an image index that is not recorded'
 const CASES: readonly [string, keyof typeof STATES, Actor, Actor][] = [
   ['reconcile and a push of a new tag', KNOWN, reconciles, pushes(TWO, 'v2')],
   ['reconcile and a push that moves a tag', KNOWN, reconciles, pushes(TWO, 'v1')],
@@ -136,6 +149,10 @@ const CASES: readonly [string, keyof typeof STATES, Actor, Actor][] = [
   ['reconcile and the deletion of a tag', KNOWN, reconciles, untags],
   ['reconcile and the deletion of a tag that is not recorded', UNRECORDED, reconciles, untags],
   ['reconcile and the deletion of the repository', KNOWN, reconciles, deletesAll],
+  ['reconcile and the deletion of a repository that is not recorded', UNRECORDED, reconciles, deletesAll],
+  ['reconcile and a push that moves a tag that is not recorded', UNRECORDED, reconciles, pushes(TWO, 'v1')],
+  ['reconcile and a repeated push of a tag that is not recorded', UNRECORDED, reconciles, pushes(ONE, 'v1')],
+  ['reconcile and the deletion of an image of an image index', PARENT, reconciles, deletes],
   ['two reconciles', UNRECORDED, reconciles, reconciles],
   ['a first push and the deletion of its image', 'an empty repository', pushes(ONE, 'v1'), deletes],
   ['a repeated push and the deletion of its image', KNOWN, pushes(ONE, 'v1'), deletes],

@@ -61,7 +61,7 @@ t.test('npm run reconcile adopts the registry, resumes stopped runs and explains
   const started = await start(t)
   if (started === undefined) return
   const { db, auth, registry, server, env, postgres } = started
-  const names = Array.from({ length: 30 }, (_, index) => `team/app-${index + 10}`)
+  const names = Array.from({ length: 40 }, (_, index) => `team/app-${index + 10}`)
 
   t.test('the command adopts the images of the registry and prints what it did', async (t) => {
     for (const name of names) registry.push(ONE, MANIFEST, 'v1', name)
@@ -73,7 +73,7 @@ t.test('npm run reconcile adopts the registry, resumes stopped runs and explains
     t.match(out, /^failed: team\/app-10 bad: the registry's manifest sha256:[0-9a-f]{64} is malformed/m)
     t.match(
       out,
-      /^done: 30 repositories and 31 tags checked with \d+ requests, 30 manifests adopted, 30 tags set/m,
+      /^done: 40 repositories and 41 tags checked with \d+ requests, 40 manifests adopted, 40 tags set/m,
     )
     registry.repositories.get('team/app-10')?.tags.delete('bad')
     t.same(await contentsOfIndex(db), reachableIn(registry))
@@ -81,14 +81,14 @@ t.test('npm run reconcile adopts the registry, resumes stopped runs and explains
 
   t.test('a stopped run is resumed by the next command', async (t) => {
     await db.deleteFrom('all_repositories').execute()
-    const { child, ended } = run(env)
-    registry.after = (call) => void (call === 'GET tags team/app-20' && child.kill('SIGTERM'))
+    const { child, ended } = run({ ...env, RECONCILE_CONCURRENCY: '1' })
+    registry.after = (call) => void (call === 'GET tags team/app-40' && child.kill('SIGTERM'))
     const stopped = await ended
     registry.after = () => undefined
     t.equal(stopped.code, 1)
     t.match(stopped.out, /^stopped; the next run resumes from the saved position$/m)
     const there = Object.keys(await contentsOfIndex(db))
-    t.ok(there.length >= 10 && there.length < 30, `${there.length} repositories were reconciled`)
+    t.ok(there.length >= 30 && there.length < 40, `${there.length} repositories were reconciled`)
     registry.calls.splice(0)
     const { code, out } = await run(env).ended
     t.equal(code, 0)

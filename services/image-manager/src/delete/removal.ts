@@ -26,7 +26,8 @@ export interface FindRemovalPorts {
  * A deletion calls this after it has changed the registry and before it reads the index. A pending push is recorded in
  * one transaction after one look at the registry (`record-pending-push.ts`), and that transaction fails if the push is
  * contested. So a push that looked before the deletion looks again. If its transaction has ended, then the deletion
- * finds what it recorded.
+ * finds what it recorded. Reconcile records what it adopts without a mark of its own. After the commit it reads the
+ * number of deletions, which this call has raised (`adopt-tag.ts`).
  */
 export interface ContestPushesPorts {
   readonly pendingPushes: { contestPushes(repository: string): Promise<void> }

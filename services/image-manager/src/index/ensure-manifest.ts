@@ -4,6 +4,8 @@ import { parseManifest } from './manifest.ts'
 interface ManifestBytes {
   readonly mediaType: string
   readonly raw: Buffer
+  /** The registry's own digest. */
+  readonly digest: string
 }
 
 export interface EnsureManifestPorts {
@@ -44,7 +46,13 @@ export async function ensureManifest(
   }
   const found = await registry.getManifest(repository, digest)
   if (found === undefined) return false
-  const parsed = parseManifest(found.raw, found.mediaType)
+  await manifests.putManifest(repository, parseFound({ ...found, digest }))
+  return true
+}
+
+/** Parses a manifest that the registry has. Throws an UnrecordableError if the index cannot record it. */
+export function parseFound({ raw, mediaType, digest }: ManifestBytes): Manifest {
+  const parsed = parseManifest(raw, mediaType)
   if ('malformed' in parsed)
     throw new UnrecordableError(`the registry's manifest ${digest} is malformed: ${parsed.malformed}`)
   // The digest of a schema 1 manifest is not that of its bytes.
@@ -53,6 +61,5 @@ export async function ensureManifest(
     throw new UnrecordableError(
       `the manifest that the registry returns for ${digest} has the digest ${parsed.manifest.digest}; schema 1 is not supported`,
     )
-  await manifests.putManifest(repository, parsed.manifest)
-  return true
+  return parsed.manifest
 }

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import { endRepositoryDeletion } from '../delete/requested-deletions-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
@@ -73,6 +74,8 @@ export function createRepositoriesRepository(db: Database) {
      */
     async removeRepository(name: string, deleted: ReadonlyMap<string, string>): Promise<boolean> {
       return db.transaction().execute(async (tx) => {
+        // Before the index is read. Reconcile verifies what it adopts from now on.
+        await sql`select nextval('registry_deletions')`.execute(tx)
         const row = await tx
           .selectFrom('repositories')
           .select('id')

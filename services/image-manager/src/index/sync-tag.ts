@@ -3,13 +3,18 @@ import { UnrecordableError, ensureManifest } from './ensure-manifest.ts'
 import type { VerifyManifestPorts } from './verify-manifest.ts'
 import { verifyManifest } from './verify-manifest.ts'
 
+/** A tag of the index. Its digest and revision are undefined if the index does not have the tag. */
+export interface TagState {
+  readonly digest: string | undefined
+  readonly revision: string | undefined
+  /** Whether the manifest of the tag is index-only. */
+  readonly indexOnly: boolean
+}
+
 export type SyncTagPorts = EnsureManifestPorts &
   VerifyManifestPorts & {
     readonly tags: {
-      findTag(
-        repository: string,
-        tag: string,
-      ): Promise<{ digest: string | undefined; revision: string | undefined; indexOnly: boolean }>
+      findTag(repository: string, tag: string): Promise<TagState>
       setTag(
         repository: string,
         tag: string,
@@ -26,18 +31,18 @@ const MAX_TRIES = 20
  * Sets a tag of the index to the registry's digest by compare-and-set, retried until no other process interferes.
  * Returns the registry's digest. With `vouches`, which pushes set, the tag's revision changes even if its digest does
  * not, so a reconcile that read the registry before the push cannot remove the tag. A tag of an index-only manifest
- * stays until the registry has a tag of that name.
+ * stays until the registry has a tag of that name. `state`: the tag, if the caller has read it already.
  */
 export async function syncTag(
   ports: SyncTagPorts,
   repository: string,
   tag: string,
-  vouches = false,
+  { vouches = false, state }: { readonly vouches?: boolean; readonly state?: TagState | undefined } = {},
 ): Promise<string | undefined> {
   const { registry, manifests, tags } = ports
   const recorded = new Set<string>()
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const known = await tags.findTag(repository, tag)
+    const known = (tries === 0 ? state : undefined) ?? (await tags.findTag(repository, tag))
     const digest = await registry.headManifest(repository, tag)
     const isIndexOnly = digest === undefined && known.indexOnly
     if (!isIndexOnly && (digest !== known.digest || (vouches && digest !== undefined))) {

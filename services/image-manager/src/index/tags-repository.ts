@@ -4,6 +4,7 @@ import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
 import { recordPushIn } from '../events-repository.ts'
 import type { PageRequest } from './repository.ts'
+import type { TagState } from './sync-tag.ts'
 
 /**
  * The revision of a row of `tags` or `manifests` as text. It changes with every write and never repeats. A row that was
@@ -18,30 +19,33 @@ export function revisionOf(table: 'tags' | 'manifests') {
 export function createTagsRepository(db: Database) {
   const findId = async (name: string) =>
     (await db.selectFrom('repositories').select('id').where('name', '=', name).executeTakeFirst())?.id
+  const statesIn = (repository: string) =>
+    db
+      .selectFrom('tags')
+      .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
+      .innerJoin('manifests', (join) =>
+        join
+          .onRef('manifests.repository_id', '=', 'tags.repository_id')
+          .onRef('manifests.digest', '=', 'tags.digest'),
+      )
+      .select(['tags.digest', revisionOf('tags').as('revision')])
+      .select(sql<boolean>`manifests.state = 'index-only'`.as('indexOnly'))
+      .where('repositories.name', '=', repository)
 
   return {
-    /**
-     * The digest and the revision of a tag (undefined if the tag does not exist), and whether its manifest is
-     * index-only. Read this before the registry, so that a change in between shows in the revision.
-     */
-    async findTag(
-      repository: string,
-      tag: string,
-    ): Promise<{ digest: string | undefined; revision: string | undefined; indexOnly: boolean }> {
-      const row = await db
-        .selectFrom('tags')
-        .innerJoin('repositories', 'repositories.id', 'tags.repository_id')
-        .innerJoin('manifests', (join) =>
-          join
-            .onRef('manifests.repository_id', '=', 'tags.repository_id')
-            .onRef('manifests.digest', '=', 'tags.digest'),
-        )
-        .select(['tags.digest', revisionOf('tags').as('revision')])
-        .select(sql<boolean>`manifests.state = 'index-only'`.as('indexOnly'))
-        .where('repositories.name', '=', repository)
-        .where('tags.name', '=', tag)
-        .executeTakeFirst()
+    /** Read this before the registry, so that a change in between shows in the revision. */
+    async findTag(repository: string, tag: string): Promise<TagState> {
+      const row = await statesIn(repository).where('tags.name', '=', tag).executeTakeFirst()
       return row ?? { digest: undefined, revision: undefined, indexOnly: false }
+    },
+
+    /** Those of some tags that exist, by name. Read this before the registry, like a single tag. */
+    async findTags(repository: string, names: readonly string[]): Promise<ReadonlyMap<string, TagState>> {
+      const rows = await statesIn(repository)
+        .select('tags.name')
+        .where('tags.name', '=', sql<string>`any(${sql.val([...names])}::text[])`)
+        .execute()
+      return new Map(rows.map(({ name, ...state }) => [name, state]))
     },
 
     /**

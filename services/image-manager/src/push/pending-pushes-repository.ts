@@ -133,13 +133,19 @@ export function createPendingPushesRepository(db: Database) {
       return (await namedBy(repository, digest).limit(1).executeTakeFirst()) !== undefined
     },
 
-    /** Marks the pending pushes of a repository: each looks at the registry again before it is recorded. */
+    /**
+     * Marks the pending pushes of a repository: each looks at the registry again before it is recorded. Reconcile
+     * verifies what it has read from the registry before this call and not recorded yet.
+     */
     async contestPushes(repository: string): Promise<void> {
       // Locked in the order of their ids, so that two calls do not wait for each other.
       await sql`
-        update pending_pushes set contested = true where id in (
-          select id from pending_pushes where repository = ${repository} and not contested
-          order by id for update)`.execute(db)
+        with contested as (
+          update pending_pushes set contested = true where id in (
+            select id from pending_pushes where repository = ${repository} and not contested
+            order by id for update)
+        )
+        select nextval('registry_deletions')`.execute(db)
     },
 
     /**

@@ -102,7 +102,7 @@ export async function recordInSteps(
   // If another call has recorded this push, or the bytes are gone, the manifest is recorded from the registry's bytes.
   if (exists && !(await pendingPushes.recordManifest(pending)))
     await ensureManifest(ports, repository, digest)
-  const tagged = tag === null ? undefined : await syncTag(ports, repository, tag, true)
+  const tagged = tag === null ? undefined : await syncTag(ports, repository, tag, { vouches: true })
   const isVerified = tagged === digest || (await verifyManifest(ports, repository, digest))
   const isStored = exists && isVerified
   // An abandoned push of a manifest that the registry had before may never have reached it.

@@ -1,6 +1,10 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
+import { TOMBSTONE_ANNOTATION } from '../delete/tombstone.ts'
 import type { PageRequest } from '../index/repository.ts'
+import { DELETIONS } from './adoption-repository.ts'
+import type { RepositoryState } from './reconcile-one.ts'
+import type { RepositoryStates } from './reconcile-repositories.ts'
 
 /** The parts of the index that reconcile compares with the registry. Lists come in pages, in byte order. */
 export function createComparisonRepository(db: Database) {
@@ -8,9 +12,42 @@ export function createComparisonRepository(db: Database) {
     db.selectFrom('repositories').select('id').where('name', '=', repository)
 
   return {
-    /** Whether the index has a repository, even if it is being deleted. */
-    async hasRepository(name: string): Promise<boolean> {
-      return (await idOf(name).executeTakeFirst()) !== undefined
+    /** The states of some repositories, and the number of deletions before they were read. */
+    async getStates(names: readonly string[]): Promise<RepositoryStates> {
+      const { rows } = await sql<RepositoryState & { name: string; deletions: string }>`
+        select wanted.name, id is not null as exists, deleting_since is not null as "isBeingDeleted",
+          exists (
+            select from background_failures
+            where repository = wanted.name and kind in ('repository', 'manifest')
+          ) as "hasFailures", ${DELETIONS} as deletions
+        from unnest(${sql.val([...names])}::text[]) as wanted (name)
+        left join repositories on repositories.name = wanted.name`.execute(db)
+      const states = new Map(rows.map((row) => [row.name, row]))
+      return { states, deletions: rows[0]?.deletions ?? '' }
+    },
+
+    /**
+     * Those of some repositories that have manifests without a tag, or tombstones, or that lack manifests which an
+     * image index references; and the number of deletions.
+     */
+    async findIncomplete(
+      names: readonly string[],
+    ): Promise<{ readonly incomplete: ReadonlySet<string>; readonly deletions: string }> {
+      const { rows } = await sql<{ incomplete: string[]; deletions: string }>`
+        select ${DELETIONS} as deletions, array(
+          select one.name from repositories as one
+          where one.name = any(${sql.val([...names])}::text[]) and (exists (
+            select from manifests where repository_id = one.id and state = 'recorded' and not exists (
+              select from tags where tags.repository_id = one.id and tags.digest = manifests.digest)
+          ) or exists (
+            select from manifests where repository_id = one.id and annotations ? ${TOMBSTONE_ANNOTATION}
+          ) or exists (
+            select from manifest_references as reference
+            where repository_id = one.id and kind = 'manifest' and digest like 'sha256:%' and not exists (
+              select from manifests
+              where manifests.repository_id = one.id and manifests.digest = reference.digest)
+          ))) as incomplete`.execute(db)
+      return { incomplete: new Set(rows[0]?.incomplete), deletions: rows[0]?.deletions ?? '' }
     },
 
     async hasRepositories(): Promise<boolean> {
@@ -104,11 +141,11 @@ export function createComparisonRepository(db: Database) {
       return rows.map(({ digest }) => digest)
     },
 
-    async markReconciled(repository: string): Promise<void> {
+    async markReconciled(names: readonly string[]): Promise<void> {
       await db
         .updateTable('repositories')
         .set({ reconciled_at: sql`now()` })
-        .where('name', '=', repository)
+        .where('name', '=', sql<string>`any(${sql.val([...names])}::text[])`)
         .execute()
     },
 

@@ -1,5 +1,6 @@
 import type { NewEvent } from '@registry-manager/events'
 import type { RegistryClient } from '@registry-manager/registry-client'
+import type { Adoption } from './adopt-tag.ts'
 
 /**
  * What a run of reconcile counts. The names are labels of a metric, and keys of the counts that are stored with a run.
@@ -23,6 +24,9 @@ export type CountName = (typeof COUNTS)[number]
 export type ReconcileCounts = Record<CountName, number>
 
 export interface CountedPorts {
+  readonly adoption: {
+    adoptTag(...args: never[]): Promise<Adoption>
+  }
   readonly manifests: {
     putManifest(...args: never[]): Promise<unknown>
     recordPending(...args: never[]): Promise<boolean>
@@ -41,6 +45,11 @@ export interface CountedPorts {
 /** Stored counts; a count that is missing is 0. */
 export function readCounts(stored: Readonly<Record<string, number>> = {}): ReconcileCounts {
   return Object.fromEntries(COUNTS.map((name) => [name, stored[name] ?? 0])) as ReconcileCounts
+}
+
+/** Adds counts to others. */
+export function addCounts(to: ReconcileCounts, counts: ReconcileCounts): void {
+  for (const name of COUNTS) to[name] += counts[name]
 }
 
 /** The counts as a sentence for operators. */
@@ -70,9 +79,18 @@ export function eventsOfRun(run: string, counts: ReconcileCounts): NewEvent[] {
 
 /** Wraps the ports that change the index, so that their changes are counted. */
 export function countChanges<Ports extends CountedPorts>(ports: Ports, counts: ReconcileCounts): Ports {
-  const { manifests, tags } = ports
+  const { adoption, manifests, tags } = ports
   return {
     ...ports,
+    adoption: {
+      ...adoption,
+      async adoptTag(...args: never[]) {
+        const adopted = await adoption.adoptTag(...args)
+        if (adopted.isNew) counts.manifestsAdopted += 1
+        if (adopted.isTagged) counts.tagsChanged += 1
+        return adopted
+      },
+    },
     manifests: {
       ...manifests,
       async putManifest(...args: never[]) {

@@ -1,12 +1,18 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '@registry-manager/database'
 import { isDatabaseUnavailable } from '@registry-manager/database'
 import type { PeriodicWork, RequestPrincipal } from '@registry-manager/http'
 import type { RegistryClient } from '@registry-manager/registry-client'
-import { isRegistryRefusal, isRegistryUnavailable } from '@registry-manager/registry-client'
+import {
+  isRegistryOverloaded,
+  isRegistryRefusal,
+  isRegistryUnavailable,
+} from '@registry-manager/registry-client'
 import { createDeleteRepositories } from '../delete/index.ts'
 import { createIndexRepositories } from '../index/index.ts'
 import { createPushRepositories } from '../push/index.ts'
+import { createAdoptionRepository } from './adoption-repository.ts'
 import { createComparisonRepository } from './comparison-repository.ts'
 import { createFailuresRepository } from './failures-repository.ts'
 import type { Reconciler, ReconcileListener } from './run.ts'
@@ -18,16 +24,26 @@ import { createUnfinishedWorkRepository } from './unfinished-work-repository.ts'
 
 export interface ReconcileOptions {
   readonly db: Database
-  /** Creates a client whose requests the signal aborts. */
-  readonly createRegistry: (signal: AbortSignal) => RegistryClient
+  /** Creates a client whose requests the signal aborts. Pulls from the named repositories share one token. */
+  readonly createRegistry: (signal: AbortSignal, names: readonly string[]) => RegistryClient
+  /** How many groups of repositories are reconciled, and requests are sent to the registry, at the same time. */
+  readonly concurrency: number
+  /** How many repositories a group has at most. */
+  readonly groupSize?: number
+  /** Waits for some milliseconds. Rejects when the signal is aborted. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
   /** Who reconciles, for events; image-manager when left out. */
   readonly principal?: RequestPrincipal
 }
 
+/** More names in one token would cost the registry more time than they save. */
+const GROUP_SIZE = 16
+
 export function createReconcileRepositories(db: Database, principal?: RequestPrincipal) {
   return {
+    adoption: createAdoptionRepository(db),
     comparison: createComparisonRepository(db),
     failures: createFailuresRepository(db),
     unfinishedWork: createUnfinishedWorkRepository(db),
@@ -39,6 +55,9 @@ export function createReconcileRepositories(db: Database, principal?: RequestPri
 export function createDatabaseReconciler({
   db,
   createRegistry,
+  concurrency,
+  groupSize = GROUP_SIZE,
+  pause = (ms, signal) => sleep(ms, undefined, { signal }),
   listener,
   now = Date.now,
   principal,
@@ -49,6 +68,10 @@ export function createDatabaseReconciler({
     ...createDeleteRepositories(db),
     ...createReconcileRepositories(db, principal),
     createRegistry,
+    concurrency,
+    groupSize,
+    pause,
+    isOverload: isRegistryOverloaded,
     isRefusal: isRegistryRefusal,
     isUnavailable: (error) => isDatabaseUnavailable(error) || isRegistryUnavailable(error),
     listener,
@@ -60,10 +83,13 @@ export function createDatabaseReconciler({
 export function createReconcileSchedule({
   db,
   createRegistry,
+  concurrency,
+  groupSize,
   now = Date.now,
   ...options
 }: ReconcileOptions & Omit<ScheduleOptions, 'now'>): PeriodicWork {
-  return createSchedule((listener) => createDatabaseReconciler({ db, createRegistry, listener, now }), {
+  const reconciler = { db, createRegistry, concurrency, groupSize, now }
+  return createSchedule((listener) => createDatabaseReconciler({ ...reconciler, listener }), {
     ...options,
     now,
   })

@@ -1,20 +1,32 @@
-import { isRepositoryName } from '@registry-manager/oci'
 import type { RegistryClient } from '@registry-manager/registry-client'
-import { UnrecordableError } from '../index/ensure-manifest.ts'
 import type { PageRequest } from '../index/repository.ts'
-import type { ReconcileRepositoryPorts } from './reconcile-one.ts'
-import { reconcileRepository } from './reconcile-one.ts'
+import type { ReconcileCounts } from './counts.ts'
+import { addCounts, readCounts } from './counts.ts'
 import { readPages } from './paginate.ts'
-import { attempt } from './work-item.ts'
+import type { ReconcileRepositoriesPorts } from './reconcile-repositories.ts'
+import { reconcileRepositories } from './reconcile-repositories.ts'
+import { workInOrder } from './work-in-order.ts'
 
-export type ReconcileAllPorts = ReconcileRepositoryPorts & {
+export interface ReconcileAllPorts {
+  readonly counts: ReconcileCounts
   readonly registry: Pick<RegistryClient, 'listRepositories'>
   readonly comparison: {
     hasRepositories(): Promise<boolean>
     listUnreconciled(runId: string, page: PageRequest): Promise<string[]>
+    markReconciled(repositories: readonly string[]): Promise<void>
   }
+  /** The ports of the work on some repositories. Its counts are added to those of the run with its position. */
+  readonly portsOfGroup: (counts: ReconcileCounts, names: readonly string[]) => ReconcileRepositoriesPorts
+  /** How many groups of repositories are reconciled at the same time. */
+  readonly concurrency: number
+  /** How many repositories a group has at most. They share a token and statements. */
+  readonly groupSize: number
   /** Whether an error means that the registry is available and refused this one request. */
   readonly isRefusal: (error: unknown) => boolean
+  /** Runs between two steps. An error of it ends the work. */
+  readonly checkpoint: () => Promise<void>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 /** How far a run is: first it walks the registry's catalog, then the repositories that only the index has. */
@@ -27,7 +39,7 @@ export interface RunPosition {
 export interface ReconcileAllOptions {
   readonly runId: string
   readonly position: RunPosition
-  /** Stores the position. Throws if another process has taken the run over. */
+  /** Stores the position and the counts. Throws if another process has taken the run over. */
   readonly savePosition: (position: RunPosition) => Promise<void>
   /** Whether the registry may have no repository at all although the index has some. */
   readonly believeEmpty: boolean
@@ -38,39 +50,82 @@ const MAX_REFUSED = 5
 
 /**
  * Brings the whole index to the registry's state, from a saved position on: first every repository in the registry's
- * catalog, then every other one of the index. Sends one request at a time. Throws if the registry or the database is
- * unavailable; the next call resumes from the saved position.
+ * catalog, then every other one of the index. Works on several groups of repositories at the same time. The position is
+ * that of the last repository before which all are finished. Throws if the registry or the database is unavailable; the
+ * next call resumes from the saved position.
  */
 export async function reconcileAll(ports: ReconcileAllPorts, options: ReconcileAllOptions): Promise<void> {
   const { comparison } = ports
   const { runId, position, savePosition } = options
-  const visit = createVisit(ports)
   if (position.step === 'registry') {
-    await walkCatalog(ports, position.lastName, async (name) => {
-      await visit(name)
-      await savePosition({ step: 'registry', lastName: name })
-    })
+    await visitAll(ports, walkCatalog(ports, position.lastName), (lastName) =>
+      savePosition({ step: 'registry', lastName }),
+    )
     await refuseEmptyRegistry(ports, options)
     await savePosition({ step: 'index', lastName: undefined })
   }
-  for await (const name of readPages((page) => comparison.listUnreconciled(runId, page))) {
-    await visit(name)
-    await savePosition({ step: 'index', lastName: undefined })
-  }
+  const names = readPages((page) => comparison.listUnreconciled(runId, page))
+  await visitAll(ports, names, () => savePosition({ step: 'index', lastName: undefined }))
 }
 
-/** Calls `onName` for every name in the registry's catalog after a name, for some names more than once. */
-async function walkCatalog(
+/** The longest names of a group together: all of them are in one token, which is in a header. */
+const MAX_NAMES_LENGTH = 2000
+
+/**
+ * Reconciles groups of repositories concurrently, and saves the position in their order. Throws when the registry has
+ * refused several repositories in a row: that is a failure of the registry.
+ */
+async function visitAll(
+  ports: ReconcileAllPorts,
+  names: AsyncIterable<string>,
+  savePosition: (lastName: string) => Promise<void>,
+): Promise<void> {
+  const { comparison, portsOfGroup, concurrency, groupSize, isRefusal, now } = ports
+  let refused = 0
+  const onEnd = (failure: unknown) => {
+    refused = isRefusal(failure) ? refused + 1 : 0
+    if (refused >= MAX_REFUSED) throw failure
+  }
+  await workInOrder(inGroups(names, groupSize), {
+    limit: concurrency,
+    now,
+    work: async (group) => {
+      const counts = readCounts()
+      return { counts, reconciled: await reconcileRepositories(portsOfGroup(counts, group), group, onEnd) }
+    },
+    save: async (finished) => {
+      const reconciled = finished.flatMap(({ result }) => result.reconciled)
+      if (reconciled.length > 0) await comparison.markReconciled(reconciled)
+      for (const { result } of finished) addCounts(ports.counts, result.counts)
+      await savePosition(finished.at(-1)?.item.at(-1) ?? '')
+    },
+  })
+}
+
+async function* inGroups(names: AsyncIterable<string>, size: number): AsyncGenerator<string[], void> {
+  let [group, length] = [[] as string[], 0]
+  for await (const name of names) {
+    if (group.length === size || (group.length > 0 && length + name.length > MAX_NAMES_LENGTH)) {
+      yield group
+      ;[group, length] = [[], 0]
+    }
+    group.push(name)
+    length += name.length
+  }
+  if (group.length > 0) yield group
+}
+
+/** Every name in the registry's catalog after a name, some names more than once. */
+async function* walkCatalog(
   { registry, counts, checkpoint }: ReconcileAllPorts,
   after: string | undefined,
-  onName: (name: string) => Promise<void>,
-): Promise<void> {
+): AsyncGenerator<string, void> {
   for (let last = after; ;) {
     await checkpoint()
-    for (const name of skippedAfter(last)) await onName(name)
+    yield* skippedAfter(last)
     const { names, next } = await registry.listRepositories(last)
     counts.namesInRegistry += names.length
-    for (const name of names) await onName(name)
+    yield* names
     if (next === undefined) return
     if (next === last) throw new Error(`the registry's catalog does not advance past ${JSON.stringify(next)}`)
     last = next
@@ -103,25 +158,4 @@ async function refuseEmptyRegistry(
     'the registry lists no repository, but the index has some; check that the storage of the registry is mounted. ' +
       'If the registry is empty: npm run reconcile -- --believe-empty',
   )
-}
-
-/**
- * Returns a function that reconciles one repository. It throws when the registry has refused several repositories in a
- * row: that is a failure of the registry. The next call resumes after the last saved repository.
- */
-function createVisit(ports: ReconcileAllPorts): (name: string) => Promise<void> {
-  let refused = 0
-  return async (name) => {
-    await ports.checkpoint()
-    const item = { kind: 'repository', item: name, repository: name, reference: '' } as const
-    const error = await attempt(ports, item, async () => {
-      if (!isRepositoryName(name))
-        throw new UnrecordableError(
-          `the registry lists ${JSON.stringify(name)}, which is not a valid repository name`,
-        )
-      await reconcileRepository(ports, name)
-    })
-    refused = ports.isRefusal(error) ? refused + 1 : 0
-    if (refused === MAX_REFUSED) throw error
-  }
 }

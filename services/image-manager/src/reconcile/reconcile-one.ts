@@ -5,25 +5,37 @@ import { deleteManifest } from '../delete/delete-manifest.ts'
 import { TOMBSTONE_ANNOTATION } from '../delete/tombstone.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { PageRequest } from '../index/repository.ts'
+import type { TagState } from '../index/sync-tag.ts'
 import { syncTag } from '../index/sync-tag.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
+import type { AdoptTagPorts } from './adopt-tag.ts'
+import { adoptTag, verifyAdopted } from './adopt-tag.ts'
 import { readPages } from './paginate.ts'
 import type { WorkItem, WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
+/** What the index knows of a repository before the registry is read. */
+export interface RepositoryState {
+  /** Whether the index has the repository, even if it is being deleted. */
+  readonly exists: boolean
+  readonly isBeingDeleted: boolean
+  /** Whether the repository, or a manifest of it, is in the list of failures. */
+  readonly hasFailures: boolean
+}
+
 export type ReconcileRepositoryPorts = DeleteManifestPorts &
+  AdoptTagPorts &
   WorkItemPorts & {
     readonly registry: Pick<RegistryClient, 'listTags'>
-    readonly deletions: {
-      isBeingDeleted(repository: string): Promise<boolean>
+    readonly tags: {
+      findTags(repository: string, names: readonly string[]): Promise<ReadonlyMap<string, TagState>>
     }
+    readonly adoption: { countDeletions(): Promise<string> }
     readonly comparison: {
-      hasRepository(repository: string): Promise<boolean>
       listTagNames(repository: string, page: PageRequest): Promise<string[]>
       listMissingChildren(repository: string, page: PageRequest): Promise<string[]>
       listUntagged(repository: string, page: PageRequest): Promise<string[]>
       listEmptyAnnotated(repository: string, annotation: string): Promise<string[]>
-      markReconciled(repository: string): Promise<void>
     }
     readonly failures: {
       listFailures(
@@ -40,27 +52,43 @@ export type ReconcileRepositoryPorts = DeleteManifestPorts &
 
 /** How many failures of one repository are read. */
 const MAX_FAILURES = 10_000
+/** How many tags of the index are read at once. */
+const TAGS_AT_ONCE = 500
+
+/** Runs one step on a tag or a digest. Returns its failure. */
+type Step = (reference: string, work: () => Promise<unknown>) => Promise<unknown>
+
+/** A repository whose tags are synced. */
+export interface SyncedRepository {
+  readonly repository: string
+  /** The tags that were adopted, with their digests. They are not verified. */
+  readonly adopted: ReadonlyMap<string, string>
+  readonly step: Step
+  /** Deletes the failures of items that were not tried: they no longer exist, or are the repository as a whole. */
+  readonly forgetFailures: () => Promise<void>
+}
 
 /**
- * Brings one repository of the index to the registry's state: syncs all tags, finishes interrupted deletions of tags,
- * adopts the manifests that image indexes reference, and verifies the manifests without a tag. Each step is one that
- * pushes and deletions take as well, so it is safe beside them. Skips a repository that is being deleted.
+ * Syncs the tags of one repository with the registry. Each step is one that pushes and deletions take as well, so it is
+ * safe beside them. Returns undefined, and does nothing, if the repository is being deleted, or if neither the registry
+ * nor the index has content of it.
  */
-export async function reconcileRepository(
+export async function syncRepository(
   ports: ReconcileRepositoryPorts,
   repository: string,
-): Promise<void> {
-  const { registry, deletions, comparison, failures, counts } = ports
-  if (await deletions.isBeingDeleted(repository)) return
+  { exists, isBeingDeleted, hasFailures }: RepositoryState,
+): Promise<SyncedRepository | undefined> {
+  const { registry, failures, counts } = ports
+  if (isBeingDeleted) return undefined
   const tags = new Set(await registry.listTags(repository))
   // The catalog of distribution keeps the names of repositories without content.
-  if (tags.size === 0 && !(await comparison.hasRepository(repository))) return
+  if (tags.size === 0 && !exists) return undefined
   counts.repositories += 1
 
-  const failed = await failures.listFailures(repository, MAX_FAILURES)
+  const failed = hasFailures ? await failures.listFailures(repository, MAX_FAILURES) : NO_FAILURES
   const tried = new Set<string>()
-  /** Runs one step; returns its failure. A step that failed before and is not due yet is skipped. */
-  const step = async (reference: string, work: () => Promise<unknown>) => {
+  /** A step that failed before and is not due yet is skipped. */
+  const step: Step = async (reference, work) => {
     await ports.checkpoint()
     const item = { kind: 'manifest', item: `${repository} ${reference}`, repository, reference } as const
     tried.add(item.item)
@@ -70,47 +98,119 @@ export async function reconcileRepository(
     if (earlier !== undefined && error === undefined) await failures.deleteFailure(item)
     return error
   }
-
-  const sync = async (tag: string) => {
-    counts.tags += 1
-    await step(tag, () => syncTag(ports, repository, tag))
+  const forgetFailures = async () => {
+    for (const item of failed.keys()) {
+      if (tried.has(item)) continue
+      const kind = item === repository ? 'repository' : 'manifest'
+      await failures.deleteFailure({ kind, item })
+    }
   }
-  for (const tag of tags) if (isTag(tag)) await sync(tag)
+  const adopted = await syncTags(ports, repository, { tags, isKnown: exists, step })
+  return { repository, adopted, step, forgetFailures }
+}
+
+/**
+ * Completes a repository whose tags are synced: finishes interrupted deletions of tags, adopts the manifests that image
+ * indexes reference, and verifies the manifests without a tag. If a deletion ran since before the sync, verifies what
+ * was adopted: the deletion may not have found it.
+ */
+export async function completeRepository(
+  ports: ReconcileRepositoryPorts,
+  { repository, adopted, step, forgetFailures }: SyncedRepository,
+  {
+    isIncomplete,
+    deletions,
+  }: {
+    readonly isIncomplete: boolean
+    readonly deletions: { readonly before: string; readonly after: string }
+  },
+): Promise<void> {
+  const { comparison, adoption } = ports
+  const children = new Set<string>()
+  if (isIncomplete) {
+    await finishTagDeletions(ports, repository, step)
+    await adoptChildren(ports, repository, children, step)
+    for await (const digest of readPages((page) => comparison.listUntagged(repository, page))) {
+      if (!children.has(digest)) await step(digest, () => verifyManifest(ports, repository, digest))
+    }
+  }
+  const after = isIncomplete ? await adoption.countDeletions() : deletions.after
+  if (after !== deletions.before) {
+    for (const [tag, digest] of adopted) await step(tag, () => verifyAdopted(ports, repository, tag, digest))
+    for (const digest of children) await step(digest, () => verifyManifest(ports, repository, digest))
+  }
+  await forgetFailures()
+}
+
+const NO_FAILURES: ReadonlyMap<string, { readonly isDue: boolean }> = new Map()
+
+/** Syncs the tags of the registry and of the index. Returns the tags that were adopted, with their digests. */
+async function syncTags(
+  ports: ReconcileRepositoryPorts,
+  repository: string,
+  {
+    tags,
+    isKnown,
+    step,
+  }: { readonly tags: ReadonlySet<string>; readonly isKnown: boolean; readonly step: Step },
+): Promise<ReadonlyMap<string, string>> {
+  const { comparison, counts } = ports
+  const adopted = new Map<string, string>()
+  const adopt = async (tag: string) => {
+    const digest = await adoptTag(ports, repository, tag)
+    if (digest !== undefined) adopted.set(tag, digest)
+  }
+  const sync = async (tag: string, state?: TagState) => {
+    counts.tags += 1
+    await step(tag, () => (state === undefined ? adopt(tag) : syncTag(ports, repository, tag, { state })))
+  }
+  const valid = [...tags].filter((tag) => isTag(tag))
+  for (let at = 0; at < valid.length; at += TAGS_AT_ONCE) {
+    const some = valid.slice(at, at + TAGS_AT_ONCE)
+    const known = isKnown ? await ports.tags.findTags(repository, some) : undefined
+    for (const tag of some) await sync(tag, known?.get(tag))
+  }
   for (const tag of tags) {
     if (isTag(tag)) continue
     const error = new UnrecordableError(`the registry lists ${JSON.stringify(tag)}, which is not a valid tag`)
     await step(tag, () => Promise.reject(error))
   }
+  if (!isKnown) return adopted
   for await (const tag of readPages((page) => comparison.listTagNames(repository, page))) {
-    if (!tags.has(tag)) await sync(tag)
+    if (tags.has(tag)) continue
+    counts.tags += 1
+    await step(tag, () => syncTag(ports, repository, tag))
   }
+  return adopted
+}
 
-  for (const digest of await comparison.listEmptyAnnotated(repository, TOMBSTONE_ANNOTATION)) {
+/** Finishes deletions of tags that were interrupted after they wrote a tombstone. */
+async function finishTagDeletions(
+  ports: ReconcileRepositoryPorts,
+  repository: string,
+  step: Step,
+): Promise<void> {
+  for (const digest of await ports.comparison.listEmptyAnnotated(repository, TOMBSTONE_ANNOTATION)) {
     const error = await step(digest, () => deleteManifest(ports, repository, digest, { undone: true }))
-    if (error === undefined) counts.deletionsFinished += 1
+    if (error === undefined) ports.counts.deletionsFinished += 1
   }
+}
 
-  const visited = new Set<string>()
+/** Adopts the manifests that image indexes reference, and adds their digests to `visited`. */
+async function adoptChildren(
+  ports: ReconcileRepositoryPorts,
+  repository: string,
+  visited: Set<string>,
+  step: Step,
+): Promise<void> {
+  const readPage = (page: PageRequest) => ports.comparison.listMissingChildren(repository, page)
   // An adopted manifest may be an image index with further children: repeated until no new child is found.
   for (let before = -1; before < visited.size;) {
     before = visited.size
-    for await (const digest of readPages((page) => comparison.listMissingChildren(repository, page))) {
+    for await (const digest of readPages(readPage)) {
       if (visited.has(digest)) continue
       visited.add(digest)
-      await step(digest, async () => {
-        if (await ensureManifest(ports, repository, digest)) await verifyManifest(ports, repository, digest)
-      })
+      await step(digest, () => ensureManifest(ports, repository, digest))
     }
-  }
-
-  for await (const digest of readPages((page) => comparison.listUntagged(repository, page))) {
-    if (!visited.has(digest)) await step(digest, () => verifyManifest(ports, repository, digest))
-  }
-  await comparison.markReconciled(repository)
-  // Failures of items that no longer exist, and of the repository as a whole.
-  for (const item of failed.keys()) {
-    if (tried.has(item)) continue
-    const kind = item === repository ? 'repository' : 'manifest'
-    await failures.deleteFailure({ kind, item })
   }
 }

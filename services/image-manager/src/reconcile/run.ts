@@ -3,7 +3,11 @@ import type { RegistryClient } from '@registry-manager/registry-client'
 import type { ReconcileAllPorts, RunPosition } from './reconcile-all.ts'
 import { reconcileAll } from './reconcile-all.ts'
 import type { ReconcileCounts } from './counts.ts'
+import type { CountedPorts } from './counts.ts'
 import { countChanges, countRequests, eventsOfRun, readCounts } from './counts.ts'
+import type { PaceOptions } from './pace-requests.ts'
+import { createPace } from './pace-requests.ts'
+import type { ReconcileRepositoriesPorts } from './reconcile-repositories.ts'
 import type { RecoverPorts } from './recover.ts'
 import { recover } from './recover.ts'
 import type { FailureKind, ItemFailure } from './work-item.ts'
@@ -19,13 +23,18 @@ export interface Run extends RunPosition {
 export interface ReconcileListener {
   /** A run was started or resumed. */
   taken(run: Run): void
-  /** Called after every repository, with the same object every time. */
+  /** Called after every saved position, with the same object every time. */
   progress(counts: ReconcileCounts): void
   /** An item failed. It is skipped and retried later. */
   failed(failure: ItemFailure): void
 }
 
-type WorkPorts = RecoverPorts & ReconcileAllPorts
+type WorkPorts = RecoverPorts &
+  ReconcileRepositoriesPorts &
+  CountedPorts &
+  Pick<ReconcileAllPorts, 'comparison' | 'concurrency' | 'groupSize' | 'isRefusal' | 'now'> & {
+    readonly registry: RegistryClient
+  }
 
 /** The ports of the work that the reconciler creates for each run. */
 type PortsOfRun = 'registry' | 'counts' | 'retriesAll' | 'endsWork' | 'onFailure' | 'checkpoint'
@@ -42,13 +51,14 @@ export type ReconcilerPorts = Omit<WorkPorts, PortsOfRun> & {
     countFailures(): Promise<ReadonlyMap<FailureKind, number>>
     deleteOldFailures(keptDays: number): Promise<void>
   }
-  /** Creates a client whose requests the signal aborts. */
-  readonly createRegistry: (signal: AbortSignal) => RegistryClient
+  /** Creates a client whose requests the signal aborts. Pulls from the named repositories share one token. */
+  readonly createRegistry: (signal: AbortSignal, names: readonly string[]) => RegistryClient
   /** Whether an error means that the database or the registry is unavailable. */
   readonly isUnavailable: (error: unknown) => boolean
+  readonly isOverload: PaceOptions['isOverload']
+  /** Waits for some milliseconds. Rejects when the signal is aborted. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<unknown>
   readonly listener: ReconcileListener
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
 }
 
 export interface RunOptions {
@@ -83,19 +93,30 @@ const RUN_DAYS = 30
 /** How long failures are kept after their last try, in days. An item that still fails is tried once a day at least. */
 const FAILURE_DAYS = 30
 
-/** Reconciles the index with the registry in runs. Sends one request at a time to the registry. */
+/**
+ * Reconciles the index with the registry in runs. Sends as many requests to the registry at the same time as it works
+ * on groups of repositories, and fewer to an overloaded registry.
+ */
 export function createReconciler(ports: ReconcilerPorts): Reconciler {
-  const { runs, failures, createRegistry, isUnavailable, listener, now } = ports
+  const { runs, failures, createRegistry, isUnavailable, isOverload, pause, listener, now } = ports
 
-  const portsOfRun = (counts: ReconcileCounts, signal: AbortSignal, retriesAll = false): WorkPorts => ({
-    ...ports,
-    registry: countRequests(createRegistry(signal), counts),
-    counts,
-    retriesAll,
-    endsWork: (error) => signal.aborted || isUnavailable(error),
-    onFailure: (failure) => listener.failed(failure),
-    checkpoint: async () => signal.throwIfAborted(),
-  })
+  /** Returns a function that creates ports with counts of their own. All of them share the registry's limit. */
+  const startWork = (signal: AbortSignal, retriesAll = false) => {
+    const pace = createPace({
+      limit: ports.concurrency,
+      isOverload: (error) => !signal.aborted && isOverload(error),
+      pause: async (ms) => void (await pause(ms, signal)),
+    })
+    return (counts: ReconcileCounts, names: readonly string[] = []): WorkPorts => ({
+      ...ports,
+      registry: countRequests(pace(createRegistry(signal, names)), counts),
+      counts,
+      retriesAll,
+      endsWork: (error) => signal.aborted || isUnavailable(error),
+      onFailure: (failure) => listener.failed(failure),
+      checkpoint: async () => signal.throwIfAborted(),
+    })
+  }
 
   const finishRun = async (
     run: Run,
@@ -103,7 +124,8 @@ export function createReconciler(ports: ReconcilerPorts): Reconciler {
     { believeEmpty = false, retriesAll = false }: Omit<RunOptions, 'signal'>,
   ) => {
     const { id, counts } = run
-    const recoverPorts = portsOfRun(counts, signal, retriesAll)
+    const portsWith = startWork(signal, retriesAll)
+    const recoverPorts = portsWith(counts)
     await recover(recoverPorts)
     let recoveredAt = now()
     const checkpoint = async () => {
@@ -116,8 +138,14 @@ export function createReconciler(ports: ReconcilerPorts): Reconciler {
       if (!(await runs.save(id, position, counts, LEASE_SECONDS))) throw takenOver(run)
       listener.progress(counts)
     }
-    const walkPorts = { ...countChanges(recoverPorts, counts), checkpoint }
-    await reconcileAll(walkPorts, { runId: id, position: run, savePosition, believeEmpty })
+    const portsOfGroup = (its: ReconcileCounts, names: readonly string[]) => ({
+      ...countChanges(portsWith(its, names), its),
+      checkpoint,
+    })
+    await reconcileAll(
+      { ...recoverPorts, checkpoint, portsOfGroup },
+      { runId: id, position: run, savePosition, believeEmpty },
+    )
     await runs.finish(id, counts, RUN_DAYS, eventsOfRun(id, counts))
     await failures.deleteOldFailures(FAILURE_DAYS)
     listener.progress(counts)
@@ -128,7 +156,7 @@ export function createReconciler(ports: ReconcilerPorts): Reconciler {
 
     async recover(signal) {
       const counts = readCounts()
-      await recover(portsOfRun(counts, signal))
+      await recover(startWork(signal)(counts))
       return counts
     },
 

@@ -56,7 +56,7 @@ const recoverAll = async (behind: MemoryRegistry = registry) => {
     .set({ deleting_since: OLD })
     .where('deleting_since', 'is not', null)
     .execute()
-  const { recover } = createDatabaseReconciler({ db, createRegistry: () => behind, listener })
+  const { recover } = createDatabaseReconciler({ db, createRegistry: () => behind, concurrency: 1, listener })
   await recover(new AbortController().signal)
 }
 const requests = () => db.selectFrom('requested_deletions').selectAll().execute()

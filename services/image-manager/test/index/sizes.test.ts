@@ -65,6 +65,7 @@ await onBothDatabases(t, async (t, db) => {
     createDatabaseReconciler({
       db,
       createRegistry: createMemoryRegistry,
+      concurrency: 1,
       listener: { taken: () => {}, progress: () => {}, failed: ({ error }) => t.equal(error, undefined) },
     }).recover(new AbortController().signal)
 
@@ -123,9 +124,12 @@ await onBothDatabases(t, async (t, db) => {
       progress: () => {},
       failed: ({ reference }: { reference: string }) => void failed.push(reference),
     }
-    await createDatabaseReconciler({ db, createRegistry: createMemoryRegistry, listener }).recover(
-      new AbortController().signal,
-    )
+    await createDatabaseReconciler({
+      db,
+      createRegistry: createMemoryRegistry,
+      concurrency: 1,
+      listener,
+    }).recover(new AbortController().signal)
     await sql`drop trigger refuse_size on manifest_references`.execute(db)
     t.same(failed, [refusing])
     t.equal((await references()).length, 4)

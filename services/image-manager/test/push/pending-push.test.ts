@@ -83,7 +83,7 @@ await onBothDatabases(t, async (t, db) => {
       ]
       found[repository] = {
         row: row?.name,
-        isInIndex: await comparison.hasRepository(repository),
+        isInIndex: (await comparison.getStates([repository])).states.get(repository)?.exists,
         isInContents: await contents.hasRepository(repository),
         artifacts: artifacts.items.map(({ digest, tags }) => [digest, tags]).toSorted(),
         total: artifacts.total,

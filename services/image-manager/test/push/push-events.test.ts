@@ -39,7 +39,7 @@ const push = async (raw: Buffer, reference: string, context?: RequestContext) =>
   return { id, response: await record(id, context) }
 }
 const listener = { taken: () => {}, progress: () => {}, failed: () => {} }
-const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
+const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, concurrency: 1, listener })
 const recoverAll = async () => {
   await agePendingPushes(db)
   return recover(new AbortController().signal)
@@ -166,7 +166,12 @@ t.test('a push whose process is killed after any step has one event', async (t) 
     const ports = { ...repositoriesOf(process.db), registry: process.registry }
     await recordPendingPush(ports, pending).catch(() => undefined)
     isAlive = process.isAlive()
-    const next = createDatabaseReconciler({ db, createRegistry: () => started.registry, listener })
+    const next = createDatabaseReconciler({
+      db,
+      createRegistry: () => started.registry,
+      concurrency: 1,
+      listener,
+    })
     await agePendingPushes(db)
     await next.recover(new AbortController().signal)
     const actions = (await eventsIn(db)).map(({ action }) => action)

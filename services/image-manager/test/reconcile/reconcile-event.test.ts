@@ -35,7 +35,13 @@ t.test('a run at the command line names the command', async (t) => {
   registry.push(ONE, MANIFEST, 'past-us')
   const principal = { kind: 'command', id: null, name: 'reconcile' } as const
   const listener = { taken: () => {}, progress: () => {}, failed: () => {} }
-  const reconciler = createDatabaseReconciler({ db, createRegistry: () => registry, listener, principal })
+  const reconciler = createDatabaseReconciler({
+    db,
+    createRegistry: () => registry,
+    concurrency: 1,
+    listener,
+    principal,
+  })
   await reconciler.run({ signal: new AbortController().signal })
   t.match(await eventsIn(db), [
     { action: 'reconcile', principal_kind: 'command', principal_name: 'reconcile' },

@@ -47,7 +47,12 @@ const listener = { taken: () => {}, progress: () => {}, failed: () => {} }
 const recoverAll = async () => {
   await sql`update requested_deletions set requested_at = requested_at - interval '10 minutes'`.execute(db)
   await sql`update events set time = time - interval '10 minutes'`.execute(db)
-  const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
+  const { recover } = createDatabaseReconciler({
+    db,
+    createRegistry: () => registry,
+    concurrency: 1,
+    listener,
+  })
   await recover(new AbortController().signal)
   t.same(await db.selectFrom('requested_deletions').selectAll().execute(), [], 'no request is left')
 }

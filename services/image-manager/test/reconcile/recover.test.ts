@@ -22,7 +22,12 @@ await onBothDatabases(t, async (t, db) => {
       failed: ({ repository, reference }: ItemFailure) =>
         void heard.failed.push(`${repository} ${reference}`),
     }
-    const { recover } = createDatabaseReconciler({ db, createRegistry: () => registry, listener })
+    const { recover } = createDatabaseReconciler({
+      db,
+      createRegistry: () => registry,
+      concurrency: 1,
+      listener,
+    })
     return { ...started, recover: () => recover(new AbortController().signal) }
   }
   const ageDeletions = (seconds: number) =>

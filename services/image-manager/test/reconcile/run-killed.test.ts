@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Test } from 'tap'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { INDEX, MANIFEST, REPOSITORY, blobsOf, image, indexOf } from '../fixtures/index-and-registry.ts'
@@ -43,16 +44,23 @@ await onBothDatabases(t, async (t, db) => {
       .where('deleting_since', 'is not', null)
       .execute()
 
-  t.test('a run that is killed after any step is finished by the next process', async (t) => {
+  for (const concurrency of [1, 4])
+    t.test(
+      `a run that is killed after any step is finished by the next process (${concurrency} at once)`,
+      (t) => killEverywhere(t, concurrency),
+    )
+
+  async function killEverywhere(t: Test, concurrency: number) {
     let steps = 0
-    for (; ; steps++) {
+    // With several repositories at once, the order of the steps varies: some of the steps are enough.
+    for (; ; steps += concurrency === 1 ? 1 : 7) {
       const { registry, run, contents, pendingPushes, expireLease } = await start()
       const process = mortal(db, registry, steps)
-      await run(process).catch(() => undefined)
+      await run({ ...process, concurrency, groupSize: 2 }).catch(() => undefined)
       if (!process.isAlive()) {
         await makeOld()
         await expireLease()
-        t.ok(await run(), `killed after step ${steps}`)
+        t.ok(await run({ concurrency }), `killed after step ${steps}`)
       }
       t.same(await contents(), reachableIn(registry))
       t.same(Object.keys(await contents()), ['past/us', REPOSITORY])
@@ -62,5 +70,5 @@ await onBothDatabases(t, async (t, db) => {
       if (process.isAlive()) break
     }
     t.ok(steps > 50, `there were ${steps} steps`)
-  })
+  }
 })

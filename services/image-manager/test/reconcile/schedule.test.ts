@@ -21,6 +21,8 @@ async function start(t: Test, intervalSeconds: number) {
   const schedule = createReconcileSchedule({
     db,
     createRegistry: () => registry,
+    concurrency: 1,
+    groupSize: 1,
     intervalSeconds,
     log: { info: text, warn: text } as never,
     metrics,
