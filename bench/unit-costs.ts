@@ -1,11 +1,12 @@
 import { pushContent } from './comparison/content.ts'
 import type { Content } from './comparison/content.ts'
-import { REPOSITORY, sideOf } from './comparison/side.ts'
+import { REPOSITORY, bareSide, sideOf } from './comparison/side.ts'
 import { startStackProcess } from './comparison/stack-process.ts'
 import type { StackProcess } from './comparison/stack-process.ts'
 import type { WrkRequest } from './comparison/wrk.ts'
 import { runWrk } from './comparison/wrk.ts'
 import { temporaryFolder } from './cleanup.ts'
+import { registryBinary, startBareRegistry } from './registries.ts'
 import { basicOf } from './stack.ts'
 import type { Table } from './table.ts'
 
@@ -26,7 +27,9 @@ interface Operation {
  */
 export async function measureUnitCosts(): Promise<Table> {
   const stack = await startStackProcess('volume')
-  const content = await pushContent([sideOf(stack, 'volume')])
+  // Blobs are pushed without a stack.
+  const bare = bareSide('bare registry', await startBareRegistry(registryBinary(), stack.images))
+  const content = await pushContent([bare, sideOf(stack, 'volume')])
   const folder = await temporaryFolder()
   const kinds = [...stack.cpuSeconds().keys()]
   const faults: string[] = []
