@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { directorySettings, readDirectory } from '@registry-manager/auth-service/embedding'
-import { readEnvironment, settings } from '@registry-manager/http'
+import { readEnvironment, readOrigins, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
@@ -29,6 +29,7 @@ export const schema = Type.Object({
   SERVICE_CREDENTIAL: Type.Optional(settings.serviceCredential),
   UPLOAD_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  BLOB_REDIRECTS: settings.blobRedirects,
   REGISTRY_BINARY: Type.Optional(Type.String({ description: "path of distribution's binary" })),
   REGISTRY_IMAGE: Type.Optional(
     Type.String({ description: 'image of the registry, for a Docker engine, on machines without a binary' }),
@@ -63,6 +64,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     serviceCredential: values.SERVICE_CREDENTIAL,
     uploadSecret: values.UPLOAD_SECRET,
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    storageOrigins: readOrigins(values.BLOB_REDIRECTS),
     reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
     reconcileConcurrency: values.RECONCILE_CONCURRENCY,
     ...(directory && { directory }),

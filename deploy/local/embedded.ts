@@ -101,6 +101,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
     ...shared,
     imageManagerUrl,
     registryVolume: config.registry.url === undefined ? join(dataDir, 'images') : undefined,
+    storageOrigins: config.storageOrigins,
     uploadSecret: config.uploadSecret ?? secrets.uploadSecret,
   })
   await listenInside(registryProxy.internalApp)

@@ -1,4 +1,5 @@
 // Fetches all Debian packages that tests run. `npm test` runs it during its first steps, so that no test waits long.
+import { findCeph } from './ceph-binaries.js'
 import { unpackPackage } from './debian-package.js'
 import { findCommand } from './find-command.js'
 import { findNginx } from './nginx-binary.js'
@@ -21,4 +22,6 @@ for (const find of [findPostgres, findNginx, findRegistry]) {
 if (!findCommand('promtool')) unpackPackage('prometheus', env, say)
 const isMissing = TEST_COMMANDS.some((name) => !findCommand(name))
 const fault = isMissing ? prepareTestPrograms(env, say) : ''
+const { fault: withoutS3 } = findCeph(env, say)
+if (withoutS3) say(`tests that need an S3 server are skipped: ${withoutS3}`)
 if (fault !== '') say(`tests that need more programs than this machine has are skipped: ${fault}`)

@@ -54,16 +54,24 @@ t.test('nginx uses the token that registry-proxy exchanged for a password', asyn
   t.match(json, { service: 'registry', headers: { authorization: 'Bearer exchanged' } })
 })
 
-t.test('the client receives redirects of the registry', async (t) => {
-  const location = 'https://storage.example/blob?signature=x'
-  const ingress = await started((_request, response) => {
-    response.writeHead(307, { location, 'docker-content-digest': DIGEST }).end()
-  })
-  t.match(await send(ingress, { path: BLOB, headers: TOKEN }), {
-    status: 307,
-    headers: { location, 'docker-content-digest': DIGEST },
-  })
-})
+t.test(
+  'the client receives no redirect of the registry, because only registry-proxy checks its host',
+  async (t) => {
+    const location = 'https://storage.example/blob?signature=x'
+    const received: string[] = []
+    for (const CONTENT_FROM of ['registry', 'cache']) {
+      for (const status of [301, 302, 303, 307, 308]) {
+        const redirect: RequestListener = (_request, response) =>
+          void response.writeHead(status, { location }).end()
+        const ingress = await started(redirect, { CONTENT_FROM }, received)
+        const response = await send(ingress, { path: BLOB, headers: TOKEN })
+        t.match(response, { status: 200, json: { service: 'registry-proxy', url: BLOB } }, `${status}`)
+        t.equal(response.headers['location'], undefined)
+        t.notMatch(ingress.logged(), /signature/)
+      }
+    }
+  },
+)
 
 t.test('registry-proxy answers what the registry refuses or fails at', async (t) => {
   for (const status of [401, 403, 404, 416, 429, 500, 503]) {

@@ -59,6 +59,17 @@ export const settings = {
       () => 'must be comma-separated addresses or CIDR ranges, such as 10.0.0.0/8',
     ),
   ),
+  blobRedirects: Type.Optional(
+    Type.Refine(
+      Type.String({
+        description:
+          'comma-separated origins of the registry’s object storage, such as https://images.s3.eu-west-1.amazonaws.com; ' +
+          'clients then pull layers from there by signed URLs. Without it such redirects are refused',
+      }),
+      (text) => text.split(',').every((entry) => isOrigin(entry.trim())),
+      () => 'must be comma-separated origins without a path, such as https://s3.example.com:9000',
+    ),
+  ),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'lowest level that is logged: fatal, error, warn, info, debug, trace or silent',
@@ -119,6 +130,19 @@ function urlOf(pattern: string, description: string) {
     (text) => URL.canParse(text),
     () => 'is not a valid URL: its host is malformed, or its port is above 65535',
   )
+}
+
+/** The origins of BLOB_REDIRECTS, as the URL parser writes them: in lower case and without a default port. */
+export function readOrigins(text = ''): readonly string[] {
+  return text
+    .split(',')
+    .filter((entry) => entry.trim() !== '')
+    .map((entry) => new URL(entry.trim()).origin)
+}
+
+/** Whether a text is scheme://host[:port] of http or https. */
+function isOrigin(text: string): boolean {
+  return /^https?:\/\/[^/?#@\\]+\/?$/i.test(text) && URL.canParse(text)
 }
 
 /** Whether a text is an address or a CIDR range. */

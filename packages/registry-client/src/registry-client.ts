@@ -32,6 +32,18 @@ export interface RegistryClient extends RegistryLists {
   deleteBlob(repository: string, digest: string): Promise<boolean>
 }
 
+/** The path of a blob in distribution's storage. Source: distribution, registry/storage/paths.go, blobDataPathSpec. */
+const STORED_BLOB = /\/blobs\/sha256\/[0-9a-f]{2}\/([0-9a-f]{64})\/data$/
+
+/**
+ * The digest of a blob in a signed URL. distribution redirects requests for blobs if it stores them in S3 and
+ * `storage.redirect.disable` is not set; such a response has no Docker-Content-Digest.
+ */
+function digestInStorage(location: string | null): string | undefined {
+  const hex = STORED_BLOB.exec(URL.parse(location ?? '')?.pathname ?? '')?.[1]
+  return hex && `sha256:${hex}`
+}
+
 export function createRegistryClient(options: RegistryRequestOptions): RegistryClient {
   const send = createRegistryRequest(options)
   const manifestPath = (repository: string, reference: string) => `/v2/${repository}/manifests/${reference}`
@@ -82,8 +94,14 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
     },
     async headBlob(repository, digest) {
       const access = repositoryAccess(repository, 'pull')
-      const response = await send('HEAD', `/v2/${repository}/blobs/${digest}`, access, 200)
-      return response?.headers.get('docker-content-digest') ?? undefined
+      const path = `/v2/${repository}/blobs/${digest}`
+      const response = await send('HEAD', path, access, 200, { mayRedirect: true })
+      if (response === undefined) return undefined
+      const { headers } = response
+      const found = headers.get('docker-content-digest') ?? digestInStorage(headers.get('location'))
+      // Without this error the blob would count as missing.
+      if (found === undefined) throw registryError(`HEAD ${path} at the registry returned no digest`, 200)
+      return found
     },
     async deleteBlob(repository, digest) {
       const access = repositoryAccess(repository, 'delete')

@@ -18,7 +18,10 @@ export interface RegistryResponse {
   readonly raw: Buffer
 }
 
-/** Returns undefined for a 404 of the registry. Throws ServiceCallError for any other status than `expected`. */
+/**
+ * Returns undefined for a 404 of the registry. Throws ServiceCallError for any other status than `expected`, and 307
+ * where the registry may redirect.
+ */
 export type SendToRegistry = (
   method: string,
   path: string,
@@ -27,6 +30,7 @@ export type SendToRegistry = (
   more?: {
     readonly body?: { readonly mediaType: string; readonly raw: Buffer }
     readonly timeoutMs?: number
+    readonly mayRedirect?: boolean
   },
 ) => Promise<RegistryResponse | undefined>
 
@@ -47,10 +51,10 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
   const shared = repositories.map((name) => repositoryAccess(name, 'pull'))
   const isShared = ({ name, actions }: Access) =>
     actions.length === 1 && actions[0] === 'pull' && repositories.includes(name)
-  return async (method, path, access, expected, { body, timeoutMs = options.timeoutMs ?? 15_000 } = {}) => {
+  return async (method, path, access, expected, { body, timeoutMs, mayRedirect = false } = {}) => {
     const what = `${method} ${path} at the registry`
     const token = await serviceToken(isShared(access) ? shared : [access])
-    const { signal, clear } = abortAfter(timeoutMs, options.signal)
+    const { signal, clear } = abortAfter(timeoutMs ?? options.timeoutMs ?? 15_000, options.signal)
     const exchange = async () => {
       const response = await retryOn500(new URL(path, registryUrl), {
         method,
@@ -60,7 +64,7 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
           ...(body !== undefined && { 'content-type': body.mediaType }),
         },
         body: body && new Uint8Array(body.raw),
-        redirect: 'error',
+        redirect: 'manual',
         signal,
       })
       return { response, raw: Buffer.from(await response.arrayBuffer()) }
@@ -75,7 +79,7 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
       if (response.headers.get('docker-distribution-api-version') === 'registry/2.0') return undefined
       throw registryError(`${what} returned 404 without the header of a registry: check REGISTRY_URL`)
     }
-    if (response.status !== expected) {
+    if (response.status !== expected && !(mayRedirect && response.status === 307)) {
       const retryAfter = response.headers.get('retry-after') ?? ''
       throw new ServiceCallError(`${what} returned ${response.status}`, {
         dependency: DEPENDENCY,

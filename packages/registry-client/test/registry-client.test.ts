@@ -144,6 +144,27 @@ t.test('a registry is overloaded if it responds 429 or 503, or not in time', asy
   t.notOk(isRegistryOverloaded(await refused.listTags('a').catch((error: unknown) => error)), 'no connection')
 })
 
+t.test('the digest of a blob in S3 comes from the redirect, which is not followed', async (t) => {
+  const hex = 'ab'.repeat(32)
+  const stored = `http://127.0.0.1:1/bucket/docker/registry/v2/blobs/sha256/ab/${hex}/data?X-Amz-Signature=x`
+  const locations: [string, string | undefined][] = [
+    [stored, `sha256:${hex}`],
+    [stored.replace('/data', '/link'), undefined],
+    ['https://s3.test/', undefined],
+    ['', undefined],
+  ]
+  for (const [location, digest] of locations) {
+    const { client, requests } = await start(t, (_request, response) =>
+      response.writeHead(307, { location }).end(),
+    )
+    const found = client.headBlob('team/app', `sha512:${'a'.repeat(128)}`)
+    if (digest === undefined) await t.rejects(found, { message: /returned no digest/ }, location)
+    else t.equal(await found, digest)
+    t.equal(requests.length, 1)
+    await t.rejects(client.headManifest('team/app', 'latest'), { message: /returned 307/ })
+  }
+})
+
 t.test('an error concerns one manifest or blob, or the whole registry, by its status', async (t) => {
   const statuses: [number, boolean][] = [
     [500, true],

@@ -32,6 +32,7 @@ export async function createRegistryProxy(
   { now = Date.now, logStream }: RegistryProxyDeps = {},
 ): Promise<RunnableService> {
   const { issuer, service, realm, registryUrl, uploadSecret, logLevel, trustedProxies } = config
+  const { storageOrigins = [] } = config
   const credential = config.serviceCredential
   const imageManager = { dependency: 'image-manager', url: config.imageManagerUrl, credential } as const
   const authenticator = createAuthenticator({
@@ -59,6 +60,7 @@ export async function createRegistryProxy(
     publicOrigin: config.publicOrigin,
     registryUrl,
     registryVolume: config.registryVolume,
+    storageOrigins,
     uploadSecret,
     uploadStates: createUploadStates(),
     authenticator,

@@ -1,5 +1,5 @@
 import type { ListenOptions } from '@registry-manager/http'
-import { listenSettings, readEnvironment, readListen, settings } from '@registry-manager/http'
+import { listenSettings, readEnvironment, readListen, readOrigins, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 
@@ -17,6 +17,7 @@ export const schema = Type.Object({
         'sends blobs and manifests from there. Not needed if nginx reads the folder',
     }),
   ),
+  BLOB_REDIRECTS: settings.blobRedirects,
   UPLOAD_SECRET: Type.String({
     minLength: 32,
     description: 'secret that binds uploads to accounts: 32 characters or more, the same on every replica',
@@ -37,6 +38,8 @@ export interface RegistryProxyConfig {
   readonly imageManagerUrl: string
   readonly registryUrl: string
   readonly registryVolume?: string
+  /** Origins that the registry may redirect clients to. */
+  readonly storageOrigins?: readonly string[]
   readonly uploadSecret: string
   readonly serviceCredential: string
   readonly trustedProxies?: string
@@ -57,6 +60,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [RegistryProxyConfig, Listen
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       registryUrl: values.REGISTRY_URL,
       registryVolume: values.REGISTRY_VOLUME,
+      storageOrigins: readOrigins(values.BLOB_REDIRECTS),
       uploadSecret: values.UPLOAD_SECRET,
       serviceCredential: values.SERVICE_CREDENTIAL,
       trustedProxies: values.TRUSTED_PROXIES,

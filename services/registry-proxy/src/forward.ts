@@ -33,6 +33,7 @@ export interface Forwarding {
 
 export interface ForwardOptions {
   readonly registryUrl: string
+  readonly storageOrigins: readonly string[]
   readonly uploadSecret: string
   readonly uploadStates: UploadStates
   readonly index: Pick<IndexClient, 'findManifest' | 'aliasBlob'>
@@ -82,8 +83,9 @@ export function forward(
   reply: FastifyReply,
   { rewriteHeaders: sanitize = (headers) => headers }: ProxyHooks,
 ): FastifyReply {
-  const { uploadSecret, uploadStates } = options
-  const context = { registryUrl: new URL(options.registryUrl), registryRequest, principal, uploadSecret }
+  const { storageOrigins, uploadSecret, uploadStates } = options
+  const registryUrl = new URL(options.registryUrl)
+  const context = { registryUrl, storageOrigins, registryRequest, principal, uploadSecret }
   let received: Headers = {}
   // reply-from sends `request.body`. Fastify never sets it: see `registryApi`.
   if (upstream.body === 'stream' && hasBody(request)) request.body = request.raw
@@ -133,13 +135,24 @@ export async function finishResponse(
   try {
     await sendResponse(index, registryRequest, request, reply, response)
   } catch (error) {
-    response.stream.resume()
-    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
-    reply.headers(REGISTRY_HEADERS)
+    discard(response, reply)
     if (error instanceof ServiceCallError) return void refuseFailedCall(request, reply, error)
     request.log.error({ err: error }, 'the response of the registry could not be sent')
     void refuse(request, reply, INTERNAL_ERROR)
   }
+}
+
+/** Removes the registry's response, so that another one can be sent. */
+function discard({ stream }: UpstreamResponse, reply: FastifyReply): void {
+  stream.resume()
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  reply.headers(REGISTRY_HEADERS)
+}
+
+const FORBIDDEN_REDIRECT: Refusal = {
+  code: 'UNKNOWN',
+  status: 502,
+  message: 'the registry redirected this request to a host that BLOB_REDIRECTS does not list',
 }
 
 const INTERNAL_ERROR: Refusal = { code: 'UNKNOWN', message: 'internal error' }
@@ -157,8 +170,17 @@ async function sendResponse(
   registryRequest: ForwardedRequest,
   request: FastifyRequest,
   reply: FastifyReply,
-  { statusCode, headers, stream }: UpstreamResponse,
+  response: UpstreamResponse,
 ): Promise<void> {
+  const { statusCode, headers, stream } = response
+  // `toResponseHeaders` has removed the Location.
+  if (headers['location'] !== undefined && isRedirect(statusCode) && !reply.hasHeader('location')) {
+    // Without the query, which is a signature.
+    const { origin } = URL.parse(String(headers['location'])) ?? {}
+    request.log.error({ origin }, 'the registry redirects to an origin that BLOB_REDIRECTS does not list')
+    discard(response, reply)
+    return void refuse(request, reply, FORBIDDEN_REDIRECT)
+  }
   // The registry does not have a manifest that only the index can store.
   if (registryRequest.kind === 'manifest' && statusCode === 404) {
     const found = await index.findManifest(registryRequest.repository, registryRequest.reference)
@@ -188,6 +210,10 @@ async function sendResponse(
     return void (await sendEarly(request, reply, '', UNWANTED_BODY_MS))
   }
   reply.send(stream)
+}
+
+function isRedirect(statusCode: number): boolean {
+  return statusCode >= 300 && statusCode < 400
 }
 
 function isUploadBySha512(request: ForwardedRequest): request is UploadRequest & { digest: string } {

@@ -105,7 +105,7 @@ async function handleRequest(
   // Tell nginx where the content is, which nginx then sends itself.
   const source = contentSource(request)
   if (source !== undefined) {
-    return answerContentLocation(options.describeManifest, authorized, token, source, request, reply)
+    return answerContentLocation(options, authorized, token, source, request, reply)
   }
 
   // Answer from the index.
@@ -134,7 +134,9 @@ async function handleRequest(
 
   // Answer nginx, which then sends the request to the registry itself.
   if (isAuthorizeOnly(request)) {
-    const ownToken = serviceAccess === undefined ? token : undefined
+    // nginx does not check where the registry redirects to.
+    const isRedirected = registryRequest.kind === 'blob' && options.storageOrigins.length > 0
+    const ownToken = serviceAccess === undefined && !isRedirected ? token : undefined
     return answerAuthorizeOnly({ registryRequest, upstream, principal }, ownToken, uploadSecret, reply)
   }
 

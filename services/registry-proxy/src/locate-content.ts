@@ -27,6 +27,12 @@ export function contentSource({ headers }: FastifyRequest): ContentSource | unde
  */
 const DECISION_SECONDS = '1'
 
+export interface LocateOptions {
+  readonly describeManifest: DescribeManifest
+  /** Origins that clients may be redirected to. */
+  readonly storageOrigins: readonly string[]
+}
+
 /**
  * Tells nginx where the content of a permitted request is. nginx then sends it without this process. The response 204
  * tells nginx to send the request to this service instead.
@@ -34,7 +40,7 @@ const DECISION_SECONDS = '1'
  * nginx may repeat the decision for a digest for a moment. It asks for a tag each time, because a tag may move.
  */
 export async function answerContentLocation(
-  describeManifest: DescribeManifest,
+  { describeManifest, storageOrigins }: LocateOptions,
   authorized: Authorized,
   token: string,
   source: ContentSource,
@@ -45,6 +51,9 @@ export async function answerContentLocation(
   if (authorized.outcome === 'index') return reply.code(204).send()
   // nginx never gets a service token, so it cannot ask the registry instead of this service.
   if (authorized.serviceAccess !== undefined && source !== 'volume') return reply.code(204).send()
+  // This service passes the registry's redirect on to the client.
+  const isRedirected = authorized.request.kind === 'blob' && storageOrigins.length > 0
+  if (isRedirected && source !== 'volume') return reply.code(204).send()
   const content = await locateContent(describeManifest, authorized.request, source, request)
   if (content === undefined) return reply.code(204).send()
   reply.header('x-decided-content', `/.content/${content.kind}/${content.repository}/${content.digest}`)

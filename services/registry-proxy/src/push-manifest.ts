@@ -170,7 +170,8 @@ async function pushOnce(options: PushManifestOptions, push: Push, isRetry = fals
   delete headers['host']
   delete headers['content-length']
   const response = await putManifest(upstream.path, { ...headers, 'content-type': type }, manifest)
-  const context = { registryUrl: new URL(registryUrl), registryRequest, principal, uploadSecret }
+  const origins = { registryUrl: new URL(registryUrl), storageOrigins: [] }
+  const context = { ...origins, registryRequest, principal, uploadSecret }
   const forwarded: Record<string, string | string[] | undefined> = toResponseHeaders(
     response.headers,
     context,

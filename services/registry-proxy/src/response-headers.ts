@@ -26,6 +26,8 @@ const FORWARDED = [
 /** The request that a response belongs to. */
 export interface ResponseContext {
   readonly registryUrl: URL
+  /** Origins that clients may be redirected to. */
+  readonly storageOrigins: readonly string[]
   readonly registryRequest: RegistryRequest
   readonly principal: Principal
   readonly uploadSecret: string
@@ -33,7 +35,8 @@ export interface ResponseContext {
 
 /**
  * The headers of the response to the client. A Location on the registry becomes relative, because clients use several
- * hosts, and an upload's gets its binding. A Location elsewhere stays: the registry redirects to its storage.
+ * hosts, and an upload's gets its binding. A Location elsewhere is removed, unless it leads a reader of a blob to the
+ * registry's storage: it is a signed URL, which no cache may store.
  * Docker-Content-Digest is the digest that the client requested: distribution names everything by its sha256.
  */
 export function toResponseHeaders(headers: Headers, context: ResponseContext) {
@@ -53,6 +56,7 @@ export function toResponseHeaders(headers: Headers, context: ResponseContext) {
   const location =
     typeof headers['location'] === 'string' ? toLocation(headers['location'], context) : undefined
   if (location !== undefined) forwarded['location'] = location
+  if (location?.includes('://')) forwarded['cache-control'] = 'no-store'
   return forwarded
 }
 
@@ -62,12 +66,18 @@ function requestedDigest(request: RegistryRequest): string | undefined {
   return request.kind === 'manifest' && 'digest' in request.reference ? request.reference.digest : undefined
 }
 
+/** An absolute URL that every parser splits at the same place: without credentials and backslashes in its authority. */
+const PLAIN_URL = /^https?:\/\/[^/?#@\\]+\/[^\\]*$/i
+
 function toLocation(location: string, context: ResponseContext): string | undefined {
-  const { registryUrl, registryRequest, principal, uploadSecret } = context
+  const { registryUrl, storageOrigins, registryRequest, principal, uploadSecret } = context
   // Does not throw: this runs in a callback of the HTTP client, where an exception ends the process.
   const url = URL.parse(location, registryUrl.href)
   if (url === null) return undefined
-  if (url.origin !== registryUrl.origin) return location
+  if (url.origin !== registryUrl.origin) {
+    const isPull = registryRequest.kind === 'blob' && registryRequest.method !== 'DELETE'
+    return isPull && PLAIN_URL.test(location) && storageOrigins.includes(url.origin) ? location : undefined
+  }
   const parsed = parseRegistryRequest('GET', url.pathname + url.search)
   const kind = 'request' in parsed ? parsed.request.kind : undefined
   if ('request' in parsed && parsed.request.kind === 'upload') {

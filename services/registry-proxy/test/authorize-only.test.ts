@@ -71,6 +71,17 @@ t.test('nginx gets 204 for a request that needs a service token', async (t) => {
   t.same([response.status, decided(response.headers)], [204, []])
 })
 
+t.test('with BLOB_REDIRECTS nginx gets 204 for blobs, because it does not check redirects', async (t) => {
+  const proxy = await startProxy(t, { storageOrigins: ['https://storage.test'] })
+  const pull = proxy.bearer([repositoryAccess('team/app', 'pull', 'push')])
+  const headers = { 'x-decide-only': '1' }
+  const response = await sendRequest(proxy.port, blob, { authorization: pull, headers })
+  t.same([response.status, decided(response.headers)], [204, []])
+  const bound = `${upload}?_binding=${binding}`
+  const sending = { method: 'PATCH', authorization: pull, headers }
+  t.equal((await sendRequest(proxy.port, bound, sending)).status, 200, 'nginx still sends uploads')
+})
+
 t.test('the refusal of an authorize-only request has no X-Decided-* header', async (t) => {
   const foreign = bearer([repositoryAccess('team/other', 'pull')])
   for (const [method, path, as, status] of [

@@ -31,6 +31,13 @@ t.test('TOKEN_SERVICE names the service', async (t) => {
   t.equal(config.issuer, 'registry.test:8443')
 })
 
+t.test('BLOB_REDIRECTS lists origins', async (t) => {
+  const listed = 'https://Images.S3.test:443, http://10.0.0.1:9000/'
+  const [config] = readConfig({ ...GIVEN, BLOB_REDIRECTS: listed })
+  t.same(config.storageOrigins, ['https://images.s3.test', 'http://10.0.0.1:9000'])
+  t.same(readConfig(GIVEN)[0].storageOrigins, [], 'without it there is none')
+})
+
 const BAD: readonly [string, string][] = [
   ['UPLOAD_SECRET', 'too short'],
   ['SERVICE_CREDENTIAL', 'too short'],
@@ -38,6 +45,10 @@ const BAD: readonly [string, string][] = [
   ['REGISTRY_URL', 'ftp://registry:5000'],
   ['PUBLIC_URL', 'https://user@registry.test'],
   ['TOKEN_SERVICE', 'with "quotes"'],
+  ['BLOB_REDIRECTS', 'true'],
+  ['BLOB_REDIRECTS', 'https://s3.test/bucket'],
+  ['BLOB_REDIRECTS', 'https://s3.test,https://key@s3.test'],
+  ['BLOB_REDIRECTS', 'https://s3.test:99999'],
   ['PORT', '65536'],
   ['TRUSTED_PROXIES', 'everybody'],
   ['SHUTDOWN_GRACE_SECONDS', '9999'],

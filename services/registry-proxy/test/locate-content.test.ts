@@ -45,6 +45,21 @@ t.test('a blob has one path, whatever the source', async (t) => {
   t.same(images.requests, [])
 })
 
+t.test('with BLOB_REDIRECTS a blob is read through this service, except from the volume', async (t) => {
+  const redirecting = await startProxy(t, { storageOrigins: ['https://storage.test'] })
+  const locateFrom = async (path: string, source: string) => {
+    const headers = { 'x-decide-only': '1', 'x-content-from': source }
+    const as = redirecting.bearer(access)
+    const response = await sendRequest(redirecting.port, path, { authorization: as, headers })
+    return [response.status, decided(response)['x-decided-content']]
+  }
+  for (const source of ['cache', 'registry']) {
+    t.same(await locateFrom(BLOB, source), [204, undefined], source)
+    t.same(await locateFrom(MANIFEST, source), [200, `/.content/manifests/team/app/${DIGEST}`], source)
+  }
+  t.same(await locateFrom(BLOB, 'volume'), [200, `/.content/blobs/team/app/${DIGEST}`])
+})
+
 t.test('the volume needs the type of a manifest, which is asked for once', async (t) => {
   described(DIGEST)
   const expected = {

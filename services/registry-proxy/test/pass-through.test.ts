@@ -6,7 +6,7 @@ import { respondWith, digestOf } from './fixtures/recording-upstream.ts'
 
 const blob = `/v2/team/app/blobs/${digestOf('0123456789')}`
 
-const { port, upstream, bearer } = await startProxy(t)
+const { port, upstream, bearer, log } = await startProxy(t, { storageOrigins: ['https://storage.test'] })
 const authorization = bearer([repositoryAccess('team/app', 'pull')])
 
 t.test('a range of a blob is forwarded', async (t) => {
@@ -57,13 +57,39 @@ t.test('304 for a blob that the client has is forwarded', async (t) => {
   t.equal(upstream.requests.at(-1)?.headers['if-none-match'], etag)
 })
 
-t.test('a redirect to the storage is forwarded for the client to follow', async (t) => {
-  const location = 'https://storage.test/blob?X-Amz-Signature=a%2Fb'
-  upstream.respond = respondWith(307, { location })
-  const response = await sendRequest(port, blob, { authorization })
-  t.equal(response.status, 307)
-  t.equal(response.headers.location, location)
-})
+t.test(
+  'a redirect to a storage that BLOB_REDIRECTS lists is forwarded for the client to follow',
+  async (t) => {
+    const location = 'https://storage.test/blob?X-Amz-Signature=a%2Fb'
+    upstream.respond = respondWith(307, { location })
+    const response = await sendRequest(port, blob, { authorization })
+    t.equal(response.status, 307)
+    t.equal(response.headers.location, location)
+    t.equal(response.headers['cache-control'], 'no-store')
+    t.notMatch(log.join(''), 'X-Amz-Signature', 'the log has no signature')
+  },
+)
+
+t.test(
+  'a redirect to any other host is refused, and the log names the host without the signature',
+  async (t) => {
+    const headers = { location: 'https://elsewhere.test/blob?X-Amz-Signature=a', 'content-type': 'text/html' }
+    for (const method of ['GET', 'HEAD']) {
+      upstream.respond = respondWith(
+        307,
+        headers,
+        method === 'GET' ? '<a href="https://elsewhere.test/">' : '',
+      )
+      const response = await sendRequest(port, blob, { method, authorization })
+      t.equal(response.status, 502)
+      t.notOk('location' in response.headers)
+      t.notMatch(response.body.toString(), 'elsewhere')
+      if (method === 'GET') t.equal(response.code, 'UNKNOWN')
+    }
+    t.match(log.join(''), '"origin":"https://elsewhere.test"')
+    t.notMatch(log.join(''), 'X-Amz-Signature')
+  },
+)
 
 t.test(
   'an error of the registry is forwarded with its body and without headers about its software',

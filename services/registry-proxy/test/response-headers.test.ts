@@ -1,3 +1,4 @@
+import type { RegistryRequest } from '@registry-manager/oci'
 import t from 'tap'
 import { toResponseHeaders } from '../src/response-headers.ts'
 import { bindUpload } from '../src/upload-binding.ts'
@@ -5,10 +6,16 @@ import { DIGEST, requests } from './fixtures/requests.ts'
 
 const SECRET = 'secret'
 const REGISTRY = new URL('http://registry:5000')
-const toHeaders = (headers: Record<string, string | string[]>) =>
+const STORAGE = ['https://storage.test', 'http://registry:9000']
+const toHeaders = (
+  headers: Record<string, string | string[]>,
+  registryRequest: RegistryRequest = requests.blob(),
+  storageOrigins: readonly string[] = STORAGE,
+) =>
   toResponseHeaders(headers, {
     registryUrl: REGISTRY,
-    registryRequest: requests.blob(),
+    storageOrigins,
+    registryRequest,
     principal: { uid: 'uid-alice', access: [] },
     uploadSecret: SECRET,
   })
@@ -98,6 +105,43 @@ const LOCATIONS: readonly [string, string, string][] = [
 for (const [what, location, expected] of LOCATIONS) {
   t.test(`Location of a response: ${what}`, async (t) => t.equal(toLocation(location), expected))
 }
+
+const SIGNED = 'https://storage.test/bucket/blob?X-Amz-Signature=a'
+
+t.test('no cache may store a redirect to the storage, because its Location is a signed URL', async (t) => {
+  t.same(toHeaders({ location: SIGNED, 'cache-control': 'max-age=31536000' }), {
+    location: SIGNED,
+    'cache-control': 'no-store',
+  })
+})
+
+t.test('a Location on a host that BLOB_REDIRECTS does not list is removed', async (t) => {
+  t.same(toHeaders({ location: SIGNED }, requests.blob(), []), {})
+  for (const location of [
+    'https://storage.test:444/b',
+    'http://storage.test/b',
+    'https://storage.test.evil.test/b',
+    'https://evil.test/storage.test/b',
+    '//evil.test/b',
+    'https://evil.test\\@storage.test/b',
+    'https://storage.test\\@evil.test/b',
+    'https://evil.test@storage.test/b',
+    'ftp://storage.test/b',
+  ])
+    t.same(toHeaders({ location }), {}, location)
+})
+
+t.test('only a request that reads a blob is redirected to the storage', async (t) => {
+  t.match(toHeaders({ location: SIGNED }, requests.blob('HEAD')), { location: SIGNED })
+  for (const request of [
+    requests.blob('DELETE'),
+    requests.manifest(),
+    requests.uploadStart(),
+    requests.upload('PATCH'),
+    requests.base(),
+  ])
+    t.same(toHeaders({ location: SIGNED }, request), {}, request.kind)
+})
 
 t.test('an invalid Location is dropped', async (t) => {
   t.same(toHeaders({ location: 'http://[', etag: '"e"' }), { etag: '"e"' })
