@@ -26,6 +26,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   TRUSTED_PROXIES: '{{ .Values.trustedProxies | quote }}',
   REGISTRY_STORAGE_S3_BUCKET: '{{ .Values.storage.s3.bucket | quote }}',
   REGISTRY_STORAGE_S3_REGION: '{{ .Values.storage.s3.region | quote }}',
+  REGISTRY_STORAGE_REDIRECT_DISABLE: '{{ empty .Values.storage.s3.redirects | quote }}',
+  CONTENT_CACHE_SIZE: '{{ .Values.nginx.contentCache.size | quote }}',
   KEEP: '{{ .Values.backup.keep | quote }}',
 }
 const NAMESPACES: Readonly<Record<string, string>> = {
@@ -45,6 +47,31 @@ const S3_ENDPOINT = `{{- with .Values.storage.s3.endpoint }}
   value: {{ . | quote }}
 - name: REGISTRY_STORAGE_S3_FORCEPATHSTYLE
   value: {{ $.Values.storage.s3.forcePathStyle | quote }}
+{{- end }}`
+
+/** The origin of S3, if clients pull layers from there. */
+const S3_REDIRECTS = `{{- with .Values.storage.s3.redirects }}
+- name: BLOB_REDIRECTS
+  value: {{ . | quote }}
+{{- end }}`
+
+/** The volume of nginx's content cache. */
+const CONTENT_CACHE = `{{- with .Values.nginx.contentCache }}
+{{- if .claim }}
+ephemeral:
+  volumeClaimTemplate:
+    spec:
+      accessModes: [ReadWriteOnce]
+      resources:
+        requests:
+          storage: {{ .volumeSize }}
+      {{- with .storageClassName }}
+      storageClassName: {{ . | quote }}
+      {{- end }}
+{{- else }}
+emptyDir:
+  sizeLimit: {{ .volumeSize }}
+{{- end }}
 {{- end }}`
 
 /** `auth-service` → `authService`, as values are named. */
@@ -117,6 +144,8 @@ function substituteKind(object: Part, code: TemplateCode): void {
   if (kind === 'PersistentVolumeClaim') {
     // `helm uninstall` must not delete images and backups.
     metadata.annotations = { 'helm.sh/resource-policy': 'keep' }
+    if (metadata.name === 'images')
+      spec.accessModes = code.value('{{ list .Values.storage.volume.accessMode | toJson }}')
     substituteClaim(object, code)
   }
   if (kind === 'StatefulSet') for (const claim of spec.volumeClaimTemplates) substituteClaim(claim, code)
@@ -157,10 +186,24 @@ function substitutePod({ metadata, spec }: Part, code: TemplateCode): void {
       0,
       code.entry(() => S3_ENDPOINT),
     )
+  if (name === 'registryProxy') container.env.push(code.entry(() => S3_REDIRECTS))
+  const content = spec.volumes?.find(({ name }: Part) => name === 'content')
+  if (content !== undefined) {
+    delete content.emptyDir
+    content[code.entry(() => CONTENT_CACHE)] = null
+  }
   container.env.push(code.entry(optionalEntries(`.Values.${name}.extraEnv`)))
-  for (const key of ['nodeSelector', 'tolerations', 'affinity'])
-    spec[code.entry(optional(key, `.Values.${key}`))] = null
+  for (const key of ['nodeSelector', 'tolerations']) spec[code.entry(optional(key, `.Values.${key}`))] = null
+  const { affinity } = spec
+  delete spec.affinity
+  spec[code.entry(optional('affinity', affinity ? withAffinity(affinity) : '.Values.affinity'))] = null
   spec[code.entry(optionalText('priorityClassName', '.Values.priorityClassName'))] = null
+}
+
+/** The affinity that keeps pods on one node, if they must be there, and the user's. */
+function withAffinity(affinity: Part): string {
+  const own = `include "registry-manager.onOneNode" . | empty | ternary "{}" \`${JSON.stringify(affinity)}\``
+  return `mergeOverwrite (fromJson (${own})) (deepCopy .Values.affinity)`
 }
 
 /** The chart's ConfigMaps that a pod refers to, by name. */

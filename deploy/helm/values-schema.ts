@@ -4,6 +4,8 @@ type Schema = Readonly<Record<string, unknown>>
 /** Values with a fixed set of words, by path. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   'storage.type': ['s3', 'volume'],
+  'storage.volume.accessMode': ['ReadWriteOnce', 'ReadWriteMany'],
+  'nginx.contentFrom': ['', 'volume', 'cache', 'registry'],
   'nginx.service.type': ['LoadBalancer', 'NodePort', 'ClusterIP'],
   'image.pullPolicy': ['', 'Always', 'IfNotPresent', 'Never'],
 }

@@ -9,6 +9,8 @@ interface Service {
   readonly environment?: Readonly<Record<string, string>>
   readonly secrets?: readonly string[]
   readonly volumes?: readonly string[]
+  readonly tmpfs?: readonly string[]
+  readonly user?: string
 }
 
 const { services, secrets } = readComposeFile({ IMAGE: 'ours' })
@@ -35,6 +37,24 @@ t.test('Compose mounts the folder of the certificate, so that nginx sees a renew
   for (const name of ['TLS_CERTIFICATE', 'TLS_CERTIFICATE_KEY'])
     t.ok(environment[name]?.startsWith(`${place}/server.`), name)
 })
+
+t.test("Compose mounts the registry's volume for nginx, which can only read it", async (t) => {
+  const { environment, volumes = [] } = services['nginx'] as unknown as Service
+  t.match(environment, { CONTENT_FROM: 'volume', REGISTRY_VOLUME: '/var/lib/registry' })
+  t.ok(volumes.includes(`images:${environment?.['REGISTRY_VOLUME']}:ro`))
+  t.ok((services['registry'] as unknown as Service).volumes?.includes('images:/var/lib/registry'))
+})
+
+t.test(
+  'Compose gives nginx bounded memory for the decision cache, which no other user can read',
+  async (t) => {
+    const { environment, tmpfs = [], user = '' } = services['nginx'] as unknown as Service
+    const folder = environment?.['DECISION_CACHE_DIR'] ?? ''
+    const mount = tmpfs.map((entry) => entry.split(':')).find(([place]) => folder.startsWith(`${place}/`))
+    const [uid, gid] = user.split(':')
+    t.match(mount?.[1], new RegExp(`^size=\\d+m,uid=${uid},gid=${gid},mode=0700$`))
+  },
+)
 
 t.test('Compose lets the registry finish requests in progress before it kills the container', async (t) => {
   const { environment, stop_grace_period: grace } = services['registry'] as Service

@@ -10,29 +10,11 @@ import { containersOf, workloadsOf } from '../../kubernetes/test/fixtures/pods.t
 import { kustomizeIsMissing, ofKind, renderOverlays } from '../../kubernetes/test/fixtures/render.ts'
 import { CHART, generatedChart, prometheusRule } from '../generated.ts'
 import { withoutHash } from '../substitute.ts'
-import { QUICKSTART, helm, helmIsMissing, helmTemplate } from './fixtures/helm.ts'
+import { VALUES, helm, helmIsMissing, helmTemplate } from './fixtures/helm.ts'
 
 const noKustomize = await kustomizeIsMissing()
 const noHelm = await helmIsMissing()
 
-/** The values with which the chart creates the objects of each Kustomize overlay. */
-const VALUES: Readonly<Record<Overlay, { readonly values: object; readonly args?: readonly string[] }>> = {
-  production: { values: {} },
-  quickstart: { values: {}, args: QUICKSTART },
-  'ingress-controller': { values: { nginx: { enabled: false }, ingress: { enabled: true } } },
-  'gateway-api': {
-    values: { nginx: { enabled: false }, httpRoute: { enabled: true }, certManager: { enabled: false } },
-  },
-  'with-directory': { values: { directory: { enabled: true } } },
-  'with-components': {
-    values: {
-      backup: { enabled: true },
-      monitoring: { enabled: true },
-      imagePullSecrets: [{ name: 'image-pull' }],
-    },
-    args: QUICKSTART,
-  },
-}
 const HELMS_OWN = /^(?:app\.kubernetes\.io\/(?:managed-by|instance)|helm\.sh\/.*|checksum\/.*)$/
 
 /**
@@ -49,7 +31,11 @@ function comparable(manifests: readonly Manifest[]): Record<string, unknown> {
 }
 
 function simplified(value: unknown, key = ''): unknown {
-  if (Array.isArray(value)) return value.map((entry) => simplified(entry))
+  if (Array.isArray(value)) {
+    const entries = value.map((entry) => simplified(entry) as { readonly name: string })
+    // A patch of Kustomize moves the variables that it sets to the front.
+    return key === 'env' ? entries.toSorted((one, other) => (one.name < other.name ? -1 : 1)) : entries
+  }
   if (typeof value === 'string') return key.startsWith('configMap') ? withoutHash(value) : value
   if (value === null || typeof value !== 'object') return value
   const isEmpty = (child: unknown) => Object.keys(child as object).length === 0

@@ -10,6 +10,9 @@ const DEPLOY = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Overlays that a user would write for the components, by name. */
 const WITH_COMPONENTS = {
+  'with-content-from-registry':
+    '{resources: [../production], components: [../../components/content-from-registry]}',
+  'with-redirects': '{resources: [../production], components: [../../components/s3-redirects]}',
   'with-directory': '{resources: [../production], components: [../../components/directory]}',
   'with-components': `
 resources: [../quickstart]

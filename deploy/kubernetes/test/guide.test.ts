@@ -30,10 +30,14 @@ t.test(
   async (t) => {
     const deploy = t.testdir()
     await renderInto(deploy)
-    const renderWith = async (name: string, more: readonly object[]) => {
-      const local = parse(overlay.replaceAll(REMOTE, '../../$1')) as { patches: object[] }
+    const renderWith = async (name: string, more: readonly object[], component?: string) => {
+      const local = parse(overlay.replaceAll(REMOTE, '../../$1')) as {
+        patches: object[]
+        components: string[]
+      }
       const folder = join(deploy, 'kubernetes', name)
-      const text = stringify({ ...local, patches: [...local.patches, ...more] })
+      const components = [...local.components, ...(component ? [`../components/${component}`] : [])]
+      const text = stringify({ ...local, components, patches: [...local.patches, ...more] })
       await writeKustomization(folder, text.replaceAll('../../kubernetes', '..'))
       return render(folder)
     }
@@ -67,8 +71,8 @@ t.test(
     await t.test(
       "the guide's patches for a certificate, an S3 and an identity of your own apply",
       async (t) => {
-        t.equal(patches.length, 3)
-        const manifests = await renderWith('patched', patches.slice(1).flat())
+        t.equal(patches.length, 4)
+        const manifests = await renderWith('patched', patches.slice(1, 3).flat())
         t.same(await faultsOf(manifests, '1.36'), [])
         t.same(get(manifests, 'NetworkPolicy', 'registry-s3')?.['spec'].egress, [{ ports: [{ port: 9000 }] }])
         t.equal(
@@ -82,6 +86,34 @@ t.test(
         t.same(ofKind(ownCertificate, 'Certificate'), [])
       },
     )
+
+    await t.test("the guide's patch for redirects to S3 applies", async (t) => {
+      const manifests = await renderWith('redirects', patches[3] ?? [], 's3-redirects')
+      t.equal(registryEnv(manifests).get('REGISTRY_STORAGE_REDIRECT_DISABLE'), 'false')
+      const [container] = get(manifests, 'Deployment', 'registry-proxy')!['spec'].template.spec.containers
+      const value = 'https://company-images.s3.eu-west-1.amazonaws.com'
+      t.match(container.env, [{ name: 'BLOB_REDIRECTS', value }])
+    })
+
+    await t.test("the guide's patches for volumes of nginx apply", async (t) => {
+      const renderExample = async (base: string, comment: string) => {
+        const folder = join(deploy, 'kubernetes/overlays', `patched-${base}`)
+        const [text = ''] = examples(comment)
+        await writeKustomization(folder, stringify({ resources: [`../${base}`], ...parse(text) }))
+        return render(folder)
+      }
+      const shared = await renderExample('quickstart', 'patches for a ReadWriteMany volume')
+      t.same(await faultsOf(shared, '1.36'), [])
+      t.same(get(shared, 'PersistentVolumeClaim', 'images')?.['spec'].accessModes, ['ReadWriteMany'])
+      for (const name of ['nginx', 'registry'])
+        t.equal(get(shared, 'Deployment', name)?.['spec'].template.spec.affinity, undefined, name)
+      const claiming = await renderExample('production', 'patches for a content cache on a claim')
+      t.same(await faultsOf(claiming, '1.36'), [])
+      const { volumes } = get(claiming, 'Deployment', 'nginx')!['spec'].template.spec
+      const content = volumes.find(({ name }: { name: string }) => name === 'content')
+      t.match(content, { ephemeral: { volumeClaimTemplate: { spec: { accessModes: ['ReadWriteOnce'] } } } })
+      t.notOk('emptyDir' in content)
+    })
   },
 )
 

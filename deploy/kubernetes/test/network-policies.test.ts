@@ -72,6 +72,9 @@ t.test(
       production,
       'ingress-controller': [...routed, ...servicesFrom('nginx-ingress')],
       'gateway-api': [...routed, ...servicesFrom('gateway')],
+      // Clients reach S3 themselves.
+      'with-redirects': production,
+      'with-content-from-registry': production,
       'with-components': [...quickstart, ...anywhere('backup', 5432), 'backup → postgres:5432'],
       'with-directory': [...production, ...[389, 636].flatMap((port) => anywhere('auth-service', port))],
     }
