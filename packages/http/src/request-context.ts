@@ -24,6 +24,8 @@ export interface RequestContext {
 
 interface ContextHolder {
   context: RequestContext
+  /** The address that the request came from. */
+  readonly address: string
 }
 
 declare module '@fastify/request-context' {
@@ -48,6 +50,7 @@ export function provideRequestContext(app: FastifyInstance): void {
     defaultStoreValues(request) {
       const holder: ContextHolder = {
         context: { requestId: request.id, address: request.ip, principal: null },
+        address: request.ip,
       }
       holders.set(request, holder)
       return { holder }
@@ -63,6 +66,16 @@ export function currentRequestContext(): RequestContext | undefined {
 /** The principal of a request; null before it is authenticated. */
 export function requestPrincipalOf(request: FastifyRequest): RequestPrincipal | null {
   return holders.get(request)?.context.principal ?? null
+}
+
+/**
+ * The address that a request came from. Unlike `request.ip` it does not throw when the connection has ended, which sets
+ * the socket to null.
+ */
+export function requestAddressOf(request: FastifyRequest): string | undefined {
+  const known = holders.get(request)?.address
+  const socket: unknown = request.raw.socket
+  return known === undefined && socket !== null ? request.ip : known
 }
 
 /** Records who makes the current request. */

@@ -10,7 +10,7 @@ import { RULE } from './explain-validation.ts'
 import type { Metrics } from './metrics.ts'
 import { countRequests } from './metrics.ts'
 import type { Problem } from './problem.ts'
-import { provideRequestContext } from './request-context.ts'
+import { provideRequestContext, requestAddressOf } from './request-context.ts'
 import { readQueriesBySchema } from './query-values.ts'
 import { RequestLog } from './request-log.ts'
 import { shareSerializers } from './shared-serializers.ts'
@@ -104,7 +104,7 @@ function logger(name: string, { logLevel, logStream }: ServerOptions): FastifySe
       req: (request) => ({
         method: request.method,
         path: request.url?.split('?', 1)[0],
-        remoteAddress: request.ip,
+        remoteAddress: requestAddressOf(request),
       }),
     },
   }

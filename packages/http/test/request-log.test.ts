@@ -24,6 +24,25 @@ t.test('successful polls are not logged at the default level, failed ones are', 
   t.same(more, [])
 })
 
+t.test('a completed request is logged with its address even if its connection has ended', async (t) => {
+  for (const trustedProxies of [undefined, '127.0.0.1']) {
+    const lines: string[] = []
+    const logStream = { write: (line: string) => void lines.push(line) }
+    const metrics = createMetrics('test')
+    const app = createServer({ name: 'test', logLevel: 'info', metrics, logStream, trustedProxies })
+    t.teardown(() => app.close())
+    app.get('/', async (request) => {
+      // Node does this to a request whose connection is closed.
+      Object.defineProperty(request.raw, 'socket', { value: null })
+      return 'good'
+    })
+    const headers = trustedProxies === undefined ? {} : { 'x-forwarded-for': '192.0.2.1' }
+    await app.inject({ url: '/', headers })
+    const expected = trustedProxies === undefined ? '127.0.0.1' : '192.0.2.1'
+    t.match(JSON.parse(lines[0] ?? ''), { req: { remoteAddress: expected }, msg: 'request completed' })
+  }
+})
+
 t.test('polls are logged at debug level', async (t) => {
   t.equal((await linesOf('debug', POLLED)).length, 2 * POLLED.length)
 })
