@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../deploy/local/free-port.ts'
+import { ALLOCATOR } from '../deploy/local/stack/services.ts'
 import { createSigningKeys } from '../services/auth-service/src/embedding.ts'
 import { respondsWith, runToEnd, startChild } from './child.ts'
 import { temporaryFolder } from './cleanup.ts'
@@ -101,7 +102,7 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
       name,
       command: process.execPath,
       args: [...nodeFlags(name), program(path)],
-      env: { ...shared, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
+      env: { ...shared, ...ALLOCATOR, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
       log: join(folder, `${name}-${port.public}.log`),
       isReady: () => respondsWith(`http://127.0.0.1:${port.internal}/readyz`),
     })

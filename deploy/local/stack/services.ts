@@ -58,7 +58,7 @@ export async function planInternalBalancer(
  * Makes glibc return the memory of password hashes and of large bodies to the operating system. Source: mallopt(3). The
  * image has the same variables (deploy/docker/Dockerfile).
  */
-const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' }
+export const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' }
 
 /** Starts a replica with the command of its `start` script. The replica serves once both of its ports respond. */
 export function startReplica(
