@@ -102,7 +102,13 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
       name,
       command: process.execPath,
       args: [...nodeFlags(name), program(path)],
-      env: { ...shared, ...ALLOCATOR, PORT: String(port.public), INTERNAL_PORT: String(port.internal), ...env },
+      env: {
+        ...shared,
+        ...ALLOCATOR,
+        PORT: String(port.public),
+        INTERNAL_PORT: String(port.internal),
+        ...env,
+      },
       log: join(folder, `${name}-${port.public}.log`),
       isReady: () => respondsWith(`http://127.0.0.1:${port.internal}/readyz`),
     })

@@ -116,13 +116,15 @@ export const NamedManifests = Type.Object(
   },
   closed,
 )
-/** In the order of the request; null for a manifest that the index does not have. */
+/** The manifests that the index has. `position` is the index of a manifest in the request. */
 export const ManifestDescriptions = Type.Object({
-  manifests: Type.Array(
-    Type.Union([
-      Type.Object({ digest: Type.String(), mediaType: Type.String(), indexOnly: Type.Boolean() }),
-      Type.Null(),
-    ]),
+  found: Type.Array(
+    Type.Object({
+      position: Type.Integer(),
+      digest: Type.String(),
+      mediaType: Type.String(),
+      indexOnly: Type.Boolean(),
+    }),
   ),
 })
 

@@ -30,7 +30,7 @@ export type DescribeManifests = (
 const MAX_REMEMBERED = 20_000
 
 /** How many manifests one call names, and how many calls run at the same time. */
-const BATCHES = { size: 100, concurrent: 4 }
+const BATCHES = { size: 100, concurrent: 2 }
 
 /**
  * Describes manifests. A tag is always looked up after the request for it has arrived, so a push that returned is

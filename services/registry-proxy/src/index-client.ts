@@ -139,8 +139,9 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
       const body = {
         manifests: named.map(({ repository, reference }) => ({ repository, reference: textOf(reference) })),
       }
-      const { manifests } = await queries.post('/internal/manifest-descriptions', body, ManifestDescriptions)
-      return manifests.map((described) => described ?? undefined)
+      const { found } = await queries.post('/internal/manifest-descriptions', body, ManifestDescriptions)
+      const byPosition = new Map(found.map((described) => [described.position, described]))
+      return named.map((_, position) => byPosition.get(position))
     },
 
     deleteManifest: (repository, reference, force) => {

@@ -24,7 +24,7 @@ const locate = (
 const decided = ({ headers }: { headers: object }) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => /^x-(?:decided|accel)-/.test(name)))
 const described = (digest: string, mediaType: string = MEDIA_TYPES.ociManifest, indexOnly = false) =>
-  images.responses.set(DESCRIBE, { body: { manifests: [{ digest, mediaType, indexOnly }] } })
+  images.responses.set(DESCRIBE, { body: { found: [{ position: 0, digest, mediaType, indexOnly }] } })
 
 t.beforeEach(() => {
   images.responses.clear()
@@ -109,7 +109,7 @@ t.test('registry-proxy names no path for content that it must send itself', asyn
     unknown('/v2/_catalog', { as: bearer([{ type: 'registry', name: 'catalog', actions: ['*'] }]) }),
     unknown('/v2/'),
   ]) {
-    images.responses.set(DESCRIBE, { body: { manifests: [null] } })
+    images.responses.set(DESCRIBE, { body: { found: [] } })
     const response = await locate(path, options)
     t.same([response.status, decided(response)], [204, {}], path)
   }

@@ -19,7 +19,7 @@ const read = (path: string, headers: Record<string, string> = {}, method = 'GET'
   sendRequest(port, `/v2/team/app/${path}`, { method, authorization, headers })
 const describe = (digest: string) =>
   images.responses.set('POST /internal/manifest-descriptions', {
-    body: { manifests: [{ digest, mediaType: MEDIA_TYPES.ociManifest, indexOnly: false }] },
+    body: { found: [{ position: 0, digest, mediaType: MEDIA_TYPES.ociManifest, indexOnly: false }] },
   })
 t.beforeEach(() => void (upstream.requests.length = 0))
 

@@ -79,7 +79,7 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
   app.post(
     '/internal/manifest-descriptions',
     { schema: { body: NamedManifests, response: { 200: ManifestDescriptions } } },
-    async ({ body }) => ({ manifests: await describeManifests(body.manifests) }),
+    async ({ body }) => ({ found: await describeManifests(body.manifests) }),
   )
 
   app.get(

@@ -12,6 +12,7 @@ interface ReferrerRow {
 }
 
 interface ManifestDescription {
+  readonly position: number
   readonly digest: string
   readonly mediaType: string
   readonly indexOnly: boolean
@@ -48,22 +49,20 @@ export function createManifestLookupRepository(db: Database) {
         .executeTakeFirst()
     },
 
-    /** What is known of several manifests, in the order of their names; null for one that does not exist. */
+    /** What is known of those of several manifests that exist. `position` is the index of a manifest's name. */
     async describeManifests(
       named: readonly { readonly repository: string; readonly reference: string }[],
-    ): Promise<(ManifestDescription | null)[]> {
+    ): Promise<ManifestDescription[]> {
       // A digest contains a colon and a tag does not, so a digest never finds a tag.
-      const { rows } = await sql<ManifestDescription & { position: number }>`
-        select position::integer, manifests.digest, media_type as "mediaType", state = 'index-only' as "indexOnly"
+      const { rows } = await sql<ManifestDescription>`
+        select position::integer - 1 as position, manifests.digest, media_type as "mediaType", state = 'index-only' as "indexOnly"
         from unnest(${sql.val(named.map(({ repository }) => repository))}::text[],
           ${sql.val(named.map(({ reference }) => reference))}::text[]) with ordinality named (repository, reference, position)
         join repositories on repositories.name = named.repository and deleting_since is null
         left join tags on tags.repository_id = repositories.id and tags.name = named.reference
         join manifests on manifests.repository_id = repositories.id
           and manifests.digest = coalesce(tags.digest, named.reference)`.execute(db)
-      const descriptions: (ManifestDescription | null)[] = named.map(() => null)
-      for (const { position, ...description } of rows) descriptions[position - 1] = description
-      return descriptions
+      return rows
     },
 
     /** The length of a manifest in bytes. */

@@ -18,10 +18,10 @@ interface FoundManifest {
 
 export interface DescribeManifestsPorts {
   readonly manifestLookup: {
-    /** Null for a manifest that does not exist. */
+    /** Describes those that exist. `position` is the index of a manifest's name. */
     describeManifests(
       named: readonly { readonly repository: string; readonly reference: string }[],
-    ): Promise<(Omit<FoundManifest, 'raw'> | null)[]>
+    ): Promise<(Omit<FoundManifest, 'raw'> & { readonly position: number })[]>
   }
 }
 

@@ -6,6 +6,12 @@ const digestOf = (letter: string) => `sha256:${letter.repeat(64)}`
 
 void onBothDatabases(t, async (t, db) => {
   const { manifestLookup } = createIndexRepositories(db)
+  /** The descriptions in the order of the names; null for a manifest that does not exist. */
+  const describe = async (names: Parameters<typeof manifestLookup.describeManifests>[0]) => {
+    const found = await manifestLookup.describeManifests(names)
+    const described = found.map(({ position, ...facts }) => [position, facts] as const)
+    return names.map((_, position) => new Map(described).get(position) ?? null)
+  }
   await db
     .insertInto('repositories')
     .values([{ name: 'team/a' }, { name: 'team/b' }])
@@ -33,7 +39,7 @@ void onBothDatabases(t, async (t, db) => {
   const one = { digest: digestOf('1'), mediaType: 'type/1', indexOnly: false }
 
   await t.test('manifests are described in the order of their names', async (t) => {
-    const described = await manifestLookup.describeManifests([
+    const described = await describe([
       named('team/b', 'latest'),
       named('team/a', digestOf('2')),
       named('team/a', 'latest'),
@@ -47,7 +53,7 @@ void onBothDatabases(t, async (t, db) => {
       one,
       one,
     ])
-    t.same(await manifestLookup.describeManifests([]), [])
+    t.same(await describe([]), [])
   })
 
   await t.test('an unknown manifest is null: of another repository, pending, or without a tag', async (t) => {
@@ -59,17 +65,14 @@ void onBothDatabases(t, async (t, db) => {
       named('', ''),
     ]
     t.same(
-      await manifestLookup.describeManifests(unknown),
+      await describe(unknown),
       unknown.map(() => null),
     )
-    t.same(await manifestLookup.describeManifests([named('team/a', 'other'), named('team/a', 'latest')]), [
-      null,
-      one,
-    ])
+    t.same(await describe([named('team/a', 'other'), named('team/a', 'latest')]), [null, one])
   })
 
   await t.test('a repository that is being deleted has no manifests', async (t) => {
     await db.updateTable('repositories').set({ deleting_since: new Date() }).where('id', '=', first).execute()
-    t.same(await manifestLookup.describeManifests([named('team/a', 'latest')]), [null])
+    t.same(await describe([named('team/a', 'latest')]), [null])
   })
 })
