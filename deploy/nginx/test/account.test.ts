@@ -22,11 +22,14 @@ const proxy: RequestListener = (request, response) => {
   const { url = '' } = request
   if (request.headers['x-decide-only'] === undefined)
     return naming('registry-proxy', 'jane')(request, response)
-  if (url === REFUSED) return response.writeHead(401, { 'x-account': 'someone' }).end()
+  if (url === REFUSED || url.includes('/manifests/'))
+    return response.writeHead(401, { 'x-account': 'someone' }).end()
   const account = url === OF_NOBODY ? {} : { 'x-account': 'jane' }
-  return response
-    .writeHead(200, { 'x-decided-uri': url, 'x-decided-authorization': 'Bearer y', ...account })
-    .end()
+  const decided =
+    request.method === 'GET'
+      ? { 'x-decided-content': url.replace(/^\/v2\/(.+)\/blobs\//, '/.content/blobs/$1/') }
+      : { 'x-decided-uri': url, 'x-decided-authorization': 'Bearer y' }
+  return response.writeHead(200, { ...decided, ...account }).end()
 }
 
 t.test(
