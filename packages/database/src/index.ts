@@ -1,4 +1,5 @@
 export * from './connect.ts'
+export * from './in-transaction.ts'
 export * from './migrate.ts'
 export type * from './index-tables.ts'
 export type * from './schema.ts'

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { endGlobal } from '../index/global-scope-repository.ts'
 import { beginRepositoryDeletion } from './requested-deletions-repository.ts'
@@ -12,7 +13,7 @@ export function createDeletionsRepository(db: Database) {
      * index knows nothing of the repository.
      */
     async beginDeletion(name: string): Promise<string | undefined> {
-      return db.transaction().execute(async (tx) => {
+      return inTransaction(db, async (tx) => {
         const { rows } = await sql<{ id: string }>`
           insert into all_repositories (name, deleting_since)
           select ${name}, now()

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { contextToStore } from '@registry-manager/events'
 import type { RequestContext, RequestPrincipal } from '@registry-manager/http'
@@ -104,7 +105,7 @@ export function createRequestedDeletionsRepository(db: Database) {
      * events if the same HTTP request has recorded its deletion before: nginx repeated it.
      */
     async end(id: string, eventsOf: (deletion: RequestedDeletion) => readonly NewEvent[]): Promise<void> {
-      await db.transaction().execute(async (tx) => {
+      await inTransaction(db, async (tx) => {
         const row = await tx
           .deleteFrom('requested_deletions')
           .where('id', '=', id)

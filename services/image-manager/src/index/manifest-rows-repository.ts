@@ -1,4 +1,5 @@
 import type { Database, Schema } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import type { RawBuilder, Transaction } from 'kysely'
 import { sql } from 'kysely'
 import type { Manifest, ManifestReference } from './manifest.ts'
@@ -34,7 +35,7 @@ export async function orRollBack(
   work: (tx: Transaction<Schema>) => Promise<boolean>,
 ): Promise<boolean> {
   try {
-    return await db.transaction().execute(async (tx) => {
+    return await inTransaction(db, async (tx) => {
       if (await work(tx)) return true
       throw new RollBack('the rows of this transaction have changed since they were read')
     })

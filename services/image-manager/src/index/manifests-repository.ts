@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
 import { recordEventsIn, recordPushIn } from '../events-repository.ts'
@@ -29,7 +30,7 @@ export function createManifestsRepository(db: Database) {
         events = [],
       }: { readonly indexOnly?: boolean; readonly events?: readonly NewEvent[] } = {},
     ): Promise<string> {
-      return db.transaction().execute(async (tx) => {
+      return inTransaction(db, async (tx) => {
         const id = await putRepository(tx, repository)
         await putRow(tx, id, manifest, indexOnly)
         await putReferences(tx, id, manifest)
@@ -54,7 +55,7 @@ export function createManifestsRepository(db: Database) {
       }: { readonly orphansBlobs?: boolean; readonly keepsRepository?: boolean } = {},
       events: readonly NewEvent[] = [],
     ): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
+      return inTransaction(db, async (tx) => {
         // Locked first, so that the last statement sees a push that is being recorded now.
         const row = await tx
           .selectFrom('repositories')

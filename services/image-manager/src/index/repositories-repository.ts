@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import { endRepositoryDeletion } from '../delete/requested-deletions-repository.ts'
@@ -45,7 +46,7 @@ export function createRepositoriesRepository(db: Database) {
 
     /** Sets the scope, and records the event if that changes it. Does nothing if there is no such repository. */
     async setScope(repositoryId: string, scope: RepositoryScope): Promise<void> {
-      await db.transaction().execute(async (tx) => {
+      await inTransaction(db, async (tx) => {
         const before = await tx
           .selectFrom('repositories')
           .select(['name as repository', 'scope'])
@@ -73,7 +74,7 @@ export function createRepositoriesRepository(db: Database) {
      * row is gone, or belongs to a new repository of that name.
      */
     async removeRepository(name: string, deleted: ReadonlyMap<string, string>): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
+      return inTransaction(db, async (tx) => {
         // Before the index is read. Reconcile verifies what it adopts from now on.
         await sql`select nextval('registry_deletions')`.execute(tx)
         const row = await tx

@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { isForeignKeyViolation } from '@registry-manager/database'
+import { inTransaction, isForeignKeyViolation } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
 import { recordPushIn } from '../events-repository.ts'
@@ -62,7 +62,7 @@ export function createTagsRepository(db: Database) {
       const repositoryId = await findId(repository)
       if (repositoryId === undefined) return digest === undefined
       if (events.length === 0) return changeTag(db, { repositoryId, tag, digest, revision })
-      return db.transaction().execute(async (tx) => {
+      return inTransaction(db, async (tx) => {
         const isSet = await changeTag(tx, { repositoryId, tag, digest, revision })
         if (isSet) await recordPushIn(tx, events)
         return isSet

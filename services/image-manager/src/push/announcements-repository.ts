@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { isForeignKeyViolation } from '@registry-manager/database'
+import { isDeadlock, isForeignKeyViolation } from '@registry-manager/database'
 import { contextToStore } from '@registry-manager/events'
 import { sql } from 'kysely'
 import type { Manifest, ManifestReference } from '../index/manifest.ts'
@@ -59,7 +59,8 @@ export async function insertOnce(
     return rows[0] ?? NOT_STORED
   } catch (error) {
     // The repository was deleted between the snapshot of the statement and its check of the foreign key.
-    if (isForeignKeyViolation(error)) return NOT_STORED
+    // Or Postgres has undone the statement because of a deadlock.
+    if (isForeignKeyViolation(error) || isDeadlock(error)) return NOT_STORED
     throw error
   }
 }

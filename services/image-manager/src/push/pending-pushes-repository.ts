@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
@@ -54,7 +55,7 @@ export function createPendingPushesRepository(db: Database) {
    * registry. There are no events if the same request has recorded its push before.
    */
   const endPendingPush = async (id: string, events: readonly NewEvent[]): Promise<void> => {
-    await db.transaction().execute(async (tx) => {
+    await inTransaction(db, async (tx) => {
       // Every transaction locks the repository first, then its manifests and tags, and pending pushes last.
       const repository = await tx
         .selectFrom('all_repositories')
