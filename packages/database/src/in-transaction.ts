@@ -12,8 +12,8 @@ export function isDeadlock(error: unknown): boolean {
 }
 
 /**
- * Runs work in a transaction. If Postgres ends the transaction because of a deadlock, nothing of it has happened, and it
- * runs again, five times at most. So work must not change anything outside of the database.
+ * Runs work in a transaction. If Postgres ends the transaction because of a deadlock, nothing of it has happened, and
+ * it runs again, five times at most. So work must not change anything outside of the database.
  */
 export async function inTransaction<Result>(
   db: Database,
