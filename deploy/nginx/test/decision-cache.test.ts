@@ -52,7 +52,6 @@ t.test('nginx repeats a decision only for the same token, method and target', as
   located = { status: 403 }
   for (const request of [
     { headers: { authorization: 'Bearer b3RoZXI' } },
-    { headers: { authorization: '' } },
     { method: 'HEAD' },
     { path: `${BLOB}?n=1` },
     { path: BLOB.replace('sha256:', 'sha256%3A') },
