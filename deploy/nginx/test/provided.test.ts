@@ -1,4 +1,6 @@
+import { readFileSync, readdirSync } from 'node:fs'
 import t from 'tap'
+import { parse } from 'yaml'
 import { kustomizeIsMissing, ofKind, renderOverlays } from '../../kubernetes/test/fixtures/render.ts'
 import { readComposeFile } from '../../settings/test/fixtures/compose-file.ts'
 import { environmentInKubernetes } from '../../settings/test/fixtures/kubernetes-env.ts'
@@ -19,6 +21,13 @@ t.test('the compose file sets every variable of the nginx templates and no other
   t.same(namesOf(readComposeFile().services['nginx']!.environment), WANTED)
   const { environment } = readComposeFile({ CLIENT_CONNECTIONS: '7' }).services['nginx']!
   t.match(environment, { CLIENT_CONNECTIONS: 7 })
+})
+
+t.test('Kubernetes mounts every template of nginx', async (t) => {
+  const folder = new URL('../', import.meta.url)
+  const { configMapGenerator } = parse(readFileSync(new URL('kustomization.yaml', folder), 'utf8'))
+  const templates = readdirSync(new URL('templates', folder)).map((name) => `templates/${name}`)
+  t.same(configMapGenerator[0].files.toSorted(), [...templates, 'reload-on-change.sh'].toSorted())
 })
 
 t.test(
