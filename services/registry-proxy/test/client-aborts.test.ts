@@ -50,9 +50,10 @@ for (const [what, rest] of FRAMINGS) {
     upstream.respond = respondOk
     const connection = await openRawConnection(port)
     connection.write(
-      `PUT /v2/team/app/manifests/${what.slice(3)} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n${rest}`,
+      `PUT /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n` +
+        `Expect: 100-continue\r\n${rest}`,
     )
-    await until(() => log.some((line) => line.includes(`/manifests/${what.slice(3)}`)))
+    await connection.receives('100 Continue')
     connection.destroy()
     t.equal((await sendRequest(port, '/v2/', { authorization })).status, 200)
     t.equal(upstream.only().url, '/v2/')
