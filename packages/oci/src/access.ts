@@ -11,6 +11,13 @@ export interface Access {
    * ceased to be global when the token was issued. The registry ignores this field.
    */
   readonly global?: GlobalMark
+  /**
+   * Set where the access was granted to clients in these networks only: CIDR ranges and addresses. Our services compare
+   * the client's address with them. The registry ignores this field.
+   */
+  readonly networks?: readonly string[]
+  /** Set where only tags that match this pattern may be pushed. registry-proxy compares them; the registry does not. */
+  readonly tags?: string
 }
 
 export type GlobalMark = readonly [repository: number, generation: number]

@@ -1,6 +1,6 @@
 import type { Access, RepositoryAction } from './access.ts'
 import { REPOSITORY_ACTIONS, includesAction } from './access.ts'
-import { COMPONENT_PATTERN, canHoldRepositories, isBelow, isRepositoryName } from './name.ts'
+import { COMPONENT_PATTERN, canHoldRepositories, isRepositoryName } from './name.ts'
 
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
@@ -28,17 +28,10 @@ export function parseRepositoryPattern(text: string): RepositoryPattern | undefi
 
 /** Whether a pattern covers a repository. Text that is not a pattern covers none. */
 export function patternCovers(text: string, repository: string): boolean {
-  const pattern = parseRepositoryPattern(text)
-  switch (pattern?.kind) {
-    case 'every':
-      return true
-    case 'below':
-      return isBelow(pattern.prefix, repository)
-    case 'one':
-      return pattern.name === repository
-    case undefined:
-      return false
-  }
+  if (text === EVERYTHING) return true
+  const isMatch = text.endsWith(ALL_BELOW) ? repository.startsWith(text.slice(0, -1)) : repository === text
+  // Parsed last: an account may have thousands of patterns, and nearly none of them matches.
+  return isMatch && parseRepositoryPattern(text) !== undefined
 }
 
 /**

@@ -37,12 +37,13 @@ export function createExchangeCredentials({ signIn, issuer }: ExchangeCredential
       case 'account': {
         const { account, offline } = result
         setRequestPrincipal(namedPrincipal(account))
-        return { outcome: 'issued', issued: await issuer.forPrincipal({ account, offline, scopes }), offline }
+        const issued = await issuer.forPrincipal({ account, offline, scopes, address })
+        return { outcome: 'issued', issued, offline }
       }
       case 'token': {
         const { registryToken: account, offline, notAfter } = result
         setRequestPrincipal(namedPrincipal(account))
-        const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes })
+        const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
         return { outcome: 'issued', issued, offline }
       }
       default:

@@ -1,47 +1,39 @@
-import type { Access, GlobalMark } from '@registry-manager/oci'
-import {
-  REPOSITORY_ACTIONS,
-  isRepositoryName,
-  namespaceCovers,
-  permittedByScopes,
-} from '@registry-manager/oci'
-import type { Account } from '../principals/account.ts'
-import type { RegistryToken } from '../principals/registry-token.ts'
+import type { Access, GlobalMark, RepositoryAction } from '@registry-manager/oci'
+import { REPOSITORY_ACTIONS, isRepositoryName } from '@registry-manager/oci'
+import type { ConditionContext, Permission, PrincipalRights } from '@registry-manager/principal'
+import { decideAccess } from '@registry-manager/principal'
 
 /** Global repositories by name, each with its mark; undefined where image-manager sends no mark. */
 export type Globals = ReadonlyMap<string, GlobalMark | undefined>
 
-type UserRights = Pick<Account, 'role' | 'namespaces'>
-type PrincipalRights = UserRights | Pick<RegistryToken, 'scopes'>
+export interface GrantContext extends ConditionContext {
+  /** The global ones of the requested repositories: every user may pull them. */
+  readonly globals?: Globals
+}
+
+export interface Granted {
+  readonly access: readonly Access[]
+  /** When the first of the conditions ends that the access depends on, in seconds since the epoch. */
+  readonly notAfter?: number
+}
 
 /**
- * Returns requested ∩ permitted access of a user or a registry token, without entries that have no action left.
- * `globals` are the global ones of the requested repositories: every user may pull them. A registry token may only do
- * what its scopes say. A request for more than is permitted is no error. A requested `*` means everything that is
- * permitted; `push` includes `pull`.
+ * Returns requested ∩ permitted access of a user or a registry token, without entries that have no action left. A
+ * registry token may only do what its scopes and grants say. A request for more than is permitted is no error. A
+ * requested `*` means everything that is permitted; `push` includes `pull`.
+ *
+ * Access that depends on the client's network or on the pushed tag has an entry of its own with `networks` or `tags`,
+ * which registry-proxy compares with each request.
  * Source: distribution, "Docker Registry v2 authentication via central service", "Requesting a Token".
  */
 export function grant(
   principal: PrincipalRights,
   requested: readonly Access[],
-  globals: Globals = new Map(),
-): Access[] {
-  return requested
-    .map((scope) => ({
-      ...scope,
-      actions: grantedActions(principal, scope, globals),
-      ...globalMark(principal, scope, globals),
-    }))
-    .filter(({ actions }) => actions.length > 0)
-}
-
-/**
- * Marks access that is granted only because the repository is global: the access ends when the repository stops being
- * global.
- */
-function globalMark(principal: PrincipalRights, scope: Access, globals: Globals): Pick<Access, 'global'> {
-  const mark = scope.type === 'repository' ? globals.get(scope.name) : undefined
-  return mark === undefined || 'scopes' in principal || isInReach(principal, scope) ? {} : { global: mark }
+  context: GrantContext,
+): Granted {
+  const entries = requested.flatMap((scope) => entriesFor(principal, scope, context))
+  const notAfter = Math.floor(Math.min(...entries.map(({ untilMs }) => untilMs)) / 1000)
+  return { access: entries.map(({ access }) => access), ...(Number.isFinite(notAfter) && { notAfter }) }
 }
 
 /**
@@ -54,32 +46,85 @@ export function onlyPull(access: readonly Access[]): Access[] {
     .map((entry) => ({ ...entry, actions: ['pull'] }))
 }
 
-function grantedActions(
-  principal: PrincipalRights,
-  { type, name, actions }: Access,
-  globals: Globals,
-): string[] {
-  if (type === 'registry') return name === 'catalog' && actions.includes('*') ? ['*'] : []
-  if (type !== 'repository') return []
-  const isRequested = (action: string) => actions.includes(action) || actions.includes('*')
-  if ('scopes' in principal) return permittedByScopes(principal.scopes, name).filter(isRequested)
-  if (isInReach(principal, { type, name })) return REPOSITORY_ACTIONS.filter(isRequested)
-  return globals.has(name) && isRequested('pull') ? ['pull'] : []
-}
-
 /**
- * Returns the requested repositories that a user's own rights do not cover: these are granted only if they are global.
+ * Returns the requested repositories that a user's own rights do not let pull everywhere: these are granted only if
+ * they are global.
  */
-export function outOfReach(principal: PrincipalRights, requested: readonly Access[]): string[] {
+export function outOfReach(
+  principal: PrincipalRights,
+  requested: readonly Access[],
+  context: ConditionContext,
+): string[] {
   if ('scopes' in principal) return []
   return requested
-    .filter(
-      (scope) => scope.type === 'repository' && isRepositoryName(scope.name) && !isInReach(principal, scope),
-    )
+    .filter(({ type, name }) => type === 'repository' && isRepositoryName(name))
+    .filter(({ name }) => {
+      const { because } = decideAccess(principal, name, context).pull
+      return !because.some((permission) => isUnlimited(permission, 'pull'))
+    })
     .map(({ name }) => name)
 }
 
-function isInReach({ role, namespaces }: UserRights, { type, name }: Pick<Access, 'type' | 'name'>): boolean {
-  if (type !== 'repository' || !isRepositoryName(name)) return false
-  return role === 'cluster-administrator' || namespaces.some((namespace) => namespaceCovers(namespace, name))
+/** Access with the end of the conditions that it depends on, in milliseconds since the epoch. */
+interface Entry {
+  readonly access: Access
+  readonly untilMs: number
+}
+
+function entriesFor(principal: PrincipalRights, scope: Access, context: GrantContext): Entry[] {
+  const { type, name, actions } = scope
+  const isRequested = (action: string) => actions.includes(action) || actions.includes('*')
+  if (type === 'registry' && name === 'catalog' && actions.includes('*')) {
+    return [{ access: { type, name, actions: ['*'] }, untilMs: Infinity }]
+  }
+  if (type !== 'repository') return []
+  const isGlobal = context.globals?.has(name) ?? false
+  const decision = decideAccess(principal, name, { ...context, isGlobal })
+  const mark = context.globals?.get(name)
+  const byLimit = new Map<string, Entry>()
+  for (const action of REPOSITORY_ACTIONS.filter(isRequested)) {
+    for (const [limit, untilMs] of limitsOf(decision[action].because, action, mark)) {
+      const key = JSON.stringify(limit)
+      const known = byLimit.get(key)
+      byLimit.set(key, {
+        access: { type, name, actions: [...(known?.access.actions ?? []), action], ...limit },
+        untilMs: Math.min(untilMs, known?.untilMs ?? Infinity),
+      })
+    }
+  }
+  return [...byLimit.values()]
+}
+
+type Limit = Pick<Access, 'global' | 'networks' | 'tags'>
+
+/**
+ * The limits under which permissions allow an action, each with the end of the last permission that has this limit. A
+ * permission without limits makes the others superfluous. Access that is granted only because the repository is global
+ * is marked: it ends when the repository stops being global.
+ */
+function limitsOf(
+  permissions: readonly Permission[],
+  action: RepositoryAction,
+  mark: GlobalMark | undefined,
+): readonly (readonly [limit: Limit, untilMs: number])[] {
+  const unlimited = permissions.filter((permission) => isUnlimited(permission, action))
+  const own = unlimited.filter(({ basis }) => basis.kind !== 'global')
+  if (own.length > 0) return [[{}, Math.max(...own.map(untilMsOf))]]
+  if (unlimited.length > 0) return [[mark === undefined ? {} : { global: mark }, Infinity]]
+  const limits = new Map<string, readonly [Limit, number]>()
+  for (const permission of permissions) {
+    const { networks, tags } = permission.conditions ?? {}
+    const limit = { ...(networks && { networks }), ...(tags !== undefined && action === 'push' && { tags }) }
+    const key = JSON.stringify(limit)
+    limits.set(key, [limit, Math.max(untilMsOf(permission), limits.get(key)?.[1] ?? 0)])
+  }
+  return [...limits.values()]
+}
+
+function isUnlimited({ conditions }: Permission, action: RepositoryAction): boolean {
+  return conditions?.networks === undefined && (conditions?.tags === undefined || action !== 'push')
+}
+
+function untilMsOf({ conditions }: Permission): number {
+  return conditions?.notAfter === undefined ? Infinity : Date.parse(conditions.notAfter)
 }

@@ -21,6 +21,8 @@ export interface PrincipalAccessRequest {
   readonly account: AccountPrincipal
   /** Null requests an identity token. */
   readonly scopes: readonly Access[] | null
+  /** The client's IP address, for grants that are limited to networks. */
+  readonly address: string
   /**
    * The principal comes from the credential cache while the database is unavailable, so nobody can say whether the
    * account was revoked. The access token permits pulls only.
@@ -86,16 +88,22 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
     return { ...issued, token: await sign({ ...claims, access: fitting }), access: fitting }
   }
   return {
-    async forPrincipal({ account, scopes, offline = false, pullOnly = offline, notAfter }) {
-      const beyond = outOfReach(account, scopes ?? [])
-      const globals = beyond.length > 0 ? await findGlobal(beyond) : undefined
-      const granted = scopes && grant(account, scopes, globals)
+    async forPrincipal({ account, scopes, address, offline = false, pullOnly = offline, ...limits }) {
+      const context = { address, now: options.now() }
+      const beyond = outOfReach(account, scopes ?? [], context)
+      const globals = beyond.length > 0 ? await findGlobal(beyond) : new Map()
+      const granted = scopes && grant(account, scopes, { ...context, globals })
       // Never an identity token then: it would act for the whole account, and outlive the outage.
-      const access = pullOnly ? onlyPull(granted ?? []) : granted
+      const access = pullOnly ? onlyPull(granted?.access ?? []) : (granted?.access ?? null)
+      const notAfter = earlier(limits.notAfter, granted?.notAfter)
       const kind = isRegistryToken(account) ? { kind: 'registry-token' as const } : {}
       const subject = { sub: account.username, uid: account.id, ...kind, gen: account.generation }
       return issue(subject, access, { notAfter, offline })
     },
     forService: (name, access) => issue({ sub: `service:${name}` }, access),
   }
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 }

@@ -114,7 +114,11 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
     return refreshToken
   }
 
-  const issue = async (request: TokenRequest, requester: Identified): Promise<TokenResult> => {
+  const issue = async (
+    request: TokenRequest,
+    requester: Identified,
+    address: string,
+  ): Promise<TokenResult> => {
     if ('outcome' in requester) return requester
     const { account, offline, notAfter, isAnonymous = false } = requester
     if (!isAnonymous) setRequestPrincipal(namedPrincipal(account))
@@ -124,6 +128,7 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
       pullOnly: offline || isAnonymous,
       notAfter,
       scopes: request.scopes,
+      address,
     })
     // A refresh token must not outlive the credential that it comes from: an identity token expires, and a registry
     // token can be rotated. A registry token needs none, for it is a long-lived credential itself.
@@ -135,12 +140,13 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
 
   return {
     withCredentials: async (request, credentials, address) =>
-      issue(request, await identify(request, credentials, address)),
+      issue(request, await identify(request, credentials, address), address),
 
     async withGrant(request, address) {
       const { grant } = request
       if (grant?.type !== 'refresh_token') {
-        return issue(request, await withPassword(request, grant ?? { username: '', password: '' }, address))
+        const identified = await withPassword(request, grant ?? { username: '', password: '' }, address)
+        return issue(request, identified, address)
       }
       const { refreshToken } = grant
       const requester = toIdentified(await signIn.withRefreshToken(refreshToken, service, address))
@@ -148,7 +154,7 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
       // everything that the password permits, including the management APIs. Clients that check their credentials by
       // GET /v2/ request no scope; an access token without access is enough.
       const scoped = { ...request, scopes: request.scopes ?? [] }
-      return issue(scoped, 'outcome' in requester ? requester : { ...requester, refreshToken })
+      return issue(scoped, 'outcome' in requester ? requester : { ...requester, refreshToken }, address)
     },
   }
 }

@@ -1,7 +1,13 @@
 import type { Access } from '@registry-manager/oci'
 import t from 'tap'
-import type { Role } from '@registry-manager/principal'
+import type { EffectiveGrant, PrincipalRights, Role } from '@registry-manager/principal'
+import type { Globals } from '../../src/access-tokens/grant.ts'
 import { grant, onlyPull, outOfReach } from '../../src/access-tokens/grant.ts'
+
+const context = { address: '192.0.2.7', now: Date.parse('2027-03-01T12:00:00Z') }
+/** What is granted, with global repositories by name. */
+const granted = (...[rights, requested, globals]: [PrincipalRights, readonly Access[], Globals?]) =>
+  grant(rights, requested, { ...context, ...(globals && { globals }) }).access
 
 /** The mark of a global repository: its number and generation in image-manager. */
 const MARK = [17, 2] as const
@@ -72,7 +78,7 @@ t.test('a user is granted requested ∩ permitted access', async (t) => {
     const who = `${role}${namespaces.length > 0 ? ` of ${namespaces.join(' and ')}` : ''}`
     const gets = actions.length > 0 ? actions.join(',') : 'nothing'
     t.strictSame(
-      grant({ role, namespaces }, [requested]),
+      granted({ role, namespaces }, [requested]),
       actions.length > 0 ? [{ type, name, actions }] : [],
       `${who} requests ${type}:${name}:${requested.actions.join(',')}, gets ${gets}`,
     )
@@ -86,12 +92,12 @@ t.test('each requested scope is granted by itself, in the requested order', asyn
     catalog,
     repository('team/a', '*'),
   ]
-  t.strictSame(grant({ role: 'user', namespaces: ['team'] }, requested), [
+  t.strictSame(granted({ role: 'user', namespaces: ['team'] }, requested), [
     repository('team/b', 'pull'),
     catalog,
     repository('team/a', ...ALL),
   ])
-  t.strictSame(grant({ role: 'user', namespaces: ['team'] }, []), [])
+  t.strictSame(granted({ role: 'user', namespaces: ['team'] }, []), [])
 })
 
 t.test('every user may pull a global repository, and nothing more', async (t) => {
@@ -113,7 +119,7 @@ t.test('every user may pull a global repository, and nothing more', async (t) =>
   for (const [requested, actions] of cases) {
     const { type, name } = requested
     t.strictSame(
-      grant({ role: 'user', namespaces: ['team'] }, [requested], globals),
+      granted({ role: 'user', namespaces: ['team'] }, [requested], globals),
       actions.length > 0 ? [{ type, name, actions, ...(name !== 'team/app' && { global: MARK }) }] : [],
       `${type}:${name}:${requested.actions.join(',')}`,
     )
@@ -132,11 +138,14 @@ t.test('access that comes from a global repository has its mark, if image-manage
     ['shared/old', undefined],
     ['team/app', MARK],
   ])
-  t.strictSame(grant(alice, asked, globals), [{ ...asked[0], global: MARK }, asked[1], asked[2]])
-  t.notOk('global' in (grant(alice, asked.slice(1, 2), globals)[0] ?? {}), 'without a mark there is no field')
+  t.strictSame(granted(alice, asked, globals), [{ ...asked[0], global: MARK }, asked[1], asked[2]])
+  t.notOk(
+    'global' in (granted(alice, asked.slice(1, 2), globals)[0] ?? {}),
+    'without a mark there is no field',
+  )
   const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
   t.strictSame(
-    grant(alice, [catalog], new Map([['catalog', MARK]])),
+    granted(alice, [catalog], new Map([['catalog', MARK]])),
     [catalog],
     'a global repository named catalog does not mark the catalog',
   )
@@ -152,8 +161,8 @@ t.test("only repositories that a user's own rights do not cover are looked up as
     { type: 'sprocket', name: 'other/app', actions: ['pull'] },
     catalog,
   ]
-  t.strictSame(outOfReach({ role: 'user', namespaces: ['team'] }, requested), ['other/app', 'app'])
-  t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested), [])
+  t.strictSame(outOfReach({ role: 'user', namespaces: ['team'] }, requested, context), ['other/app', 'app'])
+  t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested, context), [])
 })
 
 t.test('offline access has only pulls', async (t) => {
@@ -167,4 +176,73 @@ t.test('offline access has only pulls', async (t) => {
   ]
   t.strictSame(onlyPull(access), [repository('a', 'pull'), repository('b', 'pull')])
   t.strictSame(onlyPull([]), [])
+})
+
+const DEVELOPER: EffectiveGrant = {
+  id: 'g-1',
+  repositories: 'team/*',
+  role: 'developer',
+  actions: ['pull', 'push'],
+}
+const withGrants = (...grants: EffectiveGrant[]) => ({ role: 'user', namespaces: [], grants }) as const
+
+t.test('a user is granted what a grant permits', async (t) => {
+  const jane = withGrants(DEVELOPER)
+  t.strictSame(granted(jane, [repository('team/app', '*')]), [repository('team/app', 'pull', 'push')])
+  t.strictSame(granted(jane, [repository('team', '*'), repository('other/app', '*')]), [])
+  const reader = { ...DEVELOPER, repositories: 'team/app', actions: ['pull'] } as const
+  t.strictSame(granted(withGrants(reader), [repository('team/app', '*'), repository('team/b', '*')]), [
+    repository('team/app', 'pull'),
+  ])
+})
+
+t.test('a registry token has its grants besides its scopes', async (t) => {
+  const token = { scopes: [repository('own/app', 'pull')], grants: [DEVELOPER] }
+  const requested = [repository('own/app', '*'), repository('team/app', 'push')]
+  t.strictSame(granted(token, requested), [repository('own/app', 'pull'), repository('team/app', 'push')])
+})
+
+t.test('access that depends on the network has an entry of its own', async (t) => {
+  const limited = { ...DEVELOPER, conditions: { networks: ['192.0.2.0/24'] } }
+  const reader = { ...DEVELOPER, id: 'g-2', role: 'reader', actions: ['pull'] } as const
+  const requested = [repository('team/app', 'pull', 'push')]
+  t.strictSame(granted(withGrants(limited, reader), requested), [
+    repository('team/app', 'pull'),
+    { ...repository('team/app', 'push'), networks: ['192.0.2.0/24'] },
+  ])
+  const elsewhere = { ...context, address: '198.51.100.1' }
+  t.strictSame(grant(withGrants(limited), requested, elsewhere), { access: [] })
+  t.strictSame(outOfReach(withGrants(limited), requested, context), ['team/app'])
+  t.strictSame(
+    granted(withGrants(limited), requested, new Map([['team/app', MARK]])),
+    [
+      { ...repository('team/app', 'pull'), global: MARK },
+      { ...repository('team/app', 'push'), networks: ['192.0.2.0/24'] },
+    ],
+    'a global repository may be pulled from everywhere',
+  )
+})
+
+t.test('a tag pattern limits pushes only', async (t) => {
+  const limited = { ...DEVELOPER, actions: ALL, conditions: { tags: 'v*' } } as EffectiveGrant
+  t.strictSame(granted(withGrants(limited), [repository('team/app', '*')]), [
+    repository('team/app', 'pull', 'delete'),
+    { ...repository('team/app', 'push'), tags: 'v*' },
+  ])
+})
+
+t.test('access ends with the grants that it depends on', async (t) => {
+  const until = (notAfter: string) => ({ ...DEVELOPER, conditions: { notAfter } })
+  const requested = [repository('team/app', 'pull')]
+  const [early, late] = ['2027-03-01T12:01:00.900Z', '2027-03-01T12:02:00.000Z']
+  t.strictSame(grant(withGrants(until(early), until(late)), requested, context), {
+    access: requested,
+    notAfter: Date.parse(late) / 1000,
+  })
+  t.equal(
+    grant(withGrants(until(early)), requested, context).notAfter,
+    Date.parse('2027-03-01T12:01:00Z') / 1000,
+  )
+  t.equal(grant(withGrants(until(early), DEVELOPER), requested, context).notAfter, undefined)
+  t.strictSame(grant(withGrants(until('2027-03-01T12:00:00.000Z')), requested, context), { access: [] })
 })

@@ -18,12 +18,13 @@ const issuer = createAccessTokenIssuer({
 })
 const claimsOf = ({ token }: { token: string }) => JSON.parse(token) as SignedClaims
 
+const address = '192.0.2.7'
 const account = makeAccount({ namespaces: ['team'], generation: 7 })
 const scope = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
 
 t.test('an access token carries the granted access', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push'), scope('other/app', 'pull')]
-  const issued = await issuer.forPrincipal({ account, scopes })
+  const issued = await issuer.forPrincipal({ account, address, scopes })
   t.match(issued, { expiresIn: 300, issuedAt: '2023-11-14T22:13:20.000Z' })
   t.strictSame(issued.access, [scope('team/app', 'pull', 'push')])
   t.match(claimsOf(issued), { sub: 'alice', uid: account.id, gen: 7, access: issued.access })
@@ -31,8 +32,11 @@ t.test('an access token carries the granted access', async (t) => {
 })
 
 t.test('access is an empty list when nothing is granted, and null without a scope', async (t) => {
-  t.strictSame((await issuer.forPrincipal({ account, scopes: [scope('other/app', 'pull')] })).access, [])
-  t.equal((await issuer.forPrincipal({ account, scopes: null })).access, null)
+  t.strictSame(
+    (await issuer.forPrincipal({ account, address, scopes: [scope('other/app', 'pull')] })).access,
+    [],
+  )
+  t.equal((await issuer.forPrincipal({ account, address, scopes: null })).access, null)
 })
 
 t.test('an offline token permits only pulls', async (t) => {
@@ -40,28 +44,34 @@ t.test('an offline token permits only pulls', async (t) => {
     scope('team/app', 'pull', 'push', 'delete'),
     { type: 'registry', name: 'catalog', actions: ['*'] },
   ]
-  const issued = await issuer.forPrincipal({ account, scopes, offline: true })
+  const issued = await issuer.forPrincipal({ account, address, scopes, offline: true })
   t.strictSame(issued.access, [scope('team/app', 'pull')])
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
 t.test('an offline token is marked as such and lives for a minute', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push')]
-  const offline = await issuer.forPrincipal({ account, scopes, offline: true })
+  const offline = await issuer.forPrincipal({ account, address, scopes, offline: true })
   t.equal(claimsOf(offline).offline, true)
   t.equal(offline.expiresIn, 60)
-  const early = await issuer.forPrincipal({ account, scopes, offline: true, notAfter: 1_700_000_010 })
+  const early = await issuer.forPrincipal({
+    account,
+    address,
+    scopes,
+    offline: true,
+    notAfter: 1_700_000_010,
+  })
   t.equal(early.expiresIn, 10, 'notAfter shortens an offline token, too')
-  const usual = await issuer.forPrincipal({ account, scopes })
+  const usual = await issuer.forPrincipal({ account, address, scopes })
   t.notOk('offline' in claimsOf(usual), 'other access tokens have no offline claim')
 })
 
 t.test('there is no offline identity token', async (t) => {
-  t.strictSame((await issuer.forPrincipal({ account, scopes: null, offline: true })).access, [])
+  t.strictSame((await issuer.forPrincipal({ account, address, scopes: null, offline: true })).access, [])
 })
 
 t.test('an access token expires no later than notAfter', async (t) => {
-  const issued = await issuer.forPrincipal({ account, scopes: [], notAfter: 1_700_000_100 })
+  const issued = await issuer.forPrincipal({ account, address, scopes: [], notAfter: 1_700_000_100 })
   t.equal(issued.expiresIn, 100)
   t.equal(claimsOf(issued).exp, 1_700_000_100)
 })
@@ -72,13 +82,15 @@ t.test('a global repository is granted only for pulls', async (t) => {
     scope('shared/push', 'push'),
     scope('other/app', 'pull'),
   ]
-  t.strictSame((await issuer.forPrincipal({ account, scopes })).access, [scope('shared/app', 'pull')])
+  t.strictSame((await issuer.forPrincipal({ account, address, scopes })).access, [
+    scope('shared/app', 'pull'),
+  ])
 })
 
 t.test('every access token has its own id', async (t) => {
   const [one, other] = [
-    await issuer.forPrincipal({ account, scopes: [] }),
-    await issuer.forPrincipal({ account, scopes: [] }),
+    await issuer.forPrincipal({ account, address, scopes: [] }),
+    await issuer.forPrincipal({ account, address, scopes: [] }),
   ]
   t.not(claimsOf(one).jti, claimsOf(other).jti)
 })
@@ -96,7 +108,7 @@ t.test(
 t.test('an access token that would be too long carries the first entries that fit', async (t) => {
   const long = (at: number) => scope(`team/${String(at).padStart(250, 'x')}`, 'pull')
   const scopes = Array.from({ length: 100 }, (_, at) => long(at))
-  const issued = await issuer.forPrincipal({ account, scopes })
+  const issued = await issuer.forPrincipal({ account, address, scopes })
   t.ok(issued.token.length <= MAX_ACCESS_TOKEN_LENGTH, `${issued.token.length}`)
   const count = issued.access?.length ?? 0
   t.ok(count > 10 && count < 100, `${count}`)

@@ -1,5 +1,7 @@
+import type { Access } from '@registry-manager/oci'
 import t from 'tap'
-import { grant, outOfReach } from '../../src/access-tokens/grant.ts'
+import type { Globals } from '../../src/access-tokens/grant.ts'
+import { grant as grantAccess, outOfReach } from '../../src/access-tokens/grant.ts'
 import { scopeNotes, toScopes } from '../../src/registry-tokens/registry-token-scope.ts'
 
 /*
@@ -62,6 +64,12 @@ const ACTIONS: readonly (readonly [scope: readonly string[], permitted: readonly
     ['pull', 'push', 'delete'],
   ],
 ]
+const context = { address: '192.0.2.7', now: 0 }
+const grant = (
+  scopes: { scopes: readonly Access[] },
+  requested: readonly Access[],
+  globals: Globals = new Map(),
+) => grantAccess(scopes, requested, { ...context, globals }).access
 const ASKED = ['pull', 'push', 'delete']
 const repository = (name: string, actions: readonly string[]) => ({ type: 'repository', name, actions })
 
@@ -99,7 +107,7 @@ t.test('a registry token is granted nothing beyond its scopes', async (t) => {
     [],
     'a global repository is not granted',
   )
-  t.strictSame(outOfReach({ scopes }, [foreign]), [], 'image-manager is not called for it')
+  t.strictSame(outOfReach({ scopes }, [foreign], context), [], 'image-manager is not called for it')
   const everything = { scopes: [repository('*', ['pull', 'push', 'delete'])] }
   for (const name of ['team/../app', 'team//app', 'Team/app', 'team/*', '*', '', 'host:5000/team/app']) {
     t.strictSame(

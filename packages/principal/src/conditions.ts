@@ -1,0 +1,82 @@
+import { BlockList, isIP, isIPv6 } from 'node:net'
+import { LRUCache } from 'lru-cache'
+
+/** What must hold so that a grant, a token or a trust rule counts. A condition that is left out always holds. */
+export interface Conditions {
+  /** CIDR ranges or single addresses. The client's address must be in one of them. */
+  readonly networks?: readonly string[]
+  /** RFC 3339. */
+  readonly notBefore?: string
+  /** RFC 3339. */
+  readonly notAfter?: string
+  /** A pattern of the tags that may be pushed, such as `v*`. It limits nothing but pushes. */
+  readonly tags?: string
+}
+
+/** What conditions are compared with. */
+export interface ConditionContext {
+  /** The client's IP address. Undefined if it is not known: no network contains it then. */
+  readonly address: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** The condition that does not hold, and a sentence that names it. */
+export interface ConditionFault {
+  readonly condition: 'networks' | 'notBefore' | 'notAfter'
+  readonly detail: string
+}
+
+/**
+ * The first condition that does not hold; undefined if all hold. A tag pattern is not compared here: it concerns the
+ * push of a manifest by its tag only.
+ */
+export function conditionFault(
+  { networks, notBefore, notAfter }: Conditions,
+  { address, now }: ConditionContext,
+): ConditionFault | undefined {
+  if (notBefore !== undefined && now < Date.parse(notBefore)) {
+    return { condition: 'notBefore', detail: `it applies from ${notBefore} on` }
+  }
+  if (notAfter !== undefined && now >= Date.parse(notAfter)) {
+    return { condition: 'notAfter', detail: `it ended at ${notAfter}` }
+  }
+  if (networks !== undefined && !isInNetworks(networks, address)) {
+    return { condition: 'networks', detail: `it applies to clients in ${networks.join(', ')} only` }
+  }
+  return undefined
+}
+
+const lists = new LRUCache<string, BlockList>({ max: 1000 })
+
+/** Whether one of the networks contains an address. An IPv4-mapped IPv6 address counts as its IPv4 address. */
+export function isInNetworks(networks: readonly string[], address: string | undefined): boolean {
+  // Without the zone of a link-local address. Source: RFC 4007 §11.
+  const [plain = ''] = (address ?? '').split('%')
+  if (isIP(plain) === 0) return false
+  const key = networks.join()
+  const list = lists.get(key) ?? listOf(networks)
+  lists.set(key, list)
+  return list.check(plain, familyOf(plain))
+}
+
+/** Whether a text is an address, or a CIDR range such as `10.0.0.0/8`. Source: RFC 4632 §3.1; RFC 4291 §2.3. */
+export function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const version = isIP(address)
+  return version !== 0 && (prefix === undefined || Number(prefix) <= (version === 4 ? 32 : 128))
+}
+
+function listOf(networks: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const network of networks.filter(isNetwork)) {
+    const [address = '', prefix] = network.split('/')
+    if (prefix === undefined) list.addAddress(address, familyOf(address))
+    else list.addSubnet(address, Number(prefix), familyOf(address))
+  }
+  return list
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
+}
