@@ -2,7 +2,13 @@ import type { OpenAPIV3_1 } from 'openapi-types'
 import type { Test } from 'tap'
 import t from 'tap'
 import { ask } from './harness/ask.ts'
-import type { DocumentName, DocumentedOperation, ExampleResponse, Known } from './harness/openapi.ts'
+import type {
+  DocumentName,
+  DocumentedOperation,
+  ExampleResponse,
+  Known,
+  SessionCookie,
+} from './harness/openapi.ts'
 import { createResponseCheck, operationsOf, requestsOf, sendExample } from './harness/openapi.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { Credentials, System } from './harness/system.ts'
@@ -13,7 +19,7 @@ const WRONG: Credentials = { username: 'nobody', password: 'wrong-password' }
 interface Step extends Known {
   readonly status?: number
   /** The credentials; the administrator's by default. */
-  readonly as?: Credentials
+  readonly as?: Credentials | SessionCookie
 }
 
 /**
@@ -109,6 +115,15 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     await run('deleteUser')
     await run('getUser', { status: 404 })
     await run('requestToken', { status: 401, as: WRONG })
+
+    const signedIn = await fetch(`${system.url}/sign-in`, {
+      method: 'POST',
+      body: new URLSearchParams({ ...system.admin }),
+      redirect: 'manual',
+    })
+    const [cookie = ''] = (signedIn.headers.get('set-cookie') ?? '').split(';')
+    await run('getBrowserSession', { as: { cookie } })
+    await run('getBrowserSession', { status: 401 })
 
     await run('listEvents')
     const { items } = JSON.parse((await run('listRegistries')).text) as { items: { id: string }[] }

@@ -107,15 +107,21 @@ export interface ExampleResponse {
   readonly text: string
 }
 
-/** Sends the request of an example with Basic credentials. Redirects are not followed. */
+/** The cookie of a browser session. */
+export interface SessionCookie {
+  readonly cookie: string
+}
+
+/** Sends the request of an example with Basic credentials or a session. Redirects are not followed. */
 export async function sendExample(
   system: Pick<Reachable, 'url'>,
   { method }: DocumentedOperation,
   { target, type, body }: ExampleRequest,
-  as?: Credentials,
+  as?: Credentials | SessionCookie,
 ): Promise<ExampleResponse> {
+  const credentials = as && ('cookie' in as ? as : { authorization: basic(as) })
   const headers = {
-    ...(as && { authorization: basic(as) }),
+    ...credentials,
     ...(type !== undefined && { 'content-type': type }),
   }
   const response = await fetch(`${system.url}${target}`, { method, headers, body, redirect: 'manual' })

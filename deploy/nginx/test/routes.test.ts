@@ -59,6 +59,8 @@ const PATHS: readonly (readonly [path: string, service: ServiceName])[] = [
   ['/user?username=jane', 'auth-service'],
   ['/users', 'auth-service'],
   ['/audit?principal=jane', 'auth-service'],
+  ['/sign-in?return_to=/v2/', 'auth-service'],
+  ['/sign-out', 'auth-service'],
   ['/auth/v2/token/', 'auth-service'],
   ['/auth/v2/certs', 'auth-service'],
   ['/.well-known/jwks.json', 'auth-service'],

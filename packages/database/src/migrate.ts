@@ -17,6 +17,7 @@ import * as signingKeys from './migrations/2026-11-29-signing-keys.ts'
 import * as manifestStates from './migrations/2026-11-29-states-of-manifests.ts'
 import * as trigrams from './migrations/2026-11-29-trigrams.ts'
 import * as registryDeletions from './migrations/2026-11-30-registry-deletions.ts'
+import * as browserSessions from './migrations/2026-12-01-browser-sessions.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -34,6 +35,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-29-states-of-manifests': manifestStates,
   '2026-11-29-trigrams': trigrams,
   '2026-11-30-registry-deletions': registryDeletions,
+  '2026-12-01-browser-sessions': browserSessions,
 }
 
 /**

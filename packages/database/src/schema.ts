@@ -96,6 +96,19 @@ export interface RefreshTokensTable {
   used_at: Timestamp
 }
 
+/** A session of a person who signed in with a browser. */
+export interface BrowserSessionsTable {
+  /** SHA-256 of the session cookie's value. */
+  token_hash: Buffer
+  account_id: string
+  /** The account's generation when the session began. */
+  generation: number
+  created_at: Timestamp
+  /** Written at most once a minute. */
+  used_at: Timestamp
+  expires_at: Timestamp
+}
+
 /** Failed sign-ins of an account or from an address, as a leaky bucket. */
 export interface SignInFailuresTable {
   /** HMAC-SHA-256 of the account or address. */
@@ -147,6 +160,7 @@ export interface Schema {
   installation: InstallationTable
   revocations: RevocationsTable
   refresh_tokens: RefreshTokensTable
+  browser_sessions: BrowserSessionsTable
   sign_in_failures: SignInFailuresTable
   known_addresses: KnownAddressesTable
   all_repositories: AllRepositoriesTable

@@ -11,6 +11,7 @@ export const EVENT_ACTIONS = [
   'repository.scope',
   'reconcile',
   'sign-in',
+  'sign-out',
   'request',
   'sessions.end',
   'user.create',

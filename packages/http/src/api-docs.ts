@@ -36,12 +36,24 @@ const SECURITY_SCHEMES = {
     bearerFormat: 'JWT',
     description: 'An access token, from the token endpoint `/auth/v2/token`.',
   },
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-registry-manager-session',
+    description:
+      'A browser session, which begins at `/sign-in`. Changes also need the header `X-CSRF-Token` with the CSRF token ' +
+      'that `GET /sign-in/session` returns.',
+  },
 } as const
 
 type SecurityRequirements = OpenAPIV3_1.SecurityRequirementObject[]
 
 /** A value for `security` of a route's schema: clients may use Basic or Bearer. */
 export const BASIC_OR_BEARER: SecurityRequirements = [{ basic: [] }, { bearer: [] }]
+/** Clients may use Basic or Bearer, and pages a browser session. */
+export const BASIC_BEARER_OR_SESSION: SecurityRequirements = [...BASIC_OR_BEARER, { session: [] }]
+/** Only pages use it, with a browser session. */
+export const ONLY_SESSION: SecurityRequirements = [{ session: [] }]
 /** Clients must use Basic. */
 export const ONLY_BASIC: SecurityRequirements = [{ basic: [] }]
 /** Clients need no credentials. */

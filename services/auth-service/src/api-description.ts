@@ -18,6 +18,11 @@ invalid field of a request. The token endpoint and the provider's API have their
     { name: 'keys', description: 'The public keys and the certificate that verify access tokens.' },
     { name: 'users', description: 'Accounts of users.' },
     { name: 'registry tokens', description: "Credentials for machines, in the provider's format." },
+    {
+      name: 'browser sessions',
+      description:
+        "Sessions of people who signed in at `/sign-in`. The users API, the provider's API and the audit log accept them.",
+    },
     { name: 'audit log', description: 'Who changed what, and what was refused.' },
     { name: 'registries', description: "This installation as the one registry of the provider's API." },
   ],

@@ -13,6 +13,7 @@ import type { SigningKeys } from './access-tokens/signing-keys.ts'
 import { createAccounts, usersApi } from './accounts/index.ts'
 import { API_DESCRIPTION } from './api-description.ts'
 import { createAudit } from './audit/index.ts'
+import { createBrowserSessionsFeature } from './browser-sessions/index.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { DirectoryUnavailable } from './directory/directory.ts'
 import { createDirectory } from './directory/index.ts'
@@ -23,6 +24,7 @@ import { createRegistryTokens } from './registry-tokens/index.ts'
 import { createCredentialCaches } from './sign-in/credential-caches.ts'
 import { createSignInFeature } from './sign-in/index.ts'
 import type { SignInDependency } from './sign-in/sign-in.ts'
+import { signInRoutes } from './sign-in-page/sign-in-routes.ts'
 
 export interface AuthServiceDeps {
   readonly db: Database
@@ -86,7 +88,14 @@ export async function createAuthService(
     (await accounts.find({ id })) ?? registryTokens.registryTokens.find(id)
   const findIdentity = accessTokens.identityFinder(findPrincipalById)
   const { noteRefusal } = audit
-  const principals = { signIn, findIdentity, noteRefusal, realm: config.service, unavailableDependency }
+  const sessions = createBrowserSessionsFeature({
+    db,
+    now,
+    findAccount: accounts.find,
+    publicOrigin: config.publicOrigin,
+  })
+  const realm = config.service
+  const principals = { signIn, findIdentity, sessions, noteRefusal, realm, unavailableDependency }
 
   await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
   refuseForeignChanges(publicApp, config.publicOrigin)
@@ -98,6 +107,7 @@ export async function createAuthService(
     registerMore: registryTokens.register,
   })
   await audit.register(publicApp, principals)
+  await publicApp.register(signInRoutes, { ...principals, links: [] })
 
   const checks = { ...accessTokens.checks, ...(directory && { directory: directory.check }) }
   await internalApp.register(health, { metrics, checks })

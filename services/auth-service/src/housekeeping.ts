@@ -37,6 +37,7 @@ const EXPIRING: readonly ExpiringRows[] = [
   { table: 'sign_in_failures', column: 'clears_at', keepMs: 0 },
   { table: 'revocations', column: 'revoked_at', keepMs: DAY_MS },
   { table: 'refresh_tokens', column: 'used_at', keepMs: UNUSED_DAYS * DAY_MS },
+  { table: 'browser_sessions', column: 'expires_at', keepMs: 0 },
   { table: 'known_addresses', column: 'seen_at', keepMs: 90 * DAY_MS },
 ]
 const EVERY_MS = 60_000

@@ -72,9 +72,27 @@ await onBothDatabases(t, async (t, db) => {
       .values([event(30.1 * DAY), event(29.9 * DAY)])
       .execute()
 
-    const one = { sign_in_failures: 1, revocations: 1, refresh_tokens: 1, known_addresses: 1, events: 1 }
+    const session = (name: string, expired: number) => ({
+      token_hash: hashOf(name),
+      account_id,
+      generation: 1,
+      expires_at: ago(expired),
+    })
+    await db
+      .insertInto('browser_sessions')
+      .values([session('old', MINUTE), session('new', -MINUTE)])
+      .execute()
+
+    const one = {
+      sign_in_failures: 1,
+      revocations: 1,
+      refresh_tokens: 1,
+      browser_sessions: 1,
+      known_addresses: 1,
+      events: 1,
+    }
     t.same(await housekeeping.run(), one)
-    const none = { sign_in_failures: 0, revocations: 0, refresh_tokens: 0, known_addresses: 0, events: 0 }
+    const none = Object.fromEntries(Object.keys(one).map((table) => [table, 0]))
     t.same(await housekeeping.run(), none, 'other rows stay')
     for (const table of Object.keys(one) as (keyof typeof one)[]) {
       const { rows } = await sql<{ count: string }>`select count(*) from ${sql.table(table)}`.execute(db)

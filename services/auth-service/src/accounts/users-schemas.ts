@@ -1,4 +1,4 @@
-import { BASIC_OR_BEARER, problemResponses } from '@registry-manager/http'
+import { BASIC_BEARER_OR_SESSION, problemResponses } from '@registry-manager/http'
 import { ROLES } from '@registry-manager/principal'
 import type { Static, TObject } from 'typebox'
 import { Type } from 'typebox'
@@ -31,7 +31,7 @@ export const User = Type.Object({
 /** In examples. */
 const PLACEHOLDER = 'replace-this-password'
 
-const common = { tags: ['users'], security: BASIC_OR_BEARER }
+const common = { tags: ['users'], security: BASIC_BEARER_OR_SESSION }
 /** A request whose fields can be in the query, in a form or in JSON. */
 const anyInput = <Body extends TObject>(body: Body, example: Static<Body>) => ({
   ...common,

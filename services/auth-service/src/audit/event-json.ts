@@ -1,5 +1,5 @@
 import { EVENT_ACTIONS, EVENT_OUTCOMES } from '@registry-manager/events'
-import { BASIC_OR_BEARER, problemResponses } from '@registry-manager/http'
+import { BASIC_BEARER_OR_SESSION, problemResponses } from '@registry-manager/http'
 import type { FastifySchema } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
@@ -79,7 +79,7 @@ export const LIST_EVENTS = {
   operationId: 'listEvents',
   summary: 'List events, newest first',
   description: 'For cluster administrators. An event matches all parameters that are given.',
-  security: BASIC_OR_BEARER,
+  security: BASIC_BEARER_OR_SESSION,
   querystring: EventsQuery,
   response: {
     200: {

@@ -1,5 +1,5 @@
 import type { ErrorStatus, ProblemFormat } from '@registry-manager/http'
-import { BASIC_OR_BEARER, ProblemError, errorResponses } from '@registry-manager/http'
+import { BASIC_BEARER_OR_SESSION, ProblemError, errorResponses } from '@registry-manager/http'
 import type { TProperties } from 'typebox'
 import { Type } from 'typebox'
 
@@ -37,7 +37,7 @@ export const providerSchema = <Response extends object>(
   ...statuses: readonly ErrorStatus[]
 ) => ({
   tags: [tag],
-  security: BASIC_OR_BEARER,
+  security: BASIC_BEARER_OR_SESSION,
   response: { ...errorResponses('application/json', ErrorBody, [...ALWAYS, ...statuses]), ...response },
 })
 

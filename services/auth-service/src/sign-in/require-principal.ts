@@ -6,7 +6,7 @@ import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
 import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
-import { accountOrProblem, forUsersOnly, unauthorized } from './sign-in-problem.ts'
+import { accountOrProblem, forUsersOnly, sessionEnded, unauthorized } from './sign-in-problem.ts'
 
 /** A change that a signed-in principal requested and may not make. */
 export interface RefusedRequest {
@@ -22,14 +22,22 @@ export interface PrincipalOptions {
   readonly signIn: SignInService
   /** The principal of a live identity token; undefined for any other token. */
   findIdentity(token: string): Promise<{ readonly account: AccountPrincipal } | undefined>
+  readonly sessions: {
+    hasCookie(request: FastifyRequest): boolean
+    /** The account of a live browser session. Throws 403 for a change without the session's CSRF token. */
+    findAccount(request: FastifyRequest): Promise<Account | undefined>
+  }
   noteRefusal(refused: RefusedRequest): void
 }
 
 const PRINCIPAL = 'principal'
 
-/** Requires a signed-in user on the routes of `app`: Basic credentials, or an identity token. */
+/**
+ * Requires a signed-in user on the routes of `app`: Basic credentials, an identity token, or a browser session. The
+ * cookie of a session counts only without an Authorization header.
+ */
 export async function requirePrincipal(app: FastifyInstance, options: PrincipalOptions): Promise<void> {
-  const { realm, signIn, findIdentity } = options
+  const { realm, signIn, findIdentity, sessions } = options
   await readCredentials(app)
   app.decorateRequest(PRINCIPAL, null)
 
@@ -38,6 +46,11 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     if (credentials.kind === 'basic') {
       const result = await signIn.withPassword(credentials.username, credentials.password, request.ip)
       return result.outcome === 'token' ? result.registryToken : accountOrProblem(result, realm)
+    }
+    if (credentials.kind === 'none' && sessions.hasCookie(request)) {
+      const account = await sessions.findAccount(request)
+      if (account === undefined) throw sessionEnded(realm)
+      return account
     }
     const identity = credentials.kind === 'bearer' ? await findIdentity(credentials.token) : undefined
     if (identity === undefined) throw unauthorized(realm)

@@ -8,6 +8,15 @@ export function unauthorized(realm: string, detail = 'sign in with a username an
   return new ProblemError({ status: 401, detail, headers })
 }
 
+/**
+ * 401 for the cookie of a session that has ended. The challenge is Bearer: at a Basic challenge a browser would ask for
+ * a password in a window of its own. Source: RFC 6750 §3.
+ */
+export function sessionEnded(realm: string): ProblemError {
+  const headers = { 'www-authenticate': `Bearer realm="${realm}"` }
+  return new ProblemError({ status: 401, detail: 'the browser session has ended; sign in again', headers })
+}
+
 /** 403 for registry tokens where only users are allowed. */
 export function forUsersOnly(): ProblemError {
   return new ProblemError({ status: 403, detail: 'registry tokens are not allowed here; sign in as a user' })

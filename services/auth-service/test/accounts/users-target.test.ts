@@ -24,6 +24,7 @@ async function startApi(principal: Account) {
       withPassword: async () => ({ outcome: 'account', account: principal, offline: false }),
     } as never,
     findIdentity: async () => undefined,
+    sessions: { hasCookie: () => false, findAccount: async () => undefined },
     noteRefusal: () => undefined,
     unavailableDependency: () => undefined,
     lookUpUser: undefined,

@@ -273,6 +273,7 @@ t.test('a stream waits for a slow client, and ends when the client disconnects',
       rememberRefreshToken: () => undefined,
     },
     findIdentity: async () => undefined,
+    sessions: { hasCookie: () => false, findAccount: async () => undefined },
     noteRefusal: () => undefined,
     unavailableDependency: () => undefined,
     listEvents: {
