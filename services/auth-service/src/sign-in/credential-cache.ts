@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 
 /** Caches results of verified secrets without storing the secrets. */
@@ -26,15 +26,18 @@ export interface CredentialCacheOptions {
   readonly onEvicted?: () => void
 }
 
-/** Cache keys are HMACs with a key of this process: a memory dump allows no offline guessing without that key. */
+/**
+ * Cache keys are hashes of a random key of this process and the secret: without the random key, a memory dump allows no
+ * offline guessing.
+ */
 export function createCredentialCache<Value>(options: CredentialCacheOptions): CredentialCache<Value> {
   const { key, now, maxAgeMs, maxEntries, onEvicted } = options
   const entries = new LRUCache<string, { value: Value; at: number }>({
     max: maxEntries,
     dispose: (_value, _key, reason) => reason === 'evict' && onEvicted?.(),
   })
-  const keyOf = (secret: readonly string[]) =>
-    createHmac('sha256', key).update(JSON.stringify(secret)).digest('base64')
+  const prefix = key.toString('base64')
+  const keyOf = (secret: readonly string[]) => hash('sha256', prefix + JSON.stringify(secret), 'base64')
   return {
     keyOf,
     size: () => entries.size,
