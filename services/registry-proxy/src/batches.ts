@@ -1,14 +1,14 @@
-export interface BatchOptions {
+export interface BatchOptions<Item> {
   /** The largest number of items of a batch. */
   readonly size: number
   /** How many batches run at the same time. */
   readonly concurrent: number
+  /** Items with the same key have the same result. A batch contains one of them. */
+  readonly keyOf: (item: Item) => string
 }
 
-interface Waiting<Item, Result> {
+interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
   readonly item: Item
-  readonly resolve: (result: Result) => void
-  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -18,13 +18,19 @@ interface Waiting<Item, Result> {
 export function createBatches<Item, Result>(
   /** Works on a batch. Returns the results in the order of the items. */
   work: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { size, concurrent }: BatchOptions,
+  { size, concurrent, keyOf }: BatchOptions<Item>,
 ): (item: Item) => Promise<Result> {
-  const waiting: Waiting<Item, Result>[] = []
+  const waiting = new Map<string, Waiting<Item, Result>>()
   let running = 0
 
+  const takeBatch = () => {
+    const taken = [...waiting.entries().take(size)]
+    for (const [key] of taken) waiting.delete(key)
+    return taken.map(([, entry]) => entry)
+  }
+
   const runNext = async (): Promise<void> => {
-    const batch = waiting.splice(0, size)
+    const batch = takeBatch()
     running += 1
     try {
       const results = await work(batch.map(({ item }) => item))
@@ -36,13 +42,17 @@ export function createBatches<Item, Result>(
       for (const { reject } of batch) reject(error)
     } finally {
       running -= 1
-      if (waiting.length > 0) void runNext()
+      if (waiting.size > 0) void runNext()
     }
   }
 
-  return (item) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ item, resolve, reject })
-      if (running < concurrent) void runNext()
-    })
+  return (item) => {
+    const key = keyOf(item)
+    const known = waiting.get(key)
+    if (known !== undefined) return known.promise
+    const entry = { item, ...Promise.withResolvers<Result>() }
+    waiting.set(key, entry)
+    if (running < concurrent) void runNext()
+    return entry.promise
+  }
 }

@@ -30,21 +30,25 @@ export type DescribeManifests = (
 const MAX_REMEMBERED = 20_000
 
 /** How many manifests one call names, and how many calls run at the same time. */
-const BATCHES = { size: 100, concurrent: 2 }
+const BATCHES = { size: 100, concurrent: 2, keyOf }
 
 /**
  * Describes manifests. A tag is always looked up after the request for it has arrived, so a push that returned is
- * visible to every later request. Requests that arrive while calls are running share the next call.
+ * visible to every later request. Requests that arrive while calls are running share the next call, and those for one
+ * tag share one lookup.
  */
 export function createDescribeManifest(describeManifests: DescribeManifests): DescribeManifest {
   const byDigest = new LRUCache<string, ManifestDescription>({ max: MAX_REMEMBERED })
   const describeNext = createBatches(describeManifests, BATCHES)
   return async (repository, reference) => {
-    const key = 'digest' in reference ? `${repository}@${reference.digest}` : undefined
-    const remembered = key === undefined ? undefined : byDigest.get(key)
+    const remembered = 'digest' in reference ? byDigest.get(keyOf({ repository, reference })) : undefined
     if (remembered !== undefined) return remembered
     const described = await describeNext({ repository, reference })
-    if (described !== undefined) byDigest.set(`${repository}@${described.digest}`, described)
+    if (described !== undefined) byDigest.set(keyOf({ repository, reference: described }), described)
     return described
   }
+}
+
+function keyOf({ repository, reference }: NamedManifest): string {
+  return 'digest' in reference ? `${repository}@${reference.digest}` : `${repository}:${reference.tag}`
 }

@@ -15,7 +15,7 @@ function controlledWork() {
 
 t.test('items that arrive while batches run form the next batch', async (t) => {
   const { batches, work } = controlledWork()
-  const add = createBatches(work, { size: 3, concurrent: 2 })
+  const add = createBatches(work, { size: 3, concurrent: 2, keyOf: String })
   const results = [1, 2, 3, 4, 5, 6].map((item) => add(item))
   t.same(
     batches.map(({ items }) => items),
@@ -43,7 +43,7 @@ t.test('an item never joins a batch that has begun', async (t) => {
     await read
     return items.map(() => seen)
   }
-  const add = createBatches(work, { size: 10, concurrent: 1 })
+  const add = createBatches(work, { size: 10, concurrent: 1, keyOf: String })
   const before = add(1)
   value = 'new'
   const after = [add(2), add(3)]
@@ -52,9 +52,23 @@ t.test('an item never joins a batch that has begun', async (t) => {
   t.same(await Promise.all(after), ['new', 'new'])
 })
 
+t.test('equal items that wait are worked on once, and not with a batch that has begun', async (t) => {
+  const { batches, work } = controlledWork()
+  const add = createBatches(work, { size: 2, concurrent: 1, keyOf: String })
+  const results = [1, 1, 2, 1, 2, 3].map((item) => add(item))
+  batches[0]?.end(['first'])
+  t.equal(await results[0], 'first')
+  t.same(batches[1]?.items, [1, 2])
+  batches[1]?.end(['one', 'two'])
+  t.same(await Promise.all(results.slice(1, 5)), ['one', 'two', 'one', 'two'])
+  t.same(batches[2]?.items, [3])
+  batches[2]?.end(['three'])
+  t.equal(await results[5], 'three')
+})
+
 t.test('a failed batch fails its own items, and later batches run', async (t) => {
   const { batches, work } = controlledWork()
-  const add = createBatches(work, { size: 2, concurrent: 1 })
+  const add = createBatches(work, { size: 2, concurrent: 1, keyOf: String })
   const results = [1, 2, 3, 4].map((item) => add(item))
   const failed = Promise.allSettled(results)
   batches[0]?.fail(new Error('away'))
