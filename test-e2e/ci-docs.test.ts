@@ -6,19 +6,22 @@ import t from 'tap'
 import { ensureCommands } from './harness/debian-packages.ts'
 import { createDockerConfig, dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
 import { waitForAllReplicas } from './harness/all-replicas.ts'
+import { testPipelinesPage } from './harness/pipelines-page.ts'
 import { runCommand } from './harness/run-command.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * Runs docs/ci.md command by command: the shell blocks as they are, and each command of the two pipelines with the
- * variables of its pipeline. Only https and the host are replaced.
+ * Runs docs/ci.md and docs/pipelines.md command by command: the shell blocks as they are, and each command of the
+ * pipelines with the variables of its pipeline. Only https and the host are replaced.
  */
 const missing = (await dockerIsMissing()) || (await ensureCommands({ curl: 'curl', jq: 'jq' }))
-const page = readFileSync(new URL('../docs/ci.md', import.meta.url), 'utf8')
+const readPage = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8')
+const page = readPage('ci.md')
+const withoutSecrets = readPage('pipelines.md')
 
 /** Returns the fenced blocks below a heading. */
-function blocksOf(heading: string, language: string): string[] {
-  const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? ''
+function blocksOf(heading: string, language: string, from = page): string[] {
+  const section = from.split(/^## /m).find((text) => text.startsWith(heading)) ?? ''
   return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .filter(([, name]) => name === language)
     .map(([, , text]) => text ?? '')
@@ -99,15 +102,15 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
     })
   }
 
-  /** Tells whether docker pulls with a configuration, as a kubelet and a GitLab runner do. */
-  const pulls = async (configuration: string, name: string) => {
+  /** Pulls an image with a configuration, as a kubelet and a GitLab runner do. */
+  const pulls = async (configuration: string, tag: string, name: string) => {
     const config = await createDockerConfig(join(folder, name))
     await writeFile(join(config, 'config.json'), configuration)
-    await docker(['pull', `${system.host}/team/app:abc123`], { env: { DOCKER_CONFIG: config } })
+    await docker(['pull', `${system.host}/team/app:${tag}`], { env: { DOCKER_CONFIG: config } })
   }
   await t.test("docs/ci.md: GitLab's DOCKER_AUTH_CONFIG pulls a private image", async () => {
     const [command = ''] = blocksOf('GitLab CI', 'sh')
-    await pulls(await sh(command), 'runner')
+    await pulls(await sh(command), 'abc123', 'runner')
   })
 
   await t.test('docs/ci.md: the Kubernetes secret pulls a private image', async (t) => {
@@ -116,7 +119,7 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
     const secret = await read('pull-secret.json')
     t.match(secret, { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/dockerconfigjson' })
     t.match(page, `imagePullSecrets: [{name: ${secret.metadata.name.replaceAll('.', '-')}}]`)
-    await pulls(Buffer.from(secret.data['.dockerconfigjson'], 'base64').toString(), 'kubelet')
+    await pulls(Buffer.from(secret.data['.dockerconfigjson'], 'base64').toString(), 'abc123', 'kubelet')
   })
 
   await t.test('docs/ci.md: "Rotate" keeps the old password during the overlap', async (t) => {
@@ -153,8 +156,26 @@ t.test('every command of docs/ci.md works as printed', { skip: missing }, async 
     t.equal(await waitForAllReplicas(() => statusOf(after), 200, 5000), 200)
   })
 
+  await t.test('every command of docs/pipelines.md works as printed', async (t) => {
+    await testPipelinesPage(t, {
+      system,
+      folder,
+      sh,
+      commandsOf,
+      blocksOf: (heading, language) => blocksOf(heading, language, withoutSecrets),
+      pull: pulls,
+    })
+  })
+
+  const languagesOf = (text: string) =>
+    [...text.matchAll(/^```(\w*)/gm)].map(([, language]) => language).filter((language) => language !== '')
   t.strictSame(
-    [...page.matchAll(/^```(\w*)/gm)].map(([, language]) => language).filter((language) => language !== ''),
+    languagesOf(withoutSecrets),
+    ['sh', 'yaml', 'json', 'yaml', 'sh', 'yaml', 'sh', 'sh', 'sh'],
+    'every block of docs/pipelines.md was run or read',
+  )
+  t.strictSame(
+    languagesOf(page),
     ['sh', 'sh', 'yaml', 'yaml', 'sh', 'sh', 'sh', 'sh', 'sh', 'sh'],
     'every block of the page was run',
   )

@@ -147,6 +147,15 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     await run('getRegistryToken', { ...ofToken, status: 404 })
     await run('replaceRegistryToken', { ...ofToken, status: 201 })
     await run('listRegistryTokens', { path, status: 401, as: WRONG })
+
+    const rule = JSON.parse((await run('createTrustRule', { status: 201 })).text) as { id: string }
+    await run('createTrustRule', { status: 409 })
+    const ofRule = { path: { id: rule.id } }
+    for (const id of ['getTrustRule', 'replaceTrustRule']) await run(id, ofRule)
+    for (const id of ['listTrustRules', 'replaceTrustRules']) await run(id)
+    await run('deleteTrustRule', ofRule)
+    await run('getTrustRule', { ...ofRule, status: 404 })
+    await run('listTrustRules', { status: 401, as: WRONG })
     t.strictSame(unrun(), [])
   })
 

@@ -24,6 +24,7 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   HTTPRoute: '.Values.httpRoute.enabled',
   'NetworkPolicy/gateway': '.Values.httpRoute.enabled',
   'NetworkPolicy/directory': '.Values.directory.enabled',
+  'NetworkPolicy/token-issuers': '.Values.tokenIssuers.enabled',
   PodMonitor: '.Values.monitoring.enabled',
   PrometheusRule: '.Values.monitoring.enabled',
   postgres: '.Values.postgres.enabled',

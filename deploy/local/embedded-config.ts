@@ -1,5 +1,10 @@
 import { resolve } from 'node:path'
-import { directorySettings, readDirectory } from '@registry-manager/auth-service/embedding'
+import {
+  directorySettings,
+  federationSettings,
+  readDirectory,
+  readFederation,
+} from '@registry-manager/auth-service/embedding'
 import { readEnvironment, readOrigins, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
@@ -37,6 +42,7 @@ export const schema = Type.Object({
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   RECONCILE_CONCURRENCY: settings.reconcileConcurrency,
   ...directorySettings,
+  ...federationSettings,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
@@ -68,6 +74,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
     reconcileConcurrency: values.RECONCILE_CONCURRENCY,
     ...(directory && { directory }),
+    federation: readFederation(values),
     logLevel: values.LOG_LEVEL,
   }
 }

@@ -116,6 +116,7 @@ const EVERYTHING = {
   ingress: { enabled: true },
   httpRoute: { enabled: true, parentRefs: [{ name: 'mine' }], gatewayNamespace: 'envoy' },
   directory: { enabled: true },
+  tokenIssuers: { enabled: true },
   monitoring: { enabled: true, namespace: 'prometheus', labels: { release: 'stack' } },
   backup: {
     enabled: true,

@@ -14,6 +14,7 @@ const WITH_COMPONENTS = {
     '{resources: [../production], components: [../../components/content-from-registry]}',
   'with-redirects': '{resources: [../production], components: [../../components/s3-redirects]}',
   'with-directory': '{resources: [../production], components: [../../components/directory]}',
+  'with-token-issuers': '{resources: [../production], components: [../../components/token-issuers]}',
   'with-components': `
 resources: [../quickstart]
 components: [../../components/backup, ../../components/monitoring, ../../components/image-pull-secret]

@@ -76,6 +76,7 @@ t.test(
       'with-redirects': production,
       'with-content-from-registry': production,
       'with-components': [...quickstart, ...anywhere('backup', 5432), 'backup → postgres:5432'],
+      'with-token-issuers': [...production, ...anywhere('auth-service', 443)],
       'with-directory': [...production, ...[389, 636].flatMap((port) => anywhere('auth-service', port))],
     }
     for (const [name, allowed] of Object.entries(expected)) {

@@ -18,6 +18,7 @@ import * as manifestStates from './migrations/2026-11-29-states-of-manifests.ts'
 import * as trigrams from './migrations/2026-11-29-trigrams.ts'
 import * as registryDeletions from './migrations/2026-11-30-registry-deletions.ts'
 import * as browserSessions from './migrations/2026-12-01-browser-sessions.ts'
+import * as trustRules from './migrations/2026-12-01-trust-rules.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -36,6 +37,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-29-trigrams': trigrams,
   '2026-11-30-registry-deletions': registryDeletions,
   '2026-12-01-browser-sessions': browserSessions,
+  '2026-12-01-trust-rules': trustRules,
 }
 
 /**

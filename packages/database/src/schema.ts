@@ -152,11 +152,37 @@ export interface SigningKeysTable {
   seen_at: Timestamp
 }
 
+/** Which tokens of another issuer get which access in a namespace. */
+export interface TrustRulesTable {
+  id: Generated<string>
+  namespace: string
+  /** Unique in the namespace. */
+  name: string
+  /** `iss` of the tokens. */
+  issuer: string
+  /** `aud` of the tokens. */
+  audience: string
+  /** Patterns of claims, by the claims' names. */
+  claims: JSONColumnType<Readonly<Record<string, string>>>
+  /** Scopes; their names are repository patterns within the namespace. */
+  scopes: JSONColumnType<{ type: 'repository'; name: string; actions: string[] }[]>
+  /** JSON; empty for none. */
+  conditions: ColumnType<Readonly<Record<string, unknown>>, string | undefined, string>
+  /** A JSON Web Key Set; null for the keys that the issuer publishes. */
+  jwks: ColumnType<{ readonly keys: readonly object[] } | null, string | null, string | null>
+  /** Raised by every change that must revoke earlier access tokens. */
+  generation: Generated<number>
+  created_at: Timestamp
+  created_by: string
+  updated_at: Timestamp
+}
+
 export interface Schema {
   events: EventsTable
   signing_keys: SigningKeysTable
   accounts: AccountsTable
   registry_tokens: RegistryTokensTable
+  trust_rules: TrustRulesTable
   installation: InstallationTable
   revocations: RevocationsTable
   refresh_tokens: RefreshTokensTable

@@ -22,6 +22,9 @@ export const EVENT_ACTIONS = [
   'registry-token.update',
   'registry-token.rotate',
   'registry-token.delete',
+  'trust-rule.create',
+  'trust-rule.update',
+  'trust-rule.delete',
   'keys.rotate',
 ] as const
 export type EventAction = (typeof EVENT_ACTIONS)[number]
@@ -43,6 +46,12 @@ export type EventTarget =
     }
   | { readonly kind: 'user'; readonly account: string | null; readonly id?: string | undefined }
   | { readonly kind: 'registry-token'; readonly account: string; readonly id?: string | undefined }
+  | {
+      readonly kind: 'trust-rule'
+      readonly namespace: string
+      readonly rule: string
+      readonly id?: string | undefined
+    }
   | { readonly kind: 'signing-keys' }
   /** Everything that image-manager knows about repositories. */
   | { readonly kind: 'index' }
@@ -88,6 +97,8 @@ export function nameOfTarget(target: EventTarget): string {
     case 'user':
     case 'registry-token':
       return target.account ?? ''
+    case 'trust-rule':
+      return `${target.namespace}/${target.rule}`
     case 'signing-keys':
       return 'signing keys'
     case 'index':

@@ -1,10 +1,18 @@
 /** Systems that a service needs to serve requests. Code compares these identifiers, never the texts for clients. */
-export const DEPENDENCIES = ['database', 'directory', 'registry', 'auth-service', 'image-manager'] as const
+export const DEPENDENCIES = [
+  'database',
+  'directory',
+  'token-issuer',
+  'registry',
+  'auth-service',
+  'image-manager',
+] as const
 export type Dependency = (typeof DEPENDENCIES)[number]
 
 const NAMES: Readonly<Record<Dependency, string>> = {
   database: 'the database',
   directory: 'the directory',
+  'token-issuer': 'the issuer of the token',
   registry: 'the registry',
   'auth-service': 'auth-service',
   'image-manager': 'image-manager',

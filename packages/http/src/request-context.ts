@@ -1,15 +1,26 @@
 import { fastifyRequestContext, requestContext } from '@fastify/request-context'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
+/** The kinds of principals. The names are part of the audit API. */
+export const PRINCIPAL_KINDS = [
+  'user',
+  'registry-token',
+  'workload',
+  'anonymous',
+  'service',
+  'command',
+] as const
+
 /**
- * Whoever makes a request. `command` is an administrator at the command line. `service` is one of our services, for
- * work that no request caused, such as a reconcile run.
+ * Whoever makes a request. `workload` holds a token of another issuer, which a trust rule accepts. `command` is an
+ * administrator at the command line. `service` is one of our services, for work that no request caused, such as a
+ * reconcile run.
  */
 export interface RequestPrincipal {
-  readonly kind: 'user' | 'registry-token' | 'anonymous' | 'service' | 'command'
-  /** The account's id; null for principals without an account. */
+  readonly kind: (typeof PRINCIPAL_KINDS)[number]
+  /** The account's id, or the trust rule's; null for principals without an account. */
   readonly id: string | null
-  /** The username, or the name of the service. */
+  /** The username, the name of the service, or the trust rule with the subject of the token that it accepted. */
   readonly name: string | null
 }
 
@@ -42,7 +53,7 @@ export const CONTEXT_HEADER = 'x-request-context'
 /** Longer than any context: a username has 255 bytes at most. */
 const MAX_HEADER_LENGTH = 2048
 
-const KINDS: ReadonlySet<unknown> = new Set(['user', 'registry-token', 'anonymous', 'service', 'command'])
+const KINDS: ReadonlySet<unknown> = new Set(PRINCIPAL_KINDS)
 
 /** Gives every request of a server a context, which ends with the request. */
 export function provideRequestContext(app: FastifyInstance): void {

@@ -59,17 +59,11 @@ export const settings = {
       () => 'must be comma-separated addresses or CIDR ranges, such as 10.0.0.0/8',
     ),
   ),
-  blobRedirects: Type.Optional(
-    Type.Refine(
-      Type.String({
-        description:
-          'comma-separated origins of the registry’s object storage, such as https://images.s3.eu-west-1.amazonaws.com; ' +
-          'clients then pull layers from there by signed URLs. Without it such redirects are refused',
-      }),
-      (text) => text.split(',').every((entry) => isOrigin(entry.trim())),
-      () => 'must be comma-separated origins without a path, such as https://s3.example.com:9000',
-    ),
+  blobRedirects: origins(
+    'comma-separated origins of the registry’s object storage, such as https://images.s3.eu-west-1.amazonaws.com; ' +
+      'clients then pull layers from there by signed URLs. Without it such redirects are refused',
   ),
+  origins,
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'lowest level that is logged: fatal, error, warn, info, debug, trace or silent',
@@ -132,7 +126,18 @@ function urlOf(pattern: string, description: string) {
   )
 }
 
-/** The origins of BLOB_REDIRECTS, as the URL parser writes them: in lower case and without a default port. */
+/** Comma-separated origins; `readOrigins` reads them. */
+function origins(description: string) {
+  return Type.Optional(
+    Type.Refine(
+      Type.String({ description }),
+      (text) => text.split(',').every((entry) => isOrigin(entry.trim())),
+      () => 'must be comma-separated origins without a path, such as https://s3.example.com:9000',
+    ),
+  )
+}
+
+/** The origins of a setting, as the URL parser writes them: in lower case and without a default port. */
 export function readOrigins(text = ''): readonly string[] {
   return text
     .split(',')

@@ -1,6 +1,6 @@
 import type { Access, RepositoryAction } from './access.ts'
 import { REPOSITORY_ACTIONS, includesAction } from './access.ts'
-import { COMPONENT_PATTERN, canHoldRepositories, isRepositoryName } from './name.ts'
+import { COMPONENT_PATTERN, canHoldRepositories, isBelow, isRepositoryName, namespaceCovers } from './name.ts'
 
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
@@ -32,6 +32,13 @@ export function patternCovers(text: string, repository: string): boolean {
   const isMatch = text.endsWith(ALL_BELOW) ? repository.startsWith(text.slice(0, -1)) : repository === text
   // Parsed last: an account may have thousands of patterns, and nearly none of them matches.
   return isMatch && parseRepositoryPattern(text) !== undefined
+}
+
+/** Whether a pattern covers only repositories of a namespace. */
+export function isPatternWithin(namespace: string, text: string): boolean {
+  const pattern = parseRepositoryPattern(text)
+  if (pattern?.kind === 'one') return namespaceCovers(namespace, pattern.name)
+  return pattern?.kind === 'below' && (pattern.prefix === namespace || isBelow(namespace, pattern.prefix))
 }
 
 /**

@@ -90,9 +90,11 @@ async function authenticateToken(
   }
   const revoked = isRevoked(claims.uid, claims.gen)
   if (revoked === undefined) return { outcome: 'unknown' }
-  if (revoked) return { outcome: 'refused', error: 'invalid_token' }
-  const { uid, access } = claims
+  const { uid, access, rules = [] } = claims
+  if (revoked || rules.some(([id, generation]) => isRevoked(id, generation))) {
+    return { outcome: 'refused', error: 'invalid_token' }
+  }
   const principal = claims.offline === true ? ({ uid, access, offline: true } as const) : { uid, access }
   const kind = uid === ANONYMOUS_UID ? 'anonymous' : (claims.kind ?? 'user')
-  return { outcome: 'principal', principal, token, named: { kind, id: uid, name: claims.sub } }
+  return { outcome: 'principal', principal, token, named: { kind, id: uid, name: claims.name ?? claims.sub } }
 }

@@ -3,14 +3,21 @@ import { TokenError, createVerifier } from 'fast-jwt'
 
 /** The claims of an access token of auth-service. */
 export interface TokenClaims {
-  /** Username, `service:NAME` for a token of one of our services, or empty for an anonymous token. */
+  /**
+   * Username, `service:NAME` for a token of one of our services, `workload:NAMESPACE/RULE` for a workload, or empty for
+   * an anonymous token.
+   */
   readonly sub: string
-  /** The account's id, or ANONYMOUS_UID; absent for services. */
+  /** The id of the account, or of the trust rule of a workload, or ANONYMOUS_UID; absent for services. */
   readonly uid?: string
-  /** Set for registry tokens; absent for users, and in tokens of a previous version. */
-  readonly kind?: 'registry-token'
-  /** The account's generation when the token was issued; absent for services. */
+  /** Set for registry tokens and workloads; absent for users, and in tokens of a previous version. */
+  readonly kind?: 'registry-token' | 'workload'
+  /** The generation of the account or trust rule when the token was issued; absent for services. */
   readonly gen?: number
+  /** What logs and events call the principal, if that is not `sub`. */
+  readonly name?: string
+  /** Further trust rules that the access comes from: their ids and generations. */
+  readonly rules?: readonly (readonly [id: string, generation: number])[]
   /** The granted access; null for an identity token. */
   readonly access: readonly Access[] | null
   /** The token was issued while the database was unavailable, so it permits pulls only; absent otherwise. */

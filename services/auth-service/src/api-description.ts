@@ -23,6 +23,10 @@ invalid field of a request. The token endpoint and the provider's API have their
       description:
         "Sessions of people who signed in at `/sign-in`. The users API, the provider's API and the audit log accept them.",
     },
+    {
+      name: 'trust rules',
+      description: 'Which tokens of other issuers get access, without a stored secret.',
+    },
     { name: 'audit log', description: 'Who changed what, and what was refused.' },
     { name: 'registries', description: "This installation as the one registry of the provider's API." },
   ],

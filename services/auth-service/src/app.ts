@@ -17,6 +17,7 @@ import { createBrowserSessionsFeature } from './browser-sessions/index.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { DirectoryUnavailable } from './directory/directory.ts'
 import { createDirectory } from './directory/index.ts'
+import { createFederation } from './federation/index.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { registerInternalApi } from './internal-api/index.ts'
 import { createProviderApi } from './provider-api/index.ts'
@@ -70,11 +71,12 @@ export async function createAuthService(
       log: (level, details, message) => internalApp.log[level](details, message),
     })
   const registryTokens = createRegistryTokens(config, { ...shared, ...accessTokens.revocation })
+  const federation = createFederation(config, { ...shared, ...accessTokens.revocation })
   const audit = createAudit(shared)
   const signInFeature = createSignInFeature({
     ...shared,
     ...accessTokens.revocation,
-    methods: [registryTokens.signInMethod],
+    methods: [registryTokens.signInMethod, federation.signInMethod],
     verifiers: directory ? [directory.passwordVerifier] : [],
     findAccount: accounts.find,
     verifyPassword: accounts.verifyPassword,
@@ -84,9 +86,9 @@ export async function createAuthService(
     onError: (err) => internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
   })
   const signIn = audit.watchSignIns(signInFeature.signIn)
-  const findPrincipalById = async (id: string) =>
+  const findAccountById = async (id: string) =>
     (await accounts.find({ id })) ?? registryTokens.registryTokens.find(id)
-  const findIdentity = accessTokens.identityFinder(findPrincipalById)
+  const findIdentity = accessTokens.identityFinder(findAccountById)
   const { noteRefusal } = audit
   const sessions = createBrowserSessionsFeature({
     db,
@@ -106,6 +108,7 @@ export async function createAuthService(
     ...principals,
     registerMore: registryTokens.register,
   })
+  await federation.register(publicApp, principals)
   await audit.register(publicApp, principals)
   await publicApp.register(signInRoutes, { ...principals, links: [] })
 
@@ -115,7 +118,7 @@ export async function createAuthService(
   await registerInternalApi(internalApp, {
     ...accessTokens.internal(signIn),
     serviceCredential: config.serviceCredential,
-    findPrincipalById,
+    findPrincipalById: async (id) => (await findAccountById(id)) ?? federation.findWorkload(id),
     now,
   })
 

@@ -4,6 +4,8 @@ import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
 import type { DirectoryConfig } from './directory/config.ts'
 import { directorySettings, readDirectory } from './directory/config.ts'
+import type { FederationConfig } from './federation/config.ts'
+import { federationSettings, readFederation } from './federation/config.ts'
 
 export const schema = Type.Object({
   ...listenSettings({ port: 8001, internalPort: 9001 }),
@@ -46,6 +48,7 @@ export const schema = Type.Object({
   SIGNING_KEYS_DIR: Type.String({ description: 'folder of the keys that sign access tokens' }),
   SERVICE_CREDENTIAL: settings.serviceCredential,
   ...directorySettings,
+  ...federationSettings,
   TRUSTED_PROXIES: settings.trustedProxies,
   LOG_LEVEL: settings.logLevel,
 })
@@ -70,6 +73,7 @@ export interface AuthServiceConfig {
   readonly serviceCredential: string
   /** Absent where no directory is configured. */
   readonly directory?: DirectoryConfig
+  readonly federation: FederationConfig
   readonly trustedProxies?: string
   readonly logLevel: string
 }
@@ -96,6 +100,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       imageManagerUrl: values.IMAGE_MANAGER_URL,
       serviceCredential: values.SERVICE_CREDENTIAL,
       ...(directory && { directory }),
+      federation: readFederation(values),
       trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },

@@ -36,6 +36,7 @@ t.test('the required settings are enough, the others have defaults', async (t) =
     offlineGraceSeconds: 900,
     administrator: { username: 'admin', password: undefined },
     anonymousPull: false,
+    federation: { privateOrigins: new Set(), ca: undefined },
     auditDays: 365,
     imageManagerUrl: 'http://127.0.0.1:9002',
     serviceCredential: 'x'.repeat(32),

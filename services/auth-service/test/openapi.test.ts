@@ -31,6 +31,7 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
   t.strictSame([valid, errors], [true, undefined])
   t.strictSame(operations.map(([name]) => name).toSorted(), [
     'DELETE /containerregistries/registries/{registryId}/tokens/{tokenId}',
+    'DELETE /namespaces/{namespace}/trust-rules/{id}',
     'DELETE /user',
     'DELETE /user/sessions',
     'GET /.well-known/jwks.json',
@@ -47,6 +48,8 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
     'GET /containerregistries/registries/{registryId}/tokens',
     'GET /containerregistries/registries/{registryId}/tokens/{tokenId}',
     'GET /image-manager/api/v1/auth/token',
+    'GET /namespaces/{namespace}/trust-rules',
+    'GET /namespaces/{namespace}/trust-rules/{id}',
     'GET /sign-in/session',
     'GET /user',
     'GET /users',
@@ -56,10 +59,13 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
     'POST /auth/v2/token',
     'POST /containerregistries/registries/{registryId}/tokens',
     'POST /image-manager/api/v1/auth/token',
+    'POST /namespaces/{namespace}/trust-rules',
     'POST /user',
     'POST /user/namespaces',
     'POST /user/password',
     'PUT /containerregistries/registries/{registryId}/tokens/{tokenId}',
+    'PUT /namespaces/{namespace}/trust-rules',
+    'PUT /namespaces/{namespace}/trust-rules/{id}',
   ])
 })
 

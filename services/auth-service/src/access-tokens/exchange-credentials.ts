@@ -1,7 +1,7 @@
 import { setRequestPrincipal } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { namedPrincipal } from '../principals/principal.ts'
-import type { Freshness, SignIn } from '../sign-in/sign-in.ts'
+import type { FailedSignIn, Freshness, SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 
 export interface ExchangeCredentialsPorts {
@@ -24,7 +24,7 @@ export interface ExchangeRequest {
 
 export type Exchange =
   | { readonly outcome: 'issued'; readonly issued: IssuedAccessToken; readonly offline: boolean }
-  | Exclude<SignIn, { outcome: 'account' | 'token' }>
+  | FailedSignIn
 
 export type ExchangeCredentials = (request: ExchangeRequest) => Promise<Exchange>
 
@@ -42,6 +42,12 @@ export function createExchangeCredentials({ signIn, issuer }: ExchangeCredential
       }
       case 'token': {
         const { registryToken: account, offline, notAfter } = result
+        setRequestPrincipal(namedPrincipal(account))
+        const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
+        return { outcome: 'issued', issued, offline }
+      }
+      case 'workload': {
+        const { workload: account, offline, notAfter } = result
         setRequestPrincipal(namedPrincipal(account))
         const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
         return { outcome: 'issued', issued, offline }

@@ -1,6 +1,7 @@
 import type { Access } from '@registry-manager/oci'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken } from '../principals/principal.ts'
+import { isUser, isWorkload } from '../principals/principal.ts'
+import { limitToRequest } from '../principals/workload.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
 import type { ClaimsInput, SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
@@ -88,7 +89,8 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
     return { ...issued, token: await sign({ ...claims, access: fitting }), access: fitting }
   }
   return {
-    async forPrincipal({ account, scopes, address, offline = false, pullOnly = offline, ...limits }) {
+    async forPrincipal({ account: given, scopes, address, offline = false, pullOnly = offline, ...limits }) {
+      const account = isWorkload(given) ? limitToRequest(given, scopes ?? []) : given
       const context = { address, now: options.now() }
       const beyond = outOfReach(account, scopes ?? [], context)
       const globals = beyond.length > 0 ? await findGlobal(beyond) : new Map()
@@ -96,9 +98,7 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
       // Never an identity token then: it would act for the whole account, and outlive the outage.
       const access = pullOnly ? onlyPull(granted?.access ?? []) : (granted?.access ?? null)
       const notAfter = earlier(limits.notAfter, granted?.notAfter)
-      const kind = isRegistryToken(account) ? { kind: 'registry-token' as const } : {}
-      const subject = { sub: account.username, uid: account.id, ...kind, gen: account.generation }
-      return issue(subject, access, { notAfter, offline })
+      return issue(subjectOf(account), access, { notAfter, offline })
     },
     forService: (name, access) => issue({ sub: `service:${name}` }, access),
   }
@@ -106,4 +106,13 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
 
 function earlier(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+}
+
+/** The claims that identify a principal. */
+function subjectOf(account: AccountPrincipal): ClaimsInput['subject'] {
+  const { username: sub, id: uid, generation: gen } = account
+  if (isUser(account)) return { sub, uid, gen }
+  if (!isWorkload(account)) return { sub, uid, kind: 'registry-token', gen }
+  const rules = account.rules.slice(1).map(({ id, generation }) => [id, generation] as const)
+  return { sub, uid, kind: 'workload', gen, name: account.name, ...(rules.length > 0 && { rules }) }
 }

@@ -17,7 +17,7 @@ import type { TokenEndpoint, TokenResult } from './token-endpoint.ts'
 import type { TokenRequest } from './token-request.ts'
 import { fromTokenForm, fromTokenQuery, isAcceptedService, readParameters } from './token-request.ts'
 import type { TokenResponse } from './token-schemas.ts'
-import { GET_TOKEN, POST_TOKEN } from './token-schemas.ts'
+import { ACCESS_TOKEN_TYPE, GET_TOKEN, POST_TOKEN } from './token-schemas.ts'
 
 export interface TokenEndpointRoutesOptions {
   readonly tokenEndpoint: TokenEndpoint
@@ -70,6 +70,10 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
       issued_at: issuedAt,
       refresh_token: result.refreshToken,
       scope: request.grant && formatScope(access ?? []),
+      ...(request.grant?.type === 'token-exchange' && {
+        issued_token_type: ACCESS_TOKEN_TYPE,
+        token_type: 'Bearer',
+      }),
     }
   }
 

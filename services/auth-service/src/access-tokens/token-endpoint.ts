@@ -3,8 +3,8 @@ import type { Credentials } from '@registry-manager/principal'
 import { ANONYMOUS_UID } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
-import type { Freshness, SignIn } from '../sign-in/sign-in.ts'
+import { isUser, namedPrincipal } from '../principals/principal.ts'
+import type { FailedSignIn, Freshness, SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
@@ -34,7 +34,7 @@ export type TokenResult =
   | { readonly outcome: 'issued'; readonly issued: IssuedAccessToken; readonly refreshToken?: string }
   | { readonly outcome: 'no-credentials' }
   | { readonly outcome: 'bad-identity-token' }
-  | Exclude<SignIn, { outcome: 'account' | 'token' }>
+  | FailedSignIn
 
 export interface TokenEndpoint {
   /** A GET: the credentials are in the Authorization header. */
@@ -133,7 +133,7 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
     // A refresh token must not outlive the credential that it comes from: an identity token expires, and a registry
     // token can be rotated. A registry token needs none, for it is a long-lived credential itself.
     const isTemporary = offline || isAnonymous || notAfter !== undefined
-    if (!request.offline || isTemporary || isRegistryToken(account)) return { outcome: 'issued', issued }
+    if (!request.offline || isTemporary || !isUser(account)) return { outcome: 'issued', issued }
     const refreshToken = requester.refreshToken ?? (await issueRefreshToken(account, request.clientId))
     return { outcome: 'issued', issued, refreshToken }
   }
@@ -144,6 +144,10 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
 
     async withGrant(request, address) {
       const { grant } = request
+      if (grant?.type === 'token-exchange') {
+        const credentials = { username: '', password: grant.subjectToken }
+        return issue(request, await withPassword(request, credentials, address), address)
+      }
       if (grant?.type !== 'refresh_token') {
         const identified = await withPassword(request, grant ?? { username: '', password: '' }, address)
         return issue(request, identified, address)
@@ -165,6 +169,8 @@ function toIdentified(signIn: SignIn): Identified {
       return { account: signIn.account, offline: signIn.offline }
     case 'token':
       return { account: signIn.registryToken, offline: signIn.offline, notAfter: signIn.notAfter }
+    case 'workload':
+      return { account: signIn.workload, offline: signIn.offline, notAfter: signIn.notAfter }
     default:
       return signIn
   }

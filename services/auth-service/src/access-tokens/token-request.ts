@@ -1,7 +1,9 @@
 import { ProblemError } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { parseScopes } from '@registry-manager/oci'
+import { parseJsonWebToken } from '../principals/json-web-token.ts'
 import type { TokenForm, TokenQuery } from './token-schemas.ts'
+import { TOKEN_EXCHANGE } from './token-schemas.ts'
 
 /** A request to the token endpoint. */
 export interface TokenRequest {
@@ -15,6 +17,7 @@ export interface TokenRequest {
   readonly grant?:
     | { readonly type: 'password'; readonly username: string; readonly password: string }
     | { readonly type: 'refresh_token'; readonly refreshToken: string }
+    | { readonly type: 'token-exchange'; readonly subjectToken: string }
 }
 
 /** Further scopes are ignored, as RFC 6749 §3.3 allows. */
@@ -42,18 +45,29 @@ export function fromTokenQuery({ service, scope, offline_token, client_id = '' }
   return { service, scopes: scopesOf(scope), offline, clientId: client_id }
 }
 
-/** The token request of a POST. Source: distribution, "Docker Registry v2 OAuth2"; RFC 6749 §4.3 and §6. */
+/** The token request of a POST. Source: distribution, "Docker Registry v2 OAuth2"; RFC 6749 §4.3, §6; RFC 8693. */
 export function fromTokenForm(form: TokenForm): TokenRequest {
   const { service, scope, access_type, client_id = '' } = form
   return {
-    service,
+    service: service ?? ('audience' in form ? form.audience : undefined),
     scopes: scopesOf(scope),
     offline: access_type === 'offline',
     clientId: client_id,
-    grant:
-      form.grant_type === 'password'
-        ? { type: 'password', username: form.username, password: form.password }
-        : { type: 'refresh_token', refreshToken: form.refresh_token },
+    grant: grantOf(form),
+  }
+}
+
+function grantOf(form: TokenForm): TokenRequest['grant'] {
+  switch (form.grant_type) {
+    case 'password':
+      return { type: 'password', username: form.username, password: form.password }
+    case 'refresh_token':
+      return { type: 'refresh_token', refreshToken: form.refresh_token }
+    case TOKEN_EXCHANGE:
+      if (parseJsonWebToken(form.subject_token) === undefined) {
+        throw badParameter('subject_token', 'must be a JSON Web Token in compact form')
+      }
+      return { type: 'token-exchange', subjectToken: form.subject_token }
   }
 }
 

@@ -59,12 +59,32 @@ const RefreshTokenGrant = Type.Object({
   ...grantFields,
 })
 
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'
+/** Source: RFC 8693 §2.1 and §3. */
+const TokenExchangeGrant = Type.Object({
+  grant_type: Type.Literal(TOKEN_EXCHANGE),
+  subject_token: Type.String({
+    format: 'password',
+    description: 'A JWT of another issuer, which a trust rule must accept.',
+  }),
+  subject_token_type: Type.Enum([
+    'urn:ietf:params:oauth:token-type:jwt',
+    'urn:ietf:params:oauth:token-type:id_token',
+  ]),
+  requested_token_type: Type.Optional(Type.Enum([ACCESS_TOKEN_TYPE])),
+  audience: Type.Optional(Type.String({ description: 'The same as `service`.' })),
+  ...grantFields,
+})
+
 /** Source: distribution, "Docker Registry v2 OAuth2". */
-export const TokenForm = Type.Unsafe<Static<typeof PasswordGrant> | Static<typeof RefreshTokenGrant>>({
+export const TokenForm = Type.Unsafe<
+  Static<typeof PasswordGrant> | Static<typeof RefreshTokenGrant> | Static<typeof TokenExchangeGrant>
+>({
   type: 'object',
   discriminator: { propertyName: 'grant_type' },
   required: ['grant_type'],
-  oneOf: [PasswordGrant, RefreshTokenGrant],
+  oneOf: [PasswordGrant, RefreshTokenGrant, TokenExchangeGrant],
   examples: [{ grant_type: 'password', username: 'jane', password: 'replace-this-password' }],
 })
 export type TokenForm = Static<typeof TokenForm>
@@ -77,6 +97,10 @@ export const TokenResponse = Type.Object({
   issued_at: Type.String({ format: 'date-time' }),
   refresh_token: Type.Optional(Type.String({ description: 'Only if it was requested.' })),
   scope: Type.Optional(Type.String({ description: 'The granted scopes. Only in responses to POST.' })),
+  issued_token_type: Type.Optional(
+    Type.String({ description: 'Only in responses to a token exchange. Source: RFC 8693 §2.2.1.' }),
+  ),
+  token_type: Type.Optional(Type.String({ description: '`Bearer`. Only in responses to a token exchange.' })),
 })
 
 const common = { tags: ['access tokens'] }
@@ -95,7 +119,9 @@ export const GET_TOKEN = {
 export const POST_TOKEN = {
   ...common,
   summary: 'Request an access token by OAuth 2',
-  description: 'Grants the requested access as far as the account has it. The credentials are in the form.',
+  description:
+    'Grants the requested access as far as the account has it. The credentials are in the form. A token ' +
+    'exchange (RFC 8693) takes a JWT of another issuer that a trust rule accepts.',
   security: PUBLIC,
   consumes: ['application/x-www-form-urlencoded'],
   body: TokenForm,

@@ -1,5 +1,5 @@
 import { EVENT_ACTIONS, EVENT_OUTCOMES } from '@registry-manager/events'
-import { BASIC_BEARER_OR_SESSION, problemResponses } from '@registry-manager/http'
+import { BASIC_BEARER_OR_SESSION, PRINCIPAL_KINDS, problemResponses } from '@registry-manager/http'
 import type { FastifySchema } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
@@ -12,10 +12,14 @@ export const EventBody = Type.Object({
   action: Type.String({ description: 'What was done, such as `tag.delete`.' }),
   principal: Type.Object(
     {
-      kind: Type.Enum(['user', 'registry-token', 'anonymous', 'service', 'command']),
-      id: Type.Union([Type.String(), Type.Null()], { description: 'The id of the account.' }),
+      kind: Type.Enum([...PRINCIPAL_KINDS]),
+      id: Type.Union([Type.String(), Type.Null()], {
+        description: 'The id of the account, or of the trust rule of a workload.',
+      }),
       name: Type.Union([Type.String(), Type.Null()], {
-        description: 'The name of the account in lower case, of the service or of the command.',
+        description:
+          'The name of the account in lower case, of the service or of the command. Of a workload the trust rule and ' +
+          'the subject of its token.',
       }),
     },
     { description: 'Who did it.' },

@@ -1,4 +1,5 @@
 import type { NewEvent, RecordEvents } from '@registry-manager/events'
+import { parseJsonWebToken } from '../principals/json-web-token.ts'
 import { NOBODY } from '../principals/principal.ts'
 import { clientNetwork } from '../sign-in/client-address.ts'
 import type { SignIn, SignInService } from '../sign-in/sign-in.ts'
@@ -26,12 +27,15 @@ export interface SignInLog extends Omit<RefusalCollector<unknown>, 'note'> {
 }
 
 interface RefusedSignIn {
-  /** In lower case; null for a refresh token, for a name that no account can have, and if there were too many names. */
+  /**
+   * In lower case; null for a refresh token and a JSON Web Token, for a name that no account can have, and if there
+   * were too many names.
+   */
   readonly username: string | null
   /** Made by `clientNetwork`; null if there were too many different ones to record each. */
   readonly address: string | null
   /** Null if there were too many different refusals to record each. */
-  readonly by: 'password' | 'refresh-token' | null
+  readonly by: 'password' | 'refresh-token' | 'foreign-token' | null
   readonly isThrottled: boolean
 }
 
@@ -69,7 +73,14 @@ export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignIn
       ...service,
       async withPassword(username, password, address, freshness) {
         const result = await service.withPassword(username, password, address, freshness)
-        noteRefused(result, { username: possibleName(username), address, by: 'password' })
+        // The username beside a JSON Web Token means nothing.
+        const isToken = parseJsonWebToken(password) !== undefined
+        noteRefused(
+          result,
+          isToken
+            ? { username: null, address, by: 'foreign-token' }
+            : { username: possibleName(username), address, by: 'password' },
+        )
         return result
       },
       async withRefreshToken(token, audience, address) {
@@ -116,6 +127,7 @@ function reasonOf({ isThrottled, by }: RefusedSignIn, account: NamedAccount | un
   if (isThrottled) return 'throttled'
   if (by === null) return 'flood'
   if (by === 'refresh-token') return 'invalid-refresh-token'
+  if (by === 'foreign-token') return 'untrusted-token'
   if (account === undefined) return 'unknown-user'
   return account.state === 'enabled' ? 'wrong-password' : account.state
 }

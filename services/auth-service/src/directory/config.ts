@@ -161,7 +161,8 @@ function isBindTemplate(template: string): boolean {
   return template.includes(PLACEHOLDER) && normaliseDn(fillBindTemplate(template, 'username')) !== undefined
 }
 
-function hasCertificates(pem: string): boolean {
+/** Whether a text has certificates in PEM form, and no invalid one. */
+export function hasCertificates(pem: string): boolean {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? []
   try {
     return blocks.length > 0 && blocks.every((block) => new X509Certificate(block).subject !== undefined)

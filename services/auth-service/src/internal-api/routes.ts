@@ -5,7 +5,7 @@ import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken } from '../principals/principal.ts'
+import { isUser } from '../principals/principal.ts'
 import { INTERNAL_SCHEMAS as SCHEMAS } from './schemas.ts'
 
 export interface InternalRoutesOptions {
@@ -46,7 +46,7 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
       throw new ProblemError({ status: 404, detail: `there is no active account ${params.uid}` })
     }
     const { generation } = principal
-    if (isRegistryToken(principal)) {
+    if (!isUser(principal)) {
       return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), generation }
     }
     const { role, namespaces } = principal

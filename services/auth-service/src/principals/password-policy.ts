@@ -1,3 +1,4 @@
+import { parseJsonWebToken } from './json-web-token.ts'
 import { isRegistryTokenSecret } from './registry-token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
@@ -26,6 +27,8 @@ export function passwordFault(given: string, username: string): string | undefin
   // Sign-in compares every password in this format with registry tokens only.
   if (isRegistryTokenSecret(password))
     return 'must not have the format of a registry token password (rmt_ and 36 letters or digits)'
+  // Sign-in compares every JSON Web Token with trust rules only.
+  if (parseJsonWebToken(password) !== undefined) return 'must not have the format of a JSON Web Token'
   return undefined
 }
 

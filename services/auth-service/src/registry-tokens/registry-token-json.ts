@@ -13,7 +13,8 @@ import { formatTime } from '../provider-api/provider-format.ts'
 const closed = { additionalProperties: false }
 const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
 
-const GivenScope = Type.Object(
+/** A scope in requests. */
+export const GivenScope = Type.Object(
   {
     type: Type.Literal('repository'),
     name: Type.String({

@@ -4,7 +4,7 @@ import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken, namedPrincipal } from '../principals/principal.ts'
+import { isUser, isWorkload, namedPrincipal } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
 import { accountOrProblem, forUsersOnly, sessionEnded, unauthorized } from './sign-in-problem.ts'
 
@@ -45,6 +45,7 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     const credentials = credentialsOf(request)
     if (credentials.kind === 'basic') {
       const result = await signIn.withPassword(credentials.username, credentials.password, request.ip)
+      if (result.outcome === 'workload') return result.workload
       return result.outcome === 'token' ? result.registryToken : accountOrProblem(result, realm)
     }
     if (credentials.kind === 'none' && sessions.hasCookie(request)) {
@@ -59,7 +60,8 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
   app.addHook('onRequest', async (request) => {
     const principal = await authenticate(request)
     setRequestPrincipal(namedPrincipal(principal))
-    if (isRegistryToken(principal)) throw forUsersOnly()
+    if (isWorkload(principal)) throw forUsersOnly('workloads')
+    if (!isUser(principal)) throw forUsersOnly()
     request.setDecorator(PRINCIPAL, principal)
   })
   app.addHook('onError', async (request, _reply, error) => {

@@ -1,6 +1,7 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Account } from '../principals/account.ts'
-import type { SignIn } from './sign-in.ts'
+import { FOREIGN_TOKEN_FAULTS } from '../principals/workload.ts'
+import type { FailedSignIn, SignIn } from './sign-in.ts'
 
 /** 401 with a Basic challenge. Source: RFC 7617 §2. */
 export function unauthorized(realm: string, detail = 'sign in with a username and a password'): ProblemError {
@@ -17,26 +18,28 @@ export function sessionEnded(realm: string): ProblemError {
   return new ProblemError({ status: 401, detail: 'the browser session has ended; sign in again', headers })
 }
 
-/** 403 for registry tokens where only users are allowed. */
-export function forUsersOnly(): ProblemError {
-  return new ProblemError({ status: 403, detail: 'registry tokens are not allowed here; sign in as a user' })
+/** 403 for registry tokens and workloads where only users are allowed. */
+export function forUsersOnly(kind: 'registry tokens' | 'workloads' = 'registry tokens'): ProblemError {
+  return new ProblemError({ status: 403, detail: `${kind} are not allowed here; sign in as a user` })
 }
 
 /** The user of a sign-in. Throws any other outcome as a problem. */
 export function accountOrProblem(signIn: SignIn, realm: string): Account {
   if (signIn.outcome === 'token') throw forUsersOnly()
+  if (signIn.outcome === 'workload') throw forUsersOnly('workloads')
   if (signIn.outcome === 'account') return signIn.account
   throw signInProblem(signIn, realm)
 }
 
 /** The problem of a sign-in that failed. */
-export function signInProblem(
-  signIn: Exclude<SignIn, { outcome: 'account' | 'token' }>,
-  realm: string,
-): ProblemError {
+export function signInProblem(signIn: FailedSignIn, realm: string): ProblemError {
   switch (signIn.outcome) {
-    case 'refused':
-      return unauthorized(realm, 'the username or the password is wrong')
+    case 'refused': {
+      const { fault, condition } = signIn
+      if (fault === undefined) return unauthorized(realm, 'the username or the password is wrong')
+      const detail = FOREIGN_TOKEN_FAULTS[fault]
+      return unauthorized(realm, condition === undefined ? detail : `${detail}: ${condition}`)
+    }
     case 'throttled': {
       const headers = { 'retry-after': String(signIn.retryAfterSeconds) }
       return new ProblemError({ status: 429, detail: 'too many failed sign-ins; retry later', headers })

@@ -1,5 +1,6 @@
 import type { Account } from '../principals/account.ts'
 import type { RegistryToken } from '../principals/registry-token.ts'
+import type { ForeignTokenFault, Workload } from '../principals/workload.ts'
 import { clientNetwork } from './client-address.ts'
 
 export type SignIn =
@@ -12,9 +13,20 @@ export type SignIn =
       readonly notAfter: number | undefined
       readonly offline: boolean
     }
-  | { readonly outcome: 'refused' }
+  /** `notAfter`: when the token of the other issuer expires, in seconds since the epoch; `offline` as above. */
+  | {
+      readonly outcome: 'workload'
+      readonly workload: Workload
+      readonly notAfter: number
+      readonly offline: boolean
+    }
+  /** `fault`: why a token of another issuer is refused. `condition`: the condition of its rule that does not hold. */
+  | { readonly outcome: 'refused'; readonly fault?: ForeignTokenFault; readonly condition?: string }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   | { readonly outcome: 'unavailable'; readonly dependency: SignInDependency }
+
+/** A sign-in that identified nobody. */
+export type FailedSignIn = Extract<SignIn, { outcome: 'refused' | 'throttled' | 'unavailable' }>
 
 /**
  * `current`: the account is read from the database. `recent`: credentials that were verified within `RECENT_MS` are
@@ -27,7 +39,7 @@ export type Freshness = 'current' | 'recent'
 export const RECENT_MS = 60_000
 
 /** What a sign-in needs to be verified. */
-export type SignInDependency = 'database' | 'directory'
+export type SignInDependency = 'database' | 'directory' | 'token-issuer'
 
 /** One kind of credentials that come as a name and a password, such as those of registry tokens or of users. */
 export interface SignInMethod {
@@ -54,7 +66,9 @@ export function countRefusals(
     accepts: method.accepts,
     async signIn(username, password, address, freshness) {
       const result = await method.signIn(username, password, address, freshness)
-      return result.outcome === 'refused' ? refuse(clientNetwork(address)) : result
+      if (result.outcome !== 'refused') return result
+      const counted = await refuse(clientNetwork(address))
+      return counted.outcome === 'refused' ? result : counted
     },
   }
 }
