@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
+import { GO_RUNTIME } from '../../local/registry-environment.ts'
 import { readComposeFile } from '../../settings/test/fixtures/compose-file.ts'
 
 interface Service {
@@ -61,6 +63,16 @@ t.test('Compose lets the registry finish requests in progress before it kills th
   t.ok(
     Number.parseInt(environment?.['REGISTRY_HTTP_DRAINTIMEOUT'] ?? '', 10) < Number.parseInt(grace ?? '', 10),
   )
+})
+
+t.test("the registry has the same settings of Go's garbage collector in every form", async (t) => {
+  t.match((services['registry'] as unknown as Service).environment, GO_RUNTIME)
+  const kubernetes = readFileSync(new URL('../../kubernetes/base/registry.yaml', import.meta.url), 'utf8')
+  const container = parse(kubernetes.split('\n---\n').find((part) => part.includes('GOGC')) ?? '') as {
+    spec: { template: { spec: { containers: { env: { name: string; value?: string }[] }[] } } }
+  }
+  const env = container.spec.template.spec.containers.flatMap((one) => one.env ?? [])
+  t.match(Object.fromEntries(env.map(({ name, value }) => [name, value])), GO_RUNTIME)
 })
 
 t.test('settings that the registry reads as YAML are strings for every host name', async (t) => {

@@ -43,7 +43,7 @@ export const settings = {
     description: 'seconds between two runs of reconcile; 0 disables runs, not the recovery of pushes',
   }),
   reconcileConcurrency: Type.Integer({
-    default: 4,
+    default: 8,
     minimum: 1,
     maximum: 64,
     description: 'how many requests reconcile sends to the registry at the same time',
