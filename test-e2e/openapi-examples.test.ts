@@ -124,6 +124,21 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     const [cookie = ''] = (signedIn.headers.get('set-cookie') ?? '').split(';')
     await run('getBrowserSession', { as: { cookie } })
     await run('getBrowserSession', { status: 401 })
+    await run('createUser', { type: JSON_BODY })
+    await run('createGroup')
+    await run('createGroup', { status: 409 })
+    for (const id of ['getGroup', 'putGroup', 'listGroups', 'addGroupMember', 'replaceGroupMembers'])
+      await run(id)
+    for (const id of ['listGroupMembers', 'removeGroupMember']) await run(id)
+    await run('removeGroupMember', { status: 404 })
+    const grant = JSON.parse((await run('createGrant')).text) as { id: string }
+    await run('createGrant', { status: 409 })
+    for (const id of ['listGrants', 'replaceGrants', 'listNamespaces']) await run(id)
+    await run('deleteGrant', { path: { grantId: grant.id } })
+    await run('deleteGrant', { path: { grantId: grant.id }, status: 404 })
+    await run('listGrants', { status: 401, as: WRONG })
+    await run('deleteGroup')
+    await run('deleteUser')
 
     await run('listEvents')
     const { items } = JSON.parse((await run('listRegistries')).text) as { items: { id: string }[] }

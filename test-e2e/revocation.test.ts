@@ -75,3 +75,26 @@ t.test('a user that is created again with the same name does not inherit old tok
   await system.createUser('jane', ['team'])
   t.equal(await statusWithin(system, bearer, 401), 401, "the deleted user's token is refused")
 })
+
+t.test('a changed grant takes effect on every replica within 5 seconds', async (t) => {
+  const system = await startSystem(t)
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const user = await system.createUser('jane', [])
+  const setGrants = async (...roles: string[]) => {
+    const items = roles.map((role) => {
+      return { subject: { kind: 'user', name: 'jane' }, repositories: 'team/*', role }
+    })
+    const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
+    const body = JSON.stringify({ items })
+    const response = await fetch(`${system.url}/namespaces/team/grants`, { method: 'PUT', headers, body })
+    t.equal(response.status, 200)
+  }
+  t.equal(await statusWith(system, basic(user)), 403, 'no grant yet')
+  await setGrants('reader')
+  t.equal(await statusWithin(system, basic(user), 200), 200, 'the password permits pulls')
+  const bearer = `Bearer ${await tokenFor(system, user, 'repository:team/app:pull')}`
+  t.equal(await statusWith(system, bearer), 200)
+  await setGrants()
+  t.equal(await statusWithin(system, bearer, 401), 401, 'the token is refused')
+  t.equal(await statusWithin(system, basic(user), 403), 403, 'the password permits nothing')
+})

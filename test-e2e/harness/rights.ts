@@ -15,13 +15,17 @@ export type Right =
 
 const ALL: readonly Right[] = ['pull', 'push', 'delete', 'see', 'manage']
 
-/** One line for each column of the design's table. A registry token has its own line here and in `grantedActions`. */
+/** One line for each column of the design's table, and for users who have a role for `own/*` by a grant. */
 export const ROLES: Readonly<
   Record<string, Readonly<Record<'own' | 'global' | 'foreign', readonly Right[]>>>
 > = {
   'cluster-administrator': { own: ALL, global: ALL, foreign: ALL },
   administrator: { own: ALL, global: ['pull', 'see', 'manage'], foreign: ['see', 'manage'] },
   user: { own: ALL, global: ['pull', 'see'], foreign: [] },
+  reader: { own: ['pull', 'see'], global: ['pull', 'see'], foreign: [] },
+  developer: { own: ['pull', 'push', 'see'], global: ['pull', 'see'], foreign: [] },
+  maintainer: { own: ALL, global: ['pull', 'see'], foreign: [] },
+  owner: { own: ALL, global: ['pull', 'see'], foreign: [] },
 }
 
 export interface Kind {

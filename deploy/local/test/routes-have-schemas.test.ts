@@ -15,6 +15,7 @@ const WITHOUT_SCHEMA: readonly (readonly [route: RegExp, reason: string])[] = [
 const WITHOUT_BODY_SCHEMA: readonly (readonly [route: RegExp, reason: string])[] = [
   [/^image-manager internal POST \/internal\/admissions$/, 'the body is the bytes of a manifest'],
   [/^image-manager internal POST \/internal\/admissions\/:id\/record$/, 'it has no body'],
+  [/^auth-service public PUT \/groups\/:group\/members\/:username$/, 'it has no body'],
 ]
 
 const nameOf = ({ service, port, method, url, schema }: ServiceRoute) => {

@@ -19,6 +19,7 @@ import * as trigrams from './migrations/2026-11-29-trigrams.ts'
 import * as registryDeletions from './migrations/2026-11-30-registry-deletions.ts'
 import * as browserSessions from './migrations/2026-12-01-browser-sessions.ts'
 import * as trustRules from './migrations/2026-12-01-trust-rules.ts'
+import * as grants from './migrations/2026-12-02-grants.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -38,6 +39,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-30-registry-deletions': registryDeletions,
   '2026-12-01-browser-sessions': browserSessions,
   '2026-12-01-trust-rules': trustRules,
+  '2026-12-02-grants': grants,
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 import type { Role } from '@registry-manager/principal'
+import type { GrantsTable, GroupMappingsTable, GroupMembersTable, GroupsTable } from './access-tables.ts'
 import type {
   Nullable,
   NullableTimestamp,
@@ -189,6 +190,10 @@ export interface Schema {
   browser_sessions: BrowserSessionsTable
   sign_in_failures: SignInFailuresTable
   known_addresses: KnownAddressesTable
+  groups: GroupsTable
+  group_mappings: GroupMappingsTable
+  group_members: GroupMembersTable
+  grants: GrantsTable
   all_repositories: AllRepositoriesTable
   /** A view of `all_repositories`. */
   repositories: RepositoriesTable

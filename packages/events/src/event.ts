@@ -25,6 +25,13 @@ export const EVENT_ACTIONS = [
   'trust-rule.create',
   'trust-rule.update',
   'trust-rule.delete',
+  'group.create',
+  'group.update',
+  'group.delete',
+  'group-member.add',
+  'group-member.remove',
+  'grant.create',
+  'grant.delete',
   'keys.rotate',
 ] as const
 export type EventAction = (typeof EVENT_ACTIONS)[number]
@@ -50,6 +57,21 @@ export type EventTarget =
       readonly kind: 'trust-rule'
       readonly namespace: string
       readonly rule: string
+      readonly id?: string | undefined
+    }
+  | { readonly kind: 'group'; readonly group: string }
+  | {
+      readonly kind: 'group-member'
+      readonly group: string
+      readonly account: string
+      readonly id?: string | undefined
+    }
+  /** `grant` is the id of the grant. `account` is its subject, unless that is a group. */
+  | {
+      readonly kind: 'grant'
+      readonly grant: string
+      readonly namespace: string
+      readonly account?: string | undefined
       readonly id?: string | undefined
     }
   | { readonly kind: 'signing-keys' }
@@ -99,6 +121,12 @@ export function nameOfTarget(target: EventTarget): string {
       return target.account ?? ''
     case 'trust-rule':
       return `${target.namespace}/${target.rule}`
+    case 'group':
+      return target.group
+    case 'group-member':
+      return `${target.group}/${target.account}`
+    case 'grant':
+      return `${target.namespace}/${target.grant}`
     case 'signing-keys':
       return 'signing keys'
     case 'index':

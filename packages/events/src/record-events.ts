@@ -66,10 +66,10 @@ export function contextToStore(context = currentRequestContext()): string | null
 
 /** The columns that events are filtered by. Names of accounts are unique in lower case. */
 function subjectOf(target: EventTarget) {
-  const isAboutAccount = target.kind === 'user' || target.kind === 'registry-token'
+  const { account, id } = 'account' in target ? target : {}
   return {
     repository: 'repository' in target ? target.repository : null,
-    account_id: isAboutAccount ? (target.id ?? null) : null,
-    account_name: isAboutAccount ? (target.account?.toLowerCase() ?? null) : null,
+    account_id: id ?? null,
+    account_name: account?.toLowerCase() ?? null,
   }
 }

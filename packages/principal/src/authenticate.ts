@@ -1,5 +1,6 @@
 import type { Dependency, RequestPrincipal } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
+import { isInNetworks } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
 import type { Principal } from './principal.ts'
 import { ANONYMOUS_UID } from './principal.ts'
@@ -57,7 +58,7 @@ export async function authenticate(
     case 'malformed':
       return { outcome: 'refused' }
     case 'bearer':
-      return authenticateToken(ports, credentials.token)
+      return authenticateToken(ports, credentials.token, address)
     case 'basic': {
       const { username, password } = credentials
       const basic = { username, password, address }
@@ -76,12 +77,13 @@ async function authenticateBasic(
   access: readonly Access[] | null,
 ): Promise<Authenticated> {
   const exchanged = await ports.exchange(basic, access)
-  return exchanged.outcome === 'issued' ? authenticateToken(ports, exchanged.token) : exchanged
+  return exchanged.outcome === 'issued' ? authenticateToken(ports, exchanged.token, basic.address) : exchanged
 }
 
 async function authenticateToken(
   { verifyToken, isRevoked }: AuthenticatePorts,
   token: string,
+  address: string,
 ): Promise<Authenticated> {
   const claims = await verifyToken(token)
   // A service's own token names no account. It is valid at the registry only.
@@ -90,11 +92,23 @@ async function authenticateToken(
   }
   const revoked = isRevoked(claims.uid, claims.gen)
   if (revoked === undefined) return { outcome: 'unknown' }
-  const { uid, access, rules = [] } = claims
+  const { uid, rules = [] } = claims
   if (revoked || rules.some(([id, generation]) => isRevoked(id, generation))) {
     return { outcome: 'refused', error: 'invalid_token' }
   }
-  const principal = claims.offline === true ? ({ uid, access, offline: true } as const) : { uid, access }
+  const offline = claims.offline === true ? ({ offline: true } as const) : {}
+  const principal = { uid, ...accessFrom(address, claims.access), ...offline }
   const kind = uid === ANONYMOUS_UID ? 'anonymous' : (claims.kind ?? 'user')
   return { outcome: 'principal', principal, token, named: { kind, id: uid, name: claims.name ?? claims.sub } }
+}
+
+/** Separates the access that counts for a client with this address from the access that does not. */
+function accessFrom(
+  address: string,
+  access: readonly Access[] | null,
+): Pick<Principal, 'access' | 'elsewhere'> {
+  // Nearly no access is limited to networks.
+  if (access === null || access.every(({ networks }) => networks === undefined)) return { access }
+  const isHere = ({ networks }: Access) => networks === undefined || isInNetworks(networks, address)
+  return { access: access.filter(isHere), elsewhere: access.filter((entry) => !isHere(entry)) }
 }

@@ -1,3 +1,4 @@
+import { REPOSITORY_ACTIONS } from '@registry-manager/oci'
 import { Type } from 'typebox'
 import { ROLES } from './principal.ts'
 
@@ -49,15 +50,39 @@ export const ExchangeResponse = Type.Union([
   Type.Object({ outcome: Type.Literal('unavailable'), part: Type.String() }),
 ])
 
-/** `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token. */
+/** Grants that count for an account. Absent in responses of a previous version. */
+const Grants = Type.Optional(
+  Type.Array(
+    Type.Object({
+      id: Type.String(),
+      repositories: Type.String(),
+      actions: Type.Array(Type.Enum([...REPOSITORY_ACTIONS])),
+      conditions: Type.Optional(
+        Type.Object({
+          networks: Type.Optional(Type.Array(Type.String())),
+          notBefore: Type.Optional(Type.String()),
+          notAfter: Type.Optional(Type.String()),
+        }),
+      ),
+    }),
+  ),
+)
+
+/** `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token, and grants. */
 export const AccountResponse = Type.Union([
   Type.Object({
     kind: Type.Literal('user'),
     role: Type.Enum([...ROLES]),
     namespaces: Type.Array(Type.String()),
+    grants: Grants,
     generation: Type.Integer(),
   }),
-  Type.Object({ kind: Type.Literal('token'), scopes: AccessList, generation: Type.Integer() }),
+  Type.Object({
+    kind: Type.Literal('token'),
+    scopes: AccessList,
+    grants: Grants,
+    generation: Type.Integer(),
+  }),
 ])
 
 /** `POST /internal/scopes` of image-manager: which of the named repositories are global. */

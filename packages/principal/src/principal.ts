@@ -10,6 +10,8 @@ export interface Principal {
    * do. Absent otherwise.
    */
   readonly offline?: true
+  /** Access of the token that counts in other networks than the client's only. Absent if there is none. */
+  readonly elsewhere?: readonly Access[]
 }
 
 /** The `uid` of anonymous access tokens (ANONYMOUS_PULL). No account has it: account ids are UUIDs. */

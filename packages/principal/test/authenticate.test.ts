@@ -86,3 +86,13 @@ t.test('an account whose new tokens are revoked is refused after the second exch
   const dead: Exchanged = { outcome: 'issued', token: 'dead' }
   t.same(await withBasic(createPorts({}, [dead, dead, dead])), INVALID)
 })
+
+t.test('access counts only for clients in its networks', async (t) => {
+  const limited = { ...repositoryAccess('team/app', 'push'), networks: ['10.0.0.0/8'] }
+  const held = [...access, limited]
+  const ports = createPorts({ verifyToken: async () => ({ ...alice, access: held }) })
+  const from = (address: string) => authenticate(ports, { kind: 'bearer', token: 'good' }, address, access)
+  t.match(await from('192.0.2.1'), { principal: { access, elsewhere: [limited] } })
+  t.match(await from('10.1.2.3'), { principal: { access: held, elsewhere: [] } })
+  t.notOk('elsewhere' in ((await withBearer('good')) as { principal: object }).principal)
+})

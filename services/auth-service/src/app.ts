@@ -8,6 +8,7 @@ import {
   refuseForeignChanges,
   registerApiDocs,
 } from '@registry-manager/http'
+import { createAccess } from './access/index.ts'
 import { createAccessTokens } from './access-tokens/index.ts'
 import type { SigningKeys } from './access-tokens/signing-keys.ts'
 import { createAccounts, usersApi } from './accounts/index.ts'
@@ -64,6 +65,7 @@ export async function createAuthService(
 
   const accessTokens = createAccessTokens(config, { ...shared, keys })
   accounts.watchRevocations(accessTokens.revocation.onRevoked)
+  const access = createAccess({ ...shared, ...accessTokens.revocation })
   const directory =
     config.directory &&
     createDirectory(config.directory, {
@@ -109,6 +111,7 @@ export async function createAuthService(
     registerMore: registryTokens.register,
   })
   await federation.register(publicApp, principals)
+  await access.register(publicApp, principals)
   await audit.register(publicApp, principals)
   await publicApp.register(signInRoutes, { ...principals, links: [] })
 

@@ -109,6 +109,7 @@ const registryToken = {
   expiresAt: AT,
   generation: 1,
   createdAt: AT,
+  grants: [],
   createdBy: by,
   modified: { at: AT, by },
   lastUsed: { at: AT, address: '192.0.2.1' },

@@ -73,7 +73,7 @@ export async function createImageManager(
   refuseForeignChanges(publicApp, config.publicOrigin)
   await publicApp.register(greeting)
   const { realm, service } = config
-  const principals = { authenticator, realm, service, findAccount }
+  const principals = { authenticator, realm, service, findAccount, now }
   await publicApp.register(repositoriesRoutes, { ...principals, manageRepositories, unavailableDependency })
 
   const internalApp = createServer(server)
@@ -82,7 +82,7 @@ export async function createImageManager(
     requireServiceCredential(app, config.serviceCredential)
     await app.register(pushInternalRoutes, { push: createPush(ports), manifestBudget })
     await app.register(deleteInternalRoutes, deletion)
-    await app.register(indexInternalRoutes, index)
+    await app.register(indexInternalRoutes, { ...index, now })
     await app.register(contentsRoutes, createContents({ db, now }))
   })
   const { log } = internalApp

@@ -1,9 +1,8 @@
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
-import { holdsExactly, permits, repositoryAccess } from '@registry-manager/oci'
+import { holdsExactly, permits, repositoryAccess, tagMatches } from '@registry-manager/oci'
 import type { AccountFacts, Authenticator, Principal } from '@registry-manager/principal'
-import { credentialsOf } from '@registry-manager/principal'
+import { credentialsOf, decideAccess } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
-import { mayPull } from './may-pull.ts'
 import type { Refusal } from './refuse.ts'
 import { retryLater } from './refuse.ts'
 import type { ChallengeOptions } from './required-access.ts'
@@ -28,6 +27,8 @@ export type Authorized =
        * principal's token is forwarded.
        */
       readonly serviceAccess: readonly Access[] | undefined
+      /** The decision holds for the client's address only. Absent otherwise. */
+      readonly isAddressBound?: true
     }
   /**
    * The index answers: lists, deletions (which change lists, and need every name of a manifest or blob), and manifests
@@ -39,6 +40,10 @@ export type Decision =
   | Authorized
   /** `required` is the access that a client should request a token for. */
   | { readonly outcome: 'insufficient'; readonly required: readonly Access[] }
+  /** The token permits the request in these networks only. */
+  | { readonly outcome: 'elsewhere'; readonly networks: readonly string[] }
+  /** The token permits pushes of tags that match one of these patterns only. */
+  | { readonly outcome: 'tag'; readonly tag: string; readonly patterns: readonly string[] }
   | { readonly outcome: 'foreign-upload' }
 
 /** Decides whether a principal may make a request. */
@@ -46,9 +51,16 @@ export function decide(request: RegistryRequest, principal: Principal, uploadSec
   const required = requiredAccess(request)
   // An identity token has no access.
   const held = principal.access ?? []
-  if (!required.every((access) => permits(held, access))) {
-    return { outcome: 'insufficient', required: challengeAccess(request) }
+  const isPermittedBy = (entries: readonly Access[]) => required.every((access) => permits(entries, access))
+  if (!isPermittedBy(held)) {
+    const { elsewhere = [] } = principal
+    if (!isPermittedBy([...held, ...elsewhere])) {
+      return { outcome: 'insufficient', required: challengeAccess(request) }
+    }
+    return { outcome: 'elsewhere', networks: elsewhere.flatMap(({ networks }) => networks ?? []) }
   }
+  const refusedTag = findRefusedTag(request, held)
+  if (refusedTag !== undefined) return { outcome: 'tag', ...refusedTag }
   if (request.kind === 'catalog' || request.kind === 'tags' || request.kind === 'referrers') {
     return { outcome: 'index', request }
   }
@@ -67,7 +79,25 @@ export function decide(request: RegistryRequest, principal: Principal, uploadSec
   const forwarded = withPermittedMount(request, held)
   const checked = accessCheckedUpstream(forwarded)
   const serviceAccess = checked.every((access) => holdsExactly(held, access)) ? undefined : checked
-  return { outcome: 'forward', request: forwarded, serviceAccess }
+  const isAddressBound = !isPermittedBy(held.filter(({ networks }) => networks === undefined))
+  const bound = isAddressBound ? ({ isAddressBound } as const) : {}
+  return { outcome: 'forward', request: forwarded, serviceAccess, ...bound }
+}
+
+/** The first tag that a push of a manifest would set and that the token does not permit to push. */
+function findRefusedTag(
+  request: RegistryRequest,
+  held: readonly Access[],
+): { readonly tag: string; readonly patterns: readonly string[] } | undefined {
+  if (request.kind !== 'manifest' || request.method !== 'PUT') return undefined
+  const { repository, reference, tags = [] } = request
+  const pushes = held.filter(
+    ({ type, name, actions }) => type === 'repository' && name === repository && actions.includes('push'),
+  )
+  const tag = ['tag' in reference ? [reference.tag] : [], tags]
+    .flat()
+    .find((tag) => !pushes.some((entry) => entry.tags === undefined || tagMatches(entry.tags, tag)))
+  return tag === undefined ? undefined : { tag, patterns: pushes.flatMap((entry) => entry.tags ?? []) }
 }
 
 export interface AuthorizeOptions extends ChallengeOptions {
@@ -99,12 +129,22 @@ export async function authorize(
       const headers = challenge(options, decision.required, 'insufficient_scope')
       return { refused: { code: 'UNAUTHORIZED', message: 'the token does not permit this', headers } }
     }
+    case 'elsewhere': {
+      const networks = decision.networks.join(', ')
+      return { refused: { code: 'DENIED', message: `this access is limited to clients in ${networks}` } }
+    }
+    case 'tag': {
+      const patterns = decision.patterns.join(' or ')
+      const message = `the tag ${decision.tag} may not be pushed; this access is limited to tags that match ${patterns}`
+      return { refused: { code: 'DENIED', message } }
+    }
     case 'foreign-upload':
       return { refused: { code: 'BLOB_UPLOAD_UNKNOWN' } }
     case 'index':
       return decision
     case 'forward':
-      if (!(await canGetAccessToMount(options, registryRequest, decision.request, principal))) return decision
+      if (!(await canGetAccessToMount(options, registryRequest, decision.request, principal, request.ip)))
+        return decision
       return {
         refused: {
           code: 'UNAUTHORIZED',
@@ -124,13 +164,15 @@ async function canGetAccessToMount(
   requested: RegistryRequest,
   forwarded: ForwardedRequest,
   { uid, offline }: Principal,
+  address: string,
 ): Promise<boolean> {
   const mount = requested.kind === 'upload-start' ? requested.mount : undefined
   if (mount === undefined || mount.digest.startsWith('sha512:') || offline === true) return false
   if (forwarded.kind !== 'upload-start' || forwarded.mount !== undefined) return false
   // Without auth-service the blob is uploaded.
   const account = await findAccount(uid).catch(() => undefined)
-  return account !== undefined && mayPull(account, mount.from)
+  const context = { address, now: Date.now() }
+  return account !== undefined && decideAccess(account, mount.from, context).pull.allowed
 }
 
 /**

@@ -60,7 +60,9 @@ export async function answerContentLocation(
   if (content.mediaType !== undefined) reply.header('x-decided-type', content.mediaType)
   const isOwn = request.headers.authorization === `Bearer ${token}`
   if (source !== 'volume' && !isOwn) reply.header('x-decided-authorization', `Bearer ${token}`)
-  if (isOwn && content.isFixed) reply.header('x-accel-expires', DECISION_SECONDS)
+  // nginx does not compare addresses.
+  const isRepeatable = isOwn && content.isFixed && !authorized.isAddressBound
+  if (isRepeatable) reply.header('x-accel-expires', DECISION_SECONDS)
   return reply.code(200).send()
 }
 

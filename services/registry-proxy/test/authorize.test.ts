@@ -4,7 +4,7 @@ import t from 'tap'
 import { decide } from '../src/authorize.ts'
 import { usableAccess } from '../src/required-access.ts'
 import { bindUpload } from '../src/upload-binding.ts'
-import { SHA512, requests } from './fixtures/requests.ts'
+import { DIGEST, SHA512, requests } from './fixtures/requests.ts'
 
 const SECRET = 'secret'
 const app = (...actions: ('pull' | 'push' | 'delete')[]) => repositoryAccess('team/app', ...actions)
@@ -167,4 +167,29 @@ t.test('pull on the source repository alone does not permit a mount', async (t) 
     outcome: 'insufficient',
     required: [into, repositoryAccess('other/app', 'pull')],
   })
+})
+
+t.test('a push sets only tags that match the pattern of the access', async (t) => {
+  const access = [app('pull'), { ...app('push'), tags: 'v*' }]
+  const put = (tag: string, tags?: string[]) =>
+    decideFor({ ...requests.manifest('PUT'), reference: { tag }, ...(tags && { tags }) }, access)
+  t.match(put('v1'), { outcome: 'forward' })
+  t.same(put('latest'), { outcome: 'tag', tag: 'latest', patterns: ['v*'] })
+  const byDigest = { ...requests.manifest('PUT'), reference: { digest: DIGEST } }
+  t.match(decideFor(byDigest, access), { outcome: 'forward' }, 'a manifest of an image index has no tag')
+  t.match(decideFor({ ...byDigest, tags: ['v1', 'v2'] }, access), { outcome: 'forward' })
+  t.match(decideFor({ ...byDigest, tags: ['v1', 'latest'] }, access), { outcome: 'tag', tag: 'latest' })
+  t.match(decideFor(requests.uploadStart(), access), { outcome: 'forward' }, 'a blob has no tag')
+  t.match(decideFor(requests.manifest(), access), { outcome: 'forward' }, 'every tag may be pulled')
+  const twice = [...access, { ...app('push'), tags: 'latest' }]
+  t.match(decideFor({ ...byDigest, tags: ['v1', 'latest'] }, twice), { outcome: 'forward' })
+})
+
+t.test('access in other networks is named, and a decision by networks is bound to the address', async (t) => {
+  const limited = { ...app('pull'), networks: ['10.0.0.0/8'] }
+  const elsewhere = { uid: 'me', access: [], elsewhere: [limited] }
+  t.same(decide(requests.manifest(), elsewhere, SECRET), { outcome: 'elsewhere', networks: ['10.0.0.0/8'] })
+  t.match(decide(requests.manifest('PUT'), elsewhere, SECRET), { outcome: 'insufficient' })
+  t.match(decideFor(requests.manifest(), [limited]), { outcome: 'forward', isAddressBound: true })
+  t.notOk('isAddressBound' in decideFor(requests.manifest(), [limited, app('pull')]))
 })

@@ -155,3 +155,13 @@ t.test('whoever may not read the content is refused', async (t) => {
 t.test('nginx is told where content is without any request to the registry', async (t) => {
   t.same(upstream.requests, [])
 })
+
+t.test('nginx never repeats a decision that depends on the address of the client', async (t) => {
+  const limited = (networks: string[]) => bearer([{ ...repositoryAccess('team/app', 'pull'), networks }])
+  const here = await locate(BLOB, { as: limited(['127.0.0.0/8', '::1']) })
+  t.equal(here.status, 200)
+  t.notOk('x-accel-expires' in here.headers)
+  const elsewhere = await locate(BLOB, { as: limited(['192.0.2.0/24']) })
+  t.equal(elsewhere.status, 403)
+  t.match(elsewhere.body.toString(), /limited to clients in 192\.0\.2\.0\/24/)
+})

@@ -65,6 +65,7 @@ const ANONYMOUS: Requester = {
     role: 'user',
     enabled: true,
     namespaces: [],
+    grants: [],
     generation: 0,
     createdAt: new Date(0),
   },

@@ -1,6 +1,8 @@
 import type { AccountsTable, Database } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
+import type { GrantRow } from '../access/effective-grants-repository.ts'
+import { effectiveGrants, toEffectiveGrants } from '../access/effective-grants-repository.ts'
 import type {
   Account,
   AccountRef,
@@ -14,7 +16,8 @@ import { effectiveRights } from '../principals/account.ts'
 
 /** Queries of users' accounts. Usernames must be in lower case. */
 export function createAccountsRepository(db: Database) {
-  const accounts = () => db.selectFrom('accounts').selectAll().where('kind', '=', 'user')
+  const accounts = () =>
+    db.selectFrom('accounts').selectAll().select(effectiveGrants).where('kind', '=', 'user')
 
   return {
     async find(ref: AccountRef): Promise<StoredAccount | undefined> {
@@ -71,6 +74,7 @@ export function createAccountsRepository(db: Database) {
         })
         .onConflict((conflict) => conflict.column('username').doNothing())
         .returningAll()
+        .returning(effectiveGrants)
         .executeTakeFirst()
       return row && toAccount(row)
     },
@@ -81,6 +85,7 @@ export function createAccountsRepository(db: Database) {
         .set({ ...toColumns(update, 'directoryState' in update), updated_at: new Date() })
         .where('id', '=', id)
         .returningAll()
+        .returning(effectiveGrants)
         .executeTakeFirstOrThrow()
       return toAccount(row)
     },
@@ -91,10 +96,14 @@ export function createAccountsRepository(db: Database) {
   }
 }
 
-export function toAccount(row: Selectable<AccountsTable>): StoredAccount {
+/** A row of `accounts`, selected together with `effectiveGrants`. */
+export type AccountRow = Selectable<AccountsTable> & { readonly grants: readonly GrantRow[] }
+
+export function toAccount(row: AccountRow): StoredAccount {
   const { id, username, directory, generation } = row
+  const grants = toEffectiveGrants(row.grants)
   const { password_hash: passwordHash, created_at: createdAt } = row
-  return { id, username, directory, ...rightsOf(row), generation, passwordHash, createdAt }
+  return { id, username, directory, ...rightsOf(row), grants, generation, passwordHash, createdAt }
 }
 
 function administrators(db: Database) {
@@ -115,7 +124,8 @@ function matches({ search, namespace }: UserFilter) {
     }`
 }
 
-function rightsOf(
+/** The effective rights of a row, without grants. */
+export function rightsOf(
   row: Selectable<AccountsTable>,
 ): Pick<Account, 'role' | 'enabled' | 'namespaces' | 'own' | 'directoryState'> {
   const { role, enabled, namespaces, directory_dn: dn, directory_state: state } = row

@@ -1,5 +1,7 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import { sql } from 'kysely'
+import type { Concerned } from '../principals/account.ts'
 
 export interface RevocationsRead {
   /** Least valid generations by account id. */
@@ -20,6 +22,40 @@ export function createRevocationsRepository(db: Database) {
         .onConflict((conflict) => conflict.column('account_id').doUpdateSet(revocation))
         .execute()
       await db.deleteFrom('refresh_tokens').where('account_id', '=', accountId).execute()
+    },
+
+    /**
+     * Raises the generation of accounts and of the members of groups, which revokes their access tokens: these carry
+     * rights. Refresh tokens and browser sessions carry none, so they stay valid under the new generation. Returns the
+     * new generations by account id. The groups are locked first, so that no concurrent change of their members is
+     * missed.
+     */
+    async raiseGenerations({ accountIds = [], groupIds = [] }: Concerned): Promise<Map<string, number>> {
+      const [accounts, groups] = [sql`${sql.val(accountIds)}::uuid[]`, sql`${sql.val(groupIds)}::uuid[]`]
+      await sql`select from groups where id = any(${groups}) order by id for update`.execute(db)
+      const { rows } = await sql<{ id: string; generation: number }>`
+        with concerned as (
+          select id from accounts
+          where id in (
+            select unnest(${accounts}) union select account_id from group_members where group_id = any(${groups}))
+          order by id for update
+        ), raised as (
+          update accounts set generation = generation + 1, updated_at = now() from concerned
+          where accounts.id = concerned.id returning accounts.id, accounts.generation
+        ), renewed as (
+          update refresh_tokens set generation = raised.generation from raised
+          where refresh_tokens.account_id = raised.id and refresh_tokens.generation = raised.generation - 1
+        ), continued as (
+          update browser_sessions set generation = raised.generation from raised
+          where browser_sessions.account_id = raised.id and browser_sessions.generation = raised.generation - 1
+        ), revoked as (
+          insert into revocations (account_id, least_generation, revoked_at)
+          select id, generation, ${new Date()} from raised
+          on conflict (account_id) do update
+          set least_generation = excluded.least_generation, revoked_at = excluded.revoked_at
+        )
+        select id, generation from raised`.execute(db)
+      return new Map(rows.map(({ id, generation }) => [id, generation]))
     },
 
     /** The least generation of an account that is not revoked; undefined when none was ever revoked. */
@@ -67,16 +103,22 @@ export async function inRevokingTransaction<Result>(
   onRevoked: OnRevoked,
   work: (tx: Database, revocations: ReturnType<typeof createRevocationsRepository>) => Promise<Result>,
 ): Promise<Result> {
-  const revoked = new Map<string, number>()
-  const result = await db.transaction().execute((tx) => {
+  const { result, revoked } = await inTransaction(db, async (tx) => {
+    const revoked = new Map<string, number>()
     const repository = createRevocationsRepository(tx)
-    return work(tx, {
+    const result = await work(tx, {
       ...repository,
       async revoke(accountId, leastGeneration) {
         await repository.revoke(accountId, leastGeneration)
         revoked.set(accountId, leastGeneration)
       },
+      async raiseGenerations(concerned) {
+        const raised = await repository.raiseGenerations(concerned)
+        for (const [accountId, generation] of raised) revoked.set(accountId, generation)
+        return raised
+      },
     })
+    return { result, revoked }
   })
   for (const [accountId, leastGeneration] of revoked) onRevoked(accountId, leastGeneration)
   return result

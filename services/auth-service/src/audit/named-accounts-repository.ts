@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { toAccount } from '../accounts/accounts-repository.ts'
+import { rightsOf } from '../accounts/accounts-repository.ts'
 import { isPast } from '../principals/registry-token.ts'
 import type { NamedAccount } from './sign-in-log.ts'
 
@@ -19,7 +19,7 @@ export function createNamedAccountsRepository(db: Database, now: () => number) {
         rows.map((row) => {
           const { id, username, token_name: tokenName, expires_at: expiresAt } = row
           const isExpired = expiresAt !== null && isPast(expiresAt, now())
-          const state = toAccount(row).enabled ? (isExpired ? 'expired' : 'enabled') : 'disabled'
+          const state = rightsOf(row).enabled ? (isExpired ? 'expired' : 'enabled') : 'disabled'
           const kind = tokenName === null ? 'user' : 'registry-token'
           return [username, { kind, id, name: tokenName ?? username, state }] as const
         }),

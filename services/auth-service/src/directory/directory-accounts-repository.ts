@@ -1,6 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { StoredAccount } from '../principals/account.ts'
+import { effectiveGrants } from '../access/effective-grants-repository.ts'
 import { toAccount } from '../accounts/accounts-repository.ts'
 
 /** Queries of directory users whose directory state is due to be read again. */
@@ -25,6 +26,7 @@ export function createDirectoryAccountsRepository(db: Database) {
         .set({ directory_checked_at: leaseEnd })
         .where('id', 'in', due)
         .returningAll()
+        .returning(effectiveGrants)
         .execute()
       return rows.map(toAccount)
     },

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
+import type { EffectiveGrant } from '@registry-manager/principal'
 import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
@@ -46,11 +47,12 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
       throw new ProblemError({ status: 404, detail: `there is no active account ${params.uid}` })
     }
     const { generation } = principal
+    const grants = ('grants' in principal ? principal.grants : []).map(toGrantFacts)
     if (!isUser(principal)) {
-      return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), generation }
+      return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), grants, generation }
     }
     const { role, namespaces } = principal
-    return { kind: 'user' as const, role, namespaces: [...namespaces], generation }
+    return { kind: 'user' as const, role, namespaces: [...namespaces], grants, generation }
   })
 
   let document = { etag: '', json: '' }
@@ -70,6 +72,13 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
     // The type of the payload is that of the schema, but a string is sent as it is.
     return reply.type('application/json; charset=utf-8').send(document.json as never)
   })
+}
+
+/** What lists need of a grant. */
+function toGrantFacts({ id, repositories, actions, conditions }: EffectiveGrant) {
+  const { networks, ...times } = conditions ?? {}
+  const copied = { ...times, ...(networks && { networks: [...networks] }) }
+  return { id, repositories, actions: [...actions], ...(conditions && { conditions: copied }) }
 }
 
 function toAccess({ type, name, actions }: Access) {

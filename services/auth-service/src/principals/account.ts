@@ -1,4 +1,4 @@
-import type { Role } from '@registry-manager/principal'
+import type { EffectiveGrant, Role } from '@registry-manager/principal'
 import { ROLES } from '@registry-manager/principal'
 
 /** What an account may do. */
@@ -28,6 +28,8 @@ export interface Account extends Rights {
   /** Access tokens and refresh tokens of lower generations are revoked. */
   readonly generation: number
   readonly createdAt: Date
+  /** Its own grants and those of its groups. */
+  readonly grants: readonly EffectiveGrant[]
   /** The rights that administrators gave, when the effective ones differ from them. */
   readonly own?: Rights
   readonly directoryState?: DirectoryState
@@ -53,6 +55,12 @@ export interface NewAccount extends Rights {
 
 /** Absent fields keep their values. `directoryState: undefined` removes the directory state. */
 export type AccountUpdate = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
+
+/** Accounts, and groups with all their members. */
+export interface Concerned {
+  readonly accountIds?: readonly string[]
+  readonly groupIds?: readonly string[]
+}
 
 /** Which users a list contains. */
 export interface UserFilter {

@@ -1,6 +1,7 @@
 import type { Access } from '@registry-manager/oci'
+import type { EffectiveGrant } from '@registry-manager/principal'
 
-/** A registry token: a machine's credential, which permits exactly what its scopes say. */
+/** A registry token: a machine's credential, which permits exactly what its scopes and grants say. */
 export interface RegistryToken {
   readonly id: string
   /** The name as it was given. */
@@ -8,6 +9,7 @@ export interface RegistryToken {
   readonly enabled: boolean
   /** The names in scopes are repository patterns. */
   readonly scopes: readonly Access[]
+  readonly grants: readonly EffectiveGrant[]
   /** The registry token is refused from this second on; null for never. */
   readonly expiresAt: Date | null
   /** Like an account's: a change that ends issued access tokens raises it. */

@@ -1,6 +1,8 @@
 import type { AccountsTable, Database, RegistryTokensTable } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
+import type { GrantRow } from '../access/effective-grants-repository.ts'
+import { effectiveGrants, toEffectiveGrants } from '../access/effective-grants-repository.ts'
 import type { RegistryTokenUse } from './last-used.ts'
 import type { RegistryTokenList } from './manage-registry-tokens.ts'
 import type { RegistryTokenCounts } from './metrics.ts'
@@ -12,14 +14,18 @@ import type {
 } from '../principals/registry-token.ts'
 
 type Row = Selectable<RegistryTokensTable> &
-  Pick<Selectable<AccountsTable>, 'enabled' | 'generation' | 'created_at'>
+  Pick<Selectable<AccountsTable>, 'enabled' | 'generation' | 'created_at'> & {
+    readonly grants: readonly GrantRow[]
+  }
 
 /** Registry tokens in Postgres. Names to search for are in lower case. */
 export function createRegistryTokensRepository(db: Database) {
   const joined = db
     .selectFrom('registry_tokens')
     .innerJoin('accounts', 'accounts.id', 'registry_tokens.account_id')
-  const registryTokens = joined.selectAll('registry_tokens').select(['enabled', 'generation', 'created_at'])
+  const registryTokens = joined
+    .selectAll('registry_tokens')
+    .select(['enabled', 'generation', 'created_at', effectiveGrants])
   const listed = ({ expiring }: RegistryTokenList) =>
     expiring === undefined
       ? sql<boolean>`true`
@@ -146,7 +152,8 @@ export function createRegistryTokensRepository(db: Database) {
 
 function toRegistryToken(row: Row): RegistryToken {
   const { account_id: id, name: username, scopes, enabled, generation, expires_at: expiresAt } = row
-  return { id, username, scopes, enabled, generation, expiresAt }
+  const grants = toEffectiveGrants(row.grants)
+  return { id, username, scopes, grants, enabled, generation, expiresAt }
 }
 
 function toStored(row: Row): StoredRegistryToken {

@@ -88,7 +88,7 @@ t.test(
 )
 
 t.test('the internal API returns the rights of an active account', async (t) => {
-  const known = { kind: 'user', role: 'user', namespaces: ['team'], generation: 1 }
+  const known = { kind: 'user', role: 'user', namespaces: ['team'], grants: [], generation: 1 }
   t.strictSame((await get(`/internal/accounts/${alice?.id}`)).json(), known)
   await users.change('olga', { enabled: false })
   const olga = await users.find('olga')

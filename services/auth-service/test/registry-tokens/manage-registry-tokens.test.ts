@@ -52,6 +52,7 @@ void onBothDatabases(t, async (t, db) => {
       id,
       username,
       scopes,
+      grants: [],
       enabled,
       generation,
       expiresAt,

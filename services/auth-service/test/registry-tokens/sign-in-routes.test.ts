@@ -57,7 +57,7 @@ t.test('a registry token gets the access of its scopes from every token endpoint
   t.equal(claimsOf(login.json().token).access, null, 'docker login requests no scope: an identity token')
   t.strictSame(
     (await internal(`/internal/accounts/${id}`)).json(),
-    { kind: 'token', scopes: PULL_TEAM, generation: 1 },
+    { kind: 'token', scopes: PULL_TEAM, grants: [], generation: 1 },
     'the internal API returns its scopes',
   )
 })

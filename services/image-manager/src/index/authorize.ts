@@ -1,11 +1,14 @@
 import type { Access } from '@registry-manager/oci'
-import { namespaceCovers, permits, permittedByScopes, repositoryAccess } from '@registry-manager/oci'
+import { permits, repositoryAccess } from '@registry-manager/oci'
+import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
+import { decideAccess } from '@registry-manager/principal'
 import type { RepositoryScope } from './repository.ts'
-import type { Account, RegistryTokenAccount } from './visibility.ts'
 
 /** The account that sends a request to image management, and what its token permits. */
 export interface AuthenticatedAccount {
-  readonly account: Account
+  readonly account: PrincipalRights
+  /** The client's address and the time, with which the conditions of grants are compared. */
+  readonly context: ConditionContext
   /** The access of the token; null for an identity token or a password, which have all rights of the account. */
   readonly access: readonly Access[] | null
 }
@@ -21,33 +24,22 @@ export type Verdict = 'allowed' | 'forbidden' | 'insufficient' | 'not-visible'
 
 /** Decides whether a principal may act on a repository. `scope` is undefined if there is no such repository. */
 export function authorize(
-  { account, access }: AuthenticatedAccount,
+  principal: AuthenticatedAccount,
   action: Action,
   repository: string,
   scope: RepositoryScope | undefined,
 ): Verdict {
-  if ('scopes' in account) return authorizeToken({ account, access }, action, repository, scope)
-  const isOwn = account.namespaces.some((namespace) => namespaceCovers(namespace, repository))
-  const isAdministrator = account.role !== 'user'
-  const sees = scope !== undefined && (isAdministrator || isOwn || scope === 'global')
-  if (!sees || !reveals({ account, access }, repository)) return 'not-visible'
+  const { account, access, context } = principal
+  const decision = decideAccess(account, repository, { ...context, isGlobal: scope === 'global' })
+  const isUser = 'role' in account
+  const isAdministrator = isUser && account.role !== 'user'
+  const sees = scope !== undefined && (isAdministrator || decision.pull.allowed)
+  if (!sees || !reveals(principal, repository)) return 'not-visible'
   if (action === 'get') return permitsAny(access, repository, 'pull') ? 'allowed' : 'insufficient'
-  if (!isAdministrator && !isOwn) return 'forbidden'
+  // A registry token changes images only through the registry API.
+  if (!isUser || !(isAdministrator || decision.delete.allowed)) return 'forbidden'
   if (action === 'delete') return permitsAny(access, repository, 'delete') ? 'allowed' : 'insufficient'
   return access === null ? 'allowed' : 'insufficient'
-}
-
-/** A registry token sees what it may pull. It changes images only through the registry API. */
-function authorizeToken(
-  { account, access }: { account: RegistryTokenAccount; access: readonly Access[] | null },
-  action: Action,
-  repository: string,
-  scope: RepositoryScope | undefined,
-): Verdict {
-  const sees = scope !== undefined && permittedByScopes(account.scopes, repository).includes('pull')
-  if (!sees || !reveals({ account, access }, repository)) return 'not-visible'
-  if (action !== 'get') return 'forbidden'
-  return permitsAny(access, repository, 'pull') ? 'allowed' : 'insufficient'
 }
 
 /** Whether a token may reveal a repository of its account: it has pull or delete there, or it may list repositories. */

@@ -1,5 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import type { Reference } from '@registry-manager/oci'
+import type { ConditionContext } from '@registry-manager/principal'
 import { createBlobAliasesRepository } from './blob-aliases-repository.ts'
 import { createGlobalScopeRepository } from './global-scope-repository.ts'
 import type { GlobalScopePorts } from './global-scope.ts'
@@ -50,7 +51,8 @@ export function createIndex(ports: IndexPorts) {
     manageRepositories: createManageRepositories(ports),
     readManifest: (repository: string, reference: Reference) => readManifest(ports, repository, reference),
     describeManifests: ports.manifestLookup.describeManifests,
-    listCatalog: (uid: string, page: PageRequest) => listCatalog(ports, uid, page),
+    listCatalog: (uid: string, page: PageRequest, context: ConditionContext) =>
+      listCatalog(ports, uid, page, context),
     listTags: (repository: string, page: PageRequest) => listTags(ports, repository, page),
     findReferrers: (
       repository: string,

@@ -11,7 +11,8 @@ import {
   ScopesResponse,
   ScopesRequest,
 } from '@registry-manager/principal'
-import { ProblemError } from '@registry-manager/http'
+import type { ConditionContext } from '@registry-manager/principal'
+import { ProblemError, currentRequestContext } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { GlobalScope } from './global-scope.ts'
 import type { DescribeManifestsPorts, ReadManifest } from './read-manifest.ts'
@@ -21,7 +22,9 @@ import type { Page, PageRequest } from './repository.ts'
 export interface IndexInternalRoutesOptions {
   readonly readManifest: (repository: string, reference: Reference) => Promise<ReadManifest>
   readonly describeManifests: DescribeManifestsPorts['manifestLookup']['describeManifests']
-  readonly listCatalog: (uid: string, page: PageRequest) => Promise<Page<string>>
+  readonly listCatalog: (uid: string, page: PageRequest, context: ConditionContext) => Promise<Page<string>>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   readonly listTags: (repository: string, page: PageRequest) => Promise<Page<string> | undefined>
   readonly findReferrers: (
     repository: string,
@@ -52,7 +55,7 @@ const DEFAULT_TAGS_PAGE = 10_000
 /** Routes by which registry-proxy and auth-service read the index. */
 export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesOptions> = async (
   app,
-  { readManifest, describeManifests, listCatalog, listTags, findReferrers, globalScope },
+  { readManifest, describeManifests, listCatalog, listTags, findReferrers, globalScope, now },
 ) => {
   app.get(
     '/internal/manifests',
@@ -85,7 +88,11 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
   app.get(
     '/internal/catalog',
     { schema: { querystring: CatalogQuery, response: { 200: NamesPage } } },
-    async ({ query }) => toNamesPage(await listCatalog(query.uid, pageOf(query, DEFAULT_PAGE))),
+    async ({ query }) => {
+      // The address of the client whose request registry-proxy handles.
+      const context = { address: currentRequestContext()?.address ?? undefined, now: now() }
+      return toNamesPage(await listCatalog(query.uid, pageOf(query, DEFAULT_PAGE), context))
+    },
   )
 
   app.get(

@@ -1,9 +1,10 @@
 import type { Page, PageRequest, Repository } from './repository.ts'
-import type { Account, Visibility } from './visibility.ts'
+import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
+import type { Visibility } from './visibility.ts'
 import { catalogVisibility } from './visibility.ts'
 
 export interface ListCatalogPorts {
-  readonly findAccount: (uid: string) => Promise<Account | undefined>
+  readonly findAccount: (uid: string) => Promise<PrincipalRights | undefined>
   readonly visibleRepositories: {
     listRepositories(visibility: Visibility, page: PageRequest): Promise<Repository[]>
   }
@@ -21,11 +22,13 @@ export async function listCatalog(
   { findAccount, visibleRepositories }: ListCatalogPorts,
   uid: string,
   page: PageRequest,
+  context: ConditionContext,
 ): Promise<Page<string>> {
   const account = await findAccount(uid)
   if (account === undefined) return EMPTY
   return readPage(page, async (request) => {
-    const rows = await visibleRepositories.listRepositories(catalogVisibility(account), request)
+    const visibility = catalogVisibility(account, context)
+    const rows = await visibleRepositories.listRepositories(visibility, request)
     return rows.map(({ name }) => name)
   })
 }

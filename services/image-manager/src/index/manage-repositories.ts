@@ -68,7 +68,7 @@ export function createManageRepositories(ports: ManageRepositoriesPorts): Manage
   return {
     async list(principal, { limit, after = '', ...filter }) {
       if (!mayList(principal)) return undefined
-      const visibility = managementVisibility(principal.account)
+      const visibility = managementVisibility(principal.account, principal.context)
       if (limit === undefined) return { json: writeAllRepositories(ports, visibility, { ...filter, after }) }
       // One more than the page shows whether another page follows.
       const rows = await visibleRepositories.listRepositories(visibility, {

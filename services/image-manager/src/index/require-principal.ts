@@ -11,6 +11,8 @@ export interface RequirePrincipalOptions {
   readonly realm: string
   readonly service: string
   readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 const PRINCIPAL = 'principal'
@@ -34,7 +36,7 @@ export function principalOf(request: FastifyRequest): AuthenticatedAccount {
 
 /** Throws a ProblemError if a request has no valid credentials. */
 async function authenticate(
-  { authenticator, realm, service, findAccount }: RequirePrincipalOptions,
+  { authenticator, realm, service, findAccount, now }: RequirePrincipalOptions,
   request: FastifyRequest,
 ): Promise<AuthenticatedAccount> {
   const credentials = credentialsOf(request)
@@ -47,7 +49,8 @@ async function authenticate(
       if (isOffline)
         throw unavailable('the token was issued while the database was unavailable; retry with a new one')
       const account = await findAccount(found.principal.uid)
-      if (account !== undefined) return { account, access: found.principal.access }
+      const context = { address: request.ip, now: now() }
+      if (account !== undefined) return { account, access: found.principal.access, context }
       break
     }
     case 'throttled': {

@@ -1,60 +1,59 @@
-import type { Access } from '@registry-manager/oci'
-import { includesAction } from '@registry-manager/oci'
-import type { Role } from '@registry-manager/principal'
-
-/** The account of a user, as auth-service describes it. */
-export interface UserAccount {
-  readonly role: Role
-  readonly namespaces: readonly string[]
-}
-
-/** The account of a registry token. The names in its scopes are patterns of repository names. */
-export interface RegistryTokenAccount {
-  readonly scopes: readonly Access[]
-}
-
-export type Account = UserAccount | RegistryTokenAccount
+import { parseRepositoryPattern } from '@registry-manager/oci'
+import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
+import { patternsThatAllow } from '@registry-manager/principal'
 
 /** Which repositories a list shows. */
 export type Visibility =
   | { readonly kind: 'all' }
-  /** Those that the namespaces cover, and global ones. */
-  | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] }
-  /** Those that the patterns cover, and no global ones besides. */
-  | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
+  /** Those that the patterns cover, and global ones if `global` is set. */
+  | { readonly kind: 'patterns'; readonly patterns: readonly string[]; readonly global: boolean }
 
 /**
- * What `GET /v2/_catalog` lists: for a cluster administrator all repositories, for other users those of their
- * namespaces and global ones, for a registry token those that it may pull.
+ * What `GET /v2/_catalog` lists: what an account may pull. Global repositories are for users; a registry token sees
+ * only what its scopes and grants permit.
  */
-export function catalogVisibility(account: Account): Visibility {
-  if ('scopes' in account) return tokenVisibility(account)
-  const { role, namespaces } = account
-  return role === 'cluster-administrator' ? { kind: 'all' } : { kind: 'namespaces', namespaces }
+export function catalogVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
+  const patterns = patternsThatAllow(account, 'pull', context)
+  return patterns.includes('*') ? { kind: 'all' } : { kind: 'patterns', patterns, global: 'role' in account }
 }
 
 /** What image management lists. Every administrator sees all repositories there (seed 001). */
-export function managementVisibility(account: Account): Visibility {
-  if ('scopes' in account) return tokenVisibility(account)
-  const { role, namespaces } = account
-  return role === 'user' ? { kind: 'namespaces', namespaces } : { kind: 'all' }
+export function managementVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
+  if ('role' in account && account.role !== 'user') return { kind: 'all' }
+  return catalogVisibility(account, context)
+}
+
+/** Patterns as an index on names serves them. */
+export interface PatternRanges {
+  /** A pattern covers every repository. */
+  readonly everything: boolean
+  /** Prefixes without their slash: everything below them is covered. Outermost ones only, in the order of names. */
+  readonly below: readonly string[]
+  readonly names: readonly string[]
+}
+
+/** Text that is not a pattern covers nothing. */
+export function toRanges(patterns: readonly string[]): PatternRanges {
+  const parsed = patterns.map(parseRepositoryPattern)
+  const prefixes = parsed.flatMap((pattern) => (pattern?.kind === 'below' ? [pattern.prefix] : []))
+  const names = parsed.flatMap((pattern) => (pattern?.kind === 'one' ? [pattern.name] : []))
+  return {
+    everything: parsed.some((pattern) => pattern?.kind === 'every'),
+    below: outermost(prefixes),
+    names,
+  }
 }
 
 /**
- * Leaves out namespaces that lie within another one. The result is ordered so that all names of a namespace precede
- * all names of the next. Byte order: namespaces are ASCII.
+ * Leaves out prefixes that lie within another one. The result is ordered so that all names below a prefix precede all
+ * names below the next. Byte order: names are ASCII.
  */
-export function outermost(namespaces: readonly string[]): string[] {
-  const prefixes = namespaces.map((namespace) => `${namespace}/`).toSorted()
+export function outermost(given: readonly string[]): string[] {
+  const prefixes = given.map((prefix) => `${prefix}/`).toSorted()
   const outer: string[] = []
   for (const prefix of prefixes) {
-    // Sorted, a namespace directly precedes those within it.
+    // Sorted, a prefix directly precedes those within it.
     if (outer.length === 0 || !prefix.startsWith(outer.at(-1) ?? '')) outer.push(prefix)
   }
   return outer.map((prefix) => prefix.slice(0, -1))
-}
-
-function tokenVisibility({ scopes }: RegistryTokenAccount): Visibility {
-  const pullable = scopes.filter(({ actions }) => includesAction(actions, 'pull'))
-  return { kind: 'patterns', patterns: pullable.map(({ name }) => name) }
 }

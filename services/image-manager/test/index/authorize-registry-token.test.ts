@@ -10,6 +10,7 @@ import { catalogVisibility, managementVisibility } from '../../src/index/visibil
  * through image management, whatever its scopes are.
  */
 const scope = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
+const context = { address: '192.0.2.7', now: 0 }
 const account = {
   scopes: [scope('team/*', 'pull'), scope('other/app', 'push', 'delete'), scope('lab/*', 'delete')],
 }
@@ -27,18 +28,18 @@ const CASES: readonly (readonly [repository: string, global: boolean, get: Verdi
 t.test('a registry token with a password may get what it may pull, and may change nothing', async (t) => {
   for (const [repository, global, get, change] of CASES) {
     const where = global ? 'global' : 'namespace'
-    t.equal(authorize({ account, access: null }, 'get', repository, where), get, `get ${repository}`)
+    t.equal(authorize({ account, access: null, context }, 'get', repository, where), get, `get ${repository}`)
     for (const action of ['set-scope', 'delete'] as const) {
       t.equal(
-        authorize({ account, access: null }, action, repository, where),
+        authorize({ account, access: null, context }, action, repository, where),
         change,
         `${action} ${repository}`,
       )
-      const verdict = authorize({ account: EVERYTHING, access: null }, action, repository, where)
+      const verdict = authorize({ account: EVERYTHING, access: null, context }, action, repository, where)
       t.equal(verdict, 'forbidden', `${action} ${repository} with every scope`)
     }
     t.equal(
-      authorize({ account, access: null }, 'get', repository, undefined),
+      authorize({ account, access: null, context }, 'get', repository, undefined),
       'not-visible',
       'a repository that does not exist is not visible',
     )
@@ -59,16 +60,20 @@ t.test(
       [[], 'team/app', 'not-visible'],
     ] as const
     for (const [access, repository, get] of cases) {
-      t.equal(authorize({ account, access }, 'get', repository, 'namespace'), get, JSON.stringify(access))
-      t.not(authorize({ account, access }, 'delete', repository, 'namespace'), 'allowed')
+      t.equal(
+        authorize({ account, access, context }, 'get', repository, 'namespace'),
+        get,
+        JSON.stringify(access),
+      )
+      t.not(authorize({ account, access, context }, 'delete', repository, 'namespace'), 'allowed')
     }
-    t.equal(mayList({ account, access: null }), true)
-    t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')] }), false)
+    t.equal(mayList({ account, access: null, context }), true)
+    t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')], context }), false)
   },
 )
 
 t.test('a registry token lists what it may pull, in the catalog and in image management', async (t) => {
-  const visible = { kind: 'patterns', patterns: ['team/*', 'other/app'] }
-  t.strictSame(catalogVisibility(account), visible)
-  t.strictSame(managementVisibility(account), visible)
+  const visible = { kind: 'patterns', patterns: ['team/*', 'other/app'], global: false }
+  t.strictSame(catalogVisibility(account, context), visible)
+  t.strictSame(managementVisibility(account, context), visible)
 })

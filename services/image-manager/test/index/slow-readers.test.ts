@@ -50,6 +50,7 @@ async function startLongList() {
     findAccount: async () => ({ kind: 'user', role: 'administrator', namespaces: [], generation: 1 }),
     manageRepositories: createManageRepositories(ports as ManageRepositoriesPorts),
     unavailableDependency: () => undefined,
+    now: Date.now,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

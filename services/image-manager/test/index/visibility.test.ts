@@ -1,11 +1,10 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import type { Role } from '@registry-manager/principal'
+import type { EffectiveGrant, Role, UserRights } from '@registry-manager/principal'
 import type { Verdict } from '../../src/index/authorize.ts'
 import { authorize, mayList } from '../../src/index/authorize.ts'
 import type { RepositoryScope } from '../../src/index/repository.ts'
-import type { UserAccount } from '../../src/index/visibility.ts'
 import { catalogVisibility, managementVisibility, outermost } from '../../src/index/visibility.ts'
 
 /*
@@ -60,6 +59,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<'user' | 'manager', Readonl
     },
   }
 
+const context = { address: '10.1.2.3', now: Date.parse('2027-03-01T12:00:00Z') }
 const CATALOG: Access = { type: 'registry', name: 'catalog', actions: ['*'] }
 const ACCESS: Readonly<Record<string, (repository: string) => readonly Access[] | null>> = {
   identity: () => null,
@@ -87,7 +87,7 @@ const ROLES: Readonly<Record<Role, 'user' | 'manager'>> = {
   user: 'user',
 }
 
-const account = (role: Role): UserAccount => ({ role, namespaces: ['team'] })
+const account = (role: Role): UserRights => ({ role, namespaces: ['team'] })
 
 for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]) {
   for (const [given, expected] of Object.entries(TABLE)) {
@@ -99,7 +99,7 @@ for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]
       for (const [at, action] of ACTIONS.entries()) {
         const verdict = LETTERS[expected[kind][where].charAt(at)]
         t.equal(
-          authorize({ account: account(role), access }, action, name, scope),
+          authorize({ account: account(role), access, context }, action, name, scope),
           verdict,
           `${role} with ${given}: ${action} of ${where} repository is ${verdict}`,
         )
@@ -112,17 +112,21 @@ for (const given of Object.keys(ACCESS)) {
   const may = given === 'identity' || given === 'catalog'
   for (const role of Object.keys(ROLES) as Role[]) {
     const access = ACCESS[given]?.('team/app') ?? null
-    t.equal(mayList({ account: account(role), access }), may, `${role} with ${given}: list is ${may}`)
+    t.equal(
+      mayList({ account: account(role), access, context }),
+      may,
+      `${role} with ${given}: list is ${may}`,
+    )
   }
 }
 
 t.test('a user may change a global repository of their own namespace', async (t) => {
-  const principal = { account: account('user'), access: null }
+  const principal = { account: account('user'), access: null, context }
   for (const action of ACTIONS) t.equal(authorize(principal, action, 'team/app', 'global'), 'allowed', action)
 })
 
 t.test('a repository without a slash belongs to no namespace', async (t) => {
-  const user = { account: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null }
+  const user = { account: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null, context }
   for (const action of ACTIONS) {
     t.equal(
       authorize(user, action, 'alpine', 'namespace'),
@@ -135,7 +139,7 @@ t.test('a repository without a slash belongs to no namespace', async (t) => {
 })
 
 t.test('a namespace of several components covers the repository of its own name', async (t) => {
-  const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null }
+  const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null, context }
   for (const action of ACTIONS) {
     t.equal(
       authorize(user, action, 'team1/app', 'namespace'),
@@ -158,13 +162,13 @@ t.test('a namespace of several components covers the repository of its own name'
 t.test(
   'administrators list every repository in image management, and those of their namespaces in the catalog',
   async (t) => {
-    const [all, own] = [{ kind: 'all' }, { kind: 'namespaces', namespaces: ['team'] }]
-    t.same(managementVisibility(account('user')), own)
-    t.same(managementVisibility(account('administrator')), all)
-    t.same(managementVisibility(account('cluster-administrator')), all)
-    t.same(catalogVisibility(account('user')), own)
-    t.same(catalogVisibility(account('administrator')), own)
-    t.same(catalogVisibility(account('cluster-administrator')), all)
+    const [all, own] = [{ kind: 'all' }, { kind: 'patterns', patterns: ['team/*'], global: true }]
+    t.same(managementVisibility(account('user'), context), own)
+    t.same(managementVisibility(account('administrator'), context), all)
+    t.same(managementVisibility(account('cluster-administrator'), context), all)
+    t.same(catalogVisibility(account('user'), context), own)
+    t.same(catalogVisibility(account('administrator'), context), own)
+    t.same(catalogVisibility(account('cluster-administrator'), context), all)
   },
 )
 
@@ -192,3 +196,38 @@ for (const [namespaces, expected] of [
 ] as const) {
   t.same(outermost(namespaces), expected, `outermost of ${namespaces.join(', ') || 'none'}`)
 }
+
+t.test('a grant shows repositories, and the right to delete them permits to change them', async (t) => {
+  const grant = (
+    repositories: string,
+    actions: EffectiveGrant['actions'],
+    conditions = {},
+  ): EffectiveGrant => ({
+    id: 'g',
+    repositories,
+    actions,
+    conditions,
+  })
+  const jane: UserRights = {
+    role: 'user',
+    namespaces: [],
+    grants: [
+      grant('team/app', ['pull']),
+      grant('lab/*', ['pull', 'push', 'delete']),
+      grant('office/*', ['pull'], { networks: ['192.0.2.0/24'] }),
+    ],
+  }
+  const visible = { kind: 'patterns', patterns: ['team/app', 'lab/*'], global: true }
+  t.strictSame(catalogVisibility(jane, context), visible)
+  t.strictSame(managementVisibility(jane, context), visible)
+  const there = { ...context, address: '192.0.2.1' }
+  t.match(catalogVisibility(jane, there), { patterns: ['team/app', 'lab/*', 'office/*'] })
+  const verdict = (action: (typeof ACTIONS)[number], repository: string) =>
+    authorize({ account: jane, access: null, context }, action, repository, 'namespace')
+  t.equal(verdict('get', 'team/app'), 'allowed')
+  t.equal(verdict('delete', 'team/app'), 'forbidden')
+  t.equal(verdict('set-scope', 'lab/app'), 'allowed')
+  t.equal(verdict('delete', 'lab/app'), 'allowed')
+  t.equal(verdict('get', 'office/app'), 'not-visible')
+  t.equal(verdict('get', 'team/other'), 'not-visible')
+})

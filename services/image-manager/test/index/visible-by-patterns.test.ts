@@ -59,7 +59,7 @@ void onBothDatabases(t, async (t, db) => {
   await db.insertInto('repositories').values(rows).execute()
   const list = async (patterns: readonly string[], page: Partial<PageRequest & RepositoryFilter> = {}) => {
     const found = await index.visibleRepositories.listRepositories(
-      { kind: 'patterns', patterns },
+      { kind: 'patterns', patterns, global: false },
       { limit: 100, after: '', ...page },
     )
     return found.map(({ name }) => name)

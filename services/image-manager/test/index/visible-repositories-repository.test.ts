@@ -4,9 +4,14 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import type { PageRequest, RepositoryFilter } from '../../src/index/repository.ts'
 import { createIndexRepositories } from '../../src/index/index.ts'
 import type { Visibility } from '../../src/index/visibility.ts'
+import { patternsOfNamespace } from '@registry-manager/principal'
 
 const ALL: Visibility = { kind: 'all' }
-const seenBy = (...namespaces: string[]): Visibility => ({ kind: 'namespaces', namespaces })
+const seenBy = (...namespaces: string[]): Visibility => ({
+  kind: 'patterns',
+  patterns: namespaces.flatMap(patternsOfNamespace),
+  global: true,
+})
 /** The order of bytes, as in the registry. */
 const byteOrder = (names: readonly string[]) =>
   names.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))

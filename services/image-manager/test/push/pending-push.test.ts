@@ -63,8 +63,8 @@ await onBothDatabases(t, async (t, db) => {
     const { id = '' } = (await index.repositories.findRepository(REPOSITORY)) ?? {}
     for (const visibility of [
       { kind: 'all' },
-      { kind: 'namespaces', namespaces: ['team'] },
-      { kind: 'patterns', patterns: ['team/*'] },
+      { kind: 'patterns', patterns: ['team/*'], global: true },
+      { kind: 'patterns', patterns: ['team/*'], global: false },
     ] as const) {
       const rows = await index.visibleRepositories.listRepositories(visibility, PAGE)
       found[visibility.kind] = rows.map(({ name }) => name)

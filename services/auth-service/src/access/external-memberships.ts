@@ -1,0 +1,57 @@
+import type { RecordListsOfEvents } from '@registry-manager/events'
+import type { Concerned } from '../principals/account.ts'
+import { memberChanged } from './access-events.ts'
+
+/** A membership that a source gives and that is not stored, or that is stored and not given any more. */
+export interface MembershipChange {
+  readonly groupId: string
+  readonly group: string
+  readonly name: string
+  readonly isWanted: boolean
+}
+
+export interface MembershipRepositories {
+  compareMemberships(
+    accountId: string,
+    source: string,
+    names: readonly string[],
+  ): Promise<readonly MembershipChange[]>
+  applyMemberships(accountId: string, source: string, changes: readonly MembershipChange[]): Promise<void>
+  raiseGenerations(concerned: Concerned): Promise<unknown>
+  readonly recordEvents: RecordListsOfEvents
+}
+
+export interface ExternalMembershipsPorts {
+  readonly compareMemberships: MembershipRepositories['compareMemberships']
+  inTransaction<Result>(work: (repositories: MembershipRepositories) => Promise<Result>): Promise<Result>
+}
+
+/**
+ * Makes an account a member of exactly those groups whose mappings of a source name one of its groups there. `names`
+ * are all names of the account's groups in the source. Returns whether a membership changed: the account then has other
+ * rights and a new generation. Costs one query if nothing changed.
+ */
+export type SetExternalMemberships = (
+  account: { readonly id: string; readonly username: string },
+  source: string,
+  names: readonly string[],
+) => Promise<boolean>
+
+export function createSetExternalMemberships(ports: ExternalMembershipsPorts): SetExternalMemberships {
+  return async ({ id, username }, source, names) => {
+    if ((await ports.compareMemberships(id, source, names)).length === 0) return false
+    return ports.inTransaction(async (repositories) => {
+      const changes = await repositories.compareMemberships(id, source, names)
+      if (changes.length === 0) return false
+      await repositories.applyMemberships(id, source, changes)
+      await repositories.raiseGenerations({ accountIds: [id] })
+      await repositories.recordEvents(
+        changes.map(({ group, isWanted }) => {
+          const action = isWanted ? 'group-member.add' : 'group-member.remove'
+          return memberChanged(action, group, { name: username, id }, source)
+        }),
+      )
+      return true
+    })
+  }
+}

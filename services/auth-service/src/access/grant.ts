@@ -1,0 +1,65 @@
+import type { RepositoryAction } from '@registry-manager/oci'
+import { isNested, isRepositoryName, parseRepositoryPattern } from '@registry-manager/oci'
+import type { Conditions, GrantRole } from '@registry-manager/principal'
+
+/** The namespace of grants that may name any repository. Only cluster administrators manage them. */
+export const INSTALLATION = '*'
+
+export type SubjectKind = 'user' | 'group' | 'registry-token'
+
+/** Who has a grant. */
+export interface Subject {
+  readonly kind: SubjectKind
+  /** The username, the group's name or the name of the registry token. */
+  readonly name: string
+}
+
+/** What a grant permits. It has either a role or actions. */
+export interface GrantTerms {
+  /** A repository pattern. */
+  readonly repositories: string
+  readonly role?: GrantRole
+  /** Empty if there is a role. */
+  readonly actions: readonly RepositoryAction[]
+  readonly conditions?: Conditions
+}
+
+/** A grant with the id of its subject: of an account, or of a group. */
+export interface PlannedGrant extends GrantTerms {
+  readonly subject: Subject & { readonly id: string }
+}
+
+export interface StoredGrant extends PlannedGrant {
+  readonly id: string
+  readonly createdAt: Date
+  /** The username of who made it; null if that is not known. */
+  readonly createdBy: string | null
+}
+
+/** A text that is equal for grants that permit the same to the same subject. */
+export function identityOf({ subject, repositories, role, actions, conditions = {} }: PlannedGrant): string {
+  const { networks, notBefore, notAfter, tags } = conditions
+  return JSON.stringify([subject.id, repositories, role, actions, networks, notBefore, notAfter, tags])
+}
+
+/** The grants to add and to remove so that a namespace has exactly the wanted ones. Those that stay keep their ids. */
+export function planGrants(
+  stored: readonly StoredGrant[],
+  wanted: readonly PlannedGrant[],
+): { readonly add: readonly PlannedGrant[]; readonly remove: readonly StoredGrant[] } {
+  const wantedByIdentity = new Map(wanted.map((grant) => [identityOf(grant), grant]))
+  const remove = stored.filter((grant) => !wantedByIdentity.delete(identityOf(grant)))
+  return { add: [...wantedByIdentity.values()], remove }
+}
+
+/**
+ * Whether all repositories of a pattern are in a namespace. A namespace of several components also has the repository
+ * of exactly its name.
+ */
+export function isPatternWithin(pattern: string, namespace: string): boolean {
+  const parsed = parseRepositoryPattern(pattern)
+  if (parsed === undefined) return false
+  if (namespace === INSTALLATION) return true
+  const isOwnName = isNested(namespace) && isRepositoryName(namespace) && pattern === namespace
+  return isOwnName || pattern.startsWith(`${namespace}/`)
+}
