@@ -2,8 +2,10 @@ import { resolve } from 'node:path'
 import {
   directorySettings,
   federationSettings,
+  oidcSettings,
   readDirectory,
   readFederation,
+  readOidcProviders,
 } from '@registry-manager/auth-service/embedding'
 import { readEnvironment, readOrigins, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
@@ -43,6 +45,7 @@ export const schema = Type.Object({
   RECONCILE_CONCURRENCY: settings.reconcileConcurrency,
   ...directorySettings,
   ...federationSettings,
+  ...oidcSettings,
   LOG_LEVEL: { ...settings.logLevel, default: 'warn' as const },
 })
 
@@ -75,6 +78,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     reconcileConcurrency: values.RECONCILE_CONCURRENCY,
     ...(directory && { directory }),
     federation: readFederation(values),
+    oidcProviders: readOidcProviders(values),
     logLevel: values.LOG_LEVEL,
   }
 }

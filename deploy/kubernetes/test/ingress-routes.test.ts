@@ -25,6 +25,8 @@ const PATHS = [
   '/sign-in',
   '/sign-in/session',
   '/sign-out',
+  '/oidc/corp/callback',
+  '/oidc/corp/backchannel-logout',
   '/image-manager',
   '/image-manager/',
   '/image-manager/api/v1',

@@ -61,6 +61,7 @@ const PATHS: readonly (readonly [path: string, service: ServiceName])[] = [
   ['/audit?principal=jane', 'auth-service'],
   ['/sign-in?return_to=/v2/', 'auth-service'],
   ['/sign-out', 'auth-service'],
+  ['/oidc/corp/callback?code=x&state=y', 'auth-service'],
   ['/auth/v2/token/', 'auth-service'],
   ['/auth/v2/certs', 'auth-service'],
   ['/.well-known/jwks.json', 'auth-service'],

@@ -34,6 +34,8 @@ export interface AccountsTable {
   role: Role
   enabled: Generated<boolean>
   namespaces: ColumnType<string[], string[], string[]>
+  /** The id of the OpenID Connect provider at which the user signs in; then `password_hash` is null. */
+  provider: Nullable<string>
   /** argon2id, PHC string format. */
   password_hash: string | null
   /** Raised by every change that must revoke earlier tokens. */
@@ -107,6 +109,37 @@ export interface BrowserSessionsTable {
   created_at: Timestamp
   /** Written at most once a minute. */
   used_at: Timestamp
+  expires_at: Timestamp
+  /** The provider at which the person signed in, and its session (`sid`). */
+  provider: Nullable<string>
+  provider_session: Nullable<string>
+}
+
+/** The person at an OpenID Connect provider to whom an account belongs. */
+export interface ProviderIdentitiesTable {
+  issuer: string
+  subject: string
+  account_id: string
+  created_at: Timestamp
+}
+
+/** A sign-in at a provider that has begun. */
+export interface ProviderSignInsTable {
+  /** SHA-256 of the state that was sent to the provider. */
+  state_hash: Buffer
+  /** SHA-256 of the secret in the browser's cookie. */
+  browser_hash: Buffer
+  provider: string
+  nonce: string
+  code_verifier: string
+  return_to: string | null
+  expires_at: Timestamp
+}
+
+/** A logout token that was used. */
+export interface ProviderLogoutsTable {
+  issuer: string
+  jti: string
   expires_at: Timestamp
 }
 
@@ -188,6 +221,9 @@ export interface Schema {
   revocations: RevocationsTable
   refresh_tokens: RefreshTokensTable
   browser_sessions: BrowserSessionsTable
+  provider_identities: ProviderIdentitiesTable
+  provider_sign_ins: ProviderSignInsTable
+  provider_logouts: ProviderLogoutsTable
   sign_in_failures: SignInFailuresTable
   known_addresses: KnownAddressesTable
   groups: GroupsTable

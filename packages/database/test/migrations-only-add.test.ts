@@ -37,6 +37,9 @@ const CONSIDERED: Readonly<Record<string, string>> = {
   '2026-11-29-states-of-manifests adds repositories.show_repository':
     'sets a new column, and refuses nothing',
   '2026-11-29-states-of-manifests adds tags.update_revision': 'sets a new column, and refuses nothing',
+  '2026-12-01-providers takes accounts.accounts_kind': 'is replaced by the next one',
+  '2026-12-01-providers adds accounts.accounts_kind':
+    'the rule for accounts without a provider is unchanged, and the previous version creates no others',
 }
 
 /** Tables that a migration has renamed. A view has the old name, so that the previous version still finds it. */

@@ -1,6 +1,7 @@
 /** Prefixes that only settings of registry-manager have. */
 const PREFIXES = [
   'DIRECTORY_',
+  'OIDC_',
   'TOKEN_',
   'OFFLINE_',
   'ANONYMOUS_',

@@ -20,6 +20,7 @@ import { DirectoryUnavailable } from './directory/directory.ts'
 import { createDirectory } from './directory/index.ts'
 import { createFederation } from './federation/index.ts'
 import { createHousekeeping } from './housekeeping.ts'
+import { createOidc } from './oidc/index.ts'
 import { registerInternalApi } from './internal-api/index.ts'
 import { createProviderApi } from './provider-api/index.ts'
 import { createRegistryTokens } from './registry-tokens/index.ts'
@@ -98,6 +99,9 @@ export async function createAuthService(
     findAccount: accounts.find,
     publicOrigin: config.publicOrigin,
   })
+  const { publicOrigin, oidcProviders = [] } = config
+  const { setExternalMemberships } = access
+  const oidc = createOidc(oidcProviders, { db, now, accounts, publicOrigin, setExternalMemberships })
   const realm = config.service
   const principals = { signIn, findIdentity, sessions, noteRefusal, realm, unavailableDependency }
 
@@ -105,7 +109,12 @@ export async function createAuthService(
   refuseForeignChanges(publicApp, config.publicOrigin)
   await accessTokens.registerJwks(publicApp)
   await accessTokens.registerTokenEndpoint(publicApp, principals)
-  await publicApp.register(usersApi, { ...principals, accounts, lookUpUser: directory?.lookUpUser })
+  await publicApp.register(usersApi, {
+    ...principals,
+    accounts,
+    lookUpUser: directory?.lookUpUser,
+    providers: oidc.ids,
+  })
   await createProviderApi(config, db).register(publicApp, {
     ...principals,
     registerMore: registryTokens.register,
@@ -113,7 +122,8 @@ export async function createAuthService(
   await federation.register(publicApp, principals)
   await access.register(publicApp, principals)
   await audit.register(publicApp, principals)
-  await publicApp.register(signInRoutes, { ...principals, links: [] })
+  await publicApp.register(signInRoutes, { ...principals, links: oidc.links })
+  await oidc.register(publicApp, principals)
 
   const checks = { ...accessTokens.checks, ...(directory && { directory: directory.check }) }
   await internalApp.register(health, { metrics, checks })

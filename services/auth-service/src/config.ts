@@ -6,6 +6,8 @@ import type { DirectoryConfig } from './directory/config.ts'
 import { directorySettings, readDirectory } from './directory/config.ts'
 import type { FederationConfig } from './federation/config.ts'
 import { federationSettings, readFederation } from './federation/config.ts'
+import type { OidcProvider } from './oidc/config.ts'
+import { oidcSettings, readOidcProviders } from './oidc/config.ts'
 
 export const schema = Type.Object({
   ...listenSettings({ port: 8001, internalPort: 9001 }),
@@ -49,6 +51,7 @@ export const schema = Type.Object({
   SERVICE_CREDENTIAL: settings.serviceCredential,
   ...directorySettings,
   ...federationSettings,
+  ...oidcSettings,
   TRUSTED_PROXIES: settings.trustedProxies,
   LOG_LEVEL: settings.logLevel,
 })
@@ -74,6 +77,8 @@ export interface AuthServiceConfig {
   /** Absent where no directory is configured. */
   readonly directory?: DirectoryConfig
   readonly federation: FederationConfig
+  /** OpenID Connect providers at which people sign in; none when left out. */
+  readonly oidcProviders?: readonly OidcProvider[]
   readonly trustedProxies?: string
   readonly logLevel: string
 }
@@ -101,6 +106,7 @@ export function readConfig(env: NodeJS.ProcessEnv): [AuthServiceConfig, AuthServ
       serviceCredential: values.SERVICE_CREDENTIAL,
       ...(directory && { directory }),
       federation: readFederation(values),
+      oidcProviders: readOidcProviders(values),
       trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },

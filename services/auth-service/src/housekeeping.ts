@@ -31,13 +31,17 @@ interface ExpiringRows {
   readonly keepMs: number
 }
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 /** A revocation is kept for a day: longer than any access token that it ends, whatever the settings of a replica. */
 const EXPIRING: readonly ExpiringRows[] = [
   { table: 'sign_in_failures', column: 'clears_at', keepMs: 0 },
   { table: 'revocations', column: 'revoked_at', keepMs: DAY_MS },
   { table: 'refresh_tokens', column: 'used_at', keepMs: UNUSED_DAYS * DAY_MS },
   { table: 'browser_sessions', column: 'expires_at', keepMs: 0 },
+  { table: 'provider_sign_ins', column: 'expires_at', keepMs: 0 },
+  // Clocks differ: a logout token may be valid for a while after it expired here.
+  { table: 'provider_logouts', column: 'expires_at', keepMs: HOUR_MS },
   { table: 'known_addresses', column: 'seen_at', keepMs: 90 * DAY_MS },
 ]
 const EVERY_MS = 60_000

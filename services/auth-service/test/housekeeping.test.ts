@@ -82,12 +82,32 @@ await onBothDatabases(t, async (t, db) => {
       .insertInto('browser_sessions')
       .values([session('old', MINUTE), session('new', -MINUTE)])
       .execute()
+    const attempt = (name: string, expired: number) => ({
+      state_hash: hashOf(name),
+      browser_hash: hashOf(name),
+      provider: 'corp',
+      nonce: 'n',
+      code_verifier: 'v',
+      return_to: null,
+      expires_at: ago(expired),
+    })
+    await db
+      .insertInto('provider_sign_ins')
+      .values([attempt('old', MINUTE), attempt('new', -MINUTE)])
+      .execute()
+    const logout = (jti: string, expired: number) => ({ issuer: 'i', jti, expires_at: ago(expired) })
+    await db
+      .insertInto('provider_logouts')
+      .values([logout('old', 61 * MINUTE), logout('new', 59 * MINUTE)])
+      .execute()
 
     const one = {
       sign_in_failures: 1,
       revocations: 1,
       refresh_tokens: 1,
       browser_sessions: 1,
+      provider_sign_ins: 1,
+      provider_logouts: 1,
       known_addresses: 1,
       events: 1,
     }

@@ -66,6 +66,7 @@ export function createAccountsRepository(db: Database) {
         .values({
           username: account.username,
           directory: account.directory,
+          provider: account.provider ?? null,
           role: account.role,
           enabled: account.enabled,
           namespaces: [...account.namespaces],
@@ -103,7 +104,9 @@ export function toAccount(row: AccountRow): StoredAccount {
   const { id, username, directory, generation } = row
   const grants = toEffectiveGrants(row.grants)
   const { password_hash: passwordHash, created_at: createdAt } = row
-  return { id, username, directory, ...rightsOf(row), grants, generation, passwordHash, createdAt }
+  const provider = row.provider !== null && { provider: row.provider }
+  const rights = { ...rightsOf(row), grants }
+  return { id, username, directory, ...provider, ...rights, generation, passwordHash, createdAt }
 }
 
 function administrators(db: Database) {

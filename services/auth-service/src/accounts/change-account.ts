@@ -38,7 +38,7 @@ export interface ChangeAccount {
   change(ref: AccountRef, change: UserChange, cause?: ChangeCause): Promise<ChangeResult>
   delete(ref: AccountRef): Promise<ChangeResult>
   /** Revokes what was issued to an account, and leaves the account as it is. */
-  endSessions(ref: AccountRef): Promise<ChangeResult>
+  endSessions(ref: AccountRef, cause?: ChangeCause): Promise<ChangeResult>
   /** Does the same without an event, for sessions that end so that the next sign-in reads the directory. */
   expireSessions(ref: AccountRef): Promise<ChangeResult>
 }
@@ -111,13 +111,13 @@ export function createChangeAccount({ hashPassword, inTransaction }: ChangeAccou
       )
     },
 
-    async endSessions(ref) {
+    async endSessions(ref, cause) {
       return changing(
         ref,
         () => true,
         async (current, repositories) => {
           const user = await revokeAll(current, repositories)
-          await repositories.recordEvents(sessionsEnded(user))
+          await repositories.recordEvents(sessionsEnded(user, cause))
           return user
         },
       )

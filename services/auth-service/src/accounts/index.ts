@@ -89,6 +89,8 @@ export interface UsersApiOptions extends Omit<UsersRoutesOptions, 'users'> {
   readonly accounts: Accounts
   /** Undefined without a directory. */
   readonly lookUpUser: LookUpUser | undefined
+  /** The ids of the OpenID Connect providers. */
+  readonly providers: readonly string[]
 }
 
 const NO_DIRECTORY: LookUpUser = async () => ({
@@ -97,7 +99,7 @@ const NO_DIRECTORY: LookUpUser = async () => ({
 
 /** The users API of seed 002. */
 export async function usersApi(app: FastifyInstance, options: UsersApiOptions): Promise<void> {
-  const { accounts, lookUpUser = NO_DIRECTORY, ...routesOptions } = options
+  const { accounts, lookUpUser = NO_DIRECTORY, providers, ...routesOptions } = options
   const { signIn, realm } = routesOptions
   const users = createManageUsers({
     find: accounts.find,
@@ -105,6 +107,7 @@ export async function usersApi(app: FastifyInstance, options: UsersApiOptions): 
     count: accounts.count,
     changeAccount: accounts,
     lookUpUser,
+    providers,
     async verifyPassword({ username }, password, address) {
       const result = await signIn.withPassword(username, password, address)
       return result.outcome !== 'refused' && accountOrProblem(result, realm) !== undefined

@@ -19,6 +19,8 @@ export interface ManageUsersPorts {
   count(filter: UserFilter): Promise<number>
   readonly changeAccount: ChangeAccount
   readonly lookUpUser: LookUpUser
+  /** The ids of the OpenID Connect providers. */
+  readonly providers: readonly string[]
   /**
    * Whether the password is that of the account. Counts as a sign-in from the address: throws a problem if sign-ins are
    * limited (429) or a dependency is unavailable (503).
@@ -41,7 +43,9 @@ export interface PasswordChange {
   readonly confirmation?: { readonly password: string | undefined; readonly address: string }
 }
 
-export type PasswordResult = UserResult | { readonly refused: 'directory-password' | 'wrong-password' }
+export type PasswordResult =
+  | UserResult
+  | { readonly refused: 'directory-password' | 'provider-password' | 'wrong-password' }
 
 export interface ManageUsers {
   find(ref: AccountRef): Promise<Account | undefined>
@@ -67,6 +71,12 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
   ): Promise<{ directoryState?: DirectoryState } | { fault: FieldFault }> =>
     directory ? lookUpUser(username) : {}
 
+  const providerFault = ({ provider }: UserChangeInput): FieldFault | undefined => {
+    if (!provider || ports.providers.includes(provider)) return undefined
+    const known = ports.providers.join(', ') || 'none: no provider is configured (set OIDC_PROVIDERS_FILE)'
+    return { field: 'provider', detail: `must be the id of a provider; known are ${known}` }
+  }
+
   return {
     find,
 
@@ -78,6 +88,8 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
     },
 
     async create(input) {
+      const fault = providerFault(input)
+      if (fault !== undefined) return { fault }
       const planned = planNewUser(input)
       if ('fault' in planned) return planned
       const found = await directoryStateFor(planned.plan.username, planned.plan)
@@ -87,6 +99,8 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
     async change(username, input) {
       const current = await find(username)
       if (current === undefined) return { refused: 'absent' }
+      const fault = providerFault(input)
+      if (fault !== undefined) return { fault }
       const planned = planUserChange(current, input)
       if ('fault' in planned) return planned
       const found = await directoryStateFor(current.username, planned.change)
@@ -97,6 +111,7 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
       const current = await find(ref)
       if (current === undefined) return { refused: 'absent' }
       if (current.directory) return { refused: 'directory-password' }
+      if (current.provider !== undefined) return { refused: 'provider-password' }
       const planned = planUserChange(current, { password })
       if ('fault' in planned) return planned
       // An identity token that was stolen must not be enough to take the account over.

@@ -9,7 +9,9 @@ import type { UserInput } from './user-input.ts'
 export interface UserPlan extends Rights {
   readonly username: string
   readonly directory: boolean
-  /** Null for a directory user. */
+  /** The OpenID Connect provider at which the user signs in; null for none. */
+  readonly provider?: string | null
+  /** Null for a user of the directory or of a provider. */
   readonly password: string | null
   /** Of a directory user. */
   readonly directoryState?: DirectoryState
@@ -27,6 +29,11 @@ export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: Fie
   const namespaces = toSet(input.namespaces ?? [])
   const role = roleOf(input, 'user')
   if (typeof role === 'object') return role
+  if (input.provider) {
+    if (input.ad === true) return contradicted(input.provider)
+    const { provider } = input
+    return { plan: { username, directory: false, provider, role, enabled, namespaces, password: null } }
+  }
   if (input.ad === true) {
     return { plan: { username, directory: true, role, enabled, namespaces, password: null } }
   }
@@ -52,14 +59,25 @@ export function planUserChange(
     ...(enabled !== undefined && { enabled }),
     ...(namespaces && { namespaces: toSet(namespaces) }),
   }
-  if (directory) {
-    return { change: current.directory ? common : { ...common, directory, password: null } }
+  if (input.provider && input.ad === true) return contradicted(input.provider)
+  // An empty text removes the provider.
+  const provider = input.ad === true ? '' : (input.provider ?? current.provider ?? '')
+  if (provider !== '') {
+    if (provider === current.provider) return { change: common }
+    const left = current.directory && { directoryState: undefined }
+    return { change: { ...common, directory: false, provider, password: null, ...left } }
   }
-  if (input.password === undefined) return current.directory ? required('password') : { change: common }
+  const leave = current.provider !== undefined && { provider: null }
+  if (directory) {
+    return { change: current.directory ? common : { ...common, directory, ...leave, password: null } }
+  }
+  if (input.password === undefined) {
+    return current.directory || current.provider !== undefined ? required('password') : { change: common }
+  }
   const fault = passwordFault(input.password, current.username)
   if (fault !== undefined) return { fault: { field: 'password', detail: fault } }
   const forget = current.directory && { directoryState: undefined }
-  return { change: { ...common, directory, password: input.password, ...forget } }
+  return { change: { ...common, directory, ...leave, password: input.password, ...forget } }
 }
 
 /** Whether a change revokes the tokens issued before it: a change of the password or of the effective rights does. */
@@ -96,6 +114,11 @@ function roleOf({ admin, role }: UserChangeInput, current: Role): Role | { fault
 /** Namespaces as they are stored and compared: sorted, each once. */
 export function toSet(namespaces: readonly string[]): string[] {
   return [...new Set(namespaces)].toSorted()
+}
+
+function contradicted(provider: string): { fault: FieldFault } {
+  const detail = `${provider} contradicts ad=true; send only one of the two fields`
+  return { fault: { field: 'provider', detail } }
 }
 
 function required(field: string): { fault: FieldFault } {

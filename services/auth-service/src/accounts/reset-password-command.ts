@@ -73,6 +73,13 @@ function toResult(reset: PasswordReset, given: string): CommandResult {
         err: `there is no user ${JSON.stringify(given)}; cluster administrators: ${administrators}\n`,
       }
     }
+    case 'provider':
+      return {
+        code: 1,
+        err:
+          `${reset.username} signs in at an OpenID Connect provider: run this again with ${LEAVE_DIRECTORY} to make ` +
+          `the account a local one with its own password\n`,
+      }
     case 'directory':
       return {
         code: 1,
@@ -87,6 +94,6 @@ function usage(name: string): string {
   return `usage: ${name} NAME [${LEAVE_DIRECTORY}]
 
 Gives the user NAME a new password, prints it once, and ends all sessions of the account.
-  ${LEAVE_DIRECTORY}  makes a directory user a local one, with its own password
+  ${LEAVE_DIRECTORY}  makes a user of the directory or of a provider a local one, with its own password
 `
 }

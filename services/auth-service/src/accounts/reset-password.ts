@@ -12,7 +12,7 @@ export type PasswordReset =
     }
   /** `administrators`: usernames of enabled cluster administrators, at most ten. */
   | { readonly outcome: 'absent'; readonly administrators: readonly string[] }
-  | { readonly outcome: 'directory'; readonly username: string }
+  | { readonly outcome: 'directory' | 'provider'; readonly username: string }
 
 export interface ResetPasswordPorts {
   find(ref: AccountRef): Promise<Account | undefined>
@@ -23,14 +23,15 @@ export interface ResetPasswordPorts {
 export interface ResetPasswordOptions {
   /** Case-insensitive. */
   readonly username: string
-  /** Turns a directory user into a local user. */
+  /** Turns a user of the directory or of a provider into a local user. */
   readonly leaveDirectory?: boolean
   readonly makePassword?: () => string
 }
 
 /**
  * Gives a user a new random password and revokes everything that was issued to the account. A disabled account stays
- * disabled. A directory user has no password here, and is left unchanged unless `leaveDirectory` is set.
+ * disabled. A user of the directory or of a provider has no password here, and is left unchanged unless
+ * `leaveDirectory` is set.
  */
 export async function resetPassword(
   { find, listAdministrators, change }: ResetPasswordPorts,
@@ -39,9 +40,12 @@ export async function resetPassword(
   const absent = async () => ({ outcome: 'absent', administrators: await listAdministrators(10) }) as const
   const current = await find(username.toLowerCase())
   if (current === undefined) return absent()
-  if (current.directory && !leaveDirectory) return { outcome: 'directory', username: current.username }
+  const { directory, provider } = current
+  if ((directory || provider !== undefined) && !leaveDirectory) {
+    return { outcome: directory ? 'directory' : 'provider', username: current.username }
+  }
   const password = makePassword()
-  const planned = planUserChange(current, { ad: false, password })
+  const planned = planUserChange(current, { ad: false, provider: '', password })
   if ('fault' in planned) throw new Error(`${planned.fault.field} ${planned.fault.detail}`)
   const changed = await change({ id: current.id }, planned.change)
   if ('refused' in changed) return absent()

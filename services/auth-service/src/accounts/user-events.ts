@@ -6,12 +6,13 @@ import type { UserChange } from './plan-user.ts'
 
 /** Why accounts change without a request for it. Events then name the service as their principal. */
 export interface ChangeCause {
-  readonly cause: 'directory' | 'first-administrator'
+  readonly cause: 'directory' | 'first-administrator' | 'provider'
 }
 
 export function userCreated(account: Account, cause?: ChangeCause): NewEvent {
-  const { directory: ad, role, enabled, namespaces } = account
-  return { action: 'user.create', ...about(account, cause, { ad, role, enabled, namespaces }) }
+  const { directory: ad, provider, role, enabled, namespaces } = account
+  const detail = { ad, ...(provider !== undefined && { provider }), role, enabled, namespaces }
+  return { action: 'user.create', ...about(account, cause, detail) }
 }
 
 /**
@@ -26,6 +27,7 @@ export function userChanged(
 ): NewEvent[] {
   const detail = {
     ...fieldChange('ad', before.directory, after.directory),
+    ...fieldChange('provider', before.provider ?? null, after.provider ?? null),
     ...rightChange('role', before, after),
     ...rightChange('enabled', before, after),
     ...rightChange('namespaces', before, after),
@@ -45,8 +47,8 @@ export function userDeleted(account: Account): NewEvent {
   return { action: 'user.delete', ...about(account, undefined, { role, namespaces }) }
 }
 
-export function sessionsEnded(account: Account): NewEvent {
-  return { action: 'sessions.end', ...about(account, undefined, {}) }
+export function sessionsEnded(account: Account, cause?: ChangeCause): NewEvent {
+  return { action: 'sessions.end', ...about(account, cause, {}) }
 }
 
 function about({ id, username }: Account, cause: ChangeCause | undefined, detail: EventDetail) {

@@ -54,6 +54,13 @@ export const UserInput = closed({
   username: username(),
   password: Type.Optional(password),
   ad: Type.Optional(flag('Whether the directory verifies the password.')),
+  provider: Type.Optional(
+    Type.String({
+      maxLength: 32,
+      description:
+        'The id of the OpenID Connect provider at which the user signs in. An empty text makes the user a local one.',
+    }),
+  ),
   admin: Type.Optional(flag('Whether the user is a cluster administrator.')),
   role: Type.Optional(role),
   enabled: Type.Optional(flag('Whether the user can sign in; `true` by default.')),

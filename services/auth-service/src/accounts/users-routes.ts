@@ -107,12 +107,13 @@ function nextLink(next: NonNullable<UsersPage['next']>, { search, namespace }: U
 }
 
 function toBody(account: Account): Static<typeof User> {
-  const { id, username, directory, role, enabled, namespaces, createdAt } = account
+  const { id, username, directory, provider, role, enabled, namespaces, createdAt } = account
   const admin = role === 'cluster-administrator'
   return {
     id,
     username,
     ad: directory,
+    ...(provider !== undefined && { provider }),
     admin,
     role,
     enabled,
@@ -133,6 +134,8 @@ function userOrProblem(result: PasswordResult): Static<typeof User> {
       throw conflict('this is the last cluster administrator; create another one first')
     case 'directory-password':
       throw conflict('the directory manages the password of this user; change it in the directory')
+    case 'provider-password':
+      throw conflict('this user signs in at an OpenID Connect provider and has no password here')
     case 'wrong-password': {
       const detail = 'current_password is not the password of this account'
       throw new ProblemError({ status: 403, detail, field: 'current_password' })

@@ -21,6 +21,11 @@ export const User = Type.Object({
   id: Type.String({ format: 'uuid' }),
   username: Type.String(),
   ad: Type.Boolean({ description: 'Whether the directory verifies the password.' }),
+  provider: Type.Optional(
+    Type.String({
+      description: 'The OpenID Connect provider at which the user signs in; absent for others.',
+    }),
+  ),
   admin: Type.Boolean({ description: 'Whether the user is a cluster administrator.' }),
   role: Type.Enum([...ROLES]),
   enabled: Type.Boolean(),
@@ -57,8 +62,8 @@ export const USERS_SCHEMAS = {
     operationId: 'createUser',
     summary: 'Create a user',
     description:
-      'For cluster administrators. `password` is required unless `ad` is true; then it is ignored, and the directory ' +
-      `must know the username. ${ANY_INPUT}`,
+      'For cluster administrators. `password` is required unless `ad` is true or `provider` is given; then it is ' +
+      `ignored. With \`ad\` the directory must know the username. ${ANY_INPUT}`,
     response: {
       201: Type.Object(User.properties, {
         headers: { location: { type: 'string', description: 'The path of the user.' } },
@@ -109,7 +114,7 @@ export const USERS_SCHEMAS = {
     summary: 'Change a password',
     description:
       'Every user may change their own password, cluster administrators any. Ends the sessions and tokens of that ' +
-      `user. 409 for a directory user. ${ANY_INPUT}`,
+      `user. 409 for a user of the directory or of a provider. ${ANY_INPUT}`,
     response: {
       204: Type.Null({ description: 'The password is changed.' }),
       ...problemResponses(...BODY_FAULTS, 404, 409),

@@ -10,8 +10,10 @@ export function createBrowserSessionsRepository(db: Database) {
       readonly generation: number
       readonly createdAt: Date
       readonly expiresAt: Date
+      readonly provider: string | undefined
+      readonly providerSession: string | undefined
     }): Promise<void> {
-      const { hash, accountId, generation, createdAt, expiresAt } = session
+      const { hash, accountId, generation, createdAt, expiresAt, provider, providerSession } = session
       await db
         .insertInto('browser_sessions')
         .values({
@@ -21,6 +23,8 @@ export function createBrowserSessionsRepository(db: Database) {
           created_at: createdAt,
           used_at: createdAt,
           expires_at: expiresAt,
+          provider: provider ?? null,
+          provider_session: providerSession ?? null,
         })
         .execute()
     },

@@ -4,7 +4,10 @@ import type { Account } from '../principals/account.ts'
 import { namedPrincipal } from '../principals/principal.ts'
 
 /** How a person proved their identity. */
-export type SignedInBy = { readonly by: 'password' }
+export type SignedInBy =
+  | { readonly by: 'password' }
+  /** At an OpenID Connect provider; `session` is its `sid`. */
+  | { readonly by: 'provider'; readonly provider: string; readonly session: string | undefined }
 
 export interface StoredSession {
   readonly accountId: string
@@ -20,6 +23,8 @@ export interface BrowserSessionRepositories {
     readonly generation: number
     readonly createdAt: Date
     readonly expiresAt: Date
+    readonly provider: string | undefined
+    readonly providerSession: string | undefined
   }): Promise<void>
   /** Deletes an account's sessions except the `count` newest ones. */
   deleteOldest(accountId: string, count: number): Promise<void>
@@ -76,10 +81,22 @@ export function createBrowserSessions(ports: BrowserSessionsPorts): BrowserSessi
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
       const [createdAt, expiresAt] = [new Date(now()), new Date(now() + LONGEST_MS)]
       const { id: accountId, generation } = account
+      const { provider = undefined, session: providerSession = undefined } =
+        signedInBy.by === 'provider' ? signedInBy : {}
       await inTransaction(async ({ insert, deleteOldest, recordEvents }) => {
-        await insert({ hash: hashOf(token), accountId, generation, createdAt, expiresAt })
+        await insert({
+          hash: hashOf(token),
+          accountId,
+          generation,
+          createdAt,
+          expiresAt,
+          provider,
+          providerSession,
+        })
         await deleteOldest(accountId, MAX_PER_ACCOUNT)
-        await recordEvents(eventOf('sign-in', account, { ...signedInBy }))
+        await recordEvents(
+          eventOf('sign-in', account, { by: signedInBy.by, ...(provider !== undefined && { provider }) }),
+        )
       })
       return token
     },

@@ -25,6 +25,8 @@ export interface Account extends Rights {
   readonly username: string
   /** Whether the directory verifies the password. */
   readonly directory: boolean
+  /** The id of the OpenID Connect provider at which the user signs in; absent for others. */
+  readonly provider?: string
   /** Access tokens and refresh tokens of lower generations are revoked. */
   readonly generation: number
   readonly createdAt: Date
@@ -35,7 +37,7 @@ export interface Account extends Rights {
   readonly directoryState?: DirectoryState
 }
 
-/** An account with its password's argon2id hash in PHC format; null for directory users. */
+/** An account with its password's argon2id hash in PHC format; null for users of the directory or of a provider. */
 export interface StoredAccount extends Account {
   readonly passwordHash: string | null
 }
@@ -49,6 +51,7 @@ export type AccountRef = string | Pick<Account, 'id'>
 export interface NewAccount extends Rights {
   readonly username: string
   readonly directory: boolean
+  readonly provider?: string | null
   readonly passwordHash: string | null
   readonly directoryState?: DirectoryState
 }

@@ -28,6 +28,7 @@ async function startApi(principal: Account) {
     noteRefusal: () => undefined,
     unavailableDependency: () => undefined,
     lookUpUser: undefined,
+    providers: [],
     accounts: Object.fromEntries(
       ['find', 'change', 'delete', 'endSessions'].map((method) => [method, record(method)]),
     ) as unknown as Accounts,
