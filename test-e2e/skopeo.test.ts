@@ -2,10 +2,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { waitForAllReplicas } from './harness/all-replicas.ts'
 import { ensureCommands, findCommand } from './harness/debian-packages.ts'
+import { createForeignIssuer } from './harness/foreign-tokens.ts'
 import { createImage, dockerManifest, ociManifest, readImageFolder } from './harness/images.ts'
 import { runCommand } from './harness/run-command.ts'
-import { type Credentials, startSystem, tlsVerify } from './harness/system.ts'
+import { basic, type Credentials, startSystem, tlsVerify } from './harness/system.ts'
 
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const missing = await ensureCommands({ skopeo: 'skopeo' })
@@ -89,6 +91,46 @@ test('skopeo logs in, copies images and logs out', { skip: missing }, async (t) 
     await t.rejects(copy('alice', remote('other/app:1'), `dir:${join(folder, 'stolen')}`), refused)
     await copy('bob', remote('other/app:1'), `dir:${join(folder, 'kept')}`)
   })
+
+  await t.test(
+    'skopeo pushes and pulls with a token of another issuer until its trust rule changes',
+    async (t) => {
+      const issuer = createForeignIssuer(system)
+      const rules = '/namespaces/jobs/trust-rules'
+      const rule = {
+        name: 'job',
+        issuer: 'https://issuer.example',
+        audience: system.host,
+        claims: { project_path: 'acme/*' },
+        scopes: [{ type: 'repository', name: 'jobs/*', actions: ['push'] }],
+      }
+      await issuer.sendRule('POST', rules, rule)
+      const claims = { iss: rule.issuer, sub: 'job-1', project_path: 'acme/app' }
+      const job = { username: 'job', password: await issuer.sign(claims) }
+      await login(job)
+      await copy('job', small, remote('jobs/app:1'))
+      await copy('job', remote('jobs/app:1'), `dir:${join(folder, 'of-the-job')}`)
+      await t.rejects(copy('job', small, remote('team/app:1')), refused, 'beyond its scopes')
+      const stranger = await issuer.sign({ ...claims, project_path: 'other/app' })
+      await t.rejects(login({ username: 'job', password: stranger }), { code: 1 })
+      const events = await fetch(`${system.url}/audit?repository=jobs/app&action=push`, {
+        headers: { authorization: basic(system.admin) },
+      })
+      t.match(await events.json(), { items: [{ principal: { kind: 'workload', name: 'jobs/job (job-1)' } }] })
+      const deleted = await fetch(`${system.url}${rules}`, {
+        method: 'PUT',
+        headers: { authorization: basic(system.admin), 'content-type': 'application/json' },
+        body: '{"items":[]}',
+      })
+      t.equal(deleted.status, 200)
+      const statusOfToken = async () => {
+        const headers = { authorization: basic(job) }
+        return (await fetch(`${system.url}/auth/v2/token?scope=repository:jobs/app:push`, { headers })).status
+      }
+      t.equal(await waitForAllReplicas(statusOfToken, 401, 5000), 401, 'within five seconds')
+      await t.rejects(copy('job', small, remote('jobs/app:2')), refused, 'after the rule was deleted')
+    },
+  )
 
   await t.test('skopeo is refused after skopeo logout', async (t) => {
     await skopeo('bob', ['logout', `--tls-verify=${verify}`, system.host])

@@ -1,14 +1,13 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { SignJWT } from 'jose'
 import type { Test } from 'tap'
 import { parse } from 'yaml'
 import { createDockerConfig } from './docker-engine.ts'
+import { createForeignIssuer } from './foreign-tokens.ts'
 import type { System } from './system.ts'
 import { basic } from './system.ts'
 
@@ -81,20 +80,8 @@ const POD_CLAIMS = {
 /** Runs docs/pipelines.md command by command, with tokens that a key of the test signs. */
 export async function testPipelinesPage(t: Test, page: PipelinesPage): Promise<void> {
   const { system, folder, sh, blocksOf } = page
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'test', alg: 'ES256', use: 'sig' }] }
-  const sign = (claims: object, seconds = 300) =>
-    new SignJWT({ ...claims, aud: system.host })
-      .setProtectedHeader({ alg: 'ES256', kid: 'test', typ: 'JWT' })
-      .setIssuedAt()
-      .setExpirationTime(`${seconds}s`)
-      .sign(privateKey)
-  const rules = `${system.url}/namespaces/team/trust-rules`
-  const write = async (method: string, url: string, rule: object) => {
-    const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
-    const response = await fetch(url, { method, headers, body: JSON.stringify({ ...rule, jwks }) })
-    t.ok(response.ok, `${method} ${url} gets ${response.status}`)
-  }
+  const { jwks, sign, sendRule } = createForeignIssuer(system)
+  const rules = '/namespaces/team/trust-rules'
   const variables = (blocksOf('Trust rules', 'sh')[0] ?? '').split('\n\n')[0] ?? ''
   const owner = { OWNER: `${system.admin.username}:${system.admin.password}` }
 
@@ -122,7 +109,7 @@ export async function testPipelinesPage(t: Test, page: PipelinesPage): Promise<v
     )
     t.match({ namespace, createdBy, createdAt, updatedAt }, { namespace: 'team', createdBy: 'admin' })
     // Only GitHub can sign with the keys that GitHub publishes.
-    await write('PUT', `${rules}/${id}`, rule)
+    await sendRule('PUT', `${rules}/${id}`, rule)
     const github = createServer((request, response) => {
       const audience = new URL(request.url ?? '', 'http://github').searchParams.get('audience')
       t.strictSame([request.headers.authorization, audience], ['Bearer of-the-job', system.host])
@@ -141,7 +128,7 @@ export async function testPipelinesPage(t: Test, page: PipelinesPage): Promise<v
 
   await t.test('docs/pipelines.md: the GitLab CI pipeline pushes with its own token', async (t) => {
     const [json = ''] = blocksOf('GitLab CI', 'json')
-    await write('POST', rules, JSON.parse(json.replaceAll('registry.example.com', system.host)))
+    await sendRule('POST', rules, JSON.parse(json.replaceAll('registry.example.com', system.host)))
     const [yaml = ''] = blocksOf('GitLab CI', 'yaml')
     t.match(parse(yaml), { image: { id_tokens: { REGISTRY_TOKEN: { aud: 'registry.example.com' } } } })
     t.ok(await runPipeline(yaml, 'gitlab1', { REGISTRY_TOKEN: await sign(GITLAB_CLAIMS) }))
