@@ -30,12 +30,14 @@ t.test(
     const env = {
       ADMIN: `${username}:${password}`,
       OLGA: `${olga.username}:${olga.password}`,
+      JANE: `${jane.username}:${jane.password}`,
     }
     const run = async (command: string) => {
       const script = command.replaceAll('https://registry.example.com', system.url)
       return (await runCommand('sh', ['-euc', script], { env })).stdout
     }
-    const [onePerson = '', team = '', byOwner = '', contractor = '', ...others] = commands
+    const [onePerson = '', team = '', byOwner = '', contractor = '', ...more] = commands
+    const [explain = '', whatIf = '', who = '', ...others] = more
     t.strictSame(others, [], 'every block of the page is run')
 
     const image = makeImage()
@@ -80,6 +82,40 @@ t.test(
       t.equal(await push(omar, 'team/app', 'v1'), 201)
       t.equal(await push(omar, 'team/app', 'latest'), 403)
       t.equal(await pull(omar, 'team/app'), 200)
+    })
+
+    await t.test('docs/access.md: why was I refused?', async (t) => {
+      const client = createRegistryClient(system.url, basic(jane))
+      const refused = await client.send('POST', '/v2/team/app/blobs/uploads/')
+      t.equal(refused.status, 403)
+      const printed = [...page.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text]) => text ?? '')
+      const documented = printed.find((text) => text.includes('"errors"')) ?? ''
+      t.strictSame(
+        refused.json,
+        JSON.parse(documented.replaceAll('https://registry.example.com', system.url)),
+      )
+      const explained = {
+        account: { kind: 'user', name: 'jane' },
+        allowed: false,
+        because: [{ kind: 'grant', repositories: 'team/app', role: 'reader' }],
+        missing: /can grant the role developer/,
+      }
+      const url = new URL(refused.json.errors[0].detail.explain)
+      t.match((await client.send('GET', url.pathname + url.search)).json, explained)
+      for (const answer of (await run(explain)).split(/(?<=\})(?=\{"account")/)) {
+        t.match(JSON.parse(answer), explained)
+      }
+      t.match(JSON.parse(await run(whatIf)), { allowed: true, because: [{ kind: 'grant', id: 'with' }] })
+      const { items } = JSON.parse(await run(who))
+      const found = items.map((item: { account: { name: string }; allowed: boolean }) => [
+        item.account.name,
+        item.allowed,
+      ])
+      const expected = [
+        ['omar', false],
+        [system.admin.username, true],
+      ]
+      t.strictSame(found.toSorted(), expected.toSorted(), 'the networks of omar are not asked about')
     })
   },
 )

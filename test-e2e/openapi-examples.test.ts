@@ -134,6 +134,7 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     const grant = JSON.parse((await run('createGrant')).text) as { id: string }
     await run('createGrant', { status: 409 })
     for (const id of ['listGrants', 'replaceGrants', 'listNamespaces']) await run(id)
+    for (const id of ['explainAccess', 'explainChangedAccess', 'listWhoMay']) await run(id)
     await run('deleteGrant', { path: { grantId: grant.id } })
     await run('deleteGrant', { path: { grantId: grant.id }, status: 404 })
     await run('listGrants', { status: 401, as: WRONG })

@@ -19,9 +19,10 @@ export const problemJson: ProblemFormat = (reply, { status, detail, field }) =>
     .send(JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail, field }))
 
 /** The registry API's `{"errors":[…]}`. Source: OCI distribution-spec 1.1, "Error Codes". */
-export const registryErrors: ProblemFormat = (reply, { status, detail, field }) => {
+export const registryErrors: ProblemFormat = (reply, { status, detail: message, field, help }) => {
   const code = REGISTRY_CODES[status] ?? (status < 500 ? 'UNSUPPORTED' : 'UNKNOWN')
-  const error = formatRegistryError({ code, status, message: detail, detail: field && { field } })
+  const detail = field === undefined ? help && { help } : { field }
+  const error = formatRegistryError({ code, status, message, detail })
   return reply.code(status).type('application/json').send(JSON.stringify(error.body))
 }
 

@@ -6,6 +6,8 @@ export interface Problem {
   readonly detail: string
   /** The invalid field of the request. */
   readonly field?: string
+  /** How the client gets what it lacks. Only the registry API's format shows it. */
+  readonly help?: string
   /** Additional response headers, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>
 }

@@ -120,7 +120,11 @@ export async function createAuthService(
     registerMore: registryTokens.register,
   })
   await federation.register(publicApp, principals)
-  await access.register(publicApp, principals)
+  await access.register(publicApp, principals, {
+    findByName: async (name) => (await accounts.find(name)) ?? registryTokens.findByName(name),
+    findWorkload: federation.findWorkload,
+    isGlobal: accessTokens.isGlobal,
+  })
   await audit.register(publicApp, principals)
   await publicApp.register(signInRoutes, { ...principals, links: oidc.links })
   await oidc.register(publicApp, principals)

@@ -3,6 +3,7 @@ import type { RegistryRequest } from '@registry-manager/oci'
 import type { Authenticator, Principal } from '@registry-manager/principal'
 import { credentialsOf } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
+import { describeUnauthenticated } from './describe-refusal.ts'
 import type { LeastGeneration } from './ended-globals.ts'
 import { withoutEndedGlobals } from './ended-globals.ts'
 import type { Refusal } from './refuse.ts'
@@ -35,8 +36,10 @@ export async function authenticate(
   const found = await authenticator.authenticate(credentialsOf(request), request.ip, access)
   switch (found.outcome) {
     case 'refused': {
-      const headers = challenge(options, challengeAccess(registryRequest), found.error)
-      return { refused: { code: 'UNAUTHORIZED', headers } }
+      const requested = challengeAccess(registryRequest)
+      const texts = describeUnauthenticated(credentialsOf(request).kind, requested, options.realm)
+      const headers = challenge(options, requested, found.error)
+      return { refused: { code: 'UNAUTHORIZED', ...texts, headers } }
     }
     case 'throttled': {
       const headers = { 'retry-after': String(found.retryAfterSeconds) }

@@ -1,8 +1,16 @@
+import { requestPrincipalOf } from '@registry-manager/http'
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
 import { holdsExactly, permits, repositoryAccess, tagMatches } from '@registry-manager/oci'
 import type { AccountFacts, Authenticator, Principal } from '@registry-manager/principal'
 import { credentialsOf, decideAccess } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
+import type { RefusedRequest } from './describe-refusal.ts'
+import {
+  describeElsewhere,
+  describeInsufficient,
+  describeMount,
+  describeRefusedTag,
+} from './describe-refusal.ts'
 import type { Refusal } from './refuse.ts'
 import { retryLater } from './refuse.ts'
 import type { ChallengeOptions } from './required-access.ts'
@@ -102,6 +110,8 @@ function findRefusedTag(
 
 export interface AuthorizeOptions extends ChallengeOptions {
   readonly uploadSecret: string
+  /** The origin of PUBLIC_URL. */
+  readonly publicOrigin: string
   readonly authenticator: Pick<Authenticator, 'confirmAccount'>
   readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
 }
@@ -117,27 +127,38 @@ export async function authorize(
   request: FastifyRequest,
 ): Promise<Authorized | { readonly refused: Refusal }> {
   const decision = decide(registryRequest, principal, options.uploadSecret)
+  const refused = (): RefusedRequest => ({
+    needed: requiredAccess(registryRequest)[0] ?? NO_ACCESS,
+    requested: challengeAccess(registryRequest),
+    held: principal.access ?? [],
+    named: requestPrincipalOf(request),
+    publicOrigin: options.publicOrigin,
+  })
   switch (decision.outcome) {
     case 'insufficient': {
-      if (decision.required.some(isMoreThanPull)) {
+      const isMore = decision.required.some(isMoreThanPull)
+      if (isMore) {
         if (principal.offline === true) return { refused: OFFLINE_TOKEN }
         await options.authenticator.confirmAccount(principal.uid)
       }
+      const isPassword = credentialsOf(request).kind === 'basic'
+      // Without auth-service the refusal says less.
+      const account =
+        isMore || isPassword ? await options.findAccount(principal.uid).catch(() => undefined) : undefined
+      const context = { address: request.ip, now: Date.now() }
+      const texts = describeInsufficient(refused(), { account, context, isPassword })
       // A retry with the same password gets no more access: 403. A client with a token can request a wider one: 401
       // with a challenge.
-      if (credentialsOf(request).kind === 'basic') return { refused: { code: 'DENIED' } }
+      if (isPassword) return { refused: { code: 'DENIED', ...texts } }
       const headers = challenge(options, decision.required, 'insufficient_scope')
-      return { refused: { code: 'UNAUTHORIZED', message: 'the token does not permit this', headers } }
+      return { refused: { code: 'UNAUTHORIZED', ...texts, headers } }
     }
-    case 'elsewhere': {
-      const networks = decision.networks.join(', ')
-      return { refused: { code: 'DENIED', message: `this access is limited to clients in ${networks}` } }
-    }
-    case 'tag': {
-      const patterns = decision.patterns.join(' or ')
-      const message = `the tag ${decision.tag} may not be pushed; this access is limited to tags that match ${patterns}`
-      return { refused: { code: 'DENIED', message } }
-    }
+    case 'elsewhere':
+      return { refused: { code: 'DENIED', ...describeElsewhere(refused(), decision.networks) } }
+    case 'tag':
+      return {
+        refused: { code: 'DENIED', ...describeRefusedTag(refused(), decision.tag, decision.patterns) },
+      }
     case 'foreign-upload':
       return { refused: { code: 'BLOB_UPLOAD_UNKNOWN' } }
     case 'index':
@@ -148,7 +169,7 @@ export async function authorize(
       return {
         refused: {
           code: 'UNAUTHORIZED',
-          message: 'the token does not permit pulls from the repository that the blob is mounted from',
+          ...describeMount(refused()),
           headers: challenge(options, challengeAccess(registryRequest), 'insufficient_scope'),
         },
       }
@@ -185,6 +206,9 @@ const OFFLINE_TOKEN = retryLater(
   'the token was issued while the database was unavailable and permits pulls only; retry with a new token',
   5,
 )
+
+/** `GET /v2/` needs credentials only. */
+const NO_ACCESS: Access = { type: 'registry', name: 'base', actions: [] }
 
 function isMoreThanPull({ actions }: Access): boolean {
   return actions.some((action) => action !== 'pull')

@@ -29,8 +29,6 @@ import { announcedBlob, toUpstreamRequest } from './upstream-request.ts'
 
 export interface RegistryApiOptions
   extends AuthenticateOptions, AuthorizeOptions, ForwardOptions, PushManifestOptions {
-  /** The origin of PUBLIC_URL. */
-  readonly publicOrigin: string
   readonly authenticator: Authenticator
   readonly index: IndexClient
   readonly describeManifest: DescribeManifest
@@ -84,7 +82,10 @@ async function handleRequest(
   labelRoute(request, metricsLabel(parsed, request))
   // Browsers attach cached Basic credentials to requests that any page makes.
   const foreign = foreignChange(request.method, request.headers, options.publicOrigin)
-  if (foreign !== undefined) return refuse(request, reply, { code: 'DENIED', message: foreign })
+  if (foreign !== undefined) {
+    const detail = { help: `send changes from a page of ${options.publicOrigin}, or without a browser` }
+    return refuse(request, reply, { code: 'DENIED', message: foreign, detail })
+  }
   if ('refused' in parsed) {
     if (parsed.allow !== undefined) reply.header('allow', parsed.allow.join(', '))
     return refuse(request, reply, parsed.refused)

@@ -123,6 +123,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
       accessTokenWindowMs,
     },
     findByRefreshToken: refreshTokens.findAccount,
+    /** Whether every signed-in user may pull a repository. */
+    isGlobal: async (repository: string) => (await findGlobal([repository])).has(repository),
     checks: { revocations: revocations.check, 'signing-keys': signingKeys.check },
     /** Returns a function that finds the principal of an identity token. */
     identityFinder: (findPrincipalById: IdentityTokenPorts['findPrincipalById']) => (token: string) =>

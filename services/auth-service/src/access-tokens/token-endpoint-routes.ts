@@ -91,7 +91,8 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
       // Issuing a refresh token can delete the least recently used one, so this GET changes state: refuse it from pages
       // of another origin.
       const foreign = tokenRequest.offline && foreignChange('POST', request.headers, publicOrigin)
-      if (foreign) throw new ProblemError({ status: 403, detail: foreign })
+      const help = `send the request from a page of ${publicOrigin}, or without a browser`
+      if (foreign) throw new ProblemError({ status: 403, detail: foreign, help })
       const result = await tokenEndpoint.withCredentials(tokenRequest, credentialsOf(request), request.ip)
       return reply.header('cache-control', 'no-store').send(toBody(tokenRequest, result))
     })

@@ -8,12 +8,16 @@ import { inRevokingTransaction } from '../accounts/revocations-repository.ts'
 import type { Concerned } from '../principals/account.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
+import type { ExplainAccessPorts } from './explain-access.ts'
+import { createExplainAccess } from './explain-access.ts'
+import { explainRoutes } from './explain-routes.ts'
 import type { SetExternalMemberships } from './external-memberships.ts'
 import { createSetExternalMemberships } from './external-memberships.ts'
 import { createGrantsRepository } from './grants-repository.ts'
 import { grantsRoutes } from './grants-routes.ts'
 import { createGroupsRepository } from './groups-repository.ts'
 import { groupsRoutes } from './groups-routes.ts'
+import { createHoldersRepository } from './holders-repository.ts'
 import { createListNamespaces } from './list-namespaces.ts'
 import { createManageGrants } from './manage-grants.ts'
 import { createManageGroups } from './manage-groups.ts'
@@ -32,6 +36,7 @@ export interface AccessFeature {
   register(
     app: FastifyInstance,
     principals: PrincipalOptions & { readonly unavailableDependency: UnavailableDependency },
+    ports: Pick<ExplainAccessPorts, 'findByName' | 'findWorkload' | 'isGlobal'>,
   ): Promise<void>
 }
 
@@ -56,7 +61,7 @@ export function createAccess({ db, now, onRevoked }: AccessDeps): AccessFeature 
   return {
     setExternalMemberships: createSetExternalMemberships({ ...groups, inTransaction }),
     mappedNames: groups.mappedNames,
-    async register(app, principals) {
+    async register(app, principals, ports) {
       await app.register(grantsRoutes, {
         ...principals,
         manageGrants: createManageGrants({ ...grants, inTransaction }),
@@ -67,6 +72,8 @@ export function createAccess({ db, now, onRevoked }: AccessDeps): AccessFeature 
         ...principals,
         manageGroups: createManageGroups({ ...groups, inTransaction }),
       })
+      const explainAccess = createExplainAccess({ ...ports, ...createHoldersRepository(db), now })
+      await app.register(explainRoutes, { ...principals, explainAccess })
     },
   }
 }

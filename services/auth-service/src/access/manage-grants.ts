@@ -152,9 +152,10 @@ function keyOf({ name }: Subject): string {
   return name.toLowerCase()
 }
 
-function planTerms(
+/** Plans what a grant permits. `at` is the path of the fields in the request, such as `items.0.`. */
+export function planTerms(
   namespace: string,
-  { repositories, role, actions, conditions: given }: GrantInput,
+  { repositories, role, actions, conditions: given }: Omit<GrantInput, 'subject'>,
   at: string,
 ): { readonly terms: GrantTerms } | { readonly fault: FieldFault } {
   if (!isPatternWithin(repositories, namespace)) {

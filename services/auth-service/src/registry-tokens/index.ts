@@ -70,6 +70,8 @@ export function createRegistryTokens(
   const registryTokens = createRegistryTokenManagement(db, now, accessTokenWindowMs, deps.onRevoked)
   return {
     registryTokens,
+    /** Finds a registry token by its name, in lower case. */
+    findByName: repository.findForSignIn,
     /** Registers the management of registry tokens below `/containerregistries`. */
     register: async (app: FastifyInstance, registryOf: RegistryTokensRoutesOptions['registryOf']) => {
       await app.register(registryTokensRoutes, { registryTokens, registryOf, now })

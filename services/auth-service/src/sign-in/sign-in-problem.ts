@@ -6,8 +6,11 @@ import type { FailedSignIn, SignIn } from './sign-in.ts'
 /** 401 with a Basic challenge. Source: RFC 7617 §2. */
 export function unauthorized(realm: string, detail = 'sign in with a username and a password'): ProblemError {
   const headers = { 'www-authenticate': `Basic realm="${realm}", charset="UTF-8"` }
-  return new ProblemError({ status: 401, detail, headers })
+  return new ProblemError({ status: 401, detail, help: SIGN_IN, headers })
 }
+
+const SIGN_IN =
+  'send the username and the password of a user, or the name and the password of a registry token'
 
 /**
  * 401 for the cookie of a session that has ended. The challenge is Bearer: at a Basic challenge a browser would ask for

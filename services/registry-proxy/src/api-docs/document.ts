@@ -17,7 +17,15 @@ const ERRORS: OpenAPIV3_1.SchemaObject = {
       type: 'array',
       items: {
         type: 'object',
-        properties: { code: { type: 'string' }, message: { type: 'string' }, detail: {} },
+        properties: {
+          code: { type: 'string' },
+          message: { type: 'string' },
+          detail: {
+            description:
+              'Of 401 and 403: the scopes `required` and `permitted`, `help`, which says how to get what is missing, ' +
+              'and `explain`, the URL of an explanation.',
+          },
+        },
         required: ['code', 'message', 'detail'],
       },
       minItems: 1,

@@ -1,0 +1,34 @@
+import type { RepositoryAction } from '@registry-manager/oci'
+import { ACTIONS_OF_ROLE, GRANT_ROLES } from './rights.ts'
+
+const PHRASES: Readonly<Record<RepositoryAction, string>> = {
+  pull: 'pull from',
+  push: 'push to',
+  delete: 'delete in',
+}
+
+/** An action on a repository in words, such as `push to team/app`. */
+export function describeAction(action: RepositoryAction, repository: string): string {
+  return `${PHRASES[action]} ${repository}`
+}
+
+/**
+ * Says who can give the right to do an action on a repository, and which role suffices. Depends on nothing but the
+ * repository's name, so that it says nothing about what exists.
+ */
+export function describeGivers(
+  action: RepositoryAction,
+  repository: string,
+  subject: 'account' | 'workload' = 'account',
+): string {
+  if (subject === 'workload') return `${describeManagers(repository)} can add a scope to the trust rule`
+  const role = GRANT_ROLES.find((name) => ACTIONS_OF_ROLE[name].includes(action))
+  return `${describeManagers(repository)} can grant the role ${role} for ${repository}`
+}
+
+/** Names those who manage the grants of a repository. */
+export function describeManagers(repository: string): string {
+  const [namespace, ...rest] = repository.split('/')
+  if (rest.length === 0) return 'a cluster administrator'
+  return `an owner or administrator of ${namespace}, or a cluster administrator,`
+}

@@ -1,0 +1,176 @@
+import type { RequestPrincipal } from '@registry-manager/http'
+import type { Access, RepositoryAction } from '@registry-manager/oci'
+import { REPOSITORY_ACTIONS, formatScope, permits, repositoryAccess } from '@registry-manager/oci'
+import type { AccountFacts, ConditionContext } from '@registry-manager/principal'
+import {
+  ANONYMOUS_UID,
+  decideAccess,
+  describeAction,
+  describeGivers,
+  describeManagers,
+} from '@registry-manager/principal'
+
+/*
+ * What 401 and 403 say: `message` for clients that print it, and `detail` with the rest. Both depend only on the
+ * request, on the token and on the rights of the principal's own account, never on whether a repository exists.
+ */
+
+/** The `detail` of 401 and 403. */
+export interface RefusalDetail {
+  /** The scope that the request needs, as in a request for a token; empty if only credentials are needed. */
+  readonly required: string
+  /** What the token permits with the repository of the request, as a scope; empty for nothing. */
+  readonly permitted: string
+  /** How the client gets what is missing. */
+  readonly help: string
+  /** The URL that explains the decision; only for principals with an account. */
+  readonly explain?: string
+}
+
+/** A message and a detail for a refusal. */
+export interface RefusalTexts {
+  readonly message: string
+  readonly detail: RefusalDetail
+}
+
+/** A request that is refused, and its principal. */
+export interface RefusedRequest {
+  /** The access that the request needs. */
+  readonly needed: Access
+  /** The access that a client should request a token for. */
+  readonly requested: readonly Access[]
+  /** The access of the token that counts here. */
+  readonly held: readonly Access[]
+  /** Undefined if nobody knows it. */
+  readonly named: RequestPrincipal | null
+  /** The origin of PUBLIC_URL. */
+  readonly publicOrigin: string
+  /** The tag that the request would push. */
+  readonly tag?: string | undefined
+}
+
+/** Why the access of a token does not suffice. `account` is undefined if it is not known. */
+export function describeInsufficient(
+  refused: RefusedRequest,
+  { account, context, isPassword }: AccountView,
+): RefusalTexts {
+  const { needed, requested, held, named } = refused
+  const scope = formatScope(requested)
+  const tokenTexts = (what: string) => ({
+    message: `the token does not permit to ${what}; request one with the scope ${scope}`,
+    detail: detailOf(refused, `request a token with the scope ${scope}`),
+  })
+  const action = actionOf(needed)
+  if (action === undefined) return tokenTexts('list repositories')
+  const what = describeAction(action, needed.name)
+  if (named?.id === ANONYMOUS_UID) {
+    return { message: `sign in to ${what}`, detail: detailOf(refused, 'send a username and a password') }
+  }
+  const own = account && decideAccess(account, needed.name, context)
+  // A client with a token gets another one if its account may do more, or if the repository is global.
+  if (!isPassword && (own === undefined || own[action].allowed || action === 'pull')) return tokenTexts(what)
+  const [failed] = own?.[action].failed ?? []
+  if (failed !== undefined) {
+    return {
+      message: `the right to ${what} has a condition: ${failed.fault.detail}`,
+      detail: detailOf(refused, `${describeManagers(needed.name)} can change the condition`),
+    }
+  }
+  const others = REPOSITORY_ACTIONS.filter(
+    (other) => own?.[other].allowed === true || permits(held, repositoryAccess(needed.name, other)),
+  )
+  const isWorkload = named?.kind === 'workload'
+  const rest = others.length === 0 ? '' : `, only ${others.join(' and ')}`
+  return {
+    message: `${subjectOf(named)} may not ${what}${rest}`,
+    detail: detailOf(refused, describeGivers(action, needed.name, isWorkload ? 'workload' : 'account')),
+  }
+}
+
+/** The rights of the principal's own account, and how the principal authenticated. */
+export interface AccountView {
+  readonly account: AccountFacts | undefined
+  readonly context: ConditionContext
+  /** Whether the request has a password: its token then has all access that the account has. */
+  readonly isPassword: boolean
+}
+
+/** Why access in other networks does not count here. */
+export function describeElsewhere(refused: RefusedRequest, networks: readonly string[]): RefusalTexts {
+  return {
+    message: `this access is limited to clients in ${networks.join(', ')}`,
+    detail: detailOf(
+      refused,
+      `send the request from there; ${describeManagers(refused.needed.name)} can change the condition`,
+    ),
+  }
+}
+
+/** Why a tag may not be pushed. */
+export function describeRefusedTag(
+  refused: RefusedRequest,
+  tag: string,
+  patterns: readonly string[],
+): RefusalTexts {
+  const allowed = patterns.join(' or ')
+  return {
+    message: `the tag ${tag} may not be pushed; this access is limited to tags that match ${allowed}`,
+    detail: detailOf(
+      { ...refused, tag },
+      `push a tag that matches ${allowed}; ${describeManagers(refused.needed.name)} can change the condition`,
+    ),
+  }
+}
+
+/** Why the source of a mount may not be read. */
+export function describeMount(refused: RefusedRequest): RefusalTexts {
+  return {
+    message: 'the token does not permit pulls from the repository that the blob is mounted from',
+    detail: detailOf(refused, `request a token with the scope ${formatScope(refused.requested)}`),
+  }
+}
+
+const SIGN_IN = 'send a username and a password, or an access token from'
+
+/** Why credentials are refused; the text says nothing about accounts. `realm` is the URL of the token endpoint. */
+export function describeUnauthenticated(
+  kind: 'none' | 'malformed' | 'basic' | 'bearer',
+  requested: readonly Access[],
+  realm: string,
+): RefusalTexts {
+  const messages = {
+    none: 'authentication required',
+    malformed: 'authentication required: the Authorization header has neither Basic nor Bearer credentials',
+    basic: 'authentication required: the username or the password is wrong',
+    bearer: 'authentication required: the token is invalid, expired or revoked',
+  }
+  const required = formatScope(requested)
+  return { message: messages[kind], detail: { required, permitted: '', help: `${SIGN_IN} ${realm}` } }
+}
+
+function detailOf({ needed, requested, held, named, publicOrigin, tag }: RefusedRequest, help: string) {
+  const permitted = held
+    .filter(({ type, name }) => type === needed.type && name === needed.name)
+    .map(({ type, name, actions }) => ({ type, name, actions }))
+  const detail = { required: formatScope(requested), permitted: formatScope(permitted), help }
+  const action = actionOf(needed)
+  if (action === undefined || named === null || named.name === null || named.id === ANONYMOUS_UID)
+    return detail
+  // A repository name has no character that a query would have to escape.
+  const question = [
+    named.kind === 'workload' ? `rule=${named.id}` : `account=${encodeURIComponent(named.name)}`,
+    `repository=${needed.name}`,
+    `action=${action}`,
+    ...(tag === undefined ? [] : [`tag=${tag}`]),
+  ]
+  return { ...detail, explain: `${publicOrigin}/access/explain?${question.join('&')}` }
+}
+
+function actionOf({ type, actions }: Access): RepositoryAction | undefined {
+  return type === 'repository' ? REPOSITORY_ACTIONS.find((action) => actions.includes(action)) : undefined
+}
+
+function subjectOf(named: RequestPrincipal | null): string {
+  if (named?.kind === 'workload') return 'this workload'
+  return named?.kind === 'registry-token' ? 'this registry token' : 'this account'
+}
