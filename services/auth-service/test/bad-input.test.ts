@@ -12,7 +12,7 @@ const { ask, askInternal } = await startAuthService(t, await pgliteForTest(t))
 const api = await tokensApi(ask)
 const as = 'root'
 const USERNAME = 'must be 1 to 255 letters, digits or . _ @ -, and start with a letter or digit'
-const FIELDS = 'username, password, ad, admin, role, enabled, namespaces'
+const FIELDS = 'username, password, ad, provider, admin, role, enabled, namespaces'
 const NAMESPACE = 'must be repository path components, such as team or team/app'
 
 type Case = readonly [question: Question, detail: string]
@@ -94,7 +94,10 @@ t.test('the users API names the invalid field', async (t) => {
 const TOKEN = { method: 'POST', url: '/auth/v2/token' } as const
 const GRANTS: readonly Case[] = [
   [{ ...TOKEN, form: {} }, 'grant_type is required'],
-  [{ ...TOKEN, form: { grant_type: 'code' } }, 'grant_type must be one of password, refresh_token'],
+  [
+    { ...TOKEN, form: { grant_type: 'code' } },
+    'grant_type must be one of password, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange',
+  ],
   [{ ...TOKEN, form: { grant_type: 'password', password: 'x' } }, 'username is required'],
   [{ ...TOKEN, form: { grant_type: 'password', username: 'x' } }, 'password is required'],
   [
