@@ -40,6 +40,7 @@ export function connectForTest(
   const add = (name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1)
   const lines: string[] = []
   const { directory, start, stop } = connectDirectory(config, {
+    mappedGroups: async () => new Set(config.groups?.keys()),
     metrics: { operation: (name, outcome) => add(`${name} ${outcome}`), signIn: add, refreshed: add },
     log: (level, details, message) => lines.push(`${level} ${message} ${JSON.stringify(details)}`),
     now: Date.now,

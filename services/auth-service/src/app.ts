@@ -71,6 +71,7 @@ export async function createAuthService(
     config.directory &&
     createDirectory(config.directory, {
       ...shared,
+      access,
       log: (level, details, message) => internalApp.log[level](details, message),
     })
   const registryTokens = createRegistryTokens(config, { ...shared, ...accessTokens.revocation })

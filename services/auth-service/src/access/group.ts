@@ -1,4 +1,4 @@
-import { normaliseDn } from '../directory/distinguished-name.ts'
+import { escapeDnValue, firstNameOf, normaliseDn } from '../directory/distinguished-name.ts'
 
 /** The source of members that administrators added here. */
 export const LOCAL = 'local'
@@ -52,13 +52,10 @@ export function toMappingInput({ source, name }: GroupMapping): GroupMappingInpu
 
 /** A distinguished name in normal form; of a common name `cn=` and the name. Undefined for an invalid one. */
 function directoryGroupName(text: string): string | undefined {
-  return text.includes('=')
-    ? normaliseDn(text)
-    : normaliseDn(`cn=${text.replaceAll(/[,;+"<>\\]/g, String.raw`\$&`)}`)
+  return normaliseDn(text.includes('=') ? text : `cn=${escapeDnValue(text)}`)
 }
 
 /** The names by which mappings may name groups of the directory, given their normalised distinguished names. */
 export function directoryGroupNames(dns: readonly string[]): string[] {
-  // The first part ends at the first comma that is not escaped. Source: RFC 4514 §2.1.
-  return dns.flatMap((dn) => [dn, /^(?:\\.|[^\\,])*/s.exec(dn)?.[0] ?? dn])
+  return dns.flatMap((dn) => [dn, firstNameOf(dn)])
 }

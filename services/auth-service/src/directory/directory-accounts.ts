@@ -1,9 +1,12 @@
 import type { Account, AccountRef, DirectoryState, StoredAccount } from '../principals/account.ts'
+import { directoryGroupNames } from '../access/group.ts'
 import type { ChangeAccount } from '../accounts/change-account.ts'
 
 export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | 'change'> {
   find(ref: AccountRef): Promise<StoredAccount | undefined>
   setReadAt(ids: readonly string[], readAt: Date | null): Promise<void>
+  /** Makes an account a member of the groups here that are mapped to these. Returns whether that changed anything. */
+  setMemberships(account: Account, names: readonly string[]): Promise<boolean>
   /** Milliseconds since the epoch. */
   now(): number
 }
@@ -18,6 +21,8 @@ export interface DirectoryAccounts {
   save(account: Account, directoryState: DirectoryState): Promise<StoredAccount | undefined>
   /** Records that the state was read and has not changed. */
   touch(account: Account): Promise<void>
+  /** Saves the groups of the directory that a user is a member of, by normalised names. Returns the present account. */
+  setGroups(account: StoredAccount, groups: readonly string[]): Promise<StoredAccount | undefined>
 }
 
 export function createDirectoryAccounts(ports: DirectoryAccountsPorts): DirectoryAccounts {
@@ -38,5 +43,10 @@ export function createDirectoryAccounts(ports: DirectoryAccountsPorts): Director
     },
 
     touch: ({ id }) => setReadAt([id], new Date(now())),
+
+    async setGroups(account, groups) {
+      const isChanged = await ports.setMemberships(account, directoryGroupNames(groups))
+      return isChanged ? find({ id: account.id }) : account
+    },
   }
 }

@@ -1,8 +1,9 @@
-import type { Account, DirectoryState, StoredAccount } from '../principals/account.ts'
+import type { Account, StoredAccount } from '../principals/account.ts'
 import { isUsername } from '../accounts/user-input.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 import type { PasswordVerifier, UserCredentials } from '../sign-in/user-sign-in.ts'
 import type { Directory, DirectoryLookup } from './directory.ts'
+import { groupsOfLookup } from './directory.ts'
 import type { DirectoryAccounts } from './directory-accounts.ts'
 import { directoryStateOf, isSameDirectoryState } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
@@ -12,7 +13,7 @@ export type DirectorySignInResult = 'cached' | 'verified' | 'refused' | 'away'
 export interface DirectorySignInPorts {
   readonly directory: Directory
   readonly groups: GroupMap | undefined
-  /** Whether a user without an account gets one if a mapped group gives a role or a namespace. */
+  /** Whether a user without an account gets one as a member of a mapped group. */
   readonly autoCreate: boolean
   readonly accounts: DirectoryAccounts
   /** Credentials that were good, with the account's generation. */
@@ -35,18 +36,18 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): PasswordVeri
     lookup: DirectoryLookup,
   ): Promise<StoredAccount | undefined> => {
     const directoryState = directoryStateOf(lookup, groups)
-    if (!isSameDirectoryState(account.directoryState, directoryState))
-      return accounts.save(account, directoryState)
-    await accounts.touch(account)
-    return account
+    const isSame = isSameDirectoryState(account.directoryState, directoryState)
+    const saved = isSame ? account : await accounts.save(account, directoryState)
+    if (isSame) await accounts.touch(account)
+    return saved && accounts.setGroups(saved, groupsOfLookup(lookup))
   }
 
   const createFor = async (username: string, lookup: DirectoryLookup): Promise<StoredAccount | undefined> => {
     const directoryState = directoryStateOf(lookup, groups)
-    if (!givesAccount(directoryState)) return undefined
+    if (groupsOfLookup(lookup).length === 0) return undefined
     const created = await accounts.create(username, directoryState)
     // A concurrent request may have created a local account of that name.
-    return created?.directory ? created : undefined
+    return created?.directory ? accounts.setGroups(created, groupsOfLookup(lookup)) : undefined
   }
 
   const verify = async (
@@ -119,9 +120,4 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): PasswordVeri
       }
     },
   }
-}
-
-/** Whether a user without an account gets one: a group must give a role or a namespace. */
-function givesAccount({ role, namespaces }: DirectoryState): boolean {
-  return role !== null || namespaces.length > 0
 }

@@ -14,6 +14,11 @@ export type DirectoryLookup =
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'ambiguous' }
 
+/** The mapped groups of a user; none if the directory does not know the user. */
+export function groupsOfLookup(lookup: DirectoryLookup): readonly string[] {
+  return lookup.outcome === 'found' ? lookup.entry.groups : []
+}
+
 export type Verification =
   | { readonly outcome: 'verified'; readonly entry: DirectoryEntry }
   /** `sure`: the password is wrong, and the refusal has no other cause. */

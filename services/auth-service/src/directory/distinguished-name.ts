@@ -19,6 +19,19 @@ export function isSameDn(one: string, other: string): boolean {
   return normalised !== undefined && normalised === normaliseDn(other)
 }
 
+/** The first part of a normalised name, such as `cn=developers`. */
+export function firstNameOf(dn: string): string {
+  return splitUnescaped(dn, ',')[0] ?? dn
+}
+
+/** The type and the value of a normalised name that has one part only; undefined for others. */
+export function parseSingleName(dn: string): { readonly type: string; readonly value: string } | undefined {
+  const parts = splitUnescaped(dn, ',+')
+  const [type, value] = dn.split(/=(.*)/s)
+  if (parts.length !== 1 || type === undefined || value === undefined) return undefined
+  return { type, value: plainValue(value) }
+}
+
 /** Whether a normalised name is the base or below it. */
 export function isBeneath(name: string, base: string): boolean {
   return name === base || name.endsWith(`,${base}`)

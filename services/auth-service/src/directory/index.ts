@@ -1,6 +1,8 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
 import type { HealthCheck, Metrics } from '@registry-manager/http'
+import { DIRECTORY } from '../access/group.ts'
+import type { AccessFeature } from '../access/index.ts'
 import type { Accounts } from '../accounts/index.ts'
 import type { LookUpUser } from '../accounts/manage-users.ts'
 import type { NewCredentialCache } from '../sign-in/credential-caches.ts'
@@ -12,12 +14,14 @@ import { createDirectoryAccountsRepository } from './directory-accounts-reposito
 import { createDirectorySignIn } from './directory-sign-in.ts'
 import { connectDirectory } from './ldap/connect.ts'
 import { createLookUpUser } from './look-up-user.ts'
+import { createMappedGroups } from './mapped-groups.ts'
 import { createDirectoryMetrics } from './metrics.ts'
 import { createDirectoryRefresh } from './refresh.ts'
 
 export interface DirectoryFeatureDeps {
   readonly db: Database
   readonly accounts: Accounts
+  readonly access: Pick<AccessFeature, 'setExternalMemberships' | 'mappedNames'>
   readonly metrics: Metrics
   readonly newCredentialCache: NewCredentialCache
   readonly log: DirectoryLog
@@ -37,13 +41,24 @@ export interface DirectoryFeature {
 const CACHED_MS = 60_000
 
 export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureDeps): DirectoryFeature {
-  const { db, accounts, log, now } = deps
+  const { db, accounts, access, log, now } = deps
   const { groups, autoCreate, refreshSeconds } = config
   const metrics = createDirectoryMetrics(deps.metrics, () => connected.failure() === undefined)
-  const connected = connectDirectory(config, { metrics, log, now })
+  const mappedGroups = createMappedGroups({
+    fixed: [...(groups?.keys() ?? [])],
+    load: () => access.mappedNames(DIRECTORY),
+    now,
+    log,
+  })
+  const connected = connectDirectory(config, { metrics, log, now, mappedGroups })
   const { directory } = connected
   const { claim, setReadAt } = createDirectoryAccountsRepository(db)
-  const directoryAccounts = createDirectoryAccounts({ ...accounts, setReadAt, now })
+  const directoryAccounts = createDirectoryAccounts({
+    ...accounts,
+    setReadAt,
+    setMemberships: (account, names) => access.setExternalMemberships(account, DIRECTORY, names),
+    now,
+  })
   const passwordVerifier = createDirectorySignIn({
     directory,
     groups,
@@ -57,6 +72,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureD
     claim,
     setReadAt,
     save: directoryAccounts.save,
+    setGroups: directoryAccounts.setGroups,
     endSessions: ({ id }) => accounts.expireSessions({ id }),
     isDatabaseUnavailable: isDatabaseBusyOrUnavailable,
     find: directory.find,

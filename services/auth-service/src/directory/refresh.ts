@@ -1,7 +1,7 @@
 import { createPeriodicWork } from '@registry-manager/http'
 import type { DirectoryState, StoredAccount } from '../principals/account.ts'
 import type { Directory, DirectoryLog } from './directory.ts'
-import { DirectoryUnavailable } from './directory.ts'
+import { DirectoryUnavailable, groupsOfLookup } from './directory.ts'
 import { directoryStateOf, isSameDirectoryState } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
 
@@ -13,6 +13,8 @@ export interface DirectoryRefreshPorts {
   /** Saves a changed state, and revokes what was issued if the effective rights change. */
   save(account: StoredAccount, directoryState: DirectoryState): Promise<unknown>
   endSessions(account: StoredAccount): Promise<unknown>
+  /** Saves the groups of the directory that a user is a member of. */
+  setGroups(account: StoredAccount, groups: readonly string[]): Promise<unknown>
   /** Whether an error says that the database is unavailable. */
   isDatabaseUnavailable(error: unknown): boolean
   /** Undefined without a service account. */
@@ -89,6 +91,7 @@ export function createDirectoryRefresh(ports: DirectoryRefreshPorts): DirectoryR
     const directoryState = directoryStateOf(lookup, groups)
     const isSame = isSameDirectoryState(account.directoryState, directoryState)
     if (!isSame) await ports.save(account, directoryState)
+    await ports.setGroups(account, groupsOfLookup(lookup))
     count(isSame ? 'same' : 'changed')
     return isSame
   }

@@ -17,7 +17,12 @@ const SERVICE = {
 
 await onBothDatabases(t, async (t, db) => {
   const users = createAccounts(db, fakeHasher)
-  const directory = createDirectoryAccounts({ ...users, setReadAt: async () => {}, now: Date.now })
+  const directory = createDirectoryAccounts({
+    ...users,
+    setReadAt: async () => {},
+    setMemberships: async () => false,
+    now: Date.now,
+  })
   /** The events since the last call. */
   let seen = 0
   const added = async () => {

@@ -5,7 +5,9 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createDirectoryAccounts } from '../../src/directory/directory-accounts.ts'
 import { createDirectoryAccountsRepository } from '../../src/directory/directory-accounts-repository.ts'
 import { createAccounts } from '../../src/accounts/index.ts'
-import type { DirectoryState } from '../../src/principals/account.ts'
+import { DIRECTORY } from '../../src/access/group.ts'
+import { createAccess } from '../../src/access/index.ts'
+import type { Account, DirectoryState } from '../../src/principals/account.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
 const STATE: DirectoryState = { dn: 'CN=x', state: 'active', role: null, namespaces: ['team'] }
@@ -18,10 +20,49 @@ async function build(db: Database) {
   await users.create(planUser('root', { role: 'cluster-administrator' }))
   const repository = createDirectoryAccountsRepository(db)
   const { setReadAt } = repository
-  return { users, repository, accounts: createDirectoryAccounts({ ...users, setReadAt, now: Date.now }) }
+  const access = createAccess({ db, now: Date.now, onRevoked: () => {} })
+  const setMemberships = (account: Account, names: readonly string[]) =>
+    access.setExternalMemberships(account, DIRECTORY, names)
+  const accounts = createDirectoryAccounts({ ...users, setReadAt, setMemberships, now: Date.now })
+  return { users, repository, accounts }
 }
 
 async function testAccounts(t: Test, db: Database) {
+  await t.test(
+    'a user has the grants of groups that the groups in the directory are mapped to',
+    async (t) => {
+      const { accounts } = await build(db)
+      const insert = async (name: string, mapped: string) => {
+        const group = await db.insertInto('groups').values({ name }).returning('id').executeTakeFirstOrThrow()
+        const mapping = { group_id: group.id, source: DIRECTORY, name: mapped }
+        await db.insertInto('group_mappings').values(mapping).execute()
+        const grant = {
+          namespace: 'team',
+          group_id: group.id,
+          repositories: `team/${name}`,
+          role: 'reader',
+        } as const
+        await db.insertInto('grants').values(grant).execute()
+      }
+      await insert('by-dn', 'cn=dev,ou=groups,dc=x')
+      await insert('by-cn', 'cn=ops')
+      const dora = await accounts.create('dora', STATE)
+      if (dora === undefined) throw new Error('dora was not created')
+      const groups = ['cn=dev,ou=groups,dc=x', 'cn=ops,ou=groups,dc=x']
+      const member = await accounts.setGroups(dora, groups)
+      t.strictSame(member?.grants.map(({ repositories }) => repositories).toSorted(), [
+        'team/by-cn',
+        'team/by-dn',
+      ])
+      t.equal(member?.generation, dora.generation + 1)
+      if (member === undefined) throw new Error('dora is gone')
+      t.equal(await accounts.setGroups(member, groups), member, 'nothing has changed')
+      const left = await accounts.setGroups(member, groups.slice(1))
+      t.match(left, { generation: member.generation + 1, grants: [{ repositories: 'team/by-cn' }] })
+      await db.deleteFrom('groups').execute()
+    },
+  )
+
   await t.test(
     'an account that is created has the directory state and the rights that it gives',
     async (t) => {

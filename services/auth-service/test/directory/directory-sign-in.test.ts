@@ -22,6 +22,8 @@ function build({ autoCreate = false } = {}) {
     answer: (async () => verified()) as (password: string) => Promise<Verification>,
     requests: [] as unknown[],
     written: [] as unknown[],
+    /** The groups of the directory that were saved. */
+    groups: [] as unknown[],
     counted: [] as string[],
     /** The account that has the name by the time that an account is created. */
     existing: undefined as StoredAccount | undefined,
@@ -51,6 +53,10 @@ function build({ autoCreate = false } = {}) {
         })
       },
       touch: async ({ username }) => void world.written.push(['touch', username]),
+      async setGroups(account, groups) {
+        world.groups.push([account.username, groups])
+        return account
+      },
     },
     verified: createCredentialCache(memory),
     wrong: createCredentialCache(memory),
@@ -197,4 +203,16 @@ t.test('nothing is saved or cached while the directory is unavailable', async (t
   t.strictSame(world.counted, ['away'])
   world.answer = async () => verified()
   t.ok(await verify(PASSWORD), 'once the directory is available')
+})
+
+t.test('the mapped groups of a user are saved at a sign-in, and none of a user who is gone', async (t) => {
+  const { world, verify } = build()
+  const groups = ['cn=ops,dc=x', 'cn=more,dc=x']
+  world.answer = async () => verified({ groups })
+  await verify(PASSWORD)
+  await verify(PASSWORD)
+  t.strictSame(world.groups, [['alice', groups]], 'once for a cached password')
+  world.answer = async () => ({ outcome: 'barred', lookup: { outcome: 'gone' } })
+  await verify('another-password')
+  t.strictSame(world.groups.at(-1), ['alice', []])
 })

@@ -16,6 +16,7 @@ function build(count: number, hasService = true) {
     ),
     answers: new Map<string, DirectoryLookup | Error>(),
     saved: [] as [string, string][],
+    groups: [] as [string, readonly string[]][],
     readAt: [] as [string, number | undefined][],
     ended: [] as string[],
     claimed: [] as [Date, Date, number][],
@@ -37,6 +38,9 @@ function build(count: number, hasService = true) {
     },
     async save({ username }, { state }) {
       world.saved.push([username, state])
+    },
+    async setGroups({ username }, groups) {
+      if (groups.length > 0) world.groups.push([username, groups])
     },
     isDatabaseUnavailable: () => false,
     find: hasService ? find : undefined,
@@ -124,4 +128,13 @@ t.test('a refresh without a service account ends sessions once', async (t) => {
     ['user-2', undefined],
   ])
   t.strictSame(world.saved, [])
+})
+
+t.test('a refresh saves the mapped groups of a user whose state is the same', async (t) => {
+  const { world, refresh } = build(2)
+  const groups = ['cn=dev,dc=x']
+  world.answers.set('user-1', { outcome: 'found', entry: { dn: 'CN=x', state: 'active', groups } })
+  await refresh.run()
+  t.strictSame(world.saved, [])
+  t.strictSame(world.groups, [['user-1', groups]])
 })

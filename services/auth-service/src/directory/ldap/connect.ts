@@ -23,6 +23,8 @@ export interface ConnectedDirectory {
 export interface ConnectDirectoryDeps {
   readonly metrics: DirectoryMetrics
   readonly log: DirectoryLog
+  /** The names of the groups that searches look for. */
+  readonly mappedGroups: () => Promise<ReadonlySet<string>>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }

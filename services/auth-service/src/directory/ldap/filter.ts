@@ -1,5 +1,5 @@
 import { FilterParser } from 'ldapts'
-import { escapeDnValue } from '../distinguished-name.ts'
+import { escapeDnValue, parseSingleName } from '../distinguished-name.ts'
 
 /** The place of the username in templates. */
 export const PLACEHOLDER = '{username}'
@@ -46,10 +46,19 @@ export function anyOf(filters: readonly string[]): string {
   return filters.length === 1 ? filters.join('') : `(|${filters.join('')})`
 }
 
-/** Matches those of some groups that have a member, directly or through nested groups. Active Directory only. */
-export function groupsOfFilter(memberDn: string, groupDns: readonly string[]): string {
-  const among = anyOf(groupDns.map((dn) => `(distinguishedName=${escapeFilterValue(dn)})`))
+/**
+ * Matches those of some groups that have a member, directly or through nested groups. Active Directory only. A group is
+ * named by its distinguished name, or by the first part of it, such as `cn=developers`.
+ */
+export function groupsOfFilter(memberDn: string, groups: readonly string[]): string {
+  const among = anyOf(groups.map(groupFilter))
   return `(&(objectClass=group)(member:${IN_CHAIN}:=${escapeFilterValue(memberDn)})${among})`
+}
+
+function groupFilter(name: string): string {
+  const single = parseSingleName(name)
+  if (single === undefined) return `(distinguishedName=${escapeFilterValue(name)})`
+  return `(${single.type}=${escapeFilterValue(single.value)})`
 }
 
 function hexOf(character: string): string {

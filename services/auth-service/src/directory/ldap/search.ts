@@ -4,15 +4,15 @@ import type { Attributes } from '../entry-state.ts'
 import { STATE_ATTRIBUTES, entryState } from '../entry-state.ts'
 import { anyOf, fillFilter, groupsOfFilter } from './filter.ts'
 import type { DirectoryLookup, DirectoryEntry } from '../directory.ts'
-import { isSameDn, normaliseDn } from '../distinguished-name.ts'
-import type { GroupMap } from '../group-map.ts'
+import { firstNameOf, isSameDn, normaliseDn } from '../distinguished-name.ts'
 import type { DirectoryMetrics } from '../metrics.ts'
 
 export interface DirectorySearchOptions {
   readonly baseDn: string
   /** The filter that finds a user; the default depends on the kind of directory. */
   readonly userFilter: string | undefined
-  readonly groups: GroupMap | undefined
+  /** The names of the groups to look for: distinguished names, or the first parts of them. */
+  readonly mappedGroups: () => Promise<ReadonlySet<string>>
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly metrics: DirectoryMetrics
@@ -43,18 +43,17 @@ interface Found {
 }
 
 export function createDirectorySearch(options: DirectorySearchOptions): DirectorySearch {
-  const { baseDn, groups, now, metrics } = options
-  const groupDns = [...(groups?.keys() ?? [])]
+  const { baseDn, mappedGroups, now, metrics } = options
   let kind: keyof typeof USER_FILTERS | undefined
 
-  const search = async (client: Client, filter: string): Promise<Found[]> => {
+  const search = async (client: Client, filter: string, mapped: ReadonlySet<string>): Promise<Found[]> => {
     try {
       const { searchEntries } = await client.search(baseDn, {
         scope: 'sub',
         filter,
-        attributes: [...STATE_ATTRIBUTES, ...(kind === 'other' && groups ? ['memberOf'] : [])],
+        attributes: [...STATE_ATTRIBUTES, kind === 'other' ? 'memberOf' : 'objectClass'],
         // One more than expected: enough to detect an ambiguous name.
-        sizeLimit: groupDns.length + 2,
+        sizeLimit: mapped.size + 2,
         timeLimit: TIME_LIMIT,
       })
       metrics.operation('search', 'ok')
@@ -64,15 +63,23 @@ export function createDirectorySearch(options: DirectorySearchOptions): Director
       throw error
     }
   }
-  const isGroup = ({ dn }: Found) => groups?.has(normaliseDn(dn) ?? '') ?? false
-  const groupsAmong = (found: readonly Found[]) =>
-    found.filter(isGroup).map(({ dn }) => normaliseDn(dn) ?? '')
+  /** The normalised names of those groups that are mapped, by either of their names. */
+  const mappedOf = (dns: readonly string[], mapped: ReadonlySet<string>) =>
+    dns.map((dn) => normaliseDn(dn) ?? '').filter((dn) => mapped.has(dn) || mapped.has(firstNameOf(dn)))
+  const groupsAmong = (found: readonly Found[], mapped: ReadonlySet<string>) =>
+    mappedOf(
+      found.filter(isGroup).map(({ dn }) => dn),
+      mapped,
+    )
 
-  const groupsOf = async (client: Client, { dn, attributes }: Found): Promise<string[]> => {
-    if (groups === undefined) return []
-    if (kind === 'active-directory') return groupsAmong(await search(client, groupsOfFilter(dn, groupDns)))
-    const memberOf = (attributes.get('memberof') ?? []).map((name) => normaliseDn(name) ?? '')
-    return memberOf.filter((name) => groups.has(name))
+  const groupsOf = async (
+    client: Client,
+    { dn, attributes }: Found,
+    mapped: ReadonlySet<string>,
+  ): Promise<string[]> => {
+    if (mapped.size === 0) return []
+    if (kind !== 'active-directory') return mappedOf(attributes.get('memberof') ?? [], mapped)
+    return groupsAmong(await search(client, groupsOfFilter(dn, [...mapped]), mapped), mapped)
   }
 
   return {
@@ -83,18 +90,24 @@ export function createDirectorySearch(options: DirectorySearchOptions): Director
     async find(client, username, knownDn, alsoFilter) {
       const template = options.userFilter ?? USER_FILTERS[kind ?? 'other']
       const user = anyOf([fillFilter(template, username), ...(alsoFilter === undefined ? [] : [alsoFilter])])
-      const withGroups = groups !== undefined && kind === 'active-directory' && knownDn !== undefined
-      const filters = withGroups ? [user, groupsOfFilter(knownDn, groupDns)] : [user]
-      const found = await search(client, anyOf(filters))
+      const mapped = await mappedGroups()
+      const withGroups = mapped.size > 0 && kind === 'active-directory' && knownDn !== undefined
+      const filters = withGroups ? [user, groupsOfFilter(knownDn, [...mapped])] : [user]
+      const found = await search(client, anyOf(filters), mapped)
       const [match, ...others] = found.filter((candidate) => !isGroup(candidate))
       if (match === undefined) return { outcome: 'gone' }
       if (others.length > 0) return { outcome: 'ambiguous' }
       // The known name may belong to a different user by now, whose groups do not count.
       const known = withGroups && isSameDn(match.dn, knownDn)
-      const memberOf = known ? groupsAmong(found) : await groupsOf(client, match)
+      const memberOf = known ? groupsAmong(found, mapped) : await groupsOf(client, match, mapped)
       return { outcome: 'found', entry: toEntry(match, memberOf, now()) }
     },
   }
+}
+
+/** Only searches of Active Directory return groups besides users. A user may have the common name of a group. */
+function isGroup({ attributes }: Found): boolean {
+  return attributes.get('objectclass')?.some((name) => name.toLowerCase() === 'group') ?? false
 }
 
 async function readKind(client: Client, metrics: DirectoryMetrics): Promise<keyof typeof USER_FILTERS> {

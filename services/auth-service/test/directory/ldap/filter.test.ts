@@ -54,11 +54,15 @@ t.test('one filter finds the mapped groups of a member', async (t) => {
   )
   t.equal(
     groupsOfFilter('CN=a', ['cn=a', 'cn=(b)']),
-    String.raw`(&(objectClass=group)(${rule}=CN=a)(|(distinguishedName=cn=a)(distinguishedName=cn=\28b\29)))`,
+    String.raw`(&(objectClass=group)(${rule}=CN=a)(|(cn=a)(cn=\28b\29)))`,
   )
 })
 
 t.test('anyOf joins filters into one that matches if any of them does', async (t) => {
   t.equal(anyOf(['(a=b)']), '(a=b)')
   t.equal(anyOf(['(a=b)', '(c=d)']), '(|(a=b)(c=d))')
+})
+
+t.test('a mapped group can be named by its common name', async (t) => {
+  t.match(groupsOfFilter('CN=a,DC=com', ['cn=dev\\, ops']), '(cn=dev, ops)')
 })
