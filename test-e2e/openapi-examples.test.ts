@@ -142,6 +142,13 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     await run('deleteUser')
     // The system of this test has no provider.
     await run('endSessionsByProvider', { status: 404 })
+    const personalToken = JSON.parse((await run('createPersonalToken')).text) as { id: string }
+    await run('createPersonalToken', { status: 409 })
+    await run('listPersonalTokens')
+    const ofPersonalToken = { path: { id: personalToken.id } }
+    await run('getPersonalToken', ofPersonalToken)
+    await run('deletePersonalToken', ofPersonalToken)
+    await run('deletePersonalToken', { ...ofPersonalToken, status: 404 })
 
     await run('listEvents')
     const { items } = JSON.parse((await run('listRegistries')).text) as { items: { id: string }[] }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { waitForAllReplicas } from './harness/all-replicas.ts'
 import type { RegistryToken } from './harness/registry-tokens.ts'
-import { registryTokens, scope } from './harness/registry-tokens.ts'
+import { personalTokens, registryTokens, scope } from './harness/registry-tokens.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
@@ -17,7 +17,7 @@ const statusOf = async (url: string, authorization: string) => {
   return response.status
 }
 
-/** The endpoints that accept the credentials of a registry token. */
+/** The endpoints that accept the credentials of a registry token or a personal token. */
 function doors(system: System, token: RegistryToken, jwt: string, identity: string) {
   const manifest = `${system.url}/v2/team/app/manifests/v1`
   const endpoint = `${system.url}/auth/v2/token?${new URLSearchParams({ scope: PULL })}`
@@ -68,6 +68,38 @@ t.test('an ended registry token is refused by every endpoint within 5 seconds', 
           dead,
           `${door} refuses the ended token`,
         )
+      }
+    })
+  }
+})
+
+t.test('an ended personal token is refused by every endpoint within 5 seconds', async (t) => {
+  const system = await startSystem(t)
+  await pushSmallImage(system, system.admin, 'team/app', 'v1')
+  const admin = async (method: string, body: object) => {
+    const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
+    const response = await fetch(`${system.url}/user`, { method, headers, body: JSON.stringify(body) })
+    t.ok(response.ok, `${method} /user: ${response.status}`)
+  }
+  const endings: Readonly<Record<string, (username: string, id: string) => Promise<unknown>>> = {
+    deleted: (username, id) => personalTokens(system, { username, password: 'a-password' }).delete(id),
+    'of a disabled user': (username) => admin('PATCH', { username, enabled: false }),
+    'of a deleted user': (username) => admin('DELETE', { username }),
+  }
+  for (const [what, end] of Object.entries(endings)) {
+    await t.test(`a personal token ${what} is refused everywhere`, async (t) => {
+      const username = what.replaceAll(' ', '-')
+      const owner = { username, password: 'a-password' }
+      await admin('POST', { ...owner, namespaces: ['team'] })
+      const token = await personalTokens(system, owner).make('laptop', [scope('team/*', 'pull')])
+      const [jwt, identity] = [await tokenFor(system, token, PULL), await tokenFor(system, token)]
+      const all = Object.entries(doors(system, token, jwt, identity))
+      for (const [door, ask] of all) t.equal(await ask(), 200, `${door} accepts the token before its end`)
+      await end(username, token.id)
+      const deadline = Date.now() + DEADLINE_MS
+      for (const [door, ask] of all) {
+        const status = await waitForAllReplicas(refusalOf(ask), 401, deadline - Date.now())
+        t.equal(status, 401, `${door} refuses the ended token`)
       }
     })
   }

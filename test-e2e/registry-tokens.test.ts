@@ -6,7 +6,7 @@ import { ensureCommands, findCommand } from './harness/debian-packages.ts'
 import { createDockerConfig, dockerIsMissing, startDockerEngine } from './harness/docker-engine.ts'
 import { createImage } from './harness/images.ts'
 import type { RegistryToken } from './harness/registry-tokens.ts'
-import { registryTokens, scope } from './harness/registry-tokens.ts'
+import { personalTokens, registryTokens, scope } from './harness/registry-tokens.ts'
 import { runCommand } from './harness/run-command.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import { basic, startSystem } from './harness/system.ts'
@@ -14,7 +14,7 @@ import { basic, startSystem } from './harness/system.ts'
 const refused = { code: 1, stderr: /denied|unauthorized|authentication required/i }
 const missing = (await dockerIsMissing()) || (await ensureCommands({ skopeo: 'skopeo' }))
 
-t.test('registry tokens permit exactly their scopes', { skip: missing }, async (t) => {
+t.test('registry tokens and personal tokens permit exactly their scopes', { skip: missing }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'registry-tokens-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const system = await startSystem(t)
@@ -50,7 +50,9 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
     }
     const as = ({ username }: RegistryToken, ...args: string[]) =>
       docker(args, { env: configs.get(username)! })
-    for (const token of [puller, pusher, deleter]) await login(token)
+    const jim = await system.createUser('jim', ['jims'])
+    const laptop = await personalTokens(system, jim).make('laptop')
+    for (const token of [puller, pusher, deleter, laptop]) await login(token)
     const push = async (credentials: RegistryToken, name: string) => {
       await docker(['tag', 'made-here:latest', remote(name)])
       return as(credentials, 'push', remote(name))
@@ -80,6 +82,9 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
       'a pull scope does not permit a deletion',
     )
     await t.rejects(push(deleter, 'team/from-docker:2'), refused)
+    await push(laptop, 'jims/app:1')
+    await as(laptop, 'pull', remote('jims/app:1'))
+    await t.rejects(push(laptop, 'team/app:2'), refused, 'a personal token has no more rights than its owner')
   })
 
   await t.test('skopeo can use a registry token only for its scopes', async (t) => {
@@ -119,6 +124,32 @@ t.test('registry tokens permit exactly their scopes', { skip: missing }, async (
     await t.rejects(inspect(deleter, 'team/from-skopeo:1'), refused)
     await t.rejects(remove(puller, 'team/from-skopeo:1'), refused)
     await t.rejects(remove(pusher, 'team/from-skopeo:1'), refused)
+
+    const jane = await system.createUser('jane', ['lab', 'team'])
+    const laptop = await personalTokens(system, jane).make('laptop', [scope('lab/*', 'push')])
+    await push(laptop, 'lab/from-jane:1')
+    t.equal((await inspect(laptop, 'lab/from-jane:1')).stdout.trim(), image.descriptor.digest)
+    await t.rejects(
+      push(laptop, 'team/from-jane:1'),
+      refused,
+      'her scopes lack it, although she has the right',
+    )
+    await t.rejects(remove(laptop, 'lab/from-jane:1'), refused)
+    const wide = await personalTokens(system, jane).make('wide', [scope('*', 'pull', 'push', 'delete')])
+    await t.rejects(
+      push(wide, 'other/from-jane:1'),
+      refused,
+      'she lacks the right, although her scopes have it',
+    )
+    const audited = await fetch(`${system.url}/audit?action=push&repository=lab/from-jane`, {
+      headers: { authorization: basic(system.admin) },
+    })
+    const { items } = (await audited.json()) as { items: { principal: object }[] }
+    t.match(items[0]?.principal, {
+      kind: 'personal-token',
+      name: 'jane',
+      via: { id: laptop.id, name: 'laptop' },
+    })
   })
 
   await t.test(

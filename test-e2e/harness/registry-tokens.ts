@@ -1,6 +1,7 @@
 import type { Credentials, System } from './system.ts'
 import { basic } from './system.ts'
 
+/** The credentials of a registry token or a personal token. */
 export interface RegistryToken extends Credentials {
   readonly id: string
 }
@@ -48,5 +49,27 @@ export async function registryTokens(system: System) {
     change: (id: string, fields: object) => call('PATCH', `${base}/${id}`, fields),
     delete: (id: string) => call('DELETE', `${base}/${id}`),
     get: (id: string) => call('GET', `${base}/${id}`),
+  }
+}
+
+/** Manages the personal tokens of a user over the API. */
+export function personalTokens(system: System, owner: Credentials) {
+  const call = async (method: string, path: string, body?: object) => {
+    const response = await fetch(`${system.url}/personal-tokens${path}`, {
+      method,
+      headers: { authorization: basic(owner), 'content-type': 'application/json' },
+      body: body === undefined ? null : JSON.stringify(body),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} /personal-tokens${path}: ${response.status} ${text}`)
+    return text === '' ? undefined : JSON.parse(text)
+  }
+  return {
+    /** Null scopes: all that the owner may do. */
+    make: async (name: string, scopes: readonly GivenScope[] | null = null): Promise<RegistryToken> => {
+      const { id, username, password } = await call('POST', '', { name, scopes })
+      return { id, username, password }
+    },
+    delete: (id: string) => call('DELETE', `/${id}`),
   }
 }

@@ -18,6 +18,7 @@ import * as manifestStates from './migrations/2026-11-29-states-of-manifests.ts'
 import * as trigrams from './migrations/2026-11-29-trigrams.ts'
 import * as registryDeletions from './migrations/2026-11-30-registry-deletions.ts'
 import * as browserSessions from './migrations/2026-12-01-browser-sessions.ts'
+import * as personalTokens from './migrations/2026-12-01-personal-tokens.ts'
 import * as providers from './migrations/2026-12-01-providers.ts'
 import * as trustRules from './migrations/2026-12-01-trust-rules.ts'
 import * as grants from './migrations/2026-12-02-grants.ts'
@@ -39,6 +40,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-29-trigrams': trigrams,
   '2026-11-30-registry-deletions': registryDeletions,
   '2026-12-01-browser-sessions': browserSessions,
+  '2026-12-01-personal-tokens': personalTokens,
   '2026-12-01-providers': providers,
   '2026-12-01-trust-rules': trustRules,
   '2026-12-02-grants': grants,

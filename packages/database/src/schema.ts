@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 import type { Role } from '@registry-manager/principal'
 import type { GrantsTable, GroupMappingsTable, GroupMembersTable, GroupsTable } from './access-tables.ts'
+import type { PersonalTokensTable, RegistryTokensTable } from './token-tables.ts'
 import type {
   Nullable,
   NullableTimestamp,
@@ -49,28 +50,6 @@ export interface AccountsTable {
   directory_checked_at: NullableTimestamp
   created_at: Timestamp
   updated_at: Timestamp
-}
-
-/** The part of a registry token that a user account does not have. */
-export interface RegistryTokensTable {
-  account_id: string
-  /** The name as given; the account's username is its lower case. */
-  name: string
-  /** Scopes; their names are repository patterns. */
-  scopes: JSONColumnType<{ type: 'repository'; name: string; actions: string[] }[]>
-  expires_at: NullableTimestamp
-  /** SHA-256 of the password. The password is random, so a fast hash is enough. */
-  secret_hash: Buffer
-  /** The password before the last rotation, while both are valid. */
-  previous_secret_hash: Nullable<Buffer>
-  previous_secret_until: NullableTimestamp
-  created_by: string
-  created_by_id: string
-  modified_by: ColumnType<string | null, string | null | undefined, string>
-  modified_by_id: ColumnType<string | null, string | null | undefined, string>
-  modified_at: NullableTimestamp
-  last_used_at: NullableTimestamp
-  last_used_address: ColumnType<string | null, string | null | undefined, string>
 }
 
 /** Identifies this installation; has one row. */
@@ -171,6 +150,12 @@ export interface EventsTable {
   principal_kind: string
   principal_id: string | null
   principal_name: string | null
+  /** The personal token that acted for the account; null for other principals. */
+  principal_via: ColumnType<
+    { readonly id: string; readonly name: string } | null,
+    string | null | undefined,
+    never
+  >
   address: string | null
   request_id: string | null
   target: JSONColumnType<{ readonly kind: string; readonly name: string }>
@@ -216,6 +201,7 @@ export interface Schema {
   signing_keys: SigningKeysTable
   accounts: AccountsTable
   registry_tokens: RegistryTokensTable
+  personal_tokens: PersonalTokensTable
   trust_rules: TrustRulesTable
   installation: InstallationTable
   revocations: RevocationsTable

@@ -22,6 +22,8 @@ export const EVENT_ACTIONS = [
   'registry-token.update',
   'registry-token.rotate',
   'registry-token.delete',
+  'personal-token.create',
+  'personal-token.delete',
   'trust-rule.create',
   'trust-rule.update',
   'trust-rule.delete',
@@ -53,6 +55,14 @@ export type EventTarget =
     }
   | { readonly kind: 'user'; readonly account: string | null; readonly id?: string | undefined }
   | { readonly kind: 'registry-token'; readonly account: string; readonly id?: string | undefined }
+  /** `account` and `id` are those of the owner. */
+  | {
+      readonly kind: 'personal-token'
+      readonly account: string
+      readonly id: string
+      readonly token: string
+      readonly tokenId: string
+    }
   | {
       readonly kind: 'trust-rule'
       readonly namespace: string
@@ -106,7 +116,7 @@ export interface NewEvent {
   readonly requestId?: string
 }
 
-/** A short name of the target, as people write it: `team/app:1`, `team/app@sha256:…`, `jane`. */
+/** A short name of the target, as people write it: `team/app:1`, `team/app@sha256:…`, `jane`, `jane/laptop`. */
 export function nameOfTarget(target: EventTarget): string {
   switch (target.kind) {
     case 'repository':
@@ -119,6 +129,8 @@ export function nameOfTarget(target: EventTarget): string {
     case 'user':
     case 'registry-token':
       return target.account ?? ''
+    case 'personal-token':
+      return `${target.account}/${target.token}`
     case 'trust-rule':
       return `${target.namespace}/${target.rule}`
     case 'group':

@@ -40,6 +40,7 @@ export function createRecordEvents(
         principal_kind: principal?.kind ?? 'anonymous',
         principal_id: principal?.id ?? null,
         principal_name: principal?.name?.toLowerCase() ?? null,
+        ...(principal?.via !== undefined && { principal_via: JSON.stringify(principal.via) }),
         address: event.address ?? current?.address ?? null,
         request_id: event.requestId ?? current?.requestId ?? null,
         target: JSON.stringify({ ...event.target, name: nameOfTarget(event.target) }),

@@ -112,6 +112,26 @@ await onBothDatabases(t, async (t, db) => {
     ])
   })
 
+  t.test('an event of a personal token names its owner and the token', async (t) => {
+    const before = (await stored()).length
+    const principal = { ...jane, kind: 'personal-token', via: { id: '8', name: 'laptop' } } as const
+    const record = createRecordEvents(db, {
+      principal: background,
+      context: () => ({ ...context, principal }),
+    })
+    const target = { kind: 'personal-token', account: 'jane', id: '7', token: 'Old', tokenId: '9' } as const
+    await record(push, { action: 'personal-token.delete', target, principal: jane })
+    t.match((await stored()).slice(before), [
+      {
+        principal_kind: 'personal-token',
+        principal_id: '7',
+        principal_name: 'jane',
+        principal_via: principal.via,
+      },
+      { principal_via: null, account_id: '7', account_name: 'jane', target: { ...target, name: 'jane/Old' } },
+    ])
+  })
+
   t.test(
     'an event can have its own time, also beside events without one in the same statement',
     async (t) => {

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 export const PRINCIPAL_KINDS = [
   'user',
   'registry-token',
+  'personal-token',
   'workload',
   'anonymous',
   'service',
@@ -18,10 +19,15 @@ export const PRINCIPAL_KINDS = [
  */
 export interface RequestPrincipal {
   readonly kind: (typeof PRINCIPAL_KINDS)[number]
-  /** The account's id, or the trust rule's; null for principals without an account. */
+  /** The account's id, for a personal token that of its owner, or the trust rule's; null without an account. */
   readonly id: string | null
-  /** The username, the name of the service, or the trust rule with the subject of the token that it accepted. */
+  /**
+   * The username, for a personal token that of its owner; the name of the service; or the trust rule with the subject
+   * of the token that it accepted.
+   */
   readonly name: string | null
+  /** The personal token that acts for the account. Absent otherwise. */
+  readonly via?: { readonly id: string; readonly name: string }
 }
 
 /** Where a change comes from: events and logs record it. */
@@ -50,7 +56,7 @@ const holders = new WeakMap<FastifyRequest, ContextHolder>()
 
 /** A service passes the context of the request that it handles to another service in this header. */
 export const CONTEXT_HEADER = 'x-request-context'
-/** Longer than any context: a username has 255 bytes at most. */
+/** Longer than any context: a username has 255 bytes at most, the name of a personal token 64. */
 const MAX_HEADER_LENGTH = 2048
 
 const KINDS: ReadonlySet<unknown> = new Set(PRINCIPAL_KINDS)
@@ -133,9 +139,17 @@ function parseContext(header: string): RequestContext | undefined {
   const { requestId, address, principal } = Object(value) as Record<string, unknown>
   if (typeof requestId !== 'string' || !isTextOrNull(address)) return undefined
   if (principal === null) return { requestId, address, principal }
-  const { kind, id, name } = Object(principal) as Record<string, unknown>
+  const { kind, id, name, via } = Object(principal) as Record<string, unknown>
   if (!KINDS.has(kind) || !isTextOrNull(id) || !isTextOrNull(name)) return undefined
-  return { requestId, address, principal: { kind: kind as RequestPrincipal['kind'], id, name } }
+  const named = { kind: kind as RequestPrincipal['kind'], id, name }
+  if (via === undefined) return { requestId, address, principal: named }
+  const credential = Object(via) as Record<string, unknown>
+  if (typeof credential['id'] !== 'string' || typeof credential['name'] !== 'string') return undefined
+  return {
+    requestId,
+    address,
+    principal: { ...named, via: { id: credential['id'], name: credential['name'] } },
+  }
 }
 
 function isTextOrNull(value: unknown): value is string | null {

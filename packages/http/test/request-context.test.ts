@@ -66,11 +66,16 @@ t.test('a service takes over the context that another service sends, and passes 
   const { context, headers } = (await send(encode(given))).json()
   t.same(context, given)
   t.same(headers, { [CONTEXT_HEADER]: encode(given) })
+  const via = { kind: 'personal-token', id: '7', name: 'jane', via: { id: '8', name: 'laptop' } }
+  const byToken = (await send(encode({ ...given, principal: via }))).json()
+  t.same(byToken.context.principal, via, 'a personal token is passed on, too')
   const broken = [
     'x',
     encode(null),
     encode({ ...given, address: 7 }),
     encode({ ...given, principal: 'jane' }),
+    encode({ ...given, principal: { ...jane, via: 'laptop' } }),
+    encode({ ...given, principal: { ...jane, via: { id: 8, name: 'laptop' } } }),
   ]
   const strange = encode({ ...given, principal: { ...jane, kind: 'root' } })
   const long = encode({ ...given, requestId: 'r'.repeat(2048) })

@@ -41,6 +41,38 @@ export function isPatternWithin(namespace: string, text: string): boolean {
   return pattern?.kind === 'below' && (pattern.prefix === namespace || isBelow(namespace, pattern.prefix))
 }
 
+/** Patterns that together cover exactly the repositories which both lists cover. */
+export function intersectPatterns(some: readonly string[], others: readonly string[]): string[] {
+  const theirs = others.flatMap(toParsed)
+  const common = some.flatMap(toParsed).flatMap((one) =>
+    theirs.flatMap((other) => {
+      if (includesPattern(one.pattern, other.pattern)) return other.text
+      return includesPattern(other.pattern, one.pattern) ? one.text : []
+    }),
+  )
+  return [...new Set(common)]
+}
+
+function toParsed(text: string): { readonly text: string; readonly pattern: RepositoryPattern }[] {
+  const pattern = parseRepositoryPattern(text)
+  return pattern === undefined ? [] : [{ text, pattern }]
+}
+
+/** Whether a pattern covers all that another one covers. Of two patterns that overlap, one includes the other. */
+function includesPattern(pattern: RepositoryPattern, other: RepositoryPattern): boolean {
+  switch (pattern.kind) {
+    case 'every':
+      return true
+    case 'below':
+      if (other.kind === 'one') return isBelow(pattern.prefix, other.name)
+      return (
+        other.kind === 'below' && (other.prefix === pattern.prefix || isBelow(pattern.prefix, other.prefix))
+      )
+    case 'one':
+      return other.kind === 'one' && other.name === pattern.name
+  }
+}
+
 /**
  * The actions that scopes with patterns permit on a repository, in the order of REPOSITORY_ACTIONS. `push` includes
  * `pull`. None for an invalid repository name.

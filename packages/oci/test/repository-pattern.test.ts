@@ -2,6 +2,7 @@ import t from 'tap'
 import { MAX_NAME_LENGTH } from '../src/name.ts'
 import {
   SCOPE_NAME_PATTERN,
+  intersectPatterns,
   parseRepositoryPattern,
   patternCovers,
   permittedByScopes,
@@ -90,4 +91,22 @@ t.test('the pattern for JSON schemas accepts what parseRepositoryPattern accepts
   for (const [text, kind, why] of PATTERNS) {
     t.equal(text.length <= MAX_NAME_LENGTH && pattern.test(text), kind !== undefined, why)
   }
+})
+
+t.test('the intersection of two lists of patterns covers what both cover', async (t) => {
+  const names = ['a', 'b', 'a/b', 'a/b/c', 'a/b/c/d', 'a/c', 'ab/c', 'b/a']
+  const patterns = ['*', ...names, ...names.map((name) => `${name}/*`), 'no//pattern']
+  const covers = (list: readonly string[], name: string) =>
+    list.some((pattern) => patternCovers(pattern, name))
+  const lists = patterns.flatMap((one, at) => [[one], [one, patterns[(at * 7 + 3) % patterns.length] ?? '']])
+  for (const some of [...lists, []]) {
+    for (const others of lists) {
+      const common = intersectPatterns(some, others)
+      for (const name of [...names, 'a/x', 'a/b/x', 'x']) {
+        const expected = covers(some, name) && covers(others, name)
+        if (covers(common, name) !== expected) t.fail(`${some} and ${others} on ${name}: ${common}`)
+      }
+    }
+  }
+  t.strictSame(intersectPatterns(['a/*', 'b'], ['a/b/*', '*']), ['a/b/*', 'a/*', 'b'])
 })

@@ -5,6 +5,7 @@ import type { Static } from 'typebox'
 import { AccountResponse } from './internal-api.ts'
 import { ANONYMOUS_UID } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
+import { isTokenRevoked } from './revoked-token.ts'
 import { shareCalls } from './share-calls.ts'
 
 export type AccountFacts = Static<typeof AccountResponse>
@@ -13,16 +14,19 @@ const MAX_ENTRIES = 10_000
 /** Shorter than auth-service keeps an account in the revocation list: a cached account must not outlive its entry. */
 const MAX_AGE_MS = 60_000
 
+/** Finds the facts of an account; with `via`, those of a personal token that acts for the account. */
+export type FindAccountFacts = (uid: string, via?: string) => Promise<AccountFacts | undefined>
+
 /**
- * Asks auth-service for the facts of an account and caches them until the revocation list names the account.
- * Concurrent callers share one request. Undefined for an account that does not exist (any more). Throws
- * ServiceCallError when auth-service is unavailable.
+ * Asks auth-service for the facts of an account and caches them until the revocation list names the account or the
+ * personal token. Concurrent callers share one request. Undefined for an account or a personal token that does not
+ * exist (any more). Throws ServiceCallError when auth-service is unavailable.
  */
 export function createAccountsClient(
   authService: ServiceClient,
   feed: Pick<RevocationFeed, 'isRevoked'>,
   now: () => number,
-): (uid: string) => Promise<AccountFacts | undefined> {
+): FindAccountFacts {
   const cache = new LRUCache<string, AccountFacts>({
     max: MAX_ENTRIES,
     ttl: MAX_AGE_MS,
@@ -31,21 +35,27 @@ export function createAccountsClient(
   })
   const requests = shareCalls<AccountFacts | undefined>()
 
-  const load = async (uid: string) => {
-    const path = `/internal/accounts/${encodeURIComponent(uid)}`
+  const load = async (path: string) => {
     const account = await undefinedIfNotFound(authService.get(path, AccountResponse))
-    if (account === undefined) cache.delete(uid)
-    else cache.set(uid, account)
+    if (account === undefined) cache.delete(path)
+    else cache.set(path, account)
     return account
   }
 
-  return async (uid) => {
+  return async (uid, via) => {
     if (uid === ANONYMOUS_UID) return undefined
-    const cached = cache.get(uid)
-    if (cached !== undefined && feed.isRevoked(uid, cached.generation) === false) return cached
-    const account = await requests.run(uid, () => load(uid))
+    const revoked = ({ generation: gen }: AccountFacts) => isTokenRevoked(feed.isRevoked, { uid, gen, via })
+    const path = accountPath(uid, via)
+    const cached = cache.get(path)
+    if (cached !== undefined && revoked(cached) === false) return cached
+    const account = await requests.run(path, () => load(path))
     // The shared request may have started before the change that the revocation list reports.
-    const isOutdated = account !== undefined && feed.isRevoked(uid, account.generation) === true
-    return isOutdated ? load(uid) : account
+    return account !== undefined && revoked(account) === true ? load(path) : account
   }
+}
+
+/** A personal token has a path of its own: a previous version, which knows none, responds that there is no account. */
+function accountPath(uid: string, via: string | undefined): string {
+  const path = `/internal/accounts/${encodeURIComponent(uid)}`
+  return via === undefined ? path : `${path}/via/${encodeURIComponent(via)}`
 }

@@ -4,6 +4,8 @@ import { isInNetworks } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
 import type { Principal } from './principal.ts'
 import { ANONYMOUS_UID } from './principal.ts'
+import type { IsRevoked } from './revoked-token.ts'
+import { isTokenRevoked } from './revoked-token.ts'
 import type { TokenClaims } from './token-verifier.ts'
 
 export type Authenticated =
@@ -30,8 +32,7 @@ export type Exchanged =
 
 export interface AuthenticatePorts {
   readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>
-  /** Undefined while the revocation list has not been loaded yet. */
-  readonly isRevoked: (uid: string, generation: number) => boolean | undefined
+  readonly isRevoked: IsRevoked
   readonly exchange: (credentials: BasicCredentials, access: readonly Access[] | null) => Promise<Exchanged>
   readonly forget: (credentials: BasicCredentials, access: readonly Access[] | null) => void
 }
@@ -90,16 +91,25 @@ async function authenticateToken(
   if (claims?.uid === undefined || claims.gen === undefined) {
     return { outcome: 'refused', error: 'invalid_token' }
   }
-  const revoked = isRevoked(claims.uid, claims.gen)
+  const { uid, gen, via, access, rules = [] } = claims
+  const revoked = isTokenRevoked(isRevoked, { uid, gen, via })
   if (revoked === undefined) return { outcome: 'unknown' }
-  const { uid, rules = [] } = claims
   if (revoked || rules.some(([id, generation]) => isRevoked(id, generation))) {
     return { outcome: 'refused', error: 'invalid_token' }
   }
-  const offline = claims.offline === true ? ({ offline: true } as const) : {}
-  const principal = { uid, ...accessFrom(address, claims.access), ...offline }
-  const kind = uid === ANONYMOUS_UID ? 'anonymous' : (claims.kind ?? 'user')
-  return { outcome: 'principal', principal, token, named: { kind, id: uid, name: claims.name ?? claims.sub } }
+  const principal = {
+    uid,
+    ...accessFrom(address, access),
+    ...(via !== undefined && { via }),
+    ...(claims.offline === true && { offline: true as const }),
+  }
+  return { outcome: 'principal', principal, token, named: namedPrincipal(claims, uid) }
+}
+
+function namedPrincipal({ sub, name = sub, kind, via, via_name }: TokenClaims, id: string): RequestPrincipal {
+  if (id === ANONYMOUS_UID) return { kind: 'anonymous', id, name }
+  const named = { kind: kind ?? ('user' as const), id, name }
+  return via === undefined ? named : { ...named, via: { id: via, name: via_name ?? '' } }
 }
 
 /** Separates the access that counts for a client with this address from the access that does not. */

@@ -68,7 +68,10 @@ const Grants = Type.Optional(
   ),
 )
 
-/** `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token, and grants. */
+/**
+ * `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token, and grants.
+ * `GET /internal/accounts/{uid}/via/{id}`: those of a user, as far as a personal token acts for them.
+ */
 export const AccountResponse = Type.Union([
   Type.Object({
     kind: Type.Literal('user'),
@@ -76,6 +79,8 @@ export const AccountResponse = Type.Union([
     namespaces: Type.Array(Type.String()),
     grants: Grants,
     generation: Type.Integer(),
+    /** The scopes of a personal token, which permits nothing beyond them; absent where it may do what its owner may. */
+    limitedTo: Type.Optional(AccessList),
   }),
   Type.Object({
     kind: Type.Literal('token'),

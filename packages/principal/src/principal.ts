@@ -3,6 +3,8 @@ import type { Access } from '@registry-manager/oci'
 /** Who makes a request, as the verified access token says. */
 export interface Principal {
   readonly uid: string
+  /** The id of the personal token that acts for the account. Absent otherwise. */
+  readonly via?: string
   /** Null for an identity token, which names the account and grants no access. */
   readonly access: readonly Access[] | null
   /**

@@ -35,6 +35,8 @@ export interface UserRights {
   /** Each is shorthand for all actions on the repositories that it covers. */
   readonly namespaces: readonly string[]
   readonly grants?: readonly EffectiveGrant[]
+  /** The scopes of a personal token that acts for the user. It permits nothing beyond them. Absent without limits. */
+  readonly limitedTo?: readonly Access[]
 }
 
 /** The rights of a registry token. The names in its scopes are repository patterns. */

@@ -10,8 +10,15 @@ export interface TokenClaims {
   readonly sub: string
   /** The id of the account, or of the trust rule of a workload, or ANONYMOUS_UID; absent for services. */
   readonly uid?: string
-  /** Set for registry tokens and workloads; absent for users, and in tokens of a previous version. */
-  readonly kind?: 'registry-token' | 'workload'
+  /** Set for registry tokens, personal tokens and workloads; absent for users, and in tokens of a previous version. */
+  readonly kind?: 'registry-token' | 'personal-token' | 'workload'
+  /**
+   * The id of the personal token that the access token was requested with. The other claims name its owner. The access
+   * token is revoked if either the owner's generation or this id is.
+   */
+  readonly via?: string
+  /** The name of that personal token, for logs and events. */
+  readonly via_name?: string
   /** The generation of the account or trust rule when the token was issued; absent for services. */
   readonly gen?: number
   /** What logs and events call the principal, if that is not `sub`. */

@@ -15,6 +15,8 @@ function createFake() {
     requests: [] as string[],
     /** The least valid generation; undefined while the revocation list is not loaded. */
     least: 0 as number | undefined,
+    /** The least valid generation of single ids. */
+    leastOf: {} as Record<string, number>,
     client: {
       get: async (path: string) => {
         fake.requests.push(path)
@@ -26,8 +28,10 @@ function createFake() {
     } as unknown as ServiceClient,
   }
   const feed = {
-    isRevoked: (_uid: string, generation: number) =>
-      fake.least === undefined ? undefined : generation < fake.least,
+    isRevoked: (uid: string, generation: number) =>
+      fake.least === undefined
+        ? undefined
+        : generation < (uid === UID ? fake.least : (fake.leastOf[uid] ?? 0)),
   }
   return { fake, find: createAccountsClient(fake.client, feed, () => fake.now) }
 }
@@ -36,6 +40,19 @@ t.test('an account is requested once and cached', async (t) => {
   const { fake, find } = createFake()
   for (const _ of [1, 2, 3]) t.strictSame(await find(UID), facts)
   t.same(fake.requests, [`/internal/accounts/${UID}`])
+})
+
+t.test('the facts of a personal token are cached until its owner changes or it ends', async (t) => {
+  const { fake, find } = createFake()
+  const path = `/internal/accounts/${UID}/via/laptop`
+  for (const _ of [1, 2]) t.strictSame(await find(UID, 'laptop'), facts)
+  t.same(fake.requests, [path])
+  await find(UID)
+  t.same(fake.requests, [path, `/internal/accounts/${UID}`], 'the owner has other facts')
+  fake.account = undefined
+  fake.leastOf['laptop'] = 1
+  t.equal(await find(UID, 'laptop'), undefined, 'it was deleted')
+  t.strictSame(await find(UID), facts, 'the facts of the owner stay cached')
 })
 
 t.test('the anonymous uid has no account and causes no request', async (t) => {

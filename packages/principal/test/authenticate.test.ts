@@ -21,12 +21,15 @@ function createPorts(overrides: Partial<AuthenticatePorts> = {}, exchanges: Exch
     service: { ...alice, sub: 'service:x', uid: undefined, gen: undefined },
     'without generation': { ...alice, gen: undefined },
     'of a registry token': { ...alice, kind: 'registry-token' },
+    'of a personal token': { ...alice, kind: 'personal-token', via: 'id-laptop', via_name: 'laptop' },
+    'of a deleted personal token': { ...alice, kind: 'personal-token', via: 'id-deleted', via_name: 'old' },
     anonymous: { ...alice, sub: '', uid: ANONYMOUS_UID },
   }
   const ports = {
     forgotten: 0,
     verifyToken: async (token: string) => tokens[token],
-    isRevoked: (_uid: string, generation: number) => generation < 2,
+    isRevoked: (uid: string, generation: number) =>
+      generation < ({ 'uid-alice': 2, 'id-deleted': 1 }[uid] ?? 0),
     exchange: async () => exchanges.shift() ?? { outcome: 'refused' as const },
     forget: () => void (ports.forgotten += 1),
     ...overrides,
@@ -46,12 +49,21 @@ t.test('missing and malformed credentials are refused without an error about a t
 
 t.test('a bearer token gives its principal, unless it is invalid or revoked', async (t) => {
   t.same(await withBearer('good'), principal)
-  for (const token of ['dead', 'service', 'without generation', 'unknown']) {
+  for (const token of ['dead', 'service', 'without generation', 'unknown', 'of a deleted personal token']) {
     t.same(await withBearer(token), INVALID, token)
   }
   const identity = { ...principal, principal: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token has no access')
   t.match(await withBearer('of a registry token'), { named: { kind: 'registry-token', name: 'alice' } })
+  t.match(await withBearer('of a personal token'), {
+    principal: { uid: 'uid-alice', via: 'id-laptop' },
+    named: {
+      kind: 'personal-token',
+      id: 'uid-alice',
+      name: 'alice',
+      via: { id: 'id-laptop', name: 'laptop' },
+    },
+  })
   t.match(await withBearer('anonymous'), { named: { kind: 'anonymous', name: '' } })
   const offline = createPorts({ verifyToken: async () => ({ ...alice, offline: true }) })
   const marked = { ...principal, principal: { uid: 'uid-alice', access, offline: true } }

@@ -2,11 +2,11 @@
 export const API_DESCRIPTION = {
   name: 'auth',
   title: 'Accounts and tokens API',
-  description: `Users, registry tokens and access tokens.
+  description: `Users, registry tokens, personal tokens and access tokens.
 
 Clients of the users API and of the provider's API (\`/containerregistries\`) send Basic credentials of a user, or an
-identity token as Bearer: an access token that was requested with a password and without a scope. Registry tokens are
-for the token endpoint and the registry only.
+identity token as Bearer: an access token that was requested with a password and without a scope. Registry tokens, and
+personal tokens with scopes, are for the token endpoint and the registry only.
 
 The users API and the rest report errors as problems (RFC 9457): \`detail\` says what was wrong, and \`field\` names the
 invalid field of a request. The token endpoint and the provider's API have their own formats.`,
@@ -23,6 +23,7 @@ invalid field of a request. The token endpoint and the provider's API have their
       description:
         "Sessions of people who signed in at `/sign-in`. The users API, the provider's API and the audit log accept them.",
     },
+    { name: 'personal tokens', description: 'Credentials that users make for themselves.' },
     {
       name: 'trust rules',
       description: 'Which tokens of other issuers get access, without a stored secret.',

@@ -22,6 +22,7 @@ import { createFederation } from './federation/index.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { createOidc } from './oidc/index.ts'
 import { registerInternalApi } from './internal-api/index.ts'
+import { createPersonalTokens } from './personal-tokens/index.ts'
 import { createProviderApi } from './provider-api/index.ts'
 import { createRegistryTokens } from './registry-tokens/index.ts'
 import { createCredentialCaches } from './sign-in/credential-caches.ts'
@@ -75,12 +76,18 @@ export async function createAuthService(
       log: (level, details, message) => internalApp.log[level](details, message),
     })
   const registryTokens = createRegistryTokens(config, { ...shared, ...accessTokens.revocation })
+  const personalTokens = createPersonalTokens(config, {
+    ...shared,
+    ...accessTokens.revocation,
+    // Nobody signs in with the password of a directory user who has only a personal token.
+    isRefreshed: (owner) => !owner.directory || directory?.refreshesUsers === true,
+  })
   const federation = createFederation(config, { ...shared, ...accessTokens.revocation })
   const audit = createAudit(shared)
   const signInFeature = createSignInFeature({
     ...shared,
     ...accessTokens.revocation,
-    methods: [registryTokens.signInMethod, federation.signInMethod],
+    methods: [registryTokens.signInMethod, personalTokens.signInMethod, federation.signInMethod],
     verifiers: directory ? [directory.passwordVerifier] : [],
     findAccount: accounts.find,
     verifyPassword: accounts.verifyPassword,
@@ -90,8 +97,10 @@ export async function createAuthService(
     onError: (err) => internalApp.log.warn({ err }, 'could not save the addresses of sign-ins; will retry'),
   })
   const signIn = audit.watchSignIns(signInFeature.signIn)
-  const findAccountById = async (id: string) =>
-    (await accounts.find({ id })) ?? registryTokens.registryTokens.find(id)
+  const findAccountById = async (id: string, via?: string) =>
+    via === undefined
+      ? ((await accounts.find({ id })) ?? registryTokens.registryTokens.find(id))
+      : personalTokens.findPrincipal(id, via)
   const findIdentity = accessTokens.identityFinder(findAccountById)
   const { noteRefusal } = audit
   const sessions = createBrowserSessionsFeature({
@@ -120,6 +129,7 @@ export async function createAuthService(
     ...principals,
     registerMore: registryTokens.register,
   })
+  await personalTokens.register(publicApp, principals)
   await federation.register(publicApp, principals)
   await access.register(publicApp, principals, {
     findByName: async (name) => (await accounts.find(name)) ?? registryTokens.findByName(name),
@@ -136,12 +146,13 @@ export async function createAuthService(
   await registerInternalApi(internalApp, {
     ...accessTokens.internal(signIn),
     serviceCredential: config.serviceCredential,
-    findPrincipalById: async (id) => (await findAccountById(id)) ?? federation.findWorkload(id),
+    findPrincipalById: async (id, via) =>
+      (await findAccountById(id, via)) ?? (via === undefined ? federation.findWorkload(id) : undefined),
     now,
   })
 
   const housekeeping = createHousekeeping({ ...shared, auditDays: config.auditDays })
-  const tasks = [registryTokens, signInFeature, audit, housekeeping, directory]
+  const tasks = [registryTokens, personalTokens, signInFeature, audit, housekeeping, directory]
   internalApp.addHook('onReady', async () => {
     await accessTokens.start()
     for (const task of tasks) task?.start()

@@ -43,6 +43,8 @@ const EXPIRING: readonly ExpiringRows[] = [
   // Clocks differ: a logout token may be valid for a while after it expired here.
   { table: 'provider_logouts', column: 'expires_at', keepMs: HOUR_MS },
   { table: 'known_addresses', column: 'seen_at', keepMs: 90 * DAY_MS },
+  // For a while the list of personal tokens shows why one has stopped working.
+  { table: 'personal_tokens', column: 'expires_at', keepMs: 30 * DAY_MS },
 ]
 const EVERY_MS = 60_000
 /** The limits of one run: rows in a statement, and statements for a table. The next run removes the rest. */

@@ -58,6 +58,17 @@ await onBothDatabases(t, async (t, db) => {
       .values([address('192.0.2.1', 91 * DAY), address('192.0.2.2', 89 * DAY)])
       .execute()
 
+    const personalToken = (name: string, age: number | null) => ({
+      account_id,
+      name,
+      secret_hash: hashOf(name),
+      ...(age !== null && { expires_at: ago(age) }),
+    })
+    await db
+      .insertInto('personal_tokens')
+      .values([personalToken('old', 31 * DAY), personalToken('new', 29 * DAY), personalToken('never', null)])
+      .execute()
+
     const event = (age: number) => ({
       time: ago(age),
       action: 'user.delete',
@@ -109,6 +120,7 @@ await onBothDatabases(t, async (t, db) => {
       provider_sign_ins: 1,
       provider_logouts: 1,
       known_addresses: 1,
+      personal_tokens: 1,
       events: 1,
     }
     t.same(await housekeeping.run(), one)
@@ -116,7 +128,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same(await housekeeping.run(), none, 'other rows stay')
     for (const table of Object.keys(one) as (keyof typeof one)[]) {
       const { rows } = await sql<{ count: string }>`select count(*) from ${sql.table(table)}`.execute(db)
-      t.equal(Number(rows[0]?.count), 1, table)
+      t.equal(Number(rows[0]?.count), table === 'personal_tokens' ? 2 : 1, table)
     }
     t.match(await metrics.registry.metrics(), /housekeeping_removed_rows_total\{table="revocations",.*\} 1/)
   })

@@ -20,6 +20,9 @@ t.test('responses about accounts and registry tokens are no-store, errors includ
     [200, { url: '/containerregistries/registries', as: 'root' }],
     [200, { url: `${api.base}/${token.id}`, as: 'root' }],
     [405, { method: 'DELETE', url: '/containerregistries/registries', as: 'root' }],
+    [201, { method: 'POST', url: '/personal-tokens', json: { name: 'laptop' }, as: 'alice' }],
+    [400, { method: 'POST', url: '/personal-tokens', json: {}, as: 'alice' }],
+    [401, { url: '/personal-tokens' }],
   ]
   for (const [status, question] of questions) {
     const response = await ask(question)
@@ -36,6 +39,7 @@ t.test('every JSON route refuses a body with a duplicate field', async (t) => {
     ['POST', '/user/namespaces', '{"username":"alice","namespaces":"a","namespaces":"b"}', 'namespaces'],
     ['POST', api.base, '{"properties":{"name":"one","name":"two"}}', 'name'],
     ['PATCH', `${api.base}/${token.id}`, '{"status":"enabled","status":"disabled"}', 'status'],
+    ['POST', '/personal-tokens', '{"name":"one","name":"two"}', 'name'],
     [
       'PUT',
       `${api.base}/${token.id}`,

@@ -1,7 +1,7 @@
 import { requestPrincipalOf } from '@registry-manager/http'
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
-import { holdsExactly, permits, repositoryAccess, tagMatches } from '@registry-manager/oci'
-import type { AccountFacts, Authenticator, Principal } from '@registry-manager/principal'
+import { holdsExactly, permits, permittedByScopes, repositoryAccess, tagMatches } from '@registry-manager/oci'
+import type { Authenticator, FindAccountFacts, Principal } from '@registry-manager/principal'
 import { credentialsOf, decideAccess } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import type { RefusedRequest } from './describe-refusal.ts'
@@ -113,7 +113,7 @@ export interface AuthorizeOptions extends ChallengeOptions {
   /** The origin of PUBLIC_URL. */
   readonly publicOrigin: string
   readonly authenticator: Pick<Authenticator, 'confirmAccount'>
-  readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
+  readonly findAccount: FindAccountFacts
 }
 
 /**
@@ -184,16 +184,18 @@ async function canGetAccessToMount(
   { findAccount }: AuthorizeOptions,
   requested: RegistryRequest,
   forwarded: ForwardedRequest,
-  { uid, offline }: Principal,
+  { uid, via, offline }: Principal,
   address: string,
 ): Promise<boolean> {
   const mount = requested.kind === 'upload-start' ? requested.mount : undefined
   if (mount === undefined || mount.digest.startsWith('sha512:') || offline === true) return false
   if (forwarded.kind !== 'upload-start' || forwarded.mount !== undefined) return false
   // Without auth-service the blob is uploaded.
-  const account = await findAccount(uid).catch(() => undefined)
-  const context = { address, now: Date.now() }
-  return account !== undefined && decideAccess(account, mount.from, context).pull.allowed
+  const account = await findAccount(uid, via).catch(() => undefined)
+  if (account === undefined) return false
+  const limits = 'limitedTo' in account ? account.limitedTo : undefined
+  if (limits !== undefined && !permittedByScopes(limits, mount.from).includes('pull')) return false
+  return decideAccess(account, mount.from, { address, now: Date.now() }).pull.allowed
 }
 
 /**

@@ -20,13 +20,13 @@ const CATALOG_PAGE = 100
 export async function answerFromIndex(
   index: IndexClient,
   indexRequest: IndexRequest,
-  { uid }: Principal,
+  { uid, via }: Principal,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   switch (indexRequest.kind) {
     case 'catalog': {
-      const { names, more } = await index.catalog(uid, indexRequest)
+      const { names, more } = await index.catalog({ uid, via }, indexRequest)
       const last = more ? names.at(-1) : undefined
       linkNext(reply, '/v2/_catalog', { last, n: indexRequest.n ?? CATALOG_PAGE })
       return reply.send({ repositories: names })

@@ -25,7 +25,11 @@ export interface PageQuery {
 
 /** image-manager's internal API. Every method throws ServiceCallError when image-manager is unavailable. */
 export interface IndexClient {
-  catalog(uid: string, page: PageQuery): Promise<Static<typeof NamesPage>>
+  /** The catalog of an account, or of a personal token that acts for it. */
+  catalog(
+    reader: { readonly uid: string; readonly via: string | undefined },
+    page: PageQuery,
+  ): Promise<Static<typeof NamesPage>>
   /** Undefined if there is no such repository. */
   tags(repository: string, page: PageQuery): Promise<Static<typeof NamesPage> | undefined>
   /** One page of referrers, beginning after the digest `last`. */
@@ -111,7 +115,8 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
     onFull: tooManyLookups,
   })
   return {
-    catalog: (uid, { n, last }) => queries.get(`/internal/catalog?${toQuery({ uid, n, last })}`, NamesPage),
+    catalog: ({ uid, via }, { n, last }) =>
+      queries.get(`/internal/catalog?${toQuery({ uid, via, n, last })}`, NamesPage),
 
     async tags(repository, { n, last }) {
       const path = `/internal/tags?${toQuery({ repository, n, last })}`

@@ -26,7 +26,10 @@ t.test('the index answers the catalog for the account of the principal', async (
   t.same(JSON.parse(response.body.toString()), { repositories: ['a/b', 'team/app'] })
   t.equal(response.headers.link, undefined)
   const query = new URL(images.requests.at(-1)?.split(' ')[1] ?? '', 'http://x').searchParams
-  t.match(Object.fromEntries(query), { uid: 'uid-alice', n: '5', last: 'a' })
+  t.match(Object.fromEntries(query), { uid: 'uid-alice', n: '5', last: 'a', via: undefined })
+  const byToken = bearer([CATALOG], { kind: 'personal-token', via: 'id-laptop' })
+  await sendRequest(port, '/v2/_catalog', { authorization: byToken })
+  t.match(images.requests.at(-1), 'uid=uid-alice&via=id-laptop', 'for a personal token')
 })
 
 t.test('every page but the last links to the next', async (t) => {

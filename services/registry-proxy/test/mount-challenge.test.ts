@@ -12,17 +12,17 @@ const mount = (authorization: string, digest = DIGEST) =>
     method: 'POST',
     authorization,
   })
+const scopeOf = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
 t.beforeEach(() => {
   upstream.requests.length = 0
   auth.facts.clear()
 })
 
 t.test('a token without the source is challenged for both repositories if the account has it', async (t) => {
-  const scope = { type: 'repository', name: 'base/*', actions: ['pull'] }
   for (const [uid, facts] of Object.entries({
     'uid-user': user(['team', 'base']),
     'uid-administrator': user([], 'cluster-administrator'),
-    'uid-token': { kind: 'token', scopes: [scope], generation: 1 },
+    'uid-token': { kind: 'token', scopes: [scopeOf('base/*')], generation: 1 },
   })) {
     auth.facts.set(uid, facts)
     const response = await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }))
@@ -54,6 +54,17 @@ t.test('the blob is uploaded if a challenge could not help', async (t) => {
     await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }), digest)
     t.notMatch(upstream.only().url, 'mount', why)
   }
+})
+
+t.test('a personal token is challenged only for what its scopes permit', async (t) => {
+  const limited = (name: string) => ({ ...user(['team', 'base']), limitedTo: [scopeOf(name)] })
+  auth.facts.set('uid-jane/via/wide', limited('base/*')).set('uid-jane/via/narrow', limited('team/*'))
+  const ofToken = (via: string) =>
+    bearer([repositoryAccess('team/app', 'pull', 'push')], { uid: 'uid-jane', kind: 'personal-token', via })
+  t.equal((await mount(ofToken('wide'))).status, 401)
+  t.same(upstream.requests, [])
+  await mount(ofToken('narrow'))
+  t.notMatch(upstream.only().url, 'mount')
 })
 
 t.test('the blob is uploaded while auth-service is unavailable', async (t) => {

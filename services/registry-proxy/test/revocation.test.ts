@@ -30,6 +30,17 @@ t.test('a revoked token is refused within two polls', async (t) => {
   t.same(upstream.requests, [])
 })
 
+t.test('a token of a deleted personal token is refused, its owner is not', async (t) => {
+  const ofToken = (via: string) => bearer(access, { uid: 'uid-jane', gen: 1, kind: 'personal-token', via })
+  t.equal(await pull(ofToken('id-laptop')), 200)
+  auth.revoked.set('id-laptop', 1)
+  await until(async () => (await pull(ofToken('id-laptop'))) === 401)
+  t.equal(await pull(ofToken('id-desktop')), 200, 'another personal token of the same owner')
+  t.equal(await pull(bearer(access, { uid: 'uid-jane', gen: 1 })), 200, 'the owner')
+  auth.revoked.set('uid-jane', 2)
+  await until(async () => (await pull(ofToken('id-desktop'))) === 401)
+})
+
 t.test('a token is refused once it has expired, although it was accepted before', async (t) => {
   const short = bearer(access, { gen: 5, exp: seconds() + 2 })
   t.equal(await pull(short), 200)

@@ -15,7 +15,7 @@ const CLOCK_SKEW_SECONDS = 30
 export interface ClaimsInput {
   readonly issuer: string
   readonly audience: string
-  readonly subject: Pick<TokenClaims, 'sub' | 'uid' | 'kind' | 'gen' | 'name' | 'rules'>
+  readonly subject: Pick<TokenClaims, 'sub' | 'uid' | 'kind' | 'gen' | 'via' | 'via_name' | 'name' | 'rules'>
   /** Null makes an identity token. */
   readonly access: readonly Access[] | null
   /** Marks an access token that is issued while the database is unavailable. */

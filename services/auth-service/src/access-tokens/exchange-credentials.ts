@@ -40,8 +40,10 @@ export function createExchangeCredentials({ signIn, issuer }: ExchangeCredential
         const issued = await issuer.forPrincipal({ account, offline, scopes, address })
         return { outcome: 'issued', issued, offline }
       }
+      case 'personal-token':
       case 'token': {
-        const { registryToken: account, offline, notAfter } = result
+        const { offline, notAfter } = result
+        const account = result.outcome === 'token' ? result.registryToken : result.account
         setRequestPrincipal(namedPrincipal(account))
         const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
         return { outcome: 'issued', issued, offline }

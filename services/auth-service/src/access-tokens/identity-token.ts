@@ -3,7 +3,8 @@ import type { AccountPrincipal } from '../principals/principal.ts'
 
 export interface IdentityTokenPorts {
   readonly verifyToken: VerifyToken
-  readonly findPrincipalById: (id: string) => Promise<AccountPrincipal | undefined>
+  /** `via`: the id of the personal token that acts for the account. */
+  readonly findPrincipalById: (id: string, via?: string) => Promise<AccountPrincipal | undefined>
 }
 
 /**
@@ -16,7 +17,7 @@ export async function findIdentity(
 ): Promise<{ account: AccountPrincipal; expiresAt: number } | undefined> {
   const claims = await verifyToken(token)
   if (claims === undefined || !isIdentity(claims)) return undefined
-  const account = await findPrincipalById(claims.uid)
+  const account = await findPrincipalById(claims.uid, claims.via)
   if (account === undefined || !account.enabled || account.generation !== claims.gen) return undefined
   return { account, expiresAt: claims.exp }
 }

@@ -1,12 +1,13 @@
 import type { Access } from '@registry-manager/oci'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isUser, isWorkload } from '../principals/principal.ts'
+import { isPersonalToken, isUser, isWorkload } from '../principals/principal.ts'
 import { limitToRequest } from '../principals/workload.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
 import type { ClaimsInput, SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import type { Globals } from './grant.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
+import { withinScopes } from './within-scopes.ts'
 
 export interface IssuedAccessToken {
   readonly token: string
@@ -95,10 +96,13 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
       const beyond = outOfReach(account, scopes ?? [], context)
       const globals = beyond.length > 0 ? await findGlobal(beyond) : new Map()
       const granted = scopes && grant(account, scopes, { ...context, globals })
+      const permitted = granted && withinLimits(account, granted.access)
       // Never an identity token then: it would act for the whole account, and outlive the outage.
-      const access = pullOnly ? onlyPull(granted?.access ?? []) : (granted?.access ?? null)
-      const notAfter = earlier(limits.notAfter, granted?.notAfter)
-      return issue(subjectOf(account), access, { notAfter, offline })
+      const access = pullOnly ? onlyPull(permitted ?? []) : permitted
+      return issue(subjectOf(account), access, {
+        notAfter: earlier(limits.notAfter, granted?.notAfter),
+        offline,
+      })
     },
     forService: (name, access) => issue({ sub: `service:${name}` }, access),
   }
@@ -108,9 +112,17 @@ function earlier(one: number | undefined, other: number | undefined): number | u
   return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 }
 
-/** The claims that identify a principal. */
+function withinLimits(account: AccountPrincipal, access: readonly Access[]): readonly Access[] {
+  const scopes = isPersonalToken(account) ? account.via.scopes : null
+  return scopes === null ? access : withinScopes(access, scopes)
+}
+
+/** The claims that name a principal. Those of a personal token name its owner, whose changes end the access token. */
 function subjectOf(account: AccountPrincipal): ClaimsInput['subject'] {
   const { username: sub, id: uid, generation: gen } = account
+  if (isPersonalToken(account)) {
+    return { sub, uid, kind: 'personal-token', gen, via: account.via.id, via_name: account.via.name }
+  }
   if (isUser(account)) return { sub, uid, gen }
   if (!isWorkload(account)) return { sub, uid, kind: 'registry-token', gen }
   const rules = account.rules.slice(1).map(({ id, generation }) => [id, generation] as const)

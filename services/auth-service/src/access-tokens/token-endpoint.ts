@@ -3,7 +3,7 @@ import type { Credentials } from '@registry-manager/principal'
 import { ANONYMOUS_UID } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isUser, namedPrincipal } from '../principals/principal.ts'
+import { isPersonalToken, isUser, namedPrincipal } from '../principals/principal.ts'
 import type { FailedSignIn, Freshness, SignIn } from '../sign-in/sign-in.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
@@ -131,10 +131,11 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
       scopes: request.scopes,
       address,
     })
-    // A refresh token must not outlive the credential that it comes from: an identity token expires, and a registry
-    // token can be rotated. A registry token needs none, for it is a long-lived credential itself.
+    // A refresh token must not outlive the credential that it comes from: an identity token expires, a registry token
+    // can be rotated, and a personal token deleted. These two need none: they are long-lived credentials themselves.
     const isTemporary = offline || isAnonymous || notAfter !== undefined
-    if (!request.offline || isTemporary || !isUser(account)) return { outcome: 'issued', issued }
+    if (!request.offline || isTemporary) return { outcome: 'issued', issued }
+    if (!isUser(account) || isPersonalToken(account)) return { outcome: 'issued', issued }
     const refreshToken = requester.refreshToken ?? (await issueRefreshToken(account, request.clientId))
     return { outcome: 'issued', issued, refreshToken }
   }
@@ -168,6 +169,8 @@ function toIdentified(signIn: SignIn): Identified {
   switch (signIn.outcome) {
     case 'account':
       return { account: signIn.account, offline: signIn.offline }
+    case 'personal-token':
+      return { account: signIn.account, offline: signIn.offline, notAfter: signIn.notAfter }
     case 'token':
       return { account: signIn.registryToken, offline: signIn.offline, notAfter: signIn.notAfter }
     case 'workload':

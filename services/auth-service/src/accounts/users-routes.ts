@@ -18,7 +18,12 @@ import type { UsersQuery } from './user-input.ts'
 import type { User } from './users-schemas.ts'
 import { USERS_SCHEMAS } from './users-schemas.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { onlyAdministrators, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
+import {
+  onlyAdministrators,
+  onlyInPerson,
+  principalOf,
+  requirePrincipal,
+} from '../sign-in/require-principal.ts'
 
 export interface UsersRoutesOptions extends PrincipalOptions {
   readonly users: ManageUsers
@@ -54,9 +59,11 @@ export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async 
       .send(user)
   })
 
-  app.patch('/user', administrators(USERS_SCHEMAS.change), async ({ body }) =>
-    userOrProblem(await users.change(body.username, body)),
-  )
+  app.patch('/user', administrators(USERS_SCHEMAS.change), async (request) => {
+    const { body } = request
+    if (body.password !== undefined) onlyInPerson(request)
+    return userOrProblem(await users.change(body.username, body))
+  })
 
   app.delete('/user', administrators(USERS_SCHEMAS.delete), async ({ query }, reply) => {
     userOrProblem(await users.delete(query.username))
@@ -71,6 +78,7 @@ export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async 
   })
 
   app.post('/user/password', route(USERS_SCHEMAS.changePassword), async (request, reply) => {
+    onlyInPerson(request)
     const { username, password, current_password } = request.body
     const target = targetOf(request, username)
     // Basic credentials have proven the present password already.

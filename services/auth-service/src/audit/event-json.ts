@@ -21,6 +21,12 @@ export const EventBody = Type.Object({
           'The name of the account in lower case, of the service or of the command. Of a workload the trust rule and ' +
           'the subject of its token.',
       }),
+      via: Type.Optional(
+        Type.Object(
+          { id: Type.String(), name: Type.String() },
+          { description: 'The personal token that acted for the account.' },
+        ),
+      ),
     },
     { description: 'Who did it.' },
   ),

@@ -13,6 +13,7 @@ interface Row {
   readonly principal_kind: StoredEvent['principal']['kind']
   readonly principal_id: string | null
   readonly principal_name: string | null
+  readonly principal_via: NonNullable<StoredEvent['principal']['via']> | null
   readonly address: string | null
   readonly request_id: string | null
   readonly target: StoredEvent['target']
@@ -61,7 +62,7 @@ export function selectEvents(filter: EventFilter, after: EventPosition | undefin
   // pg returns a bigint as text, PGlite as a number.
   return sql<Row>`
     select id::text as id, time, (extract(epoch from time) * 1000000)::bigint::text as micros, action, outcome,
-      principal_kind, principal_id, principal_name, address, request_id, target, detail
+      principal_kind, principal_id, principal_name, principal_via, address, request_id, target, detail
     from (${sql.join(branches, sql` union all `)}) as found
     order by found.time desc, found.id desc limit ${limit}`
 }
@@ -130,12 +131,17 @@ function timeOf({ micros }: EventPosition): Condition {
 }
 
 function toEvent(row: Row): StoredEvent {
-  const { id, micros, time, action, outcome, address, target, detail } = row
+  const { id, micros, time, action, outcome, address, target, detail, principal_via: via } = row
   return {
     position: { micros, id },
     time,
     action,
-    principal: { kind: row.principal_kind, id: row.principal_id, name: row.principal_name },
+    principal: {
+      kind: row.principal_kind,
+      id: row.principal_id,
+      name: row.principal_name,
+      ...(via && { via }),
+    },
     address,
     requestId: row.request_id,
     target,

@@ -32,6 +32,8 @@ export interface DirectoryFeatureDeps {
 export interface DirectoryFeature {
   readonly passwordVerifier: PasswordVerifier
   readonly lookUpUser: LookUpUser
+  /** Whether the states of users are read periodically, so that a user who has left is noticed without a sign-in. */
+  readonly refreshesUsers: boolean
   readonly check: HealthCheck
   start(): void
   stop(): Promise<void>
@@ -85,6 +87,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureD
   return {
     passwordVerifier,
     lookUpUser: createLookUpUser(directory, groups),
+    refreshesUsers: directory.find !== undefined,
     check: async () => {
       const failure = connected.failure()
       return failure === undefined ? 'ok' : { degraded: `the directory is unavailable: ${failure}` }

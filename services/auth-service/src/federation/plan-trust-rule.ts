@@ -1,11 +1,11 @@
 import type { FieldFault } from '@registry-manager/http'
+import type { Access } from '@registry-manager/oci'
 import { isPatternWithin } from '@registry-manager/oci'
 import type { JSONWebKeySet } from 'jose'
 import type { Static } from 'typebox'
 import type { ConditionsInput } from '../access/conditions.ts'
 import { parseConditions } from '../access/conditions.ts'
-import type { GivenScope } from '../registry-tokens/registry-token-scope.ts'
-import { toScopes } from '../registry-tokens/registry-token-scope.ts'
+import { toScopes } from '../principals/scope.ts'
 import { issuerFault } from './issuer-url.ts'
 import { parseKeySet } from './json-web-key-set.ts'
 import { sharedIssuerFault } from './shared-issuers.ts'
@@ -17,7 +17,7 @@ export interface TrustRuleInput {
   readonly issuer: string
   readonly audience: string
   readonly claims: Readonly<Record<string, string>>
-  readonly scopes: readonly GivenScope[]
+  readonly scopes: readonly Access[]
   readonly conditions?: Static<typeof ConditionsInput> | null
   readonly jwks?: { readonly keys: readonly object[] } | null
 }

@@ -3,7 +3,7 @@ import { NAMESPACE_PATTERN } from '@registry-manager/oci'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { ConditionsInput } from '../access/conditions.ts'
-import { GivenScope } from '../registry-tokens/registry-token-json.ts'
+import { GivenScope } from '../principals/scope.ts'
 import { MAX_RULES } from './manage-trust-rules.ts'
 import type { TrustRule } from './trust-rule.ts'
 

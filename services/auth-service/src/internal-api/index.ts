@@ -7,7 +7,7 @@ import { internalRoutes } from './routes.ts'
 
 export interface InternalApiOptions extends Omit<InternalRoutesOptions, 'findActivePrincipal'> {
   readonly serviceCredential: string
-  readonly findPrincipalById: (id: string) => Promise<AccountPrincipal | undefined>
+  readonly findPrincipalById: (id: string, via?: string) => Promise<AccountPrincipal | undefined>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -19,8 +19,8 @@ export async function registerInternalApi(app: FastifyInstance, options: Interna
     requireServiceCredential(app, serviceCredential)
     await app.register(internalRoutes, {
       ...options,
-      async findActivePrincipal(id) {
-        const principal = await findPrincipalById(id)
+      async findActivePrincipal(id, via) {
+        const principal = await findPrincipalById(id, via)
         return principal !== undefined && isActive(principal, now()) ? principal : undefined
       },
     })

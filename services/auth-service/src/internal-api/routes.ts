@@ -6,15 +6,18 @@ import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isUser } from '../principals/principal.ts'
+import { isPersonalToken, isUser } from '../principals/principal.ts'
 import { INTERNAL_SCHEMAS as SCHEMAS } from './schemas.ts'
 
 export interface InternalRoutesOptions {
   readonly exchangeCredentials: ExchangeCredentials
   readonly issuer: Pick<AccessTokenIssuer, 'forService'>
   readonly revocations: Pick<RevocationList, 'current'>
-  /** Undefined when the account is absent or disabled, or a registry token has expired. */
-  readonly findActivePrincipal: (id: string) => Promise<AccountPrincipal | undefined>
+  /**
+   * Undefined when the account is absent or disabled, or a registry token has expired. With `via`, the id of a
+   * personal token that acts for the account, also undefined when that is absent or has expired.
+   */
+  readonly findActivePrincipal: (id: string, via?: string) => Promise<AccountPrincipal | undefined>
 }
 
 /** The internal API: access tokens for services, the exchange of credentials, accounts, and the revocation list. */
@@ -46,13 +49,15 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
     if (principal === undefined) {
       throw new ProblemError({ status: 404, detail: `there is no active account ${params.uid}` })
     }
-    const { generation } = principal
-    const grants = ('grants' in principal ? principal.grants : []).map(toGrantFacts)
-    if (!isUser(principal)) {
-      return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), grants, generation }
+    return factsOf(principal)
+  })
+
+  app.get('/internal/accounts/:uid/via/:via', { schema: SCHEMAS.personalToken }, async ({ params }) => {
+    const principal = await findActivePrincipal(params.uid, params.via)
+    if (principal === undefined) {
+      throw new ProblemError({ status: 404, detail: `there is no active personal token ${params.via}` })
     }
-    const { role, namespaces } = principal
-    return { kind: 'user' as const, role, namespaces: [...namespaces], grants, generation }
+    return factsOf(principal)
   })
 
   let document = { etag: '', json: '' }
@@ -79,6 +84,24 @@ function toGrantFacts({ id, repositories, actions, conditions }: EffectiveGrant)
   const { networks, ...times } = conditions ?? {}
   const copied = { ...times, ...(networks && { networks: [...networks] }) }
   return { id, repositories, actions: [...actions], ...(conditions && { conditions: copied }) }
+}
+
+function factsOf(principal: AccountPrincipal) {
+  const { generation } = principal
+  const grants = ('grants' in principal ? principal.grants : []).map(toGrantFacts)
+  if (!isUser(principal)) {
+    return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), grants, generation }
+  }
+  const { role, namespaces } = principal
+  const limits = isPersonalToken(principal) ? principal.via.scopes : null
+  return {
+    kind: 'user' as const,
+    role,
+    namespaces: [...namespaces],
+    grants,
+    generation,
+    ...(limits && { limitedTo: limits.map(toAccess) }),
+  }
 }
 
 function toAccess({ type, name, actions }: Access) {

@@ -36,6 +36,13 @@ export const INTERNAL_SCHEMAS = {
     params: Type.Object({ uid: Type.String({ format: 'uuid' }) }),
     response: { 200: AccountResponse, ...problemResponses(400, 401, 404, 503) },
   },
+  personalToken: {
+    ...common,
+    operationId: 'getPersonalTokenRights',
+    summary: 'Get the rights of an active account, as far as a personal token acts for it',
+    params: Type.Object({ uid: Type.String({ format: 'uuid' }), via: Type.String({ format: 'uuid' }) }),
+    response: { 200: AccountResponse, ...problemResponses(400, 401, 404, 503) },
+  },
   revocations: {
     ...common,
     operationId: 'getRevocations',

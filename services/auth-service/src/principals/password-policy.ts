@@ -1,9 +1,15 @@
 import { parseJsonWebToken } from './json-web-token.ts'
-import { isRegistryTokenSecret } from './registry-token-secret.ts'
+import type { SecretKind } from './token-secret.ts'
+import { secretKindOf } from './token-secret.ts'
 
 const [MIN_BYTES, MAX_BYTES] = [8, 1024]
 /** Spaces beyond ASCII: the characters of Unicode's category Zs except U+0020. */
 const OTHER_SPACES = /[\p{Zs}--[ ]]/gv
+
+const TOKEN_PASSWORDS: Readonly<Record<SecretKind, string>> = {
+  'registry-token': 'a registry token password (rmt_ and 36 letters or digits)',
+  'personal-token': 'a personal token (rmp_ and 36 letters or digits)',
+}
 
 /**
  * A password in the form that is hashed and compared: every space becomes U+0020, and the text is composed (NFC),
@@ -24,9 +30,9 @@ export function passwordFault(given: string, username: string): string | undefin
   if (password.toLowerCase() === username) return 'must not be the username'
   if ([...password].some(isControl))
     return 'must not contain control characters, such as tabs and line breaks'
-  // Sign-in compares every password in this format with registry tokens only.
-  if (isRegistryTokenSecret(password))
-    return 'must not have the format of a registry token password (rmt_ and 36 letters or digits)'
+  // Sign-in compares every password in such a format with tokens only.
+  const kind = secretKindOf(password)
+  if (kind !== undefined) return `must not have the format of ${TOKEN_PASSWORDS[kind]}`
   // Sign-in compares every JSON Web Token with trust rules only.
   if (parseJsonWebToken(password) !== undefined) return 'must not have the format of a JSON Web Token'
   return undefined

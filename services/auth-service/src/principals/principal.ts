@@ -1,5 +1,6 @@
 import type { RequestPrincipal } from '@registry-manager/http'
 import type { Account } from './account.ts'
+import type { PersonalTokenPrincipal } from './personal-token.ts'
 import type { RegistryToken } from './registry-token.ts'
 import { isPast } from './registry-token.ts'
 import type { Workload } from './workload.ts'
@@ -10,10 +11,11 @@ export const AUTH_SERVICE: RequestPrincipal = { kind: 'service', id: null, name:
 /** The principal of a request without valid credentials. */
 export const NOBODY: RequestPrincipal = { kind: 'anonymous', id: null, name: null }
 
-/** The user, registry token or workload that a request acts for. */
-export type AccountPrincipal = Account | RegistryToken | Workload
+/** The user, registry token or workload that a request acts for; for a personal token, its owner. */
+export type AccountPrincipal = Account | PersonalTokenPrincipal | RegistryToken | Workload
 
-export function isUser(principal: AccountPrincipal): principal is Account {
+/** Whether a principal is a user, or a personal token that acts for one. */
+export function isUser(principal: AccountPrincipal): principal is Account | PersonalTokenPrincipal {
   return 'role' in principal
 }
 
@@ -25,14 +27,21 @@ export function isRegistryToken(principal: AccountPrincipal): principal is Regis
   return !isUser(principal) && !isWorkload(principal)
 }
 
-/** Whether a principal may act: its account is enabled, and a registry token has not expired. */
-export function isActive(principal: AccountPrincipal, nowMs: number): boolean {
-  return principal.enabled && !(isRegistryToken(principal) && isPast(principal.expiresAt, nowMs))
+export function isPersonalToken(principal: AccountPrincipal): principal is PersonalTokenPrincipal {
+  return 'via' in principal
 }
 
-/** A principal as events and logs name it. */
+/** Whether a principal may act: its account is enabled, and a registry token or personal token has not expired. */
+export function isActive(principal: AccountPrincipal, nowMs: number): boolean {
+  if (isRegistryToken(principal)) return principal.enabled && !isPast(principal.expiresAt, nowMs)
+  return principal.enabled && !(isPersonalToken(principal) && isPast(principal.via.expiresAt, nowMs))
+}
+
+/** A principal as events and logs name it: for a personal token, the owner and the token. */
 export function namedPrincipal(principal: AccountPrincipal): RequestPrincipal {
   const { id } = principal
   if (isWorkload(principal)) return { kind: 'workload', id, name: principal.name }
-  return { kind: isUser(principal) ? 'user' : 'registry-token', id, name: principal.username }
+  const { username: name } = principal
+  if (!isPersonalToken(principal)) return { kind: isUser(principal) ? 'user' : 'registry-token', id, name }
+  return { kind: 'personal-token', id, name, via: { id: principal.via.id, name: principal.via.name } }
 }

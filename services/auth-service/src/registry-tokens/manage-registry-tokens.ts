@@ -24,7 +24,7 @@ import {
   registryTokenRotated,
 } from './registry-token-events.ts'
 import type { RegistryTokenTransaction, RegistryTokenUpdate } from './registry-token-transaction.ts'
-import { hashRegistryTokenSecret, makeRegistryTokenSecret } from '../principals/registry-token-secret.ts'
+import { hashTokenSecret, makeTokenSecret } from '../principals/token-secret.ts'
 
 export interface RegistryTokenList {
   readonly offset: number
@@ -126,8 +126,8 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
   ): Promise<({ readonly outcome: 'created' } & WithPassword) | Refused> => {
     const planned = planRegistryToken(input, now())
     if ('fault' in planned) return { outcome: 'invalid', fault: planned.fault }
-    const password = makeRegistryTokenSecret(randomInt)
-    const secretHash = hashRegistryTokenSecret(password)
+    const password = makeTokenSecret('registry-token', randomInt)
+    const secretHash = hashTokenSecret(password)
     try {
       const registryToken = await inTransaction(async ({ registryTokens, accounts, recordEvents }) => {
         // A deleted id starts with the generation after its revocation, so access tokens from before stay invalid.
@@ -151,7 +151,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
     overlapMs: number,
     by: PrincipalName,
   ): Promise<WithPassword | undefined> => {
-    const password = makeRegistryTokenSecret(randomInt)
+    const password = makeTokenSecret('registry-token', randomInt)
     const registryToken = await update(id, by, (current) => {
       const [old, previous] = current.secrets
       const previousWorks = previous !== undefined && !isPast(previous.until, now())
@@ -161,7 +161,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
           endsAccessTokens(current, change) ||
           rotationEndsAccessTokens(previousWorks, overlapMs, accessTokenWindowMs),
         secret: {
-          hash: hashRegistryTokenSecret(password),
+          hash: hashTokenSecret(password),
           previous:
             overlapMs > 0 && old !== undefined
               ? { hash: old.hash, until: new Date(now() + overlapMs) }

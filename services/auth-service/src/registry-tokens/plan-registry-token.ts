@@ -2,18 +2,14 @@ import type { FieldFault } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
 import type { RegistryToken } from '../principals/registry-token.ts'
-import { isPast } from '../principals/registry-token.ts'
-import type { GivenScope } from './registry-token-scope.ts'
-import { toScopes } from './registry-token-scope.ts'
-
-/** Seconds since the epoch. */
-const LATEST_SECONDS = Date.UTC(9999, 11, 31, 23, 59, 59) / 1000
+import { parseExpiry, parseFutureExpiry } from '../principals/expiry.ts'
+import { toScopes } from '../principals/scope.ts'
 
 /** The fields of a request that changes a registry token; an absent field stays as it is. */
 export interface RegistryTokenChangeInput {
   /** RFC 3339; null for never. */
   readonly expiryDate?: string | null
-  readonly scopes?: readonly GivenScope[] | null
+  readonly scopes?: readonly Access[] | null
   readonly status?: 'enabled' | 'disabled'
 }
 
@@ -38,11 +34,9 @@ export function planRegistryToken(
   nowMs: number,
 ): { plan: RegistryTokenPlan } | { fault: FieldFault } {
   const { name, expiryDate = null, status = 'enabled' } = given
-  const expiry = parseExpiry(expiryDate)
+  const expiry = parseFutureExpiry(expiryDate, nowMs)
   if ('fault' in expiry) return expiry
   const { expiresAt } = expiry
-  if (isPast(expiresAt, nowMs))
-    return expiryFault(`must be in the future, or null for never; ${expiryDate} is in the past`)
   return { plan: { name, scopes: toScopes(given.scopes ?? []), expiresAt, enabled: status === 'enabled' } }
 }
 
@@ -84,19 +78,4 @@ export function rotationEndsAccessTokens(
   accessTokenWindowMs: number,
 ): boolean {
   return previousWorks || overlapMs < accessTokenWindowMs
-}
-
-/**
- * Parses an expiry in whole seconds, like `exp` in access tokens; null for never. A year out of this range, and a leap
- * second, would be stored as another time than the given one.
- */
-function parseExpiry(text: string | null): { expiresAt: Date | null } | { fault: FieldFault } {
-  if (text === null) return { expiresAt: null }
-  const seconds = Math.floor(Date.parse(text) / 1000)
-  if (seconds >= 0 && seconds <= LATEST_SECONDS) return { expiresAt: new Date(seconds * 1000) }
-  return expiryFault(`must be a time from 1970 to 9999 such as 2027-06-30T00:00:00Z; ${text} is not`)
-}
-
-function expiryFault(detail: string): { fault: FieldFault } {
-  return { fault: { field: 'expiryDate', detail } }
 }

@@ -1,8 +1,7 @@
-import { MAX_NAME_LENGTH, REPOSITORY_ACTIONS, SCOPE_NAME_PATTERN } from '@registry-manager/oci'
 import { Type } from 'typebox'
 import type { ManagedRegistryToken } from '../principals/registry-token.ts'
 import { REGISTRY_TOKEN_NAME, stateOf } from '../principals/registry-token.ts'
-import { scopeNotes } from './registry-token-scope.ts'
+import { GivenScope, scopeNotes } from '../principals/scope.ts'
 import { formatTime } from '../provider-api/provider-format.ts'
 
 /*
@@ -13,24 +12,6 @@ import { formatTime } from '../provider-api/provider-format.ts'
 const closed = { additionalProperties: false }
 const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
 
-/** A scope in requests. */
-export const GivenScope = Type.Object(
-  {
-    type: Type.Literal('repository'),
-    name: Type.String({
-      pattern: SCOPE_NAME_PATTERN,
-      maxLength: MAX_NAME_LENGTH,
-      'x-rule': 'must be a repository name, prefix/* for all repositories below a prefix, or * for all',
-      description: 'A repository, `prefix/*` for all repositories below a prefix, or `*` for all.',
-    }),
-    actions: Type.Array(Type.Enum([...REPOSITORY_ACTIONS]), {
-      minItems: 1,
-      'x-rule': `must be one or more of ${REPOSITORY_ACTIONS.join(', ')}`,
-      description: '`push` includes `pull`.',
-    }),
-  },
-  closed,
-)
 const given = {
   expiryDate: Type.Optional(
     nullable(

@@ -2,12 +2,7 @@ import type { RegistryToken, StoredRegistryToken, StoredSecret } from '../princi
 import { isPast, isRegistryTokenName } from '../principals/registry-token.ts'
 import type { Freshness, SignIn, SignInMethod } from '../sign-in/sign-in.ts'
 import { RECENT_MS } from '../sign-in/sign-in.ts'
-import {
-  hasRightChecksum,
-  hashRegistryTokenSecret,
-  isSameHash,
-  isRegistryTokenSecret,
-} from '../principals/registry-token-secret.ts'
+import { hasRightChecksum, hashTokenSecret, isSameHash, secretKindOf } from '../principals/token-secret.ts'
 import type { CredentialCache } from '../sign-in/credential-cache.ts'
 
 /** A password that was verified, with its registry token. */
@@ -57,7 +52,7 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
     const found = await ports.findRegistryToken(username)
     if (found === undefined) return undefined
     const { secrets, ...registryToken } = found
-    const hash = hashRegistryTokenSecret(password)
+    const hash = hashTokenSecret(password)
     const secret = secrets.find((stored) => isSameHash(stored.hash, hash))
     return secret && { registryToken, secret, readAt }
   }
@@ -89,7 +84,7 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
     }
   }
 
-  return { accepts: (_username, password) => isRegistryTokenSecret(password), signIn }
+  return { accepts: (_username, password) => secretKindOf(password) === 'registry-token', signIn }
 }
 
 /** The earlier of two times, in seconds since the epoch; undefined where both are null. */

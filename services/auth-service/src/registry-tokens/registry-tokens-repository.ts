@@ -3,7 +3,7 @@ import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { GrantRow } from '../access/effective-grants-repository.ts'
 import { effectiveGrants, toEffectiveGrants } from '../access/effective-grants-repository.ts'
-import type { RegistryTokenUse } from './last-used.ts'
+import type { TokenUse } from '../sign-in/last-used.ts'
 import type { RegistryTokenList } from './manage-registry-tokens.ts'
 import type { RegistryTokenCounts } from './metrics.ts'
 import type { NewRegistryTokenRow, RegistryTokenUpdate } from './registry-token-transaction.ts'
@@ -120,7 +120,7 @@ export function createRegistryTokensRepository(db: Database) {
     },
 
     /** Saves last uses in one statement. An older use never replaces a newer one. */
-    async saveUses(uses: readonly RegistryTokenUse[]): Promise<void> {
+    async saveUses(uses: readonly TokenUse[]): Promise<void> {
       await sql`
         update registry_tokens set last_used_at = used.at, last_used_address = used.address
         from jsonb_to_recordset(${JSON.stringify(uses)}::jsonb) as used (id uuid, at timestamptz, address text)

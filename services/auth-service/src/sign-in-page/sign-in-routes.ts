@@ -103,6 +103,10 @@ function failureOf(result: SignIn): { readonly status: number; readonly message:
         : undefined
     case 'token':
       return { status: 403, message: 'A registry token cannot sign in here. Please sign in as a person.' }
+    case 'workload':
+      return { status: 403, message: 'A pipeline cannot sign in here. Please sign in as a person.' }
+    case 'personal-token':
+      return { status: 403, message: 'A personal token cannot sign in here. Please use your password.' }
     case 'refused':
       return { status: 403, message: 'The username or the password is wrong.' }
     case 'throttled':

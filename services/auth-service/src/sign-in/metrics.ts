@@ -7,7 +7,8 @@ export function countSignIns({ registry }: Metrics, service: SignInService): Sig
   const signIns = new Counter({
     name: 'sign_ins_total',
     help:
-      'Sign-ins by outcome (account, token for a registry token, workload, refused, throttled, unavailable) ' +
+      'Sign-ins by outcome (account, token for a registry token, personal-token, workload, refused, throttled, ' +
+      'unavailable) ' +
       'and by credential (password, refresh-token)',
     labelNames: ['outcome', 'by'] as const,
     registers: [registry],

@@ -4,9 +4,15 @@ import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isUser, isWorkload, namedPrincipal } from '../principals/principal.ts'
+import { isPersonalToken, isUser, isWorkload, namedPrincipal } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
-import { accountOrProblem, forUsersOnly, sessionEnded, unauthorized } from './sign-in-problem.ts'
+import {
+  accountOrProblem,
+  forUsersOnly,
+  notByPersonalToken,
+  sessionEnded,
+  unauthorized,
+} from './sign-in-problem.ts'
 
 /** A change that a signed-in principal requested and may not make. */
 export interface RefusedRequest {
@@ -34,7 +40,8 @@ const PRINCIPAL = 'principal'
 
 /**
  * Requires a signed-in user on the routes of `app`: Basic credentials, an identity token, or a browser session. The
- * cookie of a session counts only without an Authorization header.
+ * cookie of a session counts only without an Authorization header. A personal token acts for its owner, unless scopes
+ * limit it to repositories.
  */
 export async function requirePrincipal(app: FastifyInstance, options: PrincipalOptions): Promise<void> {
   const { realm, signIn, findIdentity, sessions } = options
@@ -46,7 +53,8 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     if (credentials.kind === 'basic') {
       const result = await signIn.withPassword(credentials.username, credentials.password, request.ip)
       if (result.outcome === 'workload') return result.workload
-      return result.outcome === 'token' ? result.registryToken : accountOrProblem(result, realm)
+      if (result.outcome === 'token') return result.registryToken
+      return result.outcome === 'personal-token' ? result.account : accountOrProblem(result, realm)
     }
     if (credentials.kind === 'none' && sessions.hasCookie(request)) {
       const account = await sessions.findAccount(request)
@@ -62,6 +70,9 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     setRequestPrincipal(namedPrincipal(principal))
     if (isWorkload(principal)) throw forUsersOnly('workloads')
     if (!isUser(principal)) throw forUsersOnly()
+    if (isPersonalToken(principal) && principal.via.scopes !== null) {
+      throw notByPersonalToken('this personal token is limited to repositories; sign in with a password')
+    }
     request.setDecorator(PRINCIPAL, principal)
   })
   app.addHook('onError', async (request, _reply, error) => {
@@ -76,6 +87,12 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
 /** The user that `requirePrincipal` has authenticated. */
 export function principalOf(request: FastifyRequest): Account {
   return request.getDecorator<Account>(PRINCIPAL)
+}
+
+/** Throws 403 if a personal token sent the request. For what the owner must do, such as changing a password. */
+export function onlyInPerson(request: FastifyRequest): void {
+  if (!isPersonalToken(principalOf(request))) return
+  throw notByPersonalToken('a personal token may not do this; sign in with a password')
 }
 
 /** Throws 403 unless the principal is a cluster administrator. */

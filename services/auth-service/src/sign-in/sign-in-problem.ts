@@ -26,10 +26,16 @@ export function forUsersOnly(kind: 'registry tokens' | 'workloads' = 'registry t
   return new ProblemError({ status: 403, detail: `${kind} are not allowed here; sign in as a user` })
 }
 
-/** The user of a sign-in. Throws any other outcome as a problem. */
+/** 403 for personal tokens where users must sign in themselves, or where a personal token may not be limited. */
+export function notByPersonalToken(detail: string): ProblemError {
+  return new ProblemError({ status: 403, detail })
+}
+
+/** The user who signed in with a password. Throws any other outcome as a problem. */
 export function accountOrProblem(signIn: SignIn, realm: string): Account {
   if (signIn.outcome === 'token') throw forUsersOnly()
   if (signIn.outcome === 'workload') throw forUsersOnly('workloads')
+  if (signIn.outcome === 'personal-token') throw notByPersonalToken('a personal token is no password here')
   if (signIn.outcome === 'account') return signIn.account
   throw signInProblem(signIn, realm)
 }

@@ -1,4 +1,5 @@
 import type { Account } from '../principals/account.ts'
+import type { PersonalTokenPrincipal } from '../principals/personal-token.ts'
 import type { RegistryToken } from '../principals/registry-token.ts'
 import type { ForeignTokenFault, Workload } from '../principals/workload.ts'
 import { clientNetwork } from './client-address.ts'
@@ -10,6 +11,13 @@ export type SignIn =
   | {
       readonly outcome: 'token'
       readonly registryToken: RegistryToken
+      readonly notAfter: number | undefined
+      readonly offline: boolean
+    }
+  /** `notAfter`: when the personal token expires; `offline` as above. */
+  | {
+      readonly outcome: 'personal-token'
+      readonly account: PersonalTokenPrincipal
       readonly notAfter: number | undefined
       readonly offline: boolean
     }

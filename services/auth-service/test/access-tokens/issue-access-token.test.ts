@@ -4,6 +4,7 @@ import type { SignedClaims } from '../../src/access-tokens/claims.ts'
 import { createAccessTokenIssuer } from '../../src/access-tokens/issue-access-token.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from '../../src/access-tokens/access-token-length.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
+import { makePersonalToken } from '../fixtures/personal-tokens.ts'
 
 let issuedCount = 0
 const issuer = createAccessTokenIssuer({
@@ -85,6 +86,33 @@ t.test('a global repository is granted only for pulls', async (t) => {
   t.strictSame((await issuer.forPrincipal({ account, address, scopes })).access, [
     scope('shared/app', 'pull'),
   ])
+})
+
+t.test('a personal token gets the access that its scopes permit as well', async (t) => {
+  const requested = [
+    scope('team/app', 'pull', 'push', 'delete'),
+    scope('team/other', 'pull'),
+    scope('shared/app', 'pull'),
+    scope('lab/app', 'pull'),
+    { type: 'registry', name: 'catalog', actions: ['*'] },
+  ]
+  const limits = [scope('team/app', 'push'), scope('lab/*', 'pull'), scope('shared/*', 'delete')]
+  const accessOf = async (scopes: readonly Access[] | null) => {
+    const owner = makePersonalToken({ namespaces: ['team'], generation: 7, via: { scopes } })
+    return (await issuer.forPrincipal({ account: owner, address, scopes: requested })).access
+  }
+  const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
+  t.strictSame(await accessOf(limits), [scope('team/app', 'pull', 'push'), catalog])
+  t.strictSame(await accessOf([scope('*', 'pull')]), [
+    scope('team/app', 'pull'),
+    scope('team/other', 'pull'),
+    scope('shared/app', 'pull'),
+    catalog,
+  ])
+  t.strictSame(
+    await accessOf(null),
+    (await issuer.forPrincipal({ account, address, scopes: requested })).access,
+  )
 })
 
 t.test('every access token has its own id', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import type { DirectoryConfig } from '../../src/directory/config.ts'
 import { startAuthService } from '../fixtures/auth-service.ts'
+import { managePersonalTokens } from '../fixtures/personal-tokens.ts'
 
 /** A directory whose server does not exist. */
 const DIRECTORY: DirectoryConfig = {
@@ -18,19 +19,18 @@ const DIRECTORY: DirectoryConfig = {
 }
 const TOKEN = '/auth/v2/token'
 
-const { ask, askInternal, users, lines } = await startAuthService(t, await pgliteForTest(t), {
-  directory: DIRECTORY,
-})
+const db = await pgliteForTest(t)
+const { ask, askInternal, users, lines } = await startAuthService(t, db, { directory: DIRECTORY })
 const directoryState = { dn: 'cn=dora', state: 'active', role: null, namespaces: ['team'] } as const
-await users.create({
+const DORA = {
   username: 'dora',
   directory: true,
   role: 'user',
   enabled: true,
   namespaces: [],
   password: null,
-  directoryState,
-})
+} as const
+await users.create({ ...DORA, directoryState })
 
 t.test('a directory user gets 503 from every endpoint while the directory is unavailable', async (t) => {
   for (let count = 0; count < 25; count += 1) {
@@ -69,6 +69,31 @@ t.test('no directory user can be created while the directory is unavailable', as
   }
   t.equal(await users.find('erin'), undefined)
   t.match(await users.find('alice'), { directory: false })
+})
+
+t.test(
+  'a personal token of a directory user works until the directory says that the user is gone',
+  async (t) => {
+    const { password } = await managePersonalTokens(db, users).make('dora')
+    const statusOf = async () => (await ask({ url: TOKEN, as: 'dora', password })).statusCode
+    t.equal(await statusOf(), 200, 'it does not need the directory')
+    for (const state of ['disabled', 'gone'] as const) {
+      await users.change('dora', { directoryState: { ...directoryState, state } })
+      t.equal(await statusOf(), 401, state)
+    }
+    await users.change('dora', { directoryState })
+    t.equal(await statusOf(), 200)
+  },
+)
+
+t.test('without a service account, a directory user has no personal token', async (t) => {
+  const other = await pgliteForTest(t)
+  const directory = { ...DIRECTORY, service: undefined, bindTemplate: '{username}@example.com' }
+  const service = await startAuthService(t, other, { directory })
+  await service.users.create({ ...DORA, directoryState })
+  const made = await managePersonalTokens(other, service.users).make('dora')
+  const { statusCode } = await service.ask({ url: TOKEN, as: 'dora', password: made.password })
+  t.equal(statusCode, 401, 'nobody would notice that the user has left')
 })
 
 t.test('local users and changes by administrators need no directory', async (t) => {

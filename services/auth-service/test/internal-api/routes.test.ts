@@ -96,6 +96,7 @@ t.test('the internal API returns the rights of an active account', async (t) => 
   t.equal((await get('/internal/accounts/00000000-0000-4000-8000-000000000000')).statusCode, 404, 'unknown')
   for (const id of ['alice', '1', "'", '%00']) {
     t.equal((await get(`/internal/accounts/${id}`)).statusCode, 400, `${id} is not an id`)
+    t.equal((await get(`/internal/accounts/${alice?.id}/via/${id}`)).statusCode, 400, `via ${id}`)
   }
 })
 

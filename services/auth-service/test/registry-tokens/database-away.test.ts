@@ -3,6 +3,7 @@ import t from 'tap'
 import { startPostgres } from '@registry-manager/testing/real-postgres'
 import type { Question } from '../fixtures/auth-service.ts'
 import { SERVICE_CREDENTIAL, claimsOf, startAuthService } from '../fixtures/auth-service.ts'
+import { PUSH_TEAM, personalTokensApi } from '../fixtures/personal-tokens.ts'
 import { tokensApi } from '../fixtures/registry-tokens.ts'
 import { until } from '@registry-manager/testing/until'
 
@@ -15,7 +16,7 @@ const question = (as: string, password: string): Question => ({
   password,
 })
 
-t.test('registry tokens while the database is unavailable', async (t) => {
+t.test('registry tokens and personal tokens while the database is unavailable', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
@@ -30,13 +31,18 @@ t.test('registry tokens while the database is unavailable', async (t) => {
   const expires = Math.floor(Date.now() / 1000) + 60
   const ends = await api.make({ name: 'ends', scopes, expiryDate: new Date(expires * 1000).toISOString() })
   const signIn = ({ as, password }: typeof known) => ask(question(as, password))
-  for (const token of [known, dies, ends]) t.equal((await signIn(token)).statusCode, 200)
+  const alice = personalTokensApi(ask, 'alice')
+  const laptop = await alice.make({ name: 'laptop', scopes: PUSH_TEAM })
+  const lost = await alice.make({ name: 'lost' })
+  const unused = await alice.make({ name: 'unused' })
+  for (const token of [known, dies, ends, laptop, lost]) t.equal((await signIn(token)).statusCode, 200)
   await api.delete(dies.id)
+  await alice.delete(lost.id)
   const revoked = async () =>
     (await askInternal({ url: '/internal/revocations', bearer: SERVICE_CREDENTIAL })).json().accounts
   await until(
-    async () => dies.id in (await revoked()),
-    'the deleted registry token is in the revocation list',
+    async () => dies.id in (await revoked()) && lost.id in (await revoked()),
+    'the deleted tokens are in the revocation list',
   )
 
   await postgres.stop()
@@ -64,6 +70,14 @@ t.test('registry tokens while the database is unavailable', async (t) => {
       expires,
       'an offline token does not outlive its registry token',
     )
+  })
+
+  await t.test('a personal token that signed in recently gets an access token only for pulls', async (t) => {
+    t.match(claimsOf((await signIn(laptop)).json().token), { access: PULL, via: laptop.id, offline: true })
+    t.equal((await signIn(unused)).statusCode, 503, 'an uncached one cannot be verified')
+    t.equal((await signIn(lost)).statusCode, 401, 'a deleted one is refused')
+    const response = await alice.list()
+    t.equal(response.statusCode, 503, 'its management needs the database')
   })
 
   await t.test('an uncached registry token gets 503, a deleted or expired one 401', async (t) => {

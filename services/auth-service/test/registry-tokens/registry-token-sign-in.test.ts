@@ -1,10 +1,7 @@
 import { randomInt } from 'node:crypto'
 import t from 'tap'
 import type { StoredRegistryToken, StoredSecret } from '../../src/principals/registry-token.ts'
-import {
-  hashRegistryTokenSecret,
-  makeRegistryTokenSecret,
-} from '../../src/principals/registry-token-secret.ts'
+import { hashTokenSecret, makeTokenSecret } from '../../src/principals/token-secret.ts'
 import { createRegistryTokenSignIn } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import type { Freshness } from '../../src/sign-in/sign-in.ts'
@@ -15,13 +12,13 @@ class Unavailable extends Error {}
 const REFUSED = { outcome: 'refused' }
 const ADDRESS = '10.0.0.1'
 const stored = (secret: string, until: Date | null = null): StoredSecret => ({
-  hash: hashRegistryTokenSecret(secret),
+  hash: hashTokenSecret(secret),
   until,
 })
 
 /** A registry token with the name CI. */
 function build(change: Partial<StoredRegistryToken> = {}) {
-  const secret = makeRegistryTokenSecret(randomInt)
+  const secret = makeTokenSecret('registry-token', randomInt)
   const world = {
     now: 1_000_000,
     token: { ...makeToken(), secrets: [stored(secret)], ...change } as StoredRegistryToken | undefined,
@@ -71,7 +68,7 @@ t.test('the right password signs in, whatever the case of the name', async (t) =
 
 t.test('a wrong password, a wrong name and a disabled registry token are refused', async (t) => {
   const { world, secret, enter } = build()
-  t.strictSame(await enter(makeRegistryTokenSecret(randomInt)), REFUSED, 'another password')
+  t.strictSame(await enter(makeTokenSecret('registry-token', randomInt)), REFUSED, 'another password')
   t.strictSame(await enter(secret, 'other'), REFUSED, 'another name')
   world.token = { ...world.token!, enabled: false }
   t.strictSame(await enter(), REFUSED, 'disabled')
@@ -96,7 +93,7 @@ t.test('the method of registry tokens accepts only passwords of their form', asy
 
 t.test('wrong passwords do not lock the right one out', async (t) => {
   const { enter } = build()
-  for (let attempt = 0; attempt < 100; attempt += 1) await enter(makeRegistryTokenSecret(randomInt))
+  for (let attempt = 0; attempt < 100; attempt += 1) await enter(makeTokenSecret('registry-token', randomInt))
   t.strictSame(await enter(), accepted())
 })
 
@@ -112,7 +109,7 @@ t.test('a registry token is refused from the second of its expiry', async (t) =>
 
 t.test('after a rotation both passwords work until the overlap ends', async (t) => {
   const { world, secret, enter } = build()
-  const next = makeRegistryTokenSecret(randomInt)
+  const next = makeTokenSecret('registry-token', randomInt)
   world.token = { ...world.token!, secrets: [stored(next), stored(secret, new Date(1_060_000))] }
   t.match(await enter(next), { outcome: 'token', notAfter: undefined })
   t.match(
@@ -180,7 +177,7 @@ t.test('a cached password stays valid within the grace while the database is una
   world.now += 60_000
   t.strictSame(await enter(), accepted(makeToken({ expiresAt }), { notAfter: 1500, offline: true }))
   t.strictSame(
-    await enter(makeRegistryTokenSecret(randomInt)),
+    await enter(makeTokenSecret('registry-token', randomInt)),
     { outcome: 'unavailable', dependency: 'database' },
     'an uncached password cannot be verified',
   )

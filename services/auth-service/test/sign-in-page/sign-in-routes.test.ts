@@ -2,6 +2,7 @@ import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import { passwordOf, startAuthService } from '../fixtures/auth-service.ts'
 import { openBrowser } from '../fixtures/browser.ts'
+import { personalTokensApi } from '../fixtures/personal-tokens.ts'
 import { tokensApi } from '../fixtures/registry-tokens.ts'
 
 const { ask, lines } = await startAuthService(t, await pgliteForTest(t))
@@ -46,11 +47,13 @@ t.test('a return_to of another host is ignored, in the query and in the form', a
 t.test('a failed sign-in says why in plain words, and begins no session', async (t) => {
   const api = await tokensApi(ask)
   const token = await api.make({ name: 'machine' })
+  const { password: personalToken } = await personalTokensApi(ask, 'alice').make({ name: 'laptop' })
   for (const [username, password, message] of [
     ['alice', 'not-the-password', 'The username or the password is wrong.'],
     ['nobody', 'x', 'The username or the password is wrong.'],
     ['', '', 'The username or the password is wrong.'],
     ['machine', token.password, 'A registry token cannot sign in here.'],
+    ['alice', personalToken, 'A personal token cannot sign in here.'],
   ] as const) {
     const response = await openBrowser(ask).signIn(username, password)
     t.equal(response.statusCode, 403)

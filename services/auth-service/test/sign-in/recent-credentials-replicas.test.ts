@@ -3,6 +3,7 @@ import t from 'tap'
 import { FRESH_MS } from '../../src/access-tokens/revocation-list.ts'
 import { claimsOf } from '../fixtures/auth-service.ts'
 import { startReplicas } from '../fixtures/replicas.ts'
+import { managePersonalTokens } from '../fixtures/personal-tokens.ts'
 
 const ADDRESS = '192.0.2.1'
 const REPLICAS = [0, 1]
@@ -12,7 +13,7 @@ t.test(
   async (t) => {
     const service = await startReplicas(t, REPLICAS.length)
     if (service === undefined) return
-    const { users, signIn } = service
+    const { db, users, signIn } = service
     const names = ['password', 'disabled', 'deleted', 'rights', 'unchanged']
     await service.createUsers(names)
     const enter = async (username: string, password?: string) => {
@@ -22,6 +23,12 @@ t.test(
       )
     }
     for (const name of names) t.strictSame(await enter(name), [1, 1], name)
+    const personalTokens = managePersonalTokens(db, users)
+    const tokens: Record<string, string> = {}
+    for (const name of names) {
+      tokens[name] = (await personalTokens.make(name)).password
+      t.strictSame(await enter(name, tokens[name]), [1, 1], `the personal token of ${name}`)
+    }
 
     // This process is another replica: the services learn of the changes by their polls only.
     await users.change('password', { password: 'another-password' })
@@ -35,5 +42,30 @@ t.test(
     t.strictSame(await enter('deleted'), [401, 401], 'a deleted account')
     t.strictSame(await enter('rights'), [2, 2], 'an account with other rights')
     t.strictSame(await enter('unchanged'), [1, 1])
+    t.strictSame(
+      await enter('password', tokens['password']),
+      [2, 2],
+      'a personal token, after a new password',
+    )
+    t.strictSame(
+      await enter('disabled', tokens['disabled']),
+      [401, 401],
+      'a personal token of a disabled account',
+    )
+    t.strictSame(
+      await enter('deleted', tokens['deleted']),
+      [401, 401],
+      'a personal token of a deleted account',
+    )
+    t.strictSame(
+      await enter('rights', tokens['rights']),
+      [2, 2],
+      'a personal token of an account with other rights',
+    )
+    t.strictSame(await enter('unchanged', tokens['unchanged']), [1, 1])
+    await personalTokens.deleteAll('unchanged')
+    await sleep(FRESH_MS)
+    t.strictSame(await enter('unchanged', tokens['unchanged']), [401, 401], 'a deleted personal token')
+    t.strictSame(await enter('unchanged'), [1, 1], 'its owner is unchanged')
   },
 )

@@ -1,5 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import { permits, repositoryAccess } from '@registry-manager/oci'
+import { permits, permittedByScopes, repositoryAccess } from '@registry-manager/oci'
 import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
 import { decideAccess } from '@registry-manager/principal'
 import type { RepositoryScope } from './repository.ts'
@@ -33,11 +33,15 @@ export function authorize(
   const decision = decideAccess(account, repository, { ...context, isGlobal: scope === 'global' })
   const isUser = 'role' in account
   const isAdministrator = isUser && account.role !== 'user'
-  const sees = scope !== undefined && (isAdministrator || decision.pull.allowed)
+  const limits = 'limitedTo' in account ? permittedByScopes(account.limitedTo ?? [], repository) : undefined
+  const mayPull = limits === undefined || limits.includes('pull')
+  const sees = scope !== undefined && mayPull && (isAdministrator || decision.pull.allowed)
   if (!sees || !reveals(principal, repository)) return 'not-visible'
   if (action === 'get') return permitsAny(access, repository, 'pull') ? 'allowed' : 'insufficient'
   // A registry token changes images only through the registry API.
   if (!isUser || !(isAdministrator || decision.delete.allowed)) return 'forbidden'
+  // A personal token with scopes changes images only as far as its scopes permit it by name.
+  if (limits !== undefined && !(action === 'delete' && limits.includes('delete'))) return 'forbidden'
   if (action === 'delete') return permitsAny(access, repository, 'delete') ? 'allowed' : 'insufficient'
   return access === null ? 'allowed' : 'insufficient'
 }

@@ -6,6 +6,7 @@ import { createGlobalScopeRepository } from './global-scope-repository.ts'
 import type { GlobalScopePorts } from './global-scope.ts'
 import { createGlobalScope } from './global-scope.ts'
 import type { ListCatalogPorts, ListTagsPorts } from './list-names.ts'
+import type { CatalogReader } from './list-names.ts'
 import { listCatalog, listTags } from './list-names.ts'
 import type { ManageRepositoriesPorts } from './manage-repositories.ts'
 import { createManageRepositories } from './manage-repositories.ts'
@@ -51,8 +52,8 @@ export function createIndex(ports: IndexPorts) {
     manageRepositories: createManageRepositories(ports),
     readManifest: (repository: string, reference: Reference) => readManifest(ports, repository, reference),
     describeManifests: ports.manifestLookup.describeManifests,
-    listCatalog: (uid: string, page: PageRequest, context: ConditionContext) =>
-      listCatalog(ports, uid, page, context),
+    listCatalog: (reader: CatalogReader, page: PageRequest, context: ConditionContext) =>
+      listCatalog(ports, reader, page, context),
     listTags: (repository: string, page: PageRequest) => listTags(ports, repository, page),
     findReferrers: (
       repository: string,

@@ -15,6 +15,7 @@ import type { ConditionContext } from '@registry-manager/principal'
 import { ProblemError, currentRequestContext } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { GlobalScope } from './global-scope.ts'
+import type { CatalogReader } from './list-names.ts'
 import type { DescribeManifestsPorts, ReadManifest } from './read-manifest.ts'
 import type { ReferrerDescriptor } from './referrers.ts'
 import type { Page, PageRequest } from './repository.ts'
@@ -22,7 +23,11 @@ import type { Page, PageRequest } from './repository.ts'
 export interface IndexInternalRoutesOptions {
   readonly readManifest: (repository: string, reference: Reference) => Promise<ReadManifest>
   readonly describeManifests: DescribeManifestsPorts['manifestLookup']['describeManifests']
-  readonly listCatalog: (uid: string, page: PageRequest, context: ConditionContext) => Promise<Page<string>>
+  readonly listCatalog: (
+    reader: CatalogReader,
+    page: PageRequest,
+    context: ConditionContext,
+  ) => Promise<Page<string>>
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly listTags: (repository: string, page: PageRequest) => Promise<Page<string> | undefined>
@@ -39,7 +44,7 @@ const PageQuery = {
   n: Type.Optional(Type.Integer({ minimum: 0 })),
   last: Type.Optional(Type.String()),
 }
-const CatalogQuery = Type.Object({ uid: Type.String(), ...PageQuery })
+const CatalogQuery = Type.Object({ uid: Type.String(), via: Type.Optional(Type.String()), ...PageQuery })
 const TagsQuery = Type.Object({ repository: Type.String(), ...PageQuery })
 const ReferrersQuery = Type.Object({
   repository: Type.String(),
@@ -91,7 +96,7 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
     async ({ query }) => {
       // The address of the client whose request registry-proxy handles.
       const context = { address: currentRequestContext()?.address ?? undefined, now: now() }
-      return toNamesPage(await listCatalog(query.uid, pageOf(query, DEFAULT_PAGE), context))
+      return toNamesPage(await listCatalog(query, pageOf(query, DEFAULT_PAGE), context))
     },
   )
 

@@ -4,7 +4,7 @@ import type { Visibility } from './visibility.ts'
 import { catalogVisibility } from './visibility.ts'
 
 export interface ListCatalogPorts {
-  readonly findAccount: (uid: string) => Promise<PrincipalRights | undefined>
+  readonly findAccount: (uid: string, via?: string) => Promise<PrincipalRights | undefined>
   readonly visibleRepositories: {
     listRepositories(visibility: Visibility, page: PageRequest): Promise<Repository[]>
   }
@@ -17,14 +17,20 @@ export interface ListTagsPorts {
 
 const EMPTY: Page<string> = { items: [], next: undefined }
 
-/** One page of the names of the repositories that an account sees; empty if there is no such account. */
+/** Whose catalog is read: an account's, or that of a personal token which acts for it. */
+export interface CatalogReader {
+  readonly uid: string
+  readonly via?: string | undefined
+}
+
+/** One page of the names of the repositories that a reader sees; empty if there is no such account. */
 export async function listCatalog(
   { findAccount, visibleRepositories }: ListCatalogPorts,
-  uid: string,
+  { uid, via }: CatalogReader,
   page: PageRequest,
   context: ConditionContext,
 ): Promise<Page<string>> {
-  const account = await findAccount(uid)
+  const account = await findAccount(uid, via)
   if (account === undefined) return EMPTY
   return readPage(page, async (request) => {
     const visibility = catalogVisibility(account, context)

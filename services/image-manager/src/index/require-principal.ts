@@ -1,5 +1,5 @@
 import { formatBearerChallenge } from '@registry-manager/oci'
-import type { AccountFacts, Authenticator } from '@registry-manager/principal'
+import type { Authenticator, FindAccountFacts } from '@registry-manager/principal'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -10,7 +10,7 @@ export interface RequirePrincipalOptions {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
-  readonly findAccount: (uid: string) => Promise<AccountFacts | undefined>
+  readonly findAccount: FindAccountFacts
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -48,7 +48,7 @@ async function authenticate(
         found.principal.offline === true || (credentials.kind === 'basic' && found.principal.access !== null)
       if (isOffline)
         throw unavailable('the token was issued while the database was unavailable; retry with a new one')
-      const account = await findAccount(found.principal.uid)
+      const account = await findAccount(found.principal.uid, found.principal.via)
       const context = { address: request.ip, now: now() }
       if (account !== undefined) return { account, access: found.principal.access, context }
       break

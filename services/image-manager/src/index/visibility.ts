@@ -1,12 +1,17 @@
-import { parseRepositoryPattern } from '@registry-manager/oci'
+import type { Access } from '@registry-manager/oci'
+import { includesAction, intersectPatterns, parseRepositoryPattern } from '@registry-manager/oci'
 import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
 import { patternsThatAllow } from '@registry-manager/principal'
 
 /** Which repositories a list shows. */
 export type Visibility =
   | { readonly kind: 'all' }
-  /** Those that the patterns cover, and global ones if `global` is set. */
-  | { readonly kind: 'patterns'; readonly patterns: readonly string[]; readonly global: boolean }
+  /** Those that `patterns` cover, and global ones if `global` is set: all of them, or those that its patterns cover. */
+  | {
+      readonly kind: 'patterns'
+      readonly patterns: readonly string[]
+      readonly global: boolean | readonly string[]
+    }
 
 /**
  * What `GET /v2/_catalog` lists: what an account may pull. Global repositories are for users; a registry token sees
@@ -14,13 +19,23 @@ export type Visibility =
  */
 export function catalogVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
   const patterns = patternsThatAllow(account, 'pull', context)
+  if ('limitedTo' in account && account.limitedTo !== undefined) {
+    const limits = pullable(account.limitedTo)
+    return { kind: 'patterns', patterns: intersectPatterns(patterns, limits), global: limits }
+  }
   return patterns.includes('*') ? { kind: 'all' } : { kind: 'patterns', patterns, global: 'role' in account }
 }
 
 /** What image management lists. Every administrator sees all repositories there (seed 001). */
 export function managementVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
-  if ('role' in account && account.role !== 'user') return { kind: 'all' }
-  return catalogVisibility(account, context)
+  if (!('role' in account) || account.role === 'user') return catalogVisibility(account, context)
+  if (account.limitedTo === undefined) return { kind: 'all' }
+  return { kind: 'patterns', patterns: pullable(account.limitedTo), global: false }
+}
+
+/** The patterns of scopes that permit pulls. */
+function pullable(scopes: readonly Access[]): string[] {
+  return scopes.filter(({ actions }) => includesAction(actions, 'pull')).map(({ name }) => name)
 }
 
 /** Patterns as an index on names serves them. */

@@ -50,7 +50,8 @@ async function listByPatterns(
   const global = sql`
     union (
       select id, name, scope from repositories
-      where scope = 'global' and name > ${after} and ${filter} order by name limit ${limit}
+      where scope = 'global' and name > ${after} and ${filter} and ${isWithin(visibility.global)}
+      order by name limit ${limit}
     )`
   const { rows } = await sql<Repository>`
     select id, name, scope from (
@@ -74,6 +75,15 @@ async function listByPatterns(
       ${visibility.global ? global : sql``}
     ) visible order by name limit ${limit}`.execute(db)
   return rows
+}
+
+/** Whether patterns cover a name. True covers all names. Global repositories are few: the index by scope is enough. */
+function isWithin(patterns: boolean | readonly string[]): RawBuilder<unknown> {
+  if (typeof patterns === 'boolean') return sql`true`
+  const { everything, below, names } = toRanges(patterns)
+  if (everything) return sql`true`
+  return sql`(name = any(${sql.val(names)}::text[]) or exists (
+    select from unnest(${sql.val(below)}::text[]) as range (prefix) where starts_with(name, prefix || '/')))`
 }
 
 function filterOf({ search, namespace }: RepositoryFilter): RawBuilder<unknown> {

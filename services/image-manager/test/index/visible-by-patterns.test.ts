@@ -81,6 +81,23 @@ void onBothDatabases(t, async (t, db) => {
     },
   )
 
+  await t.test(
+    'a list by patterns can add the global repositories that further patterns cover',
+    async (t) => {
+      const listed = async (patterns: readonly string[], globals: readonly string[]) => {
+        const page = { limit: 100, after: '' }
+        const found = await index.visibleRepositories.listRepositories(
+          { kind: 'patterns', patterns, global: globals },
+          page,
+        )
+        return found.map(({ name }) => name)
+      }
+      t.strictSame(await listed(['app'], ['*']), ['app', 'other/app', 'other/app2'])
+      t.strictSame(await listed(['app', 'other/*'], ['other/app']), ['app', 'other/app', 'other/app2'])
+      t.strictSame(await listed([], ['other/app2', 'team/*']), ['other/app2'], 'no others than global ones')
+    },
+  )
+
   await t.test('filters restrict a list by patterns', async (t) => {
     t.strictSame(await list(['team/*'], { search: 'sub' }), ['team/sub/x', 'team/sub/x/y'])
     t.strictSame(await list(['team/*', 'app'], { search: 'app' }), ['app', 'team/app', 'team/app/x'])

@@ -2,27 +2,33 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /*
- * A registry token's password: `rmt_`, 30 random characters and a checksum of 6, all letters and digits. Secret
- * scanners find a password by its prefix; the checksum tells real passwords from look-alikes.
+ * The passwords of registry tokens and personal tokens: a prefix, 30 random characters and a checksum of 6, all letters
+ * and digits. Secret scanners find a password by its prefix; the checksum tells real passwords from look-alikes.
  * Source: GitHub, "Behind GitHub's new authentication token formats".
  */
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-const PREFIX = 'rmt_'
+const PREFIXES = { 'registry-token': 'rmt_', 'personal-token': 'rmp_' } as const
 /** 62³⁰ is 2¹⁷⁸. */
 const RANDOM_LENGTH = 30
 const CHECKSUM_LENGTH = 6
-const SHAPE = /^rmt_[0-9A-Za-z]{36}$/
+const BODY = /^[0-9A-Za-z]{36}$/
+const PREFIX_LENGTH = 4
+
+/** What has a password of this form. */
+export type SecretKind = keyof typeof PREFIXES
 
 /** Makes a password. `randomInt` returns a random whole number from 0 to below `max`. */
-export function makeRegistryTokenSecret(randomInt: (max: number) => number): string {
+export function makeTokenSecret(kind: SecretKind, randomInt: (max: number) => number): string {
   const random = Array.from({ length: RANDOM_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)])
-  const body = PREFIX + random.join('')
+  const body = PREFIXES[kind] + random.join('')
   return body + checksumOf(body)
 }
 
-/** Whether a text has the form of a registry token's password. Users cannot choose such a password. */
-export function isRegistryTokenSecret(text: string): boolean {
-  return SHAPE.test(text)
+/** What a text has the form of a password of; undefined for any other text. Users cannot choose such a password. */
+export function secretKindOf(text: string): SecretKind | undefined {
+  if (!BODY.test(text.slice(PREFIX_LENGTH))) return undefined
+  if (text.startsWith(PREFIXES['registry-token'])) return 'registry-token'
+  return text.startsWith(PREFIXES['personal-token']) ? 'personal-token' : undefined
 }
 
 /** Whether the checksum is right. A password with a wrong one was never issued, so no lookup is needed. */
@@ -32,7 +38,7 @@ export function hasRightChecksum(secret: string): boolean {
 }
 
 /** The stored form of a password. A password is random, so a fast hash (SHA-256) is enough. */
-export function hashRegistryTokenSecret(secret: string): Buffer {
+export function hashTokenSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest()
 }
 

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '@registry-manager/testing/until'
 import t from 'tap'
-import type { RegistryTokenUse } from '../../src/registry-tokens/last-used.ts'
-import { createLastUsedLog } from '../../src/registry-tokens/last-used.ts'
+import type { TokenUse } from '../../src/sign-in/last-used.ts'
+import { createLastUsedLog } from '../../src/sign-in/last-used.ts'
 
 const EVERY_MS = 20
 
 function build() {
   const world = {
     now: 1000,
-    saved: [] as RegistryTokenUse[][],
+    saved: [] as TokenUse[][],
     errors: [] as unknown[],
     fault: undefined as Error | undefined,
   }
-  const save = async (uses: readonly RegistryTokenUse[]) => {
+  const save = async (uses: readonly TokenUse[]) => {
     if (world.fault !== undefined) throw world.fault
     world.saved.push([...uses])
   }

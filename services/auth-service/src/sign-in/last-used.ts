@@ -1,13 +1,14 @@
 import { createPeriodicWork } from '@registry-manager/http'
 
-export interface RegistryTokenUse {
+/** The last use of a registry token or a personal token. */
+export interface TokenUse {
   readonly id: string
   readonly at: Date
   readonly address: string
 }
 
 export interface LastUsedPorts {
-  save(uses: readonly RegistryTokenUse[]): Promise<void>
+  save(uses: readonly TokenUse[]): Promise<void>
   readonly now: () => number
   readonly onError: (error: unknown) => void
   /** Pause between two batches, in milliseconds. */
@@ -15,7 +16,7 @@ export interface LastUsedPorts {
 }
 
 export interface LastUsedLog {
-  /** Notes in memory that a registry token signed in just now. */
+  /** Notes in memory that a token signed in just now. */
   note(id: string, address: string): void
   start(): void
   /** Saves what was noted, and stops. */
@@ -23,7 +24,7 @@ export interface LastUsedLog {
 }
 
 /**
- * The last use of each registry token, with the client's address. Uses are collected in memory and saved in one batch
+ * The last use of each token, with the client's address. Uses are collected in memory and saved in one batch
  * every few seconds, so a sign-in writes nothing. A batch that fails is saved with the next one.
  */
 export function createLastUsedLog({ save, now, onError, everyMs = 5000 }: LastUsedPorts): LastUsedLog {

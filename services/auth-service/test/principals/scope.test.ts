@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import t from 'tap'
 import type { Globals } from '../../src/access-tokens/grant.ts'
 import { grant as grantAccess, outOfReach } from '../../src/access-tokens/grant.ts'
-import { scopeNotes, toScopes } from '../../src/registry-tokens/registry-token-scope.ts'
+import { scopeNotes, toScopes } from '../../src/principals/scope.ts'
 
 /*
  * The expected result, by hand: a row for each pattern, a column for each repository, y where the pattern covers it.
