@@ -142,6 +142,7 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     await run('deleteUser')
     // The system of this test has no provider.
     await run('endSessionsByProvider', { status: 404 })
+    await run('authorizeDevice')
     const personalToken = JSON.parse((await run('createPersonalToken')).text) as { id: string }
     await run('createPersonalToken', { status: 409 })
     await run('listPersonalTokens')

@@ -9,6 +9,7 @@ const WITHOUT_SCHEMA: readonly (readonly [route: RegExp, reason: string])[] = [
   [/^registry-proxy public \w+ \/v2(\/\*?)?$/, 'one wildcard: api-docs/operations.ts describes its requests'],
   [/^hidden \S+ public (GET|HEAD) \/docs\//, 'a page, one of its files, or the OpenAPI document itself'],
   [/^hidden auth-service public \w+ \/sign-(in|out)(\/style\.css)?$/, 'a page for browsers, or a form on it'],
+  [/^hidden auth-service public \w+ \/device$/, 'a page for browsers, or a form on it'],
   [/^hidden auth-service public GET \/oidc\//, 'a redirect to a provider, or from it'],
   [/^hidden auth-service public \w+ \/containerregistries\//, 'refused with 405 or 501: not-offered.ts'],
 ]

@@ -22,6 +22,7 @@ import * as personalTokens from './migrations/2026-12-01-personal-tokens.ts'
 import * as providers from './migrations/2026-12-01-providers.ts'
 import * as trustRules from './migrations/2026-12-01-trust-rules.ts'
 import * as grants from './migrations/2026-12-02-grants.ts'
+import * as deviceAuthorizations from './migrations/2026-12-02-device-authorizations.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -44,6 +45,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-12-01-providers': providers,
   '2026-12-01-trust-rules': trustRules,
   '2026-12-02-grants': grants,
+  '2026-12-02-device-authorizations': deviceAuthorizations,
 }
 
 /**

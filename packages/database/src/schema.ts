@@ -21,6 +21,13 @@ import type {
   EndedGlobalsTable,
   ReconciliationsTable,
 } from './index-tables.ts'
+import type {
+  BrowserSessionsTable,
+  ProviderIdentitiesTable,
+  ProviderSignInsTable,
+  ProviderLogoutsTable,
+  DeviceAuthorizationsTable,
+} from './sign-in-tables.ts'
 
 type DirectoryState = 'active' | 'disabled' | 'expired' | 'locked' | 'gone' | 'ambiguous'
 
@@ -76,50 +83,6 @@ export interface RefreshTokensTable {
   client_id: string
   created_at: Timestamp
   used_at: Timestamp
-}
-
-/** A session of a person who signed in with a browser. */
-export interface BrowserSessionsTable {
-  /** SHA-256 of the session cookie's value. */
-  token_hash: Buffer
-  account_id: string
-  /** The account's generation when the session began. */
-  generation: number
-  created_at: Timestamp
-  /** Written at most once a minute. */
-  used_at: Timestamp
-  expires_at: Timestamp
-  /** The provider at which the person signed in, and its session (`sid`). */
-  provider: Nullable<string>
-  provider_session: Nullable<string>
-}
-
-/** The person at an OpenID Connect provider to whom an account belongs. */
-export interface ProviderIdentitiesTable {
-  issuer: string
-  subject: string
-  account_id: string
-  created_at: Timestamp
-}
-
-/** A sign-in at a provider that has begun. */
-export interface ProviderSignInsTable {
-  /** SHA-256 of the state that was sent to the provider. */
-  state_hash: Buffer
-  /** SHA-256 of the secret in the browser's cookie. */
-  browser_hash: Buffer
-  provider: string
-  nonce: string
-  code_verifier: string
-  return_to: string | null
-  expires_at: Timestamp
-}
-
-/** A logout token that was used. */
-export interface ProviderLogoutsTable {
-  issuer: string
-  jti: string
-  expires_at: Timestamp
 }
 
 /** Failed sign-ins of an account or from an address, as a leaky bucket. */
@@ -210,6 +173,7 @@ export interface Schema {
   provider_identities: ProviderIdentitiesTable
   provider_sign_ins: ProviderSignInsTable
   provider_logouts: ProviderLogoutsTable
+  device_authorizations: DeviceAuthorizationsTable
   sign_in_failures: SignInFailuresTable
   known_addresses: KnownAddressesTable
   groups: GroupsTable

@@ -17,6 +17,7 @@ import { createAudit } from './audit/index.ts'
 import { createBrowserSessionsFeature } from './browser-sessions/index.ts'
 import type { AuthServiceConfig } from './config.ts'
 import { DirectoryUnavailable } from './directory/directory.ts'
+import { createDeviceFlowFeature } from './device-flow/index.ts'
 import { createDirectory } from './directory/index.ts'
 import { createFederation } from './federation/index.ts'
 import { createHousekeeping } from './housekeeping.ts'
@@ -112,13 +113,21 @@ export async function createAuthService(
   const { publicOrigin, oidcProviders = [] } = config
   const { setExternalMemberships } = access
   const oidc = createOidc(oidcProviders, { db, now, accounts, publicOrigin, setExternalMemberships })
+  const deviceFlow = createDeviceFlowFeature({
+    db,
+    now,
+    findAccount: accounts.find,
+    createPersonalToken: personalTokens.create,
+    secret: config.serviceCredential,
+    publicOrigin,
+  })
   const realm = config.service
   const principals = { signIn, findIdentity, sessions, noteRefusal, realm, unavailableDependency }
 
   await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
   refuseForeignChanges(publicApp, config.publicOrigin)
   await accessTokens.registerJwks(publicApp)
-  await accessTokens.registerTokenEndpoint(publicApp, principals)
+  await accessTokens.registerTokenEndpoint(publicApp, { ...principals, pollDevice: deviceFlow.poll })
   await publicApp.register(usersApi, {
     ...principals,
     accounts,
@@ -139,6 +148,7 @@ export async function createAuthService(
   await audit.register(publicApp, principals)
   await publicApp.register(signInRoutes, { ...principals, links: oidc.links })
   await oidc.register(publicApp, principals)
+  await deviceFlow.register(publicApp, principals)
 
   const checks = { ...accessTokens.checks, ...(directory && { directory: directory.check }) }
   await internalApp.register(health, { metrics, checks })

@@ -39,6 +39,7 @@ const EXPIRING: readonly ExpiringRows[] = [
   { table: 'revocations', column: 'revoked_at', keepMs: DAY_MS },
   { table: 'refresh_tokens', column: 'used_at', keepMs: UNUSED_DAYS * DAY_MS },
   { table: 'browser_sessions', column: 'expires_at', keepMs: 0 },
+  { table: 'device_authorizations', column: 'expires_at', keepMs: HOUR_MS },
   { table: 'provider_sign_ins', column: 'expires_at', keepMs: 0 },
   // Clocks differ: a logout token may be valid for a while after it expired here.
   { table: 'provider_logouts', column: 'expires_at', keepMs: HOUR_MS },

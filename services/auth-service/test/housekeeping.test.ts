@@ -106,6 +106,18 @@ await onBothDatabases(t, async (t, db) => {
       .insertInto('provider_sign_ins')
       .values([attempt('old', MINUTE), attempt('new', -MINUTE)])
       .execute()
+    const device = (name: string, expired: number) => ({
+      device_code_hash: hashOf(name),
+      user_code: name,
+      client_name: 'laptop',
+      address: '192.0.2.7',
+      interval_seconds: 5,
+      expires_at: ago(expired),
+    })
+    await db
+      .insertInto('device_authorizations')
+      .values([device('old', 61 * MINUTE), device('new', 59 * MINUTE)])
+      .execute()
     const logout = (jti: string, expired: number) => ({ issuer: 'i', jti, expires_at: ago(expired) })
     await db
       .insertInto('provider_logouts')
@@ -117,6 +129,7 @@ await onBothDatabases(t, async (t, db) => {
       revocations: 1,
       refresh_tokens: 1,
       browser_sessions: 1,
+      device_authorizations: 1,
       provider_sign_ins: 1,
       provider_logouts: 1,
       known_addresses: 1,

@@ -72,6 +72,7 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
     'POST /access/explain',
     'POST /auth/v2/token',
     'POST /containerregistries/registries/{registryId}/tokens',
+    'POST /device/authorization',
     'POST /groups',
     'POST /image-manager/api/v1/auth/token',
     'POST /namespaces/{namespace}/grants',
@@ -97,10 +98,10 @@ const CREDENTIALS = ['basic bearer', 'basic bearer session', 'session']
 t.test('an operation that needs credentials documents them, 401 and 503', async (t) => {
   const open = new Set(['GET /.well-known/jwks.json', 'GET /auth/v2/certs'])
   for (const [name, { security, responses }] of operations) {
-    const isOpen = open.has(name) || /^POST .*\/(token|backchannel-logout)$/.test(name)
+    const isOpen = open.has(name) || /^POST .*\/(token|backchannel-logout|device\/authorization)$/.test(name)
     const schemes = security.flatMap((one) => Object.keys(one)).join(' ')
     t.ok((isOpen ? [''] : CREDENTIALS).includes(schemes), `${name}: ${schemes}`)
-    if (!open.has(name) && !name.endsWith('logout')) t.ok('401' in responses && '503' in responses, name)
+    if (!open.has(name) && !/logout|device/.test(name)) t.ok('401' in responses && '503' in responses, name)
   }
 })
 

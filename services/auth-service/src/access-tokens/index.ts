@@ -21,6 +21,7 @@ import type { RevocationListOptions } from './revocation-list.ts'
 import { createRevocationList } from './revocation-list.ts'
 import { createSigningKeysRepository } from './signing-keys-repository.ts'
 import type { SigningKeys } from './signing-keys.ts'
+import type { TokenEndpointRoutesOptions } from './token-endpoint-routes.ts'
 import { tokenEndpointRoutes } from './token-endpoint-routes.ts'
 import type { TokenEndpointPorts } from './token-endpoint.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
@@ -140,7 +141,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     },
     registerTokenEndpoint: async (
       app: FastifyInstance,
-      ports: Pick<TokenEndpointPorts, 'signIn' | 'findIdentity'>,
+      ports: Pick<TokenEndpointPorts, 'signIn' | 'findIdentity'> &
+        Pick<TokenEndpointRoutesOptions, 'pollDevice'>,
     ) => {
       const { anonymousPull, aliases, publicOrigin } = config
       const { signIn, findIdentity } = ports
@@ -156,6 +158,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
         service,
         aliases,
         realm: service,
+        pollDevice: ports.pollDevice,
         publicOrigin,
         unavailableDependency,
       })

@@ -12,12 +12,13 @@ import { formatScope } from '@registry-manager/oci'
 import { credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import type { DeviceCredentials, Poll } from '../device-flow/device-flow.ts'
 import { signInProblem, unauthorized } from '../sign-in/sign-in-problem.ts'
 import type { TokenEndpoint, TokenResult } from './token-endpoint.ts'
 import type { TokenRequest } from './token-request.ts'
 import { fromTokenForm, fromTokenQuery, isAcceptedService, readParameters } from './token-request.ts'
 import type { TokenResponse } from './token-schemas.ts'
-import { ACCESS_TOKEN_TYPE, GET_TOKEN, POST_TOKEN } from './token-schemas.ts'
+import { ACCESS_TOKEN_TYPE, DEVICE_CODE, GET_TOKEN, POST_TOKEN } from './token-schemas.ts'
 
 export interface TokenEndpointRoutesOptions {
   readonly tokenEndpoint: TokenEndpoint
@@ -28,6 +29,8 @@ export interface TokenEndpointRoutesOptions {
   readonly realm: string
   /** PUBLIC_URL's origin: the only one whose pages may request refresh tokens. */
   readonly publicOrigin: string
+  /** Asks whether a person has confirmed a device. */
+  readonly pollDevice: (deviceCode: string) => Promise<Poll>
   readonly unavailableDependency: UnavailableDependency
 }
 
@@ -105,10 +108,44 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
       },
     }
     app.post(path, post, async (request, reply) => {
+      if (request.body.grant_type === DEVICE_CODE) {
+        reply.header('cache-control', 'no-store')
+        const poll = await options.pollDevice(request.body.device_code)
+        if (poll.outcome === 'issued') return toDeviceBody(poll.credentials)
+        const error = { error: poll.outcome, error_description: POLL_ERRORS[poll.outcome] }
+        return reply
+          .code(400)
+          .type('application/json')
+          .send(JSON.stringify(error) as never)
+      }
       const tokenRequest = fromTokenForm(request.body)
       requireService(tokenRequest.service)
       const result = await tokenEndpoint.withGrant(tokenRequest, request.ip)
       return reply.header('cache-control', 'no-store').send(toBody(tokenRequest, result))
     })
+  }
+}
+
+/** Source: RFC 8628 §3.5; RFC 6749 §5.2. */
+const POLL_ERRORS: Readonly<Record<Exclude<Poll['outcome'], 'issued'>, string>> = {
+  authorization_pending: 'nobody has confirmed the device yet; ask again after the interval',
+  slow_down: 'the device asks too often; wait five seconds longer from now on',
+  access_denied: 'the person has refused the device, or may not sign it in',
+  expired_token: 'the device code has expired; begin again',
+  invalid_grant: 'the device code is unknown or was used before',
+}
+
+/** A device gets a personal token, which is a password for docker. */
+function toDeviceBody({
+  username,
+  password,
+  expiresInSeconds,
+}: DeviceCredentials): Static<typeof TokenResponse> {
+  return {
+    token: password,
+    access_token: password,
+    expires_in: expiresInSeconds,
+    issued_at: new Date().toISOString(),
+    username,
   }
 }

@@ -3,6 +3,7 @@ import type { Access } from '@registry-manager/oci'
 import { parseScopes } from '@registry-manager/oci'
 import { parseJsonWebToken } from '../principals/json-web-token.ts'
 import type { TokenForm, TokenQuery } from './token-schemas.ts'
+import type { DEVICE_CODE } from './token-schemas.ts'
 import { TOKEN_EXCHANGE } from './token-schemas.ts'
 
 /** A request to the token endpoint. */
@@ -19,6 +20,9 @@ export interface TokenRequest {
     | { readonly type: 'refresh_token'; readonly refreshToken: string }
     | { readonly type: 'token-exchange'; readonly subjectToken: string }
 }
+
+/** Devices get no access tokens: `device-flow` answers their requests. */
+export type GrantForm = Exclude<TokenForm, { grant_type: typeof DEVICE_CODE }>
 
 /** Further scopes are ignored, as RFC 6749 §3.3 allows. */
 const MAX_SCOPES = 100
@@ -46,7 +50,7 @@ export function fromTokenQuery({ service, scope, offline_token, client_id = '' }
 }
 
 /** The token request of a POST. Source: distribution, "Docker Registry v2 OAuth2"; RFC 6749 §4.3, §6; RFC 8693. */
-export function fromTokenForm(form: TokenForm): TokenRequest {
+export function fromTokenForm(form: GrantForm): TokenRequest {
   const { service, scope, access_type, client_id = '' } = form
   return {
     service: service ?? ('audience' in form ? form.audience : undefined),
@@ -57,7 +61,7 @@ export function fromTokenForm(form: TokenForm): TokenRequest {
   }
 }
 
-function grantOf(form: TokenForm): TokenRequest['grant'] {
+function grantOf(form: GrantForm): TokenRequest['grant'] {
   switch (form.grant_type) {
     case 'password':
       return { type: 'password', username: form.username, password: form.password }

@@ -77,14 +77,25 @@ const TokenExchangeGrant = Type.Object({
   ...grantFields,
 })
 
+export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
+/** Source: RFC 8628 §3.4. */
+const DeviceCodeGrant = Type.Object({
+  grant_type: Type.Literal(DEVICE_CODE),
+  device_code: Type.String({ format: 'password' }),
+  client_id: clientId,
+})
+
 /** Source: distribution, "Docker Registry v2 OAuth2". */
 export const TokenForm = Type.Unsafe<
-  Static<typeof PasswordGrant> | Static<typeof RefreshTokenGrant> | Static<typeof TokenExchangeGrant>
+  | Static<typeof PasswordGrant>
+  | Static<typeof RefreshTokenGrant>
+  | Static<typeof TokenExchangeGrant>
+  | Static<typeof DeviceCodeGrant>
 >({
   type: 'object',
   discriminator: { propertyName: 'grant_type' },
   required: ['grant_type'],
-  oneOf: [PasswordGrant, RefreshTokenGrant, TokenExchangeGrant],
+  oneOf: [PasswordGrant, RefreshTokenGrant, TokenExchangeGrant, DeviceCodeGrant],
   examples: [{ grant_type: 'password', username: 'jane', password: 'replace-this-password' }],
 })
 export type TokenForm = Static<typeof TokenForm>
@@ -96,6 +107,9 @@ export const TokenResponse = Type.Object({
   expires_in: Type.Integer({ description: 'Seconds.' }),
   issued_at: Type.String({ format: 'date-time' }),
   refresh_token: Type.Optional(Type.String({ description: 'Only if it was requested.' })),
+  username: Type.Optional(
+    Type.String({ description: 'Only for a device: whose personal token `access_token` is.' }),
+  ),
   scope: Type.Optional(Type.String({ description: 'The granted scopes. Only in responses to POST.' })),
   issued_token_type: Type.Optional(
     Type.String({ description: 'Only in responses to a token exchange. Source: RFC 8693 §2.2.1.' }),

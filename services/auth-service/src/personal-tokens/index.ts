@@ -70,6 +70,7 @@ export function createPersonalTokens(
   return {
     /** Finds a personal token, with the present rights of its owner, by the owner's id and its own. */
     findPrincipal: find.byId,
+    create: personalTokens.create,
     signInMethod: createPersonalTokenSignIn({
       findBySecret: find.bySecret,
       isUnavailable: isDatabaseBusyOrUnavailable,

@@ -1,16 +1,17 @@
 import { ProblemError } from '@registry-manager/http'
 import t from 'tap'
+import type { GrantForm } from '../../src/access-tokens/token-request.ts'
 import {
   fromTokenForm,
   fromTokenQuery,
   isAcceptedService,
   readParameters,
 } from '../../src/access-tokens/token-request.ts'
-import type { TokenForm, TokenQuery } from '../../src/access-tokens/token-schemas.ts'
+import type { TokenQuery } from '../../src/access-tokens/token-schemas.ts'
 
 const read = (text: string) => readParameters(new URLSearchParams(text))
 const query = (text: string) => fromTokenQuery(read(text) as TokenQuery)
-const form = (text: string) => fromTokenForm(read(text) as TokenForm)
+const form = (text: string) => fromTokenForm(read(text) as GrantForm)
 const scope = (name: string, ...actions: string[]) => ({ type: 'repository', name, actions })
 const base = { service: undefined, scopes: null, offline: false, clientId: '' }
 
