@@ -28,7 +28,7 @@ t.test('where nginx takes content from', { skip: await kustomizeIsMissing() }, a
   const folder = t.testdir()
   const { overlays } = await renderInto(folder)
   const withNginx = Object.entries(overlays).filter(([, manifests]) => podOf(manifests, 'nginx'))
-  t.equal(withNginx.length, 6)
+  t.equal(withNginx.length, 7)
 
   await t.test('the decision cache, which contains access tokens, is in bounded memory', async (t) => {
     for (const [overlay, manifests] of withNginx) {

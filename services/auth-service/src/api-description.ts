@@ -23,6 +23,10 @@ invalid field of a request. The token endpoint and the provider's API have their
       description:
         "Sessions of people who signed in at `/sign-in`. The users API, the provider's API and the audit log accept them.",
     },
+    {
+      name: 'access',
+      description: 'Grants of namespaces, groups, and explanations of who may do what, and why.',
+    },
     { name: 'personal tokens', description: 'Credentials that users make for themselves.' },
     {
       name: 'trust rules',

@@ -38,6 +38,7 @@ t.test('the required settings are enough, the others have defaults', async (t) =
     anonymousPull: false,
     federation: { privateOrigins: new Set(), ca: undefined },
     auditDays: 365,
+    oidcProviders: [],
     imageManagerUrl: 'http://127.0.0.1:9002',
     serviceCredential: 'x'.repeat(32),
     trustedProxies: undefined,

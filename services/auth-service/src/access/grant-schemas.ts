@@ -164,7 +164,10 @@ export const GRANT_SCHEMAS = {
     operationId: 'deleteGrant',
     summary: 'Delete a grant',
     description: MANAGERS,
-    params: Type.Object({ ...namespaceParam, grantId: id }),
+    params: Type.Object({
+      ...namespaceParam,
+      grantId: Type.String({ format: 'uuid', examples: ['8e0d3b52-5c1f-4a7e-b6d9-2f4a1c8e7b30'] }),
+    }),
     response: {
       204: Type.Null({ description: 'The grant is deleted.' }),
       ...problemResponses(...FAULTS, 404),

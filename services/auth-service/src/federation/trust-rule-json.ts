@@ -100,7 +100,10 @@ const namespace = Type.String({
   examples: ['team'],
 })
 const ofNamespace = Type.Object({ namespace })
-const ofRule = Type.Object({ namespace, id: Type.String({ format: 'uuid' }) })
+const ofRule = Type.Object({
+  namespace,
+  id: Type.String({ format: 'uuid', examples: ['c2b7a9e4-1d60-4c38-8f5e-93d2a7c0b611'] }),
+})
 
 const common = { tags: ['trust rules'], security: BASIC_BEARER_OR_SESSION }
 const FAULTS = [400, 401, 403, 429, 503] as const

@@ -86,7 +86,9 @@ const CreatedBody = Type.Object(
 
 const common = { tags: ['personal tokens'], security: BASIC_BEARER_OR_SESSION }
 const FAULTS = [400, 401, 403, 429, 503] as const
-const One = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const One = Type.Object({
+  id: Type.String({ format: 'uuid', examples: ['4f1c2d0e-7a35-4f0b-9c51-0b6f4b7d9a10'] }),
+})
 
 export const PERSONAL_TOKEN_SCHEMAS = {
   create: {
