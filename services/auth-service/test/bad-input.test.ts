@@ -96,7 +96,7 @@ const GRANTS: readonly Case[] = [
   [{ ...TOKEN, form: {} }, 'grant_type is required'],
   [
     { ...TOKEN, form: { grant_type: 'code' } },
-    'grant_type must be one of password, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange',
+    'grant_type must be one of password, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:device_code',
   ],
   [{ ...TOKEN, form: { grant_type: 'password', password: 'x' } }, 'username is required'],
   [{ ...TOKEN, form: { grant_type: 'password', username: 'x' } }, 'password is required'],
