@@ -17,7 +17,7 @@ const providers = [
 const port = await freePort()
 const system = await startSystem(t, { port, env: { OIDC_PROVIDERS: JSON.stringify(providers) } })
 const groups = { jane: ['developers'] }
-await startProvider(t, { ...plan, systemUrl: system.url, groups })
+await startProvider(t, { ...plan, systemUrl: system.url, authority: system.authority, groups })
 
 /** A person signs in at the provider with a new browser. */
 async function signIn(username: string) {

@@ -2,11 +2,17 @@
  * An OpenID Connect provider as a process of its own: the certified npm package `oidc-provider` with its pages for
  * development, on which any password signs a person in. The first argument is a ProviderSettings as JSON.
  */
+import { readFileSync } from 'node:fs'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { Provider } from 'oidc-provider'
 import type { ProviderSettings } from './oidc-provider.ts'
 
 const settings = JSON.parse(process.argv[2] ?? '') as ProviderSettings
-const { issuer, clientId, clientSecret, systemUrl, groups } = settings
+const { issuer, clientId, clientSecret, systemUrl, authority, groups } = settings
+
+if (authority !== undefined) {
+  setDefaultCACertificates([...getCACertificates(), readFileSync(authority, 'utf8')])
+}
 
 const provider = new Provider(issuer, {
   clients: [

@@ -15,6 +15,8 @@ export interface ProviderSettings {
   readonly clientSecret: string
   /** URL of registry-manager. */
   readonly systemUrl: string
+  /** Path of the certificate authority of an `https` URL. */
+  readonly authority: string | undefined
   /** By username. */
   readonly groups: Readonly<Record<string, readonly string[]>>
 }
