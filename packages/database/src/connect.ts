@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
+import { createStatements, prepareStatements } from './prepare-statements.ts'
 import type { Schema } from './schema.ts'
 
 export type Database = Kysely<Schema>
@@ -43,7 +44,11 @@ export function connectPostgres(
   pool.on('error', () => {})
   // A connection that breaks within a transaction emits `error` on the client, not on the pool. Ignoring it is safe:
   // the next query of the transaction fails.
-  pool.on('connect', (client) => client.on('error', () => {}))
+  const statements = createStatements()
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    prepareStatements(client, statements)
+  })
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
 

@@ -1,5 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { Database } from './connect.ts'
+import { isStaleStatement } from './prepare-statements.ts'
 import type { Schema } from './schema.ts'
 
 /** Source: PostgreSQL, "Error Codes": deadlock_detected. */
@@ -12,8 +13,9 @@ export function isDeadlock(error: unknown): boolean {
 }
 
 /**
- * Runs work in a transaction. If Postgres ends the transaction because of a deadlock, nothing of it has happened, and
- * it runs again, five times at most. So work must not change anything outside of the database.
+ * Runs work in a transaction, at most five times. Postgres aborts a transaction because of a deadlock, or because a
+ * migration has changed the columns of a prepared statement. An aborted transaction has no effect, so the work runs
+ * again. Therefore it must not change anything outside of the database.
  */
 export async function inTransaction<Result>(
   db: Database,
@@ -23,7 +25,7 @@ export async function inTransaction<Result>(
     try {
       return await db.transaction().execute(work)
     } catch (error) {
-      if (tries === TRIES || !isDeadlock(error)) throw error
+      if (tries === TRIES || !(isDeadlock(error) || isStaleStatement(error))) throw error
     }
   }
 }

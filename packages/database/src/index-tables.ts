@@ -1,4 +1,4 @@
-import type { RequestContext } from '@registry-manager/http'
+import type { RequestContext, RequestPrincipal } from '@registry-manager/http'
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 
 export type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
@@ -64,8 +64,11 @@ export interface ManifestsTable {
 
 /** The table behind `manifests`. */
 export interface AllManifestsTable extends Omit<ManifestsTable, 'state'> {
-  /** `pending`: the manifest was announced, and no push of it was recorded yet. */
-  state: Generated<'pending' | 'recorded' | 'index-only'>
+  /**
+   * `pending`: the manifest was announced, and no push of it was recorded yet. In repositories of the trash, `moving`:
+   * it is being copied to the trash; `trashed`: it is in the trash; `restored`: it is in its original repository again.
+   */
+  state: Generated<'pending' | 'recorded' | 'index-only' | 'moving' | 'trashed' | 'restored'>
 }
 
 /** A blob that was pushed by its sha512 digest, and the sha256 digest that the registry knows it by. */
@@ -189,4 +192,57 @@ export interface ReconciliationsTable {
   /** The process that holds the lease on the run until `leased_until`. */
   holder: string
   leased_until: Timestamp
+}
+
+/** The rules that make tags of a namespace immutable. A namespace without rules has no row. */
+export interface TagRulesTable {
+  namespace: string
+  rules: JSONColumnType<
+    { name: string; repositories: string; tags: string; except?: string[] }[],
+    string,
+    string
+  >
+  updated_at: Timestamp
+}
+
+/** What a namespace uses, and its quota. Triggers keep `bytes` and `repositories` (`2026-12-06-usage-triggers`). */
+export interface NamespaceUsageTable {
+  namespace: string
+  /** Bytes of all digests in `namespace_blobs`, each once. pg reads numeric and bigint as text: cast in SQL. */
+  bytes: Generated<string>
+  repositories: Generated<string>
+  /** Digests below this one are counted; null if all are. */
+  counted_below: Nullable<string>
+  /** How far a recount is; null if there is none. */
+  recounted_below: Nullable<string>
+  quota_bytes: ColumnType<string | null, number | null | undefined, number | null>
+  quota_repositories: ColumnType<string | null, number | null | undefined, number | null>
+  soft_bytes: ColumnType<string | null, number | null | undefined, number | null>
+  /** When a push crossed the soft limit; null while less is used. */
+  soft_crossed_at: NullableTimestamp
+}
+
+/** A digest that manifests of a namespace have or reference, with one of the sizes that they state. */
+export interface NamespaceBlobsTable {
+  namespace: string
+  digest: string
+  size: ColumnType<string, number, number>
+  /** How many manifests state this size. */
+  uses: ColumnType<string, number, number>
+}
+
+/** A time during which a tag named one manifest. A trigger on `tags` writes the rows (`2026-12-07-tag-history`). */
+export interface TagHistoryTable {
+  id: GeneratedAlways<string>
+  repository_id: string
+  tag: string
+  digest: string
+  /** The digest that the tag named before; null if there was no such tag. */
+  previous: string | null
+  started_at: Timestamp
+  /** Who did it; null where a previous version did. */
+  started_by: JSONColumnType<RequestPrincipal> | null
+  /** Null while the tag names the manifest. */
+  ended_at: NullableTimestamp
+  ended_by: JSONColumnType<RequestPrincipal> | null
 }

@@ -23,6 +23,20 @@ import * as providers from './migrations/2026-12-01-providers.ts'
 import * as trustRules from './migrations/2026-12-01-trust-rules.ts'
 import * as grants from './migrations/2026-12-02-grants.ts'
 import * as deviceAuthorizations from './migrations/2026-12-02-device-authorizations.ts'
+import * as repositoryNamespaces from './migrations/2026-12-03-repository-namespaces.ts'
+import * as tokenConditions from './migrations/2026-12-03-token-conditions.ts'
+import * as tagRules from './migrations/2026-12-04-tag-rules.ts'
+import * as quotas from './migrations/2026-12-06-quotas.ts'
+import * as usageTriggers from './migrations/2026-12-06-usage-triggers.ts'
+import * as tagHistory from './migrations/2026-12-07-tag-history.ts'
+import * as pulls from './migrations/2026-12-08-pulls.ts'
+import * as retention from './migrations/2026-12-08-retention.ts'
+import * as storage from './migrations/2026-12-08-storage.ts'
+import * as storedBlobs from './migrations/2026-12-08-stored-blobs.ts'
+import * as retentionRuns from './migrations/2026-12-08-tag-retention-runs.ts'
+import * as trash from './migrations/2026-12-08-trash.ts'
+import * as linkedBlobs from './migrations/2026-12-09-e-linked-blobs.ts'
+import * as cheaperPushes from './migrations/2026-12-09-f-cheaper-pushes.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-11-21-accounts': accounts,
@@ -46,6 +60,20 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '2026-12-01-trust-rules': trustRules,
   '2026-12-02-grants': grants,
   '2026-12-02-device-authorizations': deviceAuthorizations,
+  '2026-12-03-repository-namespaces': repositoryNamespaces,
+  '2026-12-03-token-conditions': tokenConditions,
+  '2026-12-04-tag-rules': tagRules,
+  '2026-12-06-quotas': quotas,
+  '2026-12-06-usage-triggers': usageTriggers,
+  '2026-12-07-tag-history': tagHistory,
+  '2026-12-08-pulls': pulls,
+  '2026-12-08-retention': retention,
+  '2026-12-08-storage': storage,
+  '2026-12-08-stored-blobs': storedBlobs,
+  '2026-12-08-tag-retention-runs': retentionRuns,
+  '2026-12-08-trash': trash,
+  '2026-12-09-e-linked-blobs': linkedBlobs,
+  '2026-12-09-f-cheaper-pushes': cheaperPushes,
 }
 
 /**

@@ -20,7 +20,21 @@ import type {
   PendingRemovalsTable,
   EndedGlobalsTable,
   ReconciliationsTable,
+  TagRulesTable,
+  NamespaceUsageTable,
+  NamespaceBlobsTable,
+  TagHistoryTable,
 } from './index-tables.ts'
+import type { ManifestPullsTable, PullBatchesTable, TagPullsTable } from './pull-tables.ts'
+import type { RetentionRulesTable, RetentionRunCountsTable, RetentionRunsTable } from './retention-tables.ts'
+import type {
+  CollectionListingsTable,
+  CollectionTable,
+  ReleasedDigestsTable,
+  UnknownBlobsTable,
+  UnreferencedBlobsTable,
+} from './collection-tables.ts'
+import type { TrashTable, TrashTagsTable } from './trash-tables.ts'
 import type {
   BrowserSessionsTable,
   ProviderIdentitiesTable,
@@ -44,7 +58,7 @@ export interface AccountsTable {
   namespaces: ColumnType<string[], string[], string[]>
   /** The id of the OpenID Connect provider at which the user signs in; then `password_hash` is null. */
   provider: Nullable<string>
-  /** argon2id, PHC string format. */
+  /** argon2id, PHC string format; or bcrypt, until the first sign-in of an imported user. */
   password_hash: string | null
   /** Raised by every change that must revoke earlier tokens. */
   generation: Generated<number>
@@ -196,4 +210,21 @@ export interface Schema {
   ended_globals: EndedGlobalsTable
   reconciliations: ReconciliationsTable
   background_failures: BackgroundFailuresTable
+  tag_rules: TagRulesTable
+  namespace_usage: NamespaceUsageTable
+  namespace_blobs: NamespaceBlobsTable
+  tag_history: TagHistoryTable
+  tag_pulls: TagPullsTable
+  manifest_pulls: ManifestPullsTable
+  pull_batches: PullBatchesTable
+  retention_rules: RetentionRulesTable
+  released_digests: ReleasedDigestsTable
+  unreferenced_blobs: UnreferencedBlobsTable
+  collection: CollectionTable
+  collection_listings: CollectionListingsTable
+  unknown_blobs: UnknownBlobsTable
+  retention_runs: RetentionRunsTable
+  retention_run_counts: RetentionRunCountsTable
+  trash: TrashTable
+  trash_tags: TrashTagsTable
 }

@@ -1,6 +1,13 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Nullable, NullableTimestamp, Timestamp } from './index-tables.ts'
 
+/** JSON; null for none. */
+type ConditionsColumn<Update> = ColumnType<
+  Readonly<Record<string, unknown>> | null,
+  string | null | undefined,
+  Update
+>
+
 /** The part of a registry token that a user account does not have. */
 export interface RegistryTokensTable {
   account_id: string
@@ -9,6 +16,7 @@ export interface RegistryTokensTable {
   /** Scopes; their names are repository patterns. */
   scopes: JSONColumnType<{ type: 'repository'; name: string; actions: string[] }[]>
   expires_at: NullableTimestamp
+  conditions: ConditionsColumn<string | null>
   /** SHA-256 of the password. The password is random, so a fast hash is enough. */
   secret_hash: Buffer
   /** The password before the last rotation, while both are valid. */
@@ -33,6 +41,7 @@ export interface PersonalTokensTable {
   /** Scopes; their names are repository patterns. Null: everything that the owner may do. */
   scopes: ColumnType<{ type: 'repository'; name: string; actions: string[] }[] | null, string | null, never>
   expires_at: NullableTimestamp
+  conditions: ConditionsColumn<never>
   /** SHA-256 of the password; unique. */
   secret_hash: Buffer
   created_at: Timestamp

@@ -13,6 +13,10 @@ import { pgliteForTest } from '@registry-manager/testing/pglite'
  */
 const DROPPED: ReadonlySet<string> = new Set()
 
+const RELEASES = 'writes a table of its own, and refuses nothing'
+const KEEPS = 'refuses only what names data that is removed at this moment; the client retries'
+const COUNTS = 'counts in tables of its own, and refuses only what a quota does not permit'
+
 /**
  * Changes that could make statements of the previous version fail or slow: constraints, unique indexes and triggers
  * added to an existing table, and constraints and indexes that were dropped. Each with the reason why it does no harm.
@@ -40,6 +44,30 @@ const CONSIDERED: Readonly<Record<string, string>> = {
   '2026-12-01-providers takes accounts.accounts_kind': 'is replaced by the next one',
   '2026-12-01-providers adds accounts.accounts_kind':
     'the rule for accounts without a provider is unchanged, and the previous version creates no others',
+  '2026-12-06-usage-triggers adds manifests.charge_all_manifests': COUNTS,
+  '2026-12-06-usage-triggers adds manifests.discharge_all_manifests': COUNTS,
+  '2026-12-06-usage-triggers adds manifests.resize_all_manifests': COUNTS,
+  '2026-12-06-usage-triggers adds repositories.charge_repositories': COUNTS,
+  '2026-12-06-usage-triggers adds repositories.discharge_repositories': COUNTS,
+  '2026-12-06-usage-triggers adds repositories.empty_repository':
+    'deletes what the deletion of the repository deletes by cascades',
+  '2026-12-06-usage-triggers adds manifest_references.charge_manifest_references': COUNTS,
+  '2026-12-06-usage-triggers adds manifest_references.discharge_manifest_references': COUNTS,
+  '2026-12-06-usage-triggers adds manifest_references.resize_manifest_references': COUNTS,
+  '2026-12-07-tag-history adds tags.record_tag_history': 'writes a table of its own, and refuses nothing',
+  '2026-12-07-tag-history adds tags.record_tag_move': 'writes a table of its own, and refuses nothing',
+  '2026-12-08-storage adds manifests.keep_all_manifests': KEEPS,
+  '2026-12-08-storage adds manifests.release_all_manifests': RELEASES,
+  '2026-12-08-storage adds blob_aliases.keep_blob_aliases': KEEPS,
+  '2026-12-08-storage adds blob_aliases.release_blob_aliases': RELEASES,
+  '2026-12-08-storage adds manifest_references.keep_manifest_references': KEEPS,
+  '2026-12-08-storage adds manifest_references.release_manifest_references': RELEASES,
+  '2026-12-08-storage adds admissions.keep_pending_pushes': KEEPS,
+  '2026-12-08-storage adds repository_blobs.keep_repository_blobs': KEEPS,
+  '2026-12-08-storage adds repository_blobs.release_repository_blobs': RELEASES,
+  '2026-12-08-trash takes manifests.all_manifests_state': 'is replaced by the next one',
+  '2026-12-08-trash adds manifests.all_manifests_state':
+    'permits all states of before, and the views hide the new ones',
 }
 
 /** Tables that a migration has renamed. A view has the old name, so that the previous version still finds it. */

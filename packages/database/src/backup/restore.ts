@@ -40,7 +40,16 @@ async function readInto(db: Database, lines: AsyncGenerator<string>): Promise<nu
   await migrateThrough(db, migrations)
   const rows = await db.transaction().execute((tx) => insertAll(tx, lines))
   await migrateToLatest(db)
+  await restartCollection(db)
   return rows
+}
+
+/**
+ * The registry may store what was pushed after the backup. As in any other database (decision 41), no data is removed
+ * until reconcile has recorded it.
+ */
+async function restartCollection(db: Database): Promise<void> {
+  await sql`update collection set database = ''`.execute(db)
 }
 
 /** `repositories`: the name of `all_repositories` in earlier versions. */
@@ -59,6 +68,12 @@ async function requireEmpty(db: Database): Promise<void> {
 
 async function insertAll(tx: Transaction<Schema>, lines: AsyncIterable<string>): Promise<number> {
   const tables = await readTables(tx)
+  // The backup has the rows that triggers have written.
+  const setTriggers = async (state: 'disable' | 'enable') => {
+    for (const { name } of tables)
+      await sql`alter table ${sql.table(name)} ${sql.raw(state)} trigger user`.execute(tx)
+  }
+  await setTriggers('disable')
   // Migrations insert rows that are also in the backup.
   for (const { name } of tables.toReversed()) await sql`delete from ${sql.table(name)}`.execute(tx)
   const writer = createRowWriter(tx, tables)
@@ -72,6 +87,7 @@ async function insertAll(tx: Transaction<Schema>, lines: AsyncIterable<string>):
     else await sql`select setval(${line.name}::regclass, ${line.last}::bigint)`.execute(tx)
   }
   const rows = await writer.end()
+  await setTriggers('enable')
   if (expected === undefined) throw new Error(TRUNCATED)
   if (expected !== rows) throw new Error(`the backup has ${rows} rows; its end line says ${expected}`)
   return rows

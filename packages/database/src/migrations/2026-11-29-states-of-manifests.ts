@@ -21,7 +21,8 @@ export async function up(db: Kysely<any>): Promise<void> {
 
 /**
  * Locks all tables that this migration changes. Statements lock them in different orders, so a migration that waited
- * for one table and held another could be the victim of a deadlock, or choose one. It releases all and retries instead.
+ * for one table and held another could end in a deadlock, in which Postgres aborts the migration or the other
+ * transaction. This function releases all locks and retries instead.
  */
 async function lockTables(db: Kysely<any>): Promise<void> {
   await sql`

@@ -30,7 +30,8 @@ export async function up(db: Kysely<any>): Promise<void> {
     .addPrimaryKeyConstraint('provider_identities_pkey', ['issuer', 'subject'])
     .execute()
 
-  // Sign-ins that have begun: the state was sent to the provider, and the browser has the secret of its hash.
+  // Sign-ins that have begun. The provider got the state. A cookie in the browser has the secret whose hash is
+  // `browser_hash`.
   await db.schema
     .createTable('provider_sign_ins')
     .addColumn('state_hash', 'bytea', (column) => column.primaryKey())

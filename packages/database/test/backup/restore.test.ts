@@ -96,6 +96,12 @@ async function backupOf(db: Database): Promise<Buffer> {
   return bytes
 }
 
+/** The same contents, but the collection of unreferenced data starts again. */
+function restarted(contents: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const rows = contents['collection'] as readonly string[]
+  return { ...contents, collection: rows.map((row) => row.replace('"database":null', '"database":""')) }
+}
+
 /** The contents of a database, by table. */
 async function contentsOf(db: Database): Promise<Record<string, unknown>> {
   const contents: Record<string, unknown> = { sequences: await readSequences(db) }
@@ -128,7 +134,7 @@ async function isRestored(t: Test, source: Database, target: Database): Promise<
   const backup = await backupOf(source)
   const rows = await restoreBackup(target, Readable.from([backup]))
   const restored = await contentsOf(target)
-  t.same(restored, contents)
+  t.same(restored, restarted(contents))
   t.equal(rows, Object.values(restored).flat().length - (await readSequences(target)).length)
   t.same(await finishedMigrations(target), await finishedMigrations(source))
   t.notOk('manifests' in contents, 'views are not backed up')
@@ -136,7 +142,7 @@ async function isRestored(t: Test, source: Database, target: Database): Promise<
     t.ok((contents[table] as unknown[]).length > 0, `with ${table} in it`)
   }
   await t.rejects(restoreBackup(target, Readable.from([backup])), /already holds accounts/)
-  t.same(await contentsOf(target), contents, 'a refused second restore changes nothing')
+  t.same(await contentsOf(target), restored, 'a refused second restore changes nothing')
   const { id } = await target.selectFrom('events').select('id').executeTakeFirstOrThrow()
   const event = { action: 'push', outcome: 'done', principal_kind: 'user', target: '{}', detail: '{}' }
   const next = await target.insertInto('events').values(event).returning('id').executeTakeFirstOrThrow()
@@ -196,7 +202,11 @@ t.test('an invalid backup is refused and leaves the database empty', async (t) =
     }
   }
   await restoreBackup(target, Readable.from([backup]))
-  t.same(await contentsOf(target), await contentsOf(source), 'a valid backup is restored afterwards')
+  t.same(
+    await contentsOf(target),
+    restarted(await contentsOf(source)),
+    'a valid backup is restored afterwards',
+  )
 })
 
 t.test('a backup is a snapshot: rows that are deleted while it is written are in it', async (t) => {
@@ -206,7 +216,13 @@ t.test('a backup is a snapshot: rows that are deleted while it is written are in
   await fill(db)
   const out = new PassThrough({ highWaterMark: 1 })
   const writing = writeBackup(db, out)
-  const first = await new Promise<Buffer>((resolve) => out.once('data', resolve))
+  const first = await new Promise<Buffer>((resolve) =>
+    out.once('data', (chunk: Buffer) => {
+      // Otherwise what follows would be lost until it is read below.
+      out.pause()
+      resolve(chunk)
+    }),
+  )
   await db.deleteFrom('repositories').execute()
   const rest = await buffer(out)
   await writing
