@@ -9,7 +9,11 @@ export const EVENT_ACTIONS = [
   'blob.delete',
   'repository.delete',
   'repository.scope',
+  'trash.restore',
+  'trash.purge',
   'reconcile',
+  'immutability.update',
+  'retention.update',
   'sign-in',
   'sign-out',
   'request',
@@ -34,6 +38,10 @@ export const EVENT_ACTIONS = [
   'group-member.remove',
   'grant.create',
   'grant.delete',
+  'quota.update',
+  'quota.recount',
+  'quota.soft-limit',
+  'collection.update',
   'keys.rotate',
 ] as const
 export type EventAction = (typeof EVENT_ACTIONS)[number]
@@ -84,9 +92,13 @@ export type EventTarget =
       readonly account?: string | undefined
       readonly id?: string | undefined
     }
+  /** The policies of a namespace. */
+  | { readonly kind: 'namespace'; readonly namespace: string }
   | { readonly kind: 'signing-keys' }
   /** Everything that image-manager knows about repositories. */
   | { readonly kind: 'index' }
+  /** The data of the registry. */
+  | { readonly kind: 'storage' }
   /** A request to a management API. */
   | { readonly kind: 'request'; readonly method: string; readonly path: string }
 
@@ -105,7 +117,7 @@ export interface NewEvent {
   readonly detail?: EventDetail
   /**
    * The context of the request that caused the event, if that is not the current one: work can outlive its request.
-   * Null where nobody knows it.
+   * Null where it is not known.
    */
   readonly context?: RequestContext | null | undefined
   /** Who did it; the principal of the current request when left out. */
@@ -139,10 +151,14 @@ export function nameOfTarget(target: EventTarget): string {
       return `${target.group}/${target.account}`
     case 'grant':
       return `${target.namespace}/${target.grant}`
+    case 'namespace':
+      return target.namespace
     case 'signing-keys':
       return 'signing keys'
     case 'index':
       return 'index'
+    case 'storage':
+      return 'storage'
     case 'request':
       return `${target.method} ${target.path}`
   }

@@ -21,8 +21,8 @@ export interface RecordEventsOptions {
 const MAX_ROWS = 1000
 
 /**
- * Creates the function that records events through a database connection, or through the transaction of a change: then
- * the events exist exactly if the change does.
+ * Creates the function that records events through a database connection. Given the transaction of a change, it records
+ * the events if and only if the change is committed.
  */
 export function createRecordEvents(
   db: Database,
@@ -58,8 +58,8 @@ export function createRecordEvents(
 }
 
 /**
- * The context of the current request for a column of a table, as JSON. The event of work that outlives its request
- * thereby names the principal that requested the work. Null outside of requests.
+ * The context of the current request as JSON, for a column of a table; null outside of requests. If work outlives its
+ * request, its events can still name the principal that requested it.
  */
 export function contextToStore(context = currentRequestContext()): string | null {
   return context === undefined ? null : JSON.stringify(context)

@@ -11,8 +11,8 @@ const CACHED_SECONDS = 'x-content-cached'
 const MAX_SECONDS = 5
 
 /**
- * Delays the response to a deletion until no cache of nginx sends what was deleted. Whoever deleted something then
- * knows that nobody can read it any more.
+ * Delays the response to a deletion until no cache of nginx sends the deleted content. A client that gets the response
+ * knows that the content cannot be read any more.
  */
 export function waitForCaches(app: FastifyInstance): void {
   app.addHook('onSend', async ({ method, headers }, reply) => {

@@ -50,6 +50,7 @@ export function readEnvironment<Schema extends TObject>(
 /** Converts a variable's text to its setting's type. Text of another form stays a string, which validation refuses. */
 function fromText({ type }: { type?: string }, text: string): unknown {
   if (type === 'integer' && /^\d{1,15}$/.test(text)) return Number(text)
+  if (type === 'number' && /^\d{1,15}(?:\.\d{1,15})?$/.test(text)) return Number(text)
   if (type === 'boolean' && /^(?:true|false|1|0)$/.test(text)) return text === 'true' || text === '1'
   return text
 }

@@ -26,6 +26,15 @@ export const registryErrors: ProblemFormat = (reply, { status, detail: message, 
   return reply.code(status).type('application/json').send(JSON.stringify(error.body))
 }
 
+/** Endpoints of OAuth 2.0. Source: RFC 6749 §5.2. */
+export const oauthErrors: ProblemFormat = (reply, { status, detail }) => {
+  const error = status >= 500 ? 'temporarily_unavailable' : 'invalid_request'
+  return reply
+    .code(status)
+    .type('application/json')
+    .send(JSON.stringify({ error, error_description: detail }))
+}
+
 const REGISTRY_CODES: Readonly<Record<number, ErrorCode>> = {
   401: 'UNAUTHORIZED',
   403: 'DENIED',

@@ -119,7 +119,10 @@ export function createServiceClient({
     return { what, response }
   }
 
-  const read = async ({ what, response }: Awaited<ReturnType<typeof send>>, schema: TSchema) => {
+  const read = async <Schema extends TSchema>(
+    { what, response }: Awaited<ReturnType<typeof send>>,
+    schema: Schema,
+  ): Promise<Static<Schema>> => {
     const { statusCode: status, headers, body } = response
     const { text, cause } = await body.text().then(
       (text) => ({ text, cause: undefined }),
@@ -141,27 +144,31 @@ export function createServiceClient({
     if (!validatorOf(schema).Check(value)) {
       throw new ServiceCallError(`${what} returned JSON of an unexpected shape`, { dependency })
     }
-    return value
+    return value as Static<Schema>
   }
 
-  const call = async (method: Dispatcher.HttpMethod, path: string, schema: TSchema, body?: string | Buffer) =>
-    read(await send(method, path, { body }), schema)
+  const call = async <Schema extends TSchema>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    schema: Schema,
+    body?: string | Buffer,
+  ) => read(await send(method, path, { body }), schema)
 
   return {
-    get: (path, schema) => call('GET', path, schema) as never,
+    get: (path, schema) => call('GET', path, schema),
     async getIfChanged(path, schema, etag) {
       const sent = await send('GET', path, { etag })
       if (sent.response.statusCode !== 304) {
-        const value = (await read(sent, schema)) as never
+        const value = await read(sent, schema)
         const { etag: newTag } = sent.response.headers
         return { value, etag: typeof newTag === 'string' ? newTag : undefined }
       }
       await sent.response.body.dump()
       return undefined
     },
-    post: (path, body, schema) => call('POST', path, schema, JSON.stringify(body)) as never,
-    postBytes: (path, bytes, schema) => call('POST', path, schema, bytes) as never,
-    delete: (path, schema) => call('DELETE', path, schema) as never,
+    post: (path, body, schema) => call('POST', path, schema, JSON.stringify(body)),
+    postBytes: (path, bytes, schema) => call('POST', path, schema, bytes),
+    delete: (path, schema) => call('DELETE', path, schema),
   }
 }
 

@@ -31,6 +31,11 @@ export class ProblemError extends Error {
   }
 }
 
+/** Creates the 400 problem of an invalid field. The detail follows the field's name. */
+export function badField({ field, detail }: FieldFault): ProblemError {
+  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
+}
+
 /** Creates a 503 problem with `Retry-After`, for a dependency that is unavailable. */
 export function unavailable(detail: string, retryAfterSeconds = 5, cause?: unknown): ProblemError {
   const headers = { 'retry-after': String(retryAfterSeconds) }

@@ -13,7 +13,7 @@ export const PRINCIPAL_KINDS = [
 ] as const
 
 /**
- * Whoever makes a request. `workload` holds a token of another issuer, which a trust rule accepts. `command` is an
+ * The principal of a request. `workload` holds a token of another issuer, which a trust rule accepts. `command` is an
  * administrator at the command line. `service` is one of our services, for work that no request caused, such as a
  * reconcile run.
  */
@@ -33,7 +33,7 @@ export interface RequestPrincipal {
 /** Where a change comes from: events and logs record it. */
 export interface RequestContext {
   readonly requestId: string
-  /** The client's IP address; null if nobody knows it. */
+  /** The client's IP address; null if it is not known. */
   readonly address: string | null
   /** Null until the request is authenticated. */
   readonly principal: RequestPrincipal | null

@@ -4,9 +4,10 @@ import { requestPrincipalOf } from './request-context.ts'
 
 /**
  * Requests that services and probes send all the time: each process polls the revocation list and the list of ended
- * global repositories every second.
+ * global repositories every second, and the storage worker asks for work every few seconds.
  */
-const POLLED = /^\/(?:internal\/revocations|internal\/ended-globals|livez|readyz|metrics)(?:\?|$)/
+const POLLED =
+  /^\/(?:internal\/(?:revocations|ended-globals|collection\/(?:claims|listings))|livez|readyz|metrics)(?:\?|$)/
 
 /**
  * Logs one line for each completed request, with its account. Lines of arriving requests and of polls that succeed are

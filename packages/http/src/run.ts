@@ -10,10 +10,18 @@ export interface RunnableService {
   readonly internalApp: FastifyInstance
 }
 
-export interface ListenOptions {
+/** A service without a public port: it works for the other services only. */
+export interface BackgroundService {
+  readonly internalApp: FastifyInstance
+}
+
+export interface BackgroundListenOptions {
   readonly host: string
-  readonly port: number
   readonly internalPort: number
+}
+
+export interface ListenOptions extends BackgroundListenOptions {
+  readonly port: number
   /** From the signal to stop until the service accepts no more connections. */
   readonly shutdownDelaySeconds: number
   /** From then until open requests are cut off. */
@@ -22,26 +30,32 @@ export interface ListenOptions {
 
 /** How long closing may take after the last request. */
 const CLOSE_MS = 4000
+/** How long the requests and the work of a service without a public port may take, in milliseconds. */
+const BACKGROUND_GRACE_MS = 6000
 /** How long a service waits for readiness before it opens its public port anyway: its responses name the cause. */
 const READY_MS = 10_000
 
 /**
- * The body of a service's `main.ts`. Listens on the internal port, and on the public port once the service is ready.
- * Stops on SIGINT, SIGTERM or an uncaught error: reports not ready, then accepts no more connections, then closes after
- * the last request. A failed start is printed as one line, with exit code 1.
+ * The body of a service's `main.ts`. Listens on the internal port, and on the public port, if there is one, once the
+ * service is ready. Stops on SIGINT, SIGTERM or an uncaught error: reports not ready, then accepts no more connections,
+ * then closes after the last request. A failed start is printed as one line, with exit code 1.
  */
-export async function runService(create: () => Promise<[RunnableService, ListenOptions]>): Promise<void> {
+export async function runService(
+  create: () => Promise<[RunnableService, ListenOptions] | [BackgroundService, BackgroundListenOptions]>,
+): Promise<void> {
   try {
     const [service, options] = await create()
-    const { publicApp, internalApp } = service
-    const [delayMs, graceMs] = [options.shutdownDelaySeconds * 1000, options.shutdownGraceSeconds * 1000]
+    const { internalApp } = service
+    const publicApp = 'publicApp' in service ? service.publicApp : undefined
+    const delayMs = 'port' in options ? options.shutdownDelaySeconds * 1000 : 0
+    const graceMs = 'port' in options ? options.shutdownGraceSeconds * 1000 : BACKGROUND_GRACE_MS
     closeWithGrace({ delay: delayMs + graceMs + CLOSE_MS }, async ({ err }) => {
       stopBeingReady(internalApp.server)
-      if (err) publicApp.log.fatal({ err }, 'stopping after an uncaught error')
-      else await finishRequests(service, delayMs, graceMs)
-      await Promise.all([internalApp.close(), publicApp.close()])
+      if (err) internalApp.log.fatal({ err }, 'stopping after an uncaught error')
+      else await finishRequests([publicApp, internalApp], delayMs, graceMs)
+      await Promise.all([internalApp.close(), publicApp?.close()])
     })
-    await openPorts(service, options).catch((error: unknown) => {
+    await openPorts(publicApp, internalApp, options).catch((error: unknown) => {
       // If the service is stopped while it starts, its ports are closed and `openPorts` fails. That is not a failed
       // start.
       if (!isStopping(internalApp.server)) throw error
@@ -53,21 +67,27 @@ export async function runService(create: () => Promise<[RunnableService, ListenO
 }
 
 async function openPorts(
-  { publicApp, internalApp }: RunnableService,
-  { host, port, internalPort }: ListenOptions,
+  publicApp: FastifyInstance | undefined,
+  internalApp: FastifyInstance,
+  options: ListenOptions | BackgroundListenOptions,
 ): Promise<void> {
+  const { host, internalPort } = options
   internalApp.server.keepAliveTimeout = INTERNAL_KEEP_ALIVE_MS
   await internalApp.listen({ host, port: internalPort })
+  if (publicApp === undefined || !('port' in options)) return
   await untilReady(internalApp)
-  if (!isStopping(internalApp.server)) await publicApp.listen({ host, port })
+  if (!isStopping(internalApp.server)) await publicApp.listen({ host, port: options.port })
 }
 
-async function finishRequests({ publicApp, internalApp }: RunnableService, delayMs: number, graceMs: number) {
+/** The internal port closes last: other services and metrics need it while requests finish. */
+async function finishRequests(
+  apps: readonly (FastifyInstance | undefined)[],
+  delayMs: number,
+  graceMs: number,
+): Promise<void> {
   await sleep(delayMs)
   const end = Date.now() + graceMs
-  // The internal port closes last: other services and metrics need it while requests finish.
-  await drain(publicApp.server, graceMs)
-  await drain(internalApp.server, Math.max(0, end - Date.now()))
+  for (const app of apps) if (app !== undefined) await drain(app.server, Math.max(0, end - Date.now()))
 }
 
 /** Waits until a service is ready or stops, or READY_MS have passed. */

@@ -28,6 +28,45 @@ export const settings = {
     maximum: 36_500,
     description: 'days for which events of the audit log are kept; 0 keeps all',
   }),
+  tagHistoryDays: Type.Integer({
+    default: 365,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'days for which the history of tags is kept; 0 keeps all',
+  }),
+  gcInterval: Type.Integer({
+    default: 60,
+    minimum: 0,
+    maximum: 86_400,
+    description:
+      'seconds between two searches for data of the storage that nothing references; 0 disables the garbage collection',
+  }),
+  gcGrace: Type.Integer({
+    default: 86_400,
+    minimum: 0,
+    maximum: 31_536_000,
+    description:
+      'seconds for which data stays in the storage after its last reference was deleted; the trash counts as a reference',
+  }),
+  gcUnknown: Type.Enum(['report', 'remove'], {
+    default: 'report',
+    description:
+      'report or remove: what happens to blobs that neither the index nor a link names, such as data that earlier versions left',
+  }),
+  retentionInterval: Type.Integer({
+    default: 86_400,
+    minimum: 0,
+    maximum: 31_536_000,
+    description:
+      'seconds between the starts of two runs of retention, which deletes tags and manifests by rules; 0 disables runs',
+  }),
+  trashDays: Type.Number({
+    default: 14,
+    minimum: 0,
+    maximum: 36_500,
+    description:
+      'days for which deleted manifests and repositories can be restored, fractions allowed; 0 disables the trash',
+  }),
   databaseUrl: Type.String({
     pattern: '^postgres(ql)?://',
     description: 'URL of the Postgres database, such as postgres://user@host/database',
@@ -40,7 +79,8 @@ export const settings = {
     default: 86_400,
     minimum: 0,
     maximum: 31_536_000,
-    description: 'seconds between two runs of reconcile; 0 disables runs, not the recovery of pushes',
+    description:
+      'seconds between two runs of reconcile; 0 disables runs, but not the recovery of interrupted pushes and deletions',
   }),
   reconcileConcurrency: Type.Integer({
     default: 8,
@@ -91,7 +131,7 @@ export function listenSettings(defaults: { readonly port: number; readonly inter
       minimum: 0,
       maximum: 3600,
       description:
-        'seconds that open requests get to finish after a stopping service accepts no more connections',
+        'seconds for which a stopping service lets open requests finish, after it has closed its port',
     }),
   }
 }

@@ -2,7 +2,15 @@ import t from 'tap'
 import { createMetrics } from '../src/metrics.ts'
 import { createServer } from '../src/server.ts'
 
-const POLLED = ['/internal/revocations', '/internal/revocations?since=1', '/livez', '/readyz', '/metrics']
+const POLLED = [
+  '/internal/revocations',
+  '/internal/revocations?since=1',
+  '/internal/collection/claims',
+  '/internal/collection/listings',
+  '/livez',
+  '/readyz',
+  '/metrics',
+]
 
 /** The log lines of a server at this level, after one request to each path; `/readyz` fails. */
 async function linesOf(logLevel: string, paths: readonly string[]) {
@@ -48,7 +56,14 @@ t.test('polls are logged at debug level', async (t) => {
 })
 
 t.test('every other request is logged at the default level', async (t) => {
-  const paths = ['/', '/internal/catalog', '/internal/revocationsx', '/livez/x', '/v2/livez']
+  const paths = [
+    '/',
+    '/internal/collection/claims/1/results',
+    '/internal/catalog',
+    '/internal/revocationsx',
+    '/livez/x',
+    '/v2/livez',
+  ]
   const lines = await linesOf('info', paths)
   t.same(
     lines.map(({ req }) => req.path),

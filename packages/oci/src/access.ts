@@ -16,7 +16,10 @@ export interface Access {
    * the client's address with them. The registry ignores this field.
    */
   readonly networks?: readonly string[]
-  /** Set where only tags that match this pattern may be pushed. registry-proxy compares them; the registry does not. */
+  /**
+   * Set where only some tags may be pushed: a pattern, or several joined by `&`, all of which a tag must match.
+   * registry-proxy compares them; the registry does not.
+   */
   readonly tags?: string
 }
 

@@ -3,23 +3,37 @@ export const MAX_NAME_LENGTH = 255
 
 /** One component of a name as a regular expression, for documents. */
 export const COMPONENT_PATTERN = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
-const COMPONENT = new RegExp(`^${COMPONENT_PATTERN}$`)
+
+/**
+ * The first component of the names of the repositories that hold the trash. No name that begins with it is valid, so no
+ * request, scope, grant or namespace can name them.
+ */
+export const RESERVED_COMPONENT = 'registry-manager-trash'
+/** Refuses the reserved component at the beginning of a name, in a regular expression. */
+export const NOT_RESERVED_PATTERN = `(?!${RESERVED_COMPONENT}(?:/|$))`
 
 /** Repository names as a regular expression, for documents. Their length is limited, too. */
-export const REPOSITORY_NAME_PATTERN = `^${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
+export const REPOSITORY_NAME_PATTERN = `^${NOT_RESERVED_PATTERN}${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
+const REPOSITORY_NAME = new RegExp(REPOSITORY_NAME_PATTERN)
 
 /**
  * Namespaces as a regular expression, for documents. Their length is limited, too: a single component leaves room for
  * a slash and one more character.
  */
-export const NAMESPACE_PATTERN = `^(?=[^/]{1,${MAX_NAME_LENGTH - 2}}$|[^/]+/)${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
+export const NAMESPACE_PATTERN = `^(?=[^/]{1,${MAX_NAME_LENGTH - 2}}$|[^/]+/)${NOT_RESERVED_PATTERN}${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
 
 /**
- * Whether `text` is a repository name: path components of lower-case letters and digits, joined by `/`.
+ * Whether `text` is a repository name: path components of lower-case letters and digits, joined by `/`. Names that are
+ * reserved are not.
  * Source: OCI distribution-spec 1.1, "Pulling manifests", `<name>`.
  */
 export function isRepositoryName(text: string): boolean {
-  return text.length <= MAX_NAME_LENGTH && text.split('/').every((component) => COMPONENT.test(component))
+  return text.length <= MAX_NAME_LENGTH && REPOSITORY_NAME.test(text)
+}
+
+/** Whether a name is that of a repository of the trash, or could be one. */
+export function isReservedName(text: string): boolean {
+  return text.split('/', 1)[0] === RESERVED_COMPONENT
 }
 
 /** Whether `repository` is below `prefix`, by whole path components: `team/app` is below `team`, `team` is not. */
@@ -50,4 +64,11 @@ export function isNamespace(text: string): boolean {
  */
 export function namespaceCovers(namespace: string, repository: string): boolean {
   return isBelow(namespace, repository) || (isNested(namespace) && repository === namespace)
+}
+
+/** All namespaces that cover a repository, the shortest first. A name without a slash belongs to none. */
+export function namespacesOf(repository: string): string[] {
+  if (!isNested(repository)) return []
+  const components = repository.split('/')
+  return components.map((_, at) => components.slice(0, at + 1).join('/'))
 }

@@ -1,12 +1,19 @@
 import type { Access, RepositoryAction } from './access.ts'
 import { REPOSITORY_ACTIONS, includesAction } from './access.ts'
-import { COMPONENT_PATTERN, canHoldRepositories, isBelow, isRepositoryName, namespaceCovers } from './name.ts'
+import {
+  COMPONENT_PATTERN,
+  NOT_RESERVED_PATTERN,
+  canHoldRepositories,
+  isBelow,
+  isRepositoryName,
+  namespaceCovers,
+} from './name.ts'
 
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
 
 /** What `parseRepositoryPattern` accepts, as a pattern for JSON schemas, which limit the length to MAX_NAME_LENGTH. */
-export const SCOPE_NAME_PATTERN = `^(?:\\*|${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*(?:/\\*)?)$`
+export const SCOPE_NAME_PATTERN = `^(?:\\*|${NOT_RESERVED_PATTERN}${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*(?:/\\*)?)$`
 
 /** A parsed pattern of repository names. */
 export type RepositoryPattern =
@@ -34,7 +41,7 @@ export function patternCovers(text: string, repository: string): boolean {
   return isMatch && parseRepositoryPattern(text) !== undefined
 }
 
-/** Whether a pattern covers only repositories of a namespace. */
+/** Whether a pattern covers only repositories of a namespace, as `namespaceCovers` decides. */
 export function isPatternWithin(namespace: string, text: string): boolean {
   const pattern = parseRepositoryPattern(text)
   if (pattern?.kind === 'one') return namespaceCovers(namespace, pattern.name)

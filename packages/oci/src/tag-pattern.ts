@@ -19,3 +19,17 @@ export function tagMatches(pattern: string, tag: string): boolean {
   }
   return true
 }
+
+/**
+ * Joins patterns, all of which a tag must match; undefined for none. No tag contains `&`, so a previous version, which
+ * takes the result for one pattern, permits nothing.
+ */
+export function joinTagPatterns(...patterns: readonly (string | undefined)[]): string | undefined {
+  const given = new Set(patterns.filter((pattern) => pattern !== undefined))
+  return given.size === 0 ? undefined : [...given].join('&')
+}
+
+/** Whether a tag matches all patterns that `joinTagPatterns` has joined. */
+export function tagMatchesAll(patterns: string, tag: string): boolean {
+  return patterns.split('&').every((pattern) => tagMatches(pattern, tag))
+}

@@ -185,3 +185,34 @@ t.test('a path with an invalid reference, digest or upload id is refused', async
     t.same(taken, [], JSON.stringify(end))
   }
 })
+
+t.test('no request can name a repository of the trash', async (t) => {
+  const trash = 'registry-manager-trash/0b9a3b1c-5a4e-4e0e-9d0a-2f6f0a3a7b11'
+  const paths = [
+    `/v2/${trash}/manifests/latest`,
+    `/v2/${trash}/manifests/${SHA256}`,
+    `/v2/${trash}/blobs/${SHA256}`,
+    `/v2/${trash}/blobs/uploads/`,
+    `/v2/${trash}/blobs/uploads/?mount=${SHA256}&from=team/app`,
+    `/v2/${trash}/blobs/uploads/0b9a3b1c-5a4e-4e0e-9d0a-2f6f0a3a7b11`,
+    `/v2/${trash}/tags/list`,
+    `/v2/${trash}/referrers/${SHA256}`,
+    '/v2/registry-manager-trash/manifests/latest',
+    `/v2/team/app/blobs/uploads/?mount=${SHA256}&from=${trash}`,
+    `/v2/team/app/blobs/uploads/?mount=${SHA256}&from=${encodeURIComponent(trash)}`,
+  ]
+  for (const path of paths) {
+    for (const method of METHODS) {
+      const parsed = parseRegistryRequest(method, path)
+      const isMount = path.startsWith('/v2/team/')
+      if (isMount && method !== 'POST') continue
+      t.match(parsed, { refused: { code: 'NAME_INVALID' } }, `${method} ${path}`)
+    }
+  }
+  for (const path of [
+    `/v2/registry-manager-trash%2Fa/tags/list`,
+    `/v2/./${trash}/tags/list`,
+    `/v2//${trash}/tags/list`,
+  ])
+    t.ok('refused' in parseRegistryRequest('GET', path), path)
+})

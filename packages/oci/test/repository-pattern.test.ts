@@ -3,6 +3,7 @@ import { MAX_NAME_LENGTH } from '../src/name.ts'
 import {
   SCOPE_NAME_PATTERN,
   intersectPatterns,
+  isPatternWithin,
   parseRepositoryPattern,
   patternCovers,
   permittedByScopes,
@@ -48,6 +49,10 @@ const PATTERNS: readonly (readonly [
   ['%2a', undefined, 'an escaped star'],
   ['＊', undefined, 'a full-width star'],
   [`${'a'.repeat(256)}`, undefined, 'a name that is too long'],
+  ['registry-manager-trash/*', undefined, 'below the reserved component'],
+  ['registry-manager-trash/a/*', undefined, 'below a repository of the trash'],
+  ['registry-manager-trash/a', undefined, 'a repository of the trash'],
+  ['registry-manager-trash', undefined, 'the reserved component'],
 ]
 
 t.test('patterns of repository names are parsed', async (t) => {
@@ -109,4 +114,28 @@ t.test('the intersection of two lists of patterns covers what both cover', async
     }
   }
   t.strictSame(intersectPatterns(['a/*', 'b'], ['a/b/*', '*']), ['a/b/*', 'a/*', 'b'])
+})
+
+t.test('a pattern is within a namespace if the namespace covers all its repositories', async (t) => {
+  const cases: readonly (readonly [
+    namespace: string,
+    inside: readonly string[],
+    outside: readonly string[],
+  ])[] = [
+    [
+      'team',
+      ['team/app', 'team/*', 'team/a/*', 'team/a/b'],
+      ['team', '*', 'teams/*', 'teams/app', 'other/team/x', 'team/**', ''],
+    ],
+    [
+      'team/app',
+      ['team/app', 'team/app/*', 'team/app/x'],
+      ['team/*', 'team/app2', 'team/application/*', 'team'],
+    ],
+  ]
+  for (const [namespace, inside, outside] of cases) {
+    for (const pattern of inside) t.ok(isPatternWithin(namespace, pattern), `${pattern} is in ${namespace}`)
+    for (const pattern of outside)
+      t.notOk(isPatternWithin(namespace, pattern), `${pattern} is not in ${namespace}`)
+  }
 })

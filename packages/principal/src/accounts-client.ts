@@ -3,6 +3,7 @@ import { undefinedIfNotFound } from '@registry-manager/http'
 import { LRUCache } from 'lru-cache'
 import type { Static } from 'typebox'
 import { AccountResponse } from './internal-api.ts'
+import type { Principal } from './principal.ts'
 import { ANONYMOUS_UID } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import { isTokenRevoked } from './revoked-token.ts'
@@ -14,8 +15,14 @@ const MAX_ENTRIES = 10_000
 /** Shorter than auth-service keeps an account in the revocation list: a cached account must not outlive its entry. */
 const MAX_AGE_MS = 60_000
 
-/** Finds the facts of an account; with `via`, those of a personal token that acts for the account. */
-export type FindAccountFacts = (uid: string, via?: string) => Promise<AccountFacts | undefined>
+/** The principal whose facts are requested, as a verified access token names it. */
+export type FactsOf = Pick<Principal, 'uid' | 'via' | 'rules'>
+
+/**
+ * Finds the facts of an account; with `via`, those of a personal token that acts for the account; with `rules`, the sum
+ * of those of all trust rules of a workload.
+ */
+export type FindAccountFacts = (principal: FactsOf) => Promise<AccountFacts | undefined>
 
 /**
  * Asks auth-service for the facts of an account and caches them until the revocation list names the account or the
@@ -42,7 +49,7 @@ export function createAccountsClient(
     return account
   }
 
-  return async (uid, via) => {
+  const find = async (uid: string, via?: string) => {
     if (uid === ANONYMOUS_UID) return undefined
     const revoked = ({ generation: gen }: AccountFacts) => isTokenRevoked(feed.isRevoked, { uid, gen, via })
     const path = accountPath(uid, via)
@@ -52,6 +59,18 @@ export function createAccountsClient(
     // The shared request may have started before the change that the revocation list reports.
     return account !== undefined && revoked(account) === true ? load(path) : account
   }
+
+  return async ({ uid, via, rules = [] }) => {
+    const found = await Promise.all([find(uid, via), ...rules.map((id) => find(id))])
+    return found.filter((facts) => facts !== undefined).reduce<AccountFacts | undefined>(addFacts, undefined)
+  }
+}
+
+/** The sum of what trust rules give. Only workloads have several facts, all of them with scopes. */
+function addFacts(sum: AccountFacts | undefined, facts: AccountFacts): AccountFacts {
+  if (sum?.kind !== 'token' || facts.kind !== 'token') return facts
+  const grants = [...(sum.grants ?? []), ...(facts.grants ?? [])]
+  return { ...sum, scopes: [...sum.scopes, ...facts.scopes], grants }
 }
 
 /** A personal token has a path of its own: a previous version, which knows none, responds that there is no account. */

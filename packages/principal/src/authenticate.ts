@@ -16,8 +16,8 @@ export type Authenticated =
       /** The principal as logs and events name it. */
       readonly named: RequestPrincipal
     }
-  /** `error` tells a client that sent a token why it needs another one. */
-  | { readonly outcome: 'refused'; readonly error?: 'invalid_token' }
+  /** `error` says why a token is refused, for clients that sent one. `reason` says why a right password is refused. */
+  | { readonly outcome: 'refused'; readonly error?: 'invalid_token'; readonly reason?: string }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   /** The credentials cannot be verified without this dependency. */
   | { readonly outcome: 'unavailable'; readonly dependency: Dependency }
@@ -26,7 +26,7 @@ export type Authenticated =
 
 export type Exchanged =
   | { readonly outcome: 'issued'; readonly token: string }
-  | { readonly outcome: 'refused' }
+  | { readonly outcome: 'refused'; readonly reason?: string }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   | { readonly outcome: 'unavailable'; readonly dependency: Dependency }
 
@@ -101,6 +101,7 @@ async function authenticateToken(
     uid,
     ...accessFrom(address, access),
     ...(via !== undefined && { via }),
+    ...(rules.length > 0 && { rules: rules.map(([id]) => id) }),
     ...(claims.offline === true && { offline: true as const }),
   }
   return { outcome: 'principal', principal, token, named: namedPrincipal(claims, uid) }

@@ -60,6 +60,28 @@ export function isInNetworks(networks: readonly string[], address: string | unde
   return list.check(plain, familyOf(plain))
 }
 
+/**
+ * The intersection of two lists of networks. Two networks are disjoint, or one contains the other. Empty if no client
+ * is in both lists.
+ */
+export function intersectNetworks(ones: readonly string[], others: readonly string[]): string[] {
+  const inner = (networks: readonly string[], outer: readonly string[]) =>
+    networks.filter((network) => outer.some((other) => isWithinNetwork(network, other)))
+  return [...new Set([...inner(ones, others), ...inner(others, ones)])].toSorted()
+}
+
+/** Whether one network contains another. Networks of different versions of the protocol do not. */
+function isWithinNetwork(inner: string, outer: string): boolean {
+  const [one, other] = [parseNetwork(inner), parseNetwork(outer)]
+  if (isIP(one.address) !== isIP(other.address) || one.prefix < other.prefix) return false
+  return isInNetworks([outer], one.address)
+}
+
+function parseNetwork(network: string): { readonly address: string; readonly prefix: number } {
+  const [address = '', prefix] = network.split('/')
+  return { address, prefix: prefix === undefined ? 128 : Number(prefix) }
+}
+
 /** Whether a text is an address, or a CIDR range such as `10.0.0.0/8`. Source: RFC 4632 §3.1; RFC 4291 §2.3. */
 export function isNetwork(text: string): boolean {
   const [, address = '', prefix] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []

@@ -5,6 +5,12 @@ import { Type } from 'typebox'
  * provider's API. Times are RFC 3339.
  */
 
+/** The number of pulls, and the time of the last one. Absent in responses of a previous version. */
+const PULLED = {
+  pulls: Type.Optional(Type.Integer()),
+  lastPulledAt: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+}
+
 /** `GET /internal/contents/repositories`. */
 export const RepositoryContents = Type.Object({
   name: Type.String(),
@@ -12,6 +18,7 @@ export const RepositoryContents = Type.Object({
   pushedAt: Type.String(),
   /** Number of manifests. */
   artifacts: Type.Integer(),
+  ...PULLED,
 })
 export const RepositoriesContents = Type.Object({
   repositories: Type.Array(RepositoryContents),
@@ -25,6 +32,7 @@ export const ArtifactContents = Type.Object({
   mediaType: Type.String(),
   tags: Type.Array(Type.String()),
   pushedAt: Type.String(),
+  ...PULLED,
 })
 export const ArtifactsContents = Type.Object({
   artifacts: Type.Array(ArtifactContents),

@@ -1,11 +1,18 @@
-import type { RepositoryAction } from '@registry-manager/oci'
-import { REPOSITORY_ACTIONS, includesAction, isRepositoryName, patternCovers } from '@registry-manager/oci'
+import type { Access, RepositoryAction } from '@registry-manager/oci'
+import {
+  REPOSITORY_ACTIONS,
+  includesAction,
+  intersectPatterns,
+  isRepositoryName,
+  patternCovers,
+  permittedByScopes,
+} from '@registry-manager/oci'
 import type { ConditionContext, ConditionFault, Conditions } from './conditions.ts'
 import { conditionFault } from './conditions.ts'
 import type { EffectiveGrant, PrincipalRights } from './rights.ts'
 import { patternsOfNamespace } from './rights.ts'
 
-/** Where a permission comes from. */
+/** The source of a permission. */
 export type Basis =
   | { readonly kind: 'role'; readonly role: 'cluster-administrator' }
   | { readonly kind: 'namespace'; readonly namespace: string }
@@ -31,6 +38,10 @@ export interface ActionDecision {
   readonly because: readonly Permission[]
   /** Permissions that would allow the action if their conditions held. */
   readonly failed: readonly { readonly permission: Permission; readonly fault: ConditionFault }[]
+  /** The action is refused because the scopes of the personal token do not include it. Absent otherwise. */
+  readonly isBeyondScopes?: true
+  /** The action would be allowed if this condition of the personal or registry token held. Absent otherwise. */
+  readonly tokenFault?: ConditionFault
 }
 
 export type AccessDecision = Readonly<Record<RepositoryAction, ActionDecision>>
@@ -44,7 +55,8 @@ export interface DecisionContext extends ConditionContext {
  * Decides what a principal may do with a repository. Everything that depends on rights asks this function: the token
  * endpoint, registry-proxy, image management and explanations; lists use `patternsThatAllow`, which a property test
  * compares with it. An action is allowed if at least one permission covers the repository, includes the action (`push`
- * includes `pull`), and its conditions hold. Nothing is allowed on a name that is not a repository name.
+ * includes `pull`), and its conditions hold. A personal token with scopes allows nothing beyond them. The conditions of
+ * a token limit everything that it allows. Nothing is allowed on a name that is not a repository name.
  */
 export function decideAccess(
   rights: PrincipalRights,
@@ -58,12 +70,21 @@ export function decideAccess(
     permission,
     fault: conditionFault(permission.conditions ?? {}, context),
   }))
+  const tokenFault = conditionFault(rights.conditions ?? {}, context)
+  const limits = limitsOf(rights)
+  const limited = limits && permittedByScopes(limits, repository)
   const decideAction = (action: RepositoryAction): ActionDecision => {
+    if (limited !== undefined && !limited.includes(action)) {
+      return { allowed: false, because: [], failed: [], isBeyondScopes: true }
+    }
     const including = judged.filter(({ permission }) => includesAction(permission.actions, action))
     const because = including.flatMap(({ permission, fault }) => (fault === undefined ? [permission] : []))
     const failed = including.flatMap(({ permission, fault }) =>
       fault === undefined ? [] : [{ permission, fault }],
     )
+    if (because.length > 0 && tokenFault !== undefined) {
+      return { allowed: false, because: [], failed, tokenFault }
+    }
     return { allowed: because.length > 0, because, failed }
   }
   return { pull: decideAction('pull'), push: decideAction('push'), delete: decideAction('delete') }
@@ -75,12 +96,27 @@ export function patternsThatAllow(
   action: RepositoryAction,
   context: ConditionContext,
 ): string[] {
-  return permissionsOf(rights, () => true)
+  if (conditionFault(rights.conditions ?? {}, context) !== undefined) return []
+  const patterns = permissionsOf(rights, () => true)
     .filter(
       ({ actions, conditions = {} }) =>
         includesAction(actions, action) && conditionFault(conditions, context) === undefined,
     )
-    .flatMap(({ patterns }) => patterns)
+    .flatMap((permission) => permission.patterns)
+  const limits = limitsOf(rights)
+  return limits === undefined ? patterns : intersectPatterns(patterns, patternsOfScopes(limits, action))
+}
+
+/** The patterns of scopes that permit an action. */
+export function patternsOfScopes(scopes: readonly Access[], action: RepositoryAction): string[] {
+  return scopes
+    .filter(({ type, actions }) => type === 'repository' && includesAction(actions, action))
+    .map(({ name }) => name)
+}
+
+/** The scopes of a personal token that acts for a user; undefined without such limits. */
+function limitsOf(rights: PrincipalRights): readonly Access[] | undefined {
+  return 'limitedTo' in rights ? rights.limitedTo : undefined
 }
 
 /** The permissions with at least one pattern that `covers` accepts, whether or not their conditions hold. */

@@ -1,6 +1,7 @@
 import { REPOSITORY_ACTIONS } from '@registry-manager/oci'
 import { Type } from 'typebox'
 import { ROLES } from './principal.ts'
+import { GRANT_ROLES } from './rights.ts'
 
 /*
  * Schemas of the internal APIs: server and client of each endpoint share one schema.
@@ -45,10 +46,21 @@ export const ExchangeResponse = Type.Union([
     /** Issued from the credential cache while the database is unavailable: permits pulls only. */
     offline: Type.Optional(Type.Boolean()),
   }),
-  Type.Object({ outcome: Type.Literal('refused') }),
+  /** `reason` says why credentials that are right are refused, such as a condition that does not hold. */
+  Type.Object({ outcome: Type.Literal('refused'), reason: Type.Optional(Type.String()) }),
   Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
   Type.Object({ outcome: Type.Literal('unavailable'), part: Type.String() }),
 ])
+
+/** Conditions. A previous version leaves out the tags. */
+const ConditionFacts = Type.Optional(
+  Type.Object({
+    networks: Type.Optional(Type.Array(Type.String())),
+    notBefore: Type.Optional(Type.String()),
+    notAfter: Type.Optional(Type.String()),
+    tags: Type.Optional(Type.String()),
+  }),
+)
 
 /** Grants that count for an account. Absent in responses of a previous version. */
 const Grants = Type.Optional(
@@ -56,14 +68,10 @@ const Grants = Type.Optional(
     Type.Object({
       id: Type.String(),
       repositories: Type.String(),
+      /** Absent in responses of a previous version, too: an owner then manages nothing at image-manager. */
+      role: Type.Optional(Type.Enum([...GRANT_ROLES])),
       actions: Type.Array(Type.Enum([...REPOSITORY_ACTIONS])),
-      conditions: Type.Optional(
-        Type.Object({
-          networks: Type.Optional(Type.Array(Type.String())),
-          notBefore: Type.Optional(Type.String()),
-          notAfter: Type.Optional(Type.String()),
-        }),
-      ),
+      conditions: ConditionFacts,
     }),
   ),
 )
@@ -81,11 +89,14 @@ export const AccountResponse = Type.Union([
     generation: Type.Integer(),
     /** The scopes of a personal token, which permits nothing beyond them; absent where it may do what its owner may. */
     limitedTo: Type.Optional(AccessList),
+    /** The conditions of that personal token. */
+    conditions: ConditionFacts,
   }),
   Type.Object({
     kind: Type.Literal('token'),
     scopes: AccessList,
     grants: Grants,
+    conditions: ConditionFacts,
     generation: Type.Integer(),
   }),
 ])
@@ -115,10 +126,21 @@ export const AnnounceResponse = Type.Union([
   }),
   Type.Object({
     outcome: Type.Literal('refused'),
-    code: Type.Enum(['DIGEST_INVALID', 'MANIFEST_BLOB_UNKNOWN', 'MANIFEST_INVALID', 'TOOMANYREQUESTS']),
+    // The previous version's proxy does not know DENIED: it answers 503 then.
+    code: Type.Enum([
+      'DENIED',
+      'DIGEST_INVALID',
+      'MANIFEST_BLOB_UNKNOWN',
+      'MANIFEST_INVALID',
+      'TOOMANYREQUESTS',
+    ]),
     /** HTTP status; the code's own when left out. */
     status: Type.Optional(Type.Integer()),
     message: Type.String(),
+    /** The detail of the error that the client gets. */
+    detail: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, unknown>>>({ type: 'object', additionalProperties: true }),
+    ),
   }),
 ])
 
@@ -146,7 +168,7 @@ export const NamedManifests = Type.Object(
   },
   closed,
 )
-/** The manifests that the index has. `position` is the index of a manifest in the request. */
+/** The manifests that the index has. `position` is the position of a manifest in the list of the request. */
 export const ManifestDescriptions = Type.Object({
   found: Type.Array(
     Type.Object({
@@ -172,11 +194,20 @@ export const AnnouncedBlobResponse = Type.Object({ known: Type.Literal(true) })
 /**
  * `DELETE /internal/manifests` and `/internal/blobs` of image-manager. `deleted` is false if nothing was found, or if
  * `inUseBy` names an image index that references the manifest; `tag` is one of the image index's own tags, or null.
+ * `immutable` names an immutable tag that needs the manifest or blob, and the rule that protects the tag.
  */
 export const RemovalResponse = Type.Object({
   deleted: Type.Boolean(),
   inUseBy: Type.Optional(
     Type.Object({ digest: Type.String(), tag: Type.Union([Type.String(), Type.Null()]) }),
+  ),
+  immutable: Type.Optional(
+    Type.Object({
+      tag: Type.String(),
+      rule: Type.String(),
+      namespace: Type.String(),
+      message: Type.String(),
+    }),
   ),
 })
 

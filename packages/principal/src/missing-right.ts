@@ -12,6 +12,17 @@ export function describeAction(action: RepositoryAction, repository: string): st
   return `${PHRASES[action]} ${repository}`
 }
 
+const ACTIVITIES: Readonly<Record<RepositoryAction, string>> = {
+  pull: 'pulling from',
+  push: 'pushing to',
+  delete: 'deleting in',
+}
+
+/** An action on a repository as a noun, such as `pushing to team/app`. */
+export function describeActivity(action: RepositoryAction, repository: string): string {
+  return `${ACTIVITIES[action]} ${repository}`
+}
+
 /**
  * Says who can give the right to do an action on a repository, and which role suffices. Depends on nothing but the
  * repository's name, so that it says nothing about what exists.
@@ -31,4 +42,12 @@ export function describeManagers(repository: string): string {
   const [namespace, ...rest] = repository.split('/')
   if (rest.length === 0) return 'a cluster administrator'
   return `an owner or administrator of ${namespace}, or a cluster administrator,`
+}
+
+/** The message for principals that do not manage a namespace. It depends on nothing but the namespace's name. */
+export function describeManagement(namespace: string): string {
+  return (
+    `managing ${namespace} requires a cluster administrator, an administrator of ${namespace}, ` +
+    `or a grant of the role owner for ${namespace}/*`
+  )
 }

@@ -5,6 +5,8 @@ export interface Principal {
   readonly uid: string
   /** The id of the personal token that acts for the account. Absent otherwise. */
   readonly via?: string
+  /** The ids of further trust rules that accept the workload's token. Absent for all others. */
+  readonly rules?: readonly string[]
   /** Null for an identity token, which names the account and grants no access. */
   readonly access: readonly Access[] | null
   /**

@@ -1,7 +1,7 @@
 /** Whether a generation of an account is revoked. Undefined while the revocation list has not been loaded yet. */
 export type IsRevoked = (uid: string, generation: number) => boolean | undefined
 
-/** What an access token hangs on. */
+/** The account and the credential whose revocation also revokes an access token. */
 export interface TokenOrigin {
   /** The account, and its generation when the token was issued. */
   readonly uid: string
@@ -11,9 +11,9 @@ export interface TokenOrigin {
 }
 
 /**
- * Whether an access token is revoked: its account's generation is, or the credential that it was requested with. Such a
- * credential never changes, so the revocation list has its id only after it ended. Undefined while the revocation list
- * has not been loaded yet.
+ * Whether an access token is revoked: either its account's generation is revoked, or the credential that it was
+ * requested with. Such a credential never changes, so the revocation list has its id only after it ended. Undefined
+ * while the revocation list has not been loaded yet.
  */
 export function isTokenRevoked(isRevoked: IsRevoked, { uid, gen, via }: TokenOrigin): boolean | undefined {
   const revoked = isRevoked(uid, gen)

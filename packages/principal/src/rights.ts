@@ -29,8 +29,14 @@ export interface EffectiveGrant {
   readonly group?: string
 }
 
+/** What limits everything that a credential permits. */
+interface CredentialLimits {
+  /** The conditions of the personal token or registry token that acts. Nothing is allowed unless they hold. */
+  readonly conditions?: Conditions
+}
+
 /** The rights of a user. */
-export interface UserRights {
+export interface UserRights extends CredentialLimits {
   readonly role: Role
   /** Each is shorthand for all actions on the repositories that it covers. */
   readonly namespaces: readonly string[]
@@ -40,7 +46,7 @@ export interface UserRights {
 }
 
 /** The rights of a registry token. The names in its scopes are repository patterns. */
-export interface ScopedRights {
+export interface ScopedRights extends CredentialLimits {
   readonly scopes: readonly Access[]
   readonly grants?: readonly EffectiveGrant[]
 }
@@ -49,18 +55,19 @@ export type PrincipalRights = UserRights | ScopedRights
 
 /**
  * Whether a principal manages a namespace: its grants, trust rules and policies. Cluster administrators do, and
- * administrators of a namespace that covers it, and owners of all repositories below it.
+ * administrators of a namespace that covers it, and owners of all repositories below it. A registry token manages
+ * nothing, and neither does a personal token with scopes.
  */
 export function mayManageNamespace(
   rights: PrincipalRights,
   namespace: string,
   context: ConditionContext,
 ): boolean {
-  if ('role' in rights) {
-    if (rights.role === 'cluster-administrator') return true
-    const isOwn = (own: string) => own === namespace || isBelow(own, namespace)
-    if (rights.role === 'administrator' && rights.namespaces.some(isOwn)) return true
-  }
+  if (!('role' in rights) || rights.limitedTo !== undefined) return false
+  if (conditionFault(rights.conditions ?? {}, context) !== undefined) return false
+  if (rights.role === 'cluster-administrator') return true
+  const isOwn = (own: string) => own === namespace || isBelow(own, namespace)
+  if (rights.role === 'administrator' && rights.namespaces.some(isOwn)) return true
   return (rights.grants ?? []).some(
     ({ role, repositories, conditions = {} }) =>
       role === 'owner' &&

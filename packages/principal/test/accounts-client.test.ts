@@ -33,7 +33,9 @@ function createFake() {
         ? undefined
         : generation < (uid === UID ? fake.least : (fake.leastOf[uid] ?? 0)),
   }
-  return { fake, find: createAccountsClient(fake.client, feed, () => fake.now) }
+  const findFacts = createAccountsClient(fake.client, feed, () => fake.now)
+  const find = (uid: string, via?: string, rules?: readonly string[]) => findFacts({ uid, via, rules })
+  return { fake, find }
 }
 
 t.test('an account is requested once and cached', async (t) => {
@@ -53,6 +55,27 @@ t.test('the facts of a personal token are cached until its owner changes or it e
   fake.leastOf['laptop'] = 1
   t.equal(await find(UID, 'laptop'), undefined, 'it was deleted')
   t.strictSame(await find(UID), facts, 'the facts of the owner stay cached')
+})
+
+t.test('a workload has the scopes and grants of all its trust rules', async (t) => {
+  const { fake, find } = createFake()
+  const scope = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
+  const grant = { id: 'g', repositories: 'other/*', actions: ['pull'] }
+  const ofRule = (name: string, grants: object[]) => {
+    return { kind: 'token', scopes: [scope(name)], grants, generation: 1 }
+  }
+  fake.account = ofRule('team/a', []) as never
+  await find('one')
+  fake.account = ofRule('team/b', [grant]) as never
+  t.strictSame(await find('one', undefined, ['two']), {
+    kind: 'token',
+    scopes: [scope('team/a'), scope('team/b')],
+    grants: [grant],
+    generation: 1,
+  })
+  fake.leastOf['one'] = 2
+  fake.account = undefined
+  t.match(await find('one', undefined, ['two']), { scopes: [scope('team/b')] }, 'the first rule has ended')
 })
 
 t.test('the anonymous uid has no account and causes no request', async (t) => {

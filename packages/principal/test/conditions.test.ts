@@ -1,5 +1,6 @@
+import * as fc from 'fast-check'
 import t from 'tap'
-import { conditionFault, isInNetworks, isNetwork } from '../src/conditions.ts'
+import { conditionFault, isInNetworks, isNetwork, intersectNetworks } from '../src/conditions.ts'
 
 const NOW = Date.parse('2027-03-01T12:00:00Z')
 
@@ -51,4 +52,33 @@ t.test('addresses and CIDR ranges are networks', async (t) => {
   ]) {
     t.notOk(isNetwork(text), text)
   }
+})
+
+t.test('the networks of two lists have the addresses that are in both', async (t) => {
+  const cases = [
+    [['10.0.0.0/8'], ['10.1.0.0/16'], ['10.1.0.0/16']],
+    [
+      ['10.1.0.0/16', '192.0.2.7'],
+      ['10.0.0.0/8', '192.0.2.0/24'],
+      ['10.1.0.0/16', '192.0.2.7'],
+    ],
+    [['10.0.0.0/8'], ['192.0.2.0/24'], []],
+    [['::/0'], ['10.0.0.0/8', '2001:db8::/32'], ['2001:db8::/32']],
+    [['10.1.2.3'], ['10.1.2.3/32'], ['10.1.2.3']],
+  ] as const
+  for (const [ones, others, both] of cases) {
+    t.strictSame(intersectNetworks(ones, others), both, `${ones} and ${others}`)
+    t.strictSame(intersectNetworks(others, ones), both, `${others} and ${ones}`)
+  }
+  const octet = fc.constantFrom(0, 1, 10, 128)
+  const address = fc.tuple(octet, octet, octet, octet).map((octets) => octets.join('.'))
+  const network = fc.tuple(address, fc.constantFrom(0, 1, 8, 9, 24, 32)).map((parts) => parts.join('/'))
+  const networks = fc.array(network, { minLength: 1, maxLength: 3 })
+  fc.assert(
+    fc.property(networks, networks, address, (ones, others, address) => {
+      const isInBoth = isInNetworks(ones, address) && isInNetworks(others, address)
+      return isInNetworks(intersectNetworks(ones, others), address) === isInBoth
+    }),
+    { numRuns: 5000 },
+  )
 })

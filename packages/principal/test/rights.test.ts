@@ -10,6 +10,8 @@ function owner(repositories: string, more: Partial<EffectiveGrant> = {}): Princi
   return { role: 'user', namespaces: [], grants: [grant] }
 }
 
+const limited = { limitedTo: [{ type: 'repository', name: '*', actions: ['push'] }] }
+
 t.test('a namespace is managed by cluster administrators, its administrators and its owners', async (t) => {
   const cases: readonly (readonly [why: string, PrincipalRights, namespace: string, boolean])[] = [
     ['a cluster administrator', { role: 'cluster-administrator', namespaces: [] }, 'team', true],
@@ -27,6 +29,31 @@ t.test('a namespace is managed by cluster administrators, its administrators and
     ['a maintainer', owner('team/*', { role: 'maintainer' }), 'team', false],
     ['an owner elsewhere', owner('team/*', { conditions: { networks: ['10.0.0.0/8'] } }), 'team', false],
     ['a registry token', { scopes: [{ type: 'repository', name: '*', actions: ['push'] }] }, 'team', false],
+    [
+      'a registry token that owns all of it',
+      { scopes: [], grants: owner('team/*').grants ?? [] },
+      'team',
+      false,
+    ],
+    [
+      'an owner by a token for elsewhere',
+      { ...owner('*'), conditions: { networks: ['10.0.0.0/8'] } },
+      'team',
+      false,
+    ],
+    [
+      'an owner by a token for here',
+      { ...owner('*'), conditions: { networks: ['192.0.2.0/24'] } },
+      'team',
+      true,
+    ],
+    ['an owner by a token with scopes', { ...owner('*'), ...limited }, 'team', false],
+    [
+      'an administrator by such a token',
+      { role: 'administrator', namespaces: ['team'], ...limited },
+      'team',
+      false,
+    ],
   ]
   for (const [why, rights, namespace, expected] of cases) {
     t.equal(mayManageNamespace(rights, namespace, context), expected, `${why}: ${namespace}`)

@@ -1,4 +1,6 @@
 import { repositoryAccess } from '@registry-manager/oci'
+import type { BlobSource } from './copy-blob.ts'
+import { createCopyBlob } from './copy-blob.ts'
 import type { RegistryLists } from './registry-lists.ts'
 import { createRegistryLists } from './registry-lists.ts'
 import type { RegistryRequestOptions, RegistryResponse } from './registry-request.ts'
@@ -30,6 +32,13 @@ export interface RegistryClient extends RegistryLists {
   headBlob(repository: string, digest: string): Promise<string | undefined>
   /** Returns whether the blob existed. */
   deleteBlob(repository: string, digest: string): Promise<boolean>
+  /**
+   * Makes a blob of another repository a blob of this one, without a copy of its bytes. Returns false if the other
+   * repository does not have it. Not for sha512: distribution 2.8 answers 201, and does not find the blob afterwards.
+   */
+  mountBlob(repository: string, digest: string, from: string): Promise<boolean>
+  /** Uploads a blob of another repository under a digest. Returns false if the other repository does not have it. */
+  copyBlob(repository: string, digest: string, source: BlobSource): Promise<boolean>
 }
 
 /** The path of a blob in distribution's storage. Source: distribution, registry/storage/paths.go, blobDataPathSpec. */
@@ -95,7 +104,7 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
     async headBlob(repository, digest) {
       const access = repositoryAccess(repository, 'pull')
       const path = `/v2/${repository}/blobs/${digest}`
-      const response = await send('HEAD', path, access, 200, { mayRedirect: true })
+      const response = await send('HEAD', path, access, 200, { alternative: 307 })
       if (response === undefined) return undefined
       const { headers } = response
       const found = headers.get('docker-content-digest') ?? digestInStorage(headers.get('location'))
@@ -107,6 +116,17 @@ export function createRegistryClient(options: RegistryRequestOptions): RegistryC
       const access = repositoryAccess(repository, 'delete')
       return (await send('DELETE', `/v2/${repository}/blobs/${digest}`, access, 202)) !== undefined
     },
+    async mountBlob(repository, digest, from) {
+      const path = `/v2/${repository}/blobs/uploads/?${new URLSearchParams({ mount: digest, from })}`
+      const more = { alternative: 202, source: repositoryAccess(from, 'pull') }
+      const response = await send('POST', path, repositoryAccess(repository, 'pull', 'push'), 201, more)
+      if (response?.status !== 202) return response !== undefined
+      // The registry has started an upload instead.
+      const { pathname, search } = new URL(response.headers.get('location') ?? '', options.registryUrl)
+      await send('DELETE', pathname + search, repositoryAccess(repository, 'delete'), 204)
+      return false
+    },
+    copyBlob: createCopyBlob(options),
   }
 }
 

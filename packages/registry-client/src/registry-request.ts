@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ServiceCallError } from '@registry-manager/http'
+import { ServiceCallError, keepAfterHead } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { MANIFEST_MEDIA_TYPES, repositoryAccess } from '@registry-manager/oci'
+import type { Headers, RequestInit, Response } from 'undici'
+import { Agent, fetch } from 'undici'
 
 export interface RegistryRequestOptions {
   readonly registryUrl: string
@@ -14,13 +16,14 @@ export interface RegistryRequestOptions {
 }
 
 export interface RegistryResponse {
+  readonly status: number
   readonly headers: Headers
   readonly raw: Buffer
 }
 
 /**
- * Returns undefined for a 404 of the registry. Throws ServiceCallError for any other status than `expected`, and 307
- * where the registry may redirect.
+ * Returns undefined for a 404 of the registry. Throws ServiceCallError for any other status than `expected` and
+ * `alternative`.
  */
 export type SendToRegistry = (
   method: string,
@@ -30,7 +33,10 @@ export type SendToRegistry = (
   more?: {
     readonly body?: { readonly mediaType: string; readonly raw: Buffer }
     readonly timeoutMs?: number
-    readonly mayRedirect?: boolean
+    /** Another status that the registry may respond with. */
+    readonly alternative?: number
+    /** Access that the request needs besides `access`. */
+    readonly source?: Access
   },
 ) => Promise<RegistryResponse | undefined>
 
@@ -51,9 +57,10 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
   const shared = repositories.map((name) => repositoryAccess(name, 'pull'))
   const isShared = ({ name, actions }: Access) =>
     actions.length === 1 && actions[0] === 'pull' && repositories.includes(name)
-  return async (method, path, access, expected, { body, timeoutMs, mayRedirect = false } = {}) => {
+  return async (method, path, access, expected, { body, timeoutMs, alternative, source } = {}) => {
     const what = `${method} ${path} at the registry`
-    const token = await serviceToken(isShared(access) ? shared : [access])
+    const needed = source === undefined ? [access] : [access, source]
+    const token = await serviceToken(isShared(access) ? shared : needed)
     const { signal, clear } = abortAfter(timeoutMs ?? options.timeoutMs ?? 15_000, options.signal)
     const exchange = async () => {
       const response = await retryOn500(new URL(path, registryUrl), {
@@ -79,7 +86,7 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
       if (response.headers.get('docker-distribution-api-version') === 'registry/2.0') return undefined
       throw registryError(`${what} returned 404 without the header of a registry: check REGISTRY_URL`)
     }
-    if (response.status !== expected && !(mayRedirect && response.status === 307)) {
+    if (response.status !== expected && response.status !== alternative) {
       const retryAfter = response.headers.get('retry-after') ?? ''
       throw new ServiceCallError(`${what} returned ${response.status}`, {
         dependency: DEPENDENCY,
@@ -87,7 +94,7 @@ export function createRegistryRequest(options: RegistryRequestOptions): SendToRe
         ...(/^\d+$/.test(retryAfter) && { retryAfterSeconds: Number(retryAfter) }),
       })
     }
-    return { headers: response.headers, raw }
+    return { status: response.status, headers: response.headers, raw }
   }
 }
 
@@ -109,6 +116,8 @@ function abortAfter(timeoutMs: number, stop: AbortSignal | undefined) {
   return { signal: controller.signal, clear }
 }
 
+const dispatcher = new Agent().compose(keepAfterHead)
+
 const TRIES = 5
 const PAUSE_MS = 20
 
@@ -118,7 +127,7 @@ const PAUSE_MS = 20
  */
 export async function retryOn500(url: URL, init: RequestInit): Promise<Response> {
   for (let tries = 1; ; tries++) {
-    const response = await fetch(url, init)
+    const response = await fetch(url, { ...init, dispatcher })
     if (response.status !== 500 || tries === TRIES) return response
     await response.body?.cancel()
     await sleep(PAUSE_MS * tries)
