@@ -1,0 +1,47 @@
+import type { RemovalTime } from '../storage/storage.ts'
+
+/** Milliseconds of a clock that is never set back, and of one that runs on while the machine is suspended. */
+export interface Clocks {
+  readonly monotonic: () => number
+  readonly wall: () => number
+}
+
+export const SYSTEM_CLOCKS: Clocks = { monotonic: () => performance.now(), wall: Date.now }
+
+/** The part of a claim's time in which the worker starts removals. The rest is for removals that have been started. */
+const PART = 3 / 4
+
+/** How long removals may continue after the process was told to stop, in milliseconds. */
+const STOP_MS = 5000
+
+export interface ClaimTime extends RemovalTime {
+  /** Whether the claim itself has ended. image-manager ignores its results then. */
+  hasEnded(): boolean
+  close(): void
+}
+
+/** Starts to measure. Called before the request for the claim is sent: image-manager's clock starts later. */
+export function startWatch({ monotonic, wall }: Clocks): () => number {
+  const [start, startOnWall] = [monotonic(), wall()]
+  return () => Math.max(monotonic() - start, wall() - startOnWall)
+}
+
+/** The time of a claim that lasts `seconds`. `elapsedMs` returns how much of it has passed. */
+export function createClaimTime(elapsedMs: () => number, seconds: number, stopping: AbortSignal): ClaimTime {
+  const [endMs, lastMs] = [seconds * 1000, seconds * 1000 * PART]
+  const controller = new AbortController()
+  const end = () => controller.abort(new Error('the time of the claim is over'))
+  const timers = [setTimeout(end, Math.max(0, lastMs - elapsedMs()))]
+  const stop = () => timers.push(setTimeout(end, STOP_MS))
+  if (stopping.aborted) stop()
+  else stopping.addEventListener('abort', stop, { once: true })
+  return {
+    isOver: () => controller.signal.aborted || elapsedMs() >= lastMs,
+    hasEnded: () => elapsedMs() >= endMs,
+    signal: controller.signal,
+    close() {
+      stopping.removeEventListener('abort', stop)
+      for (const timer of timers) clearTimeout(timer)
+    },
+  }
+}
