@@ -11,6 +11,13 @@ A repository that a client may not see gets the same response as one that does n
 (RFC 9457): \`detail\` says what was wrong, and \`field\` names the invalid field of a request.`,
   tags: [
     { name: 'repositories', description: 'Repositories with their tags and manifests.' },
+    { name: 'history', description: 'The history of tags, and restoring a tag to an earlier manifest.' },
+    { name: 'trash', description: 'Deleted manifests and repositories, and restoring them.' },
+    { name: 'immutable tags', description: 'Rules that keep tags from being moved and deleted.' },
+    { name: 'retention', description: 'Rules that delete tags and manifests which are no longer needed.' },
+    { name: 'pulls', description: 'Lists of tags and manifests, with how often they were pulled.' },
+    { name: 'quotas', description: 'Quotas of namespaces, and what namespaces use.' },
+    { name: 'storage', description: 'Data that nothing references, and its removal.' },
     { name: 'greeting', description: 'The list of endpoints.' },
   ],
 } as const

@@ -1,35 +1,36 @@
 import type { Database } from '@registry-manager/database'
 import { isDatabaseBusyOrUnavailable } from '@registry-manager/database'
-import type { Dependency, PeriodicWork, RunnableService } from '@registry-manager/http'
+import type { Dependency, Metrics, RunnableService } from '@registry-manager/http'
 import {
   ServiceCallError,
-  createByteBudget,
   createMetrics,
   createServer,
-  createServiceClient,
   health,
   refuseForeignChanges,
   registerApiDocs,
   requireServiceCredential,
 } from '@registry-manager/http'
-import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
-import { createRegistryClient } from '@registry-manager/registry-client'
 import type { FastifyInstance } from 'fastify'
 import { API_DESCRIPTION } from './api-description.ts'
+import { collectionRoutes } from './collection/collection-routes.ts'
+import { collectionInternalRoutes } from './collection/internal-routes.ts'
 import type { ImageManagerConfig } from './config.ts'
-import { createContents } from './contents/index.ts'
 import { contentsRoutes } from './contents/routes.ts'
-import { createDeleteRepositories, createDeletion, createOrphanSchedule } from './delete/index.ts'
 import { deleteInternalRoutes } from './delete/internal-routes.ts'
-import { serializeDeletions } from './delete/serialize-deletions.ts'
+import type { Features } from './features.ts'
+import { createFeatures } from './features.ts'
 import { greeting } from './greeting.ts'
-import { createIndex, createIndexRepositories } from './index/index.ts'
+import { historyRoutes } from './history/history-routes.ts'
+import { immutabilityRoutes } from './immutability/immutability-routes.ts'
 import { indexInternalRoutes } from './index/internal-routes.ts'
 import { repositoriesRoutes } from './index/repositories-routes.ts'
-import { createPush, createPushRepositories } from './push/index.ts'
+import { pullsInternalRoutes } from './pulls/internal-routes.ts'
+import { listsRoutes } from './pulls/lists-routes.ts'
 import { pushInternalRoutes } from './push/internal-routes.ts'
-import { MANIFEST_BUDGET } from './push/manifest-memory.ts'
-import { createReconcileSchedule } from './reconcile/index.ts'
+import { quotasRoutes } from './quotas/routes.ts'
+import { retentionRoutes } from './retention/retention-routes.ts'
+import { storageReportRoutes } from './storage-report/storage-report-routes.ts'
+import { trashRoutes } from './trash/trash-routes.ts'
 
 export interface ImageManagerDeps {
   readonly db: Database
@@ -43,89 +44,79 @@ export async function createImageManager(
   config: ImageManagerConfig,
   { db, now = Date.now, logStream }: ImageManagerDeps,
 ): Promise<RunnableService> {
-  const { authenticator, findAccount, createRegistry } = createClients(config, now)
-  const manifestBudget = createByteBudget(MANIFEST_BUDGET)
-  const ports = {
-    registry: serializeDeletions(createRegistry()),
-    ...createIndexRepositories(db),
-    ...createPushRepositories(db),
-    ...createDeleteRepositories(db),
-  }
-  const deletion = createDeletion(ports)
-  const { deleteRepository } = deletion
-  const { manageRepositories, ...index } = createIndex({
-    ...ports,
-    findAccount,
-    manifestBudget,
-    deleteRepository,
-  })
-
   const metrics = createMetrics('image-manager')
-  const server = {
-    name: 'image-manager',
-    logLevel: config.logLevel,
-    logStream,
-    metrics,
-    unavailableDependency,
-  }
-  const publicApp = createServer({ ...server, trustedProxies: config.trustedProxies })
-  await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
-  refuseForeignChanges(publicApp, config.publicOrigin)
-  await publicApp.register(greeting)
-  const { realm, service } = config
-  const principals = { authenticator, realm, service, findAccount, now }
-  await publicApp.register(repositoriesRoutes, { ...principals, manageRepositories, unavailableDependency })
-
+  const { logLevel, trustedProxies } = config
+  const server = { name: 'image-manager', logLevel, logStream, metrics, unavailableDependency }
   const internalApp = createServer(server)
-  await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
-  await internalApp.register(async (app) => {
-    requireServiceCredential(app, config.serviceCredential)
-    await app.register(pushInternalRoutes, { push: createPush(ports), manifestBudget })
-    await app.register(deleteInternalRoutes, deletion)
-    await app.register(indexInternalRoutes, { ...index, now })
-    await app.register(contentsRoutes, createContents({ db, now }))
+  const publicApp = createServer({ ...server, trustedProxies })
+  const features = createFeatures(config, { db, now, metrics, log: internalApp.log })
+  await registerPublicApis(publicApp, config, { now, features })
+  await registerInternalApis(internalApp, config, { now, metrics, features })
+
+  const { tasks, authenticator } = features
+  internalApp.addHook('onReady', async () => {
+    for (const task of tasks) task.start()
+    authenticator.feed.start()
   })
-  const { log } = internalApp
-  const { reconcileIntervalSeconds: intervalSeconds, reconcileConcurrency: concurrency } = config
-  runWith(internalApp, createOrphanSchedule({ ...ports, createRegistry }, log))
-  if (intervalSeconds !== undefined)
-    runWith(
-      internalApp,
-      createReconcileSchedule({ db, createRegistry, concurrency, intervalSeconds, log, metrics, now }),
-    )
-  internalApp.addHook('onReady', async () => authenticator.feed.start())
+  // Before the database is closed: some tasks save their position.
+  internalApp.addHook('preClose', async () => {
+    await Promise.all(tasks.map((task) => task.stop()))
+  })
   internalApp.addHook('onClose', async () => authenticator.feed.stop())
   return { publicApp, internalApp }
 }
 
-/** The clients of auth-service and of the registry. */
-function createClients(config: ImageManagerConfig, now: () => number) {
-  const { authServiceUrl, registryUrl, serviceCredential, issuer, service } = config
-  const authService = {
-    dependency: 'auth-service',
-    url: authServiceUrl,
-    credential: serviceCredential,
-  } as const
-  const authenticator = createAuthenticator({
-    authService,
-    name: 'image-manager',
-    issuer,
-    audience: service,
-    now,
-  })
-  const { serviceToken } = authenticator
-  return {
-    authenticator,
-    findAccount: createAccountsClient(createServiceClient(authService), authenticator.feed, now),
-    createRegistry: (signal?: AbortSignal, repositories?: readonly string[]) =>
-      createRegistryClient({ registryUrl, serviceToken, signal, repositories }),
-  }
+interface PublicDeps {
+  readonly now: () => number
+  readonly features: Features
 }
 
-/** Starts work with an app. Stops it before the app closes, because it stores its position in the database then. */
-function runWith(app: FastifyInstance, work: PeriodicWork): void {
-  app.addHook('onReady', async () => work.start())
-  app.addHook('preClose', () => work.stop())
+async function registerPublicApis(
+  app: FastifyInstance,
+  { realm, service, publicOrigin, collection }: ImageManagerConfig,
+  { now, features }: PublicDeps,
+): Promise<void> {
+  const { authenticator, findAccount, findRepository } = features
+  const management = { authenticator, realm, service, findAccount, now, unavailableDependency }
+  await registerApiDocs(app, { ...API_DESCRIPTION, publicOrigin })
+  refuseForeignChanges(app, publicOrigin)
+  await app.register(greeting)
+  const { manageRepositories } = features.index
+  await app.register(repositoriesRoutes, { ...management, manageRepositories })
+  await app.register(historyRoutes, { ...management, ...features.history, findRepository })
+  const { listImages, manageTrash, manageTagRules, manageRetention, quotas } = features
+  await app.register(listsRoutes, { ...management, findRepository, listImages })
+  await app.register(trashRoutes, { ...management, manageTrash })
+  await app.register(immutabilityRoutes, { ...management, manageTagRules })
+  await app.register(retentionRoutes, { ...management, manageRetention })
+  const { storageUsage } = features.contents
+  await app.register(quotasRoutes, { ...management, quotas, storageUsage })
+  const { collectionStatus, storageReport } = features
+  await app.register(collectionRoutes, { ...management, collectionStatus, collection })
+  await app.register(storageReportRoutes, { ...management, storageReport })
+}
+
+interface InternalDeps extends PublicDeps {
+  readonly metrics: Metrics
+}
+
+async function registerInternalApis(
+  internalApp: FastifyInstance,
+  { serviceCredential }: ImageManagerConfig,
+  { now, metrics, features }: InternalDeps,
+): Promise<void> {
+  const { authenticator, collectionHealth, push, manifestBudget } = features
+  const checks = { revocations: authenticator.feed.check, collection: collectionHealth.check }
+  await internalApp.register(health, { metrics, checks })
+  await internalApp.register(async (app) => {
+    requireServiceCredential(app, serviceCredential)
+    await app.register(pushInternalRoutes, { push, manifestBudget })
+    await app.register(deleteInternalRoutes, features.deletion)
+    await app.register(pullsInternalRoutes, features.pulls)
+    await app.register(indexInternalRoutes, { ...features.index, now })
+    await app.register(contentsRoutes, features.contents)
+    await app.register(collectionInternalRoutes, features.collection)
+  })
 }
 
 function unavailableDependency(error: unknown): Dependency | undefined {

@@ -2,6 +2,7 @@ import type { ListenOptions } from '@registry-manager/http'
 import { listenSettings, readEnvironment, readListen, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
+import type { CollectionOptions } from './collection/listing.ts'
 
 export const schema = Type.Object({
   ...listenSettings({ port: 8002, internalPort: 9002 }),
@@ -13,6 +14,12 @@ export const schema = Type.Object({
   SERVICE_CREDENTIAL: settings.serviceCredential,
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   RECONCILE_CONCURRENCY: settings.reconcileConcurrency,
+  TAG_HISTORY_DAYS: settings.tagHistoryDays,
+  GC_INTERVAL_SECONDS: settings.gcInterval,
+  GC_GRACE_SECONDS: settings.gcGrace,
+  GC_UNKNOWN: settings.gcUnknown,
+  RETENTION_INTERVAL_SECONDS: settings.retentionInterval,
+  TRASH_DAYS: settings.trashDays,
   TRUSTED_PROXIES: settings.trustedProxies,
   LOG_LEVEL: settings.logLevel,
 })
@@ -31,6 +38,13 @@ export interface ImageManagerConfig {
   readonly reconcileIntervalSeconds?: number
   /** How many repositories reconcile works on, and how many requests it sends to the registry, at the same time. */
   readonly reconcileConcurrency: number
+  /** How many days the history of tags is kept; 0 keeps all. */
+  readonly tagHistoryDays: number
+  readonly collection: CollectionOptions
+  /** Seconds between two runs of retention; 0 disables them. */
+  readonly retentionIntervalSeconds: number
+  /** How many days deleted manifests and repositories lie in the trash; 0: they are deleted at once. */
+  readonly trashDays: number
   readonly trustedProxies?: string
   readonly logLevel: string
 }
@@ -55,6 +69,14 @@ export function readConfig(env: NodeJS.ProcessEnv): [ImageManagerConfig, ImageMa
       serviceCredential: values.SERVICE_CREDENTIAL,
       reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
       reconcileConcurrency: values.RECONCILE_CONCURRENCY,
+      tagHistoryDays: values.TAG_HISTORY_DAYS,
+      collection: {
+        intervalSeconds: values.GC_INTERVAL_SECONDS,
+        graceSeconds: values.GC_GRACE_SECONDS,
+        unknown: values.GC_UNKNOWN,
+      },
+      retentionIntervalSeconds: values.RETENTION_INTERVAL_SECONDS,
+      trashDays: values.TRASH_DAYS,
       trustedProxies: values.TRUSTED_PROXIES,
       logLevel: values.LOG_LEVEL,
     },

@@ -16,15 +16,16 @@ export interface RequestedChange {
 }
 
 /**
- * How long before the announcement of a push its first attempt may have been recorded. nginx and the services repeat a
- * request within ten seconds.
+ * How long before the announcement of a push an earlier attempt of the same request may have been recorded. nginx and
+ * the services repeat a request within ten seconds.
  */
 export const REPEAT_WINDOW = sql`interval '30 seconds'`
 
 /**
- * Whether a change is one that the same request has recorded already: nginx or a service repeated the request. A client
- * can choose the id of its requests where a foreign proxy passes it on, so the id alone proves nothing. Only the newest
- * event about the target counts, if it says the same by the same principal. To leave out a second one hides nothing.
+ * Whether a change repeats one that the same request has recorded already, because nginx or a service sent the request
+ * twice. The request id alone does not prove this: behind a proxy that passes the id on, clients choose it. The newest
+ * event about the target must also describe the same change by the same principal. A second event would then add
+ * nothing.
  */
 export function isRepeat({
   action,

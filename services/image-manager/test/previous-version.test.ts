@@ -100,7 +100,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   }
 
-  t.test('the previous version does not see what is pending', async (t) => {
+  t.test('the previous version does not see pending manifests and repositories', async (t) => {
     const { byThis, registry } = await start()
     const first = await byThis.announce(ONE, 'v1')
     t.same(await previous.listRepositories(), [])

@@ -88,7 +88,8 @@ t.test('npm run reconcile adopts the registry, resumes stopped runs and explains
     t.equal(stopped.code, 1)
     t.match(stopped.out, /^stopped; the next run resumes from the saved position$/m)
     const there = Object.keys(await contentsOfIndex(db))
-    t.ok(there.length >= 30 && there.length < 40, `${there.length} repositories were reconciled`)
+    // Repositories are recorded in groups of 16. The next run repeats the group in which this one stopped.
+    t.ok(there.length >= 16 && there.length < 40, `${there.length} repositories were reconciled`)
     registry.calls.splice(0)
     const { code, out } = await run(env).ended
     t.equal(code, 0)

@@ -12,7 +12,13 @@ export interface CountedPage<Item> {
   readonly total: number
 }
 
-export interface RepositoryContents {
+/** How often something was pulled, and when it was last. */
+export interface PulledContents {
+  readonly pulls: number
+  readonly lastPulledAt: Date | null
+}
+
+export interface RepositoryContents extends PulledContents {
   readonly name: string
   readonly createdAt: Date
   /** When the repository was changed last, which is nearly always a push. */
@@ -21,7 +27,7 @@ export interface RepositoryContents {
   readonly artifacts: number
 }
 
-export interface ArtifactContents {
+export interface ArtifactContents extends PulledContents {
   readonly repository: string
   readonly digest: string
   readonly mediaType: string

@@ -33,10 +33,11 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
     { schema: { querystring: RepositoriesQuery, response: { 200: RepositoriesContents } } },
     async ({ query }) => {
       const { items, total } = await listContents.repositories(query)
-      const repositories = items.map(({ createdAt, pushedAt, ...same }) => ({
+      const repositories = items.map(({ createdAt, pushedAt, lastPulledAt, ...same }) => ({
         ...same,
         createdAt: createdAt.toISOString(),
         pushedAt: pushedAt.toISOString(),
+        lastPulledAt: lastPulledAt?.toISOString() ?? null,
       }))
       return { repositories, total }
     },
@@ -49,10 +50,11 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
       const page = await listContents.artifacts(query)
       if (page === undefined)
         throw new ProblemError({ status: 404, detail: `the index has no repository ${query.repository}` })
-      const artifacts = page.items.map(({ tags, pushedAt, ...same }) => ({
+      const artifacts = page.items.map(({ tags, pushedAt, lastPulledAt, ...same }) => ({
         ...same,
         tags: [...tags],
         pushedAt: pushedAt.toISOString(),
+        lastPulledAt: lastPulledAt?.toISOString() ?? null,
       }))
       return { artifacts, total: page.total }
     },

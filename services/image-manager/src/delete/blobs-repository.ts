@@ -44,20 +44,22 @@ export function createBlobsRepository(db: Database) {
      * (the cache of BuildKit).
      */
     async listBlobs(repository: string, after: string, limit: number): Promise<string[]> {
+      const isNext = sql`digest > ${after}`
+      // In each part, so that Postgres reads no more than a page of it.
+      const firstPage = sql`order by digest limit ${limit}`
       const { rows } = await sql<{ digest: string }>`
         select digest from (
-          select digest from repository_blobs where repository = ${repository}
+          (select digest from repository_blobs where repository = ${repository} and ${isNext} ${firstPage})
           union
-          select digest from manifest_references as reference
-          where repository_id = (select id from repositories where name = ${repository})
+          (select distinct digest from manifest_references as reference
+          where repository_id = (select id from repositories where name = ${repository}) and ${isNext}
             and not exists (
               select from manifests
               where manifests.repository_id = reference.repository_id and manifests.digest = reference.digest
-            )
+            ) ${firstPage})
           union
-          select sha512 from blob_aliases where repository = ${repository}
-        ) known
-        where digest > ${after} order by digest limit ${limit}`.execute(db)
+          (select sha512 as digest from blob_aliases where repository = ${repository} and sha512 > ${after} ${firstPage})
+        ) known ${firstPage}`.execute(db)
       return rows.map(({ digest }) => digest)
     },
 

@@ -4,6 +4,9 @@ import { verifyManifest } from '../index/verify-manifest.ts'
 import type { SyncTagPorts } from '../index/sync-tag.ts'
 import { syncTag } from '../index/sync-tag.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
+import type { FindProtectedPorts } from '../immutability/find-protected.ts'
+import { findProtected } from '../immutability/find-protected.ts'
+import type { ProtectedTag } from '../immutability/tag-rule.ts'
 import type { DeleteOrphansPorts } from './delete-orphans.ts'
 import { deleteOrphans } from './delete-orphans.ts'
 import type { ContestPushesPorts } from './removal.ts'
@@ -15,7 +18,8 @@ export interface ParentIndex {
   readonly tag: string | null
 }
 
-export interface DeleteManifestPorts extends SyncTagPorts, DeleteOrphansPorts {
+export interface DeleteManifestPorts
+  extends SyncTagPorts, DeleteOrphansPorts, Pick<FindProtectedPorts, 'tagRules'> {
   readonly registry: SyncTagPorts['registry'] &
     DeleteOrphansPorts['registry'] &
     Pick<RegistryClient, 'deleteManifest'>
@@ -29,26 +33,35 @@ export interface DeleteManifestPorts extends SyncTagPorts, DeleteOrphansPorts {
   readonly tags: SyncTagPorts['tags'] & {
     listTagsOf(repository: string, digest: string): Promise<string[]>
   }
-  readonly references: DeleteOrphansPorts['references'] & {
-    listReferences(repository: string, digest: string): Promise<string[]>
-    findParentIndex(
-      repository: string,
-      names: readonly string[],
-      ignoredTags: string,
-    ): Promise<ParentIndex | undefined>
-  }
+  readonly references: DeleteOrphansPorts['references'] &
+    FindProtectedPorts['references'] & {
+      listReferences(repository: string, digest: string): Promise<string[]>
+      findParentIndex(
+        repository: string,
+        names: readonly string[],
+        ignoredTags: string,
+      ): Promise<ParentIndex | undefined>
+    }
 }
 
 export interface DeleteManifestOptions {
   /** Refuses the deletion if an image index of the repository references the manifest: its pull would fail. */
   readonly unlessInUse?: boolean
+  /** Refuses the deletion if an immutable tag needs the manifest. */
+  readonly unlessProtected?: boolean
   /** The push of the manifest is undone, because its repository was deleted during the push. */
   readonly undone?: boolean
+  /** Runs with the sha256 when it is certain that the manifest may be deleted, before that happens. */
+  readonly beforeDeletion?: (digest: string) => Promise<void>
 }
 
+export type DeletionResult =
+  | { readonly outcome: 'deleted' | 'unknown' }
+  /** An immutable tag needs what was to be deleted. Nothing was deleted. */
+  | { readonly outcome: 'protected'; readonly by: ProtectedTag }
+
 export type DeleteManifestResult =
-  | { readonly outcome: 'deleted' }
-  | { readonly outcome: 'unknown' }
+  | DeletionResult
   /** An image index references the manifest. Nothing was deleted. */
   | { readonly outcome: 'in-use'; readonly by: ParentIndex }
 
@@ -57,7 +70,7 @@ export type DeleteManifestResult =
  * Clients update an image index with such a tag after they delete a referrer, so it does not count as a user of the
  * manifest. Source: OCI distribution-spec 1.1, "Deleting Manifests" and "Referrers Tag Schema".
  */
-const REFERRERS_TAG = '^sha(256|512)-[0-9a-f]{64}$'
+export const REFERRERS_TAG = '^sha(256|512)-[0-9a-f]{64}$'
 
 /**
  * Deletes a manifest by its sha512 or sha256 digest, together with its tags. Then deletes the blobs that it references
@@ -67,7 +80,12 @@ export async function deleteManifest(
   ports: DeleteManifestPorts,
   repository: string,
   requested: string,
-  { unlessInUse = false, undone = false }: DeleteManifestOptions = {},
+  {
+    unlessInUse = false,
+    unlessProtected = false,
+    undone = false,
+    beforeDeletion,
+  }: DeleteManifestOptions = {},
 ): Promise<DeleteManifestResult> {
   const { registry, references, tags, pendingPushes } = ports
   const indexed = await resolveManifest(ports, repository, requested)
@@ -78,19 +96,21 @@ export async function deleteManifest(
   const referenced = await references.listReferences(repository, digest)
 
   const deleteUnchecked = async (): Promise<DeleteManifestResult> => {
+    await beforeDeletion?.(digest)
     const existed = (await registry.deleteManifest(repository, digest)) || indexed?.indexOnly === true
     await pendingPushes.contestPushes(repository)
     await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
     return { outcome: existed ? 'deleted' : 'unknown' }
   }
-  const deleteUnlessInUse = async (): Promise<DeleteManifestResult> => {
-    const by = await references.findParentIndex(repository, names, REFERRERS_TAG)
-    return by === undefined ? deleteUnchecked() : { outcome: 'in-use', by }
+  const deleteChecked = async (): Promise<DeleteManifestResult> => {
+    const tag = unlessProtected ? await findProtected(ports, repository, names) : undefined
+    if (tag !== undefined) return { outcome: 'protected', by: tag }
+    const index = unlessInUse ? await references.findParentIndex(repository, names, REFERRERS_TAG) : undefined
+    return index === undefined ? deleteUnchecked() : { outcome: 'in-use', by: index }
   }
-  const result = unlessInUse
-    ? await withRemoval(ports, repository, names, deleteUnlessInUse)
-    : await deleteUnchecked()
-  if (result.outcome === 'in-use') return result
+  const isChecked = unlessInUse || unlessProtected
+  const result = await (isChecked ? withRemoval(ports, repository, names, deleteChecked) : deleteUnchecked())
+  if (result.outcome === 'in-use' || result.outcome === 'protected') return result
 
   // If a concurrent push kept the manifest in the index, its earlier tags are still listed although the registry
   // deleted them: sync each.

@@ -8,6 +8,7 @@ export interface DeleteTagPorts extends SyncTagPorts {
   readonly registry: SyncTagPorts['registry'] & DeleteUpstreamTagPorts['registry']
   readonly manifests: SyncTagPorts['manifests'] & DropTombstonePorts['manifests']
   readonly pendingPushes: ContestPushesPorts['pendingPushes']
+  readonly removals: DropTombstonePorts['removals']
 }
 
 /** Deletes a tag, and nothing else, from the registry and from the index. Returns whether the tag existed. */

@@ -1,7 +1,9 @@
-import type { Database } from '@registry-manager/database'
+import type { Database, Schema } from '@registry-manager/database'
 import { inTransaction } from '@registry-manager/database'
+import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
 import { endGlobal } from '../index/global-scope-repository.ts'
+import { beginRepositoryTrash } from '../trash/trash-entries-repository.ts'
 import { beginRepositoryDeletion } from './requested-deletions-repository.ts'
 
 /** Repositories that are being deleted: marked with the last time that a process worked on them. */
@@ -10,10 +12,22 @@ export function createDeletionsRepository(db: Database) {
     /**
      * Marks a repository as being deleted. Readers treat it as absent from then on, and it is not global any more. A
      * repository that has blobs and never had a manifest gets a row for the mark. Returns the id; undefined if the
-     * index knows nothing of the repository.
+     * index knows nothing of the repository. Unless the repository is marked already, `protect` is called for its tags
+     * and for those of pending pushes. If it returns a tag, nothing is marked. With `trashDays`, the deletion moves
+     * the content to the trash.
      */
-    async beginDeletion(name: string): Promise<string | undefined> {
-      return inTransaction(db, async (tx) => {
+    async beginDeletion<Protection>(
+      name: string,
+      {
+        protect,
+        trashDays = 0,
+      }: {
+        readonly protect?: ((tag: string) => Protection | undefined) | undefined
+        readonly trashDays?: number
+      } = {},
+    ): Promise<{ readonly id: string } | { readonly protectedTag: Protection } | undefined> {
+      const work = async (tx: Transaction<Schema>) => {
+        const before = protect && (await lockRepository(tx, name))
         const { rows } = await sql<{ id: string }>`
           insert into all_repositories (name, deleting_since)
           select ${name}, now()
@@ -23,10 +37,25 @@ export function createDeletionsRepository(db: Database) {
           returning id`.execute(tx)
         const id = rows[0]?.id
         if (id === undefined) return undefined
+        if (protect !== undefined && before?.deleting_since == null) {
+          // Waits for pushes that are being announced. Those that follow find the mark.
+          await lockRepository(tx, name)
+          for await (const tag of tagsOf(tx, { id, name })) {
+            const protectedTag = protect(tag)
+            if (protectedTag !== undefined) throw new Refused(protectedTag)
+          }
+        }
         await endGlobal(tx, id)
         await beginRepositoryDeletion(tx, { id, name })
-        return id
-      })
+        if (trashDays > 0) await beginRepositoryTrash(tx, { id, name }, trashDays)
+        return { id }
+      }
+      try {
+        return await inTransaction(db, work)
+      } catch (error) {
+        if (error instanceof Refused) return { protectedTag: error.reason as Protection }
+        throw error
+      }
     },
 
     /** Gives a repository that only the registry has a row, so that its deletion can be resumed. */
@@ -58,5 +87,50 @@ export function createDeletionsRepository(db: Database) {
         .executeTakeFirst()
       return row !== undefined
     },
+  }
+}
+
+/** Rolls the transaction of a deletion back. */
+class Refused extends Error {
+  readonly reason: unknown
+
+  constructor(reason: unknown) {
+    super('the deletion is refused')
+    this.reason = reason
+  }
+}
+
+/** Locks the row of a repository. Waits for running announcements of pushes; later ones wait for the lock. */
+async function lockRepository(tx: Transaction<Schema>, name: string) {
+  return tx
+    .selectFrom('all_repositories')
+    .select('deleting_since')
+    .where('name', '=', name)
+    .forUpdate()
+    .executeTakeFirst()
+}
+
+/** How many names of tags are read at once. */
+const PAGE_SIZE = 1000
+
+/** The tags of a repository, and those that pending pushes set. */
+async function* tagsOf(
+  tx: Transaction<Schema>,
+  { id, name }: { readonly id: string; readonly name: string },
+): AsyncIterable<string> {
+  const { rows: pending } = await sql<{ tag: string }>`
+    select distinct tag from pending_pushes where repository = ${name} and tag is not null`.execute(tx)
+  for (const { tag } of pending) yield tag
+  for (let after: string | undefined = ''; after !== undefined;) {
+    const page: { name: string }[] = await tx
+      .selectFrom('tags')
+      .select('name')
+      .where('repository_id', '=', id)
+      .where('name', '>', after)
+      .orderBy('name')
+      .limit(PAGE_SIZE)
+      .execute()
+    for (const tag of page) yield tag.name
+    after = page.length < PAGE_SIZE ? undefined : page.at(-1)?.name
   }
 }

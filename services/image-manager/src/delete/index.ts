@@ -2,21 +2,22 @@ import type { Database } from '@registry-manager/database'
 import type { PeriodicWork } from '@registry-manager/http'
 import { createPeriodicWork } from '@registry-manager/http'
 import type { FastifyBaseLogger } from 'fastify'
+import type { DeleteToTrashPorts } from '../trash/delete-to-trash.ts'
+import { deleteToTrash } from '../trash/delete-to-trash.ts'
+import { createTrashRepositories } from '../trash/index.ts'
 import { createBlobsRepository } from './blobs-repository.ts'
-import type { DeleteOneBlobPorts } from './delete-blobs.ts'
-import { deleteOneBlob } from './delete-blobs.ts'
-import type { DeleteManifestOptions, DeleteManifestPorts } from './delete-manifest.ts'
-import { deleteManifest } from './delete-manifest.ts'
+import type { DeleteManifestOptions } from './delete-manifest.ts'
 import type { DeleteOldOrphansPorts } from './delete-orphans.ts'
 import { deleteOldOrphans } from './delete-orphans.ts'
-import type { DeleteTagPorts } from './delete-tag.ts'
-import { deleteTag } from './delete-tag.ts'
 import type { DeleteRepositoryPorts } from './delete-repositories.ts'
 import { deleteRepository } from './delete-repositories.ts'
+import type { DeleteUnprotectedPorts } from './delete-unprotected.ts'
+import { deleteUnprotectedBlob, deleteUnprotectedTag } from './delete-unprotected.ts'
 import { createDeletionsRepository } from './deletions-repository.ts'
 import { createRequestedDeletionsRepository } from './requested-deletions-repository.ts'
+import { createRemovedContentsRepository } from './removed-contents-repository.ts'
 import { createRemovalsRepository } from './removals-repository.ts'
-import type { RecordDeletionPorts } from './requested-deletion.ts'
+import type { RecordDeletionOptions } from './requested-deletion.ts'
 import { recordDeletion } from './requested-deletion.ts'
 import { createReferencesRepository } from './references-repository.ts'
 
@@ -24,44 +25,41 @@ import { createReferencesRepository } from './references-repository.ts'
 export function createDeleteRepositories(db: Database) {
   return {
     deletions: createDeletionsRepository(db),
+    removedContents: createRemovedContentsRepository(db),
     removals: createRemovalsRepository(db),
     requestedDeletions: createRequestedDeletionsRepository(db),
     references: createReferencesRepository(db),
     blobs: createBlobsRepository(db),
+    ...createTrashRepositories(db),
   }
 }
 
-export type DeletePorts = DeleteManifestPorts &
-  DeleteTagPorts &
-  DeleteRepositoryPorts &
-  DeleteOneBlobPorts &
-  RecordDeletionPorts
+export type DeletePorts = DeleteToTrashPorts & DeleteRepositoryPorts & DeleteUnprotectedPorts
 
-/** The use cases that delete what a client names, and record who did it. */
-export function createDeletion(ports: DeletePorts) {
+/**
+ * The use cases that delete what a client names, unless an immutable tag needs it, and record who did it. Manifests and
+ * repositories lie in the trash for `trashDays`.
+ */
+export function createDeletion(ports: DeletePorts, trashDays: number) {
   return {
-    deleteManifest: (repository: string, digest: string, options?: DeleteManifestOptions) =>
+    deleteManifest: (
+      repository: string,
+      digest: string,
+      options?: DeleteManifestOptions,
+      recording?: RecordDeletionOptions,
+    ) =>
       recordDeletion(
         ports,
         { kind: 'manifest', repository, digest },
-        () => deleteManifest(ports, repository, digest, options),
+        () =>
+          deleteToTrash(ports, repository, digest, { ...options, unlessProtected: true, days: trashDays }),
         ({ outcome }) => outcome === 'deleted',
+        recording,
       ),
-    deleteTag: (repository: string, tag: string) =>
-      recordDeletion(
-        ports,
-        { kind: 'tag', repository, tag },
-        () => deleteTag(ports, repository, tag),
-        Boolean,
-      ),
-    deleteBlob: (repository: string, digest: string) =>
-      recordDeletion(
-        ports,
-        { kind: 'blob', repository, digest },
-        () => deleteOneBlob(ports, repository, digest),
-        Boolean,
-      ),
-    deleteRepository: (name: string) => deleteRepository(ports, name),
+    deleteTag: (repository: string, tag: string, recording?: RecordDeletionOptions) =>
+      deleteUnprotectedTag(ports, repository, tag, recording),
+    deleteBlob: (repository: string, digest: string) => deleteUnprotectedBlob(ports, repository, digest),
+    deleteRepository: (name: string) => deleteRepository(ports, name, trashDays),
   }
 }
 

@@ -3,7 +3,8 @@ import { parseReference } from '@registry-manager/oci'
 import { RemovalResponse } from '@registry-manager/principal'
 import { ProblemError } from '@registry-manager/http'
 import { Type } from 'typebox'
-import type { DeleteManifestResult } from './delete-manifest.ts'
+import { describeProtection } from '../immutability/tag-rule.ts'
+import type { DeleteManifestResult, DeletionResult } from './delete-manifest.ts'
 
 export interface DeleteInternalRoutesOptions {
   readonly deleteManifest: (
@@ -11,10 +12,8 @@ export interface DeleteInternalRoutesOptions {
     digest: string,
     options: { readonly unlessInUse: boolean },
   ) => Promise<DeleteManifestResult>
-  /** Returns whether the tag existed. */
-  readonly deleteTag: (repository: string, tag: string) => Promise<boolean>
-  /** Returns whether the blob existed. */
-  readonly deleteBlob: (repository: string, digest: string) => Promise<boolean>
+  readonly deleteTag: (repository: string, tag: string) => Promise<DeletionResult>
+  readonly deleteBlob: (repository: string, digest: string) => Promise<DeletionResult>
 }
 
 const ManifestQuery = Type.Object({
@@ -39,19 +38,23 @@ export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoute
         const detail = `reference must be a tag or a digest, not ${JSON.stringify(query.reference)}`
         throw new ProblemError({ status: 400, detail, field: 'reference' })
       }
-      if ('tag' in reference) return { deleted: await deleteTag(repository, reference.tag) }
+      if ('tag' in reference) return toResponse(await deleteTag(repository, reference.tag), repository)
       const removal = await deleteManifest(repository, reference.digest, {
         unlessInUse: query.force !== 'true',
       })
-      return removal.outcome === 'in-use'
-        ? { deleted: false, inUseBy: removal.by }
-        : { deleted: removal.outcome === 'deleted' }
+      if (removal.outcome === 'in-use') return { deleted: false, inUseBy: removal.by }
+      return toResponse(removal, repository)
     },
   )
 
   app.delete(
     '/internal/blobs',
     { schema: { querystring: BlobQuery, response: { 200: RemovalResponse } } },
-    async ({ query }) => ({ deleted: await deleteBlob(query.repository, query.digest) }),
+    async ({ query: { repository, digest } }) => toResponse(await deleteBlob(repository, digest), repository),
   )
+}
+
+function toResponse(result: DeletionResult, repository: string) {
+  if (result.outcome !== 'protected') return { deleted: result.outcome === 'deleted' }
+  return { deleted: false, immutable: { ...result.by, message: describeProtection(result.by, repository) } }
 }

@@ -71,6 +71,33 @@ export function createReferencesRepository(db: Database) {
     },
 
     /**
+     * The tags of the manifests with these digests, and of those that need them, directly or through image indexes. An
+     * image index may reference a manifest by its sha512.
+     */
+    async listTagsThatNeed(repository: string, digests: readonly string[]): Promise<string[]> {
+      const { rows } = await sql<{ tag: string }>`
+        with recursive needed (digest) as (
+          select digest collate "C" from unnest(${array(digests)}) as given (digest)
+          union
+          select named.digest from needed join manifest_references as reference
+            on reference.repository_id = ${idOf(repository)} and reference.digest = needed.digest
+          cross join lateral (
+            select reference.manifest_digest as digest
+            union all
+            select sha512 from all_manifests as manifest
+            where manifest.repository_id = reference.repository_id and manifest.digest = reference.manifest_digest
+          ) as named
+        )
+        select name as tag from tags
+        where repository_id = ${idOf(repository)} and digest in (select digest from needed)
+        union
+        select tag from pending_pushes
+        where repository = ${repository} and tag is not null and digest in (select digest from needed)
+        order by tag`.execute(db)
+      return rows.map(({ tag }) => tag)
+    },
+
+    /**
      * A recorded or pending image index that references a manifest by one of its digests. Skips an image index all of
      * whose tags match `ignoredTags`, a POSIX regular expression.
      */

@@ -23,11 +23,11 @@ export interface FindRemovalPorts {
 }
 
 /**
- * A deletion calls this after it has changed the registry and before it reads the index. A pending push is recorded in
- * one transaction after one look at the registry (`record-pending-push.ts`), and that transaction fails if the push is
- * contested. So a push that looked before the deletion looks again. If its transaction has ended, then the deletion
- * finds what it recorded. Reconcile records what it adopts without a mark of its own. After the commit it reads the
- * number of deletions, which this call has raised (`adopt-tag.ts`).
+ * A deletion calls this after it has changed the registry and before it reads the index. A push asks the registry once,
+ * and then records the answer in one transaction (`record-pending-push.ts`). If the deletion contests the push before
+ * this transaction commits, the transaction fails, and the push asks the registry again. If the transaction committed
+ * earlier, the deletion finds its rows. This call also raises the number of deletions. Reconcile reads this number
+ * after it has committed what it adopted, and verifies the adopted rows if the number has changed (`adopt-tag.ts`).
  */
 export interface ContestPushesPorts {
   readonly pendingPushes: { contestPushes(repository: string): Promise<void> }
@@ -59,7 +59,7 @@ export async function withRemoval<Result>(
   }
 }
 
-/** One of some digests that a deletion removes from the registry at this moment. */
+/** One of the given digests that a deletion removes from the registry at this moment; undefined for none. */
 export async function findRemoval(
   { removals }: FindRemovalPorts,
   repository: string,

@@ -23,6 +23,11 @@ export function createRemovalsRepository(db: Database) {
         on conflict do nothing`.execute(db)
     },
 
+    /** Releases a digest that no row of the index names, so that the next review decides about its data. */
+    async releaseDigest(digest: string): Promise<void> {
+      await db.insertInto('released_digests').values({ digest }).execute()
+    },
+
     async endRemoval(id: string, repository: string): Promise<void> {
       await db
         .deleteFrom('pending_removals')
@@ -31,7 +36,7 @@ export function createRemovalsRepository(db: Database) {
         .execute()
     },
 
-    /** One of some digests that is being removed. */
+    /** One of the given digests that is being removed; undefined for none. */
     async findRemoval(
       repository: string,
       digests: readonly string[],

@@ -31,9 +31,9 @@ export interface RecordDeletionPorts {
 }
 
 export interface RecordDeletionOptions {
-  /** Who deletes, if that is not the principal of the current request. */
+  /** The principal that deletes, if it is not the principal of the current request. */
   readonly principal?: RequestPrincipal
-  /** Why, if no client requested it. */
+  /** The reason of a deletion that no client requested. */
   readonly reason?: string
 }
 

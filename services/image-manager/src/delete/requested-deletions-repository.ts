@@ -89,8 +89,8 @@ export function createRequestedDeletionsRepository(db: Database) {
     },
 
     /**
-     * Whether another event since the request explains that its target is gone: somebody deleted or pushed the target,
-     * or deleted its repository.
+     * Whether another event since the request explains that its target is gone: another deletion or a push of the
+     * target, or the deletion of its repository.
      */
     async isExplained(id: string): Promise<boolean> {
       const { rows } = await sql`
@@ -132,15 +132,31 @@ export async function beginRepositoryDeletion(
     where not exists (select from requested_deletions where ${isOfRepository(id)})`.execute(tx)
 }
 
-/** Ends the request for the deletion of a repository. Returns its context; null if a previous version began it. */
-export async function endRepositoryDeletion(tx: Database, id: string): Promise<RequestContext | null> {
+/** Adds to the number of manifests that the deletion of a repository has removed. */
+export async function countRemoved(tx: Database, id: string, manifests: number): Promise<void> {
+  await sql`
+    update requested_deletions set target = target || jsonb_build_object('removed', ${REMOVED} + ${manifests}::bigint)
+    where ${isOfRepository(id)}`.execute(tx)
+}
+
+/**
+ * Ends the request for the deletion of a repository. Returns its context, null if a previous version began it, and the
+ * number of manifests that were removed.
+ */
+export async function endRepositoryDeletion(
+  tx: Database,
+  id: string,
+): Promise<{ readonly context: RequestContext | null; readonly manifests: number }> {
   const row = await tx
     .deleteFrom('requested_deletions')
     .where(isOfRepository(id))
-    .returning('context')
+    .returning(['context', sql<number>`${REMOVED}::float8`.as('manifests')])
     .executeTakeFirst()
-  return row?.context ?? null
+  return row ?? { context: null, manifests: 0 }
 }
+
+/** Of the deletion of a repository: how many manifests it has removed. */
+const REMOVED = sql`coalesce((target ->> 'removed')::bigint, 0)`
 
 /** By the id: a later repository of the same name has another one. */
 function isOfRepository(id: string) {

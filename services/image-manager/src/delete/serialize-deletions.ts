@@ -3,8 +3,8 @@ import { ProblemError, ServiceCallError, createSemaphore } from '@registry-manag
 import type { RegistryClient } from '@registry-manager/registry-client'
 
 /**
- * How many deletions of one repository may wait, and how long: shorter than the deadline of registry-proxy, after which
- * no client expects the deletion any more.
+ * How many deletions of one repository may wait, and how long. The time is shorter than registry-proxy's deadline:
+ * after that deadline no client waits for the deletion.
  */
 const LIMITS = { waiting: 100, waitMs: 45_000 }
 

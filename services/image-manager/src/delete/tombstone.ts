@@ -10,6 +10,7 @@ export interface DeleteUpstreamTagPorts {
 }
 
 export interface DropTombstonePorts extends VerifyManifestPorts {
+  readonly removals: { releaseDigest(digest: string): Promise<void> }
   readonly manifests: VerifyManifestPorts['manifests'] & {
     hasManifest(repository: string, digest: string): Promise<boolean>
   }
@@ -38,11 +39,15 @@ export async function deleteUpstreamTag(
   return digest
 }
 
-/** Removes a deleted tombstone from the index, in case a concurrent sync of the tag recorded it. */
+/**
+ * Removes a deleted tombstone from the index, in case a concurrent sync of the tag recorded it, and has the collection
+ * remove its data.
+ */
 export async function dropTombstone(
   ports: DropTombstonePorts,
   repository: string,
   digest: string,
 ): Promise<void> {
   if (await ports.manifests.hasManifest(repository, digest)) await verifyManifest(ports, repository, digest)
+  await ports.removals.releaseDigest(digest)
 }

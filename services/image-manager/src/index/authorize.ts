@@ -1,6 +1,6 @@
 import type { Access } from '@registry-manager/oci'
-import { permits, permittedByScopes, repositoryAccess } from '@registry-manager/oci'
-import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
+import { permits, permittedByScopes, repositoryAccess, tagMatches } from '@registry-manager/oci'
+import type { ConditionContext, Conditions, PrincipalRights } from '@registry-manager/principal'
 import { decideAccess } from '@registry-manager/principal'
 import type { RepositoryScope } from './repository.ts'
 
@@ -62,4 +62,21 @@ function permitsAny(
   ...actions: ('pull' | 'delete')[]
 ): boolean {
   return access === null || actions.some((action) => permits(access, repositoryAccess(repository, action)))
+}
+
+/**
+ * Decides whether a principal may push a tag through image management. A registry token pushes only through the
+ * registry API.
+ */
+export function mayPushTag(
+  { account, access, context }: AuthenticatedAccount,
+  repository: string,
+  tag: string,
+): 'allowed' | 'forbidden' | 'insufficient' {
+  if (!('role' in account)) return 'forbidden'
+  const { because } = decideAccess(account, repository, context).push
+  const permits = ({ tags }: Conditions = {}) => tags === undefined || tagMatches(tags, tag)
+  const isPermitted = permits(account.conditions) && because.some(({ conditions }) => permits(conditions))
+  if (!isPermitted) return 'forbidden'
+  return access === null ? 'allowed' : 'insufficient'
 }

@@ -1,13 +1,12 @@
 import type { Database } from '@registry-manager/database'
 import type { Reference } from '@registry-manager/oci'
-import type { ConditionContext } from '@registry-manager/principal'
+import type { ConditionContext, FactsOf } from '@registry-manager/principal'
 import { createBlobAliasesRepository } from './blob-aliases-repository.ts'
 import { createGlobalScopeRepository } from './global-scope-repository.ts'
 import type { GlobalScopePorts } from './global-scope.ts'
 import { createGlobalScope } from './global-scope.ts'
-import type { ListCatalogPorts, ListTagsPorts } from './list-names.ts'
-import type { CatalogReader } from './list-names.ts'
-import { listCatalog, listTags } from './list-names.ts'
+import type { ListCatalogPorts, ListNamespacesPorts, ListTagsPorts } from './list-names.ts'
+import { listCatalog, listNamespaces, listTags } from './list-names.ts'
 import type { ManageRepositoriesPorts } from './manage-repositories.ts'
 import { createManageRepositories } from './manage-repositories.ts'
 import { createManifestLookupRepository } from './manifest-lookup-repository.ts'
@@ -42,6 +41,7 @@ export type IndexPorts = ManageRepositoriesPorts &
   ReadManifestPorts &
   DescribeManifestsPorts &
   ListCatalogPorts &
+  ListNamespacesPorts &
   ListTagsPorts &
   FindReferrersPorts &
   GlobalScopePorts
@@ -52,8 +52,9 @@ export function createIndex(ports: IndexPorts) {
     manageRepositories: createManageRepositories(ports),
     readManifest: (repository: string, reference: Reference) => readManifest(ports, repository, reference),
     describeManifests: ports.manifestLookup.describeManifests,
-    listCatalog: (reader: CatalogReader, page: PageRequest, context: ConditionContext) =>
+    listCatalog: (reader: FactsOf, page: PageRequest, context: ConditionContext) =>
       listCatalog(ports, reader, page, context),
+    listNamespaces: (page: PageRequest) => listNamespaces(ports, page),
     listTags: (repository: string, page: PageRequest) => listTags(ports, repository, page),
     findReferrers: (
       repository: string,

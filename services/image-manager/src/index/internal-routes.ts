@@ -11,11 +11,10 @@ import {
   ScopesResponse,
   ScopesRequest,
 } from '@registry-manager/principal'
-import type { ConditionContext } from '@registry-manager/principal'
+import type { ConditionContext, FactsOf } from '@registry-manager/principal'
 import { ProblemError, currentRequestContext } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { GlobalScope } from './global-scope.ts'
-import type { CatalogReader } from './list-names.ts'
 import type { DescribeManifestsPorts, ReadManifest } from './read-manifest.ts'
 import type { ReferrerDescriptor } from './referrers.ts'
 import type { Page, PageRequest } from './repository.ts'
@@ -24,12 +23,13 @@ export interface IndexInternalRoutesOptions {
   readonly readManifest: (repository: string, reference: Reference) => Promise<ReadManifest>
   readonly describeManifests: DescribeManifestsPorts['manifestLookup']['describeManifests']
   readonly listCatalog: (
-    reader: CatalogReader,
+    reader: FactsOf,
     page: PageRequest,
     context: ConditionContext,
   ) => Promise<Page<string>>
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  readonly listNamespaces: (page: PageRequest) => Promise<Page<string>>
   readonly listTags: (repository: string, page: PageRequest) => Promise<Page<string> | undefined>
   readonly findReferrers: (
     repository: string,
@@ -44,7 +44,13 @@ const PageQuery = {
   n: Type.Optional(Type.Integer({ minimum: 0 })),
   last: Type.Optional(Type.String()),
 }
-const CatalogQuery = Type.Object({ uid: Type.String(), via: Type.Optional(Type.String()), ...PageQuery })
+const CatalogQuery = Type.Object({
+  uid: Type.String(),
+  via: Type.Optional(Type.String()),
+  /** The ids of further trust rules, separated by commas. */
+  rules: Type.Optional(Type.String()),
+  ...PageQuery,
+})
 const TagsQuery = Type.Object({ repository: Type.String(), ...PageQuery })
 const ReferrersQuery = Type.Object({
   repository: Type.String(),
@@ -60,7 +66,7 @@ const DEFAULT_TAGS_PAGE = 10_000
 /** Routes by which registry-proxy and auth-service read the index. */
 export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesOptions> = async (
   app,
-  { readManifest, describeManifests, listCatalog, listTags, findReferrers, globalScope, now },
+  { readManifest, describeManifests, listCatalog, listNamespaces, listTags, findReferrers, globalScope, now },
 ) => {
   app.get(
     '/internal/manifests',
@@ -96,8 +102,16 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
     async ({ query }) => {
       // The address of the client whose request registry-proxy handles.
       const context = { address: currentRequestContext()?.address ?? undefined, now: now() }
-      return toNamesPage(await listCatalog(query, pageOf(query, DEFAULT_PAGE), context))
+      const { uid, via, rules } = query
+      const reader = { uid, via, rules: rules?.split(',') }
+      return toNamesPage(await listCatalog(reader, pageOf(query, DEFAULT_PAGE), context))
     },
+  )
+
+  app.get(
+    '/internal/namespaces',
+    { schema: { querystring: Type.Object(PageQuery), response: { 200: NamesPage } } },
+    async ({ query }) => toNamesPage(await listNamespaces(pageOf(query, DEFAULT_PAGE))),
   )
 
   app.get(

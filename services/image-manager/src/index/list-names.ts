@@ -1,13 +1,17 @@
 import type { Page, PageRequest, Repository } from './repository.ts'
-import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
+import type { ConditionContext, FactsOf, PrincipalRights } from '@registry-manager/principal'
 import type { Visibility } from './visibility.ts'
 import { catalogVisibility } from './visibility.ts'
 
 export interface ListCatalogPorts {
-  readonly findAccount: (uid: string, via?: string) => Promise<PrincipalRights | undefined>
+  readonly findAccount: (reader: FactsOf) => Promise<PrincipalRights | undefined>
   readonly visibleRepositories: {
     listRepositories(visibility: Visibility, page: PageRequest): Promise<Repository[]>
   }
+}
+
+export interface ListNamespacesPorts {
+  readonly visibleRepositories: { listNamespaces(page: PageRequest): Promise<string[]> }
 }
 
 export interface ListTagsPorts {
@@ -17,26 +21,28 @@ export interface ListTagsPorts {
 
 const EMPTY: Page<string> = { items: [], next: undefined }
 
-/** Whose catalog is read: an account's, or that of a personal token which acts for it. */
-export interface CatalogReader {
-  readonly uid: string
-  readonly via?: string | undefined
-}
-
 /** One page of the names of the repositories that a reader sees; empty if there is no such account. */
 export async function listCatalog(
   { findAccount, visibleRepositories }: ListCatalogPorts,
-  { uid, via }: CatalogReader,
+  reader: FactsOf,
   page: PageRequest,
   context: ConditionContext,
 ): Promise<Page<string>> {
-  const account = await findAccount(uid, via)
+  const account = await findAccount(reader)
   if (account === undefined) return EMPTY
   return readPage(page, async (request) => {
     const visibility = catalogVisibility(account, context)
     const rows = await visibleRepositories.listRepositories(visibility, request)
     return rows.map(({ name }) => name)
   })
+}
+
+/** One page of the namespaces that have repositories: the first components of their names. */
+export async function listNamespaces(
+  { visibleRepositories }: ListNamespacesPorts,
+  page: PageRequest,
+): Promise<Page<string>> {
+  return readPage(page, visibleRepositories.listNamespaces)
 }
 
 /** One page of the tags of a repository; undefined if there is no such repository. */

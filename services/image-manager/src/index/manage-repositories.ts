@@ -1,3 +1,4 @@
+import type { ProtectedTag } from '../immutability/tag-rule.ts'
 import type { Action, AuthenticatedAccount } from './authorize.ts'
 import { authorize, mayList } from './authorize.ts'
 import type { PageRequest, Repository, RepositoryFilter, RepositoryScope } from './repository.ts'
@@ -17,7 +18,7 @@ export type ManageRepositoriesPorts = RepositoryJsonPorts & {
     ensureRepository(repository: string): Promise<void>
   }
   readonly registry: { listTags(repository: string): Promise<readonly string[]> }
-  readonly deleteRepository: (name: string) => Promise<void>
+  readonly deleteRepository: (name: string) => Promise<ProtectedTag | undefined>
 }
 
 export type FoundRepository =
@@ -37,11 +38,12 @@ export interface ManageRepositories {
     principal: AuthenticatedAccount,
     page: RepositoryFilter & Partial<PageRequest>,
   ): Promise<RepositoriesJson | undefined>
-  /** Finds a repository, if the principal may do that to it. */
+  /** Finds a repository on which the principal may do the action. */
   find(principal: AuthenticatedAccount, action: Action, name: string): Promise<FoundRepository>
   write(repository: Repository): AsyncIterable<string>
   setScope(repository: Repository, scope: RepositoryScope): Promise<void>
-  delete(repository: Repository): Promise<void>
+  /** Returns an immutable tag of the repository, if it has one; then nothing is deleted. */
+  delete(repository: Repository): Promise<ProtectedTag | undefined>
 }
 
 /** Image management: lists, reads, shares and deletes repositories. */

@@ -18,7 +18,7 @@ interface ManifestDescription {
   readonly indexOnly: boolean
 }
 
-/** Reads manifests for clients: nothing of a repository that is being deleted. */
+/** Reads manifests for clients. Repositories that are being deleted count as absent. */
 export function createManifestLookupRepository(db: Database) {
   const namedBy = (repository: string, reference: Reference) =>
     db
@@ -49,7 +49,7 @@ export function createManifestLookupRepository(db: Database) {
         .executeTakeFirst()
     },
 
-    /** What is known of those of several manifests that exist. `position` is the index of a manifest's name. */
+    /** The facts of those manifests that exist. `position` is the position of the manifest in the list of names. */
     async describeManifests(
       named: readonly { readonly repository: string; readonly reference: string }[],
     ): Promise<ManifestDescription[]> {
@@ -108,7 +108,7 @@ export function createManifestLookupRepository(db: Database) {
       return { rows, more: (rows[0]?.following ?? 0) > rows.length }
     },
 
-    /** Those of the digests, sha256 or sha512, that name a manifest of the repository. */
+    /** Returns the given digests, sha256 or sha512, that name a manifest of the repository. */
     async filterKnown(repositoryId: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
       if (digests.length === 0) return new Set()
       // One parameter for any number of digests: a client may send thousands.

@@ -1,4 +1,5 @@
 import type { Database, Schema } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
 import { readReferences } from './manifest.ts'
@@ -23,7 +24,7 @@ export function createManifestSizesRepository(db: Database) {
      * counts as one without references.
      */
     async fillSizes(limit = MAX_MANIFESTS): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
+      return inTransaction(db, async (tx) => {
         const { rows } = await sql<UnsizedRow>`
           select repository_id as "repositoryId", digest, length(raw) as size from manifests
           where size is null order by repository_id, digest limit ${limit} for update skip locked`.execute(tx)

@@ -6,6 +6,7 @@ import { recordEventsIn, recordPushIn } from '../events-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
 import { orRollBack, putReferences, putRepository, putRow, recordRow } from './manifest-rows-repository.ts'
 import type { Manifest } from './manifest.ts'
+import { byActor } from './tag-actor-repository.ts'
 import { revisionOf } from './tags-repository.ts'
 
 /**
@@ -71,6 +72,7 @@ export function createManifestsRepository(db: Database) {
           .where('repository_id', '=', row.id)
           .where('digest', '=', digest)
           .where(revisionOf('manifests'), '=', revision)
+          .where(byActor())
           .executeTakeFirstOrThrow()
         if (numDeletedRows === 0n) return false
         await recordEventsIn(tx)(events)
@@ -92,7 +94,7 @@ export function createManifestsRepository(db: Database) {
       return row !== undefined
     },
 
-    /** Those of the digests, sha256 or sha512, that name a manifest of the repository. */
+    /** Returns the given digests, sha256 or sha512, that name a manifest of the repository. */
     async filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
       const { rows } = await sql<{ digest: string }>`
         select wanted.digest from unnest(${sql.val([...digests])}::text[]) as wanted (digest)
@@ -122,12 +124,6 @@ export function createManifestsRepository(db: Database) {
     /** Records a pending manifest. Returns false, and changes nothing, if the index does not have its bytes. */
     async recordPending(repository: string, digest: string): Promise<boolean> {
       return orRollBack(db, (tx) => recordRow(tx, sql`name = ${repository}`, digest))
-    },
-
-    async listManifests(repository: string) {
-      return inRepository(repository)
-        .select(['digest', 'media_type as mediaType', revisionOf('manifests').as('revision')])
-        .execute()
     },
 
     async findRevision(repository: string, digest: string): Promise<string | undefined> {

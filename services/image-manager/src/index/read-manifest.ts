@@ -18,7 +18,7 @@ interface FoundManifest {
 
 export interface DescribeManifestsPorts {
   readonly manifestLookup: {
-    /** Describes those that exist. `position` is the index of a manifest's name. */
+    /** Describes those that exist. `position` is the position of the manifest in the list of names. */
     describeManifests(
       named: readonly { readonly repository: string; readonly reference: string }[],
     ): Promise<(Omit<FoundManifest, 'raw'> & { readonly position: number })[]>

@@ -44,9 +44,9 @@ export interface ReferrerDescriptor {
 const [PAGE_BYTES, PAGE_SIZE] = [1024 * 1024, 1000]
 
 /**
- * One page of the manifests whose subject is a digest, ordered by their digests, optionally of one artifact type. A
- * client that does not know the referrers API lists them in an image index under a tag made of the digest: those are
- * found too. Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
+ * One page of the manifests whose subject is a digest, ordered by their digests, optionally of one artifact type.
+ * Includes the referrers that clients without the referrers API list in an image index, whose tag is made of the
+ * digest. Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
  */
 export async function findReferrers(
   { repositories, manifestLookup }: FindReferrersPorts,

@@ -2,10 +2,10 @@ import type { Database } from '@registry-manager/database'
 import { inTransaction } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
+import { keepRepositoryTrash } from '../trash/trash-entries-repository.ts'
 import { endRepositoryDeletion } from '../delete/requested-deletions-repository.ts'
 import { endGlobal } from './global-scope-repository.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
-import { revisionOf } from './tags-repository.ts'
 
 /**
  * The rows of repositories, without those that have only pending manifests. A repository that is being deleted keeps
@@ -68,14 +68,16 @@ export function createRepositoriesRepository(db: Database) {
     },
 
     /**
-     * Removes the row of a repository at the end of its deletion, and records the event of the deletion: by whoever
-     * requested it first, even if another process finishes it. Returns false and removes nothing if a manifest is not
-     * in `deleted` at its current revision: a push recorded it in the meantime. Returns true without a change if the
-     * row is gone, or belongs to a new repository of that name.
+     * Removes the row of a repository at the end of its deletion, and records the event of the deletion. The event
+     * names the principal that first requested the deletion, even if another process finishes it. Returns false and
+     * removes nothing if the repository has a manifest: a push recorded it in the meantime.
+     * The entry of the trash that the deletion has filled is listed from then on.
+     * Returns true without a change if the row is gone, or belongs to a new repository of that name.
      */
-    async removeRepository(name: string, deleted: ReadonlyMap<string, string>): Promise<boolean> {
+    async removeRepository(name: string): Promise<boolean> {
       return inTransaction(db, async (tx) => {
-        // Before the index is read. Reconcile verifies what it adopts from now on.
+        // Raised before the index is read: reconcile verifies what it has read from the registry before this and adopts
+        // now.
         await sql`select nextval('registry_deletions')`.execute(tx)
         const row = await tx
           .selectFrom('repositories')
@@ -85,18 +87,16 @@ export function createRepositoriesRepository(db: Database) {
           .forUpdate()
           .executeTakeFirst()
         if (row === undefined) return true
-        const left = await tx
-          .selectFrom('manifests')
-          .select(['digest', revisionOf('manifests').as('revision')])
-          .where('repository_id', '=', row.id)
-          .execute()
-        if (left.some(({ digest, revision }) => deleted.get(digest) !== revision)) return false
+        const left = tx.selectFrom('manifests').select('digest').where('repository_id', '=', row.id)
+        if ((await left.limit(1).executeTakeFirst()) !== undefined) return false
         await tx.deleteFrom('repositories').where('id', '=', row.id).execute()
+        await keepRepositoryTrash(tx, row.id)
+        const { context, manifests } = await endRepositoryDeletion(tx, row.id)
         await recordEventsIn(tx)({
           action: 'repository.delete',
           target: { kind: 'repository', repository: name },
-          detail: { manifests: left.length },
-          context: await endRepositoryDeletion(tx, row.id),
+          detail: { manifests },
+          context,
         })
         return true
       })

@@ -5,6 +5,7 @@ import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import { describeProtection } from '../immutability/tag-rule.ts'
 import type { Action } from './authorize.ts'
 import type { ManageRepositories } from './manage-repositories.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
@@ -35,7 +36,7 @@ export const repositoriesRoutes: FastifyPluginAsyncTypebox<RepositoriesRoutesOpt
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
-  /** The repository that a request names, if its principal may do that to it. Throws a ProblemError otherwise. */
+  /** The repository that a request names, if its principal may do the action on it. Throws a ProblemError otherwise. */
   const requireRepository = async (request: FastifyRequest, action: Action): Promise<Repository> => {
     const name = (request.params as { '*': string })['*'].replace(/\/$/, '')
     if (!isRepositoryName(name)) {
@@ -69,7 +70,7 @@ export const repositoriesRoutes: FastifyPluginAsyncTypebox<RepositoriesRoutesOpt
     return sendJson(reply, manageRepositories.write(repository))
   })
 
-  // Whether the repository exists and the account may change it is decided before the body is judged.
+  // A missing repository or right is reported before a fault of the body.
   const putRoute = { schema: PUT_SCHEMA, attachValidation: true, preValidation: readScopeBody }
   app.put(`${BASE}/repositories/*`, putRoute, async (request, reply) => {
     const repository = await requireRepository(request, 'set-scope')
@@ -78,7 +79,9 @@ export const repositoriesRoutes: FastifyPluginAsyncTypebox<RepositoriesRoutesOpt
   })
 
   app.delete(`${BASE}/repositories/*`, { schema: DELETE_SCHEMA }, async (request, reply) => {
-    await manageRepositories.delete(await requireRepository(request, 'delete'))
+    const repository = await requireRepository(request, 'delete')
+    const protectedTag = await manageRepositories.delete(repository)
+    if (protectedTag !== undefined) throw forbidden(describeProtection(protectedTag, repository.name))
     return reply.code(200).send()
   })
 }

@@ -1,7 +1,7 @@
 import { formatBearerChallenge } from '@registry-manager/oci'
 import type { Authenticator, FindAccountFacts } from '@registry-manager/principal'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
-import { credentialsOf, readCredentials } from '@registry-manager/principal'
+import { conditionFault, credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AuthenticatedAccount } from './authorize.ts'
 
@@ -43,13 +43,17 @@ async function authenticate(
   const found = await authenticator.authenticate(credentials, request.ip, null)
   switch (found.outcome) {
     case 'principal': {
-      // An offline token has less access than its account. A password yields an identity token at all other times.
+      // While the database is unavailable, a password yields an offline token, which has less access than its account.
       const isOffline =
         found.principal.offline === true || (credentials.kind === 'basic' && found.principal.access !== null)
       if (isOffline)
         throw unavailable('the token was issued while the database was unavailable; retry with a new one')
-      const account = await findAccount(found.principal.uid, found.principal.via)
+      const account = await findAccount(found.principal)
       const context = { address: request.ip, now: now() }
+      const fault = account && conditionFault(account.conditions ?? {}, context)
+      if (fault !== undefined) {
+        throw new ProblemError({ status: 403, detail: `this token has a condition: ${fault.detail}` })
+      }
       if (account !== undefined) return { account, access: found.principal.access, context }
       break
     }
@@ -65,6 +69,8 @@ async function authenticate(
     case 'refused':
   }
   const headers = { 'www-authenticate': formatBearerChallenge({ realm, service }) }
-  const detail = 'authentication required: send an access token or a username and password of this registry'
+  const reason = found.outcome === 'refused' ? found.reason : undefined
+  const required = reason ?? 'send an access token or a username and password of this registry'
+  const detail = `authentication required: ${required}`
   throw new ProblemError({ status: 401, detail, headers })
 }

@@ -50,8 +50,8 @@ export async function syncTag(
       if (isNew && !(await ensureManifest(ports, repository, digest))) continue
       if (isNew) recorded.add(digest)
       const isSet = await tags.setTag(repository, tag, digest, known.revision)
-      // A deletion that ran since the tag was read has removed it or changed its revision. It cannot have found a tag
-      // or a manifest that this call created, so the registry is checked once more.
+      // A deletion that ran since the tag was read has removed the tag or changed its revision. But it cannot have
+      // found a tag or a manifest that this call has created, so the registry is asked once more.
       if (!isSet || isNew || known.revision === undefined) continue
     }
     for (const other of recorded) if (other !== digest) await verifyManifest(ports, repository, other)

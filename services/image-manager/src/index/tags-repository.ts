@@ -1,10 +1,12 @@
 import type { Database } from '@registry-manager/database'
 import { inTransaction, isForeignKeyViolation } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
+import type { RequestPrincipal } from '@registry-manager/http'
 import { sql } from 'kysely'
 import { recordPushIn } from '../events-repository.ts'
 import type { PageRequest } from './repository.ts'
 import type { TagState } from './sync-tag.ts'
+import { byActor } from './tag-actor-repository.ts'
 
 /**
  * The revision of a row of `tags` or `manifests` as text. It changes with every write and never repeats. A row that was
@@ -39,7 +41,7 @@ export function createTagsRepository(db: Database) {
       return row ?? { digest: undefined, revision: undefined, indexOnly: false }
     },
 
-    /** Those of some tags that exist, by name. Read this before the registry, like a single tag. */
+    /** The given tags that exist, by name. Read this before the registry, like a single tag. */
     async findTags(repository: string, names: readonly string[]): Promise<ReadonlyMap<string, TagState>> {
       const rows = await statesIn(repository)
         .select('tags.name')
@@ -112,28 +114,32 @@ async function changeTag(db: Database, { digest, ...change }: TagChange): Promis
     .where('repository_id', '=', repositoryId)
     .where('name', '=', tag)
     .where(revisionOf('tags'), '=', revision)
+    .where(byActor())
     .executeTakeFirstOrThrow()
   return numDeletedRows === 1n
 }
 
 /**
  * Points a tag at a manifest that is not pending, if the tag is still at a revision; undefined: if it does not exist.
- * Returns whether the tag was set. Throws if the manifest is removed at the same time (a failed foreign key).
+ * Returns whether the tag was set. `principal`: who does it, if not the current request. Throws if the manifest is
+ * removed at the same time (a failed foreign key).
  */
 export async function putTag(
   db: Database,
   { repositoryId, tag: name, digest, revision }: TagChange & { readonly digest: string },
+  principal?: RequestPrincipal | null,
 ): Promise<boolean> {
   const manifest = sql`from manifests where repository_id = ${repositoryId} and digest = ${digest}`
   const { rows } =
     revision === undefined
       ? await sql`
           insert into tags (repository_id, name, digest) select repository_id, ${name}, digest ${manifest}
+            and ${byActor(principal)}
           on conflict (repository_id, name) do nothing returning name`.execute(db)
       : await sql`
           update tags set digest = ${digest}, revision_id = nextval('revision_ids'), updated_at = now()
           where repository_id = ${repositoryId} and name = ${name} and ${revisionOf('tags')} = ${revision}
-            and exists (select ${manifest})
+            and exists (select ${manifest}) and ${byActor(principal)}
           returning name`.execute(db)
   return rows.length === 1
 }

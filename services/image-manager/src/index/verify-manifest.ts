@@ -1,6 +1,6 @@
 /**
- * Why a manifest leaves the index: the registry lost it, a client deleted it, or its push is undone because the
- * repository was deleted.
+ * Why a manifest is removed from the index: the registry lost it, a client deleted it, or its push was undone because
+ * the repository was deleted.
  */
 export type ManifestEnd = 'lost' | 'deleted' | 'undone'
 

@@ -1,27 +1,32 @@
-import type { Access } from '@registry-manager/oci'
-import { includesAction, intersectPatterns, parseRepositoryPattern } from '@registry-manager/oci'
+import { parseRepositoryPattern } from '@registry-manager/oci'
 import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
-import { patternsThatAllow } from '@registry-manager/principal'
+import { conditionFault, patternsOfScopes, patternsThatAllow } from '@registry-manager/principal'
 
 /** Which repositories a list shows. */
 export type Visibility =
   | { readonly kind: 'all' }
-  /** Those that `patterns` cover, and global ones if `global` is set: all of them, or those that its patterns cover. */
+  /**
+   * Repositories that `patterns` cover, and global repositories: all of them if `global` is true, those that its
+   * patterns cover if it is a list, none if it is false.
+   */
   | {
       readonly kind: 'patterns'
       readonly patterns: readonly string[]
       readonly global: boolean | readonly string[]
     }
 
+/** What lists show for a token whose conditions do not hold. */
+const NOTHING: Visibility = { kind: 'patterns', patterns: [], global: false }
+
 /**
  * What `GET /v2/_catalog` lists: what an account may pull. Global repositories are for users; a registry token sees
  * only what its scopes and grants permit.
  */
 export function catalogVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
+  if (conditionFault(account.conditions ?? {}, context) !== undefined) return NOTHING
   const patterns = patternsThatAllow(account, 'pull', context)
   if ('limitedTo' in account && account.limitedTo !== undefined) {
-    const limits = pullable(account.limitedTo)
-    return { kind: 'patterns', patterns: intersectPatterns(patterns, limits), global: limits }
+    return { kind: 'patterns', patterns, global: patternsOfScopes(account.limitedTo, 'pull') }
   }
   return patterns.includes('*') ? { kind: 'all' } : { kind: 'patterns', patterns, global: 'role' in account }
 }
@@ -29,20 +34,19 @@ export function catalogVisibility(account: PrincipalRights, context: ConditionCo
 /** What image management lists. Every administrator sees all repositories there (seed 001). */
 export function managementVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
   if (!('role' in account) || account.role === 'user') return catalogVisibility(account, context)
+  if (conditionFault(account.conditions ?? {}, context) !== undefined) return NOTHING
   if (account.limitedTo === undefined) return { kind: 'all' }
-  return { kind: 'patterns', patterns: pullable(account.limitedTo), global: false }
+  return { kind: 'patterns', patterns: patternsOfScopes(account.limitedTo, 'pull'), global: false }
 }
 
-/** The patterns of scopes that permit pulls. */
-function pullable(scopes: readonly Access[]): string[] {
-  return scopes.filter(({ actions }) => includesAction(actions, 'pull')).map(({ name }) => name)
-}
-
-/** Patterns as an index on names serves them. */
+/** Patterns in the form that queries need: ranges and single names for the database's index on repository names. */
 export interface PatternRanges {
   /** A pattern covers every repository. */
   readonly everything: boolean
-  /** Prefixes without their slash: everything below them is covered. Outermost ones only, in the order of names. */
+  /**
+   * Prefixes without their slash; they cover everything below them. Without prefixes that lie within another one; in
+   * the order of names.
+   */
   readonly below: readonly string[]
   readonly names: readonly string[]
 }

@@ -19,6 +19,24 @@ export function createVisibleRepositoriesRepository(db: Database) {
         ? listAll(db, page, filter)
         : listByPatterns(db, visibility, page, filter)
     },
+
+    /** The first components of the names of repositories. Each name costs one lookup in an index. */
+    async listNamespaces({ limit, after }: PageRequest): Promise<string[]> {
+      const namespace = sql`split_part(name, '/', 1)`
+      const next = (previous: RawBuilder<unknown>) => sql`
+        select ${namespace} as namespace from repositories
+        where ${namespace} > ${previous} and position('/' in name) > 0 and deleting_since is null
+        order by 1 limit 1`
+      const { rows } = await sql<{ namespace: string }>`
+        with recursive namespaces as (
+          (${next(sql`${after} collate "C"`)})
+          union all
+          select following.namespace from namespaces
+          cross join lateral (${next(sql`namespaces.namespace`)}) following
+        )
+        select namespace from namespaces limit ${limit}`.execute(db)
+      return rows.map((row) => row.namespace)
+    },
   }
 }
 

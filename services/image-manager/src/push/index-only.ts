@@ -78,7 +78,8 @@ export async function storeIndexOnly(
   // A new manifest can be pulled from here on. If it existed, only the tag changes.
   const events = existed && tag !== undefined ? [] : eventsOfPush(pushed)
   await manifests.putManifest(repository, manifest, { indexOnly: true, events })
-  // Checked again after the recording: a deletion of a child first announces itself, then looks for an image index.
+  // Checked again after the image index is recorded: a deletion of a child lists its removal before it looks for image
+  // indexes.
   const removed = await findMissing(ports, repository, manifest)
   if (removed !== undefined && !existed) {
     const revision = await manifests.findRevision(repository, digest)

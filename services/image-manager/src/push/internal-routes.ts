@@ -24,7 +24,10 @@ const AnnounceQuery = Type.Object({
   repository: Type.String(),
   reference: Type.String(),
   type: Type.String(),
-  /** Id of the account that pushes. Of use only where the request has no context: with the previous version's proxy. */
+  /**
+   * Id of the account that pushes. Needed only if the request has no context: the previous version of registry-proxy
+   * sends none.
+   */
   account: Type.Optional(Type.String({ maxLength: 100 })),
 })
 const PendingPushParams = Type.Object({ id: Type.String({ format: 'uuid' }) })

@@ -8,9 +8,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 /** The longest manifest that is accepted. distribution's own limit is 4 MiB. */
 export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024
 /**
- * The bytes of manifests that a process handles at once. Handling takes up to ten times as much memory. The limit per
- * account keeps one account that pushes many manifests from blocking the others. A request waits before its body is
- * read, which costs no memory, and for less time than registry-proxy waits for the response.
+ * The bytes of manifests that a process handles at once. Handling a manifest takes up to ten times its length in
+ * memory. The limit per account keeps one account that pushes many manifests from blocking the others. A request waits
+ * before its body is read, which costs no memory, and for less time than registry-proxy waits for the response.
  */
 export const MANIFEST_BUDGET = {
   total: 6 * 1024 * 1024,

@@ -7,13 +7,11 @@ import { orRollBack, putRepository, recordRow } from '../index/manifest-rows-rep
 import { putTag, revisionOf } from '../index/tags-repository.ts'
 import { REPEAT_WINDOW, isRepeat } from '../repeats-repository.ts'
 import type { NewPendingPush } from './announcements-repository.ts'
-import { insertOnce } from './announcements-repository.ts'
+import { insertImmutable, insertPendingPush } from './announcements-repository.ts'
 import type { PendingFacts, PendingPush, StagedPush } from './record-pending-push.ts'
+import { crossesSoftLimit, recordSoftLimit } from './soft-limit-repository.ts'
 
 const NO_FACTS = { artifactType: undefined, subject: undefined, size: 0 }
-
-/** How often an announcement is repeated when other processes create and delete its repository at the same time. */
-const MAX_TRIES = 20
 
 /**
  * Whether the request of a pending push has recorded the same push already. An event from before the announcement
@@ -49,10 +47,10 @@ export function createPendingPushesRepository(db: Database) {
       .where('digest', '=', digest)
 
   /**
-   * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. Removes the
-   * manifest if it is pending and no other push of it is, and then its repository if that is pending and empty. Another
-   * push that is announced at this moment may lose the bytes of its manifest: recording then reads them from the
-   * registry. There are no events if the same request has recorded its push before.
+   * Ends a pending push, together with the events of its outcome. Only one of several calls has an effect. Also removes
+   * the manifest if it is pending and has no other pending push, and then the repository if it is pending and empty.
+   * Another push that is announced at this moment may lose the bytes of its manifest: recording then reads them from
+   * the registry. There are no events if the same request has recorded its push before.
    */
   const endPendingPush = async (id: string, events: readonly NewEvent[]): Promise<void> => {
     await inTransaction(db, async (tx) => {
@@ -70,6 +68,7 @@ export function createPendingPushesRepository(db: Database) {
         .executeTakeFirst()
       if (push === undefined) return
       if (!push.isRecorded) await recordEventsIn(tx)(events)
+      if (events.length > 0) await recordSoftLimit(tx, push.repository, events[0])
       if (repository === undefined) return
       await sql`
         delete from all_manifests where repository_id = ${repository.id} and digest = ${push.digest}
@@ -92,15 +91,9 @@ export function createPendingPushesRepository(db: Database) {
      * Stores a pending push, and its manifest unless the index has it. Returns its id; undefined, and stores nothing,
      * while the repository is being deleted.
      */
-    async insertPendingPush(push: NewPendingPush): Promise<string | undefined> {
-      for (let tries = 0; tries < MAX_TRIES; tries++) {
-        const { id, isBeingDeleted } = await insertOnce(db, push)
-        if (id !== null || isBeingDeleted) return id ?? undefined
-      }
-      throw new Error(
-        `the repository ${push.repository} was created or deleted during each of ${MAX_TRIES} announcements of a push`,
-      )
-    },
+    insertPendingPush: (push: NewPendingPush) => insertPendingPush(db, push),
+
+    insertImmutablePush: (push: NewPendingPush & { readonly tag: string }) => insertImmutable(db, push),
 
     /**
      * A pending push, and what recording it in one transaction needs, if that is possible. Read this before the
@@ -135,8 +128,8 @@ export function createPendingPushesRepository(db: Database) {
     },
 
     /**
-     * Marks the pending pushes of a repository: each looks at the registry again before it is recorded. Reconcile
-     * verifies what it has read from the registry before this call and not recorded yet.
+     * Contests the pending pushes of a repository: each asks the registry again before it is recorded. Also makes
+     * reconcile verify what it has read from the registry before this call and has not recorded yet.
      */
     async contestPushes(repository: string): Promise<void> {
       // Locked in the order of their ids, so that two calls do not wait for each other.
@@ -156,20 +149,24 @@ export function createPendingPushesRepository(db: Database) {
      * read.
      */
     async recordPush(
-      { id, digest, tag }: PendingPush,
+      { id, repository, digest, tag, context }: PendingPush,
       { repositoryId, tagRevision: revision }: StagedPush,
       events: readonly NewEvent[],
     ): Promise<boolean> {
       return orRollBack(db, async (tx) => {
         if (!(await recordRow(tx, sql`id = ${repositoryId}`, digest))) return false
-        if (tag !== null && !(await putTag(tx, { repositoryId, tag, digest, revision }))) return false
+        const principal = context?.principal
+        const isSet = tag === null || (await putTag(tx, { repositoryId, tag, digest, revision }, principal))
+        if (!isSet) return false
         const ended = await tx
           .deleteFrom('pending_pushes')
           .where('id', '=', id)
           .where('contested', '=', false)
           .returning(isPushRecorded.as('isRecorded'))
+          .returning(crossesSoftLimit(sql`pending_pushes.repository`).as('crossesSoftLimit'))
           .executeTakeFirst()
         if (ended?.isRecorded === false) await recordEventsIn(tx)(events)
+        if (ended?.crossesSoftLimit === true) await recordSoftLimit(tx, repository, events[0])
         return ended !== undefined
       })
     },
@@ -213,7 +210,7 @@ export function createPendingPushesRepository(db: Database) {
 
     /**
      * Removes pending manifests without a pending push, and pending repositories without a manifest. Such rows remain
-     * after the previous version ends a push, or after pushes are announced and end at the same moment.
+     * if the previous version ends a push, or if one push ends while another one of the same manifest is announced.
      */
     async removeLeftovers(): Promise<void> {
       await sql`

@@ -10,7 +10,7 @@ import { eventsOfPush } from './push-events.ts'
 /** The facts of a pending manifest without its annotations, which may be megabytes. */
 export type PendingFacts = Omit<ManifestFacts, 'annotations'>
 
-/** A manifest that was announced. The registry's state tells its outcome. */
+/** A push that was announced. The registry's state decides its outcome. */
 export interface PendingPush {
   readonly id: string
   readonly repository: string
@@ -50,7 +50,7 @@ export type RecordPendingPushPorts = SyncTagPorts & {
 }
 
 export interface RecordPendingPushOptions {
-  /** Nobody knows whether the registry got the push: its process was killed. */
+  /** It is not known whether the registry got the push, because the process that sent it was killed. */
   readonly isAbandoned?: boolean
 }
 
@@ -72,7 +72,8 @@ export async function recordPendingPush(
  *
  * - Other writers of the index change the revision of the tag, or remove the row of the manifest or its repository.
  * - A deletion changes the registry first. It then contests the pending pushes of the repository (`removal.ts`), and
- *   then reads the index. It either contests this push before the end of the transaction or reads what that recorded.
+ *   reads the index last. Either it contests this push before the transaction commits, or it finds the rows of the
+ *   transaction.
  *
  * Returns false if the push must be recorded in steps.
  */
@@ -88,7 +89,8 @@ export async function recordAtOnce(
 
 /**
  * Records a push when other processes interfere, or after a crash. Each step may be repeated. The manifest is recorded
- * first and verified later: a deletion before the verification shows in it, and one after it finds the record.
+ * first and verified afterwards. The verification finds out about earlier deletions, and later deletions find the
+ * recorded manifest.
  */
 export async function recordInSteps(
   ports: RecordPendingPushPorts,

@@ -1,10 +1,23 @@
 import type { Database } from '@registry-manager/database'
+import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import { TOMBSTONE_ANNOTATION } from '../delete/tombstone.ts'
 import type { PageRequest } from '../index/repository.ts'
 import { DELETIONS } from './adoption-repository.ts'
 import type { RepositoryState } from './reconcile-one.ts'
 import type { RepositoryStates } from './reconcile-repositories.ts'
+
+/**
+ * `one`: the repositories of the given names (`wanted`), with null columns for a name that the index does not have. For
+ * `name = wanted.name` or `name = any(…)`, Postgres may choose the index of trigrams, which takes milliseconds for each
+ * name. It cannot be used for a range.
+ */
+function lookUp(names: readonly string[]): RawBuilder<unknown> {
+  return sql`unnest(${sql.val([...names])}::text[]) as wanted (name) left join lateral (
+    select id, deleting_since from repositories
+    where repositories.name >= wanted.name and repositories.name <= wanted.name
+    order by repositories.name limit 1) as one on true`
+}
 
 /** The parts of the index that reconcile compares with the registry. Lists come in pages, in byte order. */
 export function createComparisonRepository(db: Database) {
@@ -20,33 +33,33 @@ export function createComparisonRepository(db: Database) {
             select from background_failures
             where repository = wanted.name and kind in ('repository', 'manifest')
           ) as "hasFailures", ${DELETIONS} as deletions
-        from unnest(${sql.val([...names])}::text[]) as wanted (name)
-        left join repositories on repositories.name = wanted.name`.execute(db)
+        from ${lookUp(names)}`.execute(db)
       const states = new Map(rows.map((row) => [row.name, row]))
       return { states, deletions: rows[0]?.deletions ?? '' }
     },
 
     /**
-     * Those of some repositories that have manifests without a tag, or tombstones, or that lack manifests which an
+     * The given repositories that have manifests without a tag, or tombstones, or that lack manifests which an
      * image index references; and the number of deletions.
      */
     async findIncomplete(
       names: readonly string[],
     ): Promise<{ readonly incomplete: ReadonlySet<string>; readonly deletions: string }> {
+      // Scalar subqueries: for `exists`, Postgres may read the manifests of all repositories into a hash table.
       const { rows } = await sql<{ incomplete: string[]; deletions: string }>`
         select ${DELETIONS} as deletions, array(
-          select one.name from repositories as one
-          where one.name = any(${sql.val([...names])}::text[]) and (exists (
-            select from manifests where repository_id = one.id and state = 'recorded' and not exists (
-              select from tags where tags.repository_id = one.id and tags.digest = manifests.digest)
-          ) or exists (
-            select from manifests where repository_id = one.id and annotations ? ${TOMBSTONE_ANNOTATION}
-          ) or exists (
-            select from manifest_references as reference
+          select wanted.name from ${lookUp(names)}
+          where coalesce((
+            select true from manifests where repository_id = one.id and state = 'recorded' and not exists (
+              select from tags where tags.repository_id = one.id and tags.digest = manifests.digest) limit 1
+          ), (
+            select true from manifests where repository_id = one.id and annotations ? ${TOMBSTONE_ANNOTATION} limit 1
+          ), (
+            select true from manifest_references as reference
             where repository_id = one.id and kind = 'manifest' and digest like 'sha256:%' and not exists (
               select from manifests
-              where manifests.repository_id = one.id and manifests.digest = reference.digest)
-          ))) as incomplete`.execute(db)
+              where manifests.repository_id = one.id and manifests.digest = reference.digest) limit 1
+          ), false)) as incomplete`.execute(db)
       return { incomplete: new Set(rows[0]?.incomplete), deletions: rows[0]?.deletions ?? '' }
     },
 
@@ -142,11 +155,9 @@ export function createComparisonRepository(db: Database) {
     },
 
     async markReconciled(names: readonly string[]): Promise<void> {
-      await db
-        .updateTable('repositories')
-        .set({ reconciled_at: sql`now()` })
-        .where('name', '=', sql<string>`any(${sql.val([...names])}::text[])`)
-        .execute()
+      await sql`
+        update repositories set reconciled_at = now()
+        where id = any(array(select one.id from ${lookUp(names)}))`.execute(db)
     },
 
     /** The names of repositories that existed when a run began and that it has not reconciled yet. */

@@ -13,6 +13,8 @@ export const COUNTS = [
   'manifestsAdopted',
   'tagsChanged',
   'tagsRemoved',
+  /** Immutable tags that were moved or deleted in the registry directly. */
+  'immutableTagsChanged',
   'manifestsRemoved',
   'pushesRecovered',
   'deletionsFinished',
@@ -25,7 +27,7 @@ export type ReconcileCounts = Record<CountName, number>
 
 export interface CountedPorts {
   readonly adoption: {
-    adoptTag(...args: never[]): Promise<Adoption>
+    adoptTags(...args: never[]): Promise<readonly Adoption[]>
   }
   readonly manifests: {
     putManifest(...args: never[]): Promise<unknown>
@@ -55,12 +57,13 @@ export function addCounts(to: ReconcileCounts, counts: ReconcileCounts): void {
 /** The counts as a sentence for operators. */
 export function describeCounts(counts: ReconcileCounts): string {
   const { repositories, tags, manifestsAdopted, tagsChanged, tagsRemoved, manifestsRemoved } = counts
-  const { pushesRecovered, deletionsFinished, failures, registryRequests } = counts
+  const { immutableTagsChanged, pushesRecovered, deletionsFinished, failures, registryRequests } = counts
   return [
     `${repositories} repositories and ${tags} tags checked with ${registryRequests} requests`,
     `${manifestsAdopted} manifests adopted`,
     `${tagsChanged} tags set`,
     `${tagsRemoved} tags and ${manifestsRemoved} manifests removed`,
+    `${immutableTagsChanged} immutable tags changed in the registry`,
     `${pushesRecovered} pending pushes recovered`,
     `${deletionsFinished} deletions finished`,
     `${failures} failures`,
@@ -68,7 +71,13 @@ export function describeCounts(counts: ReconcileCounts): string {
 }
 
 /** The changes of the index that a run makes by itself. Recovered pushes and deletions have their own events. */
-const CHANGES = ['manifestsAdopted', 'manifestsRemoved', 'tagsChanged', 'tagsRemoved'] as const
+const CHANGES = [
+  'manifestsAdopted',
+  'manifestsRemoved',
+  'tagsChanged',
+  'tagsRemoved',
+  'immutableTagsChanged',
+] as const
 
 /** The event of a run: one with the counts of its changes; none if it changed nothing. */
 export function eventsOfRun(run: string, counts: ReconcileCounts): NewEvent[] {
@@ -84,11 +93,11 @@ export function countChanges<Ports extends CountedPorts>(ports: Ports, counts: R
     ...ports,
     adoption: {
       ...adoption,
-      async adoptTag(...args: never[]) {
-        const adopted = await adoption.adoptTag(...args)
-        if (adopted.isNew) counts.manifestsAdopted += 1
-        if (adopted.isTagged) counts.tagsChanged += 1
-        return adopted
+      async adoptTags(...args: never[]) {
+        const adoptions = await adoption.adoptTags(...args)
+        counts.manifestsAdopted += adoptions.filter(({ isNew }) => isNew).length
+        counts.tagsChanged += adoptions.filter(({ isTagged }) => isTagged).length
+        return adoptions
       },
     },
     manifests: {

@@ -10,6 +10,7 @@ import {
   isRegistryUnavailable,
 } from '@registry-manager/registry-client'
 import { createDeleteRepositories } from '../delete/index.ts'
+import { createImmutabilityRepositories } from '../immutability/index.ts'
 import { createIndexRepositories } from '../index/index.ts'
 import { createPushRepositories } from '../push/index.ts'
 import { createAdoptionRepository } from './adoption-repository.ts'
@@ -66,6 +67,7 @@ export function createDatabaseReconciler({
     ...createIndexRepositories(db),
     ...createPushRepositories(db),
     ...createDeleteRepositories(db),
+    ...createImmutabilityRepositories(db),
     ...createReconcileRepositories(db, principal),
     createRegistry,
     concurrency,

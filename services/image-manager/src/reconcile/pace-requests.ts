@@ -19,10 +19,10 @@ const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [1000, 30_000]
 export type PaceRequests = (registry: RegistryClient) => RegistryClient
 
 /**
- * Limits the requests that are in progress, and relieves an overloaded registry. When it responds 429
- * or 503, or not in time, then all further requests wait, half as many of them are sent at the same time from then on,
- * and the read is retried. The pause doubles with each overload in a row, and is at least the registry's Retry-After.
- * Each success allows a part of one more request, up to the limit. A request that changes the registry is not retried.
+ * Limits the requests that are in progress, and relieves an overloaded registry. After a response 429 or 503, or after
+ * a time-out, all further requests wait. From then on half as many are sent at the same time, and the read is retried.
+ * The pause doubles with each overload in a row, and is at least the registry's Retry-After. Each success allows a part
+ * of one more request, up to the limit. A request that changes the registry is not retried.
  */
 export function createPace(options: PaceOptions): PaceRequests {
   const { limit, isOverload, pause } = options

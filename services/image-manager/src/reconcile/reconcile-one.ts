@@ -3,13 +3,15 @@ import type { RegistryClient } from '@registry-manager/registry-client'
 import type { DeleteManifestPorts } from '../delete/delete-manifest.ts'
 import { deleteManifest } from '../delete/delete-manifest.ts'
 import { TOMBSTONE_ANNOTATION } from '../delete/tombstone.ts'
+import { findProtection } from '../immutability/tag-rule.ts'
 import { UnrecordableError, ensureManifest } from '../index/ensure-manifest.ts'
 import type { PageRequest } from '../index/repository.ts'
 import type { TagState } from '../index/sync-tag.ts'
 import { syncTag } from '../index/sync-tag.ts'
 import { verifyManifest } from '../index/verify-manifest.ts'
 import type { AdoptTagPorts } from './adopt-tag.ts'
-import { adoptTag, verifyAdopted } from './adopt-tag.ts'
+import { adoptTag, readTag, verifyAdopted } from './adopt-tag.ts'
+import type { AdoptionBatch, Step } from './adoption-batch.ts'
 import { readPages } from './paginate.ts'
 import type { WorkItem, WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
@@ -55,10 +57,7 @@ const MAX_FAILURES = 10_000
 /** How many tags of the index are read at once. */
 const TAGS_AT_ONCE = 500
 
-/** Runs one step on a tag or a digest. Returns its failure. */
-type Step = (reference: string, work: () => Promise<unknown>) => Promise<unknown>
-
-/** A repository whose tags are synced. */
+/** A repository whose tags are synced, once the batch is flushed. */
 export interface SyncedRepository {
   readonly repository: string
   /** The tags that were adopted, with their digests. They are not verified. */
@@ -70,13 +69,14 @@ export interface SyncedRepository {
 
 /**
  * Syncs the tags of one repository with the registry. Each step is one that pushes and deletions take as well, so it is
- * safe beside them. Returns undefined, and does nothing, if the repository is being deleted, or if neither the registry
- * nor the index has content of it.
+ * safe beside them. Leaves tags that the index does not have to the batch. Returns undefined, and does nothing, if the
+ * repository is being deleted, or if neither the registry nor the index has content of it.
  */
 export async function syncRepository(
   ports: ReconcileRepositoryPorts,
   repository: string,
   { exists, isBeingDeleted, hasFailures }: RepositoryState,
+  batch: AdoptionBatch,
 ): Promise<SyncedRepository | undefined> {
   const { registry, failures, counts } = ports
   if (isBeingDeleted) return undefined
@@ -105,7 +105,15 @@ export async function syncRepository(
       await failures.deleteFailure({ kind, item })
     }
   }
-  const adopted = await syncTags(ports, repository, { tags, isKnown: exists, step })
+  const adopted = new Map<string, string>()
+  const adopt = async (tag: string) => {
+    const found = await readTag(ports, repository, tag)
+    if (found === undefined) return
+    if (!failed.has(`${repository} ${tag}`)) return batch.add(found, { step, adopted })
+    await adoptTag(ports, found)
+    adopted.set(tag, found.manifest.digest)
+  }
+  await syncTags(ports, repository, { tags, isKnown: exists, step, adopt })
   return { repository, adopted, step, forgetFailures }
 }
 
@@ -144,7 +152,7 @@ export async function completeRepository(
 
 const NO_FAILURES: ReadonlyMap<string, { readonly isDue: boolean }> = new Map()
 
-/** Syncs the tags of the registry and of the index. Returns the tags that were adopted, with their digests. */
+/** Syncs the tags of the registry and of the index. `adopt`: adopts one that the index does not have. */
 async function syncTags(
   ports: ReconcileRepositoryPorts,
   repository: string,
@@ -152,17 +160,25 @@ async function syncTags(
     tags,
     isKnown,
     step,
-  }: { readonly tags: ReadonlySet<string>; readonly isKnown: boolean; readonly step: Step },
-): Promise<ReadonlyMap<string, string>> {
+    adopt,
+  }: {
+    readonly tags: ReadonlySet<string>
+    readonly isKnown: boolean
+    readonly step: Step
+    readonly adopt: (tag: string) => Promise<void>
+  },
+): Promise<void> {
   const { comparison, counts } = ports
-  const adopted = new Map<string, string>()
-  const adopt = async (tag: string) => {
-    const digest = await adoptTag(ports, repository, tag)
-    if (digest !== undefined) adopted.set(tag, digest)
+  /** Syncs a tag that the index has. Counts an immutable tag that does not have its digest any more. */
+  const syncKnown = async (tag: string, state: TagState) => {
+    const digest = await syncTag(ports, repository, tag, { state })
+    if (state.digest === undefined || digest === state.digest) return
+    const rules = await ports.tagRules.listRules(repository)
+    if (findProtection(rules, repository, tag) !== undefined) counts.immutableTagsChanged += 1
   }
   const sync = async (tag: string, state?: TagState) => {
     counts.tags += 1
-    await step(tag, () => (state === undefined ? adopt(tag) : syncTag(ports, repository, tag, { state })))
+    await step(tag, () => (state === undefined ? adopt(tag) : syncKnown(tag, state)))
   }
   const valid = [...tags].filter((tag) => isTag(tag))
   for (let at = 0; at < valid.length; at += TAGS_AT_ONCE) {
@@ -175,13 +191,12 @@ async function syncTags(
     const error = new UnrecordableError(`the registry lists ${JSON.stringify(tag)}, which is not a valid tag`)
     await step(tag, () => Promise.reject(error))
   }
-  if (!isKnown) return adopted
+  if (!isKnown) return
   for await (const tag of readPages((page) => comparison.listTagNames(repository, page))) {
     if (tags.has(tag)) continue
     counts.tags += 1
-    await step(tag, () => syncTag(ports, repository, tag))
+    await step(tag, async () => syncKnown(tag, await ports.tags.findTag(repository, tag)))
   }
-  return adopted
 }
 
 /** Finishes deletions of tags that were interrupted after they wrote a tombstone. */

@@ -1,5 +1,6 @@
-import { isRepositoryName } from '@registry-manager/oci'
+import { isRepositoryName, isReservedName } from '@registry-manager/oci'
 import { UnrecordableError } from '../index/ensure-manifest.ts'
+import { createAdoptionBatch } from './adoption-batch.ts'
 import type { ReconcileRepositoryPorts, RepositoryState } from './reconcile-one.ts'
 import { completeRepository, syncRepository } from './reconcile-one.ts'
 import { attempt } from './work-item.ts'
@@ -7,7 +8,7 @@ import { attempt } from './work-item.ts'
 export interface RepositoryStates {
   /** By name. */
   readonly states: ReadonlyMap<string, RepositoryState>
-  /** The number of deletions. See `adoptTag`. */
+  /** The number of deletions before the registry is read. See `adoptTag`. */
   readonly deletions: string
 }
 
@@ -22,9 +23,10 @@ export type ReconcileRepositoriesPorts = ReconcileRepositoryPorts & {
 
 /**
  * Brings some repositories of the index to the registry's state, one after the other. They share the statements that
- * read the index before and after. Skips repositories that are being deleted, and those without content. A failure of
- * one repository is recorded, passed to `onEnd`, and does not affect the others. Returns the names of the reconciled
- * ones. `onEnd` is called for every repository; an error of it ends the work.
+ * read the index before and after, and those that record new tags. Skips repositories that are being deleted, those
+ * without content, and those of the trash. A failure of one repository is recorded, passed to `onEnd`, and does not
+ * affect the others. Returns the names of the reconciled ones. `onEnd` is called for every repository; an error of it
+ * ends the work.
  */
 export async function reconcileRepositories(
   ports: ReconcileRepositoriesPorts,
@@ -39,18 +41,21 @@ export async function reconcileRepositories(
   }
 
   const { states, deletions } = await comparison.getStates(names.filter(isRepositoryName))
+  const batch = createAdoptionBatch(ports)
   const synced = new Map<string, Awaited<ReturnType<typeof syncRepository>>>()
   for (const name of new Set(names)) {
+    if (isReservedName(name)) continue
     const failure = await tryOne(name, async () => {
       const state = states.get(name)
       if (state === undefined)
         throw new UnrecordableError(
           `the registry lists ${JSON.stringify(name)}, which is not a valid repository name`,
         )
-      synced.set(name, await syncRepository(ports, name, state))
+      synced.set(name, await syncRepository(ports, name, state, batch))
     })
     if (failure !== undefined || synced.get(name) === undefined) onEnd(failure)
   }
+  await batch.flush()
 
   const found = [...synced].flatMap(([name, work]) => (work === undefined ? [] : [{ name, work }]))
   if (found.length === 0) return []

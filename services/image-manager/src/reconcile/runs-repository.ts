@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import { createRecordEvents } from '@registry-manager/events'
 import type { NewEvent } from '@registry-manager/events'
 import type { RequestPrincipal } from '@registry-manager/http'
@@ -91,7 +92,7 @@ export function createRunsRepository(
       keptDays: number,
       events: readonly NewEvent[] = [],
     ): Promise<void> {
-      await db.transaction().execute(async (tx) => {
+      await inTransaction(db, async (tx) => {
         const { numUpdatedRows } = await updateOwn(id, tx)
           .set({ finished_at: sql`now()`, counts: JSON.stringify(counts) })
           .executeTakeFirstOrThrow()

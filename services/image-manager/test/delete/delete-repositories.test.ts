@@ -1,7 +1,7 @@
 import t from 'tap'
 import { deleteRepository } from '../../src/delete/delete-repositories.ts'
 import { ONE, TWO, both, one, startFilled, two } from '../fixtures/filled-repository.ts'
-import { REPOSITORY, blobsOf, databaseForTest } from '../fixtures/index-and-registry.ts'
+import { REPOSITORY, blobsOf, databaseForTest, image } from '../fixtures/index-and-registry.ts'
 import { killed } from '../fixtures/memory-registry.ts'
 
 const db = await databaseForTest(t)
@@ -57,3 +57,13 @@ for (const when of ['before', 'after'] as const) {
     },
   )
 }
+
+t.test('a blob is deleted although a push needs it that is given up during the deletion', async (t) => {
+  const { ports, registry, index, announce } = await startFilled(db)
+  const pending = await announce(image('three'), null)
+  registry.before = async (call) => {
+    if (call.startsWith('DELETE blob')) await index.pendingPushes.removePendingPush(pending.id)
+  }
+  await deleteRepository(ports, REPOSITORY)
+  t.same([...registry.blobs], [])
+})

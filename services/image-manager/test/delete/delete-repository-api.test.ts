@@ -48,6 +48,6 @@ t.test('an interrupted deletion is visible only to principals who may resume it'
 
 t.test('a repository that was pushed again survives the end of an earlier deletion', async (t) => {
   await fill({ 'team/app': 'namespace' })
-  await repositories.removeRepository('team/app', new Map())
+  await repositories.removeRepository('team/app')
   t.equal((await ask('/team/app', { as: 'alice' })).statusCode, 200)
 })

@@ -13,6 +13,13 @@ t.test('deleting a tag keeps its image and the other tags', async (t) => {
   t.same(Object.fromEntries(registry.tags), { again: one, both })
   t.same([...registry.manifests.keys()].toSorted(), [one, two, both].toSorted(), 'no tombstone is left')
   t.same(await manifests(), [one, two, both].toSorted())
+  const [tombstone = ''] = registry.calls.flatMap((call) => /^DELETE manifest (.*)/.exec(call)?.[1] ?? [])
+  t.match(tombstone, /^sha256:/)
+  const released = await db.selectFrom('released_digests').select('digest').execute()
+  t.ok(
+    released.some(({ digest }) => digest === tombstone),
+    'the data of the tombstone is collected',
+  )
   t.equal(await deleteTag(ports, REPOSITORY, 'one'), false, 'a repeat finds no tag')
 })
 

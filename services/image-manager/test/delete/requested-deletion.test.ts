@@ -167,9 +167,9 @@ for (const action of Object.keys(DELETIONS) as (keyof typeof DELETIONS)[]) {
         await fill(started.registry, 'v1')
         const process = mortal(db, started.registry, steps)
         const ports = { ...repositoriesOf(process.db), registry: process.registry }
-        await DELETIONS[action](createDeletion(ports)).catch(() => undefined)
+        await DELETIONS[action](createDeletion(ports, 0)).catch(() => undefined)
         isAlive = process.isAlive()
-        if (repeats) await DELETIONS[action](createDeletion(started.ports))
+        if (repeats) await DELETIONS[action](createDeletion(started.ports, 0))
         await recoverAll(started.registry)
         const happened = !isThere[action](started.registry)
         const events = (await eventsIn(db)).filter((event) => event.action === action)
@@ -182,7 +182,7 @@ for (const action of Object.keys(DELETIONS) as (keyof typeof DELETIONS)[]) {
   }
 }
 
-t.test('the deletion of a repository names whoever requested it first, however it ends', async (t) => {
+t.test('the event of a deleted repository names its first requester, however it ends', async (t) => {
   await fill(registry, 'v1')
   registry.before = (call) => (call.startsWith('DELETE') ? killed() : undefined)
   t.equal((await ask('/team/app', { as: 'alice', method: 'DELETE' })).statusCode, 503)
@@ -210,7 +210,7 @@ t.test('the deletion of a repository names whoever requested it first, however i
 await onBothDatabases(t, async (t, db) => {
   const { requestedDeletions, manifests, tags } = repositoriesOf(db)
 
-  t.test('a request stores what the index knows of its target', async (t) => {
+  t.test('a stored request for a deletion has the facts that the index knows of its target', async (t) => {
     await manifests.putManifest(REPOSITORY, parsed(ONE))
     for (const name of ['b', 'a']) await tags.setTag(REPOSITORY, name, one, undefined)
     const { sha512 } = (await manifests.resolveDigest(REPOSITORY, one)) ?? { sha512: '' }

@@ -218,7 +218,7 @@ const TOO_MANY: Readonly<Record<string, readonly [manifest: unknown, type: strin
   'the same descriptor 4,097 times': [{ layers: many(4097).map(() => descriptor(A)) }, OCI_MANIFEST],
 }
 for (const [what, [manifest, type]] of Object.entries(TOO_MANY)) {
-  t.test(`more than 4,096 descriptors are refused: ${what}`, async (t) => {
+  t.test(`a manifest with more than 4,096 descriptors is refused: ${what}`, async (t) => {
     t.match(parseManifest(bytes(manifest), type), { malformed: /4096 descriptors/ })
   })
 }

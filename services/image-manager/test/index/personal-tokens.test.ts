@@ -41,6 +41,14 @@ t.test('a personal token that has ended sees nothing', async (t) => {
   })
 })
 
+t.test('a personal token sees nothing where its conditions do not hold', async (t) => {
+  const refused = await ask('', { bearer: personalToken('olga', null, 'elsewhere') })
+  t.equal(refused.statusCode, 403)
+  t.match(refused.json().detail, 'this token has a condition: it applies to clients in 192.0.2.0/24 only')
+  const catalog = await askInternal('/internal/catalog?uid=olga&via=elsewhere')
+  t.strictSame(catalog.json(), { names: [], more: false })
+})
+
 t.test('a personal token changes only what its scopes permit by name', async (t) => {
   const bearer = personalToken('root', null)
   const payload = '{"scope":"global"}'

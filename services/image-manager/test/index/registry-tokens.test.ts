@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startImageManager } from '../fixtures/image-manager.ts'
 
-const { ask, askInternal, fill, token } = await startImageManager(t)
+const { ask, askInternal, auth, fill, token } = await startImageManager(t)
 const REPOSITORIES = {
   alpine: 'namespace',
   'lab/app': 'namespace',
@@ -44,6 +44,18 @@ t.test('the catalog shows a registry token the same repositories', async (t) => 
   t.strictSame((await askInternal('/internal/catalog?uid=robot')).json(), { names: VISIBLE, more: false })
   const page = await askInternal('/internal/catalog?uid=robot&n=1&last=other/app')
   t.strictSame(page.json(), { names: ['team/app'], more: true })
+})
+
+t.test('a workload sees the repositories of all trust rules that accept its token', async (t) => {
+  const both = [...VISIBLE, ...Object.keys(REPOSITORIES).filter((name) => name.startsWith('other/'))]
+  const expected = [...new Set(both)].toSorted()
+  const catalog = await askInternal('/internal/catalog?uid=robot&rules=rule-of-other')
+  t.strictSame(catalog.json(), { names: expected, more: false })
+  const bearer = auth.token('robot', null, 'workload:team/a', {
+    kind: 'workload',
+    rules: [['rule-of-other', 1]],
+  })
+  t.strictSame(namesIn((await ask('', { bearer })).json()), expected)
 })
 
 t.test('a registry token gets repositories that it may pull, and changes none', async (t) => {

@@ -231,3 +231,17 @@ t.test('a grant shows repositories, and the right to delete them permits to chan
   t.equal(verdict('get', 'office/app'), 'not-visible')
   t.equal(verdict('get', 'team/other'), 'not-visible')
 })
+
+t.test(
+  'a token whose condition does not hold sees nothing, also if its owner may see everything',
+  async (t) => {
+    const limited = { namespaces: ['team'], conditions: { networks: ['192.0.2.0/24'] } }
+    const nothing = { kind: 'patterns', patterns: [], global: false }
+    for (const role of ['cluster-administrator', 'administrator', 'user'] as const) {
+      t.strictSame(catalogVisibility({ ...limited, role }, context), nothing, role)
+      t.strictSame(managementVisibility({ ...limited, role }, context), nothing, role)
+    }
+    const there = { ...context, address: '192.0.2.1' }
+    t.strictSame(managementVisibility({ ...limited, role: 'administrator' }, there), { kind: 'all' })
+  },
+)

@@ -36,6 +36,31 @@ void onBothDatabases(t, async (t, db) => {
     return rows.map(({ name }) => name)
   }
 
+  await t.test('namespaces that have repositories are listed in byte order, by pages', async (t) => {
+    const names = [
+      'alpine',
+      'team/app',
+      'team/sub/app',
+      'team-b/app',
+      'team0/app',
+      'a/b',
+      'lab/x',
+      'lab/y',
+      'zz/1',
+    ]
+    await fill(db, names, ['shared/app'])
+    await db
+      .updateTable('all_repositories')
+      .set({ deleting_since: new Date() })
+      .where('name', '=', 'zz/1')
+      .execute()
+    const listNamespaces = (page: Partial<PageRequest> = {}) =>
+      index.visibleRepositories.listNamespaces({ limit: 100, after: '', ...page })
+    t.strictSame(await listNamespaces(), ['a', 'lab', 'shared', 'team', 'team-b', 'team0'])
+    t.strictSame(await listNamespaces({ after: 'lab', limit: 2 }), ['shared', 'team'])
+    t.strictSame(await listNamespaces({ after: 'team0' }), [])
+  })
+
   await t.test('names come in byte order, independent of the locale', async (t) => {
     const names = ['ab', 'a/b', 'a-b', 'a.b', 'a_b', 'a0', 'a', 'b/a', 'a/b/c', 'a--b', 'a/bc', 'zz/1', '0/0']
     await fill(db, names)

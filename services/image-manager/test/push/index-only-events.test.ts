@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { RequestContext } from '@registry-manager/http'
 import t from 'tap'
 import { announceManifest } from '../../src/push/announce-manifest.ts'
@@ -14,12 +13,12 @@ import {
   repositoriesOf,
   startIndex,
 } from '../fixtures/index-and-registry.ts'
-import { digestOf } from '../fixtures/memory-registry.ts'
+import { digestOf, sha512Of } from '../fixtures/memory-registry.ts'
 import { mortal } from '../fixtures/mortal.ts'
 import { parsed } from '../fixtures/reconcile.ts'
 
 const ONE = image('one')
-const sha512 = `sha512:${createHash('sha512').update(ONE).digest('hex')}`
+const sha512 = sha512Of(ONE)
 const indexOnly = (text: string) =>
   Buffer.from(
     JSON.stringify({

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import t from 'tap'
 import { announceManifest } from '../../src/push/announce-manifest.ts'
 import { syncTag } from '../../src/index/sync-tag.ts'
@@ -7,22 +6,20 @@ import { deleteOneBlob } from '../../src/delete/delete-blobs.ts'
 import { deleteManifest } from '../../src/delete/delete-manifest.ts'
 import { deleteTag } from '../../src/delete/delete-tag.ts'
 import { deleteRepository } from '../../src/delete/delete-repositories.ts'
-import { INDEX, MANIFEST, REPOSITORY, databaseForTest, image } from '../fixtures/index-and-registry.ts'
-import { digestOf } from '../fixtures/memory-registry.ts'
+import {
+  INDEX,
+  MANIFEST,
+  REPOSITORY,
+  databaseForTest,
+  image,
+  indexBySha512,
+} from '../fixtures/index-and-registry.ts'
+import { digestOf, sha512Of } from '../fixtures/memory-registry.ts'
 import { startReconcile } from '../fixtures/reconcile.ts'
 
 const db = await databaseForTest(t)
-const sha512 = (raw: Buffer) => `sha512:${createHash('sha512').update(raw).digest('hex')}`
 const [ONE, TWO] = [image('one'), image('two')]
 const [one, two] = [digestOf(ONE), digestOf(TWO)]
-const indexBySha512 = (...images: readonly Buffer[]) =>
-  Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: INDEX,
-      manifests: images.map((raw) => ({ mediaType: MANIFEST, digest: sha512(raw), size: raw.length })),
-    }),
-  )
 const INDEX_ONLY = indexBySha512(ONE)
 const indexOnly = digestOf(INDEX_ONLY)
 
@@ -43,7 +40,7 @@ async function start() {
 
 t.test('a manifest is found by its sha256 and by its sha512 digest', async (t) => {
   const { index } = await start()
-  for (const digest of [one, sha512(ONE)]) {
+  for (const digest of [one, sha512Of(ONE)]) {
     t.match(await index.manifestLookup.findManifest(REPOSITORY, { digest }), {
       digest: one,
       indexOnly: false,
@@ -51,7 +48,7 @@ t.test('a manifest is found by its sha256 and by its sha512 digest', async (t) =
     })
     t.equal(await index.manifests.hasManifest(REPOSITORY, digest), true)
   }
-  t.equal(await index.manifestLookup.findManifest(REPOSITORY, { digest: sha512(TWO) }), undefined)
+  t.equal(await index.manifestLookup.findManifest(REPOSITORY, { digest: sha512Of(TWO) }), undefined)
 })
 
 t.test(
@@ -78,17 +75,17 @@ t.test(
 t.test('an index-only manifest whose children do not exist is refused and not stored', async (t) => {
   const { pushIndexOnly, manifests, tags } = await start()
   const answer = await pushIndexOnly(indexBySha512(ONE, TWO), { tag: 'multi' })
-  t.match(answer, { outcome: 'refused', code: 'MANIFEST_BLOB_UNKNOWN', message: new RegExp(sha512(TWO)) })
+  t.match(answer, { outcome: 'refused', code: 'MANIFEST_BLOB_UNKNOWN', message: new RegExp(sha512Of(TWO)) })
   t.same(await manifests(), [one])
   t.same(await tags(), {})
 })
 
 t.test('an index-only manifest pushed by another digest is refused', async (t) => {
   const { pushIndexOnly } = await start()
-  for (const digest of [sha512(ONE), one]) {
+  for (const digest of [sha512Of(ONE), one]) {
     t.match(await pushIndexOnly(INDEX_ONLY, { digest }), { outcome: 'refused', code: 'DIGEST_INVALID' })
   }
-  t.match(await pushIndexOnly(INDEX_ONLY, { digest: sha512(INDEX_ONLY) }), {
+  t.match(await pushIndexOnly(INDEX_ONLY, { digest: sha512Of(INDEX_ONLY) }), {
     outcome: 'index-only',
     digest: indexOnly,
   })
@@ -133,7 +130,7 @@ t.test(
     const { pushIndexOnly, registry, run, manifests, tags } = await start()
     const other = Buffer.from(`${INDEX_ONLY.toString()} `)
     await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
-    await pushIndexOnly(other, { digest: sha512(other) })
+    await pushIndexOnly(other, { digest: sha512Of(other) })
     t.match((await run())?.counts, { manifestsRemoved: 0, tagsRemoved: 0, failures: 0 })
     t.same(await manifests(), [one, indexOnly, digestOf(other)].toSorted())
     t.same(await tags(), { latest: indexOnly })
@@ -149,7 +146,7 @@ t.test('an index-only manifest is deleted by tag, by either digest, and with its
   t.equal(await deleteTag(ports, REPOSITORY, 'latest'), true)
   t.same(await tags(), {})
   t.equal(await deleteTag(ports, REPOSITORY, 'latest'), false)
-  for (const digest of [indexOnly, sha512(INDEX_ONLY)]) {
+  for (const digest of [indexOnly, sha512Of(INDEX_ONLY)]) {
     await pushIndexOnly(INDEX_ONLY, { tag: 'latest' })
     t.same(await deleteManifest(ports, REPOSITORY, digest), { outcome: 'deleted' })
     t.same(await deleteManifest(ports, REPOSITORY, digest), { outcome: 'unknown' })
@@ -162,8 +159,8 @@ t.test('an index-only manifest is deleted by tag, by either digest, and with its
 
 t.test('a manifest is deleted by its sha512 digest', async (t) => {
   const { ports, registry, manifests } = await start()
-  t.same(await deleteManifest(ports, REPOSITORY, sha512(TWO)), { outcome: 'unknown' })
-  t.same(await deleteManifest(ports, REPOSITORY, sha512(ONE)), { outcome: 'deleted' })
+  t.same(await deleteManifest(ports, REPOSITORY, sha512Of(TWO)), { outcome: 'unknown' })
+  t.same(await deleteManifest(ports, REPOSITORY, sha512Of(ONE)), { outcome: 'deleted' })
   t.same(await manifests(), [])
   t.equal(registry.manifests.has(one), false)
 })
@@ -175,7 +172,7 @@ for (const name of ['sha512', 'sha256'] as const) {
       `a blob deleted by ${name} with its alias ${known ? 'known' : 'lost'} leaves no known digest`,
       async (t) => {
         const { ports, registry, index } = await start()
-        const names = { sha512: sha512(BLOB), sha256: digestOf(BLOB) }
+        const names = { sha512: sha512Of(BLOB), sha256: digestOf(BLOB) }
         for (const digest of Object.values(names)) registry.blobs.add(digest)
         registry.canonicalNames.set(names.sha512, names.sha256)
         if (known) await index.blobAliases.aliasBlob(REPOSITORY, names.sha512, names.sha256)
@@ -191,7 +188,7 @@ for (const name of ['sha512', 'sha256'] as const) {
 
 t.test('the deletion of a repository deletes all digests of its blobs, referenced or not', async (t) => {
   const { ports, registry, index } = await start()
-  const names = [sha512(BLOB), digestOf(BLOB)] as const
+  const names = [sha512Of(BLOB), digestOf(BLOB)] as const
   for (const digest of names) registry.blobs.add(digest)
   await index.blobAliases.aliasBlob(REPOSITORY, ...names)
   await deleteRepository(ports, REPOSITORY)

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import t from 'tap'
 import { createContentsRepository } from '../../src/contents/contents-repository.ts'
@@ -13,7 +12,7 @@ import {
   indexOf,
   startIndex,
 } from '../fixtures/index-and-registry.ts'
-import { digestOf } from '../fixtures/memory-registry.ts'
+import { digestOf, sha512Of } from '../fixtures/memory-registry.ts'
 import { parsed } from '../fixtures/reconcile.ts'
 
 const [ONE, TWO] = [image('one'), image('two')]
@@ -78,7 +77,7 @@ await onBothDatabases(t, async (t, db) => {
       const artifacts = await contents.listArtifacts({ ...OFFSETS, repository })
       const references = [
         ...[ONE, TWO, BOTH, SIGNATURE].map((raw) => ({ digest: digestOf(raw) })),
-        { digest: `sha512:${createHash('sha512').update(TWO).digest('hex')}` },
+        { digest: sha512Of(TWO) },
         ...['v1', 'v2', 'both'].map((tag) => ({ tag })),
       ]
       found[repository] = {
@@ -87,7 +86,9 @@ await onBothDatabases(t, async (t, db) => {
         isInContents: await contents.hasRepository(repository),
         artifacts: artifacts.items.map(({ digest, tags }) => [digest, tags]).toSorted(),
         total: artifacts.total,
-        manifests: (await index.manifests.listManifests(repository)).map(({ digest }) => digest).toSorted(),
+        manifests: (row === undefined ? [] : await index.removedContents.listManifests(row.id, PAGE)).map(
+          ({ digest }) => digest,
+        ),
         known: await index.manifests.filterManifests(repository, digests),
         untagged: await comparison.listUntagged(repository, PAGE),
         listedTags: await comparison.listTagNames(repository, PAGE),

@@ -1,4 +1,4 @@
-import { randomUUID, createHash } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { RequestContext } from '@registry-manager/http'
 import t from 'tap'
 import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
@@ -17,7 +17,7 @@ import {
   repositoriesOf,
   startIndex,
 } from '../fixtures/index-and-registry.ts'
-import { digestOf } from '../fixtures/memory-registry.ts'
+import { digestOf, sha512Of } from '../fixtures/memory-registry.ts'
 import { mortal } from '../fixtures/mortal.ts'
 
 const db = await databaseForTest(t)
@@ -120,7 +120,7 @@ t.test('a push that the registry refused has no event', async (t) => {
   t.same(await eventsIn(db), [])
 })
 
-t.test('an abandoned push that is recorded in the background names whoever pushed', async (t) => {
+t.test('the event of a push that is recorded in the background names its principal', async (t) => {
   await announce(ONE, 'v1')
   registry.push(ONE, MANIFEST, 'v1')
   t.match(await recoverAll(), { pushesRecovered: 1 })
@@ -201,7 +201,7 @@ t.test('the undoing of a push is a deletion by image-manager', async (t) => {
 
 t.test('the push of an index-only manifest has its events', async (t) => {
   await push(ONE, one)
-  const sha512 = `sha512:${createHash('sha512').update(ONE).digest('hex')}`
+  const sha512 = sha512Of(ONE)
   const manifests = [{ mediaType: MANIFEST, digest: sha512, size: ONE.length }]
   const indexOnly = (text: string) =>
     Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests, annotations: { text } }))

@@ -54,7 +54,7 @@ t.beforeEach(async () => {
 })
 
 t.test(
-  'a push with a reused request id has its events, if the tag had another digest meanwhile',
+  'a push with a reused request id has its own events if the tag had another digest in between',
   async (t) => {
     await push(t, ONE, 'v1', CHOSEN)
     await push(t, TWO, 'v1', other())
@@ -108,15 +108,18 @@ t.test('a push after the deletion of its manifest or repository has its event', 
   t.same((await actions()).slice(-2), ['repository.delete', 'push'])
 })
 
-t.test('the same request id of another principal, or half a minute later, is another push', async (t) => {
-  await push(t, ONE, 'v1', CHOSEN)
-  await push(t, ONE, 'v1', { ...CHOSEN, principal: { kind: 'user', id: 'id-of-bob', name: 'bob' } })
-  t.equal((await eventsIn(db)).length, 2)
-  await push(t, ONE, 'v2', CHOSEN)
-  await db
-    .updateTable('events')
-    .set({ time: sql`time - interval '31 seconds'` })
-    .execute()
-  await push(t, ONE, 'v2', CHOSEN)
-  t.equal((await eventsIn(db)).length, 4)
-})
+t.test(
+  'the same request id of another principal, or half a minute later, identifies another push',
+  async (t) => {
+    await push(t, ONE, 'v1', CHOSEN)
+    await push(t, ONE, 'v1', { ...CHOSEN, principal: { kind: 'user', id: 'id-of-bob', name: 'bob' } })
+    t.equal((await eventsIn(db)).length, 2)
+    await push(t, ONE, 'v2', CHOSEN)
+    await db
+      .updateTable('events')
+      .set({ time: sql`time - interval '31 seconds'` })
+      .execute()
+    await push(t, ONE, 'v2', CHOSEN)
+    t.equal((await eventsIn(db)).length, 4)
+  },
+)

@@ -111,6 +111,16 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await recover(), { failures: 0 }, 'it is not retried before it is due')
   })
 
+  t.test('the garbage collection waits while an image is not adopted, even if a run skips it', async (t) => {
+    const { registry, run, index } = await start()
+    registry.push(BAD, MANIFEST, 'bad')
+    t.match(await run(), { counts: { failures: 1 } })
+    t.match(await run(), { counts: { failures: 0 } }, 'the image is not due')
+    t.match(await index.unreferenced.beginReview(), { isReconciled: false })
+    await failures.deleteFailure({ kind: 'manifest', item: `${REPOSITORY} bad` })
+    t.match(await index.unreferenced.beginReview(), { isReconciled: true })
+  })
+
   t.test('the retry delay of an item doubles with every failure, up to a day', async (t) => {
     const { registry, announce, recover, heard, agePendingPushes } = await start()
     await announce(BAD, 'bad')

@@ -23,7 +23,14 @@ t.test(
         outcome: 'done',
         repository: null,
         target: { kind: 'index', name: 'index' },
-        detail: { run: id, manifestsAdopted: 1, manifestsRemoved: 1, tagsChanged: 1, tagsRemoved: 0 },
+        detail: {
+          run: id,
+          manifestsAdopted: 1,
+          manifestsRemoved: 1,
+          tagsChanged: 1,
+          tagsRemoved: 0,
+          immutableTagsChanged: 0,
+        },
       },
     ])
     t.equal(events.length, 1)

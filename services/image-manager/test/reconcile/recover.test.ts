@@ -30,6 +30,10 @@ await onBothDatabases(t, async (t, db) => {
     })
     return { ...started, recover: () => recover(new AbortController().signal) }
   }
+  const begin = async ({ deletions }: Awaited<ReturnType<typeof start>>['index']) => {
+    const begun = await deletions.beginDeletion(REPOSITORY)
+    return begun !== undefined && 'id' in begun ? begun.id : ''
+  }
   const ageDeletions = (seconds: number) =>
     db
       .updateTable('repositories')
@@ -166,7 +170,7 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, run, recover, index, ports } = await start()
     for (const raw of [ONE, TWO]) registry.push(raw, MANIFEST, digestOf(raw).slice(7, 17))
     await run()
-    const id = (await index.deletions.beginDeletion(REPOSITORY)) ?? ''
+    const id = await begin(index)
     await ageDeletions(130)
     const others: unknown[] = []
     registry.before = async () => void others.push((await recover()).deletionsFinished)
@@ -179,14 +183,14 @@ await onBothDatabases(t, async (t, db) => {
     const { registry, run, index, ports, announce, contents } = await start()
     registry.push(ONE, MANIFEST, 'v1')
     await run()
-    const id = (await index.deletions.beginDeletion(REPOSITORY)) ?? ''
+    const id = await begin(index)
     const deletion = { id, name: REPOSITORY }
-    const { listManifests } = ports.manifests
+    const { listManifests } = ports.removedContents
     const slow = {
-      ...ports.manifests,
+      ...ports.removedContents,
       // Another call finishes the deletion, and the same image is pushed again, before this call deletes anything.
-      async listManifests(name: string) {
-        const known = await listManifests(name)
+      async listManifests(...asked: Parameters<typeof listManifests>) {
+        const known = await listManifests(...asked)
         await finishDeletion(ports, deletion)
         await announce(ONE, 'v1')
         registry.push(ONE, MANIFEST, 'v1')
@@ -194,7 +198,7 @@ await onBothDatabases(t, async (t, db) => {
         return known
       },
     }
-    await finishDeletion({ ...ports, manifests: slow }, deletion)
+    await finishDeletion({ ...ports, removedContents: slow }, deletion)
     t.same(await contents(), { [REPOSITORY]: { tags: { v1: one }, manifests: [one] } })
     t.same(await contents(), reachableIn(registry))
   })

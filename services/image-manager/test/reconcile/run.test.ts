@@ -71,6 +71,16 @@ await onBothDatabases(t, async (t, db) => {
     ])
   })
 
+  t.test('reconcile neither adopts nor reports repositories of the trash', async (t) => {
+    const { registry, run, contents, heard } = await startReconcile(db)
+    registry.push(ONE, MANIFEST, 'v1', 'registry-manager-trash/a')
+    registry.push(TWO, MANIFEST, 'v1', 'team/live')
+    await run()
+    t.same(Object.keys(await contents()), ['team/live'])
+    t.same(heard.failed, [])
+    t.same(registry.repositories.get('registry-manager-trash/a')?.tags.size, 1, 'nothing is deleted')
+  })
+
   t.test('reconcile removes tags and manifests that only the index has', async (t) => {
     const { registry, run, contents } = await startReconcile(db)
     for (const raw of [ONE, TWO]) registry.push(raw, MANIFEST)

@@ -72,7 +72,7 @@ t.test('an item that takes long holds up the save of later ones, not their work'
 })
 
 t.test(
-  'a failure starts no further item, waits for those in progress, and saves what precedes it',
+  'after a failure no further item starts, running items finish, and the position before the failed item is saved',
   async (t) => {
     const { saves, save } = recorder()
     const [started, ended]: number[][] = [[], []]
@@ -110,7 +110,7 @@ t.test('a save that fails ends the work, and nothing is saved after it', async (
   t.equal(saves, 1)
 })
 
-t.test('a list that cannot be read ends the work after what was listed', async (t) => {
+t.test('a list that cannot be read ends the work after the items that were listed', async (t) => {
   const { saves, save } = recorder()
   async function* broken() {
     yield 1

@@ -1,0 +1,77 @@
+import type { CollectionOptions } from './listing.ts'
+
+/** A number of blobs and the bytes of their data. */
+export interface Amount {
+  readonly blobs: number
+  readonly bytes: number
+}
+
+/** What the database knows about the collection. */
+export interface StoredStatus {
+  readonly paused: boolean
+  readonly blobsPerSecond: number | null
+  readonly isReconciled: boolean
+  readonly reviewedAt: Date | null
+  /** Numbers of blobs: within the grace period, condemned, and claimed by a storage worker. */
+  readonly waiting: number
+  readonly condemned: number
+  readonly removing: number
+  /** When the last reference to the oldest condemned blob was deleted. */
+  readonly oldestCondemned: Date | null
+  readonly removed: Amount & { readonly failures: number; readonly lastAt: Date | null }
+  /** Removals that failed, at most 10. */
+  readonly failing: readonly { readonly digest: string; readonly reason: string; readonly failures: number }[]
+  /** Uploads by a sha512 whose sha256 is not known. While there are any, nothing is removed. */
+  readonly unresolvedUploads: number
+  readonly listing: ListingTotals | null
+}
+
+/** The last complete listing of the storage. `condemned` includes waiting blobs and claimed blobs. */
+export interface ListingTotals {
+  readonly beganAt: Date
+  readonly endedAt: Date
+  readonly stored: Amount
+  readonly known: Amount
+  readonly condemned: Amount
+  readonly recent: Amount
+  readonly unknown: Amount
+  readonly uploads: { readonly count: number; readonly bytes: number }
+}
+
+export const STATES = ['running', 'paused', 'off', 'waiting-for-reconcile'] as const
+export type CollectionState = (typeof STATES)[number]
+
+/** What the collection does now. */
+export function stateOf(
+  { paused, isReconciled }: Pick<StoredStatus, 'paused' | 'isReconciled'>,
+  { intervalSeconds }: Pick<CollectionOptions, 'intervalSeconds'>,
+): CollectionState {
+  if (intervalSeconds === 0) return 'off'
+  if (paused) return 'paused'
+  return isReconciled ? 'running' : 'waiting-for-reconcile'
+}
+
+/** The part of the status that shows whether the collection makes progress. */
+export interface CollectionProgress extends Pick<
+  StoredStatus,
+  'paused' | 'isReconciled' | 'oldestCondemned'
+> {
+  readonly lastRemovedAt: Date | null
+}
+
+/** How long nothing may be removed although something is condemned, in seconds. */
+export const STUCK_SECONDS = 3600
+
+/** Why the collection makes no progress; undefined if it makes progress, has nothing to remove, or does not run. */
+export function describeStuck(
+  progress: CollectionProgress,
+  options: Pick<CollectionOptions, 'intervalSeconds' | 'graceSeconds'>,
+  now: number,
+): string | undefined {
+  const { oldestCondemned, lastRemovedAt } = progress
+  if (stateOf(progress, options) !== 'running' || oldestCondemned === null) return undefined
+  const isOlder = (time: Date | null, seconds: number) => now - (time?.getTime() ?? 0) > seconds * 1000
+  if (!isOlder(oldestCondemned, options.graceSeconds + STUCK_SECONDS)) return undefined
+  if (!isOlder(lastRemovedAt, STUCK_SECONDS)) return undefined
+  return 'no data was removed from the storage for an hour, although some is condemned: check the storage worker'
+}

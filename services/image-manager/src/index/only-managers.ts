@@ -1,0 +1,20 @@
+import { ProblemError, pathParameter } from '@registry-manager/http'
+import { describeManagement, mayManageNamespace } from '@registry-manager/principal'
+import type { FastifyRequest } from 'fastify'
+import { principalOf } from './require-principal.ts'
+
+/**
+ * A hook for routes with the parameter `namespace`, after `requirePrincipal`. Throws 403 unless the principal manages
+ * the namespace. The response is the same for every other namespace, whether or not it exists.
+ */
+export async function onlyManagers(request: FastifyRequest): Promise<void> {
+  const { account, access, context } = principalOf(request)
+  const namespace = pathParameter(request, 'namespace')
+  if (!mayManageNamespace(account, namespace, context)) {
+    throw new ProblemError({ status: 403, detail: describeManagement(namespace) })
+  }
+  // The access of other tokens is limited to repositories.
+  if (access === null) return
+  const detail = `managing ${namespace} needs a password, or an identity token (requested without a scope)`
+  throw new ProblemError({ status: 403, detail })
+}

@@ -1,0 +1,94 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ProblemError, badField, pathParameter } from '@registry-manager/http'
+import type { ManagementApiOptions } from '../index/management-api.ts'
+import { managementApi } from '../index/management-api.ts'
+import type { FastifyRequest } from 'fastify'
+import type { StorageUsage } from '../contents/storage-usage.ts'
+import { onlyManagers } from '../index/only-managers.ts'
+import { principalOf } from '../index/require-principal.ts'
+import type { NamespaceUsage, Quota } from './quota.ts'
+import { NO_QUOTA, quotaFault } from './quota.ts'
+import { QUOTA_SCHEMAS as SCHEMAS } from './quota-schemas.ts'
+
+export interface QuotasRoutesOptions extends ManagementApiOptions {
+  readonly quotas: {
+    findUsage(namespace: string): Promise<NamespaceUsage>
+    listLargest(
+      limit: number,
+    ): Promise<{ readonly largest: readonly NamespaceUsage[]; readonly repositories: number }>
+    setQuota(namespace: string, quota: Quota): Promise<NamespaceUsage>
+    requestRecount(namespace: string): Promise<void>
+  }
+  readonly storageUsage: (onError: (error: unknown) => void) => Promise<StorageUsage>
+}
+
+/** The name of all namespaces together. */
+const ALL = '*'
+const LARGEST = 50
+
+/** Quotas of namespaces, and what namespaces use. */
+export const quotasRoutes: FastifyPluginAsyncTypebox<QuotasRoutesOptions> = async (app, options) => {
+  const { quotas, storageUsage } = options
+  await managementApi(app, options, { allowEmpty: true })
+
+  app.get(
+    '/namespaces/:namespace/quota',
+    { schema: SCHEMAS.getQuota, onRequest: onlyManagers },
+    async (request) => quotas.findUsage(request.params.namespace).then(({ quota }) => quota),
+  )
+
+  app.put(
+    '/namespaces/:namespace/quota',
+    { schema: SCHEMAS.putQuota, onRequest: onlyAdministrators },
+    async ({ params, body }) => {
+      const quota = { ...NO_QUOTA, ...body }
+      const fault = quotaFault(quota)
+      if (fault !== undefined) throw badField(fault)
+      return (await quotas.setQuota(params.namespace, quota)).quota
+    },
+  )
+
+  app.get(
+    '/namespaces/:namespace/usage',
+    { schema: SCHEMAS.getUsage, onRequest: onlyReaders },
+    async (request) => {
+      const { namespace } = request.params
+      if (namespace !== ALL) return { ...(await quotas.findUsage(namespace)) }
+      const { bytes } = await storageUsage((err) =>
+        request.log.warn({ err }, 'could not count the storage in use; the previous figure is served'),
+      )
+      const { largest, repositories } = await quotas.listLargest(LARGEST)
+      return {
+        namespace,
+        bytes,
+        repositories,
+        counting: bytes === null,
+        quota: NO_QUOTA,
+        largest: [...largest],
+      }
+    },
+  )
+
+  app.post(
+    '/namespaces/:namespace/usage',
+    { schema: SCHEMAS.recount, onRequest: onlyAdministrators },
+    async ({ params }, reply) => {
+      await quotas.requestRecount(params.namespace)
+      return reply.code(202).send({ ...(await quotas.findUsage(params.namespace)) })
+    },
+  )
+}
+
+/** Throws 403 unless the principal is a cluster administrator, with all rights of the account. */
+async function onlyAdministrators(request: FastifyRequest): Promise<void> {
+  await onlyManagers(request)
+  const { account } = principalOf(request)
+  if ('role' in account && account.role === 'cluster-administrator') return
+  throw new ProblemError({ status: 403, detail: 'this request requires a cluster administrator' })
+}
+
+/** Usage of all namespaces together is for cluster administrators. */
+async function onlyReaders(request: FastifyRequest): Promise<void> {
+  const namespace = pathParameter(request, 'namespace')
+  return namespace === ALL ? onlyAdministrators(request) : onlyManagers(request)
+}

@@ -1,0 +1,108 @@
+import { BASIC_OR_BEARER, problemResponses } from '@registry-manager/http'
+import { MAX_NAME_LENGTH } from '@registry-manager/oci'
+import { Type } from 'typebox'
+
+/* The schemas of the storage report. */
+
+const count = (description: string) => Type.Number({ minimum: 0, description })
+const amount = (description: string) =>
+  Type.Object({ blobs: count('How many blobs.'), bytes: count('Bytes of their data.') }, { description })
+
+const Totals = Type.Object({
+  beganAt: Type.String(),
+  endedAt: Type.String(),
+  stored: amount('All blobs of the storage: the sum of the next five fields.'),
+  known: amount('Blobs that the index or a link in the storage names, and not only the trash.'),
+  trash: amount('Blobs that only the trash references.'),
+  condemned: amount('Blobs that nothing references any more. They are waiting, condemned, or being removed.'),
+  recent: amount('Blobs that neither the index nor a link names, younger than the grace period.'),
+  unknown: amount('Blobs that neither the index nor a link names, older than the grace period.'),
+  uploads: Type.Object(
+    { count: count('How many uploads.'), bytes: count('Bytes of their data.') },
+    { description: 'Unfinished uploads, which the registry removes after a day.' },
+  ),
+})
+
+const Report = Type.Object(
+  {
+    namespaces: count('How many namespaces have repositories.'),
+    repositories: count('How many repositories there are.'),
+    storage: Type.Union([Totals, Type.Null()], {
+      description: 'What the last complete listing has found; null before the first one.',
+    }),
+  },
+  { description: 'The report.' },
+)
+
+const bytes = count('Bytes of manifests and of the blobs that they reference, each digest once.')
+const next = Type.Union([Type.String(), Type.Null()], {
+  description: '`after` of the next page; null for none.',
+})
+const Namespaces = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object({ namespace: Type.String(), bytes, repositories: count('How many repositories it has.') }),
+    ),
+    next,
+  },
+  { description: 'A page of namespaces, by their names.' },
+)
+const Repositories = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object({
+        repository: Type.String(),
+        manifests: count('How many manifests it has.'),
+        bytes,
+        frees: count(
+          'The bytes that its deletion would free: `bytes` without the blobs that other repositories also have.',
+        ),
+      }),
+    ),
+    next,
+  },
+  {
+    description:
+      'A page of repositories, by their names. A page may have fewer than `limit`, even if another page follows.',
+  },
+)
+
+const pageQuery = (what: string) =>
+  Type.Object({
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 200, default: 100, description: `How many ${what} a page has.` }),
+    ),
+    after: Type.Optional(
+      Type.String({ maxLength: MAX_NAME_LENGTH, description: '`next` of the page before.' }),
+    ),
+  })
+
+const common = { tags: ['storage'], security: BASIC_OR_BEARER }
+const WHO = 'For cluster administrators, with a password or an identity token.'
+const FAULTS = [400, 401, 403, 429, 503] as const
+
+export const STORAGE_REPORT_SCHEMAS = {
+  report: {
+    ...common,
+    operationId: 'getStorage',
+    summary: 'Get the sizes of what the storage of the registry holds',
+    description: WHO,
+    response: { 200: Report, ...problemResponses(...FAULTS) },
+  },
+  listNamespaces: {
+    ...common,
+    operationId: 'listNamespaceSizes',
+    summary: 'List how many bytes each namespace uses',
+    description: WHO,
+    querystring: pageQuery('namespaces'),
+    response: { 200: Namespaces, ...problemResponses(...FAULTS) },
+  },
+  listRepositories: {
+    ...common,
+    operationId: 'listRepositorySizes',
+    summary: 'List how many bytes each repository uses, and how many its deletion would free',
+    description: WHO,
+    querystring: pageQuery('repositories'),
+    response: { 200: Repositories, ...problemResponses(...FAULTS) },
+  },
+}

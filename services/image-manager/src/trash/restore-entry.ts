@@ -1,0 +1,120 @@
+import type { DeleteOrphansPorts } from '../delete/delete-orphans.ts'
+import { deleteOrphans } from '../delete/delete-orphans.ts'
+import { readReferences } from '../index/manifest.ts'
+import type { RestoreBlobsPorts } from './restore-blobs.ts'
+import { restoreBlobs } from './restore-blobs.ts'
+import type { RestoreStop } from './restore-pushes.ts'
+import { RestoreStopped, announce, beingDeleted, put, withManifest } from './restore-pushes.ts'
+import type { RestoreTagsPorts, TakenTag } from './restore-tags.ts'
+import { restoreTags } from './restore-tags.ts'
+import type { TrashEnd, TrashEntry } from './trash-entry.ts'
+
+export type RestoreEntryPorts = DeleteOrphansPorts &
+  RestoreBlobsPorts &
+  RestoreTagsPorts & {
+    readonly manifests: { hasManifest(repository: string, digest: string): Promise<boolean> }
+    readonly deletions: { isBeingDeleted(repository: string): Promise<boolean> }
+    readonly blobs: { markOrphans(repository: string, digests: readonly string[]): Promise<void> }
+    readonly trashContents: {
+      listReady(entry: TrashEntry, state: 'trashed', after: string, limit: number): Promise<string[]>
+      setState(entry: TrashEntry, digest: string, state: 'restored'): Promise<void>
+      listUnrestored(entry: TrashEntry, limit: number): Promise<string[]>
+    }
+    readonly keptTrash: {
+      stopRestore(entry: TrashEntry): Promise<void>
+      endRestore(entry: TrashEntry, ended: TrashEnd): Promise<void>
+    }
+  }
+
+export type RestoreResult =
+  | {
+      readonly outcome: 'restored'
+      /** How many manifests were restored. */
+      readonly manifests: number
+      /** Some of the tags that exist again. */
+      readonly tags: readonly string[]
+      /** Some of the tags that were not moved. */
+      readonly taken: readonly TakenTag[]
+      /**
+       * Some of the manifests that the registry refuses, because it lacks what they reference. They stay in the trash.
+       */
+      readonly missing: readonly string[]
+    }
+  | RestoreStop
+
+/** How many digests are read at once, and how many a result names. */
+const PAGE_SIZE = 100
+
+/**
+ * Restores the content of an entry to its repository, by pushes of its manifests: so quotas and all other rules for
+ * pushes apply. Sets a tag only if the repository does not have the tag. The entry ends when nothing is left in it. The
+ * next call resumes an interrupted restore.
+ */
+export async function restoreEntry(ports: RestoreEntryPorts, entry: TrashEntry): Promise<RestoreResult> {
+  try {
+    const manifests = await restoreManifests(ports, entry)
+    const { tags, taken, count } = await restoreTags(ports, entry)
+    const missing = await ports.trashContents.listUnrestored(entry, PAGE_SIZE)
+    const detail = { manifests, tags: count }
+    if (missing.length === 0) await ports.keptTrash.endRestore(entry, { action: 'trash.restore', detail })
+    else await ports.keptTrash.stopRestore(entry)
+    return { outcome: 'restored', manifests, tags, taken, missing }
+  } catch (error) {
+    await ports.keptTrash.stopRestore(entry)
+    if (error instanceof RestoreStopped) return error.stop
+    throw error
+  }
+}
+
+/**
+ * Restores manifests. Those that an image index references come before the image index. Returns how many of them the
+ * repository did not have.
+ */
+async function restoreManifests(ports: RestoreEntryPorts, entry: TrashEntry): Promise<number> {
+  const { trashContents, trashEntries } = ports
+  const mounted = new Set<string>()
+  let [handled, restored] = [0, 0]
+  for (let before = -1; before < handled;) {
+    before = handled
+    const read = (after: string) => trashContents.listReady(entry, 'trashed', after, PAGE_SIZE)
+    for (let page = await read(''); page.length > 0; page = await read(page.at(-1) ?? '')) {
+      for (const digest of page) {
+        await trashEntries.renew(entry)
+        const exists = await ports.manifests.hasManifest(entry.repository, digest)
+        if (!exists && !(await restoreManifest(ports, entry, digest, mounted))) continue
+        await trashContents.setState(entry, digest, 'restored')
+        handled += 1
+        if (!exists) restored += 1
+      }
+    }
+  }
+  return restored
+}
+
+/** Returns false if the registry lacks something that the manifest references. */
+async function restoreManifest(
+  ports: RestoreEntryPorts,
+  entry: TrashEntry,
+  digest: string,
+  mounted: Set<string>,
+): Promise<boolean> {
+  const { repository } = entry
+  return withManifest(ports, entry, digest, async (manifest) => {
+    const announced = await announce(ports, entry, manifest, { digest })
+    if (announced.outcome !== 'announced') return announced.outcome === 'index-only'
+    // Announced first: the blobs come back only if the rules for pushes permit it, and no deletion removes them.
+    const blobs = readReferences(manifest.raw).filter(({ kind }) => kind !== 'manifest')
+    const isComplete = await restoreBlobs(ports, entry, blobs, mounted)
+    if (isComplete && (await put(ports, repository, digest, manifest))) {
+      const recorded = await ports.push.record(announced.id)
+      return recorded?.digest === digest
+    }
+    await ports.push.discard(announced.id)
+    const digests = blobs.map((one) => one.digest)
+    for (const one of digests) mounted.delete(one)
+    await ports.blobs.markOrphans(repository, digests)
+    await deleteOrphans(ports, repository, digests)
+    if (await ports.deletions.isBeingDeleted(repository)) throw beingDeleted(repository)
+    return false
+  })
+}

@@ -1,0 +1,65 @@
+import { announce, put, withManifest } from './restore-pushes.ts'
+import type { RestorePushesPorts } from './restore-pushes.ts'
+import type { TrashEntry } from './trash-entry.ts'
+
+export type RestoreTagsPorts = RestorePushesPorts & {
+  readonly trashEntries: { renew(entry: TrashEntry): Promise<boolean> }
+  readonly trashContents: {
+    listTags(
+      entry: TrashEntry,
+      after: string,
+      limit: number,
+    ): Promise<readonly { readonly tag: string; readonly digest: string }[]>
+  }
+}
+
+/** A tag that names another manifest by now. */
+export interface TakenTag {
+  readonly tag: string
+  /** What the tag named before the deletion. */
+  readonly digest: string
+  /** What it names now. */
+  readonly names: string
+}
+
+/** How many tags are read at once, and how many a result names. */
+const PAGE_SIZE = 100
+
+/** Sets the tags that do not exist. Returns some of the restored tags, their number, and some that were not moved. */
+export async function restoreTags(ports: RestoreTagsPorts, entry: TrashEntry) {
+  const { trashContents, trashEntries } = ports
+  const [tags, taken]: [string[], TakenTag[]] = [[], []]
+  let count = 0
+  const read = (after: string) => trashContents.listTags(entry, after, PAGE_SIZE)
+  for (let page = await read(''); page.length > 0; page = await read(page.at(-1)?.tag ?? '')) {
+    for (const { tag, digest } of page) {
+      await trashEntries.renew(entry)
+      const names = await restoreTag(ports, entry, tag, digest)
+      if (names === digest) {
+        count += 1
+        if (tags.length < PAGE_SIZE) tags.push(tag)
+      } else if (names !== undefined && taken.length < PAGE_SIZE) taken.push({ tag, digest, names })
+    }
+  }
+  return { tags, taken, count }
+}
+
+/** Sets a tag if it does not exist. Returns what the tag names; undefined if the manifest was deleted again. */
+async function restoreTag(
+  ports: RestoreTagsPorts,
+  entry: TrashEntry,
+  tag: string,
+  digest: string,
+): Promise<string | undefined> {
+  return withManifest(ports, entry, digest, async (manifest) => {
+    const announced = await announce(ports, entry, manifest, { tag })
+    if (announced.outcome === 'index-only') return digest
+    if (announced.outcome === 'refused') return announced.detail?.['digest'] as string | undefined
+    if (!(await put(ports, entry.repository, tag, manifest))) {
+      await ports.push.discard(announced.id)
+      return undefined
+    }
+    const recorded = await ports.push.record(announced.id)
+    return recorded?.digest ?? undefined
+  })
+}
