@@ -8,7 +8,7 @@ Clients of the users API and of the provider's API (\`/containerregistries\`) se
 identity token as Bearer: an access token that was requested with a password and without a scope. Registry tokens, and
 personal tokens with scopes, are for the token endpoint and the registry only.
 
-The users API and the rest report errors as problems (RFC 9457): \`detail\` says what was wrong, and \`field\` names the
+The users API and all other APIs report errors as problems (RFC 9457): \`detail\` says what was wrong, and \`field\` names the
 invalid field of a request. The token endpoint and the provider's API have their own formats.`,
   tags: [
     {
@@ -21,7 +21,7 @@ invalid field of a request. The token endpoint and the provider's API have their
     {
       name: 'browser sessions',
       description:
-        "Sessions of people who signed in at `/sign-in`. The users API, the provider's API and the audit log accept them.",
+        'Sessions of people who signed in at `/sign-in`. The other management APIs of this document accept them.',
     },
     {
       name: 'access',

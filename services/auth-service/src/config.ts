@@ -61,7 +61,7 @@ export interface AuthServiceConfig {
   readonly issuer: string
   /** `aud` of every access token. */
   readonly service: string
-  /** Names under which clients may request the service, itself among them. */
+  /** Names by which clients may request the service, TOKEN_SERVICE included. */
   readonly aliases: readonly string[]
   /** PUBLIC_URL's origin: the only one whose pages may send changes. */
   readonly publicOrigin: string
@@ -70,7 +70,7 @@ export interface AuthServiceConfig {
   readonly administrator: { readonly username: string; readonly password: string | undefined }
   /** Whether clients without credentials may pull global repositories. */
   readonly anonymousPull: boolean
-  /** How long events are kept, in days; 0 for ever. */
+  /** How long events are kept, in days; 0 keeps all. */
   readonly auditDays: number
   readonly imageManagerUrl: string
   readonly serviceCredential: string

@@ -1,4 +1,5 @@
 import type { Database, Schema } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import type { Metrics } from '@registry-manager/http'
 import { createPeriodicWork } from '@registry-manager/http'
 import { sql } from 'kysely'
@@ -9,7 +10,7 @@ export interface HousekeepingOptions {
   readonly db: Database
   readonly now: () => number
   readonly metrics: Metrics
-  /** How long events are kept, in days; 0 for ever. */
+  /** How long events are kept, in days; 0 keeps all. */
   readonly auditDays: number
   readonly log: {
     info(details: object, message: string): void
@@ -18,7 +19,7 @@ export interface HousekeepingOptions {
 }
 
 export interface Housekeeping {
-  /** Removes expired rows unless another replica does so now. Returns the number of removed rows by table. */
+  /** Removes expired rows unless another replica is doing so. Returns the number of removed rows by table. */
   run(): Promise<Readonly<Record<string, number>>>
   start(): void
   stop(): Promise<void>
@@ -69,7 +70,7 @@ export function createHousekeeping(options: HousekeepingOptions): Housekeeping {
 
   /** Removes a batch; undefined when another replica has the lock. */
   const removeBatch = ({ table, column, keepMs }: ExpiringRows): Promise<number | undefined> =>
-    db.transaction().execute(async (tx) => {
+    inTransaction(db, async (tx) => {
       const lock = await sql<{ taken: boolean }>`select pg_try_advisory_xact_lock(${LOCK}) as taken`.execute(
         tx,
       )

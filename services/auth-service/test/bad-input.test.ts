@@ -29,7 +29,7 @@ const USERS: readonly Case[] = [
   ],
   [
     { method: 'POST', url: '/user', form: { username: 'a', pasword: 'x' }, as },
-    `pasword is not a known field; known fields are ${FIELDS}`,
+    `pasword is not a known field; known fields are ${FIELDS}, password_hash`,
   ],
   [
     { method: 'PATCH', url: '/user', json: { username: 'alice', role: 'root' }, as },
@@ -167,7 +167,7 @@ const PROVIDER: readonly Case[] = [
   [{ method: 'POST', url: list, as }, 'the body must be an object'],
   [
     { method: 'POST', url: list, json: { properties: { ...properties, more: 1 } }, as },
-    'more is not a known field in properties; known fields are name, expiryDate, scopes, status',
+    'more is not a known field in properties; known fields are name, expiryDate, scopes, status, conditions',
   ],
   [
     {

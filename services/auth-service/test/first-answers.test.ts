@@ -10,7 +10,7 @@ import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 import { CREDENTIAL } from './fixtures/replicas.ts'
 
 /** `STARTS=100 tap run …` measures more starts. */
-const STARTS = Number(process.env['STARTS'] ?? 20)
+const STARTS = Number(process.env['STARTS'] ?? 8)
 const START_MS = 60_000
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const PASSWORD = 'the-first-password'

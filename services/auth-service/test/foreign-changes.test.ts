@@ -73,7 +73,7 @@ t.test("a change from registry-manager's own origin, or without a browser, is ac
   t.ok(await users.find('by-page'))
 })
 
-t.test('a read from a page of another origin is answered without CORS headers', async (t) => {
+t.test('a read from a page of another origin gets a response without CORS headers', async (t) => {
   const response = await ask({ url: '/user', as: 'alice', headers: FOREIGN[0] ?? {} })
   t.equal(response.statusCode, 200)
   t.notOk(response.headers['access-control-allow-origin'], 'the browser hides it from the page')

@@ -41,9 +41,9 @@ export function createExchangeCredentials({ signIn, issuer }: ExchangeCredential
         return { outcome: 'issued', issued, offline }
       }
       case 'personal-token':
-      case 'token': {
+      case 'registry-token': {
         const { offline, notAfter } = result
-        const account = result.outcome === 'token' ? result.registryToken : result.account
+        const account = result.outcome === 'registry-token' ? result.registryToken : result.account
         setRequestPrincipal(namedPrincipal(account))
         const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
         return { outcome: 'issued', issued, offline }

@@ -3,7 +3,7 @@ import type { GlobalMark } from '@registry-manager/oci'
 import type { Globals } from './grant.ts'
 
 export interface GlobalRepositoriesPorts {
-  /** Returns the global ones of some repositories, as image-manager knows them. */
+  /** Returns those of the given repositories that are global according to image-manager. */
   fetchGlobals(names: readonly string[]): Promise<Globals>
   /** Whether an error means that image-manager is unavailable. */
   isUnavailable(error: unknown): boolean
@@ -15,15 +15,15 @@ export interface GlobalRepositoriesPorts {
 }
 
 /**
- * How long a global repository is cached, in milliseconds: the longest delay until it is noticed that the repository
- * ceased to be global. Other repositories are not cached, so one that becomes global is noticed at once.
+ * How long a global repository is cached, in milliseconds: the longest delay until a repository that ceased to be
+ * global is noticed. Other repositories are not cached, so a repository that becomes global is noticed at once.
  */
 const FRESH_MS = 5000
 const MAX_NAMES = 10_000
 
 /**
- * Finds the global ones of some repositories: those that every signed-in user may pull. While image-manager is
- * unavailable nobody can change the scope of a repository, so those that were global within the grace still count.
+ * Finds those of the given repositories that are global: every signed-in user may pull them. While image-manager is
+ * unavailable the scope of a repository cannot change, so those that were global within the grace still count.
  */
 export function createFindGlobals(
   ports: GlobalRepositoriesPorts,

@@ -1,7 +1,7 @@
 import type { Access, GlobalMark, RepositoryAction } from '@registry-manager/oci'
-import { REPOSITORY_ACTIONS, isRepositoryName } from '@registry-manager/oci'
-import type { ConditionContext, Permission, PrincipalRights } from '@registry-manager/principal'
-import { decideAccess } from '@registry-manager/principal'
+import { REPOSITORY_ACTIONS, isRepositoryName, joinTagPatterns } from '@registry-manager/oci'
+import type { ConditionContext, Conditions, Permission, PrincipalRights } from '@registry-manager/principal'
+import { conditionFault, decideAccess, intersectNetworks } from '@registry-manager/principal'
 
 /** Global repositories by name, each with its mark; undefined where image-manager sends no mark. */
 export type Globals = ReadonlyMap<string, GlobalMark | undefined>
@@ -13,7 +13,7 @@ export interface GrantContext extends ConditionContext {
 
 export interface Granted {
   readonly access: readonly Access[]
-  /** When the first of the conditions ends that the access depends on, in seconds since the epoch. */
+  /** The earliest end of the conditions that the access depends on, in seconds since the epoch. */
   readonly notAfter?: number
 }
 
@@ -23,7 +23,7 @@ export interface Granted {
  * requested `*` means everything that is permitted; `push` includes `pull`.
  *
  * Access that depends on the client's network or on the pushed tag has an entry of its own with `networks` or `tags`,
- * which registry-proxy compares with each request.
+ * which registry-proxy compares with each request. The conditions of a personal or registry token limit every entry.
  * Source: distribution, "Docker Registry v2 authentication via central service", "Requesting a Token".
  */
 export function grant(
@@ -47,8 +47,8 @@ export function onlyPull(access: readonly Access[]): Access[] {
 }
 
 /**
- * Returns the requested repositories that a user's own rights do not let pull everywhere: these are granted only if
- * they are global.
+ * Returns the requested repositories that a user may not pull by rights without conditions: unconditional pulls of
+ * these are granted only if they are global.
  */
 export function outOfReach(
   principal: PrincipalRights,
@@ -59,8 +59,8 @@ export function outOfReach(
   return requested
     .filter(({ type, name }) => type === 'repository' && isRepositoryName(name))
     .filter(({ name }) => {
-      const { because } = decideAccess(principal, name, context).pull
-      return !because.some((permission) => isUnlimited(permission, 'pull'))
+      const { because, isBeyondScopes = false } = decideAccess(principal, name, context).pull
+      return !isBeyondScopes && !because.some((permission) => isUnlimited(permission, 'pull'))
     })
     .map(({ name }) => name)
 }
@@ -74,8 +74,12 @@ interface Entry {
 function entriesFor(principal: PrincipalRights, scope: Access, context: GrantContext): Entry[] {
   const { type, name, actions } = scope
   const isRequested = (action: string) => actions.includes(action) || actions.includes('*')
+  const { conditions = {} } = principal
   if (type === 'registry' && name === 'catalog' && actions.includes('*')) {
-    return [{ access: { type, name, actions: ['*'] }, untilMs: Infinity }]
+    if (conditionFault(conditions, context) !== undefined) return []
+    const { networks } = conditions
+    const access = { type, name, actions: ['*'], ...(networks && { networks }) }
+    return [{ access, untilMs: untilMsOf(conditions) }]
   }
   if (type !== 'repository') return []
   const isGlobal = context.globals?.has(name) ?? false
@@ -83,12 +87,15 @@ function entriesFor(principal: PrincipalRights, scope: Access, context: GrantCon
   const mark = context.globals?.get(name)
   const byLimit = new Map<string, Entry>()
   for (const action of REPOSITORY_ACTIONS.filter(isRequested)) {
-    for (const [limit, untilMs] of limitsOf(decision[action].because, action, mark)) {
+    for (const [own, untilMs] of limitsOf(decision[action].because, action, mark)) {
+      const limit = limitFurther(own, action, conditions)
+      // No client is in the networks of the token and in those of the grant.
+      if (limit.networks?.length === 0) continue
       const key = JSON.stringify(limit)
       const known = byLimit.get(key)
       byLimit.set(key, {
-        access: { type, name, actions: [...(known?.access.actions ?? []), action], ...limit },
-        untilMs: Math.min(untilMs, known?.untilMs ?? Infinity),
+        access: { type, name, actions: [...new Set([...(known?.access.actions ?? []), action])], ...limit },
+        untilMs: Math.min(untilMs, untilMsOf(conditions), known?.untilMs ?? Infinity),
       })
     }
   }
@@ -109,22 +116,33 @@ function limitsOf(
 ): readonly (readonly [limit: Limit, untilMs: number])[] {
   const unlimited = permissions.filter((permission) => isUnlimited(permission, action))
   const own = unlimited.filter(({ basis }) => basis.kind !== 'global')
-  if (own.length > 0) return [[{}, Math.max(...own.map(untilMsOf))]]
+  if (own.length > 0) return [[{}, Math.max(...own.map(({ conditions }) => untilMsOf(conditions)))]]
   if (unlimited.length > 0) return [[mark === undefined ? {} : { global: mark }, Infinity]]
   const limits = new Map<string, readonly [Limit, number]>()
   for (const permission of permissions) {
     const { networks, tags } = permission.conditions ?? {}
     const limit = { ...(networks && { networks }), ...(tags !== undefined && action === 'push' && { tags }) }
     const key = JSON.stringify(limit)
-    limits.set(key, [limit, Math.max(untilMsOf(permission), limits.get(key)?.[1] ?? 0)])
+    limits.set(key, [limit, Math.max(untilMsOf(permission.conditions), limits.get(key)?.[1] ?? 0)])
   }
   return [...limits.values()]
+}
+
+/** A limit together with the conditions of the token that acts. */
+function limitFurther(limit: Limit, action: RepositoryAction, conditions: Conditions): Limit {
+  const networks =
+    limit.networks && conditions.networks
+      ? intersectNetworks(limit.networks, conditions.networks)
+      : (limit.networks ?? conditions.networks)
+  const tags = action === 'push' ? joinTagPatterns(limit.tags, conditions.tags) : undefined
+  const { global } = limit
+  return { ...(global && { global }), ...(networks && { networks }), ...(tags !== undefined && { tags }) }
 }
 
 function isUnlimited({ conditions }: Permission, action: RepositoryAction): boolean {
   return conditions?.networks === undefined && (conditions?.tags === undefined || action !== 'push')
 }
 
-function untilMsOf({ conditions }: Permission): number {
-  return conditions?.notAfter === undefined ? Infinity : Date.parse(conditions.notAfter)
+function untilMsOf({ notAfter }: Conditions = {}): number {
+  return notAfter === undefined ? Infinity : Date.parse(notAfter)
 }

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import { createRecordEvents } from '@registry-manager/events'
 import type { UnavailableDependency } from '@registry-manager/http'
 import { ServiceCallError, createServiceClient } from '@registry-manager/http'
@@ -92,6 +93,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     audience: service,
     lifeSeconds: accessTokenLifeSeconds,
     sign: keys.sign,
+    currentKeyId: keys.currentKeyId,
     findGlobal,
     now,
     newId: randomUUID,
@@ -105,7 +107,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
       currentKeyId: keys.currentKeyId,
       retiredKeyId: keys.retiredKeyId,
       inTransaction: (work) =>
-        db.transaction().execute((tx) =>
+        inTransaction(db, (tx) =>
           work({
             ...createSigningKeysRepository(tx),
             recordEvents: createRecordEvents(tx, { principal: AUTH_SERVICE }),
@@ -154,6 +156,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
           findIdentity,
           issuer,
           refreshTokens,
+          now,
         }),
         service,
         aliases,

@@ -1,13 +1,19 @@
 import type { Access } from '@registry-manager/oci'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isPersonalToken, isUser, isWorkload } from '../principals/principal.ts'
+import {
+  conditionsOf,
+  isPersonalToken,
+  isUser,
+  isWorkload,
+  rightsOfPrincipal,
+} from '../principals/principal.ts'
 import { limitToRequest } from '../principals/workload.ts'
 import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
 import type { ClaimsInput, SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import type { Globals } from './grant.ts'
 import { grant, onlyPull, outOfReach } from './grant.ts'
-import { withinScopes } from './within-scopes.ts'
+import { createRecentTokens } from './recent-tokens.ts'
 
 export interface IssuedAccessToken {
   readonly token: string
@@ -26,8 +32,8 @@ export interface PrincipalAccessRequest {
   /** The client's IP address, for grants that are limited to networks. */
   readonly address: string
   /**
-   * The principal comes from the credential cache while the database is unavailable, so nobody can say whether the
-   * account was revoked. The access token permits pulls only.
+   * The database is unavailable, and the principal comes from the credential cache. The account may have been revoked,
+   * so the access token permits pulls only.
    */
   readonly offline?: boolean
   /** The access token permits pulls only: for anonymous principals. */
@@ -47,12 +53,19 @@ export interface AccessTokenIssuerOptions {
   readonly audience: string
   readonly lifeSeconds: number
   readonly sign: (claims: SignedClaims) => Promise<string>
-  /** Returns the global ones of some repositories. */
+  /** Identifies the key that signs. */
+  readonly currentKeyId: () => string
+  /** Returns those of the given repositories that are global. */
   readonly findGlobal: (names: readonly string[]) => Promise<Globals>
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Returns a unique `jti`. */
   readonly newId: () => string
+}
+
+interface SignedToken extends Omit<IssuedAccessToken, 'expiresIn'> {
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
 }
 
 /**
@@ -64,6 +77,15 @@ const OFFLINE_LIFE_SECONDS = 60
 
 export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): AccessTokenIssuer {
   const { issuer, audience, lifeSeconds, sign, findGlobal, newId } = options
+  const recentTokens = createRecentTokens(lifeSeconds)
+  const signNew = async (claims: SignedClaims): Promise<SignedToken> => {
+    const { access, exp, iat } = claims
+    const token = await sign(claims)
+    const signed = { token, expiresAt: exp, issuedAt: new Date(iat * 1000).toISOString(), access }
+    if (access === null || token.length <= MAX_ACCESS_TOKEN_LENGTH) return signed
+    const fitting = fitAccess(access, (await sign({ ...claims, access: [] })).length)
+    return { ...signed, token: await sign({ ...claims, access: fitting }), access: fitting }
+  }
   const issue = async (
     subject: ClaimsInput['subject'],
     access: readonly Access[] | null,
@@ -71,36 +93,36 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
   ): Promise<IssuedAccessToken> => {
     const now = Math.floor(options.now() / 1000)
     const life = offline ? Math.min(lifeSeconds, OFFLINE_LIFE_SECONDS) : lifeSeconds
-    const claims = makeClaims({
-      issuer,
-      audience,
-      subject,
-      access,
-      offline,
-      now,
-      lifeSeconds: life,
-      notAfter,
-      jti: newId(),
-    })
-    const issuedAt = new Date(now * 1000).toISOString()
-    const issued = { expiresIn: claims.exp - now, issuedAt }
-    const token = await sign(claims)
-    if (access === null || token.length <= MAX_ACCESS_TOKEN_LENGTH) return { ...issued, token, access }
-    const fitting = fitAccess(access, (await sign({ ...claims, access: [] })).length)
-    return { ...issued, token: await sign({ ...claims, access: fitting }), access: fitting }
+    const key = JSON.stringify([subject, access, notAfter, offline, options.currentKeyId()])
+    const { expiresAt, ...issued } = await recentTokens.get(key, now, () =>
+      signNew(
+        makeClaims({
+          issuer,
+          audience,
+          subject,
+          access,
+          offline,
+          now,
+          lifeSeconds: life,
+          notAfter,
+          jti: newId(),
+        }),
+      ),
+    )
+    return { ...issued, expiresIn: expiresAt - now }
   }
   return {
     async forPrincipal({ account: given, scopes, address, offline = false, pullOnly = offline, ...limits }) {
-      const account = isWorkload(given) ? limitToRequest(given, scopes ?? []) : given
+      const account = isWorkload(given) ? limitToRequest(given, scopes) : given
       const context = { address, now: options.now() }
-      const beyond = outOfReach(account, scopes ?? [], context)
+      const rights = rightsOfPrincipal(account)
+      const beyond = outOfReach(rights, scopes ?? [], context)
       const globals = beyond.length > 0 ? await findGlobal(beyond) : new Map()
-      const granted = scopes && grant(account, scopes, { ...context, globals })
-      const permitted = granted && withinLimits(account, granted.access)
+      const granted = scopes && grant(rights, scopes, { ...context, globals })
       // Never an identity token then: it would act for the whole account, and outlive the outage.
-      const access = pullOnly ? onlyPull(permitted ?? []) : permitted
+      const access = pullOnly ? onlyPull(granted?.access ?? []) : granted && granted.access
       return issue(subjectOf(account), access, {
-        notAfter: earlier(limits.notAfter, granted?.notAfter),
+        notAfter: earlier(limits.notAfter, earlier(granted?.notAfter, endOf(account))),
         offline,
       })
     },
@@ -108,13 +130,14 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
   }
 }
 
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+/** When the conditions of a token end, in seconds since the epoch. An identity token grants nothing, and ends too. */
+function endOf(account: AccountPrincipal): number | undefined {
+  const notAfter = conditionsOf(account)?.notAfter
+  return notAfter === undefined ? undefined : Math.floor(Date.parse(notAfter) / 1000)
 }
 
-function withinLimits(account: AccountPrincipal, access: readonly Access[]): readonly Access[] {
-  const scopes = isPersonalToken(account) ? account.via.scopes : null
-  return scopes === null ? access : withinScopes(access, scopes)
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 }
 
 /** The claims that name a principal. Those of a personal token name its owner, whose changes end the access token. */

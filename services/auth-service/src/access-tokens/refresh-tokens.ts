@@ -38,7 +38,7 @@ export interface RefreshTokens<Found> {
 
 /** A refresh token that was unused for this long is no longer valid. */
 export const UNUSED_DAYS = 90
-/** An account has this many refresh tokens at the most; a new one replaces the one that was unused for longest. */
+/** An account has at most this many refresh tokens; a new one replaces the one that was unused for longest. */
 const MAX_PER_ACCOUNT = 100
 /**
  * `used_at` is updated at most once per interval. With a longer interval, tokens in use would look least recently used

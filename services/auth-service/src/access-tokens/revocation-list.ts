@@ -11,8 +11,9 @@ export interface RevocationList {
   current(): RevokedGenerations | undefined
   isRevoked(account: AccountState): boolean
   /**
-   * Whether an account is certainly as it was up to `FRESH_MS` ago: the list was read since then and does not revoke
-   * this generation. False while the list cannot be read, so that callers ask the database.
+   * Whether this generation of an account was certainly valid at some moment of the last `FRESH_MS`: the list was read
+   * within that time and does not revoke the generation. False while the list cannot be read, so that callers ask the
+   * database.
    */
   isUnchanged(account: AccountState): boolean
   /** Applies a committed revocation of this process at once. */
@@ -33,19 +34,22 @@ export interface RevocationListOptions {
   readonly now: () => number
   /** A monotonic clock, in milliseconds: a wall clock that is set back would prolong the freshness. */
   readonly monotonicNow?: () => number
-  /** How long an access token from before a revocation may still be valid: the list holds a revocation for so long. */
+  /** The longest life of an access token from before a revocation. The list keeps a revocation for this time. */
   readonly windowMs: number
 }
 
 const POLL_MS = 1000
-/** Caches trust a list whose query started within this time: a change on another replica takes effect so soon. */
+/** Caches trust a list whose query started within this time, so a change on another replica takes effect within it. */
 export const FRESH_MS = 2000
-/** The whole list is read so often; this drops old revocations. Replicas do so in the same second: equal ETags. */
+/**
+ * Pause between two reads of the whole list, which drop old revocations. All replicas read it in the same second of a
+ * minute, so their ETags stay equal.
+ */
 const RELOAD_MS = 60_000
 
 /**
- * The recent revocations. Each second a poll reads what was committed since the one before, each minute all of them.
- * While the database is unavailable the last list stays in force: nothing can be revoked then.
+ * The recent revocations. Each second, a poll reads those that were committed since the previous poll. Once a minute it
+ * reads all of them. While the database is unavailable the last list stays in force: nothing can be revoked then.
  */
 export function createRevocationList(options: RevocationListOptions): RevocationList {
   const { load, now, monotonicNow = () => performance.now(), windowMs } = options

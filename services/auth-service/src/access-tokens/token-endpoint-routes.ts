@@ -24,7 +24,7 @@ export interface TokenEndpointRoutesOptions {
   readonly tokenEndpoint: TokenEndpoint
   /** The service that access tokens are made for. */
   readonly service: string
-  /** Names under which clients may request the service, itself among them. */
+  /** Names by which clients may request the service, its own included. */
   readonly aliases: readonly string[]
   readonly realm: string
   /** PUBLIC_URL's origin: the only one whose pages may request refresh tokens. */
@@ -83,7 +83,7 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
   for (const { path, suffix } of PATHS) {
     const get = {
       schema: { ...GET_TOKEN, operationId: `requestToken${suffix}` },
-      // Runs before the hook that reads queries by their schema, because a query has the same rules as a form here.
+      // A query has the rules of a form here, so it is read before the hook that reads queries by their schema.
       preParsing: async (request: FastifyRequest) => {
         request.query = readParameters(queryOf(request.url))
       },
@@ -128,8 +128,8 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
 
 /** Source: RFC 8628 §3.5; RFC 6749 §5.2. */
 const POLL_ERRORS: Readonly<Record<Exclude<Poll['outcome'], 'issued'>, string>> = {
-  authorization_pending: 'nobody has confirmed the device yet; ask again after the interval',
-  slow_down: 'the device asks too often; wait five seconds longer from now on',
+  authorization_pending: 'the device is not confirmed yet; retry after the interval',
+  slow_down: 'the device polls too often; add five seconds to the interval',
   access_denied: 'the person has refused the device, or may not sign it in',
   expired_token: 'the device code has expired; begin again',
   invalid_grant: 'the device code is unknown or was used before',

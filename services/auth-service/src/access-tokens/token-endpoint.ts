@@ -3,8 +3,9 @@ import type { Credentials } from '@registry-manager/principal'
 import { ANONYMOUS_UID } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isPersonalToken, isUser, namedPrincipal } from '../principals/principal.ts'
+import { conditionsOf, isPersonalToken, isUser, namedPrincipal } from '../principals/principal.ts'
 import type { FailedSignIn, Freshness, SignIn } from '../sign-in/sign-in.ts'
+import { refusedByCondition } from '../sign-in/sign-in-problem.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
@@ -25,6 +26,8 @@ export interface TokenEndpointPorts {
   readonly issuer: {
     forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
   }
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   readonly refreshTokens: {
     issue(account: Account, service: string, clientId: string): Promise<string>
   }
@@ -44,7 +47,7 @@ export interface TokenEndpoint {
 }
 
 /** A principal that proved its identity, and what limits the tokens that it gets. */
-interface Requester {
+interface IdentifiedPrincipal {
   readonly account: AccountPrincipal
   readonly offline: boolean
   /** Seconds since the epoch. */
@@ -54,10 +57,10 @@ interface Requester {
   readonly isAnonymous?: true
 }
 
-type Identified = Requester | Exclude<TokenResult, { outcome: 'issued' }>
+type Identified = IdentifiedPrincipal | Exclude<TokenResult, { outcome: 'issued' }>
 
 /** The principal of a request without credentials. It may pull global repositories only. */
-const ANONYMOUS: Requester = {
+const ANONYMOUS: IdentifiedPrincipal = {
   account: {
     id: ANONYMOUS_UID,
     username: '',
@@ -100,6 +103,8 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
         // exchange extends no rights.
         const identity = await ports.findIdentity(credentials.token)
         if (identity === undefined) return { outcome: 'bad-identity-token' }
+        const refused = refusedByCondition(conditionsOf(identity.account), { address, now: ports.now() })
+        if (refused !== undefined) return refused
         return { account: identity.account, offline: false, notAfter: identity.expiresAt }
       }
       case 'none':
@@ -171,7 +176,7 @@ function toIdentified(signIn: SignIn): Identified {
       return { account: signIn.account, offline: signIn.offline }
     case 'personal-token':
       return { account: signIn.account, offline: signIn.offline, notAfter: signIn.notAfter }
-    case 'token':
+    case 'registry-token':
       return { account: signIn.registryToken, offline: signIn.offline, notAfter: signIn.notAfter }
     case 'workload':
       return { account: signIn.workload, offline: signIn.offline, notAfter: signIn.notAfter }

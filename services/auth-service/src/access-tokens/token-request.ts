@@ -1,4 +1,4 @@
-import { ProblemError } from '@registry-manager/http'
+import { badField } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { parseScopes } from '@registry-manager/oci'
 import { parseJsonWebToken } from '../principals/json-web-token.ts'
@@ -35,8 +35,8 @@ export function readParameters(parameters: URLSearchParams): Record<string, unkn
   const given = [...parameters].filter(([name, value]) => value !== '' && name !== 'scope')
   const single = new Map<string, string>()
   for (const [name, value] of given) {
-    if (single.has(name)) throw badParameter(name, 'is given twice')
-    if (value.includes('\0')) throw badParameter(name, 'must not contain NUL')
+    if (single.has(name)) throw badField({ field: name, detail: 'is given twice' })
+    if (value.includes('\0')) throw badField({ field: name, detail: 'must not contain NUL' })
     single.set(name, value)
   }
   const scope = parameters.getAll('scope').filter((value) => value !== '')
@@ -69,7 +69,7 @@ function grantOf(form: GrantForm): TokenRequest['grant'] {
       return { type: 'refresh_token', refreshToken: form.refresh_token }
     case TOKEN_EXCHANGE:
       if (parseJsonWebToken(form.subject_token) === undefined) {
-        throw badParameter('subject_token', 'must be a JSON Web Token in compact form')
+        throw badField({ field: 'subject_token', detail: 'must be a JSON Web Token in compact form' })
       }
       return { type: 'token-exchange', subjectToken: form.subject_token }
   }
@@ -87,8 +87,4 @@ export function isAcceptedService(service: string | undefined, accepted: readonl
 function scopesOf(given: readonly string[] = []): readonly Access[] | null {
   const scopes = parseScopes(given)
   return scopes && scopes.slice(0, MAX_SCOPES)
-}
-
-function badParameter(field: string, what: string): ProblemError {
-  return new ProblemError({ status: 400, detail: `${field} ${what}`, field })
 }

@@ -108,7 +108,9 @@ export const TokenResponse = Type.Object({
   issued_at: Type.String({ format: 'date-time' }),
   refresh_token: Type.Optional(Type.String({ description: 'Only if it was requested.' })),
   username: Type.Optional(
-    Type.String({ description: 'Only for a device: whose personal token `access_token` is.' }),
+    Type.String({
+      description: 'Only for a device: the username of the owner of the personal token in `access_token`.',
+    }),
   ),
   scope: Type.Optional(Type.String({ description: 'The granted scopes. Only in responses to POST.' })),
   issued_token_type: Type.Optional(

@@ -21,8 +21,8 @@ export const ConditionsInput = Type.Object(
         examples: [['10.0.0.0/8', '2001:db8::/32']],
       }),
     ),
-    notBefore: Type.Optional(time('It applies from this time on.', '2027-01-01T00:00:00Z')),
-    notAfter: Type.Optional(time('It ends at this time.', '2027-06-30T00:00:00Z')),
+    notBefore: Type.Optional(time('The right counts from this time on.', '2027-01-01T00:00:00Z')),
+    notAfter: Type.Optional(time('The right counts before this time.', '2027-06-30T00:00:00Z')),
     tags: Type.Optional(
       Type.String({
         pattern: TAG_GLOB_PATTERN,
@@ -32,7 +32,10 @@ export const ConditionsInput = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false, description: 'What must hold, too. All that are given must hold.' },
+  {
+    additionalProperties: false,
+    description: 'The right counts only while all conditions that are given hold.',
+  },
 )
 
 /**
@@ -64,4 +67,19 @@ export function parseConditions(
     ...(tags !== undefined && { tags }),
   }
   return { conditions: Object.keys(conditions).length === 0 ? undefined : conditions }
+}
+
+/** Conditions in a response. */
+export function toConditionsBody(
+  conditions: Conditions | undefined,
+): Static<typeof ConditionsInput> | undefined {
+  if (conditions === undefined) return undefined
+  const { networks, ...rest } = conditions
+  return { ...rest, ...(networks && { networks: [...networks] }) }
+}
+
+/** Whether conditions say the same. Postgres' jsonb does not keep the order of members. */
+export function areSameConditions(one: Conditions | undefined, other: Conditions | undefined): boolean {
+  const textOf = (conditions: Conditions = {}) => JSON.stringify(Object.entries(conditions).toSorted())
+  return textOf(one) === textOf(other)
 }

@@ -1,42 +1,46 @@
 import type { FieldFault } from '@registry-manager/http'
-import type { RepositoryAction } from '@registry-manager/oci'
-import { isNested } from '@registry-manager/oci'
-import type { ConditionContext, EffectiveGrant, PrincipalRights } from '@registry-manager/principal'
+import { namespacesOf } from '@registry-manager/oci'
+import type { EffectiveGrant, PrincipalRights } from '@registry-manager/principal'
 import { ACTIONS_OF_ROLE, mayManageNamespace } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
+import type { PersonalTokenPrincipal } from '../principals/personal-token.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isRegistryToken, isWorkload } from '../principals/principal.ts'
-import { stateOf } from '../principals/registry-token.ts'
-import type { ExplainedAccount, Explanation, Question, Reason } from './explain.ts'
-import { explain, reasonsFor } from './explain.ts'
+import { isPersonalToken, isUser, rightsOfPrincipal } from '../principals/principal.ts'
+import type { RegistryToken } from '../principals/registry-token.ts'
+import type { ExplainedAccount, Explanation, Question } from './explain.ts'
+import { explain } from './explain.ts'
 import { INSTALLATION } from './grant.ts'
 import type { GrantInput } from './grant-schemas.ts'
 import { planTerms } from './manage-grants.ts'
+import type {
+  AccountWithAccess,
+  AccountsWithAccessPage,
+  ListAccountsWithAccessPorts,
+  WhoRequest,
+} from './list-accounts-with-access.ts'
+import { accountState, listAccountsWithAccess, nameOf } from './list-accounts-with-access.ts'
 import type { KeysetPage } from './page.ts'
 
-export interface ExplainAccessPorts {
+export interface ExplainAccessPorts extends ListAccountsWithAccessPorts {
   /** A user by the username, or a registry token by its name; in lower case. */
   findByName(name: string): Promise<AccountPrincipal | undefined>
+  /** A personal token, by its owner's id and its own name or id. */
+  findPersonalToken(ownerId: string, nameOrId: string): Promise<PersonalTokenPrincipal | undefined>
+  /** A registry token, by its name in lower case or its id. */
+  findRegistryToken(nameOrId: string): Promise<RegistryToken | undefined>
   /** The workload of a trust rule, by the rule's id. */
   findWorkload(rule: string): Promise<AccountPrincipal | undefined>
-  /** Whether every signed-in user may pull a repository. */
-  isGlobal(repository: string): Promise<boolean>
-  /**
-   * A page, by name, of the enabled accounts that have any right on repositories of these patterns, or all of these
-   * namespaces.
-   */
-  listWithRights(
-    rights: { readonly patterns: readonly string[]; readonly namespaces: readonly string[] },
-    page: KeysetPage,
-  ): Promise<readonly AccountPrincipal[]>
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
 }
 
 /** A question, and rights that are added or left out for its answer only. */
 export interface ExplainRequest extends Question {
   /** The name of a user or of a registry token; the principal itself if absent. */
   readonly account?: string | undefined
+  /**
+   * Explains this personal token of the account (its name or id). Without `account`: one of the principal's own or, for
+   * managers of the namespace, a registry token.
+   */
+  readonly token?: string | undefined
   /** The id of a trust rule, whose workloads are asked about instead of an account. */
   readonly rule?: string | undefined
   /** The client's address; for the principal itself, that of the request if absent. */
@@ -45,19 +49,6 @@ export interface ExplainRequest extends Question {
   readonly with?: Omit<GrantInput, 'subject'> | undefined
   /** The id of a grant that the account would not have. */
   readonly without?: string | undefined
-}
-
-export interface WhoRequest {
-  readonly repository: string
-  readonly action: RepositoryAction
-  readonly address?: string | undefined
-}
-
-/** An account that may do an action, or might if conditions held. */
-export interface Holder {
-  readonly account: { readonly kind: 'user' | 'registry-token' | 'workload'; readonly name: string }
-  readonly allowed: boolean
-  readonly because: readonly Reason[]
 }
 
 export interface ExplainAccess {
@@ -70,21 +61,21 @@ export interface ExplainAccess {
     request: ExplainRequest,
     clientAddress: string,
   ): Promise<
-    | { readonly explanation: Explanation; readonly account: Holder['account'] }
+    | {
+        readonly explanation: Explanation
+        readonly account: AccountWithAccess['account']
+        /** The personal token that was asked about. */
+        readonly token?: { readonly id: string; readonly name: string }
+      }
     | { readonly fault: FieldFault }
     | { readonly refused: 'forbidden' | 'unknown' }
   >
   /** Whether a principal manages the namespace of a repository. */
   mayList(principal: Account, repository: string, clientAddress: string): boolean
   /** Lists who may do an action. `next` is the name after which the next page begins; null on the last page. */
-  who(
-    request: WhoRequest,
-    page: KeysetPage,
-  ): Promise<{ readonly items: Holder[]; readonly next: string | null; readonly global: boolean }>
+  who(request: WhoRequest, page: KeysetPage): Promise<AccountsWithAccessPage>
 }
 
-/** How many accounts one statement of a list reads, and how many statements one page takes at most. */
-const [BATCH, MAX_STATEMENTS] = [500, 10]
 /** The id of a grant that does not exist, in explanations. */
 const ADDED = 'with'
 
@@ -95,16 +86,33 @@ export function createExplainAccess(ports: ExplainAccessPorts): ExplainAccess {
       mayManageNamespace(principal, namespace, { address, now: ports.now() }),
     )
 
+  /**
+   * The principal that a request asks about. Principals that do not manage the repository's namespace may ask about
+   * themselves only.
+   */
+  const find = async (
+    { token, rule }: ExplainRequest,
+    account: Account | string,
+    manages: boolean,
+  ): Promise<AccountPrincipal | undefined> => {
+    if (rule !== undefined) return ports.findWorkload(rule)
+    const isNamed = typeof account === 'string'
+    const found = await ports.findByName(isNamed ? account : account.username)
+    if (token === undefined || found === undefined) return found
+    const personal = isUser(found) ? await ports.findPersonalToken(found.id, token) : undefined
+    if (personal !== undefined || isNamed || !manages) return personal
+    return ports.findRegistryToken(token.toLowerCase())
+  }
+
   return {
     mayList,
 
     async explain(principal, request, clientAddress) {
       const name = (request.account ?? principal.username).toLowerCase()
       const isOwn = request.rule === undefined && name === principal.username
-      if (!isOwn && !mayList(principal, request.repository, clientAddress)) return { refused: 'forbidden' }
-      const found = await (request.rule === undefined
-        ? ports.findByName(name)
-        : ports.findWorkload(request.rule))
+      const manages = mayList(principal, request.repository, clientAddress)
+      if (!isOwn && !manages) return { refused: 'forbidden' }
+      const found = await find(request, isOwn ? principal : name, manages)
       if (found === undefined) return { refused: 'unknown' }
       const changed = changeRights(found, request)
       if ('fault' in changed) return changed
@@ -112,59 +120,26 @@ export function createExplainAccess(ports: ExplainAccessPorts): ExplainAccess {
       const context = { address, now: ports.now() }
       const explained = {
         ...changed,
-        isWorkload: isWorkload(found),
+        kind: kindOf(found),
         state: accountState(found, context.now),
         generation: found.generation,
       }
       const explanation = explain(explained, request, context)
-      const account = nameOf(found)
-      const mightBeGlobal = request.action === 'pull' && !explanation.allowed && account.kind === 'user'
-      if (!mightBeGlobal || !(await ports.isGlobal(request.repository))) return { account, explanation }
-      return { account, explanation: explain(explained, request, { ...context, isGlobal: true }) }
+      const about = {
+        account: nameOf(found),
+        ...(isPersonalToken(found) && { token: { id: found.via.id, name: found.via.name } }),
+      }
+      const mightBeGlobal = request.action === 'pull' && !explanation.allowed && isUser(found)
+      if (!mightBeGlobal || !(await ports.isGlobal(request.repository))) return { ...about, explanation }
+      return { ...about, explanation: explain(explained, request, { ...context, isGlobal: true }) }
     },
 
-    async who({ repository, action, address }, { limit, after }) {
-      const context = { address, now: ports.now() }
-      const rights = { patterns: patternsOf(repository), namespaces: namespacesOf(repository) }
-      const global = action === 'pull' && (await ports.isGlobal(repository))
-      const items: Holder[] = []
-      let last = after
-      for (let statements = 0; statements < MAX_STATEMENTS; statements += 1) {
-        const accounts = await ports.listWithRights(rights, { after: last, limit: BATCH })
-        for (const account of accounts) {
-          const holder = toHolder(account, { repository, action }, context)
-          if (holder === undefined) continue
-          // One more entry shows that another page follows.
-          if (items.length === limit)
-            return { items, next: items.at(-1)?.account.name.toLowerCase() ?? null, global }
-          items.push(holder)
-        }
-        last = accounts.at(-1)?.username.toLowerCase() ?? last
-        if (accounts.length < BATCH) return { items, next: null, global }
-      }
-      return { items, next: last ?? null, global }
-    },
+    who: (request, page) => listAccountsWithAccess(ports, request, page),
   }
 }
 
-function toHolder(
-  account: AccountPrincipal,
-  question: Question,
-  context: ConditionContext,
-): Holder | undefined {
-  if (accountState(account, context.now) !== 'enabled') return undefined
-  const { allowed, because } = reasonsFor(account, question, context)
-  return because.length === 0 ? undefined : { account: nameOf(account), allowed, because }
-}
-
-function nameOf(account: AccountPrincipal): Holder['account'] {
-  if (isWorkload(account)) return { kind: 'workload', name: account.rules[0]?.name ?? '' }
-  return { kind: isRegistryToken(account) ? 'registry-token' : 'user', name: account.username }
-}
-
-function accountState(account: AccountPrincipal, now: number): ExplainedAccount['state'] {
-  if (isRegistryToken(account)) return stateOf(account, now)
-  return account.enabled ? 'enabled' : 'disabled'
+function kindOf(principal: AccountPrincipal): NonNullable<ExplainedAccount['kind']> {
+  return isPersonalToken(principal) ? 'personal-token' : nameOf(principal).kind
 }
 
 /** The rights of an account with the changes of a request. */
@@ -179,19 +154,5 @@ function changeRights(
     const { role } = planned.terms
     grants.push({ ...planned.terms, ...(role && { actions: ACTIONS_OF_ROLE[role] }), id: ADDED })
   }
-  return { rights: { ...account, grants } }
-}
-
-/** The namespaces that contain a repository. One of several components also has the repository of its name. */
-function namespacesOf(repository: string): string[] {
-  const parts = repository.split('/')
-  const above = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'))
-  return isNested(repository) ? [...above, repository] : above
-}
-
-/** All patterns that cover a repository. */
-function patternsOf(repository: string): string[] {
-  const parts = repository.split('/')
-  const below = parts.slice(1).map((_, index) => `${parts.slice(0, index + 1).join('/')}/*`)
-  return [repository, ...below, '*']
+  return { rights: { ...rightsOfPrincipal(account), grants } }
 }

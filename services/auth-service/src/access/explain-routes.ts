@@ -1,48 +1,32 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { UnavailableDependency } from '@registry-manager/http'
-import {
-  ProblemError,
-  neverStored,
-  parseJsonBodies,
-  problemJson,
-  setErrorFormat,
-} from '@registry-manager/http'
+import { badField, ProblemError, toMutable } from '@registry-manager/http'
 import { describeManagers } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { principalOf } from '../sign-in/require-principal.ts'
 import type { ExplainAccess, ExplainRequest } from './explain-access.ts'
 import { EXPLAIN_SCHEMAS as SCHEMAS } from './explain-schemas.ts'
 
-export interface ExplainRoutesOptions extends PrincipalOptions {
+export interface ExplainRoutesOptions extends ManagementApiOptions {
   readonly explainAccess: ExplainAccess
-  readonly unavailableDependency: UnavailableDependency
 }
 
 /** Explanations of decisions, and lists of who may do what. */
 export const explainRoutes: FastifyPluginAsyncTypebox<ExplainRoutesOptions> = async (app, options) => {
   const { explainAccess } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  await requirePrincipal(app, options)
-  parseJsonBodies(app)
+  await managementApi(app, options)
 
   const answer = async (request: FastifyRequest, asked: ExplainRequest) => {
     const result = await explainAccess.explain(principalOf(request), asked, request.ip)
-    if ('fault' in result) {
-      const { field, detail } = result.fault
-      throw new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
-    }
+    if ('fault' in result) throw badField(result.fault)
     if ('refused' in result) {
       if (result.refused === 'forbidden') throw onlyManagers(asked.repository)
-      const detail =
-        asked.rule === undefined
-          ? `there is no user and no registry token ${asked.account ?? ''}`
-          : `there is no trust rule ${asked.rule}`
-      throw new ProblemError({ status: 404, detail })
+      throw new ProblemError({ status: 404, detail: `there is no ${describeSubject(asked)}` })
     }
     const { repository, action } = asked
-    return { account: result.account, repository, action, ...result.explanation } as never
+    const { account, token, explanation } = result
+    return toMutable({ account, ...(token && { token }), repository, action, ...explanation })
   }
 
   app.get('/access/explain', { schema: SCHEMAS.explain }, (request) => answer(request, request.query))
@@ -53,11 +37,19 @@ export const explainRoutes: FastifyPluginAsyncTypebox<ExplainRoutesOptions> = as
     if (!explainAccess.mayList(principalOf(request), asked.repository, request.ip)) {
       throw onlyManagers(asked.repository)
     }
-    return (await explainAccess.who(asked, { limit, after })) as never
+    return toMutable(await explainAccess.who(asked, { limit, after }))
   })
 }
 
-/** The same for every repository that the principal does not manage, and for every account. */
+function describeSubject({ account, token, rule }: ExplainRequest): string {
+  if (rule !== undefined) return `trust rule ${rule}`
+  if (token === undefined) return `user and no registry token ${account ?? ''}`
+  return account === undefined
+    ? `personal token of yours and no registry token ${token}`
+    : `personal token ${token} of a user ${account}`
+}
+
+/** The refusal of principals that do not manage the repository's namespace. It reveals nothing about accounts. */
 function onlyManagers(repository: string): ProblemError {
   const managers = describeManagers(repository).replace(/,$/, '')
   return new ProblemError({ status: 403, detail: `only ${managers} may ask this about ${repository}` })

@@ -1,4 +1,4 @@
-import { BASIC_OR_BEARER, problemResponses } from '@registry-manager/http'
+import { BASIC_BEARER_OR_SESSION, problemResponses } from '@registry-manager/http'
 import { MAX_NAME_LENGTH, REPOSITORY_ACTIONS, REPOSITORY_NAME_PATTERN } from '@registry-manager/oci'
 import { GRANT_ROLES } from '@registry-manager/principal'
 import { Type } from 'typebox'
@@ -33,6 +33,15 @@ const question = {
       examples: ['jane'],
     }),
   ),
+  token: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description:
+        'Explains this personal token of the account (its name or id). Without `account`: one of your own or, for ' +
+        'managers of the namespace, a registry token.',
+    }),
+  ),
   rule: Type.Optional(
     Type.String({ format: 'uuid', description: 'The id of a trust rule, instead of `account`.' }),
   ),
@@ -61,30 +70,43 @@ const Reason = Type.Object(
       'account',
       'generation',
     ]),
-    id: Type.Optional(Type.String({ description: 'Of a grant; `with` for the one of a what-if question.' })),
-    name: Type.Optional(Type.String({ description: 'Of the group that has the grant.' })),
+    id: Type.Optional(
+      Type.String({ description: 'The id of the grant; `with` stands for the grant that the request adds.' }),
+    ),
+    name: Type.Optional(Type.String({ description: 'The name of the group that has the grant.' })),
     namespace: Type.Optional(Type.String({ description: 'All actions are permitted in it.' })),
     repositories: Type.Optional(Type.String({ description: 'The pattern of a grant or a scope.' })),
     role: Type.Optional(Type.Enum([...GRANT_ROLES, 'cluster-administrator'])),
     actions: Type.Optional(Type.Array(Type.Enum([...REPOSITORY_ACTIONS]))),
     conditions: Type.Optional(ConditionsInput),
     condition: Type.Optional(
-      Type.Enum(['networks', 'notBefore', 'notAfter', 'tags'], { description: 'It does not hold.' }),
+      Type.Enum(['networks', 'notBefore', 'notAfter', 'tags'], {
+        description: 'The condition that does not hold.',
+      }),
     ),
     detail: Type.Optional(Type.String({ description: 'Says what does not hold.' })),
-    grant: Type.Optional(Type.String({ description: 'The id of the grant that has the condition.' })),
+    grant: Type.Optional(
+      Type.String({ description: 'The id of the grant that has the condition; absent if the token has it.' }),
+    ),
     state: Type.Optional(Type.Enum(['disabled', 'expired'])),
     token: Type.Optional(Type.Integer({ description: 'The generation of the access token.' })),
     account: Type.Optional(Type.Integer({ description: 'The least generation that is valid.' })),
   },
   {
-    description: 'A fact that decides, or that was considered. `kind` says which of the other fields it has.',
+    description:
+      'A fact that led to the decision, or that was considered. `kind` says which of the other fields are present.',
   },
 )
 const allowed = Type.Boolean()
 const because = Type.Array(Reason)
 const Explanation = Type.Object({
   account,
+  token: Type.Optional(
+    Type.Object(
+      { id: Type.String(), name: Type.String() },
+      { description: 'The personal token that was asked about.' },
+    ),
+  ),
   repository: Type.String(),
   action: Type.Enum([...REPOSITORY_ACTIONS]),
   allowed,
@@ -95,7 +117,7 @@ const Explanation = Type.Object({
 })
 
 const { subject: _subject, ...terms } = GrantInput.properties
-const common = { tags: ['access'], security: BASIC_OR_BEARER }
+const common = { tags: ['access'], security: BASIC_BEARER_OR_SESSION }
 const MANAGERS = 'those who manage the namespace of the repository'
 const FAULTS = [400, 401, 403, 429, 503] as const
 
@@ -140,8 +162,9 @@ export const EXPLAIN_SCHEMAS = {
     operationId: 'listWhoMay',
     summary: 'List who may do an action',
     description:
-      `For ${MANAGERS}. The users and registry tokens that may do the action, by name, and those that could if ` +
-      'conditions held (`allowed` is false). A page can be shorter than `limit` although another follows.',
+      `For ${MANAGERS}. Users and registry tokens by name, then workloads. Entries that may do the action only under ` +
+      'a condition that does not hold have `allowed: false`. A page can be shorter than `limit` although another ' +
+      'follows.',
     querystring: Type.Object(
       { ...pageQuery().properties, repository, action, address },
       { additionalProperties: false },

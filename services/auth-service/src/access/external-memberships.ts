@@ -2,7 +2,7 @@ import type { RecordListsOfEvents } from '@registry-manager/events'
 import type { Concerned } from '../principals/account.ts'
 import { memberChanged } from './access-events.ts'
 
-/** A membership that a source gives and that is not stored, or that is stored and not given any more. */
+/** A membership to be added, because its source gives it, or to be removed, because its source gives it no longer. */
 export interface MembershipChange {
   readonly groupId: string
   readonly group: string
@@ -27,9 +27,10 @@ export interface ExternalMembershipsPorts {
 }
 
 /**
- * Makes an account a member of exactly those groups whose mappings of a source name one of its groups there. `names`
- * are all names of the account's groups in the source. Returns whether a membership changed: the account then has other
- * rights and a new generation. Costs one query if nothing changed.
+ * Sets the memberships of an account that come from one source. `names` are the names of the account's groups in that
+ * source. Afterwards the account is a member, by this source, of exactly those groups that have a mapping to one of
+ * these names. Returns whether a membership changed. If so, the account has other rights and a new generation. Costs
+ * one query if nothing changed.
  */
 export type SetExternalMemberships = (
   account: { readonly id: string; readonly username: string },

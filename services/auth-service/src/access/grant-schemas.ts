@@ -16,7 +16,7 @@ import { pageOf, pageQuery } from './page.ts'
  */
 
 /** A list of grants is at most this long. */
-const MAX_GRANTS = 10_000
+export const MAX_GRANTS = 10_000
 
 const fields = {
   subject: Type.Object(
@@ -108,8 +108,8 @@ export const GRANT_SCHEMAS = {
     operationId: 'listNamespaces',
     summary: 'List namespaces',
     description:
-      'The namespaces in which the principal has rights. For a cluster administrator all namespaces that a user has or ' +
-      'that have grants.',
+      'The namespaces in which the principal has rights. For a cluster administrator all namespaces that a user has, ' +
+      'that have grants, or that have repositories.',
     querystring: pageQuery(),
     response: {
       200: pageOf(
@@ -148,7 +148,7 @@ export const GRANT_SCHEMAS = {
     ...common,
     operationId: 'replaceGrants',
     summary: 'Replace all grants of a namespace',
-    description: `Grants that are in the list already keep their ids, and nothing changes for their subjects. ${MANAGERS}`,
+    description: `Existing grants in the list keep their ids, and nothing changes for their subjects. ${MANAGERS}`,
     params: Type.Object(namespaceParam),
     body: { ...GrantsInput, examples: [{ items: [example] }] },
     response: {

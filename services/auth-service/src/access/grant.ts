@@ -1,5 +1,5 @@
 import type { RepositoryAction } from '@registry-manager/oci'
-import { isNested, isRepositoryName, parseRepositoryPattern } from '@registry-manager/oci'
+import { isPatternWithin, parseRepositoryPattern } from '@registry-manager/oci'
 import type { Conditions, GrantRole } from '@registry-manager/principal'
 
 /** The namespace of grants that may name any repository. Only cluster administrators manage them. */
@@ -32,7 +32,7 @@ export interface PlannedGrant extends GrantTerms {
 export interface StoredGrant extends PlannedGrant {
   readonly id: string
   readonly createdAt: Date
-  /** The username of who made it; null if that is not known. */
+  /** The username of the account that made it; null if it is not known. */
   readonly createdBy: string | null
 }
 
@@ -52,14 +52,8 @@ export function planGrants(
   return { add: [...wantedByIdentity.values()], remove }
 }
 
-/**
- * Whether all repositories of a pattern are in a namespace. A namespace of several components also has the repository
- * of exactly its name.
- */
-export function isPatternWithin(pattern: string, namespace: string): boolean {
-  const parsed = parseRepositoryPattern(pattern)
-  if (parsed === undefined) return false
-  if (namespace === INSTALLATION) return true
-  const isOwnName = isNested(namespace) && isRepositoryName(namespace) && pattern === namespace
-  return isOwnName || pattern.startsWith(`${namespace}/`)
+/** Whether grants of a namespace may name a pattern. Those of the installation may name any. */
+export function mayGrantsName(namespace: string, pattern: string): boolean {
+  if (namespace === INSTALLATION) return parseRepositoryPattern(pattern) !== undefined
+  return isPatternWithin(namespace, pattern)
 }

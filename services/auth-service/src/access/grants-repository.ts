@@ -15,7 +15,7 @@ export function createGrantsRepository(db: Database) {
     .leftJoin('accounts', 'accounts.id', 'grants.account_id')
     .leftJoin('registry_tokens', 'registry_tokens.account_id', 'grants.account_id')
     .leftJoin('groups', 'groups.id', 'grants.group_id')
-    .select(['grants.id', 'repositories', 'grants.role', 'actions', 'conditions', 'grants.created_by'])
+    .select(['grants.id', 'repositories', 'grants.role', 'actions', 'grants.conditions', 'grants.created_by'])
     .select(['grants.created_at', 'accounts.kind', 'grants.account_id', 'grants.group_id'])
     .select((eb) =>
       eb.fn.coalesce('registry_tokens.name', 'accounts.username', 'groups.name').as('subject_name'),
@@ -76,7 +76,7 @@ export function createGrantsRepository(db: Database) {
         .execute()
     },
 
-    /** The ids of those of some subjects that exist, by name. Names of registry tokens are compared in lower case. */
+    /** The ids of the subjects that exist, by their names. Names of registry tokens are compared in lower case. */
     async findSubjects(kind: SubjectKind, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
       const wanted = sql`any(${sql.val(names)}::text[])`
       const rows =

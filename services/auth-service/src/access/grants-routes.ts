@@ -1,17 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { UnavailableDependency } from '@registry-manager/http'
-import {
-  ProblemError,
-  neverStored,
-  parseJsonBodies,
-  problemJson,
-  setErrorFormat,
-} from '@registry-manager/http'
-import { mayManageNamespace } from '@registry-manager/principal'
+import { badField, ProblemError, pathParameter } from '@registry-manager/http'
+import { describeManagement, mayManageNamespace } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { onlyAdministrators, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { onlyAdministrators, principalOf } from '../sign-in/require-principal.ts'
+import { toConditionsBody } from './conditions.ts'
 import type { StoredGrant } from './grant.ts'
 import { INSTALLATION } from './grant.ts'
 import type { Grant } from './grant-schemas.ts'
@@ -20,36 +15,29 @@ import type { ListNamespaces } from './list-namespaces.ts'
 import type { ManageGrants } from './manage-grants.ts'
 import { readPage } from './page.ts'
 
-export interface GrantsRoutesOptions extends PrincipalOptions {
+export interface GrantsRoutesOptions extends ManagementApiOptions {
   readonly manageGrants: ManageGrants
   readonly listNamespaces: ListNamespaces
-  readonly unavailableDependency: UnavailableDependency
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
 const GRANTS = '/namespaces/:namespace/grants'
 /** A list of 10,000 grants. */
-const MAX_LIST_BYTES = 8 * 1024 * 1024
+export const MAX_LIST_BYTES = 8 * 1024 * 1024
 
 /** Namespaces and their grants. */
 export const grantsRoutes: FastifyPluginAsyncTypebox<GrantsRoutesOptions> = async (app, options) => {
   const { manageGrants, listNamespaces, now } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  await requirePrincipal(app, options)
-  parseJsonBodies(app)
+  await managementApi(app, options)
 
   const contextOf = (request: FastifyRequest) => ({ address: request.ip, now: now() })
   /** Throws 403 unless the principal manages the namespace. The response is the same for every other namespace. */
   const onlyManagers = async (request: FastifyRequest) => {
-    const { namespace } = request.params as { namespace: string }
+    const namespace = pathParameter(request, 'namespace')
     if (namespace === INSTALLATION) return onlyAdministrators(request)
     if (mayManageNamespace(principalOf(request), namespace, contextOf(request))) return
-    const detail =
-      `managing ${namespace} requires a cluster administrator, an administrator of ${namespace}, ` +
-      `or a grant of the role owner for ${namespace}/*`
-    throw new ProblemError({ status: 403, detail })
+    throw new ProblemError({ status: 403, detail: describeManagement(namespace) })
   }
   const managers = { onRequest: onlyManagers }
 
@@ -107,14 +95,8 @@ function toBody(grant: StoredGrant): Static<typeof Grant> {
     subject: { kind: subject.kind, name: subject.name },
     repositories,
     ...(role === undefined ? { actions: [...actions] } : { role }),
-    ...(conditions && {
-      conditions: { ...conditions, ...(conditions.networks && { networks: [...conditions.networks] }) },
-    }),
+    ...(conditions && { conditions: toConditionsBody(conditions) }),
     createdAt,
     createdBy,
   } as Static<typeof Grant>
-}
-
-function badField({ field, detail }: { readonly field: string; readonly detail: string }): ProblemError {
-  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
 }

@@ -6,8 +6,8 @@ import { pageOf, pageQuery } from './page.ts'
  * The schemas of groups and their members, for validation, responses and OpenAPI.
  */
 
-const MAX_MEMBERS = 10_000
-const MAX_MAPPINGS = 100
+export const MAX_MEMBERS = 10_000
+export const MAX_MAPPINGS = 100
 
 const RULE = 'must be 1 to 255 letters, digits or . _ @ -, and start with a letter or digit'
 const name = (description: string, example: string) =>
@@ -17,7 +17,7 @@ const name = (description: string, example: string) =>
     description: `${description} Upper case is converted to lower case.`,
     examples: [example],
   })
-const groupName = name('1 to 255 letters, digits or `. _ @ -`.', 'developers')
+export const groupName = name('1 to 255 letters, digits or `. _ @ -`.', 'developers')
 const username = name('The username.', 'jane')
 const text = (description: string, example: string) =>
   Type.String({
@@ -30,7 +30,8 @@ const text = (description: string, example: string) =>
   })
 
 const closed = { additionalProperties: false }
-const Mapping = Type.Union(
+/** A group elsewhere whose members become members. */
+export const Mapping = Type.Union(
   [
     Type.Object(
       {
@@ -43,8 +44,8 @@ const Mapping = Type.Union(
     ),
     Type.Object(
       {
-        provider: text('The name of an identity provider.', 'corp'),
-        group: text("A value of the provider's claim of groups.", 'developers'),
+        provider: text('The id of an OpenID Connect provider.', 'corp'),
+        group: text("A value of the provider's groups claim.", 'developers'),
       },
       closed,
     ),
@@ -56,12 +57,12 @@ const Mapping = Type.Union(
 )
 const mappings = Type.Array(Mapping, { maxItems: MAX_MAPPINGS })
 
-const Group = Type.Object({
+export const Group = Type.Object({
   name: Type.String(),
   mappings,
   createdAt: Type.Unsafe<Date>({ type: 'string', format: 'date-time' }),
 })
-const Member = Type.Object({
+export const Member = Type.Object({
   username: Type.String(),
   sources: Type.Array(Type.String(), {
     description: 'Why the user is a member: `local`, `directory` or `provider:NAME`.',
@@ -123,7 +124,7 @@ export const GROUP_SCHEMAS = {
     ...common,
     operationId: 'putGroup',
     summary: 'Create a group, or replace its mappings',
-    description: `${ADMINISTRATORS} Members by a mapping that is removed are members no longer.`,
+    description: `${ADMINISTRATORS} Removing a mapping ends the memberships that come from it.`,
     params,
     body: {
       ...Type.Object({ mappings }, closed),
@@ -184,7 +185,7 @@ export const GROUP_SCHEMAS = {
     description: `A membership by a mapping stays. ${ADMINISTRATORS}`,
     params: memberParams,
     response: {
-      204: Type.Null({ description: 'The user is no local member any more.' }),
+      204: Type.Null({ description: 'The user is not a local member any more.' }),
       ...problemResponses(...FAULTS, 404),
     },
   },

@@ -57,7 +57,7 @@ export function createGroupsRepository(db: Database) {
       await db.deleteFrom('groups').where('id', '=', id).execute()
     },
 
-    /** Replaces the mappings. Members of the mappings that are removed are no members any more. */
+    /** Replaces the mappings. Ends the memberships that come from removed mappings. */
     async setMappings(id: string, mappings: readonly GroupMapping[]): Promise<void> {
       const wanted = sql`(
         select * from jsonb_to_recordset(${JSON.stringify(mappings)}::jsonb) as wanted (source text, name text))`
@@ -122,7 +122,7 @@ export function createGroupsRepository(db: Database) {
     },
 
     /**
-     * The groups by whose mappings of a source an account should be a member, and those by whose mappings it is one.
+     * Compares the memberships that a source gives an account with the stored ones, and returns the differences.
      * `names` are the names of the account's groups in the source.
      */
     async compareMemberships(
@@ -168,7 +168,7 @@ export function createGroupsRepository(db: Database) {
       }
     },
 
-    /** The names of the groups of a source that mappings name. */
+    /** The names, in a source, of all groups that mappings refer to. */
     async mappedNames(source: string): Promise<string[]> {
       const rows = await db
         .selectFrom('group_mappings')
@@ -181,7 +181,7 @@ export function createGroupsRepository(db: Database) {
   }
 }
 
-/** A membership of an account that a source gives and that is not stored, or that is stored and not given any more. */
+/** A membership to be added, because its source gives it, or to be removed, because its source gives it no longer. */
 export interface MembershipDifference {
   readonly groupId: string
   readonly group: string

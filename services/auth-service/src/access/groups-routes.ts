@@ -1,23 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { UnavailableDependency } from '@registry-manager/http'
-import {
-  ProblemError,
-  neverStored,
-  parseJsonBodies,
-  problemJson,
-  setErrorFormat,
-} from '@registry-manager/http'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
+import { badField, ProblemError } from '@registry-manager/http'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { onlyAdministrators } from '../sign-in/require-principal.ts'
 import type { Group } from './group.ts'
 import { toMappingInput } from './group.ts'
 import { GROUP_SCHEMAS as SCHEMAS } from './group-schemas.ts'
 import type { ManageGroups } from './manage-groups.ts'
 import { readPage } from './page.ts'
 
-export interface GroupsRoutesOptions extends PrincipalOptions {
+export interface GroupsRoutesOptions extends ManagementApiOptions {
   readonly manageGroups: ManageGroups
-  readonly unavailableDependency: UnavailableDependency
 }
 
 const GROUP = '/groups/:group'
@@ -29,11 +22,8 @@ const MAX_LIST_BYTES = 4 * 1024 * 1024
 /** Groups and their members, for cluster administrators. */
 export const groupsRoutes: FastifyPluginAsyncTypebox<GroupsRoutesOptions> = async (app, options) => {
   const { manageGroups } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  await requirePrincipal(app, options)
+  await managementApi(app, options)
   app.addHook('onRequest', async (request) => onlyAdministrators(request))
-  parseJsonBodies(app)
 
   app.get('/groups', { schema: SCHEMAS.list }, async ({ query }) => {
     const page = await readPage(query, manageGroups.list, ({ name }) => name)
@@ -112,8 +102,4 @@ function toBody({ name, mappings, createdAt }: Group) {
 
 function noGroup(name: string): never {
   throw new ProblemError({ status: 404, detail: `there is no group ${name}` })
-}
-
-function badField({ field, detail }: { readonly field: string; readonly detail: string }): ProblemError {
-  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
 }

@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import type { RecordListsOfEvents } from '@registry-manager/events'
 import { createRecordEvents } from '@registry-manager/events'
-import type { UnavailableDependency } from '@registry-manager/http'
+import type { ServiceClient, UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import type { OnRevoked } from '../accounts/revocations-repository.ts'
 import { inRevokingTransaction } from '../accounts/revocations-repository.ts'
@@ -17,10 +17,11 @@ import { createGrantsRepository } from './grants-repository.ts'
 import { grantsRoutes } from './grants-routes.ts'
 import { createGroupsRepository } from './groups-repository.ts'
 import { groupsRoutes } from './groups-routes.ts'
-import { createHoldersRepository } from './holders-repository.ts'
+import { createAccountsWithAccessRepository } from './accounts-with-access-repository.ts'
 import { createListNamespaces } from './list-namespaces.ts'
 import { createManageGrants } from './manage-grants.ts'
 import { createManageGroups } from './manage-groups.ts'
+import { createRepositoryNamespaces } from './repository-namespaces.ts'
 
 export interface AccessDeps {
   readonly db: Database
@@ -31,12 +32,12 @@ export interface AccessDeps {
 
 export interface AccessFeature {
   readonly setExternalMemberships: SetExternalMemberships
-  /** The names of the groups of a source that mappings name. */
+  /** The names, in a source, of all groups that mappings refer to. */
   mappedNames(source: string): Promise<string[]>
   register(
     app: FastifyInstance,
     principals: PrincipalOptions & { readonly unavailableDependency: UnavailableDependency },
-    ports: Pick<ExplainAccessPorts, 'findByName' | 'findWorkload' | 'isGlobal'>,
+    ports: Omit<ExplainAccessPorts, 'listWithRights' | 'now'> & { readonly imageManager: ServiceClient },
   ): Promise<void>
 }
 
@@ -65,14 +66,17 @@ export function createAccess({ db, now, onRevoked }: AccessDeps): AccessFeature 
       await app.register(grantsRoutes, {
         ...principals,
         manageGrants: createManageGrants({ ...grants, inTransaction }),
-        listNamespaces: createListNamespaces(grants),
+        listNamespaces: createListNamespaces({
+          ...grants,
+          listRepositoryNamespaces: createRepositoryNamespaces(ports.imageManager),
+        }),
         now,
       })
       await app.register(groupsRoutes, {
         ...principals,
         manageGroups: createManageGroups({ ...groups, inTransaction }),
       })
-      const explainAccess = createExplainAccess({ ...ports, ...createHoldersRepository(db), now })
+      const explainAccess = createExplainAccess({ ...ports, ...createAccountsWithAccessRepository(db), now })
       await app.register(explainRoutes, { ...principals, explainAccess })
     },
   }

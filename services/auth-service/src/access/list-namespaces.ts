@@ -14,16 +14,25 @@ export type ListNamespaces = (
   context: ConditionContext,
 ) => Promise<ListedNamespace[]>
 
+export interface ListNamespacesPorts {
+  /** Those that a user or a grant names. */
+  listNamespaces(page: KeysetPage): Promise<readonly string[]>
+  /** Those that have repositories. */
+  listRepositoryNamespaces(page: KeysetPage): Promise<readonly string[]>
+}
+
 /**
  * Lists namespaces in byte order: all for a cluster administrator, and for others those in which they have rights. The
- * namespace of a grant is the first component of its repositories.
+ * namespace of a grant or of a repository is the first component of its name.
  */
-export function createListNamespaces(ports: {
-  readonly listNamespaces: (page: KeysetPage) => Promise<string[]>
-}): ListNamespaces {
+export function createListNamespaces(ports: ListNamespacesPorts): ListNamespaces {
+  const listAll = async (page: KeysetPage) => {
+    const lists = await Promise.all([ports.listNamespaces(page), ports.listRepositoryNamespaces(page)])
+    return [...new Set(lists.flat())].toSorted().slice(0, page.limit)
+  }
+
   return async (rights, page, context) => {
-    const names =
-      rights.role === 'cluster-administrator' ? await ports.listNamespaces(page) : ownNamespaces(rights, page)
+    const names = rights.role === 'cluster-administrator' ? await listAll(page) : ownNamespaces(rights, page)
     return names.map((name) => ({ name, manage: mayManageNamespace(rights, name, context) }))
   }
 }

@@ -4,7 +4,7 @@ import { REPOSITORY_ACTIONS } from '@registry-manager/oci'
 import { grantChanged } from './access-events.ts'
 import { parseConditions } from './conditions.ts'
 import type { GrantTerms, PlannedGrant, StoredGrant, Subject, SubjectKind } from './grant.ts'
-import { INSTALLATION, identityOf, isPatternWithin, planGrants } from './grant.ts'
+import { INSTALLATION, identityOf, mayGrantsName, planGrants } from './grant.ts'
 import type { GrantInput } from './grant-schemas.ts'
 import type { KeysetPage } from './page.ts'
 import type { Concerned } from '../principals/account.ts'
@@ -41,7 +41,7 @@ export interface ManageGrants {
     input: GrantInput,
     createdBy: string,
   ): Promise<{ readonly grant: StoredGrant } | { readonly fault: FieldFault } | { readonly refused: 'taken' }>
-  /** Makes the given grants the only ones. Those that are there already stay as they are. */
+  /** Makes the given grants the only ones of the namespace. Those of them that exist already stay unchanged. */
   replaceAll(
     namespace: string,
     inputs: readonly GrantInput[],
@@ -158,14 +158,17 @@ export function planTerms(
   { repositories, role, actions, conditions: given }: Omit<GrantInput, 'subject'>,
   at: string,
 ): { readonly terms: GrantTerms } | { readonly fault: FieldFault } {
-  if (!isPatternWithin(repositories, namespace)) {
+  if (!mayGrantsName(namespace, repositories)) {
     const examples =
       namespace === INSTALLATION ? 'team/app, team/* or *' : `${namespace}/app or ${namespace}/*`
     return { fault: { field: `${at}repositories`, detail: `must be in this namespace, such as ${examples}` } }
   }
   if ((role === undefined) === (actions === undefined)) {
     return {
-      fault: { field: `${at}role`, detail: 'is required, or else actions; send one of the two fields' },
+      fault: {
+        field: `${at}role`,
+        detail: 'is required unless actions is given; send one of the two fields',
+      },
     }
   }
   const parsed = parseConditions(given, `${at}conditions`)

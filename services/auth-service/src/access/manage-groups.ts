@@ -84,7 +84,7 @@ export function createManageGroups(ports: ManageGroupsPorts): ManageGroups {
   ): Promise<Group> => {
     const [from, to] = [group.mappings.map(toMappingInput), mappings.map(toMappingInput)]
     if (JSON.stringify(from) === JSON.stringify(to)) return group
-    // Before the members of removed mappings are deleted.
+    // This comes first: `setMappings` deletes the members of removed mappings, whose generation must be raised, too.
     await repositories.raiseGenerations({ groupIds: [group.id] })
     await repositories.setMappings(group.id, mappings)
     await repositories.recordEvents(groupChanged('group.update', group.name, { mappings: { from, to } }))

@@ -18,14 +18,14 @@ export const pageQuery = (more: TProperties = {}) =>
           minimum: 1,
           maximum: MAX_PAGE,
           default: 50,
-          description: 'The most entries of a page.',
+          description: 'The largest number of entries in a page.',
         }),
       ),
       after: Type.Optional(
         Type.String({
           maxLength: 512,
           pattern: '^[^\\u0000]*$',
-          'x-rule': 'must be `next` of a previous page',
+          'x-rule': 'must be the value of next in a previous page',
         }),
       ),
       ...more,

@@ -1,40 +1,67 @@
 import type { AccountsTable, Database } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
-import type { GrantRow } from '../access/effective-grants-repository.ts'
+import { LRUCache } from 'lru-cache'
+import type { EffectiveGrant } from '@registry-manager/principal'
 import { effectiveGrants, toEffectiveGrants } from '../access/effective-grants-repository.ts'
 import type {
   Account,
   AccountRef,
   AccountUpdate,
   DirectoryState,
+  ListedAccount,
   NewAccount,
   StoredAccount,
   UserFilter,
 } from '../principals/account.ts'
 import { effectiveRights } from '../principals/account.ts'
 
-/** Queries of users' accounts. Usernames must be in lower case. */
-export function createAccountsRepository(db: Database) {
-  const accounts = () =>
-    db.selectFrom('accounts').selectAll().select(effectiveGrants).where('kind', '=', 'user')
+/** About 10 MiB. */
+const MAX_KNOWN_GRANTS = 20_000
+
+/** The grants of recently read accounts. Bounded by the number of grants. */
+export type KnownGrants = LRUCache<
+  string,
+  { readonly generation: number; readonly grants: readonly EffectiveGrant[] }
+>
+
+export function createKnownGrants(): KnownGrants {
+  return new LRUCache({ maxSize: MAX_KNOWN_GRANTS, sizeCalculation: ({ grants }) => grants.length + 1 })
+}
+
+/**
+ * Queries of users' accounts. Usernames must be in lower case. Every change of an account's grants raises its
+ * generation in the same transaction: grants in `known` of the same generation are not read again.
+ */
+export function createAccountsRepository(db: Database, known?: KnownGrants) {
+  const users = () => db.selectFrom('accounts').selectAll().where('kind', '=', 'user')
+  const accounts = () => users().select(effectiveGrants)
 
   return {
     async find(ref: AccountRef): Promise<StoredAccount | undefined> {
-      const query =
-        typeof ref === 'string' ? accounts().where('username', '=', ref) : accounts().where('id', '=', ref.id)
-      const row = await query.executeTakeFirst()
-      return row && toAccount(row)
+      const [column, value] =
+        typeof ref === 'string' ? (['username', ref] as const) : (['id', ref.id] as const)
+      if (known !== undefined) {
+        const row = await users().where(column, '=', value).executeTakeFirst()
+        if (row === undefined) return undefined
+        const found = known.get(row.id)
+        if (found?.generation === row.generation) return toAccount({ ...row, grants: found.grants })
+      }
+      const row = await accounts().where(column, '=', value).executeTakeFirst()
+      if (row === undefined) return undefined
+      const { id, generation, grants } = row
+      known?.set(id, { generation, grants })
+      return toAccount(row)
     },
 
-    async list(offset: number, limit: number, filter: UserFilter = {}): Promise<Account[]> {
-      const rows = await accounts()
+    async list(offset: number, limit: number, filter: UserFilter = {}): Promise<ListedAccount[]> {
+      const rows = await users()
         .where(matches(filter))
         .orderBy('username')
         .offset(offset)
         .limit(limit)
         .execute()
-      return rows.map(toAccount)
+      return rows.map(toListedAccount)
     },
 
     async count(filter: UserFilter = {}): Promise<number> {
@@ -91,6 +118,16 @@ export function createAccountsRepository(db: Database) {
       return toAccount(row)
     },
 
+    /** Replaces the hash `from` of a password by another hash of it. Does nothing if `from` is not stored any more. */
+    async replacePasswordHash(id: string, from: string, to: string): Promise<void> {
+      await db
+        .updateTable('accounts')
+        .set({ password_hash: to })
+        .where('id', '=', id)
+        .where('password_hash', '=', from)
+        .execute()
+    },
+
     async delete(id: string): Promise<void> {
       await db.deleteFrom('accounts').where('id', '=', id).execute()
     },
@@ -98,15 +135,17 @@ export function createAccountsRepository(db: Database) {
 }
 
 /** A row of `accounts`, selected together with `effectiveGrants`. */
-export type AccountRow = Selectable<AccountsTable> & { readonly grants: readonly GrantRow[] }
+export type AccountRow = Selectable<AccountsTable> & { readonly grants: readonly EffectiveGrant[] }
 
 export function toAccount(row: AccountRow): StoredAccount {
-  const { id, username, directory, generation } = row
   const grants = toEffectiveGrants(row.grants)
-  const { password_hash: passwordHash, created_at: createdAt } = row
+  return { ...toListedAccount(row), grants, passwordHash: row.password_hash }
+}
+
+function toListedAccount(row: Selectable<AccountsTable>): ListedAccount {
+  const { id, username, directory, generation, created_at: createdAt } = row
   const provider = row.provider !== null && { provider: row.provider }
-  const rights = { ...rightsOf(row), grants }
-  return { id, username, directory, ...provider, ...rights, generation, passwordHash, createdAt }
+  return { id, username, directory, ...provider, ...rightsOf(row), generation, createdAt }
 }
 
 function administrators(db: Database) {

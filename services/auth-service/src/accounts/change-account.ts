@@ -31,7 +31,7 @@ export interface ChangeAccountPorts {
 
 /**
  * Changes accounts. A change, the generation that it raises, the revocation and the events are one transaction. `cause`
- * is given for changes that nobody requested.
+ * is given for changes without a request.
  */
 export interface ChangeAccount {
   create(plan: UserPlan, cause?: ChangeCause): Promise<ChangeResult>
@@ -72,7 +72,7 @@ export function createChangeAccount({ hashPassword, inTransaction }: ChangeAccou
 
   return {
     async create({ password, ...plan }, cause) {
-      const { passwordHash = null } = await hashed(password)
+      const passwordHash = plan.passwordHash ?? (await hashed(password)).passwordHash ?? null
       return inTransaction(async ({ insert, recordEvents }) => {
         const user = await insert({ ...plan, passwordHash })
         if (user === undefined) return { refused: 'taken' }

@@ -3,8 +3,8 @@ import { createRecordEvents } from '@registry-manager/events'
 import type { RequestPrincipal } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import { accountOrProblem } from '../sign-in/sign-in-problem.ts'
-import type { Account, AccountRef, StoredAccount, UserFilter } from '../principals/account.ts'
-import { createAccountsRepository } from './accounts-repository.ts'
+import type { AccountRef, ListedAccount, StoredAccount, UserFilter } from '../principals/account.ts'
+import { createAccountsRepository, createKnownGrants } from './accounts-repository.ts'
 import type { ChangeAccount } from './change-account.ts'
 import { createChangeAccount } from './change-account.ts'
 import type { FirstAdministrator } from './first-administrator.ts'
@@ -13,6 +13,8 @@ import type { LookUpUser } from './manage-users.ts'
 import { createManageUsers } from './manage-users.ts'
 import type { PasswordHasher } from './password-hasher.ts'
 import { createPasswordHasher } from './password-hasher.ts'
+import type { ReplaceImportedHash } from './replace-imported-hash.ts'
+import { createReplaceImportedHash } from './replace-imported-hash.ts'
 import type { PasswordReset, ResetPasswordOptions } from './reset-password.ts'
 import { resetPassword } from './reset-password.ts'
 import type { OnRevoked, RevocationsRead } from './revocations-repository.ts'
@@ -24,9 +26,10 @@ import { usersRoutes } from './users-routes.ts'
 /** Users' accounts, for the other features. */
 export interface Accounts extends ChangeAccount {
   find(ref: AccountRef): Promise<StoredAccount | undefined>
-  list(offset: number, limit: number, filter?: UserFilter): Promise<Account[]>
+  list(offset: number, limit: number, filter?: UserFilter): Promise<ListedAccount[]>
   count(filter?: UserFilter): Promise<number>
   readonly verifyPassword: PasswordHasher['verify']
+  replaceImportedHash: ReplaceImportedHash
   /** The revocations since a time, or since an earlier read; those of registry tokens are included. */
   revocationsSince(since: Date, cursor?: string): Promise<RevocationsRead>
   /** Calls the listener after each revocation of a user in this process. */
@@ -41,7 +44,7 @@ export function createAccounts(
   hasher: PasswordHasher = createPasswordHasher(),
   background: RequestPrincipal = AUTH_SERVICE,
 ): Accounts {
-  const accounts = createAccountsRepository(db)
+  const accounts = createAccountsRepository(db, createKnownGrants())
   const listeners: OnRevoked[] = []
   const onRevoked: OnRevoked = (...revocation) => listeners.forEach((listener) => listener(...revocation))
   const changeAccount = createChangeAccount({
@@ -61,6 +64,7 @@ export function createAccounts(
     list: accounts.list,
     count: accounts.count,
     verifyPassword: hasher.verify,
+    replaceImportedHash: createReplaceImportedHash({ ...accounts, hashPassword: hasher.hash }),
     revocationsSince: createRevocationsRepository(db).revocationsSince,
     watchRevocations: (listener) => void listeners.push(listener),
     ensureFirstAdministrator: (username, password) =>

@@ -1,12 +1,12 @@
 import type { FieldFault } from '@registry-manager/http'
-import type { Account, AccountRef, DirectoryState, UserFilter } from '../principals/account.ts'
+import type { Account, AccountRef, DirectoryState, ListedAccount, UserFilter } from '../principals/account.ts'
 import type { ChangeAccount, ChangeResult } from './change-account.ts'
 import type { UserChange, UserChangeInput } from './plan-user.ts'
 import { planNewUser, planUserChange, toSet } from './plan-user.ts'
-import type { UserInput, UsersQuery } from './user-input.ts'
+import type { NewUserInput, UsersQuery } from './user-input.ts'
 
 /**
- * Finds the directory state of someone who becomes a directory user. Throws an error for which `unavailableDependency`
+ * Finds the directory state of a user who becomes a directory user. Throws an error for which `unavailableDependency`
  * names the directory.
  */
 export type LookUpUser = (
@@ -15,7 +15,7 @@ export type LookUpUser = (
 
 export interface ManageUsersPorts {
   find(ref: AccountRef): Promise<Account | undefined>
-  list(offset: number, limit: number, filter: UserFilter): Promise<readonly Account[]>
+  list(offset: number, limit: number, filter: UserFilter): Promise<readonly ListedAccount[]>
   count(filter: UserFilter): Promise<number>
   readonly changeAccount: ChangeAccount
   readonly lookUpUser: LookUpUser
@@ -31,7 +31,7 @@ export interface ManageUsersPorts {
 export type UserResult = ChangeResult | { readonly fault: FieldFault }
 
 export interface UsersPage {
-  readonly users: readonly Account[]
+  readonly users: readonly ListedAccount[]
   readonly total: number
   /** Where the next page begins; undefined on the last page. */
   readonly next: { readonly offset: number; readonly limit: number } | undefined
@@ -50,7 +50,7 @@ export type PasswordResult =
 export interface ManageUsers {
   find(ref: AccountRef): Promise<Account | undefined>
   list(query: UsersQuery): Promise<UsersPage>
-  create(input: UserInput): Promise<UserResult>
+  create(input: NewUserInput): Promise<UserResult>
   change(username: string, input: UserChangeInput): Promise<UserResult>
   changePassword(ref: AccountRef, change: PasswordChange): Promise<PasswordResult>
   changeNamespaces(username: string, namespaces: readonly string[]): Promise<ChangeResult>
@@ -73,8 +73,9 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
 
   const providerFault = ({ provider }: UserChangeInput): FieldFault | undefined => {
     if (!provider || ports.providers.includes(provider)) return undefined
-    const known = ports.providers.join(', ') || 'none: no provider is configured (set OIDC_PROVIDERS_FILE)'
-    return { field: 'provider', detail: `must be the id of a provider; known are ${known}` }
+    const known = ports.providers.join(', ')
+    const configured = known ? `configured are ${known}` : 'none is configured (set OIDC_PROVIDERS_FILE)'
+    return { field: 'provider', detail: `must be the id of a provider; ${configured}` }
   }
 
   return {
@@ -83,7 +84,8 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
     async list({ offset = 0, limit: given = MAX_PAGE, search, namespace }) {
       const limit = Math.min(given, MAX_PAGE)
       const users = await ports.list(offset, limit, { search, namespace })
-      const total = await ports.count({ search, namespace })
+      const isLastPage = users.length < limit && (users.length > 0 || offset === 0)
+      const total = isLastPage ? offset + users.length : await ports.count({ search, namespace })
       return { users, total, next: offset + limit < total ? { offset: offset + limit, limit } : undefined }
     },
 

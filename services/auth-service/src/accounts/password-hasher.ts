@@ -1,6 +1,7 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { createSemaphore, unavailable } from '@registry-manager/http'
+import { isBcryptHash, verifyBcrypt } from './bcrypt.ts'
 import { normalisePassword } from '../principals/password-policy.ts'
 
 const hashWith = promisify(argon2)
@@ -24,7 +25,8 @@ export interface PasswordHasher {
   hash(password: string): Promise<string>
   /**
    * Whether a password matches a stored hash. For null (no such user) it hashes as well and returns false, so that the
-   * response time does not reveal which usernames exist. `client` is the lane in the queue, such as an address.
+   * response time does not reveal which usernames exist. The hash may also be an imported one of bcrypt. `client` is
+   * the lane in the queue, such as an address.
    */
   verify(password: string, hash: string | null, client?: string): Promise<boolean>
 }
@@ -44,6 +46,12 @@ export function createPasswordHasher(): PasswordHasher {
   return {
     hash,
     async verify(password, given, client = '') {
+      if (given !== null && isBcryptHash(given)) {
+        const isRight = (form: string) => semaphore.run(() => verifyBcrypt(form, given), { lane: client })
+        if (await isRight(password)) return true
+        const normalised = normalisePassword(password)
+        return normalised !== password && isRight(normalised)
+      }
       const match = PHC.exec(given ?? (await dummyHash))
       if (match === null) throw new Error('a stored password hash is not an argon2id PHC string')
       const [memory, passes, parallelism] = match.slice(1, 4).map(Number) as [number, number, number]

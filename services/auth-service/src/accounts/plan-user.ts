@@ -3,7 +3,7 @@ import type { Role } from '@registry-manager/principal'
 import type { Account, DirectoryState, Rights } from '../principals/account.ts'
 import { effectiveRights, ownRightsOf } from '../principals/account.ts'
 import { passwordFault } from '../principals/password-policy.ts'
-import type { UserInput } from './user-input.ts'
+import type { NewUserInput, UserInput } from './user-input.ts'
 
 /** A new user. The password is not hashed yet. */
 export interface UserPlan extends Rights {
@@ -11,20 +11,22 @@ export interface UserPlan extends Rights {
   readonly directory: boolean
   /** The OpenID Connect provider at which the user signs in; null for none. */
   readonly provider?: string | null
-  /** Null for a user of the directory or of a provider. */
+  /** Null for a user of the directory or of a provider, and with `passwordHash`. */
   readonly password: string | null
+  /** The bcrypt hash of the password in another system. */
+  readonly passwordHash?: string
   /** Of a directory user. */
   readonly directoryState?: DirectoryState
 }
 
 /** A change of a user. Absent fields keep their values. */
-export type UserChange = Partial<Omit<UserPlan, 'username'>>
+export type UserChange = Partial<Omit<UserPlan, 'username' | 'passwordHash'>>
 
-/** The fields of a change; the username says whose. */
+/** The fields of a change, and the username of the user to change. */
 export type UserChangeInput = Partial<Omit<UserInput, 'username'>>
 
 /** Plans `POST /user`. The caller adds the directory state of a directory user to the plan. */
-export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: FieldFault } {
+export function planNewUser(input: NewUserInput): { plan: UserPlan } | { fault: FieldFault } {
   const { username, password, enabled = true } = input
   const namespaces = toSet(input.namespaces ?? [])
   const role = roleOf(input, 'user')
@@ -36,6 +38,12 @@ export function planNewUser(input: UserInput): { plan: UserPlan } | { fault: Fie
   }
   if (input.ad === true) {
     return { plan: { username, directory: true, role, enabled, namespaces, password: null } }
+  }
+  const { password_hash: passwordHash } = input
+  if (passwordHash !== undefined) {
+    const detail = 'contradicts password; send only one of the two fields'
+    if (password !== undefined) return { fault: { field: 'password_hash', detail } }
+    return { plan: { username, directory: false, role, enabled, namespaces, password: null, passwordHash } }
   }
   if (password === undefined) return required('password')
   const fault = passwordFault(password, username)

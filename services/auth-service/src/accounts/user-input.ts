@@ -2,6 +2,7 @@ import { MAX_NAME_LENGTH, NAMESPACE_PATTERN } from '@registry-manager/oci'
 import { ROLES } from '@registry-manager/principal'
 import type { Static, TObject, TProperties } from 'typebox'
 import { Type } from 'typebox'
+import { BCRYPT_PATTERN } from './bcrypt.ts'
 
 /*
  * The fields of the users API. They are the same in the query, in a form and in JSON.
@@ -49,7 +50,7 @@ const namespaces = Type.Unsafe<string[]>({
 const closed = <Fields extends TProperties>(fields: Fields) =>
   Type.Object(fields, { additionalProperties: false })
 
-/** `POST /user` and `PATCH /user`. */
+/** `PATCH /user`. */
 export const UserInput = closed({
   username: username(),
   password: Type.Optional(password),
@@ -67,6 +68,21 @@ export const UserInput = closed({
   namespaces: Type.Optional(namespaces),
 })
 export type UserInput = Static<typeof UserInput>
+
+/** `POST /user`. */
+export const NewUserInput = closed({
+  ...UserInput.properties,
+  password_hash: Type.Optional(
+    Type.String({
+      pattern: BCRYPT_PATTERN,
+      'x-rule': 'must be a bcrypt hash ($2a$, $2b$ or $2y$) with a cost of 4 to 12',
+      description:
+        'Instead of `password`, for users of another system: the bcrypt hash of their password there. The first ' +
+        'sign-in replaces it.',
+    }),
+  ),
+})
+export type NewUserInput = Static<typeof NewUserInput>
 
 /** `POST /user/password`. */
 export const PasswordInput = closed({
@@ -87,7 +103,7 @@ export const NamespacesInput = closed({ username: username(), namespaces })
 export const OptionalUsername = closed({ username: Type.Optional(username('jane')) })
 export const RequiredUsername = closed({ username: username('jane') })
 
-/** What differs in the query, which has only text and may be logged on its way. */
+/** How fields differ in the query: it has only text, and proxies may log it. */
 const IN_QUERY: TProperties = {
   password: Type.String({
     format: 'password',
@@ -96,6 +112,11 @@ const IN_QUERY: TProperties = {
       'Clients of seed 002 send passwords here, and this works. Proxies on the way may log URLs: prefer a form or JSON.',
   }),
   current_password: Type.String({
+    format: 'password',
+    deprecated: true,
+    description: 'Prefer a form or JSON.',
+  }),
+  password_hash: Type.String({
     format: 'password',
     deprecated: true,
     description: 'Prefer a form or JSON.',
@@ -139,7 +160,7 @@ const toBoolean = (given: unknown) => BOOLEANS.get(toLowerCase(given)) ?? given
 const toNumber = (given: unknown) =>
   typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : given
 
-/** How the fields that are not text are read from text. */
+/** How text is converted for the fields that are not text. */
 const CONVERSIONS: Readonly<Record<string, (given: unknown) => unknown>> = {
   username: toLowerCase,
   ad: toBoolean,

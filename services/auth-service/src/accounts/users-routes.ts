@@ -1,33 +1,21 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import {
-  neverStored,
-  parseForms,
-  parseJsonBodies,
-  ProblemError,
-  problemJson,
-  setErrorFormat,
-} from '@registry-manager/http'
+import { badField, parseForms, ProblemError } from '@registry-manager/http'
 import { credentialsOf } from '@registry-manager/principal'
-import type { FieldFault, UnavailableDependency } from '@registry-manager/http'
 import type { FastifyRequest, FastifySchema } from 'fastify'
 import type { Static } from 'typebox'
-import type { Account, AccountRef } from '../principals/account.ts'
+import type { AccountRef, ListedAccount } from '../principals/account.ts'
 import type { ManageUsers, PasswordResult, UsersPage } from './manage-users.ts'
 import { mergeFields } from './merge-fields.ts'
 import type { UsersQuery } from './user-input.ts'
-import type { User } from './users-schemas.ts'
+import type { ListedUser, User } from './users-schemas.ts'
 import { USERS_SCHEMAS } from './users-schemas.ts'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import {
-  onlyAdministrators,
-  onlyInPerson,
-  principalOf,
-  requirePrincipal,
-} from '../sign-in/require-principal.ts'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { onlyAdministrators, onlyInPerson, principalOf } from '../sign-in/require-principal.ts'
 
-export interface UsersRoutesOptions extends PrincipalOptions {
+export interface UsersRoutesOptions extends ManagementApiOptions {
   readonly users: ManageUsers
-  readonly unavailableDependency: UnavailableDependency
 }
 
 /** Before the body is read. */
@@ -36,11 +24,8 @@ const ADMINISTRATORS_ONLY = { onRequest: async (request: FastifyRequest) => only
 /** The users API of seed 002. Requests give fields in the query, as a form or as JSON. */
 export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async (app, options) => {
   const { users } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  await requirePrincipal(app, options)
+  await managementApi(app, options)
   parseForms(app)
-  parseJsonBodies(app)
   const route = <Schema extends FastifySchema>(schema: Schema) => ({ schema, preValidation: mergeFields })
   const administrators = <Schema extends FastifySchema>(schema: Schema) => ({
     ...route(schema),
@@ -74,14 +59,14 @@ export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async 
     const page = await users.list(query)
     reply.header('x-total-count', page.total)
     if (page.next !== undefined) reply.header('link', nextLink(page.next, query))
-    return page.users.map(toBody)
+    return page.users.map(toListEntry)
   })
 
   app.post('/user/password', route(USERS_SCHEMAS.changePassword), async (request, reply) => {
     onlyInPerson(request)
     const { username, password, current_password } = request.body
     const target = targetOf(request, username)
-    // Basic credentials have proven the present password already.
+    // Basic credentials have already proven the current password.
     const isProven = credentialsOf(request).kind === 'basic' && current_password === undefined
     const isOwn = typeof target !== 'string'
     const confirmation = { password: current_password, address: request.ip }
@@ -114,7 +99,7 @@ function nextLink(next: NonNullable<UsersPage['next']>, { search, namespace }: U
   return `</users?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}>; rel="next"`
 }
 
-function toBody(account: Account): Static<typeof User> {
+function toBody(account: ListedAccount): Static<typeof User> {
   const { id, username, directory, provider, role, enabled, namespaces, createdAt } = account
   const admin = role === 'cluster-administrator'
   return {
@@ -128,6 +113,12 @@ function toBody(account: Account): Static<typeof User> {
     namespaces: [...namespaces],
     created_at: createdAt,
   }
+}
+
+function toListEntry(account: ListedAccount): Static<typeof ListedUser> {
+  const { role, enabled, namespaces, own } = account
+  if (own === undefined || isDeepStrictEqual(own, { role, enabled, namespaces })) return toBody(account)
+  return { ...toBody(account), own: { ...own, namespaces: [...own.namespaces] } }
 }
 
 function userOrProblem(result: PasswordResult): Static<typeof User> {
@@ -149,10 +140,6 @@ function userOrProblem(result: PasswordResult): Static<typeof User> {
       throw new ProblemError({ status: 403, detail, field: 'current_password' })
     }
   }
-}
-
-function badField({ field, detail }: FieldFault): ProblemError {
-  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
 }
 
 function notFound(): never {

@@ -4,6 +4,7 @@ import type { Static, TObject } from 'typebox'
 import { Type } from 'typebox'
 import {
   NamespacesInput,
+  NewUserInput,
   OptionalUsername,
   PasswordInput,
   RequiredUsername,
@@ -16,6 +17,12 @@ import {
  * The schemas of the users API (seed 002), for validation, responses and OpenAPI.
  */
 
+const rights = {
+  role: Type.Enum([...ROLES]),
+  enabled: Type.Boolean(),
+  namespaces: Type.Array(Type.String()),
+}
+
 /** A user in responses. */
 export const User = Type.Object({
   id: Type.String({ format: 'uuid' }),
@@ -27,10 +34,19 @@ export const User = Type.Object({
     }),
   ),
   admin: Type.Boolean({ description: 'Whether the user is a cluster administrator.' }),
-  role: Type.Enum([...ROLES]),
-  enabled: Type.Boolean(),
-  namespaces: Type.Array(Type.String()),
+  ...rights,
   created_at: Type.Unsafe<Date>({ type: 'string', format: 'date-time' }),
+})
+
+/** A user in a list. */
+export const ListedUser = Type.Object({
+  ...User.properties,
+  own: Type.Optional(
+    Type.Object(rights, {
+      description:
+        'The rights that administrators gave a directory user. Absent if the directory does not change them.',
+    }),
+  ),
 })
 
 /** In examples. */
@@ -58,12 +74,12 @@ export const USERS_SCHEMAS = {
     response: { 200: User, ...problemResponses(...FAULTS, 404) },
   },
   create: {
-    ...anyInput(UserInput, { username: 'jane', password: PLACEHOLDER, namespaces: ['team'] }),
+    ...anyInput(NewUserInput, { username: 'jane', password: PLACEHOLDER, namespaces: ['team'] }),
     operationId: 'createUser',
     summary: 'Create a user',
     description:
-      'For cluster administrators. `password` is required unless `ad` is true or `provider` is given; then it is ' +
-      `ignored. With \`ad\` the directory must know the username. ${ANY_INPUT}`,
+      'For cluster administrators. `password` or `password_hash` is required unless `ad` is true or `provider` is ' +
+      `given; then they are ignored. With \`ad\` the directory must know the username. ${ANY_INPUT}`,
     response: {
       201: Type.Object(User.properties, {
         headers: { location: { type: 'string', description: 'The path of the user.' } },
@@ -98,7 +114,7 @@ export const USERS_SCHEMAS = {
     description: 'For cluster administrators. Sorted by username.',
     querystring: UsersQuery,
     response: {
-      200: Type.Array(User, {
+      200: Type.Array(ListedUser, {
         description: 'A page of users.',
         headers: {
           'x-total-count': { type: 'integer', description: 'How many users match.' },
@@ -132,8 +148,8 @@ export const USERS_SCHEMAS = {
     operationId: 'endSessions',
     summary: 'End the sessions of a user',
     description:
-      'Revokes the refresh tokens and access tokens of a user. Every user may end their own sessions, cluster ' +
-      'administrators any. The username may also be in a form or in JSON.',
+      'Ends the refresh tokens, access tokens and browser sessions of a user. Every user may end their own sessions, ' +
+      'cluster administrators any. The username may also be in a form or in JSON.',
     querystring: OptionalUsername,
     response: {
       204: Type.Null({ description: 'The sessions are ended.' }),

@@ -1,17 +1,16 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ProblemError, neverStored, problemJson, setErrorFormat } from '@registry-manager/http'
-import type { UnavailableDependency } from '@registry-manager/http'
+import { badField } from '@registry-manager/http'
 import type { Static } from 'typebox'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { onlyAdministrators } from '../sign-in/require-principal.ts'
 import type { EventsQuery } from './event-json.ts'
 import { LIST_EVENTS, NDJSON, eventBody, formatPosition, parsePosition } from './event-json.ts'
 import type { EventFilter, EventPosition, ListEvents, StoredEvent } from './list-events.ts'
 
-export interface AuditRoutesOptions extends PrincipalOptions {
+export interface AuditRoutesOptions extends ManagementApiOptions {
   readonly listEvents: ListEvents
-  readonly unavailableDependency: UnavailableDependency
 }
 
 const DEFAULT_PAGE = 50
@@ -19,9 +18,7 @@ const DEFAULT_PAGE = 50
 /** The audit API: events of all services, newest first, for cluster administrators. */
 export const auditRoutes: FastifyPluginAsyncTypebox<AuditRoutesOptions> = async (app, options) => {
   const { listEvents } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  await requirePrincipal(app, options)
+  await managementApi(app, options)
   app.addHook('onRequest', async (request) => onlyAdministrators(request))
 
   app.get('/audit', { schema: LIST_EVENTS }, async ({ query, headers }, reply) => {
@@ -55,7 +52,8 @@ function parseAccepted(element: string): readonly [type: string, weight: number]
 function filterOf(query: Static<typeof EventsQuery>): EventFilter {
   const { principal, account, action, repository, tag, digest, outcome } = query
   for (const name of ['tag', 'digest'] as const) {
-    if (query[name] !== undefined && repository === undefined) throw badParameter(name, 'requires repository')
+    if (query[name] !== undefined && repository === undefined)
+      throw badField({ field: name, detail: 'requires repository' })
   }
   return {
     principal: principal?.toLowerCase(),
@@ -74,18 +72,18 @@ function timeOf(name: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined
   const time = Date.parse(text)
   if (time >= 0) return new Date(time)
-  throw badParameter(name, `must be a time from 1970 on, such as 2027-06-30T00:00:00Z; ${text} is not`)
+  throw badField({
+    field: name,
+    detail: `must be a time from 1970 on, such as 2027-06-30T00:00:00Z; ${text} is not`,
+  })
 }
 
 function positionOf({ after }: Static<typeof EventsQuery>): EventPosition | undefined {
   if (after === undefined) return undefined
   const position = parsePosition(after)
-  if (position === undefined) throw badParameter('after', 'must be the value of next in a previous page')
+  if (position === undefined)
+    throw badField({ field: 'after', detail: 'must be the value of next in a previous page' })
   return position
-}
-
-function badParameter(field: string, what: string): ProblemError {
-  return new ProblemError({ status: 400, detail: `${field} ${what}`, field })
 }
 
 async function* toLines(batches: AsyncIterable<readonly StoredEvent[]>): AsyncGenerator<string> {

@@ -18,7 +18,7 @@ export const EventBody = Type.Object({
       }),
       name: Type.Union([Type.String(), Type.Null()], {
         description:
-          'The name of the account in lower case, of the service or of the command. Of a workload the trust rule and ' +
+          'The name of the account in lower case, of the service or of the command. For a workload: the trust rule and ' +
           'the subject of its token.',
       }),
       via: Type.Optional(
@@ -32,15 +32,20 @@ export const EventBody = Type.Object({
   ),
   address: Type.Union([Type.String(), Type.Null()], {
     description:
-      "The client's IP address. Of refusals from an IPv6 address its network, such as `2001:db8:1:2::/64`.",
+      "The client's IP address. For refusals of an IPv6 address: its network, such as `2001:db8:1:2::/64`.",
   }),
-  requestId: Type.Union([Type.String(), Type.Null()], { description: 'The request, as the logs name it.' }),
+  requestId: Type.Union([Type.String(), Type.Null()], {
+    description: 'The id of the request, as in the logs.',
+  }),
   target: Type.Object(
     { kind: Type.String(), name: Type.String() },
-    { additionalProperties: true, description: 'What it was done to.' },
+    { additionalProperties: true, description: 'What the event is about.' },
   ),
   outcome: Type.Enum([...EVENT_OUTCOMES]),
-  detail: Type.Object({}, { additionalProperties: true, description: 'Depends on the action.' }),
+  detail: Type.Object(
+    {},
+    { additionalProperties: true, description: 'Further facts; the fields depend on the action.' },
+  ),
 })
 
 export const EventsBody = Type.Object({

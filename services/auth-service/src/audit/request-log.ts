@@ -1,6 +1,6 @@
 import type { RecordEvents } from '@registry-manager/events'
 import type { RequestPrincipal } from '@registry-manager/http'
-import { NOBODY } from '../principals/principal.ts'
+import { ANONYMOUS } from '../principals/principal.ts'
 import { clientNetwork } from '../sign-in/client-address.ts'
 import type { RefusedRequest } from '../sign-in/require-principal.ts'
 import type { RefusalCollector, RefusalCollectorPorts } from './refusal-collector.ts'
@@ -20,7 +20,7 @@ interface Refusal extends Omit<RefusedRequest, 'principal' | 'address'> {
 /**
  * Records changes that signed-in principals requested and may not make: one event for each account, network and route,
  * with their count, every few seconds. In a flood the address is dropped before the account, because the account is
- * certain. The path of an event is the route's: what the client sent in its place could be anything.
+ * certain. The path of an event is the route's pattern: the path that the client sent may contain anything.
  */
 export function createRequestLog({
   recordEvents,
@@ -38,7 +38,7 @@ export function createRequestLog({
           return {
             action: 'request',
             target: { kind: 'request', method, path },
-            principal: principal ?? NOBODY,
+            principal: principal ?? ANONYMOUS,
             ...(address !== null && { address }),
             ...countedEvent(one, address === null ? 'flood' : undefined),
           } as const

@@ -1,6 +1,6 @@
 import type { NewEvent, RecordEvents } from '@registry-manager/events'
 import { parseJsonWebToken } from '../principals/json-web-token.ts'
-import { NOBODY } from '../principals/principal.ts'
+import { ANONYMOUS } from '../principals/principal.ts'
 import { clientNetwork } from '../sign-in/client-address.ts'
 import type { SignIn, SignInService } from '../sign-in/sign-in.ts'
 import type { Counted, RefusalCollector, RefusalCollectorPorts } from './refusal-collector.ts'
@@ -22,7 +22,7 @@ export interface SignInLogPorts extends Pick<RefusalCollectorPorts<unknown>, 'no
 }
 
 export interface SignInLog extends Omit<RefusalCollector<unknown>, 'note'> {
-  /** The same service, whose refused sign-ins are recorded. */
+  /** Wraps a sign-in service so that its refused sign-ins are recorded. */
   watch(service: SignInService): SignInService
 }
 
@@ -35,7 +35,7 @@ interface RefusedSignIn {
   /** Made by `clientNetwork`; null if there were too many different ones to record each. */
   readonly address: string | null
   /** Null if there were too many different refusals to record each. */
-  readonly by: 'password' | 'refresh-token' | 'foreign-token' | null
+  readonly by: 'password' | 'refresh-token' | 'foreign-token' | 'condition' | null
   readonly isThrottled: boolean
 }
 
@@ -61,11 +61,14 @@ export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignIn
   })
 
   const noteRefused = (
-    { outcome }: SignIn,
+    result: SignIn,
     refused: { readonly username: string | null; readonly address: string; readonly by: RefusedSignIn['by'] },
   ): void => {
+    const { outcome } = result
     if (outcome !== 'refused' && outcome !== 'throttled') return
-    note({ ...refused, address: clientNetwork(refused.address), isThrottled: outcome === 'throttled' })
+    const isRight = outcome === 'refused' && result.condition !== undefined
+    const by = isRight ? 'condition' : refused.by
+    note({ ...refused, by, address: clientNetwork(refused.address), isThrottled: outcome === 'throttled' })
   }
   return {
     ...collector,
@@ -114,7 +117,7 @@ function eventsOf(
   }
   return [...merged.values()].map(([counted, reason, account]) => ({
     action: 'sign-in',
-    principal: NOBODY,
+    principal: ANONYMOUS,
     target: account
       ? { kind: account.kind, account: account.name, id: account.id }
       : { kind: 'user', account: null },
@@ -127,6 +130,7 @@ function reasonOf({ isThrottled, by }: RefusedSignIn, account: NamedAccount | un
   if (isThrottled) return 'throttled'
   if (by === null) return 'flood'
   if (by === 'refresh-token') return 'invalid-refresh-token'
+  if (by === 'condition') return 'condition'
   if (by === 'foreign-token') return 'untrusted-token'
   if (account === undefined) return 'unknown-user'
   return account.state === 'enabled' ? 'wrong-password' : account.state

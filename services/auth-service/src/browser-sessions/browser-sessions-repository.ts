@@ -1,18 +1,10 @@
 import type { Database } from '@registry-manager/database'
-import type { StoredSession } from './browser-sessions.ts'
+import type { NewSession, StoredSession } from './browser-sessions.ts'
 
 /** Browser sessions in Postgres, stored by the hash of their secret. */
 export function createBrowserSessionsRepository(db: Database) {
   return {
-    async insert(session: {
-      readonly hash: Buffer
-      readonly accountId: string
-      readonly generation: number
-      readonly createdAt: Date
-      readonly expiresAt: Date
-      readonly provider: string | undefined
-      readonly providerSession: string | undefined
-    }): Promise<void> {
+    async insert(session: NewSession): Promise<void> {
       const { hash, accountId, generation, createdAt, expiresAt, provider, providerSession } = session
       await db
         .insertInto('browser_sessions')

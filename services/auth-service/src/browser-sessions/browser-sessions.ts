@@ -15,17 +15,20 @@ export interface StoredSession {
   readonly expiresAt: Date
 }
 
+export interface NewSession {
+  /** SHA-256 of the session's secret. */
+  readonly hash: Buffer
+  readonly accountId: string
+  readonly generation: number
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  readonly provider: string | undefined
+  readonly providerSession: string | undefined
+}
+
 /** What one transaction writes. */
 export interface BrowserSessionRepositories {
-  insert(session: {
-    readonly hash: Buffer
-    readonly accountId: string
-    readonly generation: number
-    readonly createdAt: Date
-    readonly expiresAt: Date
-    readonly provider: string | undefined
-    readonly providerSession: string | undefined
-  }): Promise<void>
+  insert(session: NewSession): Promise<void>
   /** Deletes an account's sessions except the `count` newest ones. */
   deleteOldest(accountId: string, count: number): Promise<void>
   /** Whether there was such a session. */

@@ -1,4 +1,4 @@
-/** A cookie that scripts cannot read and that other sites' changes do not carry. */
+/** A cookie that scripts cannot read, and that browsers do not send with changes that other sites request. */
 export interface Cookie {
   readonly name: string
   /** The cookie's value in a request's Cookie header; undefined without one. */
@@ -12,7 +12,7 @@ export interface Cookie {
 /**
  * With https the name begins with `__Host-`: then browsers accept the cookie only over https, from exactly this host
  * and for all its paths. Browsers refuse such a name over plain http, so on `http://localhost` the name has no prefix.
- * `Lax`: the cookie is sent when a link or a redirect of another site opens a page, and with no other request of it.
+ * `Lax`: of the requests that another site causes, only links and redirects that open a page have the cookie.
  * Source: RFC 6265bis §4.1.3.2 (`__Host-`), §5.6.7 (`SameSite`).
  */
 export function createCookie(baseName: string, isSecure: boolean): Cookie {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '@registry-manager/database'
+import { inTransaction } from '@registry-manager/database'
 import { createRecordEvents } from '@registry-manager/events'
 import type { Account } from '../principals/account.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
@@ -25,7 +26,7 @@ export function createBrowserSessionsFeature(deps: BrowserSessionsDeps): Request
   const sessions = createBrowserSessions({
     ...repository,
     inTransaction: (work) =>
-      db.transaction().execute((tx) =>
+      inTransaction(db, (tx) =>
         work({
           ...createBrowserSessionsRepository(tx),
           recordEvents: createRecordEvents(tx, { principal: AUTH_SERVICE }),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Account } from '../principals/account.ts'
 import { makeUserCode, readUserCode } from './user-code.ts'
 
-/** A device that waits for a person, as the person sees it. */
+/** A device that waits for the confirmation of a person, as the page shows it. */
 export interface WaitingDevice {
   readonly userCode: string
   /** What the device calls itself. */
@@ -43,7 +43,7 @@ export interface DeviceFlowPorts {
   /** False if the device was deleted before, so that a code works once. */
   delete(hash: Buffer): Promise<boolean>
   findAccount(ref: Pick<Account, 'id'>): Promise<Account | undefined>
-  /** Undefined if the person can have no further one. */
+  /** Undefined if the person has the largest number of personal tokens already, or may have none. */
   makePersonalToken(account: Account, name: string, expiresAt: Date): Promise<string | undefined>
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -88,12 +88,12 @@ const TOLERANCE_MS = 1000
 export const CREDENTIALS_SECONDS = 12 * 3600
 const SECRET_BYTES = 32
 const MAX_NAME_LENGTH = 60
-/** With a hundred thousand live codes the third try fails once in 10¹⁷ times. */
+/** With a hundred thousand live codes all three tries fail once in 1.7 · 10¹⁶ times. */
 const TRIES = 3
 
 /**
- * Device authorization: a program without a browser shows a code, and a signed-in person confirms it elsewhere. The
- * program gets a personal token of that person, which docker accepts as a password. Source: RFC 8628.
+ * Device authorization: a program without a browser shows a code, and a signed-in person confirms the code in a
+ * browser. The program gets a personal token of that person, which docker accepts as a password. Source: RFC 8628.
  */
 export function createDeviceFlow(ports: DeviceFlowPorts): DeviceFlow {
   const { now, randomBytes, randomInt } = ports
@@ -101,7 +101,7 @@ export function createDeviceFlow(ports: DeviceFlowPorts): DeviceFlow {
   const issue = async (hash: Buffer, device: StoredDevice): Promise<Poll> => {
     if (!(await ports.delete(hash))) return { outcome: 'invalid_grant' }
     const account = device.accountId === null ? undefined : await ports.findAccount({ id: device.accountId })
-    // A change since then that revokes tokens also ends what the person has approved.
+    // A change that revoked the person's tokens after the approval revokes the approval, too.
     if (account?.enabled !== true || account.generation !== device.generation)
       return { outcome: 'access_denied' }
     const expiresAt = new Date(now() + CREDENTIALS_SECONDS * 1000)

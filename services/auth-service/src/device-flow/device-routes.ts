@@ -1,6 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { ProblemFormat, UnavailableDependency } from '@registry-manager/http'
-import { neverStored, parseForms, setErrorFormat, setRequestPrincipal } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
+import {
+  neverStored,
+  oauthErrors,
+  parseForms,
+  setErrorFormat,
+  setRequestPrincipal,
+} from '@registry-manager/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RequestSession, RequestSessions } from '../browser-sessions/request-session.ts'
 import { requireCsrfToken } from '../browser-sessions/request-session.ts'
@@ -32,7 +38,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = asyn
 
 const authorizationRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, options) => {
   const { devices, publicOrigin } = options
-  setErrorFormat(app, oauthError, options.unavailableDependency)
+  setErrorFormat(app, oauthErrors, options.unavailableDependency)
   neverStored(app)
   parseForms(app)
   const post = {
@@ -110,13 +116,4 @@ async function pageRoutes(app: FastifyInstance, options: DeviceRoutesOptions): P
       () => sendPage(reply, 200, decidedPage(isAllowed)),
     )
   })
-}
-
-/** Source: RFC 6749 §5.2. */
-const oauthError: ProblemFormat = (reply, { status, detail }) => {
-  const error = status >= 500 ? 'temporarily_unavailable' : 'invalid_request'
-  return reply
-    .code(status)
-    .type('application/json')
-    .send(JSON.stringify({ error, error_description: detail }))
 }

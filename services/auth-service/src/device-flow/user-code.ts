@@ -1,4 +1,4 @@
-/** Consonants without vowels, so that no code is a word, and without letters that look alike. Source: RFC 8628 §6.1. */
+/** Consonants without letters that look alike, so that no code is a word. Source: RFC 8628 §6.1. */
 const ALPHABET = 'BCDFGHJKLMNPQRSTVWXZ'
 /** 20⁸ is 2.6 · 10¹⁰: ten guesses a minute do not find one of a hundred live codes within its ten minutes. */
 const LENGTH = 8

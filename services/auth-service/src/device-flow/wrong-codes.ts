@@ -4,7 +4,7 @@ import { keyOf } from '../sign-in/failure-memory.ts'
 import type { FailureRule } from '../sign-in/failure-rule.ts'
 import { delayMs } from '../sign-in/failure-rule.ts'
 
-/** Ten wrong codes, then one a minute, for each account: guessing must not find the code of somebody else's device. */
+/** Ten wrong codes, then one a minute, for each account: guessing must not find another person's code. */
 const RULE: FailureRule = { free: 10, baseMs: 60_000, maxMs: 60_000, drainMs: 60_000 }
 
 /** Counts the wrong user codes that people type, for all replicas together. Source: RFC 8628 §5.1. */

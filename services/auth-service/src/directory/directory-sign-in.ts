@@ -16,7 +16,7 @@ export interface DirectorySignInPorts {
   /** Whether a user without an account gets one as a member of a mapped group. */
   readonly autoCreate: boolean
   readonly accounts: DirectoryAccounts
-  /** Credentials that were good, with the account's generation. */
+  /** Verified credentials, with the account's generation. */
   readonly verified: CredentialCache<Pick<Account, 'id' | 'generation'>>
   /** Wrong passwords: retries of clients must not lock the account in the directory. */
   readonly wrong: CredentialCache<true>

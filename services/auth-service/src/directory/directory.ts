@@ -21,12 +21,12 @@ export function groupsOfLookup(lookup: DirectoryLookup): readonly string[] {
 
 export type Verification =
   | { readonly outcome: 'verified'; readonly entry: DirectoryEntry }
-  /** `sure`: the password is wrong, and the refusal has no other cause. */
+  /** `sure`: the password is certainly wrong; the refusal has no other cause. */
   | { readonly outcome: 'wrong-password'; readonly sure: boolean }
   /** The user may not sign in, whatever the password is. */
   | { readonly outcome: 'barred'; readonly lookup: DirectoryLookup }
 
-/** The directory did not answer. Nothing is known about a password. */
+/** The directory did not respond, so nothing is known about the password. */
 export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable'
 }

@@ -3,7 +3,7 @@ import type { DirectoryLog } from './directory.ts'
 export interface MappedGroupsPorts {
   /** Normalised distinguished names of the group map. */
   readonly fixed: readonly string[]
-  /** Reads the names of the groups of the directory that groups here are mapped to. */
+  /** Reads the names of the directory's groups that mappings of our groups refer to. */
   load(): Promise<readonly string[]>
   /** Milliseconds since the epoch. */
   readonly now: () => number

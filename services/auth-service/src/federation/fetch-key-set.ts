@@ -11,10 +11,16 @@ const DEADLINE_MS = 5000
 
 /**
  * Reads an issuer's keys by OpenID Connect Discovery: its configuration, then the keys at `jwks_uri`. The configuration
- * must name exactly this issuer; otherwise one issuer could speak for another.
+ * must name exactly this issuer; otherwise one issuer could speak for another. The keys of a public issuer must not be
+ * at an origin of FEDERATION_PRIVATE_ISSUERS: its owner would choose which of our addresses are requested.
  * Source: OpenID Connect Discovery 1.0 §4.3.
  */
-export function createFetchKeySet(fetchJson: FetchJson, deadlineMs = DEADLINE_MS): FetchKeySet {
+export function createFetchKeySet(
+  fetchJson: FetchJson,
+  privateOrigins: ReadonlySet<string>,
+  deadlineMs = DEADLINE_MS,
+): FetchKeySet {
+  const isPrivate = (address: string) => privateOrigins.has(new URL(address).origin)
   return async (issuer) => {
     const signal = AbortSignal.timeout(deadlineMs)
     const url = discoveryUrl(issuer)
@@ -22,6 +28,7 @@ export function createFetchKeySet(fetchJson: FetchJson, deadlineMs = DEADLINE_MS
     const { issuer: named, jwks_uri: keysUrl } = Object(configuration) as Record<string, unknown>
     if (named !== issuer) throw new Error(`${url} names another issuer`)
     if (typeof keysUrl !== 'string' || !URL.canParse(keysUrl)) throw new Error(`${url} has no jwks_uri`)
+    if (isPrivate(keysUrl) && !isPrivate(issuer)) throw new Error(`${url} names keys at a private issuer`)
     const parsed = parseKeySet(await untilAborted(fetchJson(keysUrl, signal), signal))
     if ('fault' in parsed) throw new Error(`${keysUrl} ${parsed.fault}`)
     return parsed

@@ -46,7 +46,7 @@ export function createFederation(options: FederationOptions, deps: FederationDep
   const { db, now, isRevoked, isUnchanged, onRevoked, unavailableDependency } = deps
   const rules = createTrustRulesRepository(db)
   const countRequest = countKeyRequests(deps.metrics)
-  const fetchKeySet = createFetchKeySet(createFetchJson(options.federation))
+  const fetchKeySet = createFetchKeySet(createFetchJson(options.federation), privateOrigins)
   const findIssuerKey = createIssuerKeys({
     async fetchKeySet(issuer) {
       const keySet = await fetchKeySet(issuer)
@@ -90,6 +90,9 @@ export function createFederation(options: FederationOptions, deps: FederationDep
       const rule = await rules.findById(ruleId)
       return rule && makeWorkload([toWorkloadRule(rule)], '')
     },
+    /** A page of the workloads of the trust rules that give access to any of these patterns. */
+    listWorkloads: async (...request: Parameters<typeof rules.listByScopes>): Promise<Workload[]> =>
+      (await rules.listByScopes(...request)).map((rule) => makeWorkload([toWorkloadRule(rule)], '')),
     register: async (app: FastifyInstance, principals: PrincipalOptions) => {
       await app.register(trustRulesRoutes, { ...principals, trustRules, now, unavailableDependency })
     },

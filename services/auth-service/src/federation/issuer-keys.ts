@@ -37,11 +37,11 @@ interface IssuerState {
   fetching: Promise<void> | undefined
 }
 
-/** Trust rules may name more issuers; the keys of those that were not used for the longest time are then forgotten. */
+/** If trust rules name more issuers, the least recently used keys are dropped. */
 const MAX_ISSUERS = 200
-/** An unknown key id causes a request at most this often: invented key ids must not cause load. */
+/** An unknown key id causes a request to the issuer at most this often, so that invented key ids cause no load. */
 const UNKNOWN_KEY_MS = 30_000
-/** Without any keys the issuer is asked again after this time. */
+/** If there are no keys, the request to the issuer is retried after this time. */
 const RETRY_MS = 5000
 /** Keys of this age are fetched again in the background, so that a withdrawn key loses its trust. */
 const REFRESH_MS = 600_000
@@ -77,7 +77,7 @@ export function createIssuerKeys({ fetchKeySet, now, onFailure }: IssuerKeysOpti
     })()
     return state.fetching
   }
-  /** Whether a request may start that long after the last one. Joining one that runs is always allowed. */
+  /** Whether the last request began at least `afterMs` ago, or is still running and can be joined. */
   const mayFetch = ({ fetching, triedAt }: IssuerState, afterMs: number) =>
     fetching !== undefined || now() - triedAt >= afterMs
 

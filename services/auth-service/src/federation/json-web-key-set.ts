@@ -1,7 +1,7 @@
 import type { JSONWebKeySet, JWK } from 'jose'
 
 const MAX_KEYS = 100
-/** The members of public keys, and of what is said about them. Source: RFC 7517 §4; RFC 7518 §6; RFC 8037 §2. */
+/** The members that hold public keys or describe them. Source: RFC 7517 §4; RFC 7518 §6; RFC 8037 §2. */
 const PUBLIC_MEMBERS = ['kty', 'use', 'key_ops', 'alg', 'kid', 'n', 'e', 'crv', 'x', 'y'] as const
 const KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP'])
 

@@ -73,7 +73,7 @@ export interface ManageTrustRules {
 }
 
 /** The most rules of a namespace. */
-export const MAX_RULES = 100
+export const MAX_TRUST_RULES = 100
 
 class TooMany extends Error {}
 
@@ -84,7 +84,7 @@ class TooMany extends Error {}
 export function createManageTrustRules(ports: ManageTrustRulesPorts): ManageTrustRules {
   const { rules, inTransaction, isTaken, privateOrigins, now } = ports
 
-  /** Turns the outcomes that end a transaction by an error into results. */
+  /** Turns the errors by which a transaction refuses a change into outcomes. */
   const orRefused = async <Result>(work: Promise<Result>): Promise<Result | Refused> => {
     try {
       return await work
@@ -99,7 +99,7 @@ export function createManageTrustRules(ports: ManageTrustRulesPorts): ManageTrus
     return { rule, event: trustRuleCreated(rule) }
   }
   const refuseTooMany = async ({ rules }: TrustRuleTransaction, namespace: string) => {
-    if ((await rules.count(namespace)) > MAX_RULES) throw new TooMany()
+    if ((await rules.count(namespace)) > MAX_TRUST_RULES) throw new TooMany()
   }
   const update = async (tx: TrustRuleTransaction, current: TrustRule, plan: TrustRuleFields) => {
     if (isSameRule(current, plan)) return { rule: current }

@@ -2,7 +2,7 @@ import { tagMatches as matchesPattern } from '@registry-manager/oci'
 
 /**
  * Whether a token's claims match all patterns of a trust rule. `*` in a pattern matches any run of characters, also an
- * empty one and one with `/`. Only claims that are texts match: a number, a list or an object never does.
+ * empty one and one with `/`. Only claims that are strings match; a number, a list or an object never matches.
  */
 export function matchesClaims(
   patterns: Readonly<Record<string, string>>,

@@ -2,9 +2,9 @@ import { BASIC_BEARER_OR_SESSION, problemResponses } from '@registry-manager/htt
 import { NAMESPACE_PATTERN } from '@registry-manager/oci'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
-import { ConditionsInput } from '../access/conditions.ts'
+import { ConditionsInput, toConditionsBody } from '../access/conditions.ts'
 import { GivenScope } from '../principals/scope.ts'
-import { MAX_RULES } from './manage-trust-rules.ts'
+import { MAX_TRUST_RULES } from './manage-trust-rules.ts'
 import type { TrustRule } from './trust-rule.ts'
 
 const closed = { additionalProperties: false }
@@ -30,8 +30,8 @@ const given = {
     minProperties: 1,
     maxProperties: 20,
     description:
-      'What the claims of a token must be, by their names; all of them. `*` matches any run of characters, also `/`. ' +
-      'Only claims that are texts match.',
+      'Patterns of claims, by their names. A token must match all of them. `*` matches any run of characters, also ' +
+      '`/`. A claim that is not a string never matches.',
   }),
   scopes: Type.Array(GivenScope, {
     minItems: 1,
@@ -86,9 +86,9 @@ const TrustRulesBody = Type.Object({
   }),
 })
 
-const GivenRule = Type.Object(given, { ...closed, examples: [EXAMPLE] })
+export const GivenRule = Type.Object(given, { ...closed, examples: [EXAMPLE] })
 const GivenRules = Type.Object(
-  { items: Type.Array(Type.Object(given, closed), { maxItems: MAX_RULES }) },
+  { items: Type.Array(Type.Object(given, closed), { maxItems: MAX_TRUST_RULES }) },
   { ...closed, examples: [{ items: [EXAMPLE] }] },
 )
 
@@ -188,7 +188,7 @@ export const TRUST_RULE_SCHEMAS = {
 }
 
 export function trustRuleBody(rule: TrustRule): Static<typeof TrustRuleBody> {
-  const { id, namespace, name, issuer, audience, claims, scopes, conditions = null, jwks } = rule
+  const { id, namespace, name, issuer, audience, claims, scopes, conditions, jwks } = rule
   return {
     id,
     namespace,
@@ -197,7 +197,7 @@ export function trustRuleBody(rule: TrustRule): Static<typeof TrustRuleBody> {
     audience,
     claims: { ...claims },
     scopes: scopes.map(({ type, name, actions }) => ({ type, name, actions: [...actions] })),
-    conditions: conditions && { ...conditions, networks: conditions.networks?.slice() },
+    conditions: toConditionsBody(conditions) ?? null,
     jwks: jwks ?? null,
     createdAt: rule.createdAt.toISOString(),
     createdBy: rule.createdBy,

@@ -43,6 +43,29 @@ export function createTrustRulesRepository(db: Database) {
       return (await page.orderBy(name).limit(limit).execute()).map(toTrustRule)
     },
 
+    /** Rules of these namespaces that have a scope of one of these patterns, by `NAMESPACE/NAME`. */
+    async listByScopes(
+      {
+        namespaces,
+        patterns,
+      }: { readonly namespaces: readonly string[]; readonly patterns: readonly string[] },
+      { after = '', limit }: { readonly after?: string | undefined; readonly limit: number },
+    ): Promise<readonly TrustRule[]> {
+      const path = sql<string>`(namespace || '/' || name) collate "C"`
+      const rows = await rules
+        .where(sql<boolean>`namespace = any(${sql.val(namespaces)}::text[])`)
+        .where(
+          sql<boolean>`exists (
+            select from jsonb_array_elements(scopes) scope
+            where scope ->> 'name' = any(${sql.val(patterns)}::text[]))`,
+        )
+        .where(path, '>', after)
+        .orderBy(path)
+        .limit(limit)
+        .execute()
+      return rows.map(toTrustRule)
+    },
+
     async count(namespace: string): Promise<number> {
       const counted = db.selectFrom('trust_rules').select((eb) => eb.fn.countAll().as('count'))
       const row = await counted.where('namespace', '=', namespace).executeTakeFirstOrThrow()

@@ -1,43 +1,33 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { UnavailableDependency } from '@registry-manager/http'
-import {
-  ProblemError,
-  neverStored,
-  parseJsonBodies,
-  problemJson,
-  setErrorFormat,
-} from '@registry-manager/http'
+import { badField, ProblemError, pathParameter } from '@registry-manager/http'
 import type { FastifyRequest } from 'fastify'
-import { mayManageNamespace } from '@registry-manager/principal'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
+import { describeManagement, mayManageNamespace } from '@registry-manager/principal'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { principalOf } from '../sign-in/require-principal.ts'
 import type { ManageTrustRules, Refused } from './manage-trust-rules.ts'
-import { MAX_RULES } from './manage-trust-rules.ts'
+import { MAX_TRUST_RULES } from './manage-trust-rules.ts'
 import { TRUST_RULE_SCHEMAS as SCHEMAS, trustRuleBody } from './trust-rule-json.ts'
 
-export interface TrustRulesRoutesOptions extends PrincipalOptions {
+export interface TrustRulesRoutesOptions extends ManagementApiOptions {
   readonly trustRules: ManageTrustRules
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  readonly unavailableDependency: UnavailableDependency
 }
 
 const RULES = '/namespaces/:namespace/trust-rules'
 const RULE = `${RULES}/:id`
 const DEFAULT_PAGE = 50
 
-/** The management of trust rules, for the owners of a namespace. */
+/** The management of trust rules, for the managers of a namespace. */
 export const trustRulesRoutes: FastifyPluginAsyncTypebox<TrustRulesRoutesOptions> = async (app, options) => {
   const { trustRules, now } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  await requirePrincipal(app, options)
-  parseJsonBodies(app)
+  await managementApi(app, options)
   app.addHook('onRequest', async (request: FastifyRequest) => {
-    const { namespace } = request.params as { readonly namespace: string }
+    const namespace = pathParameter(request, 'namespace')
     const context = { address: request.ip, now: now() }
     if (mayManageNamespace(principalOf(request), namespace, context)) return
-    throw new ProblemError({ status: 403, detail: 'only owners of the namespace may manage its trust rules' })
+    throw new ProblemError({ status: 403, detail: describeManagement(namespace) })
   })
 
   app.get(RULES, { schema: SCHEMAS.list }, async ({ params: { namespace }, query }) => {
@@ -91,10 +81,11 @@ function problemOf(refused: Refused): ProblemError {
         field: 'name',
       })
     case 'too-many':
-      return new ProblemError({ status: 409, detail: `a namespace has at most ${MAX_RULES} trust rules` })
-    case 'invalid': {
-      const { field, detail } = refused.fault
-      return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
-    }
+      return new ProblemError({
+        status: 409,
+        detail: `a namespace has at most ${MAX_TRUST_RULES} trust rules`,
+      })
+    case 'invalid':
+      return badField(refused.fault)
   }
 }

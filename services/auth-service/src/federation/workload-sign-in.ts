@@ -4,11 +4,11 @@ import type { JWTVerifyGetKey } from 'jose'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { parseJsonWebToken } from '../principals/json-web-token.ts'
-import type { ForeignTokenFault, RuleState, Workload, WorkloadRule } from '../principals/workload.ts'
+import type { ForeignTokenFault, Workload, WorkloadRule } from '../principals/workload.ts'
 import { makeWorkload } from '../principals/workload.ts'
-import type { CredentialCache } from '../sign-in/credential-cache.ts'
 import type { Freshness, SignIn, SignInMethod } from '../sign-in/sign-in.ts'
-import { RECENT_MS } from '../sign-in/sign-in.ts'
+import type { Verified, VerifiedSecretsPorts } from '../sign-in/verified-secrets.ts'
+import { signInWithSecret } from '../sign-in/verified-secrets.ts'
 import type { FindIssuerKey } from './issuer-keys.ts'
 import { IssuerUnavailable } from './issuer-keys.ts'
 import { matchesClaims } from './match-claims.ts'
@@ -17,32 +17,24 @@ import { ALGORITHMS, CLOCK_SKEW_SECONDS, readForeignToken } from './read-foreign
 import type { TrustRule } from './trust-rule.ts'
 
 /** A token that was verified, with the rules that accepted it. */
-export interface VerifiedWorkload {
+export interface VerifiedWorkload extends Verified {
   readonly workload: Workload
-  /** When the rules were read from the database, in milliseconds since the epoch. */
-  readonly readAt: number
 }
 
-export interface WorkloadSignInPorts {
+export interface WorkloadSignInPorts extends VerifiedSecretsPorts<VerifiedWorkload> {
   /** `iss` of our own access tokens, which are no foreign ones. */
   readonly ownIssuer: string
   /** The trust rules for an issuer and any of some audiences, the oldest first. */
   findRules(issuer: string, audiences: readonly string[]): Promise<readonly TrustRule[]>
   readonly findIssuerKey: FindIssuerKey
-  /** Whether an error of `findRules` says that the database is unavailable. */
-  isUnavailable(error: unknown): boolean
-  /** Whether the last known revocation list revokes this generation of a rule. */
-  isRevoked(rule: RuleState): boolean
-  /** Whether the revocation list is fresh and does not revoke this generation of a rule. */
-  isUnchanged(rule: RuleState): boolean
-  readonly cache: CredentialCache<VerifiedWorkload>
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
 }
 
-/** How many rules may accept one token; further ones are ignored. It bounds access tokens and the cost of a sign-in. */
-const MAX_RULES = 16
-/** Rules with keys of their own whose parsed keys are kept. */
+/**
+ * How many rules may accept one token; further rules are ignored. This bounds the length of access tokens and the cost
+ * of a sign-in.
+ */
+const MAX_ACCEPTING_RULES = 16
+/** How many rules have their own keys cached in parsed form. */
 const MAX_KEY_SETS = 200
 
 /**
@@ -51,7 +43,7 @@ const MAX_KEY_SETS = 200
  * again for a minute while the revocation list confirms its rules; while the database is unavailable it permits pulls.
  */
 export function createWorkloadSignIn(ports: WorkloadSignInPorts): SignInMethod {
-  const { ownIssuer, findRules, findIssuerKey, cache, isRevoked, isUnchanged, now } = ports
+  const { ownIssuer, findRules, findIssuerKey, now } = ports
   const keySets = new LRUCache<string, JWTVerifyGetKey>({ max: MAX_KEY_SETS })
 
   /** Refuses a workload if the conditions of no rule hold. */
@@ -108,7 +100,7 @@ export function createWorkloadSignIn(ports: WorkloadSignInPorts): SignInMethod {
     const readAt = now()
     const rules = await findRules(issuer, audiences)
     const matching = rules.filter(({ claims }) => matchesClaims(claims, payload))
-    const candidates = (matching.length > 0 ? matching : rules).slice(0, MAX_RULES)
+    const candidates = inTurn(matching.length > 0 ? matching : rules).slice(0, MAX_ACCEPTING_RULES)
     const signed = await findSigned(token, typeof keyId === 'string' ? keyId : undefined, candidates)
     const [first, ...rest] = signed.map(toWorkloadRule)
     if (first === undefined) return { fault: 'untrusted' }
@@ -121,25 +113,21 @@ export function createWorkloadSignIn(ports: WorkloadSignInPorts): SignInMethod {
     if (parsed === undefined) return { outcome: 'refused' }
     const claims = readForeignToken(parsed, now())
     if ('fault' in claims) return { outcome: 'refused', ...claims }
-    const credentials = ['foreign-token', token]
-    const cached = cache.recall(credentials)
-    const isRecent = cached !== undefined && now() - cached.readAt < RECENT_MS
-    if (isRecent && freshness === 'recent' && cached.workload.rules.every(isUnchanged)) {
-      return accept(cached, claims, address, false)
-    }
-    try {
-      const verified = await verify(token, parsed.header['kid'], parsed.payload, claims)
-      if ('fault' in verified) return { outcome: 'refused', ...verified }
-      cache.remember(credentials, verified)
-      return accept(verified, claims, address, false)
-    } catch (error) {
-      if (error instanceof IssuerUnavailable) return { outcome: 'unavailable', dependency: 'token-issuer' }
-      if (!ports.isUnavailable(error)) throw error
-      if (cached === undefined) return { outcome: 'unavailable', dependency: 'database' }
-      return cached.workload.rules.some(isRevoked)
-        ? { outcome: 'refused' }
-        : accept(cached, claims, address, true)
-    }
+    return signInWithSecret<VerifiedWorkload>(ports, {
+      credentials: ['foreign-token', token],
+      freshness,
+      async verify() {
+        try {
+          const verified = await verify(token, parsed.header['kid'], parsed.payload, claims)
+          return 'fault' in verified ? { outcome: 'refused', ...verified } : verified
+        } catch (error) {
+          if (!(error instanceof IssuerUnavailable)) throw error
+          return { outcome: 'unavailable', dependency: 'token-issuer' }
+        }
+      },
+      revocablesOf: ({ workload }) => workload.rules,
+      accept: (verified, offline) => accept(verified, claims, address, offline),
+    })
   }
 
   return {
@@ -164,7 +152,7 @@ async function verifySignature(token: string, getKey: JWTVerifyGetKey, nowMs: nu
   )
 }
 
-/** A condition that does not hold, if that is so for every rule. */
+/** The condition of the first rule that does not hold; undefined if the conditions of at least one rule hold. */
 function unmetCondition(rules: readonly WorkloadRule[], context: ConditionContext): string | undefined {
   const faults = rules.map(({ conditions = {} }) => conditionFault(conditions, context)?.detail)
   return faults.includes(undefined) ? undefined : faults[0]
@@ -174,4 +162,18 @@ function unmetCondition(rules: readonly WorkloadRule[], context: ConditionContex
 export function toWorkloadRule(rule: TrustRule): WorkloadRule {
   const { id, generation, namespace, name, scopes, conditions } = rule
   return { id, generation, name: `${namespace}/${name}`, scopes, conditions }
+}
+
+/**
+ * The first rule of each namespace, then the second of each, and so on: the rules of one namespace cannot displace
+ * those of others.
+ */
+function inTurn(rules: readonly TrustRule[]): TrustRule[] {
+  const places = new Map<string, number>()
+  const placed = rules.map((rule) => {
+    const place = places.get(rule.namespace) ?? 0
+    places.set(rule.namespace, place + 1)
+    return { rule, place }
+  })
+  return placed.toSorted((one, other) => one.place - other.place).map(({ rule }) => rule)
 }

@@ -1,12 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
-import type { EffectiveGrant } from '@registry-manager/principal'
+import type { Conditions, EffectiveGrant } from '@registry-manager/principal'
+import { toConditionsBody } from '../access/conditions.ts'
 import type { ExchangeCredentials } from '../access-tokens/exchange-credentials.ts'
 import type { AccessTokenIssuer } from '../access-tokens/issue-access-token.ts'
 import type { RevocationList } from '../access-tokens/revocation-list.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
-import { isPersonalToken, isUser } from '../principals/principal.ts'
+import { conditionsOf, isPersonalToken, isUser } from '../principals/principal.ts'
+import { describeRefused } from '../sign-in/sign-in-problem.ts'
 import { INTERNAL_SCHEMAS as SCHEMAS } from './schemas.ts'
 
 export interface InternalRoutesOptions {
@@ -39,6 +41,10 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
         // Without the database no credentials can be verified; without the directory only those of its users.
         if (result.dependency === 'database') throw unavailable(describeUnavailable('database'))
         return { outcome: 'unavailable' as const, part: result.dependency }
+      case 'refused': {
+        const reason = describeRefused(result)
+        return { outcome: 'refused' as const, ...(reason !== undefined && { reason }) }
+      }
       default:
         return result
     }
@@ -80,17 +86,27 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
 }
 
 /** What lists need of a grant. */
-function toGrantFacts({ id, repositories, actions, conditions }: EffectiveGrant) {
-  const { networks, ...times } = conditions ?? {}
-  const copied = { ...times, ...(networks && { networks: [...networks] }) }
-  return { id, repositories, actions: [...actions], ...(conditions && { conditions: copied }) }
+function toGrantFacts({ id, repositories, role, actions, conditions }: EffectiveGrant) {
+  return {
+    id,
+    repositories,
+    ...(role && { role }),
+    actions: [...actions],
+    ...toConditionFacts(conditions),
+  }
+}
+
+function toConditionFacts(conditions: Conditions | undefined) {
+  return conditions && { conditions: toConditionsBody(conditions) }
 }
 
 function factsOf(principal: AccountPrincipal) {
   const { generation } = principal
   const grants = ('grants' in principal ? principal.grants : []).map(toGrantFacts)
   if (!isUser(principal)) {
-    return { kind: 'token' as const, scopes: principal.scopes.map(toAccess), grants, generation }
+    const conditions = toConditionFacts(conditionsOf(principal))
+    const scopes = principal.scopes.map(toAccess)
+    return { kind: 'token' as const, scopes, grants, generation, ...conditions }
   }
   const { role, namespaces } = principal
   const limits = isPersonalToken(principal) ? principal.via.scopes : null
@@ -101,6 +117,7 @@ function factsOf(principal: AccountPrincipal) {
     grants,
     generation,
     ...(limits && { limitedTo: limits.map(toAccess) }),
+    ...toConditionFacts(conditionsOf(principal)),
   }
 }
 

@@ -25,11 +25,14 @@ export interface OidcProvider {
   readonly scopes: readonly string[]
   /** The claim that names a person's account. */
   readonly usernameClaim: string
-  /** The username is what precedes `@` and this domain; a name of another domain is refused. */
+  /**
+   * The domain of the names that the claim has: the username is the part before `@`. A name of another domain is
+   * refused.
+   */
   readonly usernameDomain?: string
   /** The claim that lists a person's groups. */
   readonly groupsClaim?: string
-  /** Who gets an account at the first sign-in: everybody, nobody, or members of these groups. */
+  /** Whether the first sign-in creates an account: always, never, or for members of these groups. */
   readonly createAccounts: boolean | readonly string[]
   /** Trusted certificates of the provider in PEM form, instead of the public authorities. */
   readonly ca?: string
@@ -39,7 +42,7 @@ const schema = Type.Object(oidcSettings)
 
 interface Field {
   readonly isRight: (value: unknown) => boolean
-  /** What would be right. */
+  /** What a valid value is, for messages. */
   readonly rule: string
   readonly required?: true
 }
@@ -98,7 +101,7 @@ function parseList(text: string, faults: string[]): readonly unknown[] {
   return []
 }
 
-/** Adds the faults of a provider to `faults`; the returned provider is to be used only if there are none. */
+/** Adds the faults of a provider to `faults`. Use the returned provider only if there are none. */
 function readProvider(given: unknown, place: string, faults: string[]): OidcProvider {
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given)
   if (!isObject) faults.push(`${place} must be an object`)

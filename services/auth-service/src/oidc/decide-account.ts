@@ -3,7 +3,7 @@ import type { OidcProvider } from './config.ts'
 import type { Person } from './read-claims.ts'
 
 export type AccountDecision =
-  /** It is this account; `link` if nobody has signed in to it yet. */
+  /** The person gets this account. `link`: the account is not linked to a person yet. */
   | { readonly outcome: 'account'; readonly account: Account; readonly link: boolean }
   | { readonly outcome: 'create' }
   | { readonly outcome: 'refused'; readonly reason: 'disabled' | 'other-account' | 'no-account' }
@@ -15,12 +15,12 @@ export interface AccountFacts {
   readonly linked: Account | undefined
   /** The account that has the person's username. */
   readonly named: Account | undefined
-  /** Whether `named` is linked to somebody at a provider. */
+  /** Whether `named` is linked to a person at a provider. */
   readonly isNamedLinked: boolean
 }
 
 /**
- * Decides whose account a person at a provider gets. The provider's subject identifies the person; the username counts
+ * Decides which account a person at a provider gets. The provider's subject identifies the person; the username counts
  * at the first sign-in only, for a new account or for one that an administrator has created for this provider. An
  * account with a password, of the directory or of another provider is never taken over.
  */

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { ProblemFormat, UnavailableDependency } from '@registry-manager/http'
+import type { UnavailableDependency } from '@registry-manager/http'
 import {
   ProblemError,
   neverStored,
+  oauthErrors,
   parseForms,
   setErrorFormat,
   setRequestPrincipal,
@@ -119,7 +120,7 @@ const logoutRoutes: FastifyPluginAsyncTypebox<OidcRoutesOptions> = async (
   app,
   { providers, unavailableDependency },
 ) => {
-  setErrorFormat(app, oauthError, unavailableDependency)
+  setErrorFormat(app, oauthErrors, unavailableDependency)
   neverStored(app)
   parseForms(app)
   const post = {
@@ -144,15 +145,6 @@ const logoutRoutes: FastifyPluginAsyncTypebox<OidcRoutesOptions> = async (
     }
     throw new ProblemError({ status: 400, detail: 'the logout token was used before' })
   })
-}
-
-/** Source: RFC 6749 §5.2, which OpenID Connect Back-Channel Logout 1.0 §2.8 refers to. */
-const oauthError: ProblemFormat = (reply, { status, detail }) => {
-  const error = status >= 500 ? 'temporarily_unavailable' : 'invalid_request'
-  return reply
-    .code(status)
-    .type('application/json')
-    .send(JSON.stringify({ error, error_description: detail }))
 }
 
 /** The redirect URI that an operator enters at the provider. */

@@ -15,8 +15,8 @@ export interface ProviderLogoutPorts {
 export type LogoutResult = 'done' | 'replayed'
 
 /**
- * Ends the sessions and tokens of the person whom a provider has signed out. A person whom nobody knows here has
- * nothing to end, which is no fault. Throws InvalidResponse and ProviderUnavailable.
+ * Ends the sessions and tokens of the person whom a provider has signed out. A person without an account
+ * here has nothing to end, which is no fault. Throws InvalidResponse and ProviderUnavailable.
  * Source: OpenID Connect Back-Channel Logout 1.0 §2.7.
  */
 export async function signOutByProvider(

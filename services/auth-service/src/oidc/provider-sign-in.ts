@@ -11,7 +11,7 @@ import { readClaims } from './read-claims.ts'
 /** A sign-in that has begun, as it is stored. */
 export interface StoredAttempt extends Pick<Attempt, 'nonce' | 'codeVerifier'> {
   readonly stateHash: Buffer
-  /** Of the secret in the browser's cookie: nobody else can finish the sign-in. */
+  /** SHA-256 of the secret in the browser's cookie: no other browser can finish the sign-in. */
   readonly browserHash: Buffer
   readonly provider: string
   /** A path of ours. */
@@ -21,7 +21,9 @@ export interface StoredAttempt extends Pick<Attempt, 'nonce' | 'codeVerifier'> {
 
 export interface ProviderSignInPorts {
   insertAttempt(attempt: StoredAttempt): Promise<void>
-  /** Deletes the attempt and returns it, so that a state works once. Undefined unless all of it fits. */
+  /**
+   * Deletes the attempt and returns it, so that a state works once. Undefined unless state, browser and provider match.
+   */
   takeAttempt(
     wanted: Pick<StoredAttempt, 'stateHash' | 'browserHash' | 'provider'>,
     now: Date,
@@ -72,7 +74,7 @@ export interface ProviderSignIn {
 
 type Unavailable = { readonly unavailable: ProviderUnavailable }
 
-/** People enter passwords and second factors meanwhile. */
+/** Long enough for a person to enter a password and a second factor. */
 export const ATTEMPT_SECONDS = 600
 /** 256 bits. */
 const SECRET_BYTES = 32
@@ -139,7 +141,7 @@ export function createProviderSignIn(
         return { url }
       } catch (error) {
         if (error instanceof ProviderUnavailable) return { unavailable: error }
-        // Metadata that are not valid: nobody but the provider can change that.
+        // The provider's metadata are invalid. Only the provider can correct them.
         if (!(error instanceof InvalidResponse)) throw error
         return { unavailable: new ProviderUnavailable(error.message, { cause: error }) }
       }

@@ -32,7 +32,7 @@ export interface Provider {
   verifyLogoutToken(token: string): Promise<LogoutToken>
 }
 
-/** The provider does not respond, not in time, with too many bytes or with an error of its own. */
+/** The provider did not respond in time, sent too many bytes, or responded with an error of its own. */
 export class ProviderUnavailable extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)

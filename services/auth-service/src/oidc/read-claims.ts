@@ -37,7 +37,7 @@ export function readClaims(
       rule: `must be a name${ofDomain} of letters, digits and . _ @ - that begins with a letter or digit`,
     }
   }
-  // Anybody could enter somebody else's address at a provider that does not verify it.
+  // At a provider that does not verify addresses, a person could enter the address of another person.
   if (usernameClaim === 'email' && claims['email_verified'] !== true) {
     return { claim: 'email_verified', rule: 'must be true, because the e-mail address names the account' }
   }

@@ -12,7 +12,10 @@ export function textOfRefusal(refusal: SignInRefusal, label: string): string {
         : `The response of ${label} is not valid${isPlain(code) ? ` (${code})` : ''}. Please sign in again.`
     }
     case 'claim':
-      return `${label} sent a claim that cannot be used: ${refusal.fault.claim} ${refusal.fault.rule}. Please ask an administrator.`
+      return (
+        `${label} sent a claim that cannot be used: ${refusal.fault.claim} ${refusal.fault.rule}. ` +
+        'Please ask an administrator.'
+      )
     case 'no-account':
       return `There is no account ${refusal.username} yet. Please ask an administrator for one.`
     case 'other-account':

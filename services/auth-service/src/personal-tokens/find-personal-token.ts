@@ -1,13 +1,15 @@
 import type { Account, StoredAccount } from '../principals/account.ts'
+import { isId } from '../principals/principal.ts'
 import type { ManagedPersonalToken, PersonalTokenPrincipal } from '../principals/personal-token.ts'
 
 export interface FindPersonalTokenPorts {
   readonly repository: {
     findById(id: string): Promise<ManagedPersonalToken | undefined>
     findByHash(secretHash: Buffer): Promise<ManagedPersonalToken | undefined>
+    findByName(ownerId: string, name: string): Promise<ManagedPersonalToken | undefined>
   }
   findAccount(ref: Pick<Account, 'id'>): Promise<StoredAccount | undefined>
-  /** Whether a person's account ends without their next sign-in when they leave; see `isRefreshed` in `app.ts`. */
+  /** Whether the state of the owner's account is kept current without sign-ins. Personal tokens require that. */
   isRefreshed(owner: Account): boolean
 }
 
@@ -17,6 +19,8 @@ export interface FindPersonalToken {
   bySecret(secretHash: Buffer): Promise<PersonalTokenPrincipal | undefined>
   /** By the owner's id and its own. */
   byId(ownerId: string, id: string): Promise<PersonalTokenPrincipal | undefined>
+  /** By the owner's id and its own name, or its id. */
+  ofOwner(ownerId: string, nameOrId: string): Promise<PersonalTokenPrincipal | undefined>
 }
 
 export function createFindPersonalToken(ports: FindPersonalTokenPorts): FindPersonalToken {
@@ -28,17 +32,23 @@ export function createFindPersonalToken(ports: FindPersonalTokenPorts): FindPers
     if (found === undefined) return undefined
     const account = await findAccount(found.owner)
     if (account === undefined || !isRefreshed(account)) return undefined
-    // Callers keep the result in caches, which need no hash of the owner's password.
+    // Without the hash of the owner's password: callers cache the result.
     const { passwordHash: _, ...owner } = account
-    const { id, name, scopes, expiresAt } = found
-    return { ...owner, via: { id, name, scopes, expiresAt } }
+    const { id, name, scopes, expiresAt, conditions } = found
+    return { ...owner, via: { id, name, scopes, expiresAt, conditions } }
+  }
+
+  const byId = async (ownerId: string, id: string) => {
+    const found = await repository.findById(id)
+    return found?.owner.id === ownerId ? withOwner(found) : undefined
   }
 
   return {
     bySecret: async (secretHash) => withOwner(await repository.findByHash(secretHash)),
-    async byId(ownerId, id) {
-      const found = await repository.findById(id)
-      return found?.owner.id === ownerId ? withOwner(found) : undefined
+    byId,
+    async ofOwner(ownerId, nameOrId) {
+      const named = await withOwner(await repository.findByName(ownerId, nameOrId))
+      return named ?? (isId(nameOrId) ? byId(ownerId, nameOrId) : undefined)
     },
   }
 }

@@ -6,6 +6,7 @@ import type { UnavailableDependency } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import type { OnRevoked } from '../accounts/revocations-repository.ts'
 import { inRevokingTransaction } from '../accounts/revocations-repository.ts'
+import type { RequestSessions } from '../browser-sessions/request-session.ts'
 import type { Account, AccountRef, StoredAccount } from '../principals/account.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { NewCredentialCache } from '../sign-in/credential-caches.ts'
@@ -14,6 +15,7 @@ import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { RECENT_MS } from '../sign-in/sign-in.ts'
 import { createFindPersonalToken } from './find-personal-token.ts'
 import { createManagePersonalTokens } from './manage-personal-tokens.ts'
+import { createTokensSection, tokenPageRoutes } from './page-routes.ts'
 import type { PersonalTokenSignInPorts } from './personal-token-sign-in.ts'
 import { createPersonalTokenSignIn } from './personal-token-sign-in.ts'
 import { createPersonalTokensRepository } from './personal-tokens-repository.ts'
@@ -23,7 +25,7 @@ export interface PersonalTokensDeps extends Pick<PersonalTokenSignInPorts, 'isRe
   readonly db: Database
   readonly now: () => number
   readonly accounts: { find(ref: AccountRef): Promise<StoredAccount | undefined> }
-  /** Whether a person's account ends without their next sign-in when they leave. */
+  /** Whether the state of the owner's account is kept current without sign-ins. Personal tokens require that. */
   readonly isRefreshed: (owner: Account) => boolean
   readonly newCredentialCache: NewCredentialCache
   readonly log: { warn(details: object, message: string): void }
@@ -53,9 +55,15 @@ export function createPersonalTokenManagement(
   })
 }
 
-/** Personal tokens: their management and sign-in. */
+export interface PersonalTokensConfig {
+  readonly offlineGraceSeconds: number
+  /** The origin of PUBLIC_URL. */
+  readonly publicOrigin: string
+}
+
+/** Personal tokens: their management, by API and on the account page, and sign-in. */
 export function createPersonalTokens(
-  { offlineGraceSeconds }: { readonly offlineGraceSeconds: number },
+  { offlineGraceSeconds, publicOrigin }: PersonalTokensConfig,
   deps: PersonalTokensDeps,
 ) {
   const { db, now, accounts, isRefreshed, log, isRevoked, isUnchanged, unavailableDependency } = deps
@@ -70,6 +78,7 @@ export function createPersonalTokens(
   return {
     /** Finds a personal token, with the present rights of its owner, by the owner's id and its own. */
     findPrincipal: find.byId,
+    findOfOwner: find.ofOwner,
     create: personalTokens.create,
     signInMethod: createPersonalTokenSignIn({
       findBySecret: find.bySecret,
@@ -80,8 +89,15 @@ export function createPersonalTokens(
       noteUse: lastUsed.note,
       now,
     }),
-    register: async (app: FastifyInstance, principals: PrincipalOptions) => {
-      await app.register(personalTokensRoutes, { ...principals, personalTokens, unavailableDependency, now })
+    /** The part of the account page that shows personal tokens. */
+    section: createTokensSection({ personalTokens, now }),
+    register: async (
+      app: FastifyInstance,
+      principals: PrincipalOptions & { readonly sessions: RequestSessions },
+    ) => {
+      const shared = { personalTokens, unavailableDependency, now }
+      await app.register(personalTokensRoutes, { ...principals, ...shared })
+      await app.register(tokenPageRoutes, { sessions: principals.sessions, publicOrigin, ...shared })
     },
     start: lastUsed.start,
     /** Saves the last uses: stop before the database is closed. */

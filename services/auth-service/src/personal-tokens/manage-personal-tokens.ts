@@ -1,6 +1,9 @@
 import type { RecordEvents } from '@registry-manager/events'
 import type { FieldFault } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
+import type { Static } from 'typebox'
+import type { ConditionsInput } from '../access/conditions.ts'
+import { parseConditions } from '../access/conditions.ts'
 import type { Account } from '../principals/account.ts'
 import { isClusterAdministrator } from '../principals/account.ts'
 import { parseFutureExpiry } from '../principals/expiry.ts'
@@ -15,6 +18,7 @@ export interface PersonalTokenInput {
   readonly expiryDate?: string | null
   /** Null or absent: all that the owner may do. */
   readonly scopes?: readonly Access[] | null
+  readonly conditions?: Static<typeof ConditionsInput> | null
 }
 
 export interface NewPersonalToken extends Omit<PersonalToken, 'id'> {
@@ -33,7 +37,7 @@ export interface PersonalTokenPage {
 export interface PersonalTokenTransaction {
   readonly personalTokens: {
     /** Locks the owner's account; returns the number of their personal tokens, undefined if the account is gone. */
-    lockOwner(ownerId: string): Promise<number | undefined>
+    lockOwner(ownerId: string, now: Date): Promise<number | undefined>
     /** Undefined when the owner has a personal token of that name. */
     insert(row: NewPersonalToken): Promise<string | undefined>
     findById(id: string): Promise<ManagedPersonalToken | undefined>
@@ -51,7 +55,7 @@ export interface ManagePersonalTokensPorts {
     list(ownerId: string, page: PersonalTokenPage): Promise<readonly ManagedPersonalToken[]>
   }
   findUser(username: string): Promise<Account | undefined>
-  /** Whether a person's account ends without their next sign-in when they leave; see `isRefreshed` in `app.ts`. */
+  /** Whether the state of the owner's account is kept current without sign-ins. Personal tokens require that. */
   isRefreshed(owner: Account): boolean
   inTransaction<Result>(work: (tx: PersonalTokenTransaction) => Promise<Result>): Promise<Result>
   readonly now: () => number
@@ -84,7 +88,7 @@ export interface ManagePersonalTokens {
   delete(by: Account, id: string): Promise<boolean>
 }
 
-/** A user has this many at the most, expired ones included. */
+/** A user has at most this many that have not expired. */
 export const MAX_PERSONAL_TOKENS = 100
 
 /** Manages personal tokens. Each change is one transaction with its event; a deletion also with its revocation. */
@@ -99,15 +103,24 @@ export function createManagePersonalTokens(ports: ManagePersonalTokensPorts): Ma
   return {
     find,
 
-    async create(owner, { name, expiryDate = null, scopes: given }) {
+    async create(owner, { name, expiryDate = null, scopes: given, conditions }) {
       const expiry = parseFutureExpiry(expiryDate, now())
       if ('fault' in expiry) return { outcome: 'invalid', fault: expiry.fault }
+      const parsed = parseConditions(conditions ?? undefined)
+      if ('fault' in parsed) return { outcome: 'invalid', fault: parsed.fault }
       if (!ports.isRefreshed(owner)) return { outcome: 'not-refreshed' }
       const scopes = given ? toScopes(given) : null
       const password = makeTokenSecret('personal-token', randomInt)
-      const row = { ownerId: owner.id, name, scopes, ...expiry, secretHash: hashTokenSecret(password) }
+      const row = {
+        ownerId: owner.id,
+        name,
+        scopes,
+        ...expiry,
+        ...parsed,
+        secretHash: hashTokenSecret(password),
+      }
       return inTransaction(async ({ personalTokens, recordEvents }) => {
-        const count = await personalTokens.lockOwner(owner.id)
+        const count = await personalTokens.lockOwner(owner.id, new Date(now()))
         if (count === undefined) return { outcome: 'no-owner' }
         if (count >= MAX_PERSONAL_TOKENS) return { outcome: 'too-many' }
         const id = await personalTokens.insert(row)

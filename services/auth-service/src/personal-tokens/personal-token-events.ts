@@ -5,16 +5,19 @@ export function personalTokenCreated(personalToken: ManagedPersonalToken): NewEv
   const expiryDate = personalToken.expiresAt?.toISOString() ?? null
   return {
     action: 'personal-token.create',
-    ...about(personalToken, { ...describeScopes(personalToken), expiryDate }),
+    ...about(personalToken, { ...describeLimits(personalToken), expiryDate }),
   }
 }
 
 export function personalTokenDeleted(personalToken: ManagedPersonalToken): NewEvent {
-  return { action: 'personal-token.delete', ...about(personalToken, describeScopes(personalToken)) }
+  return { action: 'personal-token.delete', ...about(personalToken, describeLimits(personalToken)) }
 }
 
-function describeScopes({ scopes }: ManagedPersonalToken) {
-  return { scopes: scopes && scopes.map(({ type, name, actions }) => ({ type, name, actions })) }
+function describeLimits({ scopes, conditions }: ManagedPersonalToken) {
+  return {
+    scopes: scopes && scopes.map(({ type, name, actions }) => ({ type, name, actions })),
+    ...(conditions && { conditions: { ...conditions } }),
+  }
 }
 
 function about({ id: tokenId, name: token, owner }: ManagedPersonalToken, detail: EventDetail) {

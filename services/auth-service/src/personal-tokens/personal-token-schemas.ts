@@ -1,8 +1,9 @@
 import { BASIC_BEARER_OR_SESSION, problemResponses } from '@registry-manager/http'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
+import { ConditionsInput, toConditionsBody } from '../access/conditions.ts'
 import type { ManagedPersonalToken } from '../principals/personal-token.ts'
-import { PERSONAL_TOKEN_NAME } from '../principals/personal-token.ts'
+import { PERSONAL_TOKEN_NAME, PERSONAL_TOKEN_NAME_RULE } from '../principals/personal-token.ts'
 import { isPast } from '../principals/registry-token.ts'
 import { GivenScope, scopeNotes } from '../principals/scope.ts'
 import { formatTime } from '../provider-api/provider-format.ts'
@@ -19,8 +20,7 @@ const NewPersonalTokenBody = Type.Object(
   {
     name: Type.String({
       pattern: PERSONAL_TOKEN_NAME.source,
-      'x-rule':
-        'must be 1 to 64 letters, digits, spaces or . _ @ -, and begin and end with a letter or digit',
+      'x-rule': PERSONAL_TOKEN_NAME_RULE,
       description: 'Unique among your own, case-insensitively.',
     }),
     expiryDate: Type.Optional(
@@ -42,6 +42,7 @@ const NewPersonalTokenBody = Type.Object(
         }),
       ),
     ),
+    conditions: Type.Optional(nullable(ConditionsInput)),
   },
   {
     additionalProperties: false,
@@ -50,6 +51,7 @@ const NewPersonalTokenBody = Type.Object(
         name: 'laptop',
         expiryDate: '2036-06-30T00:00:00Z',
         scopes: [{ type: 'repository', name: 'team/*', actions: ['pull', 'push'] }],
+        conditions: { notAfter: '2036-06-01T00:00:00Z' },
       },
     ],
   },
@@ -63,6 +65,7 @@ export const PersonalTokenBody = Type.Object({
   scopes: nullable(
     Type.Array(Type.Object({ type: Type.String(), name: Type.String(), actions: Type.Array(Type.String()) })),
   ),
+  conditions: nullable(ConditionsInput),
   expiryDate: nullable(time('When it expires.')),
   state: Type.Enum(['active', 'expired']),
   createdDate: time('When it was created.'),
@@ -113,7 +116,7 @@ export const PERSONAL_TOKEN_SCHEMAS = {
           // A Postgres text cannot contain NUL.
           pattern: '^[^\\u0000]+$',
           'x-rule': 'must be 1 to 255 characters long and must not contain NUL',
-          description: 'Those of another user, for cluster administrators.',
+          description: 'A username: cluster administrators may list the personal tokens of another user.',
         }),
       ),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
@@ -163,13 +166,14 @@ export function personalTokenBody(
   personalToken: ManagedPersonalToken,
   nowMs: number,
 ): Static<typeof PersonalTokenBody> {
-  const { id, name, owner, scopes, expiresAt, createdAt, lastUsed } = personalToken
+  const { id, name, owner, scopes, conditions, expiresAt, createdAt, lastUsed } = personalToken
   const notes = scopeNotes(scopes ?? [])
   return {
     id,
     name,
     username: owner.username,
     scopes: scopes && scopes.map(({ type, name, actions }) => ({ type, name, actions: [...actions] })),
+    conditions: toConditionsBody(conditions) ?? null,
     expiryDate: expiresAt && formatTime(expiresAt),
     state: isPast(expiresAt, nowMs) ? 'expired' : 'active',
     createdDate: formatTime(createdAt),

@@ -1,4 +1,5 @@
 import type { Database, PersonalTokensTable } from '@registry-manager/database'
+import type { Conditions } from '@registry-manager/principal'
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { ManagedPersonalToken } from '../principals/personal-token.ts'
@@ -24,6 +25,15 @@ export function createPersonalTokensRepository(db: Database) {
       return row && toManaged(row)
     },
 
+    /** Names are compared case-insensitively. */
+    async findByName(ownerId: string, name: string): Promise<ManagedPersonalToken | undefined> {
+      const row = await personalTokens
+        .where('account_id', '=', ownerId)
+        .where(sql<boolean>`lower(name) = ${name.toLowerCase()}`)
+        .executeTakeFirst()
+      return row && toManaged(row)
+    },
+
     async list(ownerId: string, { limit, after }: PersonalTokenPage): Promise<ManagedPersonalToken[]> {
       const rows = await personalTokens
         .where('account_id', '=', ownerId)
@@ -34,8 +44,11 @@ export function createPersonalTokensRepository(db: Database) {
       return rows.map(toManaged)
     },
 
-    /** Concurrent creations of the same owner wait for each other: the number cannot exceed its limit. */
-    async lockOwner(ownerId: string): Promise<number | undefined> {
+    /**
+     * The number of the owner's personal tokens that have not expired. Concurrent creations of the same owner wait for
+     * each other: the number cannot exceed its limit.
+     */
+    async lockOwner(ownerId: string, now: Date): Promise<number | undefined> {
       const owner = await db
         .selectFrom('accounts')
         .select('id')
@@ -47,6 +60,7 @@ export function createPersonalTokensRepository(db: Database) {
         .selectFrom('personal_tokens')
         .select((eb) => eb.fn.countAll().as('count'))
         .where('account_id', '=', ownerId)
+        .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
         .executeTakeFirstOrThrow()
       return Number(count)
     },
@@ -56,6 +70,7 @@ export function createPersonalTokensRepository(db: Database) {
       name,
       scopes,
       expiresAt,
+      conditions,
       secretHash,
     }: NewPersonalToken): Promise<string | undefined> {
       const row = await db
@@ -65,6 +80,7 @@ export function createPersonalTokensRepository(db: Database) {
           name,
           scopes: scopes && JSON.stringify(scopes),
           expires_at: expiresAt,
+          conditions: conditions ? JSON.stringify(conditions) : null,
           secret_hash: secretHash,
         })
         .onConflict((conflict) => conflict.doNothing())
@@ -100,6 +116,7 @@ function toManaged(
     name,
     scopes,
     expiresAt,
+    conditions: (row.conditions ?? undefined) as Conditions | undefined,
     owner: { id: row.account_id, username: row.username },
     createdAt,
     lastUsed: at ? { at, address: row.last_used_address ?? '' } : undefined,

@@ -1,21 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { UnavailableDependency } from '@registry-manager/http'
-import {
-  ProblemError,
-  neverStored,
-  parseJsonBodies,
-  problemJson,
-  setErrorFormat,
-} from '@registry-manager/http'
-import type { PrincipalOptions } from '../sign-in/require-principal.ts'
-import { onlyInPerson, principalOf, requirePrincipal } from '../sign-in/require-principal.ts'
-import type { ManagePersonalTokens, PersonalTokenCreation } from './manage-personal-tokens.ts'
-import { MAX_PERSONAL_TOKENS } from './manage-personal-tokens.ts'
+import { ProblemError } from '@registry-manager/http'
+import type { ManagementApiOptions } from '../sign-in/management-api.ts'
+import { managementApi } from '../sign-in/management-api.ts'
+import { onlyInPerson, principalOf } from '../sign-in/require-principal.ts'
+import { creationProblem, noSuchUser } from './creation-problem.ts'
+import type { ManagePersonalTokens } from './manage-personal-tokens.ts'
 import { PERSONAL_TOKEN_SCHEMAS as SCHEMAS, personalTokenBody } from './personal-token-schemas.ts'
 
-export interface PersonalTokensRoutesOptions extends PrincipalOptions {
+export interface PersonalTokensRoutesOptions extends ManagementApiOptions {
   readonly personalTokens: ManagePersonalTokens
-  readonly unavailableDependency: UnavailableDependency
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -29,17 +22,13 @@ export const personalTokensRoutes: FastifyPluginAsyncTypebox<PersonalTokensRoute
   options,
 ) => {
   const { personalTokens, now } = options
-  setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
-  // Some clients send a JSON content type even without a body.
-  parseJsonBodies(app, { allowEmpty: true })
-  await requirePrincipal(app, options)
+  await managementApi(app, options, { allowEmpty: true })
   // A leaked personal token must not be able to make itself a successor.
   app.addHook('onRequest', async (request) => onlyInPerson(request))
 
   app.post(PATH, { schema: SCHEMAS.create }, async (request, reply) => {
     const result = await personalTokens.create(principalOf(request), request.body)
-    if (result.outcome !== 'created') throw problemOf(result)
+    if (result.outcome !== 'created') throw creationProblem(result)
     const { personalToken, password } = result
     reply.code(201).header('location', `${PATH}/${personalToken.id}`)
     return { ...personalTokenBody(personalToken, now()), password }
@@ -73,34 +62,6 @@ export const personalTokensRoutes: FastifyPluginAsyncTypebox<PersonalTokensRoute
     if (!(await personalTokens.delete(principalOf(request), request.params.id))) throw notFound()
     return reply.code(204).send(null)
   })
-}
-
-function problemOf(refused: Exclude<PersonalTokenCreation, { outcome: 'created' }>): ProblemError {
-  switch (refused.outcome) {
-    case 'invalid': {
-      const { field, detail } = refused.fault
-      return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
-    }
-    case 'taken':
-      return conflict('you have a personal token of this name; choose another name', 'name')
-    case 'too-many':
-      return conflict(`you have ${MAX_PERSONAL_TOKENS} personal tokens, which is the most; delete one first`)
-    case 'not-refreshed':
-      return conflict(
-        'directory users can have personal tokens only if the directory has a service account (DIRECTORY_BIND_DN), ' +
-          'because registry-manager must notice when a user is disabled there',
-      )
-    case 'no-owner':
-      return noSuchUser()
-  }
-}
-
-function conflict(detail: string, field?: string): ProblemError {
-  return new ProblemError({ status: 409, detail, ...(field !== undefined && { field }) })
-}
-
-function noSuchUser(): ProblemError {
-  return new ProblemError({ status: 404, detail: 'there is no such user' })
 }
 
 function notFound(): ProblemError {

@@ -37,7 +37,13 @@ export interface Account extends Rights {
   readonly directoryState?: DirectoryState
 }
 
-/** An account with its password's argon2id hash in PHC format; null for users of the directory or of a provider. */
+/** An account in a list of users, which does not show grants. */
+export type ListedAccount = Omit<Account, 'grants'>
+
+/**
+ * An account with its password's argon2id hash in PHC format, or with the bcrypt hash of another system until the first
+ * sign-in. Null for users of the directory or of a provider.
+ */
 export interface StoredAccount extends Account {
   readonly passwordHash: string | null
 }

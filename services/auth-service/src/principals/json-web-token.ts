@@ -15,9 +15,10 @@ const SHAPE = /^([\w-]+)\.([\w-]+)\.[\w-]*$/
  */
 export function parseJsonWebToken(text: string): UnverifiedToken | undefined {
   if (text.length > MAX_LENGTH) return undefined
-  const [, first, second] = SHAPE.exec(text) ?? []
-  const header = parseObject(first)
-  const payload = header && parseObject(second)
+  const parts = SHAPE.exec(text)
+  if (parts === null) return undefined
+  const header = parseObject(parts[1])
+  const payload = header && parseObject(parts[2])
   return header && payload && { header, payload }
 }
 

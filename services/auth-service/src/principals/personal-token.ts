@@ -1,4 +1,5 @@
 import type { Access } from '@registry-manager/oci'
+import type { Conditions } from '@registry-manager/principal'
 import type { Account } from './account.ts'
 import type { PrincipalName } from './registry-token.ts'
 
@@ -14,6 +15,8 @@ export interface PersonalToken {
   readonly scopes: readonly Access[] | null
   /** The personal token is refused from this second on; null for never. */
   readonly expiresAt: Date | null
+  /** It permits nothing unless they hold. Absent for none. */
+  readonly conditions?: Conditions | undefined
 }
 
 /** A user for whom a personal token acts. The rights are the owner's; `via.scopes` limits them. */
@@ -30,3 +33,6 @@ export interface ManagedPersonalToken extends PersonalToken {
 
 /** Begins and ends with a letter or a digit. */
 export const PERSONAL_TOKEN_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$/
+/** The rule of PERSONAL_TOKEN_NAME in words, for messages. */
+export const PERSONAL_TOKEN_NAME_RULE =
+  'must be 1 to 64 letters, digits, spaces or . _ @ -, and begin and end with a letter or digit'

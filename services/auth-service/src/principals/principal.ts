@@ -1,4 +1,5 @@
 import type { RequestPrincipal } from '@registry-manager/http'
+import type { Conditions, PrincipalRights } from '@registry-manager/principal'
 import type { Account } from './account.ts'
 import type { PersonalTokenPrincipal } from './personal-token.ts'
 import type { RegistryToken } from './registry-token.ts'
@@ -9,7 +10,7 @@ import type { Workload } from './workload.ts'
 export const AUTH_SERVICE: RequestPrincipal = { kind: 'service', id: null, name: 'auth-service' }
 
 /** The principal of a request without valid credentials. */
-export const NOBODY: RequestPrincipal = { kind: 'anonymous', id: null, name: null }
+export const ANONYMOUS: RequestPrincipal = { kind: 'anonymous', id: null, name: null }
 
 /** The user, registry token or workload that a request acts for; for a personal token, its owner. */
 export type AccountPrincipal = Account | PersonalTokenPrincipal | RegistryToken | Workload
@@ -35,6 +36,24 @@ export function isPersonalToken(principal: AccountPrincipal): principal is Perso
 export function isActive(principal: AccountPrincipal, nowMs: number): boolean {
   if (isRegistryToken(principal)) return principal.enabled && !isPast(principal.expiresAt, nowMs)
   return principal.enabled && !(isPersonalToken(principal) && isPast(principal.via.expiresAt, nowMs))
+}
+
+/** Whether a text has the form of the ids of accounts and tokens. Postgres refuses any other text. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+}
+
+/** The conditions of the personal token or registry token that acts; undefined for none. */
+export function conditionsOf(principal: AccountPrincipal): Conditions | undefined {
+  if (isPersonalToken(principal)) return principal.via.conditions
+  return isRegistryToken(principal) ? principal.conditions : undefined
+}
+
+/** The rights of a principal. A personal token has those of its owner, within its scopes and conditions. */
+export function rightsOfPrincipal(principal: AccountPrincipal): PrincipalRights {
+  if (!isPersonalToken(principal)) return principal
+  const { scopes, conditions } = principal.via
+  return { ...principal, ...(scopes && { limitedTo: scopes }), ...(conditions && { conditions }) }
 }
 
 /** A principal as events and logs name it: for a personal token, the owner and the token. */

@@ -1,5 +1,5 @@
 import type { Access } from '@registry-manager/oci'
-import type { EffectiveGrant } from '@registry-manager/principal'
+import type { Conditions, EffectiveGrant } from '@registry-manager/principal'
 
 /** A registry token: a machine's credential, which permits exactly what its scopes and grants say. */
 export interface RegistryToken {
@@ -12,6 +12,8 @@ export interface RegistryToken {
   readonly grants: readonly EffectiveGrant[]
   /** The registry token is refused from this second on; null for never. */
   readonly expiresAt: Date | null
+  /** It permits nothing unless they hold. Absent for none. */
+  readonly conditions?: Conditions | undefined
   /** Like an account's: a change that ends issued access tokens raises it. */
   readonly generation: number
 }

@@ -24,7 +24,7 @@ export function makeTokenSecret(kind: SecretKind, randomInt: (max: number) => nu
   return body + checksumOf(body)
 }
 
-/** What a text has the form of a password of; undefined for any other text. Users cannot choose such a password. */
+/** The kind of token whose password has the form of this text; undefined for any other text. */
 export function secretKindOf(text: string): SecretKind | undefined {
   if (!BODY.test(text.slice(PREFIX_LENGTH))) return undefined
   if (text.startsWith(PREFIXES['registry-token'])) return 'registry-token'

@@ -69,18 +69,20 @@ function grantsOf({ id, scopes, conditions }: WorkloadRule): EffectiveGrant[] {
 /**
  * Limits a workload to the trust rules that a request for access needs, those that permit a requested push first. A
  * change of another rule then does not end the access token: rules of other namespaces may accept the same token.
- * Without a needed rule the first one remains, which permits nothing of what is requested.
+ * Without a needed rule the first one remains, which permits nothing of what is requested. The catalog, and an identity
+ * token (null), which is for lists, need all rules.
  */
-export function limitToRequest(workload: Workload, requested: readonly Access[]): Workload {
+export function limitToRequest(workload: Workload, requested: readonly Access[] | null): Workload {
   const isAbout = (action: string) => (rule: WorkloadRule) =>
-    requested.some(
+    (requested ?? []).some(
       ({ type, name, actions }) =>
         type === 'repository' &&
         (actions.includes(action) || actions.includes('*')) &&
         permittedByScopes(rule.scopes, name).some((permitted) => permitted === action),
     )
   const needed = ['push', 'delete', 'pull'].flatMap((action) => workload.rules.filter(isAbout(action)))
-  const [first = workload.rules[0], ...rest] = new Set(needed)
+  const isList = requested === null || requested.some(({ type }) => type === 'registry')
+  const [first = workload.rules[0], ...rest] = new Set([...needed, ...(isList ? workload.rules : [])])
   return first === undefined ? workload : makeWorkload([first, ...rest], workload.subject)
 }
 

@@ -5,11 +5,10 @@ import { BASE, formatTime } from './provider-format.ts'
 
 /*
  * The registry, its repositories and its artifacts as JSON.
- * Source: the provider's public SDKs, `RegistryResponse`, `RepositoryRead`, `ArtifactRead`. Pulls and pushes are not
- * counted: the models require their numbers, so these are 0.
+ * Source: the provider's public SDKs, `RegistryResponse`, `RepositoryRead`, `ArtifactRead`. Pushes are not counted:
+ * the models require their number, so it is 0.
  */
 
-const UNCOUNTED = { pullCount: 0, pushCount: 0 }
 /** The provider's registries have a name and a location. This installation is one registry. */
 export const REGISTRY_NAME = 'registry-manager'
 const LOCATION = 'local'
@@ -43,7 +42,7 @@ export const RegistriesBody = Type.Object({
   _links: Type.Object({ next: text, previous: text, self: text }),
 })
 
-const counted = { pullCount: whole, pushCount: whole }
+const counted = { pullCount: whole, pushCount: whole, lastPulledAt: Type.Optional(text) }
 export const RepositoryBody = Type.Object({
   id: text,
   type: text,
@@ -104,7 +103,7 @@ export function repositoryBody(registryId: string, repository: Repository) {
       createdDate: formatTime(new Date(createdAt)),
       lastPushedAt: formatTime(new Date(pushedAt)),
       artifactCount: artifacts,
-      ...UNCOUNTED,
+      ...countsOf(repository),
     },
     properties: { name },
   }
@@ -117,8 +116,17 @@ export function artifactBody(registryId: string, artifact: Artifact) {
     id: digest,
     type: 'artifact',
     href: `${repositoryPath(registryId, repository)}/artifacts/${digest}`,
-    metadata: { createdDate: pushedAt, lastPushedAt: pushedAt, ...UNCOUNTED },
+    metadata: { createdDate: pushedAt, lastPushedAt: pushedAt, ...countsOf(artifact) },
     properties: { repositoryName: repository, digest, tags, mediaType },
+  }
+}
+
+/** Fields of a repository or artifact about its pulls. The models have no `lastPulledAt` for what was never pulled. */
+function countsOf({ pulls = 0, lastPulledAt = null }: Pick<Artifact, 'pulls' | 'lastPulledAt'>) {
+  return {
+    pullCount: pulls,
+    pushCount: 0,
+    ...(lastPulledAt !== null && { lastPulledAt: formatTime(new Date(lastPulledAt)) }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { isId } from '../principals/principal.ts'
 import type { ErrorStatus, ProblemFormat } from '@registry-manager/http'
 import { BASIC_BEARER_OR_SESSION, ProblemError, errorResponses } from '@registry-manager/http'
 import type { TProperties } from 'typebox'
@@ -10,7 +11,9 @@ import { Type } from 'typebox'
 
 export const BASE = '/containerregistries'
 
-/** `{"httpStatus":409,"messages":[{"errorCode":"0","message":"…"}]}`. The provider has this one error code. */
+/**
+ * `{"httpStatus":409,"messages":[{"errorCode":"0","message":"…"}]}`. The provider uses this error code for all errors.
+ */
 export const providerErrors: ProblemFormat = (reply, { status, detail }) =>
   reply
     .code(status)
@@ -99,7 +102,7 @@ export function pageLinks(path: string, query: URLSearchParams, { offset, limit 
 /** Parses an id in a path; undefined when it is none. The provider's documentation prints ids with a leading colon. */
 export function idOf(parameter: string): string | undefined {
   const id = parameter.replace(/^:/, '').toLowerCase()
-  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined
+  return isId(id) ? id : undefined
 }
 
 export function notFound(resource: string): ProblemError {

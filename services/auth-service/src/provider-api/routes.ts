@@ -1,5 +1,11 @@
 import type { UnavailableDependency } from '@registry-manager/http'
-import { neverStored, parseJsonBodies, setErrorFormat, setNotFoundFormat } from '@registry-manager/http'
+import {
+  neverStored,
+  parseJsonBodies,
+  pathParameter,
+  setErrorFormat,
+  setNotFoundFormat,
+} from '@registry-manager/http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import { onlyAdministrators, requirePrincipal } from '../sign-in/require-principal.ts'
@@ -27,7 +33,7 @@ export async function providerApiRoutes(
   const { browseRegistry, registerMore } = options
   const registryOf: RegistryOf = async (request) => {
     const id = await browseRegistry.findId()
-    if (idOf((request.params as { registryId: string }).registryId) !== id) throw notFound('registry')
+    if (idOf(pathParameter(request, 'registryId')) !== id) throw notFound('registry')
     return id
   }
   await app.register(

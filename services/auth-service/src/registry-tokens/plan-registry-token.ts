@@ -1,6 +1,10 @@
 import type { FieldFault } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
+import type { Conditions } from '@registry-manager/principal'
+import type { Static } from 'typebox'
+import type { ConditionsInput } from '../access/conditions.ts'
+import { areSameConditions, parseConditions } from '../access/conditions.ts'
 import type { RegistryToken } from '../principals/registry-token.ts'
 import { parseExpiry, parseFutureExpiry } from '../principals/expiry.ts'
 import { toScopes } from '../principals/scope.ts'
@@ -11,6 +15,8 @@ export interface RegistryTokenChangeInput {
   readonly expiryDate?: string | null
   readonly scopes?: readonly Access[] | null
   readonly status?: 'enabled' | 'disabled'
+  /** Null for none. */
+  readonly conditions?: Static<typeof ConditionsInput> | null
 }
 
 export interface RegistryTokenInput extends RegistryTokenChangeInput {
@@ -23,6 +29,8 @@ export interface RegistryTokenPlan {
   readonly scopes: readonly Access[]
   readonly expiresAt: Date | null
   readonly enabled: boolean
+  /** Null for none. */
+  readonly conditions: Conditions | null
 }
 
 /** The change of a registry token; an absent field stays as it is. */
@@ -36,22 +44,30 @@ export function planRegistryToken(
   const { name, expiryDate = null, status = 'enabled' } = given
   const expiry = parseFutureExpiry(expiryDate, nowMs)
   if ('fault' in expiry) return expiry
+  const parsed = parseConditions(given.conditions ?? undefined)
+  if ('fault' in parsed) return parsed
   const { expiresAt } = expiry
-  return { plan: { name, scopes: toScopes(given.scopes ?? []), expiresAt, enabled: status === 'enabled' } }
+  const scopes = toScopes(given.scopes ?? [])
+  const conditions = parsed.conditions ?? null
+  return { plan: { name, scopes, expiresAt, enabled: status === 'enabled', conditions } }
 }
 
 /**
- * Plans a change. Null clears the expiry and leaves the scopes as they are. A past expiry ends the registry token now.
+ * Plans a change. Null clears the expiry and the conditions, and leaves the scopes as they are. A past expiry ends the
+ * registry token now.
  */
 export function planRegistryTokenChange(
   given: RegistryTokenChangeInput,
 ): { change: RegistryTokenChange } | { fault: FieldFault } {
-  const { expiryDate, scopes, status } = given
+  const { expiryDate, scopes, status, conditions } = given
   const expiry = expiryDate === undefined ? undefined : parseExpiry(expiryDate)
   if (expiry && 'fault' in expiry) return expiry
+  const parsed = conditions === undefined ? undefined : parseConditions(conditions ?? undefined)
+  if (parsed && 'fault' in parsed) return parsed
   return {
     change: {
       ...expiry,
+      ...(parsed && { conditions: parsed.conditions ?? null }),
       ...(scopes && { scopes: toScopes(scopes) }),
       ...(status !== undefined && { enabled: status === 'enabled' }),
     },
@@ -61,7 +77,9 @@ export function planRegistryTokenChange(
 /** Whether a change ends issued access tokens: it does if it touches their access or their life. */
 export function endsAccessTokens(current: RegistryToken, change: RegistryTokenChange): boolean {
   const { enabled = current.enabled, expiresAt = current.expiresAt, scopes = current.scopes } = change
+  const { conditions = current.conditions } = change
   return (
+    !areSameConditions(conditions ?? undefined, current.conditions) ||
     enabled !== current.enabled ||
     expiresAt?.getTime() !== current.expiresAt?.getTime() ||
     formatScope(scopes) !== formatScope(current.scopes)
@@ -70,7 +88,7 @@ export function endsAccessTokens(current: RegistryToken, change: RegistryTokenCh
 
 /**
  * Whether a rotation ends issued access tokens. With a long enough overlap it need not: access tokens and credential
- * caches of the old password last for `accessTokenWindowMs` at the most.
+ * caches of the old password last for at most `accessTokenWindowMs`.
  */
 export function rotationEndsAccessTokens(
   previousWorks: boolean,

@@ -2,16 +2,19 @@ import type { EventDetail, NewEvent } from '@registry-manager/events'
 import type { RegistryToken } from '../principals/registry-token.ts'
 
 /** The fields of a registry token that events describe, by the names of the management API. */
-function describe({ scopes, expiresAt, enabled }: RegistryToken) {
+function describe({ scopes, expiresAt, enabled, conditions }: RegistryToken) {
   return {
     scopes: scopes.map(({ type, name, actions }) => ({ type, name, actions })),
     expiryDate: expiresAt?.toISOString() ?? null,
     status: enabled ? 'enabled' : 'disabled',
+    conditions: conditions ?? null,
   }
 }
 
 export function registryTokenCreated(registryToken: RegistryToken): NewEvent {
-  return { action: 'registry-token.create', ...about(registryToken, describe(registryToken)) }
+  const { conditions, ...fields } = describe(registryToken)
+  const detail = { ...fields, ...(conditions && { conditions }) }
+  return { action: 'registry-token.create', ...about(registryToken, detail) }
 }
 
 /** None for a change that changes nothing. */

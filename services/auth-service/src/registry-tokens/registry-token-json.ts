@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { ConditionsInput, toConditionsBody } from '../access/conditions.ts'
 import type { ManagedRegistryToken } from '../principals/registry-token.ts'
 import { REGISTRY_TOKEN_NAME, stateOf } from '../principals/registry-token.ts'
 import { GivenScope, scopeNotes } from '../principals/scope.ts'
@@ -23,6 +24,7 @@ const given = {
   ),
   scopes: Type.Optional(nullable(Type.Array(GivenScope, { maxItems: 100 }))),
   status: Type.Optional(Type.Enum(['enabled', 'disabled'])),
+  conditions: Type.Optional(nullable(ConditionsInput)),
 }
 const name = Type.String({
   pattern: REGISTRY_TOKEN_NAME.source,
@@ -71,6 +73,7 @@ export const RegistryTokenBody = Type.Object({
     ),
     expiryDate: nullable(Type.String()),
     status: Type.String(),
+    conditions: Type.Optional(ConditionsInput),
     credentials: Type.Object({
       username: Type.String(),
       password: Type.String({ description: 'Empty, except in the response that makes it.' }),
@@ -97,7 +100,8 @@ export function registryTokenBody(
   { href = '', password = '' },
 ) {
   const notes = scopeNotes(registryToken.scopes)
-  const { id, username, scopes, expiresAt, enabled, createdAt, createdBy, modified, lastUsed } = registryToken
+  const { id, username, scopes, expiresAt, enabled, conditions } = registryToken
+  const { createdAt, createdBy, modified, lastUsed } = registryToken
   return {
     id,
     type: 'token',
@@ -120,6 +124,8 @@ export function registryTokenBody(
       scopes: scopes.map(({ type, name, actions }) => ({ actions: [...actions], name, type })),
       expiryDate: expiresAt && formatTime(expiresAt),
       status: enabled ? 'enabled' : 'disabled',
+      // The provider has no conditions: without them a registry token looks exactly like one of the provider.
+      ...(conditions && { conditions: toConditionsBody(conditions) }),
       credentials: { username, password },
     },
   }

@@ -20,7 +20,7 @@ export interface RegistryTokenUpdate {
   readonly generation: number
   readonly by: PrincipalName
   readonly at: Date
-  /** Replaces the password. `previous` is the old one, which works until then; null for none. */
+  /** Replaces the password. `previous` is the old password with the end of its overlap; null for none. */
   readonly secret?: {
     readonly hash: Buffer
     readonly previous: { readonly hash: Buffer; readonly until: Date } | null

@@ -1,7 +1,7 @@
 import type { AccountsTable, Database, RegistryTokensTable } from '@registry-manager/database'
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
-import type { GrantRow } from '../access/effective-grants-repository.ts'
+import type { Conditions, EffectiveGrant } from '@registry-manager/principal'
 import { effectiveGrants, toEffectiveGrants } from '../access/effective-grants-repository.ts'
 import type { TokenUse } from '../sign-in/last-used.ts'
 import type { RegistryTokenList } from './manage-registry-tokens.ts'
@@ -15,7 +15,7 @@ import type {
 
 type Row = Selectable<RegistryTokensTable> &
   Pick<Selectable<AccountsTable>, 'enabled' | 'generation' | 'created_at'> & {
-    readonly grants: readonly GrantRow[]
+    readonly grants: readonly EffectiveGrant[]
   }
 
 /** Registry tokens in Postgres. Names to search for are in lower case. */
@@ -67,7 +67,7 @@ export function createRegistryTokensRepository(db: Database) {
 
     /** Throws a unique violation when the name or the id is taken. Writes two rows: call it in a transaction. */
     async insert(row: NewRegistryTokenRow): Promise<string> {
-      const { name, scopes, expiresAt, enabled, secretHash, createdBy } = row
+      const { name, scopes, expiresAt, enabled, conditions, secretHash, createdBy } = row
       const account = {
         ...(row.id !== undefined && { id: row.id }),
         ...(row.generation !== undefined && { generation: row.generation }),
@@ -86,6 +86,7 @@ export function createRegistryTokensRepository(db: Database) {
           name,
           scopes: JSON.stringify(scopes),
           expires_at: expiresAt,
+          conditions: conditions && JSON.stringify(conditions),
           secret_hash: secretHash,
           created_by: createdBy.username,
           created_by_id: createdBy.id,
@@ -95,7 +96,7 @@ export function createRegistryTokensRepository(db: Database) {
     },
 
     async update(id: string, { change, generation, by, at, secret }: RegistryTokenUpdate): Promise<void> {
-      const { enabled, expiresAt, scopes } = change
+      const { enabled, expiresAt, scopes, conditions } = change
       await db
         .updateTable('accounts')
         .set({ generation, updated_at: at, ...(enabled !== undefined && { enabled }) })
@@ -109,6 +110,7 @@ export function createRegistryTokensRepository(db: Database) {
           modified_at: at,
           ...(expiresAt !== undefined && { expires_at: expiresAt }),
           ...(scopes !== undefined && { scopes: JSON.stringify(scopes) }),
+          ...(conditions !== undefined && { conditions: conditions && JSON.stringify(conditions) }),
           ...(secret !== undefined && {
             secret_hash: secret.hash,
             previous_secret_hash: secret.previous?.hash ?? null,
@@ -153,7 +155,9 @@ export function createRegistryTokensRepository(db: Database) {
 function toRegistryToken(row: Row): RegistryToken {
   const { account_id: id, name: username, scopes, enabled, generation, expires_at: expiresAt } = row
   const grants = toEffectiveGrants(row.grants)
-  return { id, username, scopes, grants, enabled, generation, expiresAt }
+  const conditions = row.conditions as Conditions | null
+  const token = { id, username, scopes, grants, enabled, generation, expiresAt }
+  return conditions === null ? token : { ...token, conditions }
 }
 
 function toStored(row: Row): StoredRegistryToken {

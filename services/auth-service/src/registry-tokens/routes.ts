@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ProblemError, queryOf } from '@registry-manager/http'
+import { badField, ProblemError, queryOf } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BASE, idOf, notFound, pageLinks, pageOf } from '../provider-api/provider-format.ts'
 import { principalOf } from '../sign-in/require-principal.ts'
@@ -111,6 +111,5 @@ function problemOf(refused: Refused): ProblemError {
   if (refused.outcome === 'taken') {
     return new ProblemError({ status: 409, detail: 'already exists: name is not available', field: 'name' })
   }
-  const { field, detail } = refused.fault
-  return new ProblemError({ status: 400, detail: `${field} ${detail}`, field })
+  return badField(refused.fault)
 }

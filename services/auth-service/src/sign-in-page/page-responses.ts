@@ -22,8 +22,12 @@ export function sendPage(reply: FastifyReply, status: number, page: string): Fas
 }
 
 const problemPage: ProblemFormat = (reply, { status, detail }) => {
-  const sentence = detail.charAt(0).toUpperCase() + detail.slice(1)
-  return sendPage(reply, status, messagePage(STATUS_CODES[status] ?? 'Error', `${sentence}.`))
+  return sendPage(reply, status, messagePage(STATUS_CODES[status] ?? 'Error', sentenceOf(detail)))
+}
+
+/** The detail of a problem as a sentence of a page. */
+export function sentenceOf(detail: string): string {
+  return `${detail.charAt(0).toUpperCase()}${detail.slice(1)}.`
 }
 
 /** Prepares a plugin tree whose responses are pages: forms are parsed, errors are pages, and caches store nothing. */

@@ -3,17 +3,19 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { UnavailableDependency } from '@registry-manager/http'
 import {
   createStaticBody,
+  describeUnavailable,
   neverStored,
   problemJson,
   setErrorFormat,
   setRequestPrincipal,
 } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
-import type { RequestSessions } from '../browser-sessions/request-session.ts'
+import type { RequestSession, RequestSessions } from '../browser-sessions/request-session.ts'
 import { requireCsrfToken } from '../browser-sessions/request-session.ts'
 import { namedPrincipal } from '../principals/principal.ts'
 import type { SignIn, SignInService } from '../sign-in/sign-in.ts'
 import { sessionEnded } from '../sign-in/sign-in-problem.ts'
+import type { Html } from './html.ts'
 import { formFieldsOf, queryFieldOf, sendPage, servePages } from './page-responses.ts'
 import type { SignInLink } from './pages.ts'
 import { accountPage, signInPage } from './pages.ts'
@@ -26,6 +28,8 @@ export interface SignInRoutesOptions {
   readonly sessions: RequestSessions
   /** Other ways to sign in. */
   readonly links: readonly SignInLink[]
+  /** What other features show to a signed-in person. */
+  readonly sections: readonly ((session: RequestSession) => Promise<Html>)[]
   readonly unavailableDependency: UnavailableDependency
 }
 
@@ -66,7 +70,8 @@ async function pageRoutes(app: FastifyInstance, options: SignInRoutesOptions): P
       const session = await sessions.find(request)
       if (session === undefined) return sendPage(reply, 200, signInPage({ links, returnTo }))
       if (returnTo !== undefined) return reply.redirect(returnTo, 303)
-      return sendPage(reply, 200, accountPage(session.account, session.csrfToken))
+      const more = await Promise.all(options.sections.map((section) => section(session)))
+      return sendPage(reply, 200, accountPage(session.account, session.csrfToken, more))
     })
 
     pages.post('/sign-in', HIDDEN, async (request, reply) => {
@@ -94,14 +99,14 @@ async function pageRoutes(app: FastifyInstance, options: SignInRoutesOptions): P
   })
 }
 
-/** What the page says about a sign-in that begins no session. A page's form has no challenge, so no 401. */
+/** Status and message of a sign-in that begins no session. Never 401, which requires a challenge: forms have none. */
 function failureOf(result: SignIn): { readonly status: number; readonly message: string } | undefined {
   switch (result.outcome) {
     case 'account':
       return result.offline
         ? { status: 503, message: 'The database is unavailable. Please try again shortly.' }
         : undefined
-    case 'token':
+    case 'registry-token':
       return { status: 403, message: 'A registry token cannot sign in here. Please sign in as a person.' }
     case 'workload':
       return { status: 403, message: 'A pipeline cannot sign in here. Please sign in as a person.' }
@@ -115,6 +120,9 @@ function failureOf(result: SignIn): { readonly status: number; readonly message:
         message: `There were too many failed sign-ins. Please try again in ${result.retryAfterSeconds} seconds.`,
       }
     case 'unavailable':
-      return { status: 503, message: `The ${result.dependency} is unavailable. Please try again shortly.` }
+      return {
+        status: 503,
+        message: `Sign-in fails: ${describeUnavailable(result.dependency)}. Please try again shortly.`,
+      }
   }
 }

@@ -14,7 +14,7 @@ export type AttemptResult<Result> =
   { readonly result: Result | undefined } | { readonly retryAfterSeconds: number }
 
 export interface LimitedAttempt<Result> {
-  /** Equal for equal credentials: attempts with the same id share the result of the one that runs. */
+  /** Equal for equal credentials. Concurrent attempts with the same id are made once, and share the result. */
   readonly id: string
   /** The attempt starts when none of these is limited. */
   readonly limits: readonly Counted[]
@@ -24,7 +24,7 @@ export interface LimitedAttempt<Result> {
   verify(): Promise<Result | undefined>
 }
 
-/** A place that must be released. */
+/** A place among the running attempts, which must be released. */
 export interface Entered {
   leave(): void
 }

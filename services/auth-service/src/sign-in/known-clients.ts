@@ -12,8 +12,9 @@ export interface KnownClients {
   /** Counts a wrong password, or one that was refused without verification. */
   countGuess(username: string, client: string): void
   /**
-   * Whether cached credentials may pass although their account is limited. Yes from an address that the account has
-   * used; yes from another address that is not limited itself; no after too many wrong guesses.
+   * Whether cached credentials are accepted although their account is limited. They are accepted from an address that
+   * the account has used, and from another address that is not limited itself. After too many wrong guesses they are
+   * not accepted.
    */
   mayPass(username: string, client: string, isAddressLimited: boolean): boolean
 }

@@ -1,8 +1,10 @@
 import type { RequestPrincipal } from '@registry-manager/http'
 import { ProblemError, requestPrincipalOf, setRequestPrincipal } from '@registry-manager/http'
-import { credentialsOf, readCredentials } from '@registry-manager/principal'
+import type { ConditionContext } from '@registry-manager/principal'
+import { conditionFault, credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
+import type { PersonalToken } from '../principals/personal-token.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
 import { isPersonalToken, isUser, isWorkload, namedPrincipal } from '../principals/principal.ts'
 import type { SignInService } from './sign-in.ts'
@@ -34,6 +36,8 @@ export interface PrincipalOptions {
     findAccount(request: FastifyRequest): Promise<Account | undefined>
   }
   noteRefusal(refused: RefusedRequest): void
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 const PRINCIPAL = 'principal'
@@ -41,10 +45,10 @@ const PRINCIPAL = 'principal'
 /**
  * Requires a signed-in user on the routes of `app`: Basic credentials, an identity token, or a browser session. The
  * cookie of a session counts only without an Authorization header. A personal token acts for its owner, unless scopes
- * limit it to repositories.
+ * or tags limit it, or a condition of it does not hold.
  */
 export async function requirePrincipal(app: FastifyInstance, options: PrincipalOptions): Promise<void> {
-  const { realm, signIn, findIdentity, sessions } = options
+  const { realm, signIn, findIdentity, sessions, now } = options
   await readCredentials(app)
   app.decorateRequest(PRINCIPAL, null)
 
@@ -53,7 +57,7 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     if (credentials.kind === 'basic') {
       const result = await signIn.withPassword(credentials.username, credentials.password, request.ip)
       if (result.outcome === 'workload') return result.workload
-      if (result.outcome === 'token') return result.registryToken
+      if (result.outcome === 'registry-token') return result.registryToken
       return result.outcome === 'personal-token' ? result.account : accountOrProblem(result, realm)
     }
     if (credentials.kind === 'none' && sessions.hasCookie(request)) {
@@ -70,9 +74,7 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     setRequestPrincipal(namedPrincipal(principal))
     if (isWorkload(principal)) throw forUsersOnly('workloads')
     if (!isUser(principal)) throw forUsersOnly()
-    if (isPersonalToken(principal) && principal.via.scopes !== null) {
-      throw notByPersonalToken('this personal token is limited to repositories; sign in with a password')
-    }
+    if (isPersonalToken(principal)) refuseLimited(principal.via, { address: request.ip, now: now() })
     request.setDecorator(PRINCIPAL, principal)
   })
   app.addHook('onError', async (request, _reply, error) => {
@@ -82,6 +84,25 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     if (error.statusCode !== 403) return
     options.noteRefusal({ principal, address, method, path: routeOptions.url ?? '*' })
   })
+}
+
+/**
+ * Throws 403 if a personal token may not act for everything that its owner may do here. One that is limited to tags
+ * could otherwise make itself a credential without the limit.
+ */
+function refuseLimited({ scopes, conditions = {} }: PersonalToken, context: ConditionContext): void {
+  if (scopes !== null) {
+    throw notByPersonalToken('this personal token is limited to repositories; sign in with a password')
+  }
+  if (conditions.tags !== undefined) {
+    throw notByPersonalToken(
+      `this personal token is limited to tags that match ${conditions.tags}; sign in with a password`,
+    )
+  }
+  const fault = conditionFault(conditions, context)
+  if (fault !== undefined) {
+    throw notByPersonalToken(`this personal token has a condition: ${fault.detail}`)
+  }
 }
 
 /** The user that `requirePrincipal` has authenticated. */

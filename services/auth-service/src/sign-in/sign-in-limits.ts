@@ -72,7 +72,7 @@ export function createSignInLimits<Result>(ports: SignInLimitsPorts): SignInLimi
     key: keyOf('address', client),
     rule: ADDRESS_RULE,
   })
-  /** An account at one of its own addresses. Failures at other addresses do not limit it. */
+  /** The limit of an account at an address that it has used. Failures at other addresses do not count for it. */
   const ofPair = ({ username, client }: Attempt): Counted => ({
     key: keyOf('account', username, client),
     rule: ACCOUNT_RULE,

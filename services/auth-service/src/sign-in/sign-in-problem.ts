@@ -1,4 +1,6 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
+import type { ConditionContext, Conditions } from '@registry-manager/principal'
+import { conditionFault } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import { FOREIGN_TOKEN_FAULTS } from '../principals/workload.ts'
 import type { FailedSignIn, SignIn } from './sign-in.ts'
@@ -26,29 +28,49 @@ export function forUsersOnly(kind: 'registry tokens' | 'workloads' = 'registry t
   return new ProblemError({ status: 403, detail: `${kind} are not allowed here; sign in as a user` })
 }
 
-/** 403 for personal tokens where users must sign in themselves, or where a personal token may not be limited. */
+/**
+ * 403 where a personal token is not accepted: users must sign in themselves, or its scopes limit it to repositories.
+ */
 export function notByPersonalToken(detail: string): ProblemError {
   return new ProblemError({ status: 403, detail })
 }
 
 /** The user who signed in with a password. Throws any other outcome as a problem. */
 export function accountOrProblem(signIn: SignIn, realm: string): Account {
-  if (signIn.outcome === 'token') throw forUsersOnly()
+  if (signIn.outcome === 'registry-token') throw forUsersOnly()
   if (signIn.outcome === 'workload') throw forUsersOnly('workloads')
-  if (signIn.outcome === 'personal-token') throw notByPersonalToken('a personal token is no password here')
+  if (signIn.outcome === 'personal-token')
+    throw notByPersonalToken('a personal token is not accepted here; sign in with your password')
   if (signIn.outcome === 'account') return signIn.account
   throw signInProblem(signIn, realm)
+}
+
+const TOKEN_CONDITIONS = 'the token may not be used under these conditions'
+
+/** Why credentials are refused although they are right, or are a token of another issuer; undefined for others. */
+export function describeRefused({
+  fault,
+  condition,
+}: Extract<SignIn, { outcome: 'refused' }>): string | undefined {
+  if (fault === undefined) return undefined
+  const detail = fault === 'token-conditions' ? TOKEN_CONDITIONS : FOREIGN_TOKEN_FAULTS[fault]
+  return condition === undefined ? detail : `${detail}: ${condition}`
+}
+
+/** The result of a sign-in with a token, one of whose conditions does not hold. */
+export function refusedByCondition(
+  conditions: Conditions | undefined,
+  context: ConditionContext,
+): Extract<SignIn, { outcome: 'refused' }> | undefined {
+  const fault = conditionFault(conditions ?? {}, context)
+  return fault && { outcome: 'refused', fault: 'token-conditions', condition: fault.detail }
 }
 
 /** The problem of a sign-in that failed. */
 export function signInProblem(signIn: FailedSignIn, realm: string): ProblemError {
   switch (signIn.outcome) {
-    case 'refused': {
-      const { fault, condition } = signIn
-      if (fault === undefined) return unauthorized(realm, 'the username or the password is wrong')
-      const detail = FOREIGN_TOKEN_FAULTS[fault]
-      return unauthorized(realm, condition === undefined ? detail : `${detail}: ${condition}`)
-    }
+    case 'refused':
+      return unauthorized(realm, describeRefused(signIn) ?? 'the username or the password is wrong')
     case 'throttled': {
       const headers = { 'retry-after': String(signIn.retryAfterSeconds) }
       return new ProblemError({ status: 429, detail: 'too many failed sign-ins; retry later', headers })

@@ -9,7 +9,7 @@ export type SignIn =
   | { readonly outcome: 'account'; readonly account: Account; readonly offline: boolean }
   /** `notAfter`: when the registry token or its password expires, in seconds since the epoch; `offline` as above. */
   | {
-      readonly outcome: 'token'
+      readonly outcome: 'registry-token'
       readonly registryToken: RegistryToken
       readonly notAfter: number | undefined
       readonly offline: boolean
@@ -28,12 +28,19 @@ export type SignIn =
       readonly notAfter: number
       readonly offline: boolean
     }
-  /** `fault`: why a token of another issuer is refused. `condition`: the condition of its rule that does not hold. */
-  | { readonly outcome: 'refused'; readonly fault?: ForeignTokenFault; readonly condition?: string }
+  /**
+   * `fault`: why a token of another issuer is refused, or that a condition of a personal or registry token does not
+   * hold. `condition`: the condition that does not hold, in words.
+   */
+  | {
+      readonly outcome: 'refused'
+      readonly fault?: ForeignTokenFault | 'token-conditions'
+      readonly condition?: string
+    }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   | { readonly outcome: 'unavailable'; readonly dependency: SignInDependency }
 
-/** A sign-in that identified nobody. */
+/** A sign-in that identified no principal. */
 export type FailedSignIn = Extract<SignIn, { outcome: 'refused' | 'throttled' | 'unavailable' }>
 
 /**
@@ -65,7 +72,7 @@ export interface SignInService {
   rememberRefreshToken(token: string, service: string, account: Account): void
 }
 
-/** Counts refusals of a method by the client's network. For random secrets: they need no limit of each account. */
+/** Counts refusals of a method by the client's network. For random secrets, which need no limit per account. */
 export function countRefusals(
   method: SignInMethod,
   refuse: (client: string) => Promise<SignIn>,

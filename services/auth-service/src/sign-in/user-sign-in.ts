@@ -44,6 +44,8 @@ export interface UserSignInPorts {
   unavailableDependency(error: unknown): SignInDependency | undefined
   /** Verifies the password of a local user; see `PasswordHasher.verify`. */
   verifyPassword(password: string, hash: string | null, client: string): Promise<boolean>
+  /** Replaces the hash of another system after the password was verified. Returns the account with the new hash. */
+  replaceImportedHash(account: StoredAccount, password: string): Promise<StoredAccount>
   /** Tried before local passwords, in their order. */
   readonly verifiers: readonly PasswordVerifier[]
   /** Whether the last known revocation list revokes this generation of an account. */
@@ -78,7 +80,8 @@ export function createUserSignIn(ports: UserSignInPorts): UserSignIn {
     handles: () => true,
     async verify({ password, client }, account) {
       const hash = account?.passwordHash ?? null
-      return (await ports.verifyPassword(password, hash, client)) ? account : undefined
+      const isRight = await ports.verifyPassword(password, hash, client)
+      return isRight && account !== undefined ? ports.replaceImportedHash(account, password) : undefined
     },
   }
   const verifierFor = (username: string, account: StoredAccount | undefined) =>

@@ -186,7 +186,7 @@ const DEVELOPER: EffectiveGrant = {
 }
 const withGrants = (...grants: EffectiveGrant[]) => ({ role: 'user', namespaces: [], grants }) as const
 
-t.test('a user is granted what a grant permits', async (t) => {
+t.test('a user gets the access that a grant permits', async (t) => {
   const jane = withGrants(DEVELOPER)
   t.strictSame(granted(jane, [repository('team/app', '*')]), [repository('team/app', 'pull', 'push')])
   t.strictSame(granted(jane, [repository('team', '*'), repository('other/app', '*')]), [])

@@ -7,13 +7,16 @@ import { makeAccount } from '../fixtures/accounts.ts'
 import { makePersonalToken } from '../fixtures/personal-tokens.ts'
 
 let issuedCount = 0
+let now = 1_700_000_000_900
+let keyId = 'one'
 const issuer = createAccessTokenIssuer({
   newId: () => `id-${(issuedCount += 1)}`,
   issuer: 'registry.example',
   audience: 'registry.example',
   lifeSeconds: 300,
   sign: async (claims) => JSON.stringify(claims),
-  now: () => 1_700_000_000_900,
+  currentKeyId: () => keyId,
+  now: () => now,
   findGlobal: async (names) =>
     new Map(names.filter((name) => name.startsWith('shared/')).map((name) => [name, undefined])),
 })
@@ -23,7 +26,7 @@ const address = '192.0.2.7'
 const account = makeAccount({ namespaces: ['team'], generation: 7 })
 const scope = (name: string, ...actions: string[]): Access => ({ type: 'repository', name, actions })
 
-t.test('an access token carries the granted access', async (t) => {
+t.test('an access token contains the granted access', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push'), scope('other/app', 'pull')]
   const issued = await issuer.forPrincipal({ account, address, scopes })
   t.match(issued, { expiresIn: 300, issuedAt: '2023-11-14T22:13:20.000Z' })
@@ -115,12 +118,51 @@ t.test('a personal token gets the access that its scopes permit as well', async 
   )
 })
 
-t.test('every access token has its own id', async (t) => {
-  const [one, other] = [
-    await issuer.forPrincipal({ account, address, scopes: [] }),
-    await issuer.forPrincipal({ account, address, scopes: [] }),
-  ]
-  t.not(claimsOf(one).jti, claimsOf(other).jti)
+t.test('an access token is issued again for a moment, and no other token has its id', async (t) => {
+  const issue = (changes: Partial<Parameters<typeof issuer.forPrincipal>[0]> = {}) =>
+    issuer.forPrincipal({ account, address, scopes: [], ...changes })
+  const seen = new Set<string>()
+  const isNew = ({ token }: { token: string }, what: string) => {
+    t.notOk(seen.has(token), what)
+    seen.add(token)
+    t.equal(new Set([...seen].map((token) => claimsOf({ token }).jti)).size, seen.size, `${what}: a new id`)
+  }
+  const begun = now
+  t.teardown(() => (now = begun))
+  now += 60_000
+  const first = await issue()
+  isNew(first, 'the first token')
+  now += 4000
+  t.strictSame(
+    await issue(),
+    { ...first, expiresIn: 296 },
+    'the same token, which ends when it would have ended',
+  )
+  isNew(await issue({ account: { ...account, generation: 8 } }), 'after a change of the account')
+  isNew(await issue({ account: makeAccount({ username: 'bob', id: 'other' }) }), 'another account')
+  isNew(await issue({ scopes: null }), 'other access')
+  isNew(await issue({ scopes: [scope('team/app', 'pull')] }), 'more access')
+  isNew(await issue({ notAfter: 1_700_000_200 }), 'an earlier end')
+  isNew(await issue({ offline: true }), 'offline')
+  keyId = 'two'
+  isNew(await issue(), 'another signing key')
+  keyId = 'one'
+  t.strictSame((await issue()).token, first.token, 'the first one is still issued')
+  now += 1000
+  isNew(await issue(), 'after 5 seconds')
+  now -= 10_000
+  isNew(await issue(), 'after the clock was set back')
+})
+
+t.test('a failed signature is not cached', async (t) => {
+  let failing = true
+  const sign = async () => (failing ? Promise.reject(new Error('no key')) : 'token')
+  const options = { issuer: 'i', audience: 'a', lifeSeconds: 300, now: () => 0, newId: () => 'id' }
+  const findGlobal = async () => new Map()
+  const failingIssuer = createAccessTokenIssuer({ ...options, sign, currentKeyId: () => 'one', findGlobal })
+  await t.rejects(failingIssuer.forService('image-manager', []), { message: 'no key' })
+  failing = false
+  t.equal((await failingIssuer.forService('image-manager', [])).token, 'token')
 })
 
 t.test(
@@ -133,7 +175,7 @@ t.test(
   },
 )
 
-t.test('an access token that would be too long carries the first entries that fit', async (t) => {
+t.test('an access token that would be too long contains the first entries that fit', async (t) => {
   const long = (at: number) => scope(`team/${String(at).padStart(250, 'x')}`, 'pull')
   const scopes = Array.from({ length: 100 }, (_, at) => long(at))
   const issued = await issuer.forPrincipal({ account, address, scopes })

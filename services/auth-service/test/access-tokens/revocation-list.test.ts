@@ -138,7 +138,7 @@ t.test(
   },
 )
 
-t.test('a poll reads what is new, and each minute and after an outage everything', async (t) => {
+t.test('a poll reads new revocations; once a minute and after an outage it reads all of them', async (t) => {
   const { fake, list } = createFake()
   t.teardown(list.stop)
   fake.revocations.set(account.id, 3)

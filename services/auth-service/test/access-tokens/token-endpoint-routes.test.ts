@@ -29,7 +29,7 @@ t.test('every path of the token endpoint responds the same to GET and POST', asy
       t.match(response.headers['content-type'], /^application\/json/)
       const { token, access_token, expires_in, issued_at, ...rest } = response.json()
       t.equal(token, access_token)
-      t.equal(expires_in, 300)
+      t.ok(expires_in > 294 && expires_in <= 300, 'a token of the last five seconds is issued again')
       t.match(issued_at, RFC3339)
       t.strictSame(
         rest,
@@ -54,7 +54,7 @@ t.test('the claims of an access token name the account', async (t) => {
   t.match(await verify(token), { sub: 'alice', access })
 })
 
-t.test('the token requests of the seeds are answered as printed', async (t) => {
+t.test('the token requests of the seeds get the printed responses', async (t) => {
   const catalog = await ask({
     url: '/image-manager/api/v1/auth/token?service=token-service&scope=registry:catalog:*',
     as: 'root',

@@ -8,6 +8,7 @@ import { makeToken } from '../fixtures/registry-tokens.ts'
 
 const account = makeAccount()
 const registryToken = makeToken()
+const NOW = Date.parse('2027-03-01T12:00:00Z')
 const user: SignIn = { outcome: 'account', account, offline: false }
 const basic = { kind: 'basic', username: 'alice', password: 'x' } as const
 const wanted: TokenRequest = { service: undefined, scopes: null, offline: true, clientId: 'docker' }
@@ -32,6 +33,7 @@ function build(signIn: SignIn = user, anonymousPull = false) {
         return { token: 'jwt', expiresIn: 300, issuedAt: '2026-11-21T00:00:00.000Z', access: null }
       },
     },
+    now: () => NOW,
     refreshTokens: { issue: async () => `rmr_${(calls.refreshTokens += 1)}` },
   })
   return { endpoint, calls }
@@ -61,8 +63,8 @@ t.test('the account is read from the database for refresh tokens and identity to
 t.test('a principal whose credentials are temporary gets no refresh token', async (t) => {
   const signIns: readonly SignIn[] = [
     { ...user, offline: true },
-    { outcome: 'token', registryToken, notAfter: undefined, offline: false },
-    { outcome: 'token', registryToken, notAfter: 1000, offline: false },
+    { outcome: 'registry-token', registryToken, notAfter: undefined, offline: false },
+    { outcome: 'registry-token', registryToken, notAfter: 1000, offline: false },
   ]
   for (const signIn of signIns) {
     const result = await build(signIn).endpoint.withCredentials(wanted, basic, '10.0.0.1')

@@ -4,7 +4,7 @@ import type { Conditions, EffectiveGrant, PrincipalRights } from '@registry-mana
 import { ACTIONS_OF_ROLE, GRANT_ROLES, ROLES } from '@registry-manager/principal'
 import * as fc from 'fast-check'
 import t from 'tap'
-import { tagMatches } from '@registry-manager/oci'
+import { tagMatchesAll } from '@registry-manager/oci'
 import { grant as grantAccess } from '../../src/access-tokens/grant.ts'
 import type { ExplainedAccount, Question } from '../../src/access/explain.ts'
 import { explain } from '../../src/access/explain.ts'
@@ -61,7 +61,7 @@ t.test(
 )
 
 t.test(
-  'an account that may not push gets what it has instead, what is missing, and who can give it',
+  'the explanation for an account that may not push has its other rights, the missing right, and who can give it',
   async (t) => {
     t.strictSame(explain(withGrants(reader), push, context), {
       allowed: false,
@@ -126,6 +126,60 @@ t.test('a disabled account and a revoked token are named, whatever the rights ar
   t.equal(explain(withGrants(developer()), { ...push, generation: 3 }, context).allowed, true)
 })
 
+t.test(
+  'a personal token is explained by the rights of its owner, its scopes and its conditions',
+  async (t) => {
+    const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull'] }]
+    const of = (limits: Partial<PrincipalRights>): ExplainedAccount => ({
+      ...withGrants(),
+      kind: 'personal-token',
+      rights: { role: 'user', namespaces: ['team'], ...limits },
+    })
+    const pull = { ...push, action: 'pull' } as const
+    t.strictSame(explain(of({ limitedTo: scopes } as never), pull, context), {
+      allowed: true,
+      because: [
+        { kind: 'namespace', namespace: 'team' },
+        { kind: 'scope', repositories: 'team/*', actions: ['pull'] },
+      ],
+      missing: null,
+    })
+    const beyond = explain(of({ limitedTo: scopes } as never), push, context)
+    t.match(beyond, {
+      allowed: false,
+      because: [{ kind: 'scope', repositories: 'team/*' }, { kind: 'namespace' }],
+      missing:
+        'the scopes of the personal token do not permit pushing to team/app; its owner can make one with the scope ' +
+        'repository:team/app:push',
+    })
+    const elsewhere = explain(of({ conditions: { networks: ['10.0.0.0/8'] } }), push, context)
+    t.match(elsewhere, {
+      allowed: false,
+      missing: /^the personal token has a condition: it applies to clients in 10\.0\.0\.0\/8 only; its owner/,
+    })
+    t.strictSame(elsewhere.because, [
+      { kind: 'condition', condition: 'networks', detail: 'it applies to clients in 10.0.0.0/8 only' },
+    ])
+    const tagged = explain(of({ conditions: { tags: 'v*' } }), { ...push, tag: 'latest' }, context)
+    t.match(tagged, {
+      allowed: false,
+      because: [{ kind: 'condition', condition: 'tags' }, { kind: 'namespace' }],
+    })
+    const robot: ExplainedAccount = {
+      ...withGrants(),
+      kind: 'registry-token',
+      rights: {
+        scopes: [{ type: 'repository', name: '*', actions: ['push'] }],
+        conditions: { notAfter: EARLIER },
+      },
+    }
+    t.match(explain(robot, push, context), {
+      allowed: false,
+      missing: `the token has a condition: it ended at ${EARLIER}; a cluster administrator can change it`,
+    })
+  },
+)
+
 /* Few names, so that patterns and repositories meet often. */
 const component = fc.constantFrom('a', 'b', 'ab')
 const name = fc.array(component, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'))
@@ -157,9 +211,15 @@ const grants = fc.array(
   { maxLength: 3 },
 )
 const scope = fc.record({ type: fc.constant('repository'), name: pattern, actions })
+const scopes = fc.array(scope, { maxLength: 2 })
+const user = { role: fc.constantFrom(...ROLES), namespaces: fc.array(name, { maxLength: 2 }), grants }
+/** Users, personal tokens with and without scopes, registry tokens; tokens with and without conditions. */
 const rights: fc.Arbitrary<PrincipalRights> = fc.oneof(
-  fc.record({ role: fc.constantFrom(...ROLES), namespaces: fc.array(name, { maxLength: 2 }), grants }),
-  fc.record({ scopes: fc.array(scope, { maxLength: 2 }), grants }),
+  fc.record(user),
+  fc.record({ ...user, conditions }),
+  fc.record({ ...user, limitedTo: scopes, conditions }),
+  fc.record({ scopes, grants }),
+  fc.record({ scopes, grants, conditions }),
 )
 
 t.test('an explanation allows exactly what the token endpoint grants, for random rights', async (t) => {
@@ -175,7 +235,10 @@ t.test('an explanation allows exactly what the token endpoint grants, for random
       const { access } = grantAccess(rights, [requested], { ...context, globals })
       const isGranted = access.some(
         (entry) =>
-          tag === undefined || action !== 'push' || entry.tags === undefined || tagMatches(entry.tags, tag),
+          tag === undefined ||
+          action !== 'push' ||
+          entry.tags === undefined ||
+          tagMatchesAll(entry.tags, tag),
       )
       return allowed === isGranted && (missing === null) === allowed && (!allowed || because.length > 0)
     }),

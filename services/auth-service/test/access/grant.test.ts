@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { PlannedGrant, StoredGrant } from '../../src/access/grant.ts'
-import { isPatternWithin, planGrants } from '../../src/access/grant.ts'
+import { mayGrantsName, planGrants } from '../../src/access/grant.ts'
 
-t.test('a pattern is in a namespace if all its repositories are', async (t) => {
+t.test('grants of a namespace may name a pattern if all its repositories are in the namespace', async (t) => {
   const cases: readonly (readonly [
     namespace: string,
     inside: readonly string[],
@@ -21,9 +21,9 @@ t.test('a pattern is in a namespace if all its repositories are', async (t) => {
     ['*', ['*', 'app', 'team/*', 'team/app'], ['', '**', 'Team/app', '../x']],
   ]
   for (const [namespace, inside, outside] of cases) {
-    for (const pattern of inside) t.ok(isPatternWithin(pattern, namespace), `${pattern} is in ${namespace}`)
+    for (const pattern of inside) t.ok(mayGrantsName(namespace, pattern), `${pattern} is in ${namespace}`)
     for (const pattern of outside)
-      t.notOk(isPatternWithin(pattern, namespace), `${pattern} is not in ${namespace}`)
+      t.notOk(mayGrantsName(namespace, pattern), `${pattern} is not in ${namespace}`)
   }
 })
 

@@ -1,10 +1,12 @@
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import t from 'tap'
 import { claimsOf, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
+import { startFakeImageManager } from '../fixtures/fake-image-manager.ts'
 import { tokensApi } from '../fixtures/registry-tokens.ts'
 
 void onBothDatabases(t, async (t, db) => {
-  const { ask } = await startAuthService(t, db)
+  const images = await startFakeImageManager(t, ['only-images', 'team'])
+  const { ask } = await startAuthService(t, db, { imageManagerUrl: images.url })
   for (const username of ['jane', 'owen']) {
     const json = { username, password: passwordOf(username) }
     await ask({ method: 'POST', url: '/user', json, as: 'root' })
@@ -139,7 +141,7 @@ void onBothDatabases(t, async (t, db) => {
     await clear('team')
   })
 
-  await t.test('lists have pages', async (t) => {
+  await t.test('the grants of a namespace are listed in pages', async (t) => {
     const names = Array.from({ length: 5 }, (_, index) => `team/app${index}`)
     await put(
       'team',
@@ -198,9 +200,27 @@ void onBothDatabases(t, async (t, db) => {
     t.strictSame(await namesFor('alice'), [{ name: 'team', manage: false }])
     t.strictSame(await namesFor('root'), [
       { name: 'lab', manage: true },
+      { name: 'only-images', manage: true },
       { name: 'team', manage: true },
     ])
-    t.strictSame(await namesFor('root', '?limit=1&after=lab'), [{ name: 'team', manage: true }])
+    t.strictSame(await namesFor('root', '?limit=1&after=only-images'), [{ name: 'team', manage: true }])
+    const pages: string[] = []
+    for (let after: string | null = ''; after !== null;) {
+      const url = `/namespaces?limit=1${after && `&after=${after}`}`
+      const page: { items: { name: string }[]; next: string | null } = (await ask({ url, as: 'root' })).json()
+      pages.push(...page.items.map(({ name }) => name))
+      after = page.next
+    }
+    t.strictSame(pages, ['lab', 'only-images', 'team'])
+    images.close()
+    const away = await ask({ url: '/namespaces', as: 'root' })
+    t.equal(away.statusCode, 503)
+    t.match(away.json().detail, 'image-manager')
+    t.equal(
+      (await ask({ url: '/namespaces', as: 'jane' })).statusCode,
+      200,
+      'others do not need image-manager',
+    )
     await clear('lab')
   })
 

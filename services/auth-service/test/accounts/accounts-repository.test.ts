@@ -1,7 +1,7 @@
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import type { NewAccount } from '../../src/principals/account.ts'
-import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
+import { createAccountsRepository, createKnownGrants } from '../../src/accounts/accounts-repository.ts'
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 const user = {
@@ -71,5 +71,21 @@ await onBothDatabases(t, async (t, db) => {
     t.same(await lock(), [one.id, other.id].toSorted())
     t.same(await accounts.listAdministrators(10), ['boss', 'root'])
     t.same(await accounts.listAdministrators(1), ['boss'])
+  })
+  t.test('grants are read again when the generation is another one, and only then', async (t) => {
+    const { id } = await insert({ username: 'granted' })
+    const known = createKnownGrants()
+    const reader = createAccountsRepository(db, known)
+    const repositories = async () => (await reader.find('granted'))?.grants.map((grant) => grant.repositories)
+    t.strictSame(await repositories(), [])
+    const grant = { namespace: 'team', account_id: id, repositories: 'team/app', role: 'reader' } as const
+    await db.insertInto('grants').values(grant).execute()
+    t.strictSame(await repositories(), [], 'a change of grants raises the generation, which is the same here')
+    await accounts.update(id, { generation: 2 })
+    t.strictSame(await repositories(), ['team/app'])
+    t.strictSame(await reader.find({ id }), await accounts.find({ id }), 'both say the same')
+    t.equal(known.size, 1)
+    await accounts.delete(id)
+    t.equal(await reader.find('granted'), undefined)
   })
 })

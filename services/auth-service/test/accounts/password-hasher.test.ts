@@ -24,6 +24,30 @@ t.test('a wrong password is not verified', async (t) => {
   }
 })
 
+/** Made by crypt(3) of libxcrypt. */
+const BCRYPT = '$2b$04$iEElrE2W4MmrFR/fa5yyvuJGwBhLzdzNYGobA5NeHA32Qo2B3RZnu'
+const BCRYPT_UTF8 = '$2b$04$0w0RNcIVK1hSGs.CEVeIqeW2NNI/VMf76mRyTZURwyWGU4nX54BOC'
+
+t.test('a bcrypt hash of another system is verified', async (t) => {
+  for (const version of ['2a', '2b', '2y']) {
+    const hash = BCRYPT.replace('2b', version)
+    t.equal(await hasher.verify('password', hash), true, version)
+    t.equal(await hasher.verify('Password', hash), false, version)
+  }
+  t.equal(await hasher.verify('pässword', BCRYPT_UTF8), true)
+  t.equal(await hasher.verify('pa\u0308ssword', BCRYPT_UTF8), true, 'the decomposed form')
+  t.equal(await hasher.verify('passwort', BCRYPT_UTF8), false)
+})
+
+t.test('a bcrypt hash is verified beside the event loop', async (t) => {
+  let turns = 0
+  const timer = setInterval(() => (turns += 1), 1)
+  // With this cost the comparison takes more than 100 ms.
+  t.equal(await hasher.verify('password', BCRYPT.replace('$04$', '$12$')), false)
+  clearInterval(timer)
+  t.ok(turns > 5, `the event loop had ${turns} turns`)
+})
+
 t.test('no password is verified without a hash', async (t) => {
   for (const password of ['', 'password', 'null']) t.equal(await hasher.verify(password, null), false)
 })
@@ -33,6 +57,8 @@ t.test('an invalid stored hash is an error', async (t) => {
     '',
     'password',
     '$2b$10$abcdefghijklmnopqrstuv',
+    BCRYPT.replace('$04$', '$13$'),
+    BCRYPT.replace('2b', '2x'),
     VECTOR.replace('argon2id', 'argon2i'),
   ]) {
     await t.rejects(hasher.verify('password', bad), /not an argon2id PHC string/, bad)

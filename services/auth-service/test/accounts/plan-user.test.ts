@@ -2,13 +2,13 @@ import t from 'tap'
 import type { Role } from '@registry-manager/principal'
 import type { UserChangeInput } from '../../src/accounts/plan-user.ts'
 import { planNewUser, planUserChange, raisesGeneration } from '../../src/accounts/plan-user.ts'
-import type { UserInput } from '../../src/accounts/user-input.ts'
+import type { NewUserInput } from '../../src/accounts/user-input.ts'
 import { makeAccount } from '../fixtures/accounts.ts'
 
 const password = 'a-good-password'
 const plan = { username: 'alice', directory: false, role: 'user', enabled: true, namespaces: [], password }
 
-const NEW: readonly (readonly [why: string, input: UserInput, expected: object])[] = [
+const NEW: readonly (readonly [why: string, input: NewUserInput, expected: object])[] = [
   ['a user', { username: 'alice', password }, { plan }],
   ['ad=false, the default', { username: 'alice', password, ad: false }, { plan }],
   [
@@ -42,6 +42,16 @@ const NEW: readonly (readonly [why: string, input: UserInput, expected: object])
     'namespaces, which are a sorted set',
     { username: 'alice', password, namespaces: ['b/c', 'a', 'b/c'] },
     { plan: { ...plan, namespaces: ['a', 'b/c'] } },
+  ],
+  [
+    'the hash of another system',
+    { username: 'alice', password_hash: 'the hash' },
+    { plan: { ...plan, password: null, passwordHash: 'the hash' } },
+  ],
+  [
+    'a hash and a password',
+    { username: 'alice', password, password_hash: 'the hash' },
+    { fault: { field: 'password_hash' } },
   ],
   ['no password', { username: 'alice' }, { fault: { field: 'password' } }],
   ['a short password', { username: 'alice', password: 'short' }, { fault: { field: 'password' } }],

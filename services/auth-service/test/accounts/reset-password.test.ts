@@ -11,7 +11,7 @@ await onBothDatabases(t, async (t, db) => {
     users.resetPassword({ username, leaveDirectory })
   t.beforeEach(() => db.deleteFrom('accounts').execute())
 
-  t.test('a reset sets a new random password and ends what was issued to the account', async (t) => {
+  t.test('a reset sets a new random password and ends the tokens and sessions of the account', async (t) => {
     await users.create(planUser('root', { role: 'cluster-administrator', namespaces: ['team'] }))
     const before = await users.find('root')
     if (before === undefined) throw new Error('root was not created')

@@ -40,19 +40,22 @@ void onBothDatabases(t, async (t, db) => {
     t.same(later.generations, new Map(), 'none is later')
   })
 
-  t.test('a read with a cursor returns what was committed after the read before it', async (t) => {
-    const revocations = createRevocationsRepository(db)
-    const since = new Date(Date.now() - 3600_000)
-    const { cursor } = await revocations.revocationsSince(since)
-    await revocations.revoke(LATE_ID, 2)
-    const next = await revocations.revocationsSince(since, cursor)
-    t.equal(next.generations.get(LATE_ID), 2)
-    await revocations.revoke(LATE_ID, 3)
-    const last = await revocations.revocationsSince(since, next.cursor)
-    t.equal(last.generations.get(LATE_ID), 3, 'a revocation that replaces an earlier one')
-    const none = await revocations.revocationsSince(since, last.cursor)
-    t.equal(none.generations.size, 0)
-  })
+  t.test(
+    'a read with a cursor returns the revocations that were committed after the previous read',
+    async (t) => {
+      const revocations = createRevocationsRepository(db)
+      const since = new Date(Date.now() - 3600_000)
+      const { cursor } = await revocations.revocationsSince(since)
+      await revocations.revoke(LATE_ID, 2)
+      const next = await revocations.revocationsSince(since, cursor)
+      t.equal(next.generations.get(LATE_ID), 2)
+      await revocations.revoke(LATE_ID, 3)
+      const last = await revocations.revocationsSince(since, next.cursor)
+      t.equal(last.generations.get(LATE_ID), 3, 'a revocation that replaces an earlier one')
+      const none = await revocations.revocationsSince(since, last.cursor)
+      t.equal(none.generations.size, 0)
+    },
+  )
 
   t.test('a cursor of a database that was ahead of this one returns all revocations', async (t) => {
     const revocations = createRevocationsRepository(db)

@@ -105,7 +105,7 @@ const MISSING: readonly (readonly [field: string, question: Question])[] = [
   ['namespaces', { method: 'POST', url: '/user/namespaces', json: { username: 'alice' } }],
 ]
 
-t.test('a missing field is answered with 400 and the field', async (t) => {
+t.test('a missing field gets 400 with the name of the field', async (t) => {
   for (const [field, question] of MISSING) {
     const response = await ask({ ...question, as: 'root' })
     t.equal(response.statusCode, 400, `${question.method} ${question.url}: ${field}`)
@@ -113,7 +113,7 @@ t.test('a missing field is answered with 400 and the field', async (t) => {
   }
 })
 
-t.test('an unknown field and one that is given twice are answered with 400', async (t) => {
+t.test('an unknown field and a repeated field get 400', async (t) => {
   for (const [method, url] of USERS_ROUTES) {
     for (const field of ['passwd', 'Username', 'limit[]', 'constructor', '']) {
       if (field === '' && method !== 'POST') continue
@@ -139,7 +139,7 @@ t.test('an unknown field and one that is given twice are answered with 400', asy
   }
 })
 
-t.test('contradicting fields are answered with 400', async (t) => {
+t.test('contradicting fields get 400', async (t) => {
   const contradictions = [
     { role: 'user', admin: true },
     { role: 'administrator', admin: true },

@@ -67,7 +67,7 @@ t.test('the links of GET /users lead to every user once', async (t) => {
   t.strictSame(seen, NAMES)
 })
 
-t.test('invalid pages of GET /users are answered with 400', async (t) => {
+t.test('invalid pages of GET /users get 400', async (t) => {
   const cases = [
     ['?limit=0', 'limit'],
     ['?limit=-1', 'limit'],

@@ -62,7 +62,7 @@ t.test("GET /user returns one's own record, and other records only to cluster ad
   )
 })
 
-t.test('a username that differs from a taken one only by case is answered with 409', async (t) => {
+t.test('a username that differs from a taken one only by case gets 409', async (t) => {
   for (const username of ['alice', 'ALICE', 'root']) {
     const response = await create({ username, admin: true })
     t.equal(response.statusCode, 409, username)
@@ -71,7 +71,7 @@ t.test('a username that differs from a taken one only by case is answered with 4
   t.match((await get('alice')).json(), { admin: false })
 })
 
-t.test('an unknown user is answered with 404', async (t) => {
+t.test('an unknown user gets 404', async (t) => {
   const username = 'nobody'
   const ask404 = [
     patch({ username, admin: true }),

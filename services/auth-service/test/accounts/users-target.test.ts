@@ -26,6 +26,7 @@ async function startApi(principal: Account) {
     findIdentity: async () => undefined,
     sessions: { hasCookie: () => false, findAccount: async () => undefined },
     noteRefusal: () => undefined,
+    now: Date.now,
     unavailableDependency: () => undefined,
     lookUpUser: undefined,
     providers: [],

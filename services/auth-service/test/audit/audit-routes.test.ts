@@ -275,6 +275,7 @@ t.test('a stream waits for a slow client, and ends when the client disconnects',
     findIdentity: async () => undefined,
     sessions: { hasCookie: () => false, findAccount: async () => undefined },
     noteRefusal: () => undefined,
+    now: Date.now,
     unavailableDependency: () => undefined,
     listEvents: {
       page: async () => ({ events: [], next: undefined }),

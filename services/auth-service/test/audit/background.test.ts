@@ -81,7 +81,7 @@ await onBothDatabases(t, async (t, db) => {
     )
   })
 
-  await t.test('what the directory says without a change of rights is not recorded', async (t) => {
+  await t.test('a directory state that changes no right has no event', async (t) => {
     const dora = await users.find('dora')
     if (dora?.directoryState === undefined) throw new Error('dora is not a directory user')
     await directory.save(dora, { ...dora.directoryState, dn: 'CN=moved' })

@@ -107,7 +107,7 @@ t.test('successful sign-ins, and those that a dependency could not decide, are n
   for (const next of [
     { outcome: 'unavailable', dependency: 'database' },
     { outcome: 'account', account: {} as never, offline: false },
-    { outcome: 'token', registryToken: {} as never, notAfter: undefined, offline: false },
+    { outcome: 'registry-token', registryToken: {} as never, notAfter: undefined, offline: false },
   ] as const) {
     state.next = next
     await signIn.withPassword('alice', 'x', '192.0.2.7')

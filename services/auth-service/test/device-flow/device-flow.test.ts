@@ -56,7 +56,7 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(made, [`jane: laptop-${userCode}`])
   })
 
-  t.test('a device that asks too often is told to slow down, and must then wait for longer', async (t) => {
+  t.test('a device that polls too often gets slow_down, and must then wait for longer', async (t) => {
     const { deviceCode } = await devices.begin('', '192.0.2.7')
     t.match(await poll(deviceCode), { outcome: 'authorization_pending' })
     t.match(await poll(deviceCode, 1), { outcome: 'slow_down' })
@@ -76,7 +76,7 @@ await onBothDatabases(t, async (t, db) => {
     for (const code of ['', 'x', late.userCode]) t.match(await poll(code), { outcome: 'invalid_grant' })
   })
 
-  t.test('a change that revokes tokens also ends what the person has confirmed', async (t) => {
+  t.test('a change that revokes tokens also ends the confirmation of a device', async (t) => {
     for (const change of [() => users.endSessions('jane'), () => users.change('jane', { enabled: false })]) {
       const { deviceCode, userCode } = await devices.begin('x', '192.0.2.7')
       t.equal(await devices.decide(userCode, await jane()), true)

@@ -45,7 +45,7 @@ t.test('the directory settings have defaults except the required ones', async (t
   })
 })
 
-t.test('servers keep their order', async (t) => {
+t.test('the directory servers keep the order of DIRECTORY_URL', async (t) => {
   const DIRECTORY_URL = 'ldaps://dc1.example.com:3269, ldap://127.0.0.1,ldaps://[::1]/'
   t.match(read({ ...BASIC, DIRECTORY_URL, DIRECTORY_START_TLS: 'true' })?.servers, [
     { host: 'dc1.example.com', port: 3269, tls: true },

@@ -82,23 +82,20 @@ async function testAccounts(t: Test, db: Database) {
     },
   )
 
-  await t.test(
-    'a changed directory state revokes what was issued if the effective rights change',
-    async (t) => {
-      const { users, accounts } = await build(db)
-      const made = await accounts.create('dora', STATE)
-      if (made === undefined) throw new Error('dora was not created')
-      const moved = await accounts.save(made, { ...STATE, dn: 'CN=y' })
-      t.match(moved, { generation: 1, directoryState: { dn: 'CN=y' } })
-      t.equal((await users.revocationsSince(new Date(0))).generations.size, 0)
-      const locked = await accounts.save(made, { ...STATE, state: 'locked' })
-      t.match(locked, { generation: 2, enabled: false, own: { enabled: true } })
-      t.equal((await users.revocationsSince(new Date(0))).generations.get(made.id), 2)
-      t.match(await accounts.save(made, STATE), { generation: 3, enabled: true })
-      await users.delete('dora')
-      t.equal(await accounts.save(made, STATE), undefined, 'a deleted account is not created again')
-    },
-  )
+  await t.test('a changed directory state revokes tokens if the effective rights change', async (t) => {
+    const { users, accounts } = await build(db)
+    const made = await accounts.create('dora', STATE)
+    if (made === undefined) throw new Error('dora was not created')
+    const moved = await accounts.save(made, { ...STATE, dn: 'CN=y' })
+    t.match(moved, { generation: 1, directoryState: { dn: 'CN=y' } })
+    t.equal((await users.revocationsSince(new Date(0))).generations.size, 0)
+    const locked = await accounts.save(made, { ...STATE, state: 'locked' })
+    t.match(locked, { generation: 2, enabled: false, own: { enabled: true } })
+    t.equal((await users.revocationsSince(new Date(0))).generations.get(made.id), 2)
+    t.match(await accounts.save(made, STATE), { generation: 3, enabled: true })
+    await users.delete('dora')
+    t.equal(await accounts.save(made, STATE), undefined, 'a deleted account is not created again')
+  })
 
   await t.test(
     'a directory state is saved to the account that was looked up, not to a new one with its username',

@@ -205,14 +205,17 @@ t.test('nothing is saved or cached while the directory is unavailable', async (t
   t.ok(await verify(PASSWORD), 'once the directory is available')
 })
 
-t.test('the mapped groups of a user are saved at a sign-in, and none of a user who is gone', async (t) => {
-  const { world, verify } = build()
-  const groups = ['cn=ops,dc=x', 'cn=more,dc=x']
-  world.answer = async () => verified({ groups })
-  await verify(PASSWORD)
-  await verify(PASSWORD)
-  t.strictSame(world.groups, [['alice', groups]], 'once for a cached password')
-  world.answer = async () => ({ outcome: 'barred', lookup: { outcome: 'gone' } })
-  await verify('another-password')
-  t.strictSame(world.groups.at(-1), ['alice', []])
-})
+t.test(
+  'the mapped groups of a user are saved at a sign-in, and removed if the directory no longer has the user',
+  async (t) => {
+    const { world, verify } = build()
+    const groups = ['cn=ops,dc=x', 'cn=more,dc=x']
+    world.answer = async () => verified({ groups })
+    await verify(PASSWORD)
+    await verify(PASSWORD)
+    t.strictSame(world.groups, [['alice', groups]], 'once for a cached password')
+    world.answer = async () => ({ outcome: 'barred', lookup: { outcome: 'gone' } })
+    await verify('another-password')
+    t.strictSame(world.groups.at(-1), ['alice', []])
+  },
+)

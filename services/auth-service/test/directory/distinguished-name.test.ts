@@ -59,7 +59,7 @@ t.test('an invalid distinguished name is never equal to another one', async (t) 
   }
 })
 
-t.test('a name is below its base by whole parts', async (t) => {
+t.test('a distinguished name is below a base only by whole components', async (t) => {
   t.ok(isBeneath('cn=a,dc=example,dc=com', 'dc=example,dc=com'))
   t.ok(isBeneath('dc=com', 'dc=com'))
   t.notOk(isBeneath('cn=a,dc=badexample,dc=com', 'dc=example,dc=com'))

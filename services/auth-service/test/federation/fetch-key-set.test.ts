@@ -10,8 +10,10 @@ import { startTokenIssuer } from '../fixtures/token-issuer.ts'
 
 const issuer = await startTokenIssuer(t)
 const DEADLINE_MS = 500
-const fetchKeys = (...privateOrigins: string[]) =>
-  createFetchKeySet(createFetchJson({ privateOrigins: new Set(privateOrigins), ca: undefined }), DEADLINE_MS)
+const fetchKeys = (...origins: string[]) => {
+  const privateOrigins = new Set(origins)
+  return createFetchKeySet(createFetchJson({ privateOrigins, ca: undefined }), privateOrigins, DEADLINE_MS)
+}
 
 t.test('the public keys of an issuer are read by its OpenID configuration', async (t) => {
   const { keys } = await fetchKeys(issuer.url)(issuer.url)
@@ -39,6 +41,21 @@ t.test('an issuer that misbehaves is a failure with a reason, within the deadlin
     t.ok(performance.now() - started < 10 * DEADLINE_MS, `${mode} ends`)
   }
   await issuer.set('normal')
+})
+
+t.test('a public issuer cannot have its keys at a private one', async (t) => {
+  const asked: string[] = []
+  const answer = async (url: string) => {
+    asked.push(url)
+    return { issuer: 'https://public.example', jwks_uri: 'http://10.0.0.1:8080/keys' }
+  }
+  const fetchKeySet = createFetchKeySet(answer, new Set(['http://10.0.0.1:8080']), DEADLINE_MS)
+  await t.rejects(fetchKeySet('https://public.example'), { message: /names keys at a private issuer/ })
+  t.strictSame(
+    asked,
+    ['https://public.example/.well-known/openid-configuration'],
+    'nothing else is requested',
+  )
 })
 
 t.test('a private address is never connected to, whatever names it', async (t) => {

@@ -50,7 +50,7 @@ t.test('an unknown key id causes a request at most every 30 seconds', async (t) 
   t.equal(world.requests.length, 2)
 })
 
-t.test('an issuer that does not respond is asked again after five seconds', async (t) => {
+t.test('a request to an issuer that does not respond is repeated after five seconds', async (t) => {
   const { world, find } = build()
   world.published = new Error('no response')
   for (let attempt = 0; attempt < 5; attempt += 1) await t.rejects(find(ISSUER, 'one'), IssuerUnavailable)

@@ -23,10 +23,18 @@ const CLAIMS = {
   ref: 'refs/heads/main',
 }
 const PUSH = 'repository:team/app:pull,push,delete'
+const EXCHANGE = {
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  scope: PUSH,
+}
 const id = await api.make(ruleFor(issuer.url))
 
 const enter = (password: string, scope = PUSH, as = 'any-name') =>
   ask({ url: `/auth/v2/token?${new URLSearchParams({ scope })}`, as, password })
+/** A token exchange (RFC 8693) with changed fields. */
+const exchange = (change: Record<string, string>) =>
+  ask({ method: 'POST', url: '/auth/v2/token', form: { ...EXCHANGE, ...change } })
 const detailOf = (response: { json(): { errors: readonly { message: string }[] } }) =>
   response.json().errors[0]?.message
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -60,6 +68,20 @@ t.test('a token that a trust rule accepts is a password beside any username', as
   t.notOk('refresh_token' in login.json(), 'a refresh token would outlive the token')
 })
 
+t.test('rules of one namespace do not take the places of those of another', async (t) => {
+  const audience = 'crowded.example'
+  const crowd = trustRulesApi(ask, 'crowd')
+  const scopes = [{ type: 'repository', name: 'crowd/app', actions: ['pull'] }]
+  for (let number = 0; number < 20; number += 1) {
+    await crowd.make(ruleFor(issuer.url, { name: `rule-${number}`, audience, scopes }))
+  }
+  await api.make(ruleFor(issuer.url, { name: 'late', audience }))
+  const response = await enter(await issuer.sign({ ...CLAIMS, aud: audience }))
+  t.strictSame(claimsOf(response.json().token).access, [
+    { type: 'repository', name: 'team/app', actions: ['pull', 'push'] },
+  ])
+})
+
 t.test('registry-proxy exchanges such a token, and the services know its access', async (t) => {
   const access = [{ type: 'repository', name: 'team/app', actions: ['pull'] }]
   const json = { username: 'x', password: await issuer.sign(CLAIMS), address: '10.0.0.1', access }
@@ -84,80 +106,88 @@ t.test('an access token never outlives the token that it comes from', async (t) 
   t.equal(detailOf(expired), 'the JWT has expired; request a new one from its issuer')
 })
 
-t.test('each kind of bad token is refused with its reason', async (t) => {
-  const good = await issuer.sign(CLAIMS)
-  const [header = '', payload = '', signature = ''] = good.split('.')
-  const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const forged = await new SignJWT(decodeJwt(good))
-    .setProtectedHeader({ alg: 'RS256', kid: 'RS256-1' })
-    .sign(foreign.privateKey)
-  // RFC 8725 §2.1: the public key as the secret of an HMAC.
-  const confused = `${part({ alg: 'HS256', kid: 'RS256-1', typ: 'JWT' })}.${payload}`
-  const hmac = createHmac('sha256', await issuer.publicKey())
-    .update(confused)
-    .digest('base64url')
-  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const embedded = await new SignJWT(decodeJwt(good))
-    .setProtectedHeader({ alg: 'RS256', jwk: stranger.publicKey.export({ format: 'jwk' }) as object })
-    .sign(stranger.privateKey)
-  const untrusted = 'no trust rule accepts the issuer, the audience and the signature of the JWT'
-  const noRule = 'the JWT is genuine, but its claims match no trust rule for its issuer and audience'
-  const algorithm = /^the JWT must be signed with RS256/
-  const claims = /^the JWT must have the claims iss, aud and exp/
-  const cases: readonly (readonly [title: string, token: string, detail: string | RegExp])[] = [
-    ['alg none', `${part({ alg: 'none' })}.${payload}.`, algorithm],
-    [
-      'alg none with a signature',
-      `${part({ alg: 'none', kid: 'RS256-1' })}.${payload}.${signature}`,
-      algorithm,
-    ],
-    ['key confusion', `${confused}.${hmac}`, algorithm],
-    ['a signature of another key', forged, untrusted],
-    ['a key in the header', embedded, untrusted],
-    [
-      'a changed payload',
-      `${header}.${part({ ...decodeJwt(good), ref: 'refs/heads/x' })}.${signature}`,
-      untrusted,
-    ],
-    ['no signature', `${header}.${payload}.`, untrusted],
-    [
-      'another algorithm of the same key',
-      await issuer.sign(CLAIMS, { alg: 'ES256', kid: 'RS256-1' }),
-      untrusted,
-    ],
-    ['an unknown key id', await issuer.sign(CLAIMS, { kid: 'invented' }), untrusted],
-    [
-      'a critical extension',
-      await issuer.sign(CLAIMS, { crit: ['extension'], extension: 1 } as object),
-      untrusted,
-    ],
-    ['another issuer', await issuer.sign({ ...CLAIMS, iss: 'https://other.example' }), untrusted],
-    ['an issuer with a slash', await issuer.sign({ ...CLAIMS, iss: `${issuer.url}/` }), untrusted],
-    ['another audience', await issuer.sign({ ...CLAIMS, aud: 'other' }), untrusted],
-    ['no audience', await issuer.sign({ ...CLAIMS, aud: undefined }), claims],
-    ['an audience of the wrong type', await issuer.sign({ ...CLAIMS, aud: { a: 1 } as never }), claims],
-    ['no expiry', await issuer.sign({ ...CLAIMS, exp: undefined }), claims],
-    ['an expiry of the wrong type', await issuer.sign({ ...CLAIMS, exp: 'tomorrow' as never }), claims],
-    ['an expired token', await issuer.sign({ ...CLAIMS, exp: now() - 1 }), /^the JWT has expired/],
-    [
-      'a token of tomorrow',
-      await issuer.sign({ ...CLAIMS, nbf: now() + 86_400, exp: now() + 90_000 }),
-      /not valid yet/,
-    ],
-    ['another repository', await issuer.sign({ ...CLAIMS, repository: 'acme/other' }), noRule],
-    ['another ref', await issuer.sign({ ...CLAIMS, ref: 'refs/tags/v1' }), noRule],
-    ['a claim of the wrong type', await issuer.sign({ ...CLAIMS, repository: ['acme/app'] }), noRule],
-    ['a missing claim', await issuer.sign({ ...CLAIMS, repository: undefined }), noRule],
-  ]
-  for (const [at, [title, token, detail]] of cases.entries()) {
-    clock.ahead += 21_000
-    const response = await enter(token)
-    t.equal(response.statusCode, 401, title)
-    t.match(detailOf(response), detail, title)
-    t.match(response.headers['www-authenticate'], /^Basic realm=/, `${title} (${at})`)
-  }
-  clock.ahead += 3_600_000
-})
+t.test(
+  'each kind of bad token is refused with its reason, as a password and in a token exchange',
+  async (t) => {
+    // The test moves time forward, so that failed sign-ins are not limited.
+    const LONG_LIVED = { ...CLAIMS, exp: now() + 3600 }
+    const good = await issuer.sign(LONG_LIVED)
+    const [header = '', payload = '', signature = ''] = good.split('.')
+    const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const forged = await new SignJWT(decodeJwt(good))
+      .setProtectedHeader({ alg: 'RS256', kid: 'RS256-1' })
+      .sign(foreign.privateKey)
+    // RFC 8725 §2.1: the public key as the secret of an HMAC.
+    const confused = `${part({ alg: 'HS256', kid: 'RS256-1', typ: 'JWT' })}.${payload}`
+    const hmac = createHmac('sha256', await issuer.publicKey())
+      .update(confused)
+      .digest('base64url')
+    const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const embedded = await new SignJWT(decodeJwt(good))
+      .setProtectedHeader({ alg: 'RS256', jwk: stranger.publicKey.export({ format: 'jwk' }) as object })
+      .sign(stranger.privateKey)
+    const untrusted = 'no trust rule accepts the issuer, the audience and the signature of the JWT'
+    const noRule = 'the JWT is genuine, but its claims match no trust rule for its issuer and audience'
+    const algorithm = /^the JWT must be signed with RS256/
+    const claims = /^the JWT must have the claims iss, aud and exp/
+    const cases: readonly (readonly [title: string, token: string, detail: string | RegExp])[] = [
+      ['alg none', `${part({ alg: 'none' })}.${payload}.`, algorithm],
+      [
+        'alg none with a signature',
+        `${part({ alg: 'none', kid: 'RS256-1' })}.${payload}.${signature}`,
+        algorithm,
+      ],
+      ['key confusion', `${confused}.${hmac}`, algorithm],
+      ['a signature of another key', forged, untrusted],
+      ['a key in the header', embedded, untrusted],
+      [
+        'a changed payload',
+        `${header}.${part({ ...decodeJwt(good), ref: 'refs/heads/x' })}.${signature}`,
+        untrusted,
+      ],
+      ['no signature', `${header}.${payload}.`, untrusted],
+      [
+        'another algorithm of the same key',
+        await issuer.sign(LONG_LIVED, { alg: 'ES256', kid: 'RS256-1' }),
+        untrusted,
+      ],
+      ['an unknown key id', await issuer.sign(LONG_LIVED, { kid: 'invented' }), untrusted],
+      [
+        'a critical extension',
+        await issuer.sign(LONG_LIVED, { crit: ['extension'], extension: 1 } as object),
+        untrusted,
+      ],
+      ['another issuer', await issuer.sign({ ...LONG_LIVED, iss: 'https://other.example' }), untrusted],
+      ['an issuer with a slash', await issuer.sign({ ...LONG_LIVED, iss: `${issuer.url}/` }), untrusted],
+      ['another audience', await issuer.sign({ ...LONG_LIVED, aud: 'other' }), untrusted],
+      ['no audience', await issuer.sign({ ...LONG_LIVED, aud: undefined }), claims],
+      ['an audience of the wrong type', await issuer.sign({ ...LONG_LIVED, aud: { a: 1 } as never }), claims],
+      ['no expiry', await issuer.sign({ ...LONG_LIVED, exp: undefined }), claims],
+      ['an expiry of the wrong type', await issuer.sign({ ...LONG_LIVED, exp: 'tomorrow' as never }), claims],
+      ['an expired token', await issuer.sign({ ...LONG_LIVED, exp: now() - 1 }), /^the JWT has expired/],
+      [
+        'a token of tomorrow',
+        await issuer.sign({ ...LONG_LIVED, nbf: now() + 86_400, exp: now() + 90_000 }),
+        /not valid yet/,
+      ],
+      ['another repository', await issuer.sign({ ...LONG_LIVED, repository: 'acme/other' }), noRule],
+      ['another ref', await issuer.sign({ ...LONG_LIVED, ref: 'refs/tags/v1' }), noRule],
+      ['a claim of the wrong type', await issuer.sign({ ...LONG_LIVED, repository: ['acme/app'] }), noRule],
+      ['a missing claim', await issuer.sign({ ...LONG_LIVED, repository: undefined }), noRule],
+    ]
+    for (const [at, [title, token, detail]] of cases.entries()) {
+      clock.ahead += 42_000
+      const response = await enter(token)
+      t.equal(response.statusCode, 401, title)
+      t.match(detailOf(response), detail, title)
+      t.match(response.headers['www-authenticate'], /^Basic realm=/, `${title} (${at})`)
+      const exchanged = await exchange({ subject_token: token })
+      t.equal(exchanged.statusCode, 401, `${title}, in a token exchange`)
+      t.match(detailOf(exchanged), detail, `${title}, in a token exchange`)
+    }
+    clock.ahead += 3_600_000
+  },
+)
 
 t.test('a token without a key id is accepted only if one key fits', async (t) => {
   const fresh = { ...CLAIMS, iat: now(), nbf: now(), exp: now() + 600 }
@@ -171,13 +201,17 @@ t.test('an unavailable issuer is a 503, unless its keys are known', async (t) =>
   await trustRulesApi(started.ask).make(ruleFor(second.url))
   const enterThere = async () =>
     started.ask({ url: `/auth/v2/token?scope=${PUSH}`, as: 'x', password: await second.sign(CLAIMS) })
+  const exchangeThere = async () => {
+    const form = { ...EXCHANGE, subject_token: await second.sign(CLAIMS) }
+    return started.ask({ method: 'POST', url: '/auth/v2/token', form })
+  }
   await second.set('large')
   const response = await enterThere()
   t.equal(response.statusCode, 503)
   t.match(detailOf(response), /^the issuer of the token is unavailable \(request /)
   t.equal(response.headers['retry-after'], '5')
   const requests = await second.requests()
-  t.equal((await enterThere()).statusCode, 503)
+  t.strictSame([(await enterThere()).statusCode, (await exchangeThere()).statusCode], [503, 503])
   t.equal(await second.requests(), requests, 'it is not asked again at once')
   t.ok(started.lines.some((line) => line.includes('could not read the keys of a token issuer')))
 })
@@ -266,6 +300,8 @@ t.test('the access of all rules that accept a token is granted', async (t) => {
   const one = claimsOf((await enter(token, 'repository:team/a:pull')).json().token)
   t.match(one, { uid: team, sub: 'workload:team/many' })
   t.notOk('rules' in one, 'rules of other namespaces do not matter')
+  const catalog = claimsOf((await enter(token, 'registry:catalog:*')).json().token)
+  t.match(catalog, { uid: team, rules: [[other, 1]] }, 'lists show what all rules permit')
 })
 
 t.test(
@@ -298,14 +334,8 @@ t.test(
 
 t.test('a token exchange (RFC 8693) returns an access token', async (t) => {
   const fresh = { ...CLAIMS, iat: now(), nbf: now(), exp: now() + 600 }
-  const exchange = (form: Record<string, string>) => ask({ method: 'POST', url: '/auth/v2/token', form })
-  const form = {
-    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-    subject_token: await issuer.sign(fresh),
-    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    scope: PUSH,
-  }
-  const response = await exchange(form)
+  const subject_token = await issuer.sign(fresh)
+  const response = await exchange({ subject_token })
   t.equal(response.statusCode, 200)
   t.equal(response.headers['cache-control'], 'no-store')
   const body = response.json()
@@ -318,7 +348,10 @@ t.test('a token exchange (RFC 8693) returns an access token', async (t) => {
   })
   t.notOk('refresh_token' in body)
   const idToken = 'urn:ietf:params:oauth:token-type:id_token'
-  t.equal((await exchange({ ...form, subject_token_type: idToken, access_type: 'offline' })).statusCode, 200)
+  t.equal(
+    (await exchange({ subject_token, subject_token_type: idToken, access_type: 'offline' })).statusCode,
+    200,
+  )
   for (const [change, status] of [
     [{ subject_token: 'no-token' }, 400],
     [{ subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' }, 400],
@@ -328,7 +361,11 @@ t.test('a token exchange (RFC 8693) returns an access token', async (t) => {
     // Our own access token is no foreign token.
     [{ subject_token: body.token }, 401],
   ] as const) {
-    t.equal((await exchange({ ...form, ...change })).statusCode, status, JSON.stringify(change).slice(0, 60))
+    t.equal(
+      (await exchange({ subject_token, ...change })).statusCode,
+      status,
+      JSON.stringify(change).slice(0, 60),
+    )
   }
 })
 

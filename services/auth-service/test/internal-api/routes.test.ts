@@ -54,14 +54,15 @@ t.test('the internal API requires the service credential and is only on the inte
 t.test('a service gets an access token with exactly the requested access', async (t) => {
   const response = await post('/internal/service-tokens', { service: 'image-manager', access })
   const { token, expiresIn } = response.json()
-  t.equal(expiresIn, 300)
+  t.ok(expiresIn > 294 && expiresIn <= 300)
   t.match(claimsOf(token), { sub: 'service:image-manager', uid: undefined, gen: undefined, access })
 })
 
 t.test("a service exchanges a client's credentials for an access token", async (t) => {
   const response = await exchange(exchangeOf('alice'))
   const { outcome, token, expiresIn } = response.json()
-  t.strictSame({ outcome, expiresIn }, { outcome: 'issued', expiresIn: 300 })
+  t.equal(outcome, 'issued')
+  t.ok(expiresIn > 294 && expiresIn <= 300)
   t.match(claimsOf(token), { sub: 'alice', uid: alice?.id, access })
   const other = await exchange({ ...exchangeOf('alice'), access: [{ ...access[0], name: 'other/app' }] })
   t.strictSame(claimsOf(other.json().token).access, [], 'only permitted access is granted')
@@ -87,6 +88,14 @@ t.test(
   },
 )
 
+t.test('the internal API returns the role of a grant, because owners manage namespaces', async (t) => {
+  const granted = { repositories: 'lab/*', role: 'owner' }
+  const json = { subject: { kind: 'user', name: 'olga' }, ...granted }
+  t.equal((await ask({ method: 'POST', url: '/namespaces/lab/grants', as: 'root', json })).statusCode, 201)
+  const { grants } = (await get(`/internal/accounts/${(await users.find('olga'))?.id}`)).json()
+  t.match(grants, [{ ...granted, actions: ['pull', 'push', 'delete'] }])
+})
+
 t.test('the internal API returns the rights of an active account', async (t) => {
   const known = { kind: 'user', role: 'user', namespaces: ['team'], grants: [], generation: 1 }
   t.strictSame((await get(`/internal/accounts/${alice?.id}`)).json(), known)
@@ -111,7 +120,7 @@ t.test('a revocation is in the revocation list within seconds', async (t) => {
   t.equal(await leastOf(), 2)
 })
 
-t.test('an unchanged revocation list is answered 304 to its ETag', async (t) => {
+t.test('a request with the ETag of the unchanged revocation list gets 304', async (t) => {
   const ask = (etag: string) =>
     askInternal({
       url: '/internal/revocations',

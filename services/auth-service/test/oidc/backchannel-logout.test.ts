@@ -2,11 +2,13 @@ import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { startAuthService } from '../fixtures/auth-service.ts'
 import { openBrowser } from '../fixtures/browser.ts'
-import { makeKey, startFakeIssuer } from '../fixtures/fake-issuer.ts'
+import { makeKey, pemOf, signedSymmetrically, startFakeIssuer, unsigned } from '../fixtures/fake-issuer.ts'
 
 await onBothDatabases(t, async (t, db) => {
   const fake = await startFakeIssuer(t)
-  const { ask, users } = await startAuthService(t, db, { oidcProviders: [fake.provider()] })
+  const other = await startFakeIssuer(t)
+  const oidcProviders = [fake.provider(), other.provider({ id: 'other' })]
+  const { ask, users } = await startAuthService(t, db, { oidcProviders })
   const signIn = async (sub: string, sid?: string) => {
     fake.claims = { sub, preferred_username: sub, groups: [], sid }
     const browser = openBrowser(ask)
@@ -38,11 +40,14 @@ await onBothDatabases(t, async (t, db) => {
     t.match(items, [{ principal: { name: 'auth-service' }, detail: { cause: 'provider' } }])
   })
 
-  t.test('a logout token for a session at the provider ends what its person has', async (t) => {
-    const [jane, bob] = [await signIn('jane', 'session-1'), await signIn('bob', 'session-2')]
-    t.equal((await logOut(await fake.sign(fake.logoutClaims({ sid: 'session-1' })))).statusCode, 200)
-    t.strictSame([await status(jane), await status(bob)], [401, 200])
-  })
+  t.test(
+    'a logout token for a session at the provider ends the sessions and tokens of its person',
+    async (t) => {
+      const [jane, bob] = [await signIn('jane', 'session-1'), await signIn('bob', 'session-2')]
+      t.equal((await logOut(await fake.sign(fake.logoutClaims({ sid: 'session-1' })))).statusCode, 200)
+      t.strictSame([await status(jane), await status(bob)], [401, 200])
+    },
+  )
 
   t.test('a logout token works once', async (t) => {
     await signIn('jane')
@@ -58,7 +63,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await status(again), 200)
   })
 
-  t.test('a person whom nobody knows here has nothing to end', async (t) => {
+  t.test('a logout token of a person without an account ends nothing and is no error', async (t) => {
     t.equal((await logOut(await fake.sign(fake.logoutClaims({ sub: 'nobody' })))).statusCode, 200)
     t.equal((await logOut(await fake.sign(fake.logoutClaims({ sid: 'nothing' })))).statusCode, 200)
   })
@@ -66,7 +71,6 @@ await onBothDatabases(t, async (t, db) => {
   t.test('a logout token that is not valid ends nothing', async (t) => {
     const jane = await signIn('jane')
     const now = Math.floor(Date.now() / 1000)
-    const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
     const claims = fake.logoutClaims({ sub: 'jane' })
     const cases: Record<string, Record<string, unknown>> = {
       'another issuer': { iss: 'https://evil.example' },
@@ -89,7 +93,9 @@ await onBothDatabases(t, async (t, db) => {
       t.match([response.statusCode, response.json().error], [400, 'invalid_request'], name)
     }
     const texts = {
-      'alg none': `${encode({ alg: 'none' })}.${encode(claims)}.`,
+      'alg none': `${unsigned({ alg: 'none' }, claims)}.`,
+      'the public key as a symmetric key': signedSymmetrically(pemOf(fake.key), claims),
+      'the client secret as a symmetric key': signedSymmetrically(fake.provider().clientSecret ?? '', claims),
       'an unknown key': await fake.sign(claims, { by: await makeKey('key-9') }),
       'the key of somebody else': await fake.sign(claims, { by: await makeKey('key-1') }),
       'no JWT': 'x',
@@ -98,6 +104,19 @@ await onBothDatabases(t, async (t, db) => {
     const without = await ask({ method: 'POST', url: '/oidc/corp/backchannel-logout', form: {} })
     t.equal(without.statusCode, 400)
     t.equal(await status(jane), 200)
+  })
+
+  t.test('a logout token is refused with 503 while the keys of the provider cannot be read', async (t) => {
+    other.answers.set('/jwks', (_request, response) => void response.socket?.destroy())
+    const form = { logout_token: await other.sign(other.logoutClaims({ sub: 'jane' })) }
+    const request = { method: 'POST', url: '/oidc/other/backchannel-logout', form } as const
+    const response = await ask(request)
+    t.match(
+      [response.statusCode, response.json()],
+      [503, { error_description: /the provider is unavailable/ }],
+    )
+    other.answers.clear()
+    t.equal((await ask(request)).statusCode, 200, 'the provider may send it again')
   })
 
   t.test('a logout token for an unknown provider is 404', async (t) => {

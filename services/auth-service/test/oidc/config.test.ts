@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readOidcProviders } from '../../src/oidc/config.ts'
@@ -32,6 +33,19 @@ t.test('the secret of a client and the certificates of its provider may be in fi
   const folder = t.testdir({ secret: 'the-secret\n', 'ca.pem': 'a certificate\n' })
   const files = { clientSecretFile: join(folder, 'secret'), caFile: join(folder, 'ca.pem') }
   t.match(read([{ ...PROVIDER, ...files }]), [{ clientSecret: 'the-secret', ca: 'a certificate' }])
+})
+
+t.test('every file of providers in docs/single-sign-on.md is read without a fault', async (t) => {
+  const page = readFileSync(new URL('../../../../docs/single-sign-on.md', import.meta.url), 'utf8')
+  const files = [...page.matchAll(/^```json\n(\[.*?)^```$/gms)].map(([, text]) => text ?? '')
+  const secret = join(t.testdir({ secret: 'the-secret' }), 'secret')
+  const ids = files.flatMap((text) =>
+    readOidcProviders({ OIDC_PROVIDERS: text.replaceAll(/\/run\/secrets\/[\w-]+/g, secret) }),
+  )
+  t.match(
+    ids.map(({ id, clientSecret }) => [id, clientSecret]),
+    ['corp', 'keycloak', 'entra', 'okta', 'github'].map((id) => [id, 'the-secret']),
+  )
 })
 
 t.test('a bad file stops the start, with every bad field and no value', async (t) => {

@@ -1,11 +1,16 @@
-import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { exportSPKI } from 'jose'
 import t from 'tap'
 import { pgliteForTest } from '@registry-manager/testing/pglite'
 import { startAuthService } from '../fixtures/auth-service.ts'
 import { SESSION_COOKIE, openBrowser } from '../fixtures/browser.ts'
-import { CLIENT_ID, makeKey, startFakeIssuer } from '../fixtures/fake-issuer.ts'
+import {
+  CLIENT_ID,
+  makeKey,
+  pemOf,
+  signedSymmetrically,
+  startFakeIssuer,
+  unsigned,
+} from '../fixtures/fake-issuer.ts'
 
 const fake = await startFakeIssuer(t)
 const { ask, clock, db, lines } = await startAuthService(t, await pgliteForTest(t), {
@@ -37,9 +42,6 @@ const signInWith = async (makeIdToken: (nonce: string) => Promise<string> | stri
   })
   return finish(browser, query)
 }
-const unsigned = (header: object, claims: object) =>
-  [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
-
 const now = () => Math.floor(Date.now() / 1000)
 
 t.test('an ID token with a wrong claim begins no session', async (t) => {
@@ -85,20 +87,12 @@ t.test('an ID token with a wrong claim begins no session', async (t) => {
 
 t.test('an ID token without the signature of the provider begins no session', async (t) => {
   const stranger = await makeKey('key-1')
-  const pem = await exportSPKI(
-    await crypto.subtle.importKey('jwk', fake.key.jwk, { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, true, [
-      'verify',
-    ]),
-  )
-  const symmetric = (secret: string) => (claims: object) => {
-    const signed = unsigned({ alg: 'HS256', typ: 'JWT', kid: 'key-1' }, claims)
-    return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
-  }
   const cases: Record<string, (claims: Record<string, unknown>) => Promise<string> | string> = {
     'alg none': (claims) => `${unsigned({ alg: 'none', typ: 'JWT' }, claims)}.`,
     'alg None': (claims) => `${unsigned({ alg: 'None', typ: 'JWT' }, claims)}.`,
-    'the public key as a symmetric key': symmetric(pem),
-    'the client secret as a symmetric key': symmetric(fake.provider().clientSecret ?? ''),
+    'the public key as a symmetric key': (claims) => signedSymmetrically(pemOf(fake.key), claims),
+    'the client secret as a symmetric key': (claims) =>
+      signedSymmetrically(fake.provider().clientSecret ?? '', claims),
     'the key of somebody else under the same id': (claims) => fake.sign(claims, { by: stranger }),
     'an unknown key': async (claims) => fake.sign(claims, { by: await makeKey('key-9') }),
     'a key in the header': async (claims) => {

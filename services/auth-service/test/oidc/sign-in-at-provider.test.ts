@@ -83,7 +83,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(response.statusCode, 403, 'an account of another provider with the same issuer')
   })
 
-  t.test('who gets an account is what the provider is configured for', async (t) => {
+  t.test('createAccounts decides who gets an account at the first sign-in', async (t) => {
     const refused = await signIn({ sub: 'm1', preferred_username: 'mia', groups: ['others'] }, 'members')
     t.match([refused.response.statusCode, refused.response.body], [403, /There is no account mia yet\./])
     const member = await signIn(

@@ -32,6 +32,7 @@ t.test('a user makes a personal token, whose password only this response has', a
     'name',
     'username',
     'scopes',
+    'conditions',
     'expiryDate',
     'state',
     'createdDate',
@@ -121,6 +122,13 @@ t.test('a user has at most 100 personal tokens, also with concurrent requests', 
   }
   t.equal(names.length, 100, 'pages together have all of them')
   t.strictSame(names, names.toSorted())
+  await db
+    .updateTable('personal_tokens')
+    .set({ expires_at: new Date(0) })
+    .where('name', '=', 'number 1')
+    .execute()
+  t.equal((await many.post({ name: 'instead' })).statusCode, 201, 'an expired one does not count')
+  t.equal((await many.post({ name: 'one more' })).statusCode, 409)
 })
 
 t.test('users see and delete only their own, cluster administrators those of everybody', async (t) => {

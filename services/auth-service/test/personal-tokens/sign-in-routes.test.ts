@@ -30,7 +30,7 @@ const aliceId = async () => (await users.find('alice'))?.id ?? ''
 const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
 const app = (...actions: string[]) => ({ type: 'repository', name: 'team/app', actions })
 
-t.test('a personal token gets what both its owner and its scopes permit', async (t) => {
+t.test('a personal token gets the access that both its owner and its scopes permit', async (t) => {
   const scoped = await alice.make({
     name: 'scoped',
     scopes: [...PUSH_TEAM, { type: 'repository', name: 'other/*', actions: ['pull'] }],

@@ -13,6 +13,8 @@ const REPOSITORIES = ['alpine', 'team/app', 'team/a.b/c'].map((name) => ({
   createdAt: AT,
   pushedAt: AT,
   artifacts: 3,
+  pulls: 7,
+  lastPulledAt: AT,
 }))
 const ARTIFACT = {
   repository: 'team/app',
@@ -108,7 +110,14 @@ t.test('repositories are listed in pages, sorted and filtered by image-manager',
     id: 'team/app',
     type: 'repository',
     href: `${base}/repositories/team%2Fapp`,
-    metadata: { createdDate: TIME, lastPushedAt: TIME, artifactCount: 3, pullCount: 0, pushCount: 0 },
+    metadata: {
+      createdDate: TIME,
+      lastPushedAt: TIME,
+      artifactCount: 3,
+      pullCount: 7,
+      pushCount: 0,
+      lastPulledAt: TIME,
+    },
     properties: { name: 'team/app' },
   })
   t.strictSame(body['_links'], { self: `${base}/repositories?offset=0&limit=100` })

@@ -12,11 +12,17 @@ const scopes = [{ type: 'repository', name: 'team/*', actions: ['pull'] }]
 
 t.test('a new registry token is planned from its input', async (t) => {
   t.strictSame(planRegistryToken({ name: 'ci', scopes }, NOW), {
-    plan: { name: 'ci', scopes, expiresAt: null, enabled: true },
+    plan: { name: 'ci', scopes, expiresAt: null, enabled: true, conditions: null },
   })
   const expiryDate = '2026-11-21T13:00:00.900+01:00'
   t.strictSame(planRegistryToken({ name: 'ci', scopes, expiryDate, status: 'disabled' }, NOW), {
-    plan: { name: 'ci', scopes, expiresAt: new Date('2026-11-21T12:00:00Z'), enabled: false },
+    plan: {
+      name: 'ci',
+      scopes,
+      expiresAt: new Date('2026-11-21T12:00:00Z'),
+      enabled: false,
+      conditions: null,
+    },
   })
   for (const none of [{}, { scopes: [] }, { scopes: null }]) {
     t.match(

@@ -52,7 +52,7 @@ function build(change: Partial<StoredRegistryToken> = {}) {
 }
 
 const accepted = (registryToken = makeToken(), more: object = {}) => ({
-  outcome: 'token',
+  outcome: 'registry-token',
   registryToken,
   notAfter: undefined,
   offline: false,
@@ -102,7 +102,7 @@ t.test('a registry token is refused from the second of its expiry', async (t) =>
   const { world, enter } = build({ expiresAt })
   t.strictSame(await enter(), accepted(makeToken({ expiresAt }), { notAfter: 1060 }))
   world.now = 1_059_999
-  t.match(await enter(), { outcome: 'token' })
+  t.match(await enter(), { outcome: 'registry-token' })
   world.now = 1_060_000
   t.strictSame(await enter(), REFUSED, 'even though it is cached')
 })
@@ -111,15 +111,15 @@ t.test('after a rotation both passwords work until the overlap ends', async (t) 
   const { world, secret, enter } = build()
   const next = makeTokenSecret('registry-token', randomInt)
   world.token = { ...world.token!, secrets: [stored(next), stored(secret, new Date(1_060_000))] }
-  t.match(await enter(next), { outcome: 'token', notAfter: undefined })
+  t.match(await enter(next), { outcome: 'registry-token', notAfter: undefined })
   t.match(
     await enter(secret),
-    { outcome: 'token', notAfter: 1060 },
+    { outcome: 'registry-token', notAfter: 1060 },
     'access tokens end with the old password',
   )
   world.now = 1_060_000
   t.strictSame(await enter(secret), REFUSED)
-  t.match(await enter(next), { outcome: 'token' })
+  t.match(await enter(next), { outcome: 'registry-token' })
   world.token = {
     ...world.token!,
     expiresAt: new Date(1_090_000),
@@ -158,14 +158,14 @@ t.test('a revocation overrides a cached password at once', async (t) => {
   await other.enter()
   other.world.least = 2
   other.world.token = { ...other.world.token!, generation: 2 }
-  t.match(await other.enter(), { outcome: 'token', registryToken: { generation: 2 } }, 'changed')
+  t.match(await other.enter(), { outcome: 'registry-token', registryToken: { generation: 2 } }, 'changed')
 })
 
 t.test('a refusal is not cached', async (t) => {
   const { world, enter } = build({ enabled: false })
   t.strictSame(await enter(), REFUSED)
   world.token = { ...world.token!, enabled: true }
-  t.match(await enter(), { outcome: 'token' })
+  t.match(await enter(), { outcome: 'registry-token' })
 })
 
 t.test('a cached password stays valid within the grace while the database is unavailable', async (t) => {

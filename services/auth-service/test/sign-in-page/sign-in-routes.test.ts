@@ -64,7 +64,7 @@ t.test('a failed sign-in says why in plain words, and begins no session', async 
   t.notMatch(lines.join('\n'), token.password)
 })
 
-t.test('what was typed is escaped in the page', async (t) => {
+t.test('typed values are escaped in the page', async (t) => {
   const response = await openBrowser(ask).signIn(`"><script>alert('x')</script>&`, 'wrong-password')
   t.match(response.body, 'value="&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;"')
   t.notMatch(response.body, '<script')

@@ -61,7 +61,7 @@ t.test('the least recently used value is dropped from a full cache', async (t) =
   )
 })
 
-t.test('a new value replaces the old one', async (t) => {
+t.test('a new value replaces the cached one of the same key', async (t) => {
   const { memory } = build()
   memory.remember(['a'], 'one')
   memory.remember(['a'], 'two')

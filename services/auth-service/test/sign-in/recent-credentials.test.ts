@@ -63,7 +63,7 @@ t.test('without a fresh revocation list the account is read each time', async (t
   t.match(await enter(), { outcome: 'account', offline: true }, 'an outage of the database: pulls only')
 })
 
-t.test('a revocation ends what the cache knows of an account', async (t) => {
+t.test('a revocation ends the cached credentials of an account', async (t) => {
   const changes: readonly (readonly [why: string, accounts: StoredAccount[], result: object])[] = [
     ['a changed password', [makeAccount({ passwordHash: 'hash of another', generation: 2 })], REFUSED],
     ['a disabled account', [makeAccount({ enabled: false, generation: 2 })], REFUSED],

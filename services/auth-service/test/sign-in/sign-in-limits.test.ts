@@ -40,6 +40,7 @@ function build(verifier?: PasswordVerifier) {
       },
       findByRefreshToken: async () => undefined,
       unavailableDependency,
+      replaceImportedHash: async (account) => account,
       async verifyPassword(password, hash) {
         world.hashed += 1
         world.atOnce += 1

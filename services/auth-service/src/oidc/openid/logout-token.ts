@@ -1,7 +1,7 @@
 import type { LogoutToken } from '../provider.ts'
 import { InvalidResponse } from '../provider.ts'
 
-/** Asymmetric signatures only: with `none` or a symmetric algorithm somebody else could sign. Source: RFC 8725 §3.1. */
+/** Asymmetric signatures only: with `none` or a symmetric algorithm others could sign. Source: RFC 8725 §3.1. */
 export const LOGOUT_ALGORITHMS = [
   'RS256',
   'RS384',

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Test } from 'tap'
 import t from 'tap'
 import { connectProvider } from '../../../src/oidc/openid/connect-provider.ts'
 import { InvalidResponse, ProviderUnavailable } from '../../../src/oidc/provider.ts'
@@ -39,30 +40,50 @@ const INVALID: Readonly<Record<string, Answer>> = {
   'a redirect': (response) => void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
 }
 
+const CASES = [
+  ...Object.entries(FAILING).map(([name, answer]) => [name, answer, ProviderUnavailable] as const),
+  ...Object.entries(INVALID).map(([name, answer]) => [name, answer, InvalidResponse] as const),
+]
+/** The error of a call that must fail within the deadline. */
+const failureOf = async (t: Test, name: string, calling: Promise<unknown>) => {
+  const startedAt = Date.now()
+  const error = await calling.then(
+    () => undefined,
+    (failure: unknown) => failure,
+  )
+  t.ok(Date.now() - startedAt < 20 * TIMEOUT_MS, name)
+  return error
+}
+
+for (const path of ['/.well-known/openid-configuration', '/jwks']) {
+  t.test(
+    `a logout token is refused within the deadline if ${path} hangs, floods or is not valid`,
+    async (t) => {
+      const token = await fake.sign(fake.logoutClaims({ sub: 's' }))
+      for (const [name, answer, expected] of CASES) {
+        fake.answers.set(path, (_request, response) => answer(response))
+        const error = await failureOf(t, name, connect().verifyLogoutToken(token))
+        t.ok(error instanceof expected, `${name}: ${String(error)}`)
+      }
+    },
+  )
+}
+
 for (const path of ['/.well-known/openid-configuration', '/token', '/jwks', '/userinfo']) {
   t.test(`a sign-in ends within the deadline if ${path} hangs, floods or is not valid`, async (t) => {
-    const cases = [
-      ...Object.entries(FAILING).map(([name, answer]) => [name, answer, ProviderUnavailable] as const),
-      ...Object.entries(INVALID).map(([name, answer]) => [name, answer, InvalidResponse] as const),
-    ]
-    for (const [name, answer, expected] of cases) {
+    for (const [name, answer, expected] of CASES) {
       fake.answers.clear()
       // Without a username in the ID token, the UserInfo endpoint is asked.
       fake.claims = path === '/userinfo' ? { sub: 's' } : { sub: 's', preferred_username: 'jane', groups: [] }
       const provider = connect()
       const url = path.startsWith('/.well') ? undefined : await provider.authorizationUrl(ATTEMPT)
       fake.answers.set(path, (_request, response) => answer(response))
-      const startedAt = Date.now()
       const calling =
         url === undefined
           ? provider.authorizationUrl(ATTEMPT)
           : provider.claimsOf(new URL(`${CALLBACK}?${fake.authorize(url)}`), ATTEMPT)
-      const error = await calling.then(
-        () => undefined,
-        (failure: unknown) => failure,
-      )
+      const error = await failureOf(t, name, calling)
       t.ok(error instanceof expected, `${name}: ${String(error)}`)
-      t.ok(Date.now() - startedAt < 20 * TIMEOUT_MS, name)
     }
   })
 }

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import type { Conditions } from '@registry-manager/principal'
 import { sql } from 'kysely'
 import { toAccount } from '../accounts/accounts-repository.ts'
 import type { AccountPrincipal } from '../principals/principal.ts'
@@ -6,7 +7,7 @@ import { effectiveGrants, toEffectiveGrants } from './effective-grants-repositor
 import type { KeysetPage } from './page.ts'
 
 /** Queries of the accounts that have rights on a repository. */
-export function createHoldersRepository(db: Database) {
+export function createAccountsWithAccessRepository(db: Database) {
   return {
     /**
      * Enabled accounts by name: cluster administrators, users of these namespaces, and users and registry tokens with
@@ -27,7 +28,7 @@ export function createHoldersRepository(db: Database) {
         .leftJoin('registry_tokens', 'registry_tokens.account_id', 'accounts.id')
         .selectAll('accounts')
         .select(effectiveGrants)
-        .select(['registry_tokens.name as token_name', 'scopes', 'expires_at'])
+        .select(['registry_tokens.name as token_name', 'scopes', 'expires_at', 'conditions'])
         .where('enabled', '=', true)
         .where('username', '>', after)
         .where(
@@ -45,11 +46,12 @@ export function createHoldersRepository(db: Database) {
         .limit(limit)
         .execute()
       return rows.map((row): AccountPrincipal => {
-        const { token_name: name, scopes, expires_at: expiresAt, ...account } = row
+        const { token_name: name, scopes, expires_at: expiresAt, conditions, ...account } = row
         if (name === null || scopes === null) return toAccount(account)
         const { id, enabled, generation } = account
         const grants = toEffectiveGrants(account.grants)
-        return { id, username: name, enabled, scopes, grants, expiresAt, generation }
+        const found = { id, username: name, enabled, scopes, grants, expiresAt, generation }
+        return { ...found, conditions: (conditions ?? undefined) as Conditions | undefined }
       })
     },
   }

@@ -1,0 +1,35 @@
+import { badField, ProblemError } from '@registry-manager/http'
+import type { PersonalTokenCreation } from './manage-personal-tokens.ts'
+import { MAX_PERSONAL_TOKENS } from './manage-personal-tokens.ts'
+
+/** Why a personal token was not created, as a problem. */
+export function creationProblem(
+  refused: Exclude<PersonalTokenCreation, { outcome: 'created' }>,
+): ProblemError {
+  switch (refused.outcome) {
+    case 'invalid':
+      return badField(refused.fault)
+    case 'taken':
+      return conflict(
+        'you have a personal token of this name, whose password cannot be shown again; choose another name',
+        'name',
+      )
+    case 'too-many':
+      return conflict(`you have ${MAX_PERSONAL_TOKENS} personal tokens, which is the limit; delete one first`)
+    case 'not-refreshed':
+      return conflict(
+        'directory users can have personal tokens only if the directory has a service account (DIRECTORY_BIND_DN), ' +
+          'because registry-manager must notice when a user is disabled there',
+      )
+    case 'no-owner':
+      return noSuchUser()
+  }
+}
+
+export function noSuchUser(): ProblemError {
+  return new ProblemError({ status: 404, detail: 'there is no such user' })
+}
+
+function conflict(detail: string, field?: string): ProblemError {
+  return new ProblemError({ status: 409, detail, ...(field !== undefined && { field }) })
+}

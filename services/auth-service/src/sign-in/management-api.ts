@@ -1,0 +1,25 @@
+import type { UnavailableDependency } from '@registry-manager/http'
+import { neverStored, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
+import type { FastifyInstance } from 'fastify'
+import type { PrincipalOptions } from './require-principal.ts'
+import { requirePrincipal } from './require-principal.ts'
+
+export interface ManagementApiOptions extends PrincipalOptions {
+  readonly unavailableDependency: UnavailableDependency
+}
+
+/**
+ * What all management APIs have in common: their requests have a principal, bodies are JSON, errors are problems
+ * (RFC 9457), and no response is stored. Call it at the beginning of a plugin. `allowEmpty`: a request may state a JSON
+ * content type and have no body, as some clients do.
+ */
+export async function managementApi(
+  app: FastifyInstance,
+  options: ManagementApiOptions,
+  { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
+): Promise<void> {
+  setErrorFormat(app, problemJson, options.unavailableDependency)
+  neverStored(app)
+  await requirePrincipal(app, options)
+  parseJsonBodies(app, { allowEmpty })
+}
