@@ -12,6 +12,7 @@ import type { FastifyRequest } from 'fastify'
 import { API_DESCRIPTION } from './api-docs/document.ts'
 import { createUploadStatus } from './chunks.ts'
 import type { RegistryProxyConfig } from './config.ts'
+import { createPullCounter } from './count-pulls.ts'
 import { createDescribeManifest } from './describe-manifest.ts'
 import { createEndedGlobalsFeed } from './ended-globals.ts'
 import { registryApi } from './handle-request.ts'
@@ -54,7 +55,9 @@ export async function createRegistryProxy(
   const server = { name: 'registry-proxy', logLevel, logStream, metrics }
   const publicApp = createServer({ ...server, trustedProxies, format: registryProblem, notFound })
   await registerApiDocs(publicApp, { ...API_DESCRIPTION, publicOrigin: config.publicOrigin })
+  const pulls = createPullCounter({ send: index.addPulls, now, log: publicApp.log })
   await publicApp.register(registryApi, {
+    pulls,
     realm,
     service,
     publicOrigin: config.publicOrigin,
@@ -65,6 +68,7 @@ export async function createRegistryProxy(
     uploadStates: createUploadStates(),
     authenticator,
     findAccount,
+    now,
     endedGlobals,
     index,
     describeManifest: createDescribeManifest(index.describeManifests),
@@ -77,9 +81,10 @@ export async function createRegistryProxy(
 
   const internalApp = createServer(server)
   await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
-  for (const feed of [authenticator.feed, endedGlobals]) {
-    internalApp.addHook('onReady', async () => feed.start())
-    internalApp.addHook('onClose', async () => feed.stop())
+  // The internal port closes last, so the last pulls are counted when their counts are sent.
+  for (const work of [authenticator.feed, endedGlobals, pulls]) {
+    internalApp.addHook('onReady', async () => work.start())
+    internalApp.addHook('onClose', async () => work.stop())
   }
   return { publicApp, internalApp }
 }

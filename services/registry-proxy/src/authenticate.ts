@@ -37,7 +37,12 @@ export async function authenticate(
   switch (found.outcome) {
     case 'refused': {
       const requested = challengeAccess(registryRequest)
-      const texts = describeUnauthenticated(credentialsOf(request).kind, requested, options.realm)
+      const texts = describeUnauthenticated(
+        credentialsOf(request).kind,
+        requested,
+        options.realm,
+        found.reason,
+      )
       const headers = challenge(options, requested, found.error)
       return { refused: { code: 'UNAUTHORIZED', ...texts, headers } }
     }

@@ -1,6 +1,6 @@
 import { requestPrincipalOf } from '@registry-manager/http'
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
-import { holdsExactly, permits, permittedByScopes, repositoryAccess, tagMatches } from '@registry-manager/oci'
+import { holdsExactly, permits, repositoryAccess, tagMatchesAll } from '@registry-manager/oci'
 import type { Authenticator, FindAccountFacts, Principal } from '@registry-manager/principal'
 import { credentialsOf, decideAccess } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
@@ -104,8 +104,10 @@ function findRefusedTag(
   )
   const tag = ['tag' in reference ? [reference.tag] : [], tags]
     .flat()
-    .find((tag) => !pushes.some((entry) => entry.tags === undefined || tagMatches(entry.tags, tag)))
-  return tag === undefined ? undefined : { tag, patterns: pushes.flatMap((entry) => entry.tags ?? []) }
+    .find((tag) => !pushes.some((entry) => entry.tags === undefined || tagMatchesAll(entry.tags, tag)))
+  return tag === undefined
+    ? undefined
+    : { tag, patterns: pushes.flatMap((entry) => entry.tags?.replaceAll('&', ' and ') ?? []) }
 }
 
 export interface AuthorizeOptions extends ChallengeOptions {
@@ -114,6 +116,8 @@ export interface AuthorizeOptions extends ChallengeOptions {
   readonly publicOrigin: string
   readonly authenticator: Pick<Authenticator, 'confirmAccount'>
   readonly findAccount: FindAccountFacts
+  /** Milliseconds since the epoch. */
+  now(): number
 }
 
 /**
@@ -144,8 +148,8 @@ export async function authorize(
       const isPassword = credentialsOf(request).kind === 'basic'
       // Without auth-service the refusal says less.
       const account =
-        isMore || isPassword ? await options.findAccount(principal.uid).catch(() => undefined) : undefined
-      const context = { address: request.ip, now: Date.now() }
+        isMore || isPassword ? await options.findAccount(principal).catch(() => undefined) : undefined
+      const context = { address: request.ip, now: options.now() }
       const texts = describeInsufficient(refused(), { account, context, isPassword })
       // A retry with the same password gets no more access: 403. A client with a token can request a wider one: 401
       // with a challenge.
@@ -177,25 +181,22 @@ export async function authorize(
 }
 
 /**
- * Whether the mount of a request was left out only because its token lacks access that the account has. The client can
- * get that access: a challenge that names both repositories lets it mount.
+ * Whether the mount of a request was left out only because the token lacks access that the account has. Then a
+ * challenge that names both repositories lets the client get a token with that access, and mount.
  */
 async function canGetAccessToMount(
-  { findAccount }: AuthorizeOptions,
+  { findAccount, now }: AuthorizeOptions,
   requested: RegistryRequest,
   forwarded: ForwardedRequest,
-  { uid, via, offline }: Principal,
+  principal: Principal,
   address: string,
 ): Promise<boolean> {
   const mount = requested.kind === 'upload-start' ? requested.mount : undefined
-  if (mount === undefined || mount.digest.startsWith('sha512:') || offline === true) return false
+  if (mount === undefined || mount.digest.startsWith('sha512:') || principal.offline === true) return false
   if (forwarded.kind !== 'upload-start' || forwarded.mount !== undefined) return false
   // Without auth-service the blob is uploaded.
-  const account = await findAccount(uid, via).catch(() => undefined)
-  if (account === undefined) return false
-  const limits = 'limitedTo' in account ? account.limitedTo : undefined
-  if (limits !== undefined && !permittedByScopes(limits, mount.from).includes('pull')) return false
-  return decideAccess(account, mount.from, { address, now: Date.now() }).pull.allowed
+  const account = await findAccount(principal).catch(() => undefined)
+  return account !== undefined && decideAccess(account, mount.from, { address, now: now() }).pull.allowed
 }
 
 /**

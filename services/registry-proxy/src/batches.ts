@@ -12,8 +12,8 @@ interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
 }
 
 /**
- * Turns work on many items into work on one. While as many batches run as may, further items wait and form the next
- * batches. An item is therefore always worked on after it was given, never by a batch that had already begun.
+ * Collects single items into batches. While the largest number of batches runs, further items wait and form the next
+ * batches. The work on an item therefore always begins after the item was given, never in a batch that has begun.
  */
 export function createBatches<Item, Result>(
   /** Works on a batch. Returns the results in the order of the items. */

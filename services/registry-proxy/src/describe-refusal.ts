@@ -6,6 +6,7 @@ import {
   ANONYMOUS_UID,
   decideAccess,
   describeAction,
+  describeActivity,
   describeGivers,
   describeManagers,
 } from '@registry-manager/principal'
@@ -41,7 +42,7 @@ export interface RefusedRequest {
   readonly requested: readonly Access[]
   /** The access of the token that counts here. */
   readonly held: readonly Access[]
-  /** Undefined if nobody knows it. */
+  /** Null if it is not known. */
   readonly named: RequestPrincipal | null
   /** The origin of PUBLIC_URL. */
   readonly publicOrigin: string
@@ -56,19 +57,38 @@ export function describeInsufficient(
 ): RefusalTexts {
   const { needed, requested, held, named } = refused
   const scope = formatScope(requested)
-  const tokenTexts = (what: string) => ({
-    message: `the token does not permit to ${what}; request one with the scope ${scope}`,
+  const tokenTexts = (activity: string) => ({
+    message: `the token does not permit ${activity}; request one with the scope ${scope}`,
     detail: detailOf(refused, `request a token with the scope ${scope}`),
   })
   const action = actionOf(needed)
-  if (action === undefined) return tokenTexts('list repositories')
+  if (action === undefined) return tokenTexts('listing repositories')
   const what = describeAction(action, needed.name)
+  const activity = describeActivity(action, needed.name)
   if (named?.id === ANONYMOUS_UID) {
     return { message: `sign in to ${what}`, detail: detailOf(refused, 'send a username and a password') }
   }
   const own = account && decideAccess(account, needed.name, context)
   // A client with a token gets another one if its account may do more, or if the repository is global.
-  if (!isPassword && (own === undefined || own[action].allowed || action === 'pull')) return tokenTexts(what)
+  if (!isPassword && (own === undefined || own[action].allowed || action === 'pull')) {
+    return tokenTexts(activity)
+  }
+  if (own?.[action].isBeyondScopes === true) {
+    return {
+      message: `the scopes of this personal token do not permit ${activity}`,
+      detail: detailOf(refused, `use a personal token whose scopes include ${formatScope([needed])}`),
+    }
+  }
+  const tokenFault = own?.[action].tokenFault
+  if (tokenFault !== undefined) {
+    return {
+      message: `this token has a condition: ${tokenFault.detail}`,
+      detail: detailOf(
+        refused,
+        'send the request from a permitted network at a permitted time, or use another token',
+      ),
+    }
+  }
   const [failed] = own?.[action].failed ?? []
   if (failed !== undefined) {
     return {
@@ -132,16 +152,20 @@ export function describeMount(refused: RefusedRequest): RefusalTexts {
 
 const SIGN_IN = 'send a username and a password, or an access token from'
 
-/** Why credentials are refused; the text says nothing about accounts. `realm` is the URL of the token endpoint. */
+/**
+ * Why credentials are refused; the text says nothing about accounts. `realm` is the URL of the token endpoint, `reason`
+ * why a right password is refused.
+ */
 export function describeUnauthenticated(
   kind: 'none' | 'malformed' | 'basic' | 'bearer',
   requested: readonly Access[],
   realm: string,
+  reason = 'the username or the password is wrong',
 ): RefusalTexts {
   const messages = {
     none: 'authentication required',
     malformed: 'authentication required: the Authorization header has neither Basic nor Bearer credentials',
-    basic: 'authentication required: the username or the password is wrong',
+    basic: `authentication required: ${reason}`,
     bearer: 'authentication required: the token is invalid, expired or revoked',
   }
   const required = formatScope(requested)
@@ -161,6 +185,7 @@ function detailOf({ needed, requested, held, named, publicOrigin, tag }: Refused
     named.kind === 'workload' ? `rule=${named.id}` : `account=${encodeURIComponent(named.name)}`,
     `repository=${needed.name}`,
     `action=${action}`,
+    ...(named.via ? [`token=${named.via.id}`] : []),
     ...(tag === undefined ? [] : [`tag=${tag}`]),
   ]
   return { ...detail, explain: `${publicOrigin}/access/explain?${question.join('&')}` }

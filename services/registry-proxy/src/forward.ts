@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
-import { ServiceCallError } from '@registry-manager/http'
-import { describeUnavailable } from '@registry-manager/http'
+import { ServiceCallError, describeUnavailable, keepAfterHead } from '@registry-manager/http'
 import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Agent } from 'undici'
 import { sendManifest } from './index-answers.ts'
 import type { IndexClient } from './index-client.ts'
 import type { Refusal } from './refuse.ts'
@@ -62,13 +62,14 @@ export function proxyOptions(registryUrl: string): FastifyHttpProxyOptions {
     retryMethods: [],
     disableCache: true,
     destroyAgent: true,
-    undici: {
+    // @fastify/http-proxy declares the types of the previous undici.
+    undici: new Agent({
       connections: 1024,
       pipelining: 1,
       connect: { timeout: TIMEOUTS.connect },
       headersTimeout: TIMEOUTS.headers,
       bodyTimeout: TIMEOUTS.body,
-    },
+    }).compose(keepAfterHead) as unknown as FastifyHttpProxyOptions['undici'],
   }
 }
 

@@ -18,6 +18,8 @@ import { answerFromIndex } from './index-answers.ts'
 import type { DescribeManifest } from './describe-manifest.ts'
 import type { IndexClient } from './index-client.ts'
 import { answerContentLocation, contentSource, locateContent } from './locate-content.ts'
+import type { PullCounter } from './count-pulls.ts'
+import { markPull, observePulls } from './observe-pulls.ts'
 import type { PushManifestOptions } from './push-manifest.ts'
 import { pushManifest, refuseLongManifest } from './push-manifest.ts'
 import type { Refusal } from './refuse.ts'
@@ -35,6 +37,7 @@ export interface RegistryApiOptions
   /** The registry's folder, if this process can read it. */
   readonly registryVolume?: string
   readonly findUploaded: FindUploaded
+  readonly pulls: Pick<PullCounter, 'count'>
 }
 
 /**
@@ -48,6 +51,7 @@ export async function registryApi(app: FastifyInstance, options: RegistryApiOpti
     app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   }
   await readCredentials(app)
+  observePulls(app, options.pulls)
   await app.register(httpProxy, {
     ...proxyOptions(options.registryUrl),
     handler: async (request, reply, _target, hooks) => {
@@ -62,9 +66,9 @@ export async function registryApi(app: FastifyInstance, options: RegistryApiOpti
 }
 
 /**
- * Handles a request: parse, authenticate, authorize, and then one of four: answer from the index, answer nginx's
- * question, push a manifest, or forward to the registry. Nothing of a refused request reaches the registry, and no byte
- * of a body is read before the request is authorized.
+ * Handles a request: parse, authenticate, authorize, and then one of six: tell nginx where content is, answer from the
+ * index, send content from the registry's volume, answer nginx's question, push a manifest, or forward to the registry.
+ * Nothing of a refused request reaches the registry, and no byte of a body is read before the request is authorized.
  */
 async function handleRequest(
   options: RegistryApiOptions,
@@ -108,6 +112,7 @@ async function handleRequest(
   if (source !== undefined) {
     return answerContentLocation(options, authorized, token, source, request, reply)
   }
+  markPull(request, authorized)
 
   // Answer from the index.
   if (authorized.outcome === 'index') {

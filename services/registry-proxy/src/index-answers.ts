@@ -3,7 +3,7 @@ import { MEDIA_TYPES } from '@registry-manager/oci'
 import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexRequest } from './authorize.ts'
-import type { IndexClient, IndexedManifest } from './index-client.ts'
+import type { IndexClient, IndexedManifest, Removal } from './index-client.ts'
 import type { Refusal } from './refuse.ts'
 import { refuse } from './refuse.ts'
 import { toQuery } from './upstream-request.ts'
@@ -20,15 +20,16 @@ const CATALOG_PAGE = 100
 export async function answerFromIndex(
   index: IndexClient,
   indexRequest: IndexRequest,
-  { uid, via }: Principal,
+  principal: Principal,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   switch (indexRequest.kind) {
     case 'catalog': {
-      const { names, more } = await index.catalog({ uid, via }, indexRequest)
+      const { n = CATALOG_PAGE, last: after } = indexRequest
+      const { names, more } = await index.catalog(principal, { n, last: after })
       const last = more ? names.at(-1) : undefined
-      linkNext(reply, '/v2/_catalog', { last, n: indexRequest.n ?? CATALOG_PAGE })
+      linkNext(reply, '/v2/_catalog', { last, n })
       return reply.send({ repositories: names })
     }
     case 'tags': {
@@ -57,13 +58,16 @@ export async function answerFromIndex(
         if (found === undefined) return refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
         return sendManifest(reply, indexRequest, found)
       }
-      const { deleted, inUseBy } = await index.deleteManifest(repository, reference, indexRequest.force)
+      const removal = await index.deleteManifest(repository, reference, indexRequest.force)
+      const { deleted, inUseBy, immutable } = removal
+      if (immutable !== undefined) return refuse(request, reply, refusalOfImmutable(immutable))
       if (inUseBy !== undefined) return refuse(request, reply, refusalOfChild(inUseBy))
       if (!deleted) return refuse(request, reply, { code: 'MANIFEST_UNKNOWN' })
       return reply.code(202).send()
     }
     case 'blob': {
-      const deleted = await index.deleteBlob(indexRequest.repository, indexRequest.digest)
+      const { deleted, immutable } = await index.deleteBlob(indexRequest.repository, indexRequest.digest)
+      if (immutable !== undefined) return refuse(request, reply, refusalOfImmutable(immutable))
       if (!deleted) return refuse(request, reply, { code: 'BLOB_UNKNOWN' })
       return reply.code(202).send()
     }
@@ -78,6 +82,11 @@ function refusalOfChild({ digest, tag }: { digest: string; tag: string | null })
   const index = tag === null ? digest : `${digest} (tag ${tag})`
   const message = `the image index ${index} references this manifest; delete the image index first, or add ?force=true`
   return { code: 'DENIED', status: 409, message, detail: { index: digest, tag } }
+}
+
+/** Refuses the deletion of content that an immutable tag needs. */
+function refusalOfImmutable({ message, ...detail }: NonNullable<Removal['immutable']>): Refusal {
+  return { code: 'DENIED', message, detail }
 }
 
 /** Sends a manifest of the index. Source: OCI distribution-spec 1.1, "Pulling manifests". */

@@ -10,9 +10,12 @@ import {
   NamesPage,
   RecordResponse,
   ReferrersResponse,
+  PullBatchResponse,
   RemovalResponse,
 } from '@registry-manager/principal'
+import type { FactsOf } from '@registry-manager/principal'
 import type { Static } from 'typebox'
+import type { PullBatch } from './count-pulls.ts'
 import type { DescribeManifests } from './describe-manifest.ts'
 import type { AnnouncedBlob } from './upstream-request.ts'
 import { toQuery } from './upstream-request.ts'
@@ -25,11 +28,8 @@ export interface PageQuery {
 
 /** image-manager's internal API. Every method throws ServiceCallError when image-manager is unavailable. */
 export interface IndexClient {
-  /** The catalog of an account, or of a personal token that acts for it. */
-  catalog(
-    reader: { readonly uid: string; readonly via: string | undefined },
-    page: PageQuery,
-  ): Promise<Static<typeof NamesPage>>
+  /** The catalog of an account, of a personal token that acts for it, or of a workload. */
+  catalog(reader: FactsOf, page: PageQuery): Promise<Static<typeof NamesPage>>
   /** Undefined if there is no such repository. */
   tags(repository: string, page: PageQuery): Promise<Static<typeof NamesPage> | undefined>
   /** One page of referrers, beginning after the digest `last`. */
@@ -41,16 +41,15 @@ export interface IndexClient {
   /** Undefined if the index has no such manifest. */
   findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
   readonly describeManifests: DescribeManifests
-  /** `deleted` is whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion. */
-  deleteManifest(
-    repository: string,
-    reference: Reference,
-    force?: boolean,
-  ): Promise<Static<typeof RemovalResponse>>
+  /**
+   * `deleted` is whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion,
+   * `immutable` an immutable tag that does.
+   */
+  deleteManifest(repository: string, reference: Reference, force?: boolean): Promise<Removal>
   /** Announces a blob that is about to be uploaded or mounted. */
   announceBlob(blob: AnnouncedBlob): Promise<void>
-  /** Whether the blob existed under any of its digests. */
-  deleteBlob(repository: string, digest: string): Promise<boolean>
+  /** `deleted` is whether the blob existed under any of its digests. `immutable` names a tag that needs it. */
+  deleteBlob(repository: string, digest: string): Promise<Removal>
   /** Records the sha512 digest of a blob that was pushed by it. */
   aliasBlob(alias: { repository: string; sha512: string; sha256: string }): Promise<void>
   /** Announces a manifest before the registry gets it. */
@@ -68,7 +67,12 @@ export interface IndexClient {
   recordPush(id: string): Promise<Static<typeof RecordResponse> | undefined>
   /** Removes a pending push that the registry did not accept. */
   discardPush(id: string): Promise<void>
+  /** Adds counts of pulls. A batch that image-manager has is not added again. */
+  addPulls(batch: PullBatch): Promise<void>
 }
+
+/** The outcome of a deletion. */
+export type Removal = Static<typeof RemovalResponse>
 
 export interface IndexedManifest {
   readonly digest: string
@@ -115,8 +119,10 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
     onFull: tooManyLookups,
   })
   return {
-    catalog: ({ uid, via }, { n, last }) =>
-      queries.get(`/internal/catalog?${toQuery({ uid, via, n, last })}`, NamesPage),
+    catalog: ({ uid, via, rules }, { n, last }) => {
+      const query = toQuery({ uid, via, rules: rules?.join(), n, last })
+      return queries.get(`/internal/catalog?${query}`, NamesPage)
+    },
 
     async tags(repository, { n, last }) {
       const path = `/internal/tags?${toQuery({ repository, n, last })}`
@@ -159,9 +165,9 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
       await undefinedIfNotFound(queries.post('/internal/announced-blobs', blob, AnnouncedBlobResponse))
     },
 
-    async deleteBlob(repository, digest) {
+    deleteBlob(repository, digest) {
       const path = `/internal/blobs?${toQuery({ repository, digest })}`
-      return (await changes.delete(path, RemovalResponse)).deleted
+      return changes.delete(path, RemovalResponse)
     },
 
     async aliasBlob(alias) {
@@ -187,6 +193,10 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
 
     async discardPush(id) {
       await changes.delete(`/internal/admissions/${id}`, RemovalResponse)
+    },
+
+    async addPulls(batch) {
+      await queries.post('/internal/pulls', batch, PullBatchResponse)
     },
   }
 }

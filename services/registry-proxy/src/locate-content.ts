@@ -3,6 +3,8 @@ import { MEDIA_TYPES } from '@registry-manager/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Authorized } from './authorize.ts'
 import type { DescribeManifest } from './describe-manifest.ts'
+import type { PullCounter } from './count-pulls.ts'
+import { countDecision } from './observe-pulls.ts'
 import { manifestAccept } from './request-headers.ts'
 import type { ForwardedRequest } from './upstream-request.ts'
 
@@ -31,6 +33,7 @@ export interface LocateOptions {
   readonly describeManifest: DescribeManifest
   /** Origins that clients may be redirected to. */
   readonly storageOrigins: readonly string[]
+  readonly pulls: Pick<PullCounter, 'count'>
 }
 
 /**
@@ -40,7 +43,7 @@ export interface LocateOptions {
  * nginx may repeat the decision for a digest for a moment. It asks for a tag each time, because a tag may move.
  */
 export async function answerContentLocation(
-  { describeManifest, storageOrigins }: LocateOptions,
+  { describeManifest, storageOrigins, pulls }: LocateOptions,
   authorized: Authorized,
   token: string,
   source: ContentSource,
@@ -63,6 +66,7 @@ export async function answerContentLocation(
   // nginx does not compare addresses.
   const isRepeatable = isOwn && content.isFixed && !authorized.isAddressBound
   if (isRepeatable) reply.header('x-accel-expires', DECISION_SECONDS)
+  countDecision(pulls, authorized.request, content.digest)
   return reply.code(200).send()
 }
 

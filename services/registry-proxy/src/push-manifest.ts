@@ -191,7 +191,10 @@ async function pushOnce(options: PushManifestOptions, push: Push, isRetry = fals
     index
       .discardPush(announced.id)
       .catch((err: unknown) =>
-        push.log.warn({ err }, 'could not discard a pending push; it is recovered later'),
+        push.log.warn(
+          { err },
+          'could not discard a pending push; image-manager will recover it within minutes',
+        ),
       )
   }
   return { status: response.status, headers: forwarded, body: response.body }

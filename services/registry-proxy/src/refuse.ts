@@ -21,7 +21,7 @@ export const REGISTRY_HEADERS = {
 /** How long the rest of a refused request's body is read and discarded, in milliseconds. */
 const LINGER_MS = 2000
 
-/** A rest of a body that is smaller than this is read to its end, and the connection stays open. */
+/** If less than this is left of a body, it is read to its end, and the connection stays open. */
 const SMALL_BODY_BYTES = 256 * 1024
 
 /** The registry API's error format, for errors that Fastify reports: unknown routes and thrown errors. */
@@ -55,7 +55,8 @@ export function refuseFailedCall(
   reply: FastifyReply,
   error: ServiceCallError,
 ): Promise<FastifyReply> {
-  if (error.status === 429) request.log.warn({ err: error }, 'a dependency limits requests')
+  if (error.status === 429)
+    request.log.warn({ err: error }, 'a dependency responded 429: it has too many requests')
   else request.log.error({ err: error }, 'a dependency of the request is unavailable')
   return refuse(request, reply, dependencyRefusal(error))
 }

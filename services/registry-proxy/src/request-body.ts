@@ -18,8 +18,8 @@ export interface ReadOptions {
 
 /**
  * Reads a body of at most `maxBytes` into one buffer, without a copy of all its chunks: it may have 4 MiB. Returns
- * undefined for a longer body and leaves the rest unread. Throws ProblemError if the client disconnects or is too slow:
- * neither is a fault of this service.
+ * undefined for a longer body, and leaves its rest unread. Throws ProblemError if the client disconnects or is too
+ * slow: neither is a fault of this service.
  */
 export async function readBody(
   body: Readable,

@@ -115,7 +115,7 @@ t.test("image-manager's 429 reaches the client and is logged as a warning", asyn
   t.equal(response.headers['retry-after'], '1')
   t.equal(messageOf(response), detail)
   const levels = log.map((line) => JSON.parse(line)).filter(({ err }) => err !== undefined)
-  t.match(levels, [{ level: 40, msg: 'a dependency limits requests' }])
+  t.match(levels, [{ level: 40, msg: 'a dependency responded 429: it has too many requests' }])
 })
 
 t.test('other errors of image-manager are not described to the client', async (t) => {

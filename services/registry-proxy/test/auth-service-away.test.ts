@@ -74,7 +74,7 @@ for (const behaviour of ['down', 'refusing', 'silent'] as const) {
           (what) => `${what} with a token that permits pulls only`,
         ),
       ]
-      t.test('the response to a password says what is unavailable', async (t) => {
+      t.test('the response to a password names the unavailable dependency', async (t) => {
         const response = undecided[1]
         const { message } = JSON.parse(response.body.toString()).errors[0]
         const expected =

@@ -185,6 +185,13 @@ t.test('a push sets only tags that match the pattern of the access', async (t) =
   t.match(decideFor({ ...byDigest, tags: ['v1', 'latest'] }, twice), { outcome: 'forward' })
 })
 
+t.test('a push sets only tags that match the patterns of the grant and of the token', async (t) => {
+  const access = [{ ...app('push'), tags: 'v*&*-rc' }]
+  const put = (tag: string) => decideFor({ ...requests.manifest('PUT'), reference: { tag } }, access)
+  t.match(put('v1-rc'), { outcome: 'forward' })
+  t.strictSame(put('v1'), { outcome: 'tag', tag: 'v1', patterns: ['v* and *-rc'] })
+})
+
 t.test('access in other networks is named, and a decision by networks is bound to the address', async (t) => {
   const limited = { ...app('pull'), networks: ['10.0.0.0/8'] }
   const elsewhere = { uid: 'me', access: [], elsewhere: [limited] }

@@ -48,12 +48,27 @@ t.test(
 t.test('a token that permits less than its account is refused with the scope to request', async (t) => {
   setGrants(grant(['pull', 'push']))
   const message =
-    'the token does not permit to push to team/app; request one with the scope repository:team/app:pull,push'
+    'the token does not permit pushing to team/app; request one with the scope repository:team/app:pull,push'
   t.match(await refusalOf('POST', PUSH, bearer([pull], { uid })), { status: 401, message })
   const catalog =
-    'the token does not permit to list repositories; request one with the scope registry:catalog:*'
+    'the token does not permit listing repositories; request one with the scope registry:catalog:*'
   t.match(await refusalOf('GET', '/v2/_catalog', bearer([pull], { uid })), { status: 401, message: catalog })
 })
+
+t.test(
+  'the refusal of a personal token names its scopes, and does not advise to request a scope',
+  async (t) => {
+    setGrants(grant(['pull', 'push']))
+    const limitedTo = [repositoryAccess('team/app', 'pull')]
+    auth.facts.set(`${uid}/via/laptop`, { ...auth.facts.get(uid), limitedTo } as never)
+    const ofToken = bearer([pull], { uid, kind: 'personal-token', via: 'laptop' })
+    t.match(await refusalOf('POST', PUSH, ofToken), {
+      status: 401,
+      message: 'the scopes of this personal token do not permit pushing to team/app',
+      detail: { permitted: 'repository:team/app:pull', help: /^use a personal token whose scopes include/ },
+    })
+  },
+)
 
 t.test('a refusal names the condition that does not hold', async (t) => {
   setGrants(grant(['pull', 'push'], { notAfter: '2020-01-01T00:00:00.000Z' }))
@@ -76,6 +91,26 @@ t.test('a refusal names the condition that does not hold', async (t) => {
   })
 })
 
+t.test('a refusal names the condition of a personal token, and the token in its explanation', async (t) => {
+  setGrants(grant(['pull', 'push']))
+  const conditions = { networks: ['192.0.2.0/24'] }
+  auth.facts.set(`${uid}/via/laptop`, { ...auth.facts.get(uid), conditions } as never)
+  const ofToken = bearer([pull], { uid, kind: 'personal-token', via: 'laptop' })
+  const { status, message, detail } = await refusalOf('POST', PUSH, ofToken)
+  t.equal(status, 401)
+  t.equal(message, 'this token has a condition: it applies to clients in 192.0.2.0/24 only')
+  t.match(detail, { explain: /&token=laptop$/, help: /^send the request from a permitted network/ })
+})
+
+t.test('the refusal of a right password names the condition that does not hold', async (t) => {
+  const refusedBecause = 'the token may not be used under these conditions: it ended at noon'
+  auth.accounts.set('robot', { password: 'pw', uid: 'uid-robot', gen: 1, access: [pull], refusedBecause })
+  t.match(await refusalOf('POST', PUSH, basic('robot', 'pw')), {
+    status: 401,
+    message: `authentication required: ${refusedBecause}`,
+  })
+})
+
 t.test(
   'missing and wrong credentials are refused with the way to sign in, and nothing about accounts',
   async (t) => {
@@ -93,12 +128,15 @@ t.test(
   },
 )
 
-t.test('anonymous clients are asked to sign in, and get no URL of an explanation', async (t) => {
-  const anonymous = bearer([pull], { uid: 'anonymous', sub: '' })
-  const refused = await refusalOf('POST', PUSH, anonymous)
-  t.match(refused, { status: 401, message: 'sign in to push to team/app' })
-  t.notOk('explain' in refused.detail)
-})
+t.test(
+  'the refusal of an anonymous client asks for a sign-in, and has no URL of an explanation',
+  async (t) => {
+    const anonymous = bearer([pull], { uid: 'anonymous', sub: '' })
+    const refused = await refusalOf('POST', PUSH, anonymous)
+    t.match(refused, { status: 401, message: 'sign in to push to team/app' })
+    t.notOk('explain' in refused.detail)
+  },
+)
 
 t.test('a refusal is written without asking whether the repository exists', async (t) => {
   setGrants()

@@ -30,12 +30,20 @@ t.test('the index answers the catalog for the account of the principal', async (
   const byToken = bearer([CATALOG], { kind: 'personal-token', via: 'id-laptop' })
   await sendRequest(port, '/v2/_catalog', { authorization: byToken })
   t.match(images.requests.at(-1), 'uid=uid-alice&via=id-laptop', 'for a personal token')
+  const rules = [
+    ['rule-2', 1],
+    ['rule-3', 1],
+  ] as const
+  await sendRequest(port, '/v2/_catalog', { authorization: bearer([CATALOG], { kind: 'workload', rules }) })
+  t.match(images.requests.at(-1), 'uid=uid-alice&rules=rule-2%2Crule-3', 'for a workload of several rules')
 })
 
 t.test('every page but the last links to the next', async (t) => {
   const body = { names: ['a', 'b&c'], more: true }
   images.responses.set('GET /internal/catalog', { body }).set('GET /internal/tags', { body })
   t.equal((await get('/v2/_catalog?n=2')).headers.link, '</v2/_catalog?last=b%26c&n=2>; rel="next"')
+  t.equal((await get('/v2/_catalog')).headers.link, '</v2/_catalog?last=b%26c&n=100>; rel="next"')
+  t.match(images.requests.at(-1), /[?&]n=100$/, 'image-manager is asked for the same number')
   const { headers } = await get('/v2/team/app/tags/list?n=2')
   t.equal(headers.link, '</v2/team/app/tags/list?last=b%26c&n=2>; rel="next"')
 })
@@ -132,6 +140,25 @@ t.test('every page of referrers but the last links to the next, with the filter'
 t.test('the link of a list of tags without n has no n', async (t) => {
   images.responses.set('GET /internal/tags', { body: { names: ['a', 'b'], more: true } })
   t.equal((await get('/v2/team/app/tags/list')).headers.link, '</v2/team/app/tags/list?last=b>; rel="next"')
+})
+
+t.test('the deletion of content that an immutable tag needs is 403 DENIED with the rule', async (t) => {
+  const immutable = { tag: 'v1', rule: 'releases', namespace: 'team', message: 'the tag v1 is immutable' }
+  for (const route of ['DELETE /internal/manifests', 'DELETE /internal/blobs']) {
+    images.responses.set(route, { body: { deleted: false, immutable } })
+  }
+  const ofBlob = { authorization: bearer([repositoryAccess('team/app', 'delete')]), method: 'DELETE' }
+  const refusals = [
+    await remove('v1'),
+    await remove(DIGEST),
+    await sendRequest(port, `/v2/team/app/blobs/${DIGEST}`, ofBlob),
+  ]
+  for (const { status, body } of refusals) {
+    t.equal(status, 403)
+    const { message, ...detail } = immutable
+    t.strictSame(JSON.parse(body.toString()).errors, [{ code: 'DENIED', message, detail }])
+  }
+  images.responses.clear()
 })
 
 t.test(

@@ -60,7 +60,7 @@ t.test('with BLOB_REDIRECTS a blob is read through this service, except from the
   t.same(await locateFrom(BLOB, 'volume'), [200, `/.content/blobs/team/app/${DIGEST}`])
 })
 
-t.test('the volume needs the type of a manifest, which is asked for once', async (t) => {
+t.test('the media type of a manifest on the volume is looked up once', async (t) => {
   described(DIGEST)
   const expected = {
     'x-decided-content': `/.content/manifests/team/app/${DIGEST}`,
@@ -137,7 +137,7 @@ t.test('a token that the registry would not accept is enough for the volume', as
   for (const source of ['cache', 'registry']) t.equal((await locate(BLOB, { as, source })).status, 204)
 })
 
-t.test('whoever may not read the content is refused', async (t) => {
+t.test('a client that may not read the content is refused', async (t) => {
   for (const [path, as, status] of [
     [BLOB, '', 401],
     [BLOB, 'Bearer forged', 401],
@@ -152,7 +152,7 @@ t.test('whoever may not read the content is refused', async (t) => {
   }
 })
 
-t.test('nginx is told where content is without any request to the registry', async (t) => {
+t.test('nginx gets the location of content without a request to the registry', async (t) => {
   t.same(upstream.requests, [])
 })
 

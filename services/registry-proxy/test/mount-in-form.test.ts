@@ -100,7 +100,7 @@ const UNREAD: readonly [string, string, Record<string, string>][] = [
 ]
 
 for (const [what, body, headers] of UNREAD) {
-  t.test(`a body that is not read mounts nothing: ${what}`, async (t) => {
+  t.test(`a body that registry-proxy does not read mounts nothing: ${what}`, async (t) => {
     const response = await sendRequest(port, uploads, { method: 'POST', authorization, body, headers })
     t.equal(response.status, 200)
     const sent = upstream.only()

@@ -128,7 +128,7 @@ const MALFORMED: readonly [string, string | undefined][] = [
 ]
 
 for (const [what, authorization] of MALFORMED) {
-  t.test(`bad credentials are 401: ${what}`, async (t) => {
+  t.test(`a request with bad credentials is 401: ${what}`, async (t) => {
     const response = await sendRequest(port, path, { authorization })
     t.equal(response.status, 401)
     t.equal(response.code, 'UNAUTHORIZED')

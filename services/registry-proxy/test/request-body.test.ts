@@ -12,7 +12,7 @@ async function problemOf(reading: Promise<unknown>): Promise<Problem | undefined
   return error instanceof ProblemError ? error.problem : undefined
 }
 
-t.test('a body is read to its end', async (t) => {
+t.test('readBody returns the whole body of a request', async (t) => {
   const body = await readBody(Readable.from([Buffer.from('ab'), Buffer.from('c')]), { maxBytes: 3 })
   t.equal(body?.toString(), 'abc')
   const chunks = Array.from({ length: 100 }, (_, index) => Buffer.from([index]))

@@ -78,34 +78,37 @@ t.test('a single range is sent as 206', async (t) => {
   t.same(upstream.requests, [])
 })
 
-t.test('the registry answers what is not in the repository, and unusual requests', async (t) => {
-  const foreign = volume.store('of another repository')
-  volume.link('team/other', 'blobs', foreign)
-  const lost = `sha256:${'1'.repeat(64)}`
-  volume.link('team/app', 'blobs', lost)
-  const cases: [string, Record<string, string>?][] = [
-    [`blobs/${foreign}`],
-    [`blobs/${lost}`],
-    [`blobs/${manifest}`],
-    [`blobs/sha256:${'2'.repeat(64)}`],
-    [`blobs/${small}`, { 'if-none-match': `"${small}"` }],
-    [`blobs/${small}`, { range: 'bytes=0-1,4-5' }],
-    [`blobs/${small}`, { range: 'bytes=-4' }],
-    [`blobs/${small}`, { range: 'bytes=12-' }],
-    [`blobs/${small}`, { range: 'bytes=5-4' }],
-    [`manifests/${manifest}`, { range: 'bytes=0-1' }],
-  ]
-  describe(manifest)
-  for (const [path, headers] of cases) {
-    upstream.requests.length = 0
-    t.equal((await read(path, headers)).status, 200, path)
-    t.equal(upstream.requests.length, 1, `${path} ${JSON.stringify(headers)}`)
-  }
-  const link = volume.link('team/app', 'blobs', volume.store('gone'))
-  rmSync(link)
-  await read(`blobs/${volume.store('gone')}`)
-  t.equal(upstream.requests.length, 2, 'a deleted blob')
-})
+t.test(
+  'the registry answers unusual requests, and requests for content that the repository lacks',
+  async (t) => {
+    const foreign = volume.store('of another repository')
+    volume.link('team/other', 'blobs', foreign)
+    const lost = `sha256:${'1'.repeat(64)}`
+    volume.link('team/app', 'blobs', lost)
+    const cases: [string, Record<string, string>?][] = [
+      [`blobs/${foreign}`],
+      [`blobs/${lost}`],
+      [`blobs/${manifest}`],
+      [`blobs/sha256:${'2'.repeat(64)}`],
+      [`blobs/${small}`, { 'if-none-match': `"${small}"` }],
+      [`blobs/${small}`, { range: 'bytes=0-1,4-5' }],
+      [`blobs/${small}`, { range: 'bytes=-4' }],
+      [`blobs/${small}`, { range: 'bytes=12-' }],
+      [`blobs/${small}`, { range: 'bytes=5-4' }],
+      [`manifests/${manifest}`, { range: 'bytes=0-1' }],
+    ]
+    describe(manifest)
+    for (const [path, headers] of cases) {
+      upstream.requests.length = 0
+      t.equal((await read(path, headers)).status, 200, path)
+      t.equal(upstream.requests.length, 1, `${path} ${JSON.stringify(headers)}`)
+    }
+    const link = volume.link('team/app', 'blobs', volume.store('gone'))
+    rmSync(link)
+    await read(`blobs/${volume.store('gone')}`)
+    t.equal(upstream.requests.length, 2, 'a deleted blob')
+  },
+)
 
 t.test('no file stays open, even if the client disconnects', async (t) => {
   const openFiles = () => readdirSync('/proc/self/fd').length

@@ -60,7 +60,7 @@ for (const method of ['GET', 'HEAD']) {
     t.same(images.requests, [])
   })
 
-  t.test(`a ${method} of a manifest by sha512 is answered from the index`, async (t) => {
+  t.test(`the index answers a ${method} of a manifest by sha512`, async (t) => {
     hold(false)
     const response = await sendRequest(port, path512, { method, authorization })
     t.equal(response.status, 200)

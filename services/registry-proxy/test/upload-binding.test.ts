@@ -19,7 +19,7 @@ const OTHERS: readonly [string, typeof upload][] = [
 ]
 
 for (const [what, other] of OTHERS) {
-  t.test(`a binding is not valid for ${what}`, async (t) => t.notOk(isBound(SECRET, other, binding)))
+  t.test(`an upload binding is not valid for ${what}`, async (t) => t.notOk(isBound(SECRET, other, binding)))
 }
 
 const GARBLED: readonly [string, string | undefined][] = [
