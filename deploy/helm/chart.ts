@@ -18,6 +18,8 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   'PodDisruptionBudget/registry': S3,
   'PodDisruptionBudget/nginx': 'and .Values.nginx.enabled (not (include "registry-manager.onOneNode" .))',
   'NetworkPolicy/registry-s3': S3,
+  'ServiceAccount/storage-worker': S3,
+  'Deployment/storage-worker': S3,
   Certificate: '.Values.certManager.enabled',
   Ingress: '.Values.ingress.enabled',
   'NetworkPolicy/ingress-controller': '.Values.ingress.enabled',

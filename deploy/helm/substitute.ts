@@ -179,6 +179,11 @@ function substitutePod({ metadata, spec }: Part, code: TemplateCode): void {
   }
   const [container] = spec.containers
   container.resources = code.value(`{{ toJson .Values.${name}.resources }}`)
+  const worker = spec.initContainers?.find(({ name }: Part) => name === 'storage-worker')
+  if (worker !== undefined) {
+    worker.resources = code.value('{{ toJson .Values.storageWorker.resources }}')
+    worker.env.push(code.entry(optionalEntries('.Values.storageWorker.extraEnv')))
+  }
   const region = container.env.findIndex(({ name }: Part) => name === 'REGISTRY_STORAGE_S3_REGION')
   if (region >= 0)
     container.env.splice(

@@ -5,6 +5,8 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const START_MS = 120_000
+/** The pauses between two questions whether a child is ready; each is longer than the one before. */
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [25, 200]
 
 /** setpriv(1) has the kernel end a child whose parent was killed (`--pdeathsig`). Linux only. */
 const SETPRIV = '/usr/bin/setpriv'
@@ -70,13 +72,15 @@ export async function startChild(
   const printed = () => text(createReadStream(log, { start: logged }))
   const lastLine = async () => (await printed()).trim().split('\n').at(-1) ?? ''
   const deadline = Date.now() + START_MS
+  let pause = FIRST_PAUSE_MS
   while (!(await isReady(await printed()))) {
     if (ended !== undefined) throw new Error(`${name} does not start (${ended}): ${await lastLine()}`)
     if (stopping || Date.now() > deadline) {
       await stop()
       throw new Error(`${name} does not serve in time: ${await lastLine()}`)
     }
-    await sleep(25)
+    await sleep(pause)
+    pause = Math.min(pause * 1.3, LONGEST_PAUSE_MS)
   }
   const tell = async () => {
     await exit

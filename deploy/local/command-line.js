@@ -3,7 +3,8 @@
 const OLDEST_NODE = 20
 
 /**
- * Every npm script: what it does, its operands (`[NAME]` is optional, `...` may repeat) and its flags.
+ * Every npm script: what it does, its operands (`[NAME]` is optional, `...` may repeat) and its flags. A flag such as
+ * `--passwords=FILE` has a value.
  */
 export const COMMANDS = {
   start: {
@@ -49,6 +50,32 @@ export const COMMANDS = {
     },
     does: 'Makes the index agree with what the registry holds. Reads the settings of image-manager.',
   },
+  apply: {
+    operands: ['FILE'],
+    flags: {
+      '--dry-run': 'print the difference and change nothing; the exit code is 3 if there is one',
+      '--passwords=FILE': 'append the passwords of new users and registry tokens to this file',
+    },
+    does: 'Changes grants, groups, users, registry tokens and trust rules until they agree with a YAML file.',
+    more: 'PUBLIC_URL is the server, by default that of npm start; APPLY_USERNAME and APPLY_PASSWORD sign in there.',
+  },
+  import: {
+    operands: ['KIND', 'SOURCE'],
+    flags: {
+      '--output=FILE': 'the file to write; access.yaml by default',
+      '--apply':
+        'also apply the file, as npm run apply does; refused if that would remove or change existing entries',
+      '--passwords=FILE': 'append the passwords of new users and registry tokens to this file',
+      '--any-depth': 'docker_auth: team/* means all repositories below team, and not only one more component',
+      '--provider=ID': 'harbor: the OpenID Connect provider here at which the users sign in',
+    },
+    does: 'Writes users, groups, rights and robots of another registry into a file for npm run apply.',
+    more: 'KIND SOURCE is docker_auth FILE, htpasswd FILE, or harbor URL (with HARBOR_USERNAME and HARBOR_PASSWORD).',
+  },
+  storage: {
+    does: 'Prints what the storage holds, and the largest namespaces and repositories with what their deletion frees.',
+    more: 'PUBLIC_URL is the server, by default that of npm start; APPLY_USERNAME and APPLY_PASSWORD sign in there.',
+  },
   bench: {
     operands: ['[MEASUREMENT]...'],
     flags: { '--all': 'all measurements, also those that run only by name; this takes about an hour' },
@@ -86,7 +113,7 @@ export function checkArguments(name, args) {
   const operands = args.filter((arg, index) => !isFlag(arg, index) && index !== end)
   const script = scriptOf(name)
   const see = `${script} -- --help tells more`
-  const unknown = flags.find((flag) => !(flag in known))
+  const unknown = flags.find((flag) => !isKnown(flag, Object.keys(known)))
   if (unknown !== undefined) return { fault: `${script} has no option ${unknown}: ${see}` }
   const required = wanted.filter((operand) => !operand.startsWith('['))
   if (operands.length < required.length || operands.includes('')) {
@@ -98,6 +125,13 @@ export function checkArguments(name, args) {
     return { fault: `${script} takes no argument ${operands[wanted.length]}: ${see}` }
   }
   return { operands, flags }
+}
+
+/** Whether a flag is one of those that a command has: with a value if and only if that flag has one. */
+function isKnown(flag, known) {
+  const [, name, value] = /^([^=]*=?)(.*)$/s.exec(flag)
+  if (!name.endsWith('=')) return known.includes(name)
+  return value !== '' && known.some((one) => one.startsWith(name))
 }
 
 function scriptOf(name) {

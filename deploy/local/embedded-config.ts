@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import {
   directorySettings,
   federationSettings,
@@ -9,7 +9,9 @@ import {
 } from '@registry-manager/auth-service/embedding'
 import { readEnvironment, readOrigins, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
+import { storageSettings } from '@registry-manager/storage-worker/config'
 import { Type } from 'typebox'
+import { registryStorage } from './registry-storage.ts'
 
 export const schema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'address to listen on' }),
@@ -36,6 +38,7 @@ export const schema = Type.Object({
   SERVICE_CREDENTIAL: Type.Optional(settings.serviceCredential),
   UPLOAD_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  ...storageSettings,
   BLOB_REDIRECTS: settings.blobRedirects,
   REGISTRY_BINARY: Type.Optional(Type.String({ description: "path of distribution's binary" })),
   REGISTRY_IMAGE: Type.Optional(
@@ -43,6 +46,12 @@ export const schema = Type.Object({
   ),
   RECONCILE_INTERVAL_SECONDS: settings.reconcileInterval,
   RECONCILE_CONCURRENCY: settings.reconcileConcurrency,
+  TAG_HISTORY_DAYS: settings.tagHistoryDays,
+  GC_INTERVAL_SECONDS: settings.gcInterval,
+  GC_GRACE_SECONDS: settings.gcGrace,
+  GC_UNKNOWN: settings.gcUnknown,
+  RETENTION_INTERVAL_SECONDS: settings.retentionInterval,
+  TRASH_DAYS: settings.trashDays,
   ...directorySettings,
   ...federationSettings,
   ...oidcSettings,
@@ -56,6 +65,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
   const values = readEnvironment(schema, env)
   const directory = readDirectory(values)
   const publicUrl = values.PUBLIC_URL ?? `http://localhost:${values.PORT}`
+  const dataDir = resolve(values.DATA_DIR)
   return {
     ...tokenNaming(publicUrl, values.TOKEN_SERVICE, values.TOKEN_SERVICE_ALIASES),
     publicUrl,
@@ -68,14 +78,23 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     anonymousPull: values.ANONYMOUS_PULL,
     auditDays: values.AUDIT_DAYS,
     databaseUrl: values.DATABASE_URL,
-    dataDir: resolve(values.DATA_DIR),
+    dataDir,
     signingKeysDir: values.SIGNING_KEYS_DIR,
     serviceCredential: values.SERVICE_CREDENTIAL,
     uploadSecret: values.UPLOAD_SECRET,
     registry: { url: values.REGISTRY_URL, binary: values.REGISTRY_BINARY, image: values.REGISTRY_IMAGE },
+    storage: registryStorage(values, join(dataDir, 'images')),
     storageOrigins: readOrigins(values.BLOB_REDIRECTS),
     reconcileIntervalSeconds: values.RECONCILE_INTERVAL_SECONDS,
     reconcileConcurrency: values.RECONCILE_CONCURRENCY,
+    tagHistoryDays: values.TAG_HISTORY_DAYS,
+    collection: {
+      intervalSeconds: values.GC_INTERVAL_SECONDS,
+      graceSeconds: values.GC_GRACE_SECONDS,
+      unknown: values.GC_UNKNOWN,
+    },
+    retentionIntervalSeconds: values.RETENTION_INTERVAL_SECONDS,
+    trashDays: values.TRASH_DAYS,
     ...(directory && { directory }),
     federation: readFederation(values),
     oidcProviders: readOidcProviders(values),

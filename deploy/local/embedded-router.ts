@@ -12,7 +12,9 @@ export interface RoutedServices {
   readonly registryProxy: RoutedService
 }
 
-const IMAGE_MANAGER = /^\/(?:(?:image-manager|docs\/images)(?:\/.*)?)?$/
+const IMAGES_OF_NAMESPACE =
+  /^\/namespaces\/[^/]+\/(?:immutability|quota|usage|retention(?:\/(?:dry-run|runs))?|trash(?:\/[^/]+(?:\/restore)?)?)\/?$/
+const IMAGE_MANAGER = /^\/(?:(?:image-manager|docs\/images|storage)(?:\/.*)?)?$/
 const REGISTRY_DOCS = /^\/docs\/registry(?:\/|$)/
 const TOKEN_ENDPOINT = /^\/image-manager\/api\/v1\/auth\/token\/?$/
 
@@ -27,6 +29,7 @@ export function createEmbeddedRouter({ authService, imageManager, registryProxy 
     if (isRegistry(url)) return registryProxy.routing(request, response)
     const [path = ''] = url.split('?', 1)
     if (IMAGE_MANAGER.test(path) && !TOKEN_ENDPOINT.test(path)) return imageManager.routing(request, response)
+    if (IMAGES_OF_NAMESPACE.test(path)) return imageManager.routing(request, response)
     if (REGISTRY_DOCS.test(path)) return registryProxy.routing(request, response)
     return authService.routing(request, response)
   }

@@ -7,6 +7,7 @@ import type { Database } from '@registry-manager/database'
 import { MIGRATING, connectPostgres, migrateToLatest, runBackupCommand } from '@registry-manager/database'
 import { createImageManager } from '@registry-manager/image-manager/app'
 import { createRegistryProxy } from '@registry-manager/registry-proxy/app'
+import { createStorageWorker } from '@registry-manager/storage-worker/app'
 import { explainError, findUnknownSettings } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import { knownSettings } from '../settings/schemas.ts'
@@ -37,7 +38,7 @@ const GRACE_MS = 1000
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const config = readConfig(process.env)
   for (const line of findUnknownSettings(Object.keys(process.env), knownSettings())) say(`warning: ${line}`)
-  const { dataDir, publicUrl, publicOrigin, issuer, service, realm, logLevel } = config
+  const { dataDir, storage, publicUrl, publicOrigin, issuer, service, realm, logLevel } = config
   // Checked before anything is created: a start that cannot succeed ends at once.
   await ensureFree(config.host, config.port, 'PORT')
   await ensureFree('127.0.0.1', config.internalPort, 'INTERNAL_PORT')
@@ -91,20 +92,25 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const authServiceUrl = await listenInside(authService.internalApp)
   const naming = { issuer, service, realm, publicOrigin }
   const shared = { ...naming, authServiceUrl, registryUrl, serviceCredential, logLevel }
-  const { reconcileIntervalSeconds, reconcileConcurrency } = config
+  const { reconcileIntervalSeconds, reconcileConcurrency, tagHistoryDays, trashDays, collection } = config
+  const { retentionIntervalSeconds } = config
+  const background = { reconcileIntervalSeconds, reconcileConcurrency, retentionIntervalSeconds }
   const imageManager = await createImageManager(
-    { ...shared, reconcileIntervalSeconds, reconcileConcurrency },
+    { ...shared, ...background, tagHistoryDays, trashDays, collection },
     { db },
   )
   await listenInside(imageManager.internalApp, imageManagerPort)
   const registryProxy = await createRegistryProxy({
     ...shared,
     imageManagerUrl,
-    registryVolume: config.registry.url === undefined ? join(dataDir, 'images') : undefined,
+    registryVolume: storage?.kind === 'volume' ? storage.folder : undefined,
     storageOrigins: config.storageOrigins,
     uploadSecret: config.uploadSecret ?? secrets.uploadSecret,
   })
   await listenInside(registryProxy.internalApp)
+  const storageWorker =
+    storage && (await createStorageWorker({ imageManagerUrl, serviceCredential, storage, logLevel }))
+  if (storageWorker !== undefined) await listenInside(storageWorker.internalApp)
   const services = {
     authService: authService.publicApp,
     imageManager: imageManager.publicApp,
@@ -117,6 +123,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
     'auth-service': authService.internalApp,
     'image-manager': imageManager.internalApp,
     'registry-proxy': registryProxy.internalApp,
+    ...(storageWorker && { 'storage-worker': storageWorker.internalApp }),
   }
   const internalUrl = await listenInside(
     createInternalPort({

@@ -116,7 +116,7 @@ if (fault !== undefined) {
 }
 try {
   const lines = await makeSecrets(resolve(folder), PUBLIC_HOST)
-  process.stdout.write(`${folder} holds the secrets for ${PUBLIC_HOST}: keep it, and keep it to yourself
+  process.stdout.write(`${folder} holds the secrets for ${PUBLIC_HOST}: back it up, and keep it secret
   the first administrator's password   ${join(folder, 'admin-password')}
 ${lines.join('\n')}
 `)

@@ -40,6 +40,9 @@ export const TEST_PACKAGES = [
   'winbind',
 ]
 
+/** The browser of the tests: a download of its own, because not every distribution has this package. */
+export const BROWSER_PACKAGES = ['chromium']
+
 /** A machine with these commands needs no download. */
 export const TEST_COMMANDS = [
   'curl',
@@ -133,7 +136,9 @@ export function prepareTestPrograms(env, say, packages = TEST_PACKAGES) {
 
 /** Lets a new run of the tests retry a failed download. */
 export function retryTestPrograms(env) {
-  rmSync(join(home(env, TEST_PACKAGES), 'failed'), { force: true })
+  for (const packages of [TEST_PACKAGES, BROWSER_PACKAGES]) {
+    rmSync(join(home(env, packages), 'failed'), { force: true })
+  }
 }
 
 /** The folder for one list of packages, release of Debian, and version of the scripts. */

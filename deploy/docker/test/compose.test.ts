@@ -20,7 +20,7 @@ const all = Object.entries(services) as unknown as readonly [string, Service][]
 
 t.test('Compose builds the image of the services once', async (t) => {
   const ours = all.filter(([, { image }]) => image === 'ours')
-  t.equal(ours.length, 4)
+  t.equal(ours.length, 5)
   t.same(
     ours.filter(([, { build }]) => build).map(([name]) => name),
     ['migrate'],
@@ -46,6 +46,16 @@ t.test("Compose mounts the registry's volume for nginx, which can only read it",
   t.ok(volumes.includes(`images:${environment?.['REGISTRY_VOLUME']}:ro`))
   t.ok((services['registry'] as unknown as Service).volumes?.includes('images:/var/lib/registry'))
 })
+
+t.test(
+  'Compose runs the storage worker on the volume of the registry, as the owner of its files',
+  async (t) => {
+    const worker = services['storage-worker'] as unknown as Service
+    t.ok(worker.volumes?.includes(`images:${worker.environment?.['REGISTRY_VOLUME']}`))
+    const { user } = services['registry'] as unknown as Service
+    t.same([worker.user, user], ['0:0', undefined], "the registry's image runs as root")
+  },
+)
 
 t.test(
   'Compose gives nginx bounded memory for the decision cache, which no other user can read',

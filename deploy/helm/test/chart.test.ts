@@ -163,17 +163,19 @@ t.test('every value of the chart changes the objects that it configures', { skip
   t.match(get('ServiceAccount', 'registry').metadata, {
     annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/r' },
   })
-  const registry = get('Deployment', 'registry').spec.template.spec.containers[0].env
-  for (const [name = '', value] of [
-    ['BUCKET', 'images'],
-    ['REGIONENDPOINT', 'https://minio:9000'],
-    ['FORCEPATHSTYLE', 'false'],
-  ])
-    t.has(
-      registry.find((entry: { name: string }) => entry.name.endsWith(`S3_${name}`)),
-      { value },
-      name,
-    )
+  for (const deployment of ['registry', 'storage-worker']) {
+    const { env } = get('Deployment', deployment).spec.template.spec.containers[0]
+    for (const [name = '', value] of [
+      ['BUCKET', 'images'],
+      ['REGIONENDPOINT', 'https://minio:9000'],
+      ['FORCEPATHSTYLE', 'false'],
+    ])
+      t.has(
+        env.find((entry: { name: string }) => entry.name.endsWith(`S3_${name}`)),
+        { value },
+        `${deployment}: ${name}`,
+      )
+  }
   t.match(get('Deployment', 'auth-service').spec.template.spec.containers[0], {
     envFrom: [{ configMapRef: { name: 'directory' } }, { secretRef: { name: 'directory' } }],
     resources: { limits: { memory: '1Gi' } },
@@ -182,7 +184,7 @@ t.test('every value of the chart changes the objects that it configures', { skip
 
 function everyPodHasTheOptions(t: Test, manifests: readonly Manifest[]): void {
   const workloads = workloadsOf(manifests)
-  t.equal(workloads.length, 8)
+  t.equal(workloads.length, 9)
   for (const workload of workloads) {
     const { priorityClassName, nodeSelector, tolerations, affinity } = EVERYTHING
     t.match(workload.spec, { priorityClassName, nodeSelector, tolerations, affinity }, workload.name)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse, stringify } from 'yaml'
 import type { Manifest } from '../kustomize/manifest.ts'
+import { environmentInKubernetes } from '../../settings/test/fixtures/kubernetes-env.ts'
 import { manifestsOf, ofKind } from '../kustomize/manifest.ts'
 import { render, renderInto, writeKustomization } from '../kustomize/render.ts'
 import { kustomizeIsMissing } from './fixtures/render.ts'
@@ -50,6 +51,13 @@ t.test(
         ),
       )
 
+    const s3Settings = (manifests: readonly Manifest[], service: string) => {
+      const env = environmentInKubernetes(manifests, service, (key) => key)
+      return Object.fromEntries(
+        Object.entries(env).filter(([name]) => name.startsWith('REGISTRY_STORAGE_S3_')),
+      )
+    }
+
     await t.test("the guide's kustomization renders without the optional patches", async (t) => {
       const manifests = await renderWith('own', [])
       t.same(await faultsOf(manifests, '1.36'), [])
@@ -79,9 +87,11 @@ t.test(
           registryEnv(manifests).get('REGISTRY_STORAGE_S3_REGIONENDPOINT'),
           'https://minio.company.com:9000',
         )
-        t.match(get(manifests, 'ServiceAccount', 'registry')?.metadata, {
-          annotations: { 'eks.amazonaws.com/role-arn': /^arn:/ },
-        })
+        for (const account of ['registry', 'storage-worker'])
+          t.match(get(manifests, 'ServiceAccount', account)?.metadata, {
+            annotations: { 'eks.amazonaws.com/role-arn': /^arn:/ },
+          })
+        t.same(s3Settings(manifests, 'storage-worker'), s3Settings(manifests, 'registry'), 'the same bucket')
         const ownCertificate = await renderWith('certificate', patches[0] ?? [])
         t.same(ofKind(ownCertificate, 'Certificate'), [])
       },

@@ -46,6 +46,28 @@ const PATHS = [
   '/docs/registry/',
   '/docs/registry/json',
   '/docs/registryx',
+  '/namespaces',
+  '/namespaces/team/grants',
+  '/namespaces/team/immutability',
+  '/namespaces/team/immutability/',
+  '/namespaces/team/quota',
+  '/namespaces/team/usage',
+  '/namespaces/team/retention',
+  '/namespaces/team/retention/dry-run',
+  '/namespaces/team/retention/runs/',
+  '/namespaces/team/retention/x',
+  '/namespaces/team/trash',
+  '/namespaces/team/trash/',
+  '/namespaces/team/trash/0',
+  '/namespaces/team/trash/0/restore',
+  '/namespaces/team/trashx',
+  '/namespaces/team/trash/0/restorex',
+  '/namespaces/team/immutabilityx',
+  '/namespaces/team%2Fapp/immutability',
+  '/storage',
+  '/storage/collection',
+  '/storage/collection/unknown',
+  '/storagex',
   '/nowhere',
 ]
 
@@ -60,7 +82,8 @@ function nginxRoute(template: string, path: string): string | undefined {
 
 interface Rule {
   readonly path: string
-  readonly pathType: 'Exact' | 'Prefix'
+  /** `ImplementationSpecific`: a regular expression, by the annotation `nginx.org/path-regex`. */
+  readonly pathType: 'Exact' | 'Prefix' | 'ImplementationSpecific'
   readonly backend: { readonly service: { readonly name: string } }
 }
 
@@ -70,38 +93,43 @@ const PREFIXES: Readonly<Record<string, (own: string, path: string) => boolean>>
   'by the controller': (own, path) => path.startsWith(own),
 }
 
-/** The service that Ingress rules route a path to: the longest match wins, an exact one first. */
+/** The service that Ingress rules route a path to: an exact match wins, then a regular expression, then the longest. */
 function ingressRoute(
   ingresses: readonly Manifest[],
   path: string,
   isPrefix: (own: string, path: string) => boolean,
 ): string | undefined {
   const rules: Rule[] = ingresses.flatMap(({ spec }) => spec.rules).flatMap(({ http }) => http?.paths ?? [])
-  const matches = rules.filter(({ path: own, pathType }) =>
-    pathType === 'Exact' ? path === own : isPrefix(own, path),
-  )
-  const rank = ({ path: own, pathType }: Rule) => own.length * 2 + (pathType === 'Exact' ? 1 : 0)
+  const matches = rules.filter(({ path: own, pathType }) => {
+    if (pathType === 'ImplementationSpecific') return new RegExp(`^${own}`).test(path)
+    return pathType === 'Exact' ? path === own : isPrefix(own, path)
+  })
+  const FIRST = { Exact: 20_000, ImplementationSpecific: 10_000, Prefix: 0 }
+  const rank = ({ path: own, pathType }: Rule) => FIRST[pathType] + own.length
   return matches.toSorted((one, other) => rank(other) - rank(one))[0]?.backend.service.name
 }
 
 interface RouteRule {
   readonly matches: readonly {
-    readonly path: { readonly type: 'Exact' | 'PathPrefix'; readonly value: string }
+    readonly path: { readonly type: 'Exact' | 'PathPrefix' | 'RegularExpression'; readonly value: string }
   }[]
   readonly backendRefs: readonly [{ readonly name: string }]
 }
 
 /**
- * The same for an HTTPRoute: "Exact" before the longest "PathPrefix", by path elements (Gateway API, HTTPRouteRule).
+ * The same for an HTTPRoute: "Exact" before the longest "PathPrefix", by path elements (Gateway API, HTTPRouteRule). The
+ * known implementations compare a "RegularExpression" with the whole path, before prefixes.
  */
 function gatewayRoute(rules: readonly RouteRule[], path: string): string | undefined {
   const flat = rules.flatMap(({ matches, backendRefs: [{ name }] }) =>
     matches.map(({ path: { type, value } }) => ({ type, value, name })),
   )
-  const matching = flat.filter(({ type, value }) =>
-    type === 'Exact' ? path === value : PREFIXES['by Kubernetes']!(value, path),
-  )
-  const rank = ({ type, value }: (typeof flat)[number]) => value.length + (type === 'Exact' ? 10_000 : 0)
+  const matching = flat.filter(({ type, value }) => {
+    if (type === 'RegularExpression') return new RegExp(`^${value}$`).test(path)
+    return type === 'Exact' ? path === value : PREFIXES['by Kubernetes']!(value, path)
+  })
+  const FIRST = { Exact: 20_000, RegularExpression: 10_000, PathPrefix: 0 }
+  const rank = ({ type, value }: (typeof flat)[number]) => FIRST[type] + value.length
   return matching.toSorted((one, other) => rank(other) - rank(one))[0]?.name
 }
 

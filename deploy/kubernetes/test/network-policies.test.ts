@@ -46,6 +46,8 @@ const INSIDE = [
   'monitoring → image-manager:9000',
   'monitoring → registry-proxy:9000',
 ]
+/** With a volume, the registry's pod has the storage worker. With S3, it has a pod of its own. */
+const SIDECAR = ['registry → image-manager:9000', 'monitoring → registry:9000']
 const OUR_NGINX = [
   ...OTHERS.flatMap((who) => [`${who} → nginx:8443`, `${who} → nginx:8500`]),
   'nginx → auth-service:8000',
@@ -54,6 +56,11 @@ const OUR_NGINX = [
   'nginx → registry:5000',
 ]
 const anywhere = (from: string, port: number) => OTHERS.map((to) => `${from} → ${to}:${port}`)
+const ON_S3 = [
+  'storage-worker → image-manager:9000',
+  'monitoring → storage-worker:9000',
+  ...['registry', 'storage-worker'].flatMap((from) => anywhere(from, 443)),
+]
 const POSTGRES_OUTSIDE = ['auth-service', 'image-manager', 'migrate'].flatMap((from) => anywhere(from, 5432))
 const POSTGRES_INSIDE = ['auth-service', 'image-manager', 'migrate'].map((from) => `${from} → postgres:5432`)
 const servicesFrom = (from: string) =>
@@ -64,9 +71,9 @@ t.test(
   { skip: await kustomizeIsMissing() },
   async (t) => {
     const { overlays } = await renderOverlays(t)
-    const production = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)]
-    const quickstart = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...POSTGRES_INSIDE]
-    const routed = [...INSIDE, ...POSTGRES_OUTSIDE, ...anywhere('registry', 443)]
+    const production = [...INSIDE, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...ON_S3]
+    const quickstart = [...INSIDE, ...SIDECAR, ...OUR_NGINX, ...POSTGRES_OUTSIDE, ...POSTGRES_INSIDE]
+    const routed = [...INSIDE, ...POSTGRES_OUTSIDE, ...ON_S3]
     const expected = {
       quickstart,
       production,

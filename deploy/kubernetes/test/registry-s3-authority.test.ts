@@ -1,12 +1,16 @@
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:https'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import t from 'tap'
 import { environmentInKubernetes } from '../../settings/test/fixtures/kubernetes-env.ts'
+import { startChild } from '../../local/child-process.ts'
+import { freePort } from '../../local/free-port.ts'
 import { ensureTls } from '../../local/stack/tls.ts'
 import { workloadsOf } from './fixtures/pods.ts'
 import { deletion, findRegistryBinary } from './fixtures/registry-with-s3.ts'
@@ -14,6 +18,7 @@ import { kustomizeIsMissing, renderOverlays } from './fixtures/render.ts'
 
 /** Where the manifests mount the CA of a private S3. */
 const AUTHORITY = '/run/secrets/s3-authority'
+const WORKER = fileURLToPath(new URL('../../../services/storage-worker/src/main.ts', import.meta.url))
 
 const missing = (await kustomizeIsMissing()) || (findRegistryBinary() === undefined && 'no registry binary')
 
@@ -60,6 +65,55 @@ t.test(
       t.match(await deletion(t, 'with', settings), { status: 404 })
       t.ok(s3.requested.some((url) => url.includes('/example/') && url.includes('team/app')))
     })
+  },
+)
+
+/** Starts the storage worker with the settings of the production overlay, and waits until it has asked S3. */
+async function askS3(t: Test, env: Readonly<Record<string, string>>): Promise<string> {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const folder = await mkdtemp(join(tmpdir(), 'storage-worker-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const { SERVICE_CREDENTIAL_FILE: _, ...settings } = env
+  const child = await startChild({
+    name: 'storage-worker',
+    command: process.execPath,
+    args: [WORKER],
+    env: { ...settings, HOST: '127.0.0.1', INTERNAL_PORT: String(port), SERVICE_CREDENTIAL: 'x'.repeat(32) },
+    log: join(folder, 'log'),
+    isReady: async () => (await fetch(`${url}/livez`).catch(() => undefined))?.ok === true,
+  })
+  const text = await (await fetch(`${url}/readyz`)).text()
+  await child.stop()
+  return text
+}
+
+t.test(
+  'the storage worker trusts the CA in the Secret registry-s3, too',
+  { skip: await kustomizeIsMissing() },
+  async (t) => {
+    const { overlays } = await renderOverlays(t)
+    const env = environmentInKubernetes(overlays.production, 'storage-worker', (key) => `of ${key}`)
+    const pod = workloadsOf(overlays.production).find(({ name }) => name === 'storage-worker')
+    const mounts = pod?.spec.containers[0].volumeMounts as { name: string; mountPath: string }[]
+    t.equal(mounts.find(({ name }) => name === 's3-authority')?.mountPath, AUTHORITY)
+    t.equal(env['NODE_EXTRA_CA_CERTS'], `${AUTHORITY}/ca.pem`)
+
+    const s3 = await startPrivateS3(t)
+    const file = join(t.testdir(), 'ca.pem')
+    const settings = { ...env, REGISTRY_STORAGE_S3_REGIONENDPOINT: s3.url, NODE_EXTRA_CA_CERTS: file }
+    t.match(
+      await askS3(t, settings),
+      /certificate/,
+      'without ca.pem it refuses the certificate of a private S3',
+    )
+    t.same(s3.requested, [])
+    writeFileSync(file, s3.authority)
+    await askS3(t, settings)
+    t.ok(
+      s3.requested.some((url) => url.startsWith('/example')),
+      'with ca.pem it asks for objects of the bucket',
+    )
   },
 )
 

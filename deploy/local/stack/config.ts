@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ConfigError, readEnvironment, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
+import { storageSettings } from '@registry-manager/storage-worker/config'
 import { Type } from 'typebox'
+import { registryStorage } from '../registry-storage.ts'
 
 const count = (fallback: number, description: string) =>
   // The largest number that nginx accepts for connections.
@@ -54,8 +56,9 @@ export const schema = Type.Object({
   DATA_DIR: Type.String({ default: './data-stack', description: 'folder of all data' }),
   SIGNING_KEYS_DIR: Type.Optional(Type.String()),
   REGISTRY_URL: Type.Optional(settings.url('URL of a registry that runs with deploy/registry/config.yml')),
+  ...storageSettings,
   REGISTRY_VOLUME: optional(
-    'folder of the images of REGISTRY_URL, if this machine has it; its files are sent by nginx',
+    'folder of the images of REGISTRY_URL, if this machine has it; nginx sends its files, and the storage worker removes them',
   ),
   CONTENT_FROM: Type.Optional(
     Type.Enum(['volume', 'cache', 'registry'], {
@@ -136,6 +139,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       /** The folder of the images. */
       volume: resolve(values.REGISTRY_VOLUME ?? join(dataDir, 'images')),
     },
+    storage: registryStorage(values, join(dataDir, 'images')),
     contentFrom: values.CONTENT_FROM ?? (hasVolume ? ('volume' as const) : ('registry' as const)),
     nginx: { binary: values.NGINX_BINARY, libraries: values.NGINX_LIBRARIES },
     clientLimits: Object.fromEntries(limits) as Readonly<Record<string, string>>,

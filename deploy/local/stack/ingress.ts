@@ -29,7 +29,7 @@ export async function startIngress(
     IMAGE_MANAGER_SERVERS: serversOf('image-manager'),
     REGISTRY_PROXY_SERVERS: serversOf('registry-proxy'),
     REGISTRY_SERVERS: `server ${registry.host};`,
-    BLOBS_CARRIED_BY: registry.protocol === 'http:' ? 'nginx' : 'registry-proxy',
+    BLOBS_TRANSFERRED_BY: registry.protocol === 'http:' ? 'nginx' : 'registry-proxy',
     CONTENT_FROM: contentFrom,
     REGISTRY_VOLUME: volume,
     CONTENT_CACHE_DIR: join(folder, 'content'),

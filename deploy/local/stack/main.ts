@@ -18,7 +18,7 @@ import { startIngress } from './ingress.ts'
 import type { Planned, Processes } from './process-group.ts'
 import { createProcesses } from './process-group.ts'
 import { environmentOf, madeSettings } from './service-environment.ts'
-import { planInternalBalancer, planReplicas, startReplica } from './services.ts'
+import { planInternalBalancer, planReplicas, planStorageWorkers, startProgram } from './services.ts'
 
 /** Number of tries for each service: a machine that boots may be too slow for its deadline. */
 const SERVICE_TRIES = 3
@@ -42,7 +42,8 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const database = await planDatabase(config, processes)
   const registry = await planRegistry(config, processes)
   const replicas = await planReplicas(config.replicas)
-  const between = await planInternalBalancer(config, processes, replicas)
+  const programs = [...replicas, ...(await planStorageWorkers(config))]
+  const between = await planInternalBalancer(config, processes, programs)
   const made = madeSettings(
     config,
     {
@@ -53,7 +54,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
     },
     process.env,
   )
-  const services = replicas.map((replica) => [replica, environmentOf(replica, made, process.env)] as const)
+  const services = programs.map((program) => [program, environmentOf(program, made, process.env)] as const)
 
   say('starting the database and the registry')
   await database.start()
@@ -64,10 +65,10 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const keep = processes.group()
   await between.start(keep)
   await Promise.all(
-    services.map(([replica, env]) =>
+    services.map(([program, env]) =>
       keep(
-        replica.name,
-        (onDeath) => startReplica(replica, env, processes.logOf(replica.name), onDeath),
+        program.name,
+        (onDeath) => startProgram(program, env, processes.logOf(program.name), onDeath),
         SERVICE_TRIES,
       ),
     ),
@@ -80,7 +81,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
   const { username } = administrator
   const { authority } = tls
   const internalUrl = `http://127.0.0.1:${ports.internal}`
-  const names = replicas.map(({ name }) => name)
+  const names = programs.map(({ name }) => name)
   return {
     text: banner({
       publicUrl,

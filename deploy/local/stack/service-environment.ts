@@ -1,26 +1,39 @@
 import * as authService from '@registry-manager/auth-service/config'
 import * as imageManager from '@registry-manager/image-manager/config'
 import * as registryProxy from '@registry-manager/registry-proxy/config'
+import * as storageWorker from '@registry-manager/storage-worker/config'
 import { keepSecret, madeSecret } from '../data-folder.ts'
 import type { StackConfig } from './config.ts'
 
-/** The function that reads the settings of each service. */
+/** The functions that read the settings of our processes. */
 export const CONFIGS = {
   'auth-service': authService,
   'image-manager': imageManager,
   'registry-proxy': registryProxy,
+  'storage-worker': storageWorker,
 }
 
-export type ServiceName = keyof typeof CONFIGS
-export const SERVICE_NAMES = Object.keys(CONFIGS) as ServiceName[]
+export type ProgramName = keyof typeof CONFIGS
+/** A service with a public port, of which any number of processes may run. */
+export type ServiceName = Exclude<ProgramName, 'storage-worker'>
+export const SERVICE_NAMES: readonly ServiceName[] = ['auth-service', 'image-manager', 'registry-proxy']
 
-/** One process of a service. */
-export interface Replica {
-  readonly service: ServiceName
+/** One of our processes. */
+export interface Program {
+  readonly service: ProgramName
   /** For example `auth-service-1`. */
   readonly name: string
-  readonly port: number
+  /** Undefined for the storage worker. */
+  readonly port?: number
   readonly internalPort: number
+  /** Settings that the stack gives this process only. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** One process of a service. */
+export interface Replica extends Program {
+  readonly service: ServiceName
+  readonly port: number
 }
 
 /** The addresses of the processes. */
@@ -58,16 +71,17 @@ export function madeSettings(
 }
 
 /**
- * Returns the environment of a replica: the settings that its service knows. Settings of the stack win over those of
+ * Returns the environment of a process: the settings that its service knows. Settings of the stack win over those of
  * the operator. Throws ConfigError if the service would not start with them.
  */
 export function environmentOf(
-  { service, port, internalPort }: Pick<Replica, 'service' | 'port' | 'internalPort'>,
+  { service, port, internalPort, settings }: Omit<Program, 'name'>,
   made: Readonly<Record<string, string>>,
   given: NodeJS.ProcessEnv,
 ): NodeJS.ProcessEnv {
   const { schema, readConfig } = CONFIGS[service]
-  const all: NodeJS.ProcessEnv = { ...made, PORT: String(port), INTERNAL_PORT: String(internalPort) }
+  const ports = { ...(port !== undefined && { PORT: String(port) }), INTERNAL_PORT: String(internalPort) }
+  const all: NodeJS.ProcessEnv = { ...made, ...ports, ...settings }
   const environment: NodeJS.ProcessEnv = {}
   for (const name of Object.keys(schema.properties)) {
     const from = all[name] !== undefined || all[`${name}_FILE`] !== undefined ? all : given

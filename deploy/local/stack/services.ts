@@ -8,7 +8,7 @@ import type { StackConfig } from './config.ts'
 import { internalBalancerConfig } from './internal-balancer.ts'
 import { servers, startNginx } from './nginx.ts'
 import type { Keep, Processes } from './process-group.ts'
-import type { Replica, ServiceName } from './service-environment.ts'
+import type { Program, Replica, ServiceName } from './service-environment.ts'
 import { SERVICE_NAMES } from './service-environment.ts'
 
 /** Returns the replicas of every service, with free ports for each. */
@@ -23,17 +23,25 @@ export async function planReplicas(count: number): Promise<readonly Replica[]> {
   return replicas
 }
 
+/** Returns the storage worker, if something says where the images are. */
+export async function planStorageWorkers({ storage }: StackConfig): Promise<readonly Program[]> {
+  if (storage === undefined) return []
+  const settings = storage.kind === 'volume' ? { REGISTRY_VOLUME: storage.folder } : undefined
+  const internalPort = await freePort()
+  return [{ service: 'storage-worker', name: 'storage-worker', internalPort, settings }]
+}
+
 /** Starts the nginx between the services, which gives all replicas of a service one internal URL. */
 export async function planInternalBalancer(
   { dataDir, nginx, ports: { internal: internalPort } }: StackConfig,
   processes: Processes,
-  replicas: readonly Replica[],
+  programs: readonly Program[],
 ): Promise<{ urlOf(service: ServiceName): string; start(keep: Keep): Promise<void> }> {
   const folder = join(dataDir, 'nginx')
   const ports = new Map<ServiceName, number>()
   for (const name of SERVICE_NAMES) ports.set(name, await freePort())
   const portsOf = (service: ServiceName) =>
-    replicas.filter((replica) => replica.service === service).map((replica) => replica.internalPort)
+    programs.filter((program) => program.service === service).map((program) => program.internalPort)
   // A single replica needs no balancer.
   const urlOf = (service: ServiceName) => {
     const [only, ...others] = portsOf(service)
@@ -43,7 +51,7 @@ export async function planInternalBalancer(
     pidFile: join(folder, 'between.pid'),
     tempDir: join(folder, 'tmp'),
     internalPort,
-    watched: replicas,
+    watched: programs,
     services: [...ports].map(([service, port]) => ({ port, servers: servers(portsOf(service)) })),
   })
   const options = { ...nginx, name: 'between', folder, config, log: processes.logOf('between') }
@@ -60,9 +68,9 @@ export async function planInternalBalancer(
  */
 export const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' }
 
-/** Starts a replica with the command of its `start` script. The replica serves once both of its ports respond. */
-export function startReplica(
-  { service, name, port, internalPort }: Replica,
+/** Starts a process with the command of its `start` script. It serves once its ports respond. */
+export function startProgram(
+  { service, name, port, internalPort }: Program,
   env: NodeJS.ProcessEnv,
   log: string,
   onDeath: (reason: string) => void,
@@ -77,8 +85,10 @@ export function startReplica(
       stopBy: [['SIGTERM', 1000]],
       log,
       isReady: async () =>
-        (await statusOf(`http://127.0.0.1:${internalPort}/readyz`)) === 200 &&
-        (await statusOf(`http://127.0.0.1:${port}/`)) !== undefined,
+        port === undefined
+          ? (await statusOf(`http://127.0.0.1:${internalPort}/livez`)) === 200
+          : (await statusOf(`http://127.0.0.1:${internalPort}/readyz`)) === 200 &&
+            (await statusOf(`http://127.0.0.1:${port}/`)) !== undefined,
     },
     onDeath,
   )

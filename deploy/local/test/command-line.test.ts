@@ -35,6 +35,14 @@ t.test(
       ['rotate-keys', ['folder', '--all'], { operands: ['folder'], flags: ['--all'] }],
       ['bench', ['one', 'two', 'three'], { operands: ['one', 'two', 'three'] }],
       ['backup', ['--help'], { help: /FILE/ }],
+      [
+        'apply',
+        ['x', '--passwords=y=z', '--dry-run'],
+        { operands: ['x'], flags: ['--passwords=y=z', '--dry-run'] },
+      ],
+      ['apply', ['x', '--passwords='], { fault: /no option --passwords=:/ }],
+      ['apply', ['x', '--passwords', 'y'], { fault: /no option --passwords:/ }],
+      ['apply', ['x', '--dry-run=yes'], { fault: /no option --dry-run=yes/ }],
     ]
     for (const [name, args, expected] of cases)
       t.match(checkArguments(name, args), expected, `${name} ${args.join(' ')}`)

@@ -78,7 +78,12 @@ t.test('git ignores every file that npm scripts write into the clone', { skip },
       'services/auth-service/node_modules/a',
       'packages/http/node_modules/a',
     ],
-    'npm test': ['.tap/test-results/a', '.cache/pglite-0123456789abcdef.tar', '.cache/manifests-1/a.ts'],
+    'npm test': [
+      '.tap/test-results/a',
+      '.cache/pglite-0123456789abcdef.tar',
+      '.cache/postgres-0123456789abcdef-101/base',
+      '.cache/manifests-1/a.ts',
+    ],
   }
   for (const [script, paths] of Object.entries(written)) {
     t.strictSame(ignored(paths), paths, script)

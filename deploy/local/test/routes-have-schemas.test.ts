@@ -10,6 +10,7 @@ const WITHOUT_SCHEMA: readonly (readonly [route: RegExp, reason: string])[] = [
   [/^hidden \S+ public (GET|HEAD) \/docs\//, 'a page, one of its files, or the OpenAPI document itself'],
   [/^hidden auth-service public \w+ \/sign-(in|out)(\/style\.css)?$/, 'a page for browsers, or a form on it'],
   [/^hidden auth-service public \w+ \/device$/, 'a page for browsers, or a form on it'],
+  [/^hidden auth-service public \w+ \/sign-in\/personal-tokens/, 'a form on a page for browsers'],
   [/^hidden auth-service public GET \/oidc\//, 'a redirect to a provider, or from it'],
   [/^hidden auth-service public \w+ \/containerregistries\//, 'refused with 405 or 501: not-offered.ts'],
 ]
@@ -17,6 +18,8 @@ const WITHOUT_SCHEMA: readonly (readonly [route: RegExp, reason: string])[] = [
 const WITHOUT_BODY_SCHEMA: readonly (readonly [route: RegExp, reason: string])[] = [
   [/^image-manager internal POST \/internal\/admissions$/, 'the body is the bytes of a manifest'],
   [/^image-manager internal POST \/internal\/admissions\/:id\/record$/, 'it has no body'],
+  [/^image-manager public POST \/namespaces\/:namespace\/usage$/, 'it has no body'],
+  [/^image-manager public POST \/namespaces\/:namespace\/trash\/:id\/restore$/, 'it has no body'],
   [/^auth-service public PUT \/groups\/:group\/members\/:username$/, 'it has no body'],
 ]
 

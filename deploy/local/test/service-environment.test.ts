@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ConfigError } from '@registry-manager/http'
 import type { Test } from 'tap'
 import t from 'tap'
 import { readConfig } from '../stack/config.ts'
+import { planStorageWorkers } from '../stack/services.ts'
 import { CONFIGS, SERVICE_NAMES, environmentOf, madeSettings } from '../stack/service-environment.ts'
 
 const ADDRESSES = {
@@ -37,6 +39,36 @@ t.test('each service gets every setting that it requires and no setting that it 
     )
     t.match(environment(service), { TRUSTED_PROXIES: '127.0.0.1', HOST: '127.0.0.1', PORT: '8001' })
   }
+})
+
+t.test('the storage worker gets the folder of the images, and no other service does', async (t) => {
+  const env = { NGINX_BINARY: '/usr/sbin/nginx', DATA_DIR: t.testdir() }
+  const made = madeSettings(readConfig(env), ADDRESSES, env)
+  const [worker] = await planStorageWorkers(readConfig(env))
+  t.match(environmentOf(worker!, made, env), {
+    REGISTRY_VOLUME: join(env.DATA_DIR, 'images'),
+    IMAGE_MANAGER_URL: ADDRESSES.imageManagerUrl,
+    PORT: undefined,
+    DATABASE_URL_FILE: undefined,
+  })
+  t.notOk(plan(t)('registry-proxy')['REGISTRY_VOLUME'])
+})
+
+t.test('the storage worker runs where the images of another registry are known', async (t) => {
+  const env = {
+    NGINX_BINARY: '/usr/sbin/nginx',
+    DATA_DIR: t.testdir(),
+    REGISTRY_URL: 'http://127.0.0.1:5000',
+  }
+  t.same(await planStorageWorkers(readConfig(env)), [])
+  const s3 = { REGISTRY_STORAGE_S3_BUCKET: 'images', REGISTRY_STORAGE_S3_REGION: 'eu-central-1' }
+  const onS3 = { ...env, ...s3 }
+  const [worker] = await planStorageWorkers(readConfig(onS3))
+  t.match(environmentOf(worker!, madeSettings(readConfig(onS3), ADDRESSES, onS3), onS3), s3)
+  t.match(await planStorageWorkers(readConfig({ ...env, REGISTRY_VOLUME: '/images' })), [
+    { settings: { REGISTRY_VOLUME: '/images' } },
+  ])
+  t.throws(() => readConfig({ ...onS3, REGISTRY_URL: undefined }), /S3_BUCKET requires REGISTRY_URL/)
 })
 
 t.test('services get secrets as files, never as values in the environment', async (t) => {

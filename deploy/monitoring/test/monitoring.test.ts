@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
 import { createMetrics, createServer, health } from '../../../packages/http/src/index.ts'
+import { createRetentionMetrics } from '../../../services/image-manager/src/retention/retention-metrics.ts'
 import { runCommand } from '../../../test-e2e/harness/run-command.ts'
 import { unpackPackage } from '../../local/debian-package.js'
 import { findCommand } from '../../../test-e2e/harness/debian-packages.ts'
@@ -54,6 +55,7 @@ t.test('every query of the dashboard is valid PromQL', { skip: missing }, async 
 
 t.test('the services export every metric that the dashboard and the alerts query', async (t) => {
   const metrics = createMetrics('auth-service')
+  createRetentionMetrics(metrics.registry)
   const app = createServer({ name: 'auth-service', logLevel: 'silent', metrics })
   await app.register(health, { metrics, checks: { revocations: async () => 'ok' as const } })
   t.teardown(() => app.close())

@@ -40,7 +40,7 @@ async function sendAfterClose(socket: Socket): Promise<string | undefined> {
   return error
 }
 
-t.test('nginx does not reset a client that asked for Connection: close and still sends', async (t) => {
+t.test('nginx does not reset a client that sent Connection: close and is still sending', async (t) => {
   const ingress = await startIngress(t)
   for (const [way, open] of Object.entries(WAYS)) {
     t.equal(await sendAfterClose(open(ingress)), undefined, way)
@@ -48,7 +48,7 @@ t.test('nginx does not reset a client that asked for Connection: close and still
 })
 
 t.test(
-  'without lingering_close, nginx resets a client that asked for Connection: close and still sends',
+  'without lingering_close, nginx resets a client that sent Connection: close and is still sending',
   async (t) => {
     const edit = (config: string) => config.replace('lingering_close always;', 'lingering_close off;')
     const ingress = await startIngress(t, { edit })

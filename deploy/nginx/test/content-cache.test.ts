@@ -43,7 +43,7 @@ const read = (name: string, method = 'GET', headers = {}) =>
   send(ingress, { method, path: pathOf(name), headers: { ...TOKEN, ...headers } })
 t.beforeEach(() => void (asked.length = 0))
 
-t.test('nginx stores what is read twice, for each repository and method', async (t) => {
+t.test('nginx caches content that is read twice, for each repository and method', async (t) => {
   for (let number = 0; number < 5; number += 1) {
     const response = await read('app')
     t.match(response, { status: 200, text: CONTENT })
@@ -73,7 +73,7 @@ t.test('nginx requests a manifest again: the registry knows its ETag even if it 
   t.same(asked, ['GET image', 'GET image', 'GET image'])
 })
 
-t.test('content that was deleted is gone after 2 s', async (t) => {
+t.test('nginx no longer sends deleted content after 2 s', async (t) => {
   for (let number = 0; number < 3; number += 1) await read('deleted')
   gone.add(pathOf('deleted'))
   await sleep(2000)

@@ -47,7 +47,7 @@ t.test('nginx requests content from the registry with the token of the client', 
 })
 
 t.test(
-  'registry-proxy answers requests with a password or without credentials, and is asked once',
+  'registry-proxy answers requests with a password or without credentials, and gets each of them once',
   async (t) => {
     const received: string[] = []
     const ingress = await started(echo('registry'), {}, received)
@@ -59,7 +59,7 @@ t.test(
   },
 )
 
-t.test('registry-proxy answers what the registry refuses or fails at', async (t) => {
+t.test('registry-proxy answers requests that the registry refuses or fails to answer', async (t) => {
   for (const status of [401, 403, 404, 416, 429, 500, 503]) {
     const received: string[] = []
     const ingress = await started((_request, response) => void response.writeHead(status).end(), {}, received)
@@ -80,9 +80,9 @@ t.test('headers of the registry cannot redirect nginx', async (t) => {
   t.equal(response.headers['x-account'], undefined)
 })
 
-t.test('nginx does not ask where content is with BLOBS_CARRIED_BY=registry-proxy', async (t) => {
+t.test('nginx does not ask where content is with BLOBS_TRANSFERRED_BY=registry-proxy', async (t) => {
   const received: string[] = []
-  const ingress = await started(echo('registry'), { BLOBS_CARRIED_BY: 'registry-proxy' }, received)
+  const ingress = await started(echo('registry'), { BLOBS_TRANSFERRED_BY: 'registry-proxy' }, received)
   t.match((await send(ingress, { path: BLOB, headers: TOKEN })).json, {
     service: 'registry-proxy',
     url: BLOB,

@@ -118,35 +118,38 @@ t.test('registry-proxy answers conditions, other ranges, and requests with a bod
   t.same([head.status, received], [200, [`forward HEAD ${BLOB}`]])
 })
 
-t.test('registry-proxy answers what it does not locate, and what nginx does not find', async (t) => {
-  const unlinked = volume.store('bytes that no repository has')
-  const elsewhere = volume.store('bytes of another repository')
-  volume.link('team/other', 'blobs', elsewhere)
-  const lost = `sha256:${'1'.repeat(64)}`
-  volume.link('team/app', 'blobs', lost)
-  volume.link('team/app', 'manifests', lost)
-  for (const path of [
-    `/v2/team/app/blobs/${unlinked}`,
-    `/v2/team/app/blobs/${elsewhere}`,
-    `/v2/team/app/blobs/${manifest}`,
-    `/v2/team/app/manifests/${blob}`,
-    `/v2/team/app/blobs/${lost}`,
-    `/v2/team/app/manifests/${lost}`,
-    `/v2/nobody/blobs/${blob}`,
-  ]) {
-    received.length = 0
-    const response = await send(ingress, { path, headers: TOKEN })
-    t.match(response.json, { service: 'registry-proxy', url: path, headers: TOKEN })
-    t.same(received, [`locate GET ${path}`, `forward GET ${path}`])
-  }
-  for (const status of [204, 401, 403, 404, 429, 500, 503]) {
-    locate = () => ({ status, headers: { 'x-decided-content': '' } })
-    const response = await send(ingress, { path: BLOB, headers: TOKEN })
-    t.match(response.json, { service: 'registry-proxy', url: BLOB }, `${status}`)
-  }
-})
+t.test(
+  'registry-proxy answers requests for content that it does not locate or that nginx does not find',
+  async (t) => {
+    const unlinked = volume.store('bytes that no repository has')
+    const elsewhere = volume.store('bytes of another repository')
+    volume.link('team/other', 'blobs', elsewhere)
+    const lost = `sha256:${'1'.repeat(64)}`
+    volume.link('team/app', 'blobs', lost)
+    volume.link('team/app', 'manifests', lost)
+    for (const path of [
+      `/v2/team/app/blobs/${unlinked}`,
+      `/v2/team/app/blobs/${elsewhere}`,
+      `/v2/team/app/blobs/${manifest}`,
+      `/v2/team/app/manifests/${blob}`,
+      `/v2/team/app/blobs/${lost}`,
+      `/v2/team/app/manifests/${lost}`,
+      `/v2/nobody/blobs/${blob}`,
+    ]) {
+      received.length = 0
+      const response = await send(ingress, { path, headers: TOKEN })
+      t.match(response.json, { service: 'registry-proxy', url: path, headers: TOKEN })
+      t.same(received, [`locate GET ${path}`, `forward GET ${path}`])
+    }
+    for (const status of [204, 401, 403, 404, 429, 500, 503]) {
+      locate = () => ({ status, headers: { 'x-decided-content': '' } })
+      const response = await send(ingress, { path: BLOB, headers: TOKEN })
+      t.match(response.json, { service: 'registry-proxy', url: BLOB }, `${status}`)
+    }
+  },
+)
 
-t.test('what is deleted from a repository is gone at once', async (t) => {
+t.test('nginx no longer sends deleted content after the response to its deletion', async (t) => {
   const digest = volume.store('deleted in a moment')
   const link = volume.link('team/app', 'blobs', digest)
   const path = `/v2/team/app/blobs/${digest}`

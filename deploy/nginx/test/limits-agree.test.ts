@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http'
 import t from 'tap'
 import { HTTP_LIMITS } from '@registry-manager/http'
 import { MAX_ACCESS_TOKEN_LENGTH } from '../../../services/auth-service/src/access-tokens/access-token-length.ts'
+import { MAX_LIST_BYTES } from '../../../services/auth-service/src/access/grants-routes.ts'
 import { send, sendHttp2 } from './fixtures/client.ts'
 import { TEMPLATES, startIngress } from './fixtures/ingress.ts'
 
@@ -28,6 +29,11 @@ t.test(
     t.ok(Number(kib) > 64, 'the endpoint accepts 64 KiB')
   },
 )
+
+t.test('nginx accepts the longest lists that the management API accepts', async (t) => {
+  const [, mib = ''] = /location \/ \{[^}]*client_max_body_size (\d+)m;/.exec(TEMPLATES) ?? []
+  t.ok(Number(mib) * KIB * KIB > MAX_LIST_BYTES)
+})
 
 t.test(
   'a request with the longest token reaches the service and the registry, over HTTP/1.1 and HTTP/2',

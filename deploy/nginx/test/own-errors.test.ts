@@ -94,7 +94,7 @@ t.test('nginx responds 504 in the format of the API if a service does not respon
 
 t.test('nginx responds 413 to a large body, except below /v2/', async (t) => {
   const ingress = await startIngress(t)
-  const body = Buffer.alloc((1 << 20) + 1)
+  const body = Buffer.alloc((9 << 20) + 1)
   for (const sendRequest of [send, sendHttp2]) {
     isOwnError(t, '/user', await sendRequest(ingress, { method: 'POST', path: '/user', body }), 413)
     const taken = await sendRequest(ingress, { method: 'POST', path: '/v2/a/blobs/uploads/', body })
