@@ -5,9 +5,11 @@ import t from 'tap'
 import { ask } from './harness/ask.ts'
 import { digestOf, makeImage } from './harness/manifests.ts'
 import { createRegistryClient } from './harness/registry-client.ts'
+import { runCommand } from './harness/run-command.ts'
+import { commandsOfSpace } from './harness/space-page.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
 
-/* Every change of an image through the real services has an event with whoever made it. */
+/* Every change of an image through the real services has an event with the principal that made it. */
 
 const REPOSITORY = 'team/audited'
 const API = `/image-manager/api/v1/repositories/${REPOSITORY}`
@@ -35,7 +37,7 @@ async function events(): Promise<Event[]> {
   return (json as { items: Event[] }).items.toReversed()
 }
 
-t.test('pushes, deletions and changes of the scope have events that name whoever made them', async (t) => {
+t.test('pushes, deletions and changes of the scope have events that name their principal', async (t) => {
   const [first, second] = [makeImage(), makeImage()]
   const digests = [first, second].map(({ descriptor }) => descriptor.digest)
   const send = async (method: string, path: string, statuses: readonly number[], body?: string) => {
@@ -110,4 +112,38 @@ t.test('the access log names the account of every request, and no client sees th
       10,
     )
   }
+})
+
+t.test('docs/space.md: a tag has a history, and is restored to what it named at a given time', async (t) => {
+  const [list = '', restore = '', ...others] = commandsOfSpace('History of a tag')
+  t.strictSame(others, [], 'every block of the section is run')
+  const [first, second] = [makeImage(), makeImage()]
+  const [one, two] = [first.descriptor.digest, second.descriptor.digest]
+  await jane.push('team/app', first, 'v1')
+  const time = new Date().toISOString()
+  await jane.push('team/app', second, 'v1')
+  const run = async (command: string) => {
+    const script = command
+      .replaceAll('https://registry.example.com', system.url)
+      .replaceAll('2027-03-02T09:00:00Z', time)
+      .replaceAll(/sha256:2{64}/g, two)
+    const env = { JANE: `${password.username}:${password.password}` }
+    return (await runCommand('sh', ['-euc', script], { env })).stdout
+  }
+  const by = { kind: 'user', name: 'auditee' }
+  t.match(JSON.parse(await run(list)), {
+    items: [
+      { digest: two, previous: one, startedBy: by, endedAt: null, endedBy: null, restorable: true },
+      { digest: one, previous: null, startedBy: by, endedBy: by, restorable: true },
+    ],
+    next: null,
+  })
+  const restored = [one, two].map((digest) => JSON.stringify({ tag: 'v1', digest }))
+  t.equal(await run(restore), restored.join(''))
+  t.equal((await jane.send('HEAD', '/v2/team/app/manifests/v1')).headers['docker-content-digest'], two)
+  t.equal((await jane.send('DELETE', '/v2/team/app/manifests/v1')).status, 202)
+  await run(restore)
+  t.equal((await jane.send('GET', '/v2/team/app/manifests/v1')).status, 200, 'a deleted tag is back')
+  const { items } = JSON.parse(await run(list))
+  t.equal(items.length, 6)
 })

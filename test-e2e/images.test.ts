@@ -94,6 +94,18 @@ async function areShutIn(t: Test, { containers, curl, host }: ComposeSystem, { d
     t.match(await container.exec(['touch', '/app/x']), { exitCode: 1, output: /Read-only file system/ })
     t.notMatch(JSON.stringify(state.Config.Env), /postgres:\/\//, 'the environment has no secret')
   }
+  const worker = containers['storage-worker']!
+  const [state] = JSON.parse((await docker(['inspect', worker.getId()])).stdout)
+  t.match(state, {
+    State: { Health: { Status: 'healthy' } },
+    HostConfig: { CapDrop: ['ALL'], ReadonlyRootfs: true },
+  })
+  const write = 'touch /var/lib/registry/x && rm /var/lib/registry/x'
+  t.match(
+    await worker.exec(['sh', '-c', write]),
+    { exitCode: 0 },
+    'the storage worker can write to the volume',
+  )
   const reaches = async (from: string, url: string) =>
     (await containers[from]!.exec(['wget', '--tries=1', '--timeout=3', '-qO-', url])).exitCode !== 4
   t.equal(await reaches('nginx', 'http://auth-service:8000/'), true)
@@ -228,7 +240,7 @@ async function backUpAndRestore(t: Test, { containers }: ComposeSystem) {
 }
 
 async function stopWhenTold(t: Test, { containers }: ComposeSystem, { docker }: DockerEngine) {
-  const ids = [...OURS, 'registry'].map((name) => containers[name]!.getId())
+  const ids = [...OURS, 'storage-worker', 'registry'].map((name) => containers[name]!.getId())
   await docker(['stop', '--time=55', ...ids])
   const stopped: { Name: string; State: { ExitCode: number } }[] = JSON.parse(
     (await docker(['inspect', ...ids])).stdout,

@@ -2,6 +2,7 @@ import type { OpenAPIV3_1 } from 'openapi-types'
 import type { Test } from 'tap'
 import t from 'tap'
 import { ask } from './harness/ask.ts'
+import { chromiumIsMissing, openChromium } from './harness/chromium.ts'
 import type {
   DocumentName,
   DocumentedOperation,
@@ -13,6 +14,15 @@ import { createResponseCheck, operationsOf, requestsOf, sendExample } from './ha
 import { pushSmallImage } from './harness/small-image.ts'
 import type { Credentials, System } from './harness/system.ts'
 import { startSystem } from './harness/system.ts'
+
+/**
+ * Text that only the script of a page writes, from the document. The page of auth-service has the same scripts, and
+ * needs more time than both: its document is the largest.
+ */
+const PAGES = {
+  images: 'Set the scope of a repository',
+  registry: 'Ask how much of an upload has arrived',
+}
 
 const WRONG: Credentials = { username: 'nobody', password: 'wrong-password' }
 
@@ -193,9 +203,56 @@ t.test('every example in the OpenAPI documents works and gets the documented res
     await run('getRepository')
     await run('setRepositoryScope')
     await run('setRepositoryScope', { body: { type: 'text/plain', text: '{"scope":"all"}' }, status: 400 })
+    await run('listTags')
+    await run('listManifests')
+    await run('getTagHistory')
+    await run('restoreTag')
+    await run('restoreTag', { path: { tag: 'unknown' }, status: 404 })
+    await run('getImmutability')
+    await run('putImmutability')
+    await run('putImmutability', { status: 401, as: WRONG })
+    for (const id of ['putRetention', 'getRetention', 'dryRunRetention', 'listRetentionRuns']) await run(id)
+    await run('putRetention', { status: 401, as: WRONG })
+    await run('deleteRepository', { status: 403 })
+    const noRules = { type: 'application/json', text: '{"rules":[]}' }
+    await run('putImmutability', { body: noRules })
+    for (const id of ['setQuota', 'getQuota', 'getUsage', 'recountUsage']) await run(id)
+    await run('setQuota', { body: { type: 'application/json', text: '{"bytes":-1}' }, status: 400 })
+    for (const id of ['getCollection', 'setCollection', 'listUnknownBlobs']) await run(id)
+    await run('setCollection', { body: { type: 'application/json', text: '{"paused":1}' }, status: 400 })
+    for (const id of ['getStorage', 'listNamespaceSizes', 'listRepositorySizes']) await run(id)
+    await run('getStorage', { status: 401, as: WRONG })
     await run('deleteRepository')
     await run('deleteRepository', { status: 404 })
+    const findTrashed = async () => {
+      const { items } = JSON.parse((await run('listTrash')).text) as { items: { id: string }[] }
+      return { path: { id: items[0]?.id ?? '' } }
+    }
+    await run('restoreTrash', { status: 404 })
+    await run('restoreTrash', await findTrashed())
+    await run('deleteRepository')
+    await run('purgeTrash', await findTrashed())
+    await run('purgeTrash', { status: 404 })
     await run('listRepositories', { status: 401, as: WRONG })
     t.strictSame(unrun(), [])
+  })
+
+  const skip = chromiumIsMissing()
+  await t.test('Chromium shows the API pages under their Content-Security-Policy', { skip }, async (t) => {
+    const { page, violations } = await openChromium(t)
+    const headers = { 'content-security-policy': "default-src 'none'" }
+    const body = '<script>document.title = "x"</script>'
+    await page.route('http://blocked.invalid/', (route) =>
+      route.fulfill({ headers, contentType: 'text/html', body }),
+    )
+    await page.goto('http://blocked.invalid/')
+    t.equal(violations().length, 1, 'the console tells what a policy blocks')
+    for (const [name, text] of Object.entries(PAGES)) {
+      await page.goto(`${system.url}/docs/${name}`)
+      await page.getByText(text).first().waitFor()
+      const html = await page.content()
+      t.notMatch(html, /type="password"|try-out|class="[^"]*authorize/, 'no form for credentials or requests')
+      t.equal(violations().length, 1, `the policy blocks nothing that /docs/${name} needs`)
+    }
   })
 })

@@ -57,7 +57,8 @@ const CASES: readonly Case[] = [
     method: 'POST',
     path: TOKENS,
     body: { properties: { name: 'ci-team', x: 1 } },
-    detail: 'x is not a known field in properties; known fields are name, expiryDate, scopes, status',
+    detail:
+      'x is not a known field in properties; known fields are name, expiryDate, scopes, status, conditions',
   },
 ]
 

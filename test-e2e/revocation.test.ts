@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { waitForAllReplicas } from './harness/all-replicas.ts'
+import { createForeignIssuer } from './harness/foreign-tokens.ts'
+import { personalTokens } from './harness/registry-tokens.ts'
 import { pushSmallImage } from './harness/small-image.ts'
 import type { System } from './harness/system.ts'
 import { basic, startSystem, tokenFor } from './harness/system.ts'
@@ -76,25 +78,66 @@ t.test('a user that is created again with the same name does not inherit old tok
   t.equal(await statusWithin(system, bearer, 401), 401, "the deleted user's token is refused")
 })
 
-t.test('a changed grant takes effect on every replica within 5 seconds', async (t) => {
+t.test(
+  'a changed grant takes effect on every replica within 5 seconds, for personal tokens too',
+  async (t) => {
+    const system = await startSystem(t)
+    await pushSmallImage(system, system.admin, 'team/app', 'v1')
+    const user = await system.createUser('jane', [])
+    const setGrants = async (...roles: string[]) => {
+      const items = roles.map((role) => {
+        return { subject: { kind: 'user', name: 'jane' }, repositories: 'team/*', role }
+      })
+      const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
+      const body = JSON.stringify({ items })
+      const response = await fetch(`${system.url}/namespaces/team/grants`, { method: 'PUT', headers, body })
+      t.equal(response.status, 200)
+    }
+    const personal = await personalTokens(system, user).make('laptop')
+    t.equal(await statusWith(system, basic(user)), 403, 'no grant yet')
+    await setGrants('reader')
+    const credentials = { 'the password': user, 'the personal token': personal }
+    const bearers = new Map<string, string>()
+    for (const [what, one] of Object.entries(credentials)) {
+      t.equal(await statusWithin(system, basic(one), 200), 200, `${what} permits pulls`)
+      bearers.set(what, `Bearer ${await tokenFor(system, one, 'repository:team/app:pull')}`)
+    }
+    for (const bearer of bearers.values()) t.equal(await statusWith(system, bearer), 200)
+    await setGrants()
+    for (const [what, one] of Object.entries(credentials)) {
+      const bearer = bearers.get(what) ?? ''
+      t.equal(await statusWithin(system, bearer, 401), 401, `the access token of ${what} is refused`)
+      t.equal(await statusWithin(system, basic(one), 403), 403, `${what} permits nothing`)
+    }
+  },
+)
+
+t.test('a changed trust rule takes effect on every replica within 5 seconds', async (t) => {
   const system = await startSystem(t)
   await pushSmallImage(system, system.admin, 'team/app', 'v1')
-  const user = await system.createUser('jane', [])
-  const setGrants = async (...roles: string[]) => {
-    const items = roles.map((role) => {
-      return { subject: { kind: 'user', name: 'jane' }, repositories: 'team/*', role }
-    })
-    const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
-    const body = JSON.stringify({ items })
-    const response = await fetch(`${system.url}/namespaces/team/grants`, { method: 'PUT', headers, body })
-    t.equal(response.status, 200)
+  const issuer = createForeignIssuer(system)
+  const rule = {
+    name: 'job',
+    issuer: 'https://issuer.example',
+    audience: system.host,
+    claims: { repository: 'acme/app' },
+    scopes: [{ type: 'repository', name: 'team/app', actions: ['pull'] }],
   }
-  t.equal(await statusWith(system, basic(user)), 403, 'no grant yet')
-  await setGrants('reader')
-  t.equal(await statusWithin(system, basic(user), 200), 200, 'the password permits pulls')
-  const bearer = `Bearer ${await tokenFor(system, user, 'repository:team/app:pull')}`
+  const rules = '/namespaces/team/trust-rules'
+  await issuer.sendRule('POST', rules, rule)
+  const job = {
+    username: 'job',
+    password: await issuer.sign({ iss: rule.issuer, sub: 'job-1', repository: 'acme/app' }),
+  }
+  t.equal(await statusWithin(system, basic(job), 200), 200, 'the token of the issuer permits pulls')
+  const bearer = `Bearer ${await tokenFor(system, job, 'repository:team/app:pull')}`
   t.equal(await statusWith(system, bearer), 200)
-  await setGrants()
-  t.equal(await statusWithin(system, bearer, 401), 401, 'the token is refused')
-  t.equal(await statusWithin(system, basic(user), 403), 403, 'the password permits nothing')
+  const headers = { authorization: basic(system.admin), 'content-type': 'application/json' }
+  const conditions = { networks: ['192.0.2.1'] }
+  const items = [{ ...rule, jwks: issuer.jwks, conditions }]
+  const body = JSON.stringify({ items })
+  const changed = await fetch(`${system.url}${rules}`, { method: 'PUT', headers, body })
+  t.equal(changed.status, 200)
+  t.equal(await statusWithin(system, bearer, 401), 401, 'the access token is refused')
+  t.equal(await statusWithin(system, basic(job), 401), 401, 'the token of the issuer is refused')
 })

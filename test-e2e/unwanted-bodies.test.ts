@@ -38,7 +38,7 @@ async function send(head: string) {
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(received)?.[1]), received, failure }
 }
 
-t.test('a POST with a digest and a large body is answered 202', async (t) => {
+t.test('a POST with a digest and a large body gets 202', async (t) => {
   const digest = digestOf(Buffer.alloc(SIZE, 'layer '))
   const { status, received, failure } = await send(
     `POST /v2/team/app/blobs/uploads/?digest=${digest} HTTP/1.1`,

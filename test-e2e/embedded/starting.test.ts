@@ -162,7 +162,7 @@ t.test('npm start serves health and metrics and writes logs where the banner say
   const [, internal = ''] = /health +(http:\S+)\/NAME\/readyz/.exec(system.output()) ?? []
   t.match(internal, /^http:\/\/127\.0\.0\.1:\d+$/)
   const [, names = ''] = /where NAME is (.*)$/m.exec(system.output()) ?? []
-  t.strictSame(names.split(', '), ['auth-service', 'image-manager', 'registry-proxy'])
+  t.strictSame(names.split(', '), ['auth-service', 'image-manager', 'registry-proxy', 'storage-worker'])
   for (const name of names.split(', ')) {
     const health = await fetch(`${internal}/${name}/readyz`)
     t.match([health.status, await health.json()], [200, { status: 'ok' }], `${name} is healthy`)

@@ -20,10 +20,10 @@ export function bareRegistryConfig(): string {
 }
 
 /**
- * Runs the registry on a folder without authentication, so that a test can change it directly. It stops when the test
- * ends, or earlier by `stop`. `asSystem` is for harness functions that push.
+ * Runs the registry on a folder without authentication, or on the storage of these variables, so that a test can change
+ * it directly. It stops when the test ends, or earlier by `stop`. `asSystem` is for harness functions that push.
  */
-export async function startBareRegistry(t: Test, folder: string) {
+export async function startBareRegistry(t: Test, storage: string | Readonly<Record<string, string>>) {
   const binary = findRegistry(process.env, t.comment).REGISTRY_BINARY ?? process.env['REGISTRY_BINARY']
   if (binary === undefined) throw new Error('this test needs a registry binary: set REGISTRY_BINARY')
   const own = await mkdtemp(join(tmpdir(), 'bare-registry-'))
@@ -36,10 +36,10 @@ export async function startBareRegistry(t: Test, folder: string) {
     command: binary,
     args: ['serve', config],
     env: {
-      ...process.env,
+      // Without this process' own variables: distribution's S3 driver panics with AWS_CA_BUNDLE.
       REGISTRY_HTTP_ADDR: `127.0.0.1:${port}`,
       REGISTRY_HTTP_SECRET: 'a secret that uploads are signed with',
-      REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: folder,
+      ...(typeof storage === 'string' ? { REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: storage } : storage),
     },
     log: join(own, 'log'),
     isReady: async () => {

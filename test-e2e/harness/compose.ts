@@ -72,7 +72,8 @@ export async function startCompose(
     .withStartupTimeout(START_MS)
     .up()
   t.teardown(() => environment.down({ removeVolumes: true }))
-  const names = ['postgres', 'auth-service', 'image-manager', 'registry-proxy', 'registry', 'nginx']
+  const services = ['auth-service', 'image-manager', 'registry-proxy', 'storage-worker']
+  const names = ['postgres', ...services, 'registry', 'nginx']
   return {
     host,
     admin: { username: 'admin', password: await readFile(join(secrets, 'admin-password'), 'utf8') },

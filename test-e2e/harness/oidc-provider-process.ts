@@ -30,7 +30,7 @@ const provider = new Provider(issuer, {
   conformIdTokenClaims: false,
   findAccount: async (_context, id) => ({
     accountId: id,
-    claims: async () => ({ sub: id, preferred_username: id, groups: groups[id] ?? [] }),
+    claims: async () => ({ sub: id, preferred_username: id, groups }),
   }),
   // By default the provider sends no requests to this machine, where registry-manager runs in the tests.
   fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined } as RequestInit),

@@ -9,23 +9,27 @@ import type { WebPage, createWebClient } from './web-client.ts'
 
 const PROCESS = fileURLToPath(new URL('./oidc-provider-process.ts', import.meta.url))
 
-export interface ProviderSettings {
+/** A provider that does not run yet. */
+export interface PlannedProvider {
   readonly issuer: string
   readonly clientId: string
   readonly clientSecret: string
+}
+
+export interface ProviderSettings extends PlannedProvider {
   /** URL of registry-manager. */
   readonly systemUrl: string
   /** Path of the certificate authority of an `https` URL. */
   readonly authority: string | undefined
-  /** By username. */
-  readonly groups: Readonly<Record<string, readonly string[]>>
+  /** The groups of every person. */
+  readonly groups: readonly string[]
 }
 
 /**
  * Chooses the address of a provider, so that the system can be configured before the provider runs. Its host differs
  * from that of the system: browsers then see two sites.
  */
-export async function planProvider() {
+export async function planProvider(): Promise<PlannedProvider> {
   const issuer = `http://127.0.0.1:${await freePort()}`
   return { issuer, clientId: 'registry-manager', clientSecret: 'the-secret-of-the-client' }
 }

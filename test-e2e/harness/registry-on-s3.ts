@@ -21,6 +21,23 @@ export interface RegistryOnS3Options {
   readonly redirects: boolean
 }
 
+/** The settings of the registry, and of the storage worker, for a bucket. */
+export function storageOnS3(s3: S3Server, rootDirectory = ''): Record<string, string> {
+  return {
+    REGISTRY_STORAGE: 's3',
+    REGISTRY_STORAGE_DELETE_ENABLED: 'true',
+    REGISTRY_STORAGE_REDIRECT_DISABLE: 'true',
+    REGISTRY_STORAGE_S3_BUCKET: s3.bucket,
+    REGISTRY_STORAGE_S3_REGION: 'us-east-1',
+    REGISTRY_STORAGE_S3_REGIONENDPOINT: s3.url,
+    REGISTRY_STORAGE_S3_FORCEPATHSTYLE: 'true',
+    REGISTRY_STORAGE_S3_SECURE: 'false',
+    ...(rootDirectory !== '' && { REGISTRY_STORAGE_S3_ROOTDIRECTORY: rootDirectory }),
+    REGISTRY_STORAGE_S3_ACCESSKEY: s3.accessKey,
+    REGISTRY_STORAGE_S3_SECRETKEY: s3.secretKey,
+  }
+}
+
 /** Starts the registry with the storage settings of the production overlay. Returns its URL. It ends with the test. */
 export async function startRegistryOnS3(t: Test, options: RegistryOnS3Options): Promise<string> {
   const { s3, publicHost, keys, redirects } = options
@@ -43,16 +60,8 @@ export async function startRegistryOnS3(t: Test, options: RegistryOnS3Options): 
     args: ['serve', CONFIG],
     env: {
       ...shared,
-      REGISTRY_STORAGE: 's3',
-      REGISTRY_STORAGE_DELETE_ENABLED: 'true',
+      ...storageOnS3(s3),
       REGISTRY_STORAGE_REDIRECT_DISABLE: String(!redirects),
-      REGISTRY_STORAGE_S3_BUCKET: s3.bucket,
-      REGISTRY_STORAGE_S3_REGION: 'us-east-1',
-      REGISTRY_STORAGE_S3_REGIONENDPOINT: s3.url,
-      REGISTRY_STORAGE_S3_FORCEPATHSTYLE: 'true',
-      REGISTRY_STORAGE_S3_SECURE: 'false',
-      REGISTRY_STORAGE_S3_ACCESSKEY: s3.accessKey,
-      REGISTRY_STORAGE_S3_SECRETKEY: s3.secretKey,
     },
     log: join(folder, 'log'),
     isReady: async () => (await fetch(`${url}/v2/`).catch(() => undefined))?.status === 401,

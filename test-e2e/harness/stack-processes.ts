@@ -14,17 +14,19 @@ export async function pidOf({ dataDir }: System, name: string): Promise<number |
   return text === '' ? undefined : Number(text)
 }
 
+/** How often it is checked whether a process was restarted. A count, unlike a clock, stops while a machine is suspended. */
+const [CHECKS, CHECK_MS] = [1200, 50]
+
 /** Sends a signal to a process and waits until the stack has restarted it. Returns the time in milliseconds. */
 export async function restartProcess(system: System, name: string, signal: NodeJS.Signals): Promise<number> {
   const before = await pidOf(system, name)
   if (before === undefined) throw new Error(`${name} is not running`)
   const begun = Date.now()
   process.kill(before, signal)
-  for (;;) {
+  for (let checks = 0; checks < CHECKS; checks += 1) {
     const current = await pidOf(system, name)
     if (current !== undefined && current !== before) return Date.now() - begun
-    if (Date.now() - begun > 60_000)
-      throw new Error(`${name} was not restarted after 60 s:\n${system.output()}`)
-    await sleep(50)
+    await sleep(CHECK_MS)
   }
+  throw new Error(`${name} was not restarted after ${(CHECKS * CHECK_MS) / 1000} s:\n${system.output()}`)
 }

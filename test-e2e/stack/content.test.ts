@@ -35,7 +35,7 @@ async function allAreGone(t: Test, read: Read, paths: readonly string[], why: st
 }
 
 for (const source of ['volume', 'cache', 'registry'] as const) {
-  t.test(`CONTENT_FROM=${source}`, async (t) => {
+  t.test(`content is read with CONTENT_FROM=${source}`, async (t) => {
     const system = await startStack(t, { env: { CONTENT_FROM: source } })
     const { admin } = system
     const alice = await system.createUser('alice', ['team'])
@@ -62,7 +62,7 @@ for (const source of ['volume', 'cache', 'registry'] as const) {
       t.strictSame(stale, [])
     })
 
-    await t.test('what was deleted is gone when the response to the deletion arrives', async (t) => {
+    await t.test('deleted content is unreadable when the response to the deletion arrives', async (t) => {
       const { digest, layer } = await pushSmallImage(system, alice, 'team/deleted', 'v1')
       const read = await readerOf(system, alice, 'repository:team/deleted:pull')
       const manifests = [`/v2/team/deleted/manifests/${digest}`, '/v2/team/deleted/manifests/v1']

@@ -141,7 +141,11 @@ t.test('npm run stack restarts every process that ends', async (t) => {
 
   const [, internal = ''] = /health +(http:\S+)\/NAME\/readyz/.exec(system.output()) ?? []
   const [, names = ''] = /where NAME is (.*)$/m.exec(system.output()) ?? []
-  t.strictSame(names.split(', ').toSorted(), REPLICAS.toSorted(), 'the banner has every process')
+  t.strictSame(
+    names.split(', ').toSorted(),
+    [...REPLICAS, 'storage-worker'].toSorted(),
+    'the banner has every process',
+  )
   for (const name of names.split(', ')) {
     t.equal((await fetch(`${internal}/${name}/readyz`)).status, 200, `${name} is healthy`)
     const metrics = await (await fetch(`${internal}/${name}/metrics`)).text()
