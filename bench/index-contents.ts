@@ -29,7 +29,7 @@ export async function fillIndex(
 export async function runScript(
   { databaseUrl }: Stack,
   name: string,
-  variables: Readonly<Record<string, number>>,
+  variables: Readonly<Record<string, number | string>>,
 ): Promise<void> {
   const found = findPostgres()
   if ('reason' in found) throw new Error(found.reason)

@@ -11,16 +11,21 @@ import { measureAudit } from './audit.ts'
 import { cleanUp, endWith } from './cleanup.ts'
 import { COMPARISON_NAMES, measureComparison } from './comparison/measure.ts'
 import { measureDirectorySignIn } from './directory-sign-in.ts'
+import { measureGrants } from './grants.ts'
 import { measureGrowth } from './growth.ts'
 import { measureIndexScale } from './index-scale.ts'
 import { measureManyAccounts } from './many-accounts.ts'
 import { measureManyClients } from './many-clients.ts'
 import { updatePage } from './performance-page.ts'
 import { measureProxyMemory } from './proxy-memory.ts'
+import { measurePulls } from './pulls.ts'
 import { measurePush } from './push.ts'
+import { measurePushPolicies } from './push-policies.ts'
 import { measureReconcile } from './reconcile.ts'
+import { measureRemoval } from './removal.ts'
 import { measureRevocations } from './revocations.ts'
 import { measureSignIn } from './sign-in.ts'
+import { measureSpaceScale } from './space-scale.ts'
 import { measureStarts } from './starts.ts'
 import type { Table } from './table.ts'
 import { formatTable } from './table.ts'
@@ -32,12 +37,17 @@ const MEASUREMENTS = new Map<string, () => Promise<Table>>([
   ['proxy-memory', measureProxyMemory],
   ['many-clients', measureManyClients],
   ['push', measurePush],
+  ['push-policies', measurePushPolicies],
+  ['pulls', measurePulls],
+  ['removal', measureRemoval],
+  ['space-scale', measureSpaceScale],
   ['unit-costs', measureUnitCosts],
   ['starts', measureStarts],
   ['sign-in', measureSignIn],
   ['index-scale', measureIndexScale],
   ['token-sign-in', measureTokenSignIn],
   ['many-accounts', measureManyAccounts],
+  ['grants', measureGrants],
   ['revocations', measureRevocations],
   ['reconcile', measureReconcile],
   ['directory-sign-in', measureDirectorySignIn],

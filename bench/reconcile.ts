@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { connectPostgres } from '../packages/database/src/connect.ts'
+import { MIGRATING, connectPostgres } from '../packages/database/src/connect.ts'
 import { atEnd } from './cleanup.ts'
 import { load } from './clients.ts'
 import { watchMemory } from './memory.ts'
@@ -162,7 +162,8 @@ async function pushLatest(url: string, authorization: string, references: object
 
 /** Removes all repositories from the index, except that of the clients. */
 async function forgetRepositories({ databaseUrl }: Stack): Promise<void> {
-  const db = connectPostgres(databaseUrl)
+  // One statement for thousands of repositories takes longer than a service may wait.
+  const db = connectPostgres(databaseUrl, MIGRATING)
   try {
     await db.deleteFrom('all_repositories').where('name', '!=', CLIENTS).execute()
   } finally {

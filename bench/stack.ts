@@ -50,6 +50,10 @@ export interface Stack {
    * URL.
    */
   startProxyOf(imageManagerProgram: string): Promise<string>
+  /** Starts another registry-proxy, from a program of the repository. */
+  startProxy(proxyProgram: string): Promise<{ readonly url: string; readonly pid: number }>
+  /** Starts the storage worker. Returns its process id. */
+  startStorageWorker(): Promise<number>
 }
 
 /**
@@ -150,6 +154,15 @@ export async function startStack(authSettings: Readonly<Record<string, string>> 
       const IMAGE_MANAGER_URL = `http://127.0.0.1:${image.internal}`
       await startService('registry-proxy', proxy, { UPLOAD_SECRET, IMAGE_MANAGER_URL })
       return `http://127.0.0.1:${proxy.public}`
+    },
+    async startProxy(proxyProgram) {
+      const port = await publicAndInternal()
+      const { pid } = await startService('registry-proxy', port, { UPLOAD_SECRET }, proxyProgram)
+      return { url: `http://127.0.0.1:${port.public}`, pid }
+    },
+    async startStorageWorker() {
+      const port = await publicAndInternal()
+      return (await startService('storage-worker', port, { REGISTRY_VOLUME: images })).pid
     },
   }
 }

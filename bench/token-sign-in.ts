@@ -11,6 +11,7 @@ import { createUser } from './users.ts'
 const CONNECTIONS = 32
 /** The number of CI jobs of a large installation that pull at the same time. */
 const TOKENS = 320
+const REPOSITORIES = 20_000
 const [ROUNDS, SECONDS] = [5, 3]
 /** Also for `many-accounts` and `revocations`. */
 export const TOKEN_PATH = '/auth/v2/token?scope=repository:bench/app:pull'
@@ -21,7 +22,8 @@ export async function measureTokenSignIn(): Promise<Table> {
   const stack = await startStack()
   const requests = await createTokens(stack)
   const [first] = requests
-  const user = [{ path: TOKEN_PATH, headers: { authorization: await createUser(stack, 'jane', ['bench']) } }]
+  const jane = { path: TOKEN_PATH, headers: { authorization: await createUser(stack, 'jane', ['bench']) } }
+  const user = [jane]
   const sample = await fetch(stack.authUrl + TOKEN_PATH, { headers: first?.headers })
   const bytes = (await sample.bytes()).length
   const bareUrl = await startBareFastify(TOKEN_PATH, bytes)
@@ -33,7 +35,13 @@ export async function measureTokenSignIn(): Promise<Table> {
   }
 
   const all = (requests: LoadRequest[]) => Array.from({ length: CONNECTIONS }, () => requests)
-  const many = all([]).map((_, lane) => requests.filter((_, token) => token % CONNECTIONS === lane))
+  // More than auth-service keeps, so that each request needs a signature.
+  const others = Array.from({ length: REPOSITORIES }, (_, at) => ({
+    ...jane,
+    path: `${TOKEN_PATH.replace('app', `app-${at}`)}`,
+  }))
+  const spread = (requests: LoadRequest[]) =>
+    all([]).map((_, lane) => requests.filter((_, at) => at % CONNECTIONS === lane))
   const sides = [
     { what: 'bare Fastify route, same size', origin: bareUrl, lanes: all(user), rates: [] as number[] },
     { what: 'one user', origin: stack.authUrl, lanes: all(user), rates: [] as number[] },
@@ -43,7 +51,18 @@ export async function measureTokenSignIn(): Promise<Table> {
       lanes: all(requests.slice(0, 1)),
       rates: [] as number[],
     },
-    { what: `${TOKENS} registry tokens`, origin: stack.authUrl, lanes: many, rates: [] as number[] },
+    {
+      what: 'one user, another repository in each request',
+      origin: stack.authUrl,
+      lanes: spread(others),
+      rates: [] as number[],
+    },
+    {
+      what: `${TOKENS} registry tokens`,
+      origin: stack.authUrl,
+      lanes: spread(requests),
+      rates: [] as number[],
+    },
   ]
   const watched = watchMemory(stack.authPid)
   // The first seconds run code that is not compiled yet, on both sides.

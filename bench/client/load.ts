@@ -40,7 +40,8 @@ export async function runLoad({ origin, lanes, seconds }: Load): Promise<LoadRes
     do {
       for (const request of requests) {
         const sent = performance.now()
-        total.bytes += await fetchOne(connection, request)
+        const bytes = await fetchOne(connection, request)
+        total.bytes += bytes
         milliseconds.push(performance.now() - sent)
         total.requests += 1
         if (seconds !== undefined && isOver()) return
