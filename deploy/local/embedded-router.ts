@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
-import { HTTP_LIMITS, IDLE_MS, answerClientError } from '@registry-manager/http'
+import { HTTP_LIMITS, IDLE_MS, respondToClientError } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 
 /** The part of a Fastify app that the router needs. */
@@ -35,7 +35,7 @@ export function createEmbeddedRouter({ authService, imageManager, registryProxy 
   }
   const server = createServer(HTTP_LIMITS, route)
   server.setTimeout(IDLE_MS)
-  server.on('clientError', answerClientError)
+  server.on('clientError', respondToClientError)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // registry-proxy sends 100 Continue itself, after it has authorized the request.
     if (!isRegistry(request.url ?? '')) response.writeContinue()

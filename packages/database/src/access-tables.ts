@@ -28,7 +28,7 @@ export interface GroupMembersTable {
   name: Generated<string>
 }
 
-/** What an account or a group may do with the repositories of a pattern. */
+/** A grant: the rights of an account or a group on the repositories of a pattern. */
 export interface GrantsTable {
   id: Generated<string>
   /** The namespace whose owners manage the grant; `*` for the whole installation. */

@@ -18,7 +18,7 @@ export const SERVING: QueryLimits = { statementMs: 5000, lockMs: 0 }
  */
 export const MIGRATING: QueryLimits = { statementMs: 0, lockMs: 10_000 }
 
-/** How long after the statement timeout a response may take before the server counts as unavailable. Milliseconds. */
+/** The server counts as unavailable if it has not responded this long after the statement timeout, in milliseconds. */
 const RESPONSE_MS = 1000
 
 /**

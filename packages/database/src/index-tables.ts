@@ -5,13 +5,13 @@ export type Timestamp = ColumnType<Date, Date | string | undefined, Date | strin
 /** A nullable column that an insert may leave out. */
 export type Nullable<Value> = ColumnType<Value | null, Value | null | undefined, Value | null>
 export type NullableTimestamp = Nullable<Date>
-/** The context of the request that caused a row; null where no request or a previous version did. */
+/** The context of the request that caused a row; null if no request caused it, or if a previous version wrote it. */
 export type StoredContext = ColumnType<
   RequestContext | null,
   string | null | undefined,
   string | null | undefined
 >
-/** From a sequence of 64 bits. pg reads bigint as text and PGlite as a number: cast it to text in SQL. */
+/** From a sequence of 64 bits. pg reads bigint as a string and PGlite as a number: cast it to text in SQL. */
 type RevisionId = ColumnType<string | null, never, string>
 
 /** The view of all repositories except pending ones: those that have only manifests whose push is pending. */
@@ -27,7 +27,7 @@ export interface RepositoriesTable {
   keep_empty: Generated<boolean>
   /** Identifies the repository in access tokens that were granted because it is global; never reused. */
   number: Generated<number>
-  /** How often the repository has ceased to be global. */
+  /** Number of times that the repository has ceased to be global. */
   global_generation: Generated<number>
   created_at: Timestamp
   updated_at: Timestamp
@@ -57,7 +57,7 @@ export interface ManifestsTable {
   revision_id: RevisionId
   /** The revision for the previous version; a trigger changes it. The sequence wraps after 2^31 - 1. */
   revision: GeneratedAlways<number>
-  /** Bytes; null until the sizes of the references are known. pg reads bigint as text: use it in SQL only. */
+  /** Bytes; null until the sizes of the references are known. pg reads bigint as a string: use it in SQL only. */
   size: ColumnType<string | null, number | null | undefined, number | null>
   pushed_at: Timestamp
 }
@@ -111,7 +111,7 @@ export interface PendingPushesTable {
   facts: ColumnType<object | null, string | null | undefined, string | null>
   /** Referenced digests; null where a previous version of image-manager wrote the row. */
   digests: ColumnType<string[] | null, string[] | undefined, never>
-  /** Who pushes. */
+  /** The request that pushes. */
   context: StoredContext
   /** The digest that the tag had when the push was announced. */
   replaced: Nullable<string>
@@ -161,7 +161,7 @@ export interface RequestedDeletionsTable {
     repository: string
     tag?: string
     digest?: string
-    /** Of a repository. */
+    /** The id of a repository. */
     id?: string
   }>
   /** Whether the index had the target. */
@@ -205,15 +205,15 @@ export interface TagRulesTable {
   updated_at: Timestamp
 }
 
-/** What a namespace uses, and its quota. Triggers keep `bytes` and `repositories` (`2026-12-06-usage-triggers`). */
+/** Usage and quota of a namespace. Triggers keep `bytes` and `repositories` (`2026-12-06-usage-triggers`). */
 export interface NamespaceUsageTable {
   namespace: string
-  /** Bytes of all digests in `namespace_blobs`, each once. pg reads numeric and bigint as text: cast in SQL. */
+  /** Bytes of all digests in `namespace_blobs`, each once. pg reads numeric and bigint as strings: cast in SQL. */
   bytes: Generated<string>
   repositories: Generated<string>
   /** Digests below this one are counted; null if all are. */
   counted_below: Nullable<string>
-  /** How far a recount is; null if there is none. */
+  /** A running recount has counted the digests below this one; null if none is running. */
   recounted_below: Nullable<string>
   quota_bytes: ColumnType<string | null, number | null | undefined, number | null>
   quota_repositories: ColumnType<string | null, number | null | undefined, number | null>
@@ -227,7 +227,7 @@ export interface NamespaceBlobsTable {
   namespace: string
   digest: string
   size: ColumnType<string, number, number>
-  /** How many manifests state this size. */
+  /** Number of manifests that state this size. */
   uses: ColumnType<string, number, number>
 }
 
@@ -240,7 +240,7 @@ export interface TagHistoryTable {
   /** The digest that the tag named before; null if there was no such tag. */
   previous: string | null
   started_at: Timestamp
-  /** Who did it; null where a previous version did. */
+  /** The principal that set the tag; null if a previous version wrote the row. */
   started_by: JSONColumnType<RequestPrincipal> | null
   /** Null while the tag names the manifest. */
   ended_at: NullableTimestamp

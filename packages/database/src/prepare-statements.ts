@@ -1,18 +1,25 @@
 import type { PoolClient, QueryConfig, QueryResult } from 'pg'
 
-/** Parsing and planning a statement takes the server longer than most of ours run: repeated ones are prepared. */
+/**
+ * Executions of a statement before it is prepared. Parsing and planning take longer than running most of our
+ * statements.
+ */
 const EXECUTIONS_BEFORE = 2
-/** The most statements that are prepared on a connection: the server keeps the plan of each in memory. */
+/** Maximum number of prepared statements of a connection: the server keeps the plan of each in memory. */
 export const MAX_PREPARED = 150
 /**
- * The longest text that is prepared, in characters. Longer texts insert many rows, and differ with the number of rows.
+ * Maximum length of a prepared statement, in characters. Longer ones insert many rows, and differ with the number of
+ * rows.
  */
 const MAX_LENGTH = 4000
 /** The plan of a prepared statement is made for a list of ten elements, and compares each row with each element. */
 const MAX_ELEMENTS = 50
-/** A good plan for a pattern search depends on the pattern. The texts of inserts of several rows are many. */
+/**
+ * A good plan for a pattern search depends on the pattern. An insert of several rows has another text for each number
+ * of rows.
+ */
 const NOT_PREPARED = / like |\), \(\$/i
-/** The most texts that are counted until they are prepared. */
+/** Maximum number of texts whose executions are counted. */
 const MAX_COUNTED = 2000
 
 /** Chooses which statements are prepared, by their texts. One for all connections of a process. */

@@ -1,16 +1,16 @@
 import type { ColumnType } from 'kysely'
 import type { Timestamp } from './index-tables.ts'
 
-/** How often a tag was pulled. The row stays for a month after the tag is gone. */
+/** Number of pulls of a tag. The row stays for a month after the tag is gone. */
 export interface TagPullsTable {
   repository_id: string
   tag: string
-  /** pg reads bigint as text: cast in SQL. */
+  /** pg reads bigint as a string: cast in SQL. */
   pulls: ColumnType<string, number, number>
   last_pulled_at: Timestamp
 }
 
-/** How often a manifest was pulled, by its digest or by a tag. */
+/** Number of pulls of a manifest, by its digest or by a tag. */
 export interface ManifestPullsTable extends Omit<TagPullsTable, 'tag'> {
   digest: string
 }

@@ -20,7 +20,7 @@ export interface RetentionRunsTable {
   leased_until: Timestamp
 }
 
-/** What a run has deleted in a namespace. */
+/** Numbers of deletions of a run in a namespace. */
 export interface RetentionRunCountsTable {
   run_id: string
   namespace: string

@@ -117,9 +117,9 @@ export interface KnownAddressesTable {
   seen_at: Timestamp
 }
 
-/** Who did what. `packages/events` writes the rows, auth-service reads them for the audit API. */
+/** The audit log. `packages/events` writes the rows, auth-service reads them for the audit API. */
 export interface EventsTable {
-  /** pg reads bigint as text. */
+  /** pg reads bigint as a string. */
   id: GeneratedAlways<string>
   time: Timestamp
   action: string
@@ -148,7 +148,7 @@ export interface SigningKeysTable {
   seen_at: Timestamp
 }
 
-/** Which tokens of another issuer get which access in a namespace. */
+/** A trust rule: tokens of another issuer that match it get its scopes in the namespace. */
 export interface TrustRulesTable {
   id: Generated<string>
   namespace: string

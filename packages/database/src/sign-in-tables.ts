@@ -57,7 +57,7 @@ export interface DeviceAuthorizationsTable {
   client_name: string
   address: string
   status: Generated<'pending' | 'approved' | 'denied'>
-  /** Of the person who approved, with the generation of their account. */
+  /** The account of the person who approved, and its generation. */
   account_id: Nullable<string>
   generation: Nullable<number>
   interval_seconds: number

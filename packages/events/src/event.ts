@@ -50,7 +50,9 @@ export type EventAction = (typeof EVENT_ACTIONS)[number]
 export const EVENT_OUTCOMES = ['done', 'refused', 'failed'] as const
 export type EventOutcome = (typeof EVENT_OUTCOMES)[number]
 
-/** The object of an event. `account` is the user or registry token that it is about, `id` its id where it is known. */
+/**
+ * The target of an event. `account` names a user or registry token, and `id` is the id of that account, if it is known.
+ */
 export type EventTarget =
   | { readonly kind: 'repository'; readonly repository: string }
   | { readonly kind: 'manifest'; readonly repository: string; readonly digest: string }
@@ -108,7 +110,7 @@ export type EventTarget =
 export type EventDetail = Readonly<Record<string, unknown>>
 
 export interface NewEvent {
-  /** When it happened; the time of the transaction when left out. */
+  /** When the action happened; the time of the transaction when left out. */
   readonly time?: Date
   readonly action: EventAction
   readonly target: EventTarget
@@ -120,7 +122,7 @@ export interface NewEvent {
    * Null where it is not known.
    */
   readonly context?: RequestContext | null | undefined
-  /** Who did it; the principal of the current request when left out. */
+  /** The principal of the action; that of the current request when left out. */
   readonly principal?: RequestPrincipal
   /** The client's IP address; that of the current request when left out. */
   readonly address?: string

@@ -7,7 +7,10 @@ import { nameOfTarget } from './event.ts'
 /** Records events, in one statement per thousand. Each is part of the transaction of the change that it describes. */
 export type RecordEvents = (...events: readonly NewEvent[]) => Promise<void>
 
-/** Also takes lists. A list without a bound must be passed as a list: each argument takes space on the stack. */
+/**
+ * Like RecordEvents, but also takes lists. Pass a list of unlimited length as one argument: each takes space on the
+ * stack.
+ */
 export type RecordListsOfEvents = (...events: readonly (NewEvent | readonly NewEvent[])[]) => Promise<void>
 
 export interface RecordEventsOptions {

@@ -52,7 +52,7 @@ type SecurityRequirements = OpenAPIV3_1.SecurityRequirementObject[]
 export const BASIC_OR_BEARER: SecurityRequirements = [{ basic: [] }, { bearer: [] }]
 /** Clients may use Basic or Bearer, and pages a browser session. */
 export const BASIC_BEARER_OR_SESSION: SecurityRequirements = [...BASIC_OR_BEARER, { session: [] }]
-/** Only pages use it, with a browser session. */
+/** Only our pages use the operation, with a browser session. */
 export const ONLY_SESSION: SecurityRequirements = [{ session: [] }]
 /** Clients must use Basic. */
 export const ONLY_BASIC: SecurityRequirements = [{ basic: [] }]

@@ -7,7 +7,7 @@ export interface ByteBudgetLimits {
   /** Number of waiting requests, of all accounts and of one account. */
   readonly waiting: number
   readonly waitingPerAccount: number
-  /** How long a request waits at most, in milliseconds. */
+  /** Maximum wait of a request, in milliseconds. */
   readonly waitMs: number
 }
 

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { STATUS_CODES } from 'node:http'
 import { formatRegistryError } from '@registry-manager/oci'
 
-/** How long a client that is still sending gets to read the response, in milliseconds. */
+/** Time for a client that is still sending to read the response, in milliseconds. */
 const LINGER_MS = 2000
 
 const responded = new WeakSet<Duplex>()
@@ -13,7 +13,7 @@ const responded = new WeakSet<Duplex>()
  * body is in transit, and a proxy in front would report 502 instead of this response.
  * Source: RFC 9112 §9.6; Node's http.Server, Event 'clientError'.
  */
-export function answerClientError(
+export function respondToClientError(
   error: Error & { code?: string; rawPacket?: unknown },
   socket: Duplex,
 ): void {

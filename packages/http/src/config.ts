@@ -29,7 +29,7 @@ export function readEnvironment<Schema extends TObject>(
     const file = env[`${name}_FILE`]
     if (env[name] && file) faults.push(`${name} and ${name}_FILE are both set: set one of them`)
     const value = env[name] || (file && readSecretFile(name, file, faults))
-    if (value) given[name] = fromText(schema.properties[name] as { type?: string }, value)
+    if (value) given[name] = convertValue(schema.properties[name] as { type?: string }, value)
   }
   const values = Value.Default(schema, given)
   for (const [name, property] of Object.entries(schema.properties)) {
@@ -41,14 +41,16 @@ export function readEnvironment<Schema extends TObject>(
       continue
     }
     const [fault] = Value.Errors(property, value)
-    if (fault !== undefined) faults.push(`${name} ${wordFault(fault, property)}${describe(schema, name)}`)
+    if (fault !== undefined) faults.push(`${name} ${describeFault(fault, property)}${describe(schema, name)}`)
   }
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.freeze(values as Static<Schema>)
 }
 
-/** Converts a variable's text to its setting's type. Text of another form stays a string, which validation refuses. */
-function fromText({ type }: { type?: string }, text: string): unknown {
+/**
+ * Converts the string of a variable to the type of its setting. Validation refuses a string that cannot be converted.
+ */
+function convertValue({ type }: { type?: string }, text: string): unknown {
   if (type === 'integer' && /^\d{1,15}$/.test(text)) return Number(text)
   if (type === 'number' && /^\d{1,15}(?:\.\d{1,15})?$/.test(text)) return Number(text)
   if (type === 'boolean' && /^(?:true|false|1|0)$/.test(text)) return text === 'true' || text === '1'
@@ -67,7 +69,10 @@ function readSecretFile(name: string, file: string, faults: string[]): string | 
 }
 
 /** Describes a schema's fault. A pattern appears only where the setting has no description. */
-function wordFault(fault: { keyword: string; message: string }, property: { description?: string }): string {
+function describeFault(
+  fault: { keyword: string; message: string },
+  property: { description?: string },
+): string {
   if (fault.keyword === 'pattern') {
     return property.description === undefined
       ? `has the wrong form: it ${fault.message}`

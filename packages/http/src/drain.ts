@@ -4,8 +4,8 @@ import { Server as NetServer } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /**
- * Longer than any client reuses an idle connection: nginx 3 s (deploy/nginx), our own clients less than
- * `INTERNAL_KEEP_ALIVE_MS`. Connections that are idle for longer can be closed safely.
+ * A connection that is idle for this long can be closed safely, because no client uses it again: nginx closes its idle
+ * connections after 3 s (deploy/nginx), our own clients after less than `INTERNAL_KEEP_ALIVE_MS`.
  */
 const MAX_IDLE_MS = 4000
 /** Keep-alive timeout of internal ports; our clients close idle connections one second earlier. Milliseconds. */

@@ -39,8 +39,8 @@ export interface ErrorResponse<Body> {
 }
 
 /**
- * The `response` schemas of a route's errors in the format of an API, for its documentation: errors are sent as text,
- * so nothing is serialized by them.
+ * The `response` schemas of a route's errors in the format of an API. They only document the errors, which are sent as
+ * strings: Fastify does not serialize strings.
  */
 export function errorResponses<Body, const Status extends ErrorStatus>(
   type: string,

@@ -1,4 +1,4 @@
-/** Texts for error codes of system calls, where the error has none. Source: errno(3). */
+/** Messages for error codes of system calls, for errors without a message. Source: errno(3). */
 const CODES: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the disk',
   EDQUOT: 'the disk quota is used up',

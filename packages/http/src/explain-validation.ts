@@ -12,7 +12,7 @@ export interface ExplainedFault {
  */
 export const RULE = 'x-rule'
 
-/** The part of a JSON schema that the words for its faults need. */
+/** The parts of a JSON schema that messages about its faults use. */
 interface ValueSchema {
   readonly minimum?: number
   readonly maximum?: number
@@ -64,8 +64,8 @@ export function explainValidation(
     const values = own.oneOf?.map(({ properties }) => String(properties?.[tag]?.const)) ?? []
     return named(tag, isIn(place, `must be one of ${values.join(', ')}`))
   }
-  const right = rule ?? rightOf(faults, fault, own) ?? message ?? 'is not valid'
-  return place === '' ? { field: part, detail: `the ${part} ${right}` } : named(place, right)
+  const requirement = rule ?? describeRequirement(faults, fault, own) ?? message ?? 'is not valid'
+  return place === '' ? { field: part, detail: `the ${part} ${requirement}` } : named(place, requirement)
 }
 
 /** Describes a field that the object at `place` does not have; an empty place is the whole part of the request. */
@@ -98,7 +98,7 @@ function schemaOf(schema: unknown, schemaPath: string): { own: ValueSchema; rule
   return { own: own ?? {}, rule: typeof rule === 'string' ? rule : undefined }
 }
 
-function rightOf(
+function describeRequirement(
   faults: readonly FastifySchemaValidationError[],
   { keyword, params, instancePath }: FastifySchemaValidationError,
   schema: ValueSchema,

@@ -45,7 +45,7 @@ export interface ServiceClientOptions {
   readonly credential: string
   /** Deadline of one call, its retries included, in milliseconds. */
   readonly timeoutMs?: number
-  /** How many connections may be open at the same time. Further calls wait for one, within their deadline. */
+  /** Maximum number of open connections. Further calls wait for a connection, within their deadline. */
   readonly maxConnections?: number
 }
 
@@ -183,7 +183,7 @@ function validatorOf(schema: TSchema): Validator {
   return validator
 }
 
-/** Undefined when the text is not JSON. */
+/** Undefined for a string that is not JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -8,7 +8,7 @@ import { Type } from 'typebox'
 import { ProblemError } from './problem.ts'
 import { acceptRequestContext } from './request-context.ts'
 
-/** Checks a dependency or a component: `ok`, or why it is degraded. Throws when it does not work. */
+/** Checks a dependency or a component. Returns `ok`, or the reason why it is degraded. Throws if it does not work. */
 export type HealthCheck = () => Promise<'ok' | { degraded: string }>
 
 export interface InternalOptions {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { ProblemError } from './problem.ts'
 
-/** A string, with the colon that makes it a key, or a bracket. The text must be valid JSON. */
+/** Matches a string (with the colon after it, if it is a key) or a bracket in valid JSON. */
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}[\]]/g
 
 /**

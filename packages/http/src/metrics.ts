@@ -25,8 +25,8 @@ export function createMetrics(service: string): Metrics {
 const LABEL = 'metricsRoute'
 
 /**
- * Counts a request under this label instead of its route's pattern. The label must be one of a few words, never text
- * from a client.
+ * Counts a request under this label instead of its route's pattern. The label must be one of a few words, never a
+ * string from a client.
  */
 export function labelRoute(request: FastifyRequest, label: string): void {
   request.setDecorator<string>(LABEL, label)

@@ -5,7 +5,9 @@ interface ParamsSchema {
   readonly required?: readonly string[]
 }
 
-/** Removes the `-head` that @fastify/swagger appends to the operationId of a HEAD: here no GET has the same one. */
+/**
+ * Removes the `-head` that @fastify/swagger appends to the operationId of a HEAD. Here no GET has the same operationId.
+ */
 export function keepOperationId(schema: FastifySchema | undefined): FastifySchema {
   return { ...schema, ...(schema?.operationId && { operationId: schema.operationId.replace(/-head$/, '') }) }
 }

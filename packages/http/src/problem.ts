@@ -6,7 +6,7 @@ export interface Problem {
   readonly detail: string
   /** The invalid field of the request. */
   readonly field?: string
-  /** How the client gets what it lacks. Only the registry API's format shows it. */
+  /** How the client can get the missing right. Only the registry API's format shows it. */
   readonly help?: string
   /** Additional response headers, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>

@@ -13,9 +13,10 @@ const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map([
 ])
 
 /**
- * Reads the query of every route by the route's schema before it is validated. A query is text: a whole number or a
- * boolean is converted if its text has exactly that form, and otherwise stays text, which validation refuses. Refuses a
- * name that is given twice unless the schema has a list, and NUL, which Postgres does not accept in text.
+ * Reads the query of every route by the route's schema before it is validated. The values of a query are strings: one
+ * that has exactly the form of a whole number or a boolean is converted. Any other one stays a string, which validation
+ * refuses. Refuses a name that is given twice unless the schema has a list, and NUL, which Postgres does not accept in
+ * strings.
  */
 export function readQueriesBySchema(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {

@@ -19,18 +19,20 @@ export const PRINCIPAL_KINDS = [
  */
 export interface RequestPrincipal {
   readonly kind: (typeof PRINCIPAL_KINDS)[number]
-  /** The account's id, for a personal token that of its owner, or the trust rule's; null without an account. */
+  /**
+   * The id of the account, of the owner of a personal token, or of the trust rule of a workload. Null for all others.
+   */
   readonly id: string | null
   /**
-   * The username, for a personal token that of its owner; the name of the service; or the trust rule with the subject
-   * of the token that it accepted.
+   * The username (for a personal token, that of its owner), or the name of the service or command. For a workload: the
+   * trust rule and the subject of the accepted token. Null if the name is not known.
    */
   readonly name: string | null
-  /** The personal token that acts for the account. Absent otherwise. */
+  /** The personal token that acts for the account; absent for every other kind. */
   readonly via?: { readonly id: string; readonly name: string }
 }
 
-/** Where a change comes from: events and logs record it. */
+/** The origin of a request, for events and logs. */
 export interface RequestContext {
   readonly requestId: string
   /** The client's IP address; null if it is not known. */
@@ -137,10 +139,10 @@ function parseContext(header: string): RequestContext | undefined {
   if (header.length > MAX_HEADER_LENGTH) return undefined
   const value = parseJson(Buffer.from(header, 'base64url').toString())
   const { requestId, address, principal } = Object(value) as Record<string, unknown>
-  if (typeof requestId !== 'string' || !isTextOrNull(address)) return undefined
+  if (typeof requestId !== 'string' || !isStringOrNull(address)) return undefined
   if (principal === null) return { requestId, address, principal }
   const { kind, id, name, via } = Object(principal) as Record<string, unknown>
-  if (!KINDS.has(kind) || !isTextOrNull(id) || !isTextOrNull(name)) return undefined
+  if (!KINDS.has(kind) || !isStringOrNull(id) || !isStringOrNull(name)) return undefined
   const named = { kind: kind as RequestPrincipal['kind'], id, name }
   if (via === undefined) return { requestId, address, principal: named }
   const credential = Object(via) as Record<string, unknown>
@@ -152,7 +154,7 @@ function parseContext(header: string): RequestContext | undefined {
   }
 }
 
-function isTextOrNull(value: unknown): value is string | null {
+function isStringOrNull(value: unknown): value is string | null {
   return value === null || typeof value === 'string'
 }
 

@@ -22,17 +22,17 @@ export interface BackgroundListenOptions {
 
 export interface ListenOptions extends BackgroundListenOptions {
   readonly port: number
-  /** From the signal to stop until the service accepts no more connections. */
+  /** Seconds between the signal to stop and the closing of the public port. */
   readonly shutdownDelaySeconds: number
-  /** From then until open requests are cut off. */
+  /** Seconds for which open requests may then continue. */
   readonly shutdownGraceSeconds: number
 }
 
-/** How long closing may take after the last request. */
+/** Time limit for closing after the last request, in milliseconds. */
 const CLOSE_MS = 4000
-/** How long the requests and the work of a service without a public port may take, in milliseconds. */
+/** Time limit for the open requests and the work of a stopping service without a public port, in milliseconds. */
 const BACKGROUND_GRACE_MS = 6000
-/** How long a service waits for readiness before it opens its public port anyway: its responses name the cause. */
+/** A service that is not ready after this time opens its public port anyway: its responses name the cause. */
 const READY_MS = 10_000
 
 /**

@@ -1,5 +1,5 @@
 export interface SemaphoreOptions {
-  /** How many calls may wait, in all lanes together and in each one; unlimited when left out. */
+  /** Maximum numbers of waiting calls, in all lanes together and in each lane; unlimited when left out. */
   readonly maxWaiting?: number
   readonly maxWaitingInLane?: number
   /** The error of a call that finds no room to wait. */
@@ -9,7 +9,7 @@ export interface SemaphoreOptions {
 export interface RunOptions {
   /** Calls of one lane wait in order; lanes take turns. All calls share one lane when left out. */
   readonly lane?: string
-  /** How long to wait for a permit: a time of `performance.now()`. Without end when left out. */
+  /** The time of `performance.now()` until which the call waits for a permit; unlimited when left out. */
   readonly deadline?: number
   /** The error of a call that gets no permit before its deadline. */
   readonly onLate?: () => Error

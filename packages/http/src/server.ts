@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fast
 import Fastify from 'fastify'
 import type { DestinationStream } from 'pino'
 import { pino } from 'pino'
-import { nameAccount } from './account-header.ts'
+import { addAccountHeader } from './account-header.ts'
 import { waitForCaches } from './cached-content.ts'
-import { answerClientError } from './client-error.ts'
+import { respondToClientError } from './client-error.ts'
 import type { UnavailableDependency } from './dependency.ts'
 import type { ProblemFormat } from './error-handler.ts'
 import { problemJson, setErrorFormat, setNotFoundFormat } from './error-handler.ts'
@@ -36,8 +36,9 @@ export interface ServerOptions {
 }
 
 /**
- * A body may take any time as long as data moves; a head may not, because of slowloris attacks. Milliseconds. The size
- * limit of heads is above nginx's, which refuses longer heads in the format of the requested API.
+ * Limits of Node's HTTP server, in milliseconds and bytes. A body may take any time as long as data arrives. The
+ * headers may not, because of slowloris attacks. Their size limit is above nginx's: nginx refuses longer headers, in
+ * the format of the requested API.
  */
 export const HTTP_LIMITS = {
   headersTimeout: 30_000,
@@ -69,7 +70,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     logger: logger(name, options),
     logController: new RequestLog(),
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: respondToClientError,
     bodyLimit: options.bodyLimit ?? 64 * 1024,
     ...behindProxies(options.trustedProxies),
     http: HTTP_LIMITS,
@@ -87,7 +88,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     },
   } as FastifyServerOptions) as unknown as FastifyInstance
   provideRequestContext(app)
-  nameAccount(app)
+  addAccountHeader(app)
   waitForCaches(app)
   setErrorFormat(app, format, unavailableDependency)
   setNotFoundFormat(app, format, notFound)

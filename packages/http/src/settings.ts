@@ -185,12 +185,12 @@ export function readOrigins(text = ''): readonly string[] {
     .map((entry) => new URL(entry.trim()).origin)
 }
 
-/** Whether a text is scheme://host[:port] of http or https. */
+/** Whether a string is scheme://host[:port] of http or https. */
 function isOrigin(text: string): boolean {
   return /^https?:\/\/[^/?#@\\]+\/?$/i.test(text) && URL.canParse(text)
 }
 
-/** Whether a text is an address or a CIDR range. */
+/** Whether a string is an address or a CIDR range. */
 function isNetwork(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/')
   const family = isIP(address)

@@ -7,8 +7,8 @@ export interface Access {
   readonly name: string
   readonly actions: readonly string[]
   /**
-   * Set where the access was granted because the repository is global: the repository's number, and how often it had
-   * ceased to be global when the token was issued. The registry ignores this field.
+   * Set where the access was granted because the repository is global: the repository's number, and the number of times
+   * that it had ceased to be global when the token was issued. The registry ignores this field.
    */
   readonly global?: GlobalMark
   /**

@@ -1,7 +1,7 @@
 /** distribution refuses longer names. Source: distribution/reference, `RepositoryNameTotalLengthMax`. */
 export const MAX_NAME_LENGTH = 255
 
-/** One component of a name as a regular expression, for documents. */
+/** One component of a name as a regular expression, for JSON schemas. */
 export const COMPONENT_PATTERN = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 
 /**
@@ -12,13 +12,13 @@ export const RESERVED_COMPONENT = 'registry-manager-trash'
 /** Refuses the reserved component at the beginning of a name, in a regular expression. */
 export const NOT_RESERVED_PATTERN = `(?!${RESERVED_COMPONENT}(?:/|$))`
 
-/** Repository names as a regular expression, for documents. Their length is limited, too. */
+/** Repository names as a regular expression, for JSON schemas. Their length is limited, too. */
 export const REPOSITORY_NAME_PATTERN = `^${NOT_RESERVED_PATTERN}${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
 const REPOSITORY_NAME = new RegExp(REPOSITORY_NAME_PATTERN)
 
 /**
- * Namespaces as a regular expression, for documents. Their length is limited, too: a single component leaves room for
- * a slash and one more character.
+ * Namespaces as a regular expression, for JSON schemas. Their length is limited, too: a single component leaves room
+ * for a slash and one more character.
  */
 export const NAMESPACE_PATTERN = `^(?=[^/]{1,${MAX_NAME_LENGTH - 2}}$|[^/]+/)${NOT_RESERVED_PATTERN}${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*$`
 

@@ -80,10 +80,10 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
   const last = (segments.at(-1) ?? '').replace(/%3a/i, ':')
   const [beforeLast, secondBeforeLast] = [segments.at(-2), segments.at(-3)]
 
-  if (path === '/v2/_catalog') return page(method, query, { kind: 'catalog' })
+  if (path === '/v2/_catalog') return withPage(method, query, { kind: 'catalog' })
   if (beforeLast === 'tags' && last === 'list') {
     return inRepository(segments.slice(0, -2), (repository) =>
-      page(method, query, { kind: 'tags', repository }),
+      withPage(method, query, { kind: 'tags', repository }),
     )
   }
   if (beforeLast === 'manifests') {
@@ -197,7 +197,7 @@ function upload(
   })
 }
 
-function page(method: string, query: URLSearchParams, request: object): ParsedRegistryRequest {
+function withPage(method: string, query: URLSearchParams, request: object): ParsedRegistryRequest {
   const n = query.get('n')
   if (n !== null && !/^[0-9]+$/.test(n)) {
     const message = 'n must be a whole number of 0 or more'

@@ -12,7 +12,10 @@ import {
 const EVERYTHING = '*'
 const ALL_BELOW = '/*'
 
-/** What `parseRepositoryPattern` accepts, as a pattern for JSON schemas, which limit the length to MAX_NAME_LENGTH. */
+/**
+ * The patterns that `parseRepositoryPattern` accepts, as a regular expression for JSON schemas. Their length is
+ * limited, too.
+ */
 export const SCOPE_NAME_PATTERN = `^(?:\\*|${NOT_RESERVED_PATTERN}${COMPONENT_PATTERN}(?:/${COMPONENT_PATTERN})*(?:/\\*)?)$`
 
 /** A parsed pattern of repository names. */
@@ -24,7 +27,8 @@ export type RepositoryPattern =
 
 /**
  * Parses a pattern: a repository name; `prefix/*` for every repository below a prefix at any depth, without the prefix
- * itself; or `*` for every repository. Undefined for other text, and for a prefix that is too long for a name below it.
+ * itself; or `*` for every repository. Undefined for any other string, and for a prefix that is too long for a name
+ * below it.
  */
 export function parseRepositoryPattern(text: string): RepositoryPattern | undefined {
   if (text === EVERYTHING) return { kind: 'every' }
@@ -33,7 +37,7 @@ export function parseRepositoryPattern(text: string): RepositoryPattern | undefi
   return canHoldRepositories(prefix) ? { kind: 'below', prefix } : undefined
 }
 
-/** Whether a pattern covers a repository. Text that is not a pattern covers none. */
+/** Whether a pattern covers a repository. A string that is not a pattern covers none. */
 export function patternCovers(text: string, repository: string): boolean {
   if (text === EVERYTHING) return true
   const isMatch = text.endsWith(ALL_BELOW) ? repository.startsWith(text.slice(0, -1)) : repository === text
@@ -65,7 +69,10 @@ function toParsed(text: string): { readonly text: string; readonly pattern: Repo
   return pattern === undefined ? [] : [{ text, pattern }]
 }
 
-/** Whether a pattern covers all that another one covers. Of two patterns that overlap, one includes the other. */
+/**
+ * Whether a pattern covers all repositories that another one covers. Of two patterns that overlap, one includes the
+ * other.
+ */
 function includesPattern(pattern: RepositoryPattern, other: RepositoryPattern): boolean {
   switch (pattern.kind) {
     case 'every':

@@ -1,4 +1,4 @@
-/** Patterns of tags as a regular expression, for documents. */
+/** Patterns of tags as a regular expression, for JSON schemas. */
 export const TAG_GLOB_PATTERN = '^[a-zA-Z0-9_.*-]{1,128}$'
 
 /**

@@ -16,13 +16,13 @@ const MAX_ENTRIES = 10_000
 const MAX_AGE_MS = 60_000
 
 /** The principal whose facts are requested, as a verified access token names it. */
-export type FactsOf = Pick<Principal, 'uid' | 'via' | 'rules'>
+export type FactsOwner = Pick<Principal, 'uid' | 'via' | 'rules'>
 
 /**
- * Finds the facts of an account; with `via`, those of a personal token that acts for the account; with `rules`, the sum
- * of those of all trust rules of a workload.
+ * Finds the rights of an account. With `via`, finds the rights of a personal token that acts for the account. With
+ * `rules`, adds up the rights that all trust rules of a workload give.
  */
-export type FindAccountFacts = (principal: FactsOf) => Promise<AccountFacts | undefined>
+export type FindAccountFacts = (principal: FactsOwner) => Promise<AccountFacts | undefined>
 
 /**
  * Asks auth-service for the facts of an account and caches them until the revocation list names the account or the
@@ -66,14 +66,16 @@ export function createAccountsClient(
   }
 }
 
-/** The sum of what trust rules give. Only workloads have several facts, all of them with scopes. */
+/** Adds up the scopes and grants of trust rules. Only a workload has several facts, and all of them have scopes. */
 function addFacts(sum: AccountFacts | undefined, facts: AccountFacts): AccountFacts {
   if (sum?.kind !== 'token' || facts.kind !== 'token') return facts
   const grants = [...(sum.grants ?? []), ...(facts.grants ?? [])]
   return { ...sum, scopes: [...sum.scopes, ...facts.scopes], grants }
 }
 
-/** A personal token has a path of its own: a previous version, which knows none, responds that there is no account. */
+/**
+ * A personal token has a path of its own. A previous version of auth-service responds 404, as for an unknown account.
+ */
 function accountPath(uid: string, via: string | undefined): string {
   const path = `/internal/accounts/${encodeURIComponent(uid)}`
   return via === undefined ? path : `${path}/via/${encodeURIComponent(via)}`

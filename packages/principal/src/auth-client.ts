@@ -18,8 +18,8 @@ export interface AuthClient {
 }
 
 /**
- * How long an exchanged token is cached. Revocation ends it at once; new rights (a repository that became global, say)
- * take effect when it expires.
+ * Lifetime of an exchanged token in the cache. A revocation removes it at once. New rights, such as a repository that
+ * became global, take effect when it expires.
  */
 const MAX_EXCHANGED_SECONDS = 5
 /** A cached token is dropped this long before it expires, so that it does not expire in transit. */

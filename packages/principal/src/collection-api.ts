@@ -18,7 +18,7 @@ const WorkerName = Type.String({ minLength: 1, maxLength: 200 })
 /** The body of a 204 response. */
 export const NoContent = Type.Undefined()
 
-/** `POST /internal/collection/claims`: the name of the worker, and how many digests it can remove. */
+/** `POST /internal/collection/claims`: the name of the worker, and the number of digests that it can remove. */
 export const ClaimRequest = Type.Object(
   { worker: WorkerName, limit: Type.Integer({ minimum: 1, maximum: COLLECTION_BATCH }) },
   closed,

@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 
-/** What must hold so that a grant, a token or a trust rule counts. A condition that is left out always holds. */
+/** Conditions under which a grant, a token or a trust rule counts. A condition that is left out always holds. */
 export interface Conditions {
   /** CIDR ranges or single addresses. The client's address must be in one of them. */
   readonly networks?: readonly string[]
@@ -13,9 +13,9 @@ export interface Conditions {
   readonly tags?: string
 }
 
-/** What conditions are compared with. */
+/** The facts that conditions are compared with. */
 export interface ConditionContext {
-  /** The client's IP address. Undefined if it is not known: no network contains it then. */
+  /** The client's IP address. Undefined if it is not known: no network contains an unknown address. */
   readonly address: string | undefined
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -70,7 +70,7 @@ export function intersectNetworks(ones: readonly string[], others: readonly stri
   return [...new Set([...inner(ones, others), ...inner(others, ones)])].toSorted()
 }
 
-/** Whether one network contains another. Networks of different versions of the protocol do not. */
+/** Whether one network contains another. An IPv4 network and an IPv6 network never contain each other. */
 function isWithinNetwork(inner: string, outer: string): boolean {
   const [one, other] = [parseNetwork(inner), parseNetwork(outer)]
   if (isIP(one.address) !== isIP(other.address) || one.prefix < other.prefix) return false
@@ -82,7 +82,7 @@ function parseNetwork(network: string): { readonly address: string; readonly pre
   return { address, prefix: prefix === undefined ? 128 : Number(prefix) }
 }
 
-/** Whether a text is an address, or a CIDR range such as `10.0.0.0/8`. Source: RFC 4632 §3.1; RFC 4291 §2.3. */
+/** Whether a string is an address, or a CIDR range such as `10.0.0.0/8`. Source: RFC 4632 §3.1; RFC 4291 §2.3. */
 export function isNetwork(text: string): boolean {
   const [, address = '', prefix] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const version = isIP(address)

@@ -78,7 +78,7 @@ const Grants = Type.Optional(
 
 /**
  * `GET /internal/accounts/{uid}`: role and namespaces of a user, or scopes of a registry token, and grants.
- * `GET /internal/accounts/{uid}/via/{id}`: those of a user, as far as a personal token acts for them.
+ * `GET /internal/accounts/{uid}/via/{id}`: the same for a personal token that acts for a user.
  */
 export const AccountResponse = Type.Union([
   Type.Object({
@@ -87,7 +87,7 @@ export const AccountResponse = Type.Union([
     namespaces: Type.Array(Type.String()),
     grants: Grants,
     generation: Type.Integer(),
-    /** The scopes of a personal token, which permits nothing beyond them; absent where it may do what its owner may. */
+    /** The scopes that limit a personal token; absent if it may do everything that its owner may do. */
     limitedTo: Type.Optional(AccessList),
     /** The conditions of that personal token. */
     conditions: ConditionFacts,
@@ -105,7 +105,7 @@ export const AccountResponse = Type.Union([
 export const ScopesRequest = Type.Object({ names: Type.Array(Type.String(), { maxItems: 100 }) }, closed)
 export const ScopesResponse = Type.Object({
   global: Type.Array(Type.String()),
-  /** By name, for access tokens: the repository's number and how often it has ceased to be global. */
+  /** By name, for access tokens: the repository's number and the number of times that it has ceased to be global. */
   marks: Type.Optional(Type.Record(Type.String(), Type.Tuple([Type.Integer(), Type.Integer()]))),
 })
 
@@ -126,7 +126,7 @@ export const AnnounceResponse = Type.Union([
   }),
   Type.Object({
     outcome: Type.Literal('refused'),
-    // The previous version's proxy does not know DENIED: it answers 503 then.
+    // The previous version's proxy does not know DENIED, and responds 503.
     code: Type.Enum([
       'DENIED',
       'DIGEST_INVALID',

@@ -24,10 +24,10 @@ export function describeActivity(action: RepositoryAction, repository: string): 
 }
 
 /**
- * Says who can give the right to do an action on a repository, and which role suffices. Depends on nothing but the
- * repository's name, so that it says nothing about what exists.
+ * Says who can grant the right to do an action on a repository, and which role suffices. Uses only the repository's
+ * name, so that it does not reveal whether the repository exists.
  */
-export function describeGivers(
+export function describeWhoCanGrant(
   action: RepositoryAction,
   repository: string,
   subject: 'account' | 'workload' = 'account',

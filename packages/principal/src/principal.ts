@@ -14,7 +14,7 @@ export interface Principal {
    * do. Absent otherwise.
    */
   readonly offline?: true
-  /** Access of the token that counts in other networks than the client's only. Absent if there is none. */
+  /** Access of the token that counts only for clients in other networks. Absent if there is none. */
   readonly elsewhere?: readonly Access[]
 }
 

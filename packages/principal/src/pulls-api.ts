@@ -4,8 +4,8 @@ import { Type } from 'typebox'
 const closed = { additionalProperties: false }
 
 /**
- * `POST /internal/pulls` of image-manager: how often clients have pulled manifests through a registry-proxy. A batch
- * that was added before is not added again.
+ * `POST /internal/pulls` of image-manager: numbers of pulls of manifests through a registry-proxy. A batch that was
+ * added before is not added again.
  */
 export const PullBatch = Type.Object(
   {
@@ -18,7 +18,7 @@ export const PullBatch = Type.Object(
           /** The tag that the clients named; absent if they named the digest. */
           tag: Type.Optional(Type.String({ pattern: TAG_PATTERN })),
           count: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
-          /** When the last of these pulls was. */
+          /** The time of the last of these pulls. */
           lastAt: Type.String({ format: 'date-time' }),
         },
         closed,

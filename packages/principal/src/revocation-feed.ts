@@ -14,9 +14,9 @@ const POLL_MS = 1000
 const STALE_MS = 5000
 
 /**
- * Polls auth-service's revocation list each second. While auth-service does not respond, the last list stays in use
- * and readiness reports `degraded`: what the list misses is bounded by the short life of access tokens. `now` is a
- * monotonic clock, in milliseconds.
+ * Polls auth-service's revocation list each second. While auth-service does not respond, the last list stays in use and
+ * readiness reports `degraded`: an access token whose revocation is missing in the list expires after five minutes at
+ * most. `now` is a monotonic clock, in milliseconds.
  */
 export function createRevocationFeed(authService: ServiceClient, now: () => number): RevocationFeed {
   let accounts: ReadonlyMap<string, number> | undefined

@@ -8,7 +8,7 @@ import type { Role } from './principal.ts'
 export const GRANT_ROLES = ['reader', 'developer', 'maintainer', 'owner'] as const
 export type GrantRole = (typeof GRANT_ROLES)[number]
 
-/** What the holders of a role may do with repositories. An owner also manages the namespace. */
+/** The actions on repositories that each role permits. An owner also manages the namespace. */
 export const ACTIONS_OF_ROLE: Readonly<Record<GrantRole, readonly RepositoryAction[]>> = {
   reader: ['pull'],
   developer: ['pull', 'push'],
@@ -29,7 +29,7 @@ export interface EffectiveGrant {
   readonly group?: string
 }
 
-/** What limits everything that a credential permits. */
+/** Limits of everything that a credential permits. */
 interface CredentialLimits {
   /** The conditions of the personal token or registry token that acts. Nothing is allowed unless they hold. */
   readonly conditions?: Conditions

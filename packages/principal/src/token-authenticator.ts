@@ -42,8 +42,8 @@ export interface Authenticator {
   /** An access token for the service itself. */
   serviceToken(access: readonly Access[]): Promise<string>
   /**
-   * Throws ServiceCallError while the account cannot be read. A request that needs more access than its token has then
-   * gets 503 instead of 401, because the account may permit more than the token.
+   * Throws ServiceCallError while the account cannot be read. Call it before a token with too little access is refused
+   * with 401: the account may permit more than the token, and the response is 503 then.
    */
   confirmAccount(uid: string): Promise<void>
   readonly feed: RevocationFeed

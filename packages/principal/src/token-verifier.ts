@@ -21,7 +21,7 @@ export interface TokenClaims {
   readonly via_name?: string
   /** The generation of the account or trust rule when the token was issued; absent for services. */
   readonly gen?: number
-  /** What logs and events call the principal, if that is not `sub`. */
+  /** The name of the principal in logs and events, if that is not `sub`. */
   readonly name?: string
   /** Further trust rules that the access comes from: their ids and generations. */
   readonly rules?: readonly (readonly [id: string, generation: number])[]

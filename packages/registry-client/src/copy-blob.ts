@@ -8,12 +8,12 @@ export interface BlobSource {
   readonly digest: string
 }
 
-/** A blob may have gigabytes. */
+/** A blob may have a size of several gigabytes. */
 const TIMEOUT_MS = 600_000
 
 /**
- * Uploads a blob of another repository under a digest, without holding it in memory. Use it for a blob with a sha512,
- * which the registry cannot mount by that digest. The registry verifies the digest.
+ * Uploads a blob of another repository under a digest, without holding it in memory. Use it for a sha512 digest: the
+ * registry cannot mount a blob by such a digest. The registry verifies the digest.
  */
 export function createCopyBlob({ registryUrl, serviceToken, signal }: RegistryRequestOptions) {
   return async (repository: string, digest: string, source: BlobSource): Promise<boolean> => {

@@ -16,7 +16,7 @@ export interface FoundManifest extends RegistryManifest {
   readonly digest: string
 }
 
-/** The API of the registry. Every unexpected response, and no response, is a ServiceCallError. */
+/** The API of the registry. An unexpected or missing response is thrown as a ServiceCallError. */
 export interface RegistryClient extends RegistryLists {
   /** The digest that a reference resolves to; undefined where the registry has no such manifest. */
   headManifest(repository: string, reference: string): Promise<string | undefined>
@@ -34,7 +34,7 @@ export interface RegistryClient extends RegistryLists {
   deleteBlob(repository: string, digest: string): Promise<boolean>
   /**
    * Makes a blob of another repository a blob of this one, without a copy of its bytes. Returns false if the other
-   * repository does not have it. Not for sha512: distribution 2.8 answers 201, and does not find the blob afterwards.
+   * repository does not have it. Not for sha512: distribution 2.8 responds 201, but does not find the blob afterwards.
    */
   mountBlob(repository: string, digest: string, from: string): Promise<boolean>
   /** Uploads a blob of another repository under a digest. Returns false if the other repository does not have it. */

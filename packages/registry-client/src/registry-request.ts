@@ -122,8 +122,8 @@ const TRIES = 5
 const PAUSE_MS = 20
 
 /**
- * Retries a request that the registry answers with 500. distribution on a file system does so for a moment while a tag
- * is being written (it truncates the file first) or deleted. Only for idempotent requests.
+ * Retries a request that the registry answers with 500. On a file system, distribution responds 500 for a moment while
+ * a tag is being written (it truncates the file first) or deleted. Only for idempotent requests.
  */
 export async function retryOn500(url: URL, init: RequestInit): Promise<Response> {
   for (let tries = 1; ; tries++) {
@@ -160,7 +160,7 @@ export function isRegistryUnavailable(error: unknown): boolean {
   return error instanceof ServiceCallError && !isRegistryRefusal(error)
 }
 
-/** Whether the registry has too much to do: it says so, or does not respond in time. */
+/** Whether the registry is overloaded: it responds with 429 or 503, or not in time. */
 export function isRegistryOverloaded(error: unknown): boolean {
   if (!(error instanceof ServiceCallError) || error.dependency !== DEPENDENCY) return false
   const { status, cause } = error

@@ -10,7 +10,10 @@ export interface PostgresBinaries {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Finds the programs of Postgres, or why there are none. Downloads Debian's package if none is installed. */
+/**
+ * Finds the programs of Postgres. If there are none, returns the reason. Downloads Debian's package if none is
+ * installed.
+ */
 export function findPostgres(): PostgresBinaries | { readonly reason: string } {
   try {
     // A test never uses the database of its environment.

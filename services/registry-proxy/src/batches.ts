@@ -1,7 +1,7 @@
 export interface BatchOptions<Item> {
   /** The largest number of items of a batch. */
   readonly size: number
-  /** How many batches run at the same time. */
+  /** Maximum number of batches that run at the same time. */
   readonly concurrent: number
   /** Items with the same key have the same result. A batch contains one of them. */
   readonly keyOf: (item: Item) => string

@@ -3,14 +3,14 @@ import type { PeriodicWork } from '@registry-manager/http'
 import { ServiceCallError, createPeriodicWork } from '@registry-manager/http'
 import type { FastifyBaseLogger } from 'fastify'
 
-/** A manifest that a client has read, and the tag by which it did. Undefined where the client named the digest. */
+/** A manifest that a client has read, and the tag in the request. `tag` is undefined if the client named the digest. */
 export interface Pull {
   readonly repository: string
   readonly digest: string
   readonly tag: string | undefined
 }
 
-/** How often a manifest was pulled by a tag or by its digest, and the time of the last pull. */
+/** The number of pulls of a manifest by a tag or by its digest, and the time of the last one. */
 export interface PullCount extends Pull {
   readonly count: number
   readonly lastAt: Date
@@ -43,11 +43,11 @@ interface WaitingPull extends Pull {
   lastMs: number
 }
 
-/** How many different pulls wait at most while image-manager is unavailable. One needs about 500 bytes. */
+/** Maximum number of different pulls that wait while image-manager is unavailable. One needs about 500 bytes. */
 export const MAX_WAITING = 20_000
-/** How many different pulls one batch has at most. */
+/** Maximum number of different pulls in a batch. */
 export const MAX_BATCH = 1000
-/** How often the counts are sent, in milliseconds. */
+/** Pause before the counts are sent again, in milliseconds. */
 const SEND_MS = 5000
 
 /**

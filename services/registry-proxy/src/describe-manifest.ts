@@ -2,7 +2,7 @@ import type { Reference } from '@registry-manager/oci'
 import { LRUCache } from 'lru-cache'
 import { createBatches } from './batches.ts'
 
-/** What the index knows of a manifest without reading it. */
+/** The facts of a manifest that the index returns without its bytes. */
 export interface ManifestDescription {
   readonly digest: string
   readonly mediaType: string
@@ -26,10 +26,10 @@ export type DescribeManifests = (
   named: readonly NamedManifest[],
 ) => Promise<readonly (ManifestDescription | undefined)[]>
 
-/** The type of a manifest never changes, so it is remembered. One entry needs about 300 bytes. */
-const MAX_REMEMBERED = 20_000
+/** The type of a manifest never changes, so it is cached. One entry needs about 300 bytes. */
+const MAX_CACHED = 20_000
 
-/** How many manifests one call names, and how many calls run at the same time. */
+/** Maximum number of manifests in a call, and of calls at the same time. */
 const BATCHES = { size: 100, concurrent: 2, keyOf }
 
 /**
@@ -38,11 +38,11 @@ const BATCHES = { size: 100, concurrent: 2, keyOf }
  * tag share one lookup.
  */
 export function createDescribeManifest(describeManifests: DescribeManifests): DescribeManifest {
-  const byDigest = new LRUCache<string, ManifestDescription>({ max: MAX_REMEMBERED })
+  const byDigest = new LRUCache<string, ManifestDescription>({ max: MAX_CACHED })
   const describeNext = createBatches(describeManifests, BATCHES)
   return async (repository, reference) => {
-    const remembered = 'digest' in reference ? byDigest.get(keyOf({ repository, reference })) : undefined
-    if (remembered !== undefined) return remembered
+    const cached = 'digest' in reference ? byDigest.get(keyOf({ repository, reference })) : undefined
+    if (cached !== undefined) return cached
     const described = await describeNext({ repository, reference })
     if (described !== undefined) byDigest.set(keyOf({ repository, reference: described }), described)
     return described

@@ -7,12 +7,12 @@ import {
   decideAccess,
   describeAction,
   describeActivity,
-  describeGivers,
+  describeWhoCanGrant,
   describeManagers,
 } from '@registry-manager/principal'
 
 /*
- * What 401 and 403 say: `message` for clients that print it, and `detail` with the rest. Both depend only on the
+ * The texts of 401 and 403: `message` for clients that print it, and `detail` with the rest. Both depend only on the
  * request, on the token and on the rights of the principal's own account, never on whether a repository exists.
  */
 
@@ -103,7 +103,7 @@ export function describeInsufficient(
   const rest = others.length === 0 ? '' : `, only ${others.join(' and ')}`
   return {
     message: `${subjectOf(named)} may not ${what}${rest}`,
-    detail: detailOf(refused, describeGivers(action, needed.name, isWorkload ? 'workload' : 'account')),
+    detail: detailOf(refused, describeWhoCanGrant(action, needed.name, isWorkload ? 'workload' : 'account')),
   }
 }
 

@@ -162,7 +162,8 @@ const INTERNAL_ERROR: Refusal = { code: 'UNKNOWN', message: 'internal error' }
 const BLOB_HEADERS = ['cache-control', 'content-length', 'docker-content-digest', 'etag']
 
 /**
- * How long the body of a POST that starts an upload is discarded, in milliseconds: as long as nginx's `lingering_time`.
+ * Time for which the body of a POST that starts an upload is discarded, in milliseconds: as long as nginx's
+ * `lingering_time`.
  */
 const UNWANTED_BODY_MS = 30_000
 

@@ -66,9 +66,10 @@ export async function registryApi(app: FastifyInstance, options: RegistryApiOpti
 }
 
 /**
- * Handles a request: parse, authenticate, authorize, and then one of six: tell nginx where content is, answer from the
- * index, send content from the registry's volume, answer nginx's question, push a manifest, or forward to the registry.
- * Nothing of a refused request reaches the registry, and no byte of a body is read before the request is authorized.
+ * Handles a request: parse, authenticate, authorize, and then one of six steps: tell nginx where content is, answer
+ * from the index, send content from the registry's volume, answer nginx's question, push a manifest, or forward to the
+ * registry. Nothing of a refused request reaches the registry, and no byte of a body is read before the request is
+ * authorized.
  */
 async function handleRequest(
   options: RegistryApiOptions,

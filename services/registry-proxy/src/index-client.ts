@@ -13,7 +13,7 @@ import {
   PullBatchResponse,
   RemovalResponse,
 } from '@registry-manager/principal'
-import type { FactsOf } from '@registry-manager/principal'
+import type { FactsOwner } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import type { PullBatch } from './count-pulls.ts'
 import type { DescribeManifests } from './describe-manifest.ts'
@@ -29,7 +29,7 @@ export interface PageQuery {
 /** image-manager's internal API. Every method throws ServiceCallError when image-manager is unavailable. */
 export interface IndexClient {
   /** The catalog of an account, of a personal token that acts for it, or of a workload. */
-  catalog(reader: FactsOf, page: PageQuery): Promise<Static<typeof NamesPage>>
+  catalog(reader: FactsOwner, page: PageQuery): Promise<Static<typeof NamesPage>>
   /** Undefined if there is no such repository. */
   tags(repository: string, page: PageQuery): Promise<Static<typeof NamesPage> | undefined>
   /** One page of referrers, beginning after the digest `last`. */
@@ -42,13 +42,13 @@ export interface IndexClient {
   findManifest(repository: string, reference: Reference): Promise<IndexedManifest | undefined>
   readonly describeManifests: DescribeManifests
   /**
-   * `deleted` is whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion,
+   * `deleted`: whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion,
    * `immutable` an immutable tag that does.
    */
   deleteManifest(repository: string, reference: Reference, force?: boolean): Promise<Removal>
   /** Announces a blob that is about to be uploaded or mounted. */
   announceBlob(blob: AnnouncedBlob): Promise<void>
-  /** `deleted` is whether the blob existed under any of its digests. `immutable` names a tag that needs it. */
+  /** `deleted`: whether the blob existed under any of its digests. `immutable` names a tag that needs it. */
   deleteBlob(repository: string, digest: string): Promise<Removal>
   /** Records the sha512 digest of a blob that was pushed by it. */
   aliasBlob(alias: { repository: string; sha512: string; sha256: string }): Promise<void>
@@ -108,8 +108,8 @@ export const CHANGE_TIMEOUT_MS = 60_000
 export const QUERY_TIMEOUT_MS = 10_000
 
 /**
- * How many manifests are fetched at the same time. One of 4 MiB arrives as JSON and needs about 16 MiB while it is
- * parsed. Most lookups find nothing and take milliseconds, so many may wait.
+ * Maximum numbers of manifests that are fetched at the same time, and that wait. A manifest of 4 MiB arrives as JSON
+ * and needs about 16 MiB while it is parsed. Most lookups find nothing and take milliseconds, so many may wait.
  */
 const LOOKUPS = { concurrent: 8, waiting: 2000, waitMs: 30_000 }
 
@@ -135,7 +135,7 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
     },
 
     async findManifest(repository, reference) {
-      const path = `/internal/manifests?${toQuery({ repository, reference: textOf(reference) })}`
+      const path = `/internal/manifests?${toQuery({ repository, reference: formatReference(reference) })}`
       const lookUp = async () => {
         const found = await undefinedIfNotFound(queries.get(path, ManifestResponse))
         if (found === undefined) return undefined
@@ -148,7 +148,10 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
 
     async describeManifests(named) {
       const body = {
-        manifests: named.map(({ repository, reference }) => ({ repository, reference: textOf(reference) })),
+        manifests: named.map(({ repository, reference }) => ({
+          repository,
+          reference: formatReference(reference),
+        })),
       }
       const { found } = await queries.post('/internal/manifest-descriptions', body, ManifestDescriptions)
       const byPosition = new Map(found.map((described) => [described.position, described]))
@@ -156,7 +159,11 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
     },
 
     deleteManifest: (repository, reference, force) => {
-      const query = toQuery({ repository, reference: textOf(reference), force: force ? 'true' : undefined })
+      const query = toQuery({
+        repository,
+        reference: formatReference(reference),
+        force: force ? 'true' : undefined,
+      })
       return changes.delete(`/internal/manifests?${query}`, RemovalResponse)
     },
 
@@ -175,7 +182,7 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
     },
 
     async announceManifest(repository, reference, type, manifest, uid) {
-      const query = toQuery({ repository, reference: textOf(reference), type, account: uid })
+      const query = toQuery({ repository, reference: formatReference(reference), type, account: uid })
       const announced = await changes.postBytes(`/internal/admissions?${query}`, manifest, AnnounceResponse)
       switch (announced.outcome) {
         case 'admitted':
@@ -211,6 +218,6 @@ function tooManyLookups(): ServiceCallError {
   })
 }
 
-function textOf(reference: Reference): string {
+function formatReference(reference: Reference): string {
   return 'tag' in reference ? reference.tag : reference.digest
 }

@@ -24,8 +24,8 @@ export function contentSource({ headers }: FastifyRequest): ContentSource | unde
 }
 
 /**
- * How long nginx may repeat a decision, in the value of X-Accel-Expires. nginx counts whole seconds: 1 means between
- * one and two seconds.
+ * Time for which nginx may repeat a decision, in the value of X-Accel-Expires. nginx counts whole seconds: 1 means
+ * between one and two seconds.
  */
 const DECISION_SECONDS = '1'
 

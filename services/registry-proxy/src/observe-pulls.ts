@@ -4,7 +4,7 @@ import type { Authorized } from './authorize.ts'
 
 const PULL = 'pull'
 
-/** What a request for a manifest names. */
+/** The repository and the tag that a request for a manifest names. */
 interface RequestedManifest {
   readonly repository: string
   readonly tag: string | undefined

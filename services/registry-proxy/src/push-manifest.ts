@@ -24,7 +24,7 @@ const MAX_MANIFEST_BYTES = 4 * MIB
 const SMALL_MANIFEST_BYTES = 64 * KIB
 
 /**
- * How many bytes of manifests may be in memory. Each manifest is there about three times: read, sent to image-manager,
+ * Limits for the bytes of manifests in memory. Each manifest is there about three times: read, sent to image-manager,
  * sent to the registry. The limits keep the process below 300 MiB. One account may use three quarters of each budget.
  * The proxy does not read requests that wait, which slows their clients down. It responds 429 to those that cannot
  * wait. Small manifests have their own budget, so that large manifests of slow clients do not delay them.

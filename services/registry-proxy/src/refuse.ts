@@ -18,7 +18,7 @@ export const REGISTRY_HEADERS = {
   'x-content-type-options': 'nosniff',
 }
 
-/** How long the rest of a refused request's body is read and discarded, in milliseconds. */
+/** Time for which the rest of a refused request's body is read and discarded, in milliseconds. */
 const LINGER_MS = 2000
 
 /** If less than this is left of a body, it is read to its end, and the connection stays open. */

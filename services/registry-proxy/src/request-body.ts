@@ -5,14 +5,14 @@ import { parseMount } from '@registry-manager/oci'
 import type { FastifyRequest } from 'fastify'
 import type { Refusal } from './refuse.ts'
 
-/** How long a client may take to send a body that is read into memory, in milliseconds: 4 MiB at 70 kB/s. */
+/** Time limit for sending a body that is read into memory, in milliseconds: 4 MiB at 70 kB/s. */
 const READ_MS = 60_000
 
 export interface ReadOptions {
   readonly maxBytes: number
   /** The body's Content-Length, if it has one. */
   readonly length?: number | undefined
-  /** How long the client may take to send the body, in milliseconds. */
+  /** Time limit for sending the body, in milliseconds. */
   readonly readMs?: number
 }
 

@@ -35,8 +35,8 @@ export interface ResponseContext {
 
 /**
  * The headers of the response to the client. A Location on the registry becomes relative, because clients use several
- * hosts, and an upload's gets its binding. A Location elsewhere is removed, unless it leads a reader of a blob to the
- * registry's storage: it is a signed URL, which no cache may store.
+ * hosts. The Location of an upload gets the upload binding. A Location elsewhere is removed, unless it leads a reader
+ * of a blob to the registry's storage: it is a signed URL, which no cache may store.
  * Docker-Content-Digest is the digest that the client requested: distribution names everything by its sha256.
  */
 export function toResponseHeaders(headers: Headers, context: ResponseContext) {

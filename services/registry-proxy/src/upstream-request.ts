@@ -6,7 +6,7 @@ export type ForwardedRequest = Exclude<RegistryRequest, { kind: 'catalog' | 'tag
 export type UploadRequest = Extract<RegistryRequest, { kind: 'upload' }>
 export type ManifestRequest = Extract<RegistryRequest, { kind: 'manifest' }>
 
-/** The request to the registry. It is built from the parsed request, never from the client's text. */
+/** The request to the registry. It is built from the parsed request, never from the bytes that the client sent. */
 export interface UpstreamRequest {
   readonly path: string
   /** Without the question mark; empty if there is none. */

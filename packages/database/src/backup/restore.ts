@@ -45,8 +45,8 @@ async function readInto(db: Database, lines: AsyncGenerator<string>): Promise<nu
 }
 
 /**
- * The registry may store what was pushed after the backup. As in any other database (decision 41), no data is removed
- * until reconcile has recorded it.
+ * The registry may have content that was pushed after the backup. No data is removed until reconcile has recorded that
+ * content (decision 41).
  */
 async function restartCollection(db: Database): Promise<void> {
   await sql`update collection set database = ''`.execute(db)
@@ -68,7 +68,7 @@ async function requireEmpty(db: Database): Promise<void> {
 
 async function insertAll(tx: Transaction<Schema>, lines: AsyncIterable<string>): Promise<number> {
   const tables = await readTables(tx)
-  // The backup has the rows that triggers have written.
+  // Triggers are disabled, because the backup already has the rows that they have written.
   const setTriggers = async (state: 'disable' | 'enable') => {
     for (const { name } of tables)
       await sql`alter table ${sql.table(name)} ${sql.raw(state)} trigger user`.execute(tx)

@@ -20,7 +20,7 @@ import {
   decideAccess,
   describeAction,
   describeActivity,
-  describeGivers,
+  describeWhoCanGrant,
   describeManagers,
 } from '@registry-manager/principal'
 
@@ -205,7 +205,7 @@ function describeMissing(
   const what = describeAction(action, repository)
   const [condition] = conditions
   if (condition === undefined) {
-    return `no right to ${what}; ${describeGivers(action, repository, isWorkload ? 'workload' : 'account')}`
+    return `no right to ${what}; ${describeWhoCanGrant(action, repository, isWorkload ? 'workload' : 'account')}`
   }
   const managers = describeManagers(repository)
   return `the right to ${what} has a condition: ${condition.detail}; ${managers} can change the condition`

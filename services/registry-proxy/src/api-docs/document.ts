@@ -22,7 +22,7 @@ const ERRORS: OpenAPIV3_1.SchemaObject = {
           message: { type: 'string' },
           detail: {
             description:
-              'Of 401 and 403: the scopes `required` and `permitted`, `help`, which says how to get what is missing, ' +
+              'For 401 and 403: the scopes `required` and `permitted`, `help`, which says how to get the missing right, ' +
               'and `explain`, the URL of an explanation.',
           },
         },
@@ -34,12 +34,12 @@ const ERRORS: OpenAPIV3_1.SchemaObject = {
   required: ['errors'],
 }
 const ERROR_HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
-  401: { 'WWW-Authenticate': 'Where to get which token.' },
+  401: { 'WWW-Authenticate': 'The token endpoint, and the scope of the required token.' },
   429: { 'Retry-After': 'Seconds after which a retry can succeed.' },
   503: { 'Retry-After': 'Seconds after which a retry can succeed.' },
 }
 
-/** What the OpenAPI document says about the registry API, built from the table of operations. */
+/** The description of the registry API for its OpenAPI document, built from the table of operations. */
 export const API_DESCRIPTION = {
   name: 'registry',
   title: 'Registry API',

@@ -10,7 +10,7 @@ export const TAG = '1.0'
 /** Source: OCI image-spec 1.1, "Guidance for an Empty Descriptor". */
 export const BLOB = '{}'
 export const BLOB_DIGEST = digestOf(BLOB)
-/** Only an upload that was started has an id. */
+/** A placeholder: the id of an upload is known only after its start. */
 export const UPLOAD_ID = '6f0e1d94-5f0b-4a55-9f6e-0a1f2b3c4d5e'
 
 const EMPTY = { mediaType: 'application/vnd.oci.empty.v1+json', digest: BLOB_DIGEST, size: BLOB.length }

@@ -39,7 +39,7 @@ export interface PathOf<K extends Kind> extends DocumentedPath {
 /** The headers of responses. */
 export const HEADERS = {
   Link: 'The next page, with `rel="next"`, if there is one.',
-  Location: 'The path of what was made.',
+  Location: 'The path of the new resource.',
   'Docker-Content-Digest': 'The digest of the content, in the algorithm of the request.',
   'Docker-Upload-UUID': 'The id of the upload.',
   Range: 'The bytes that have arrived, such as `0-99`.',

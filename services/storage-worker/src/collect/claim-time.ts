@@ -11,7 +11,7 @@ export const SYSTEM_CLOCKS: Clocks = { monotonic: () => performance.now(), wall:
 /** The part of a claim's time in which the worker starts removals. The rest is for removals that have been started. */
 const PART = 3 / 4
 
-/** How long removals may continue after the process was told to stop, in milliseconds. */
+/** Time for removals after the process was told to stop, in milliseconds. */
 const STOP_MS = 5000
 
 export interface ClaimTime extends RemovalTime {
@@ -20,8 +20,8 @@ export interface ClaimTime extends RemovalTime {
   close(): void
 }
 
-/** Starts to measure. Called before the request for the claim is sent: image-manager's clock starts later. */
-export function startWatch({ monotonic, wall }: Clocks): () => number {
+/** Starts to measure the time of a claim. Call it before the claim is requested: image-manager's clock starts later. */
+export function startStopwatch({ monotonic, wall }: Clocks): () => number {
   const [start, startOnWall] = [monotonic(), wall()]
   return () => Math.max(monotonic() - start, wall() - startOnWall)
 }

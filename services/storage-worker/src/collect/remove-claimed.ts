@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { explainError } from '@registry-manager/http'
 import type { Removal, RemovalTime, Storage } from '../storage/storage.ts'
 import type { Clocks } from './claim-time.ts'
-import { createClaimTime, startWatch } from './claim-time.ts'
+import { createClaimTime, startStopwatch } from './claim-time.ts'
 
-/** Digests whose data only this worker may remove, and for how many seconds. */
+/** Digests whose data only this worker may remove, for `seconds`. */
 export interface Claim {
   readonly id: string
   readonly digests: readonly string[]
   readonly seconds: number
-  /** How many of them are removed in a second at most. `BLOBS_PER_SECOND` if there is no limit. */
+  /** Maximum number of removals in a second; `BLOBS_PER_SECOND` if it is left out. */
   readonly blobsPerSecond?: number | null | undefined
 }
 
@@ -45,7 +45,7 @@ const NAMED = 10
 /** The longest reason that image-manager accepts. */
 const REASON_LENGTH = 500
 
-/** Waits until the rate permits more than so many blobs. */
+/** Waits until the rate permits another removal after this number of blobs. */
 type Pause = (blobs: number) => Promise<void>
 
 /**
@@ -55,12 +55,12 @@ type Pause = (blobs: number) => Promise<void>
 export function createRemoveClaimed({ claims, storage, clocks, log, onRemoval }: RemoveClaimedDeps) {
   return async (stopping: AbortSignal): Promise<void> => {
     while (!stopping.aborted) {
-      const elapsedMs = startWatch(clocks)
+      const elapsedMs = startStopwatch(clocks)
       const claim = await claims.claim()
       if (claim === undefined) return
       const time = createClaimTime(elapsedMs, claim.seconds, stopping)
       try {
-        const pause = startPace(claim, elapsedMs, stopping)
+        const pause = createPause(claim, elapsedMs, stopping)
         const removal = await removeAtPace(claim, time, pause)
         onRemoval(removal)
         logRemoval(claim, removal, elapsedMs())
@@ -73,8 +73,8 @@ export function createRemoveClaimed({ claims, storage, clocks, log, onRemoval }:
   }
 
   /**
-   * Removes batch after batch. Digests with a common prefix come together. A worker that stops removes the rest without
-   * pauses, because digests that it leaves could be claimed only later.
+   * Removes the digests in batches, sorted so that digests with a common prefix are neighbours. A worker that stops
+   * removes the rest without pauses, because digests that it leaves could be claimed only later.
    */
   async function removeAtPace({ digests }: Claim, time: RemovalTime, pause: Pause): Promise<Removal> {
     const sorted = digests.toSorted()
@@ -90,8 +90,8 @@ export function createRemoveClaimed({ claims, storage, clocks, log, onRemoval }:
     }
   }
 
-  /** Starts the clock of a claim. With a rate, image-manager counts from the end of the request. */
-  function startPace({ blobsPerSecond }: Claim, elapsedMs: () => number, stopping: AbortSignal): Pause {
+  /** Creates the pauses of a claim. If image-manager sets a rate, the time counts from its response. */
+  function createPause({ blobsPerSecond }: Claim, elapsedMs: () => number, stopping: AbortSignal): Pause {
     const begin = blobsPerSecond == null ? 0 : elapsedMs()
     return async (blobs) => {
       const dueMs = (blobs / (blobsPerSecond ?? BLOBS_PER_SECOND)) * 1000

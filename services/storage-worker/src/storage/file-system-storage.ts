@@ -11,13 +11,15 @@ import { BACKGROUND, BLOCKING, createRemoveBlob } from './remove-blob.ts'
 import type { FailedRemoval, Removal, Storage } from './storage.ts'
 import { TIME_IS_OVER } from './storage.ts'
 
-/** How many blobs are removed at the same time in the background. Node runs four calls of the file system at a time. */
+/** Number of concurrent removals in the background. Node runs four calls of the file system at a time. */
 const CONCURRENCY = 8
-/** A storage that needs more milliseconds for a blob is slow. So many batches are then removed in the background. */
+/**
+ * A storage that needs more than SLOW_MS for a blob is slow: the next BACKGROUND_BATCHES are removed in the background.
+ */
 const [SLOW_MS, BACKGROUND_BATCHES] = [2, 20]
-/** Other processes may use the CPU for so long. */
+/** Milliseconds that do not count as slow, because other processes use the CPU. */
 const SLACK_MS = 20
-/** A short time of work, so that pushes never wait for many removals. */
+/** Blobs of a batch. A batch is short, so that pushes never wait for many removals. */
 const BATCH = 50
 
 /**

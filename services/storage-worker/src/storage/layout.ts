@@ -8,7 +8,7 @@ import { isDigest } from '@registry-manager/oci'
 /** The folder of everything, below the root of the storage. */
 export const REGISTRY_FOLDER = 'docker/registry/v2'
 
-/** The folder of a blob below `blobs`, such as `sha256/ab/abcd…`. Throws for a text that is not a digest. */
+/** The folder of a blob below `blobs`, such as `sha256/ab/abcd…`. Throws for a string that is not a digest. */
 export function blobFolder(digest: string): string {
   if (!isDigest(digest)) throw new Error(`${JSON.stringify(digest)} is not a digest`)
   const [algorithm = '', hex = ''] = digest.split(':')
@@ -25,8 +25,8 @@ export function digestOfBlobFolder(folder: string): string | undefined {
 }
 
 /**
- * The digest that the text of a link names. A link in a folder of sha512 names the same blob by its sha256.
- * Undefined for another text.
+ * The digest that the content of a link names. A link in a folder of sha512 names the same blob by its sha256.
+ * Undefined for any other content.
  */
 export function digestOfLink(text: string): string | undefined {
   const digest = text.trim()

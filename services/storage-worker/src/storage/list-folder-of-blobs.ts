@@ -4,7 +4,7 @@ import { digestOfBlobFolder } from './layout.ts'
 import { findFile, foldersIn } from './read-folder.ts'
 import type { StoredBlob } from './storage.ts'
 
-/** How many blobs are examined at the same time. */
+/** Number of blobs that are examined at the same time. */
 const BATCH = 64
 
 /** The blobs in the folder `blobs`. Memory does not grow with their number. */
@@ -24,7 +24,10 @@ export async function* listFolderOfBlobs(
   }
 }
 
-/** Undefined if the folder has another form, or no data: a removal was interrupted, or an upload ends just now. */
+/**
+ * Undefined if the folder has another form, or no data: a removal was interrupted, or an upload is ending at this
+ * moment.
+ */
 async function findBlob(blobs: string, folder: string): Promise<StoredBlob | undefined> {
   const digest = digestOfBlobFolder(folder)
   if (digest === undefined) return undefined

@@ -7,7 +7,7 @@ import { digestOfLink } from './layout.ts'
 import { findFile, foldersIn, isFolder, openFolder, undefinedIfMissing } from './read-folder.ts'
 import type { RepositoryEntry } from './storage.ts'
 
-/** How many links are read at the same time. */
+/** Number of links that are read at the same time. */
 const BATCH = 64
 
 /**

@@ -3,7 +3,7 @@ import { lstat, opendir } from 'node:fs/promises'
 import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 
-/** How many entries of a folder are read at once. */
+/** Number of entries of a folder that are read at once. */
 const BUFFER = 128
 
 /** The names of the folders in a folder. None if it does not exist: a deletion may remove it at any time. */

@@ -9,7 +9,7 @@ import {
 import type { DeleteObjectsCommandOutput, _Object } from '@aws-sdk/client-s3'
 import type { S3Config } from './storage-settings.ts'
 
-/** How long S3 may take for one attempt of a request, in milliseconds. */
+/** Timeout of one attempt of a request to S3, in milliseconds. */
 const ATTEMPT_MS = 20_000
 const CONNECT_MS = 5000
 const READ_ATTEMPTS = 4
@@ -22,7 +22,7 @@ export interface S3Bucket {
   listObjects(prefix: string, signal: AbortSignal): AsyncIterable<readonly _Object[]>
   hasObjects(prefix: string, signal?: AbortSignal): Promise<boolean>
   readText(key: string, signal: AbortSignal): Promise<string>
-  /** The sizes of the unfinished multipart uploads of such keys. */
+  /** The sizes of unfinished multipart uploads whose keys have a prefix. */
   listMultipartUploads(prefix: string, signal: AbortSignal): AsyncIterable<number>
   close(): void
 }

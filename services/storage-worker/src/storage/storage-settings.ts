@@ -4,7 +4,7 @@ import type { Static } from 'typebox'
 
 const optional = (description: string) => Type.Optional(Type.String({ description }))
 
-/** Where the registry stores its data. The names for S3 are those of distribution. */
+/** The place of the registry's data. The names for S3 are those of distribution. */
 export const storageSettings = {
   REGISTRY_VOLUME: optional("the registry's folder, which contains docker/registry/v2"),
   REGISTRY_STORAGE_S3_BUCKET: optional('bucket of a registry that stores images in S3'),
@@ -80,7 +80,7 @@ export function readStorage(values: Static<typeof Settings>): StorageConfig | un
 }
 
 /**
- * A value without the quotes that distribution needs for texts such as "12345": it reads its variables as YAML.
+ * Removes the quotes that distribution needs around strings such as "12345": it reads its variables as YAML.
  * Source: distribution, docs/content/about/configuration.md, "Override specific configuration options".
  */
 function unquote(value: string | undefined): string | undefined {

@@ -2,7 +2,7 @@
 export interface Storage {
   /** Removes the data of blobs. One failure does not stop the others. No removal begins after the time is over. */
   removeBlobs(digests: readonly string[], time: RemovalTime): Promise<Removal>
-  /** How many blobs one call of `removeBlobs` should remove. The worker pauses between the calls. */
+  /** Number of blobs that one call of `removeBlobs` should remove. The worker pauses between the calls. */
   readonly batch: number
   /** All blobs, in batches that may be empty. Throws if a part of the storage cannot be read. */
   listBlobs(signal: AbortSignal): AsyncIterable<readonly StoredBlob[]>
@@ -49,5 +49,5 @@ export type RepositoryEntry =
   | { readonly kind: 'link'; readonly digest: string }
   | { readonly kind: 'uploads'; readonly count: number; readonly bytes: number }
 
-/** Why digests of a claim were not attempted. */
+/** The reason of a removal that was not attempted. */
 export const TIME_IS_OVER = 'not attempted: the time of the claim was over, or the worker stopped'

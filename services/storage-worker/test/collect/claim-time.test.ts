@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createClaimTime, startWatch } from '../../src/collect/claim-time.ts'
+import { createClaimTime, startStopwatch } from '../../src/collect/claim-time.ts'
 
 function fakeClocks() {
   const now = { monotonic: 5000, wall: 1_700_000_000_000 }
@@ -9,7 +9,7 @@ function fakeClocks() {
 
 t.test('the worker may remove for three quarters of a claim', async (t) => {
   const { now, clocks } = fakeClocks()
-  const elapsed = startWatch(clocks)
+  const elapsed = startStopwatch(clocks)
   now.monotonic += 1000
   const time = createClaimTime(elapsed, 60, new AbortController().signal)
   t.teardown(() => time.close())
@@ -24,7 +24,7 @@ t.test('the worker may remove for three quarters of a claim', async (t) => {
 
 t.test('a machine that was suspended does not remove after the claim', async (t) => {
   const { now, clocks } = fakeClocks()
-  const time = createClaimTime(startWatch(clocks), 60, new AbortController().signal)
+  const time = createClaimTime(startStopwatch(clocks), 60, new AbortController().signal)
   t.teardown(() => time.close())
   now.wall += 45_000
   t.equal(time.isOver(), true)
@@ -32,7 +32,7 @@ t.test('a machine that was suspended does not remove after the claim', async (t)
 
 t.test('a clock that is set back does not prolong a claim', async (t) => {
   const { now, clocks } = fakeClocks()
-  const time = createClaimTime(startWatch(clocks), 60, new AbortController().signal)
+  const time = createClaimTime(startStopwatch(clocks), 60, new AbortController().signal)
   t.teardown(() => time.close())
   now.wall -= 3_600_000
   now.monotonic += 45_000
@@ -40,7 +40,7 @@ t.test('a clock that is set back does not prolong a claim', async (t) => {
 })
 
 t.test('a request under way ends with the time of the claim', async (t) => {
-  const time = createClaimTime(startWatch(fakeClocks().clocks), 0.2, new AbortController().signal)
+  const time = createClaimTime(startStopwatch(fakeClocks().clocks), 0.2, new AbortController().signal)
   t.teardown(() => time.close())
   t.equal(time.signal.aborted, false)
   await sleep(400)
