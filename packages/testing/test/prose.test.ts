@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync, readdirSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
@@ -118,6 +118,25 @@ t.test('every path that docs/architecture.md names exists', async (t) => {
   t.ok(named.length > 60, `${named.length} paths are named`)
   const isThere = (path: string) =>
     ['', 'services', 'packages'].some((folder) => existsSync(join(ROOT, folder, path)))
-  const missing = named.filter((path) => !isThere(path) && !path.startsWith('SERVICE/'))
-  t.strictSame([...new Set(missing)], [])
+  t.strictSame([...new Set(named.filter((path) => !isThere(path)))], [])
+  const files = globSync(['{packages,services}/*/**/*', 'deploy/**/*', '*'], {
+    cwd: ROOT,
+    exclude: ['**/node_modules/**'],
+  })
+  const names = new Set(files.map((path) => basename(path)))
+  const alone = lines.flatMap((line) =>
+    [...line.matchAll(/`([\w.-]+\.(?:js|json|md|template|ts|yaml))`/g)].map(([, name = '']) => name),
+  )
+  t.ok(alone.length > 30, `${alone.length} files are named without their folder`)
+  t.strictSame([...new Set(alone.filter((name) => !names.has(name)))], [])
+})
+
+t.test('every cell of the tables in docs/architecture.md has 25 words at most', async (t) => {
+  const longCells = (lines: readonly string[]) =>
+    lines
+      .filter((line) => line.startsWith('|'))
+      .flatMap((line) => line.split('|'))
+      .filter((cell) => cell.trim().split(/\s+/).length > 25)
+  t.strictSame(longCells(readPage(join('docs', 'architecture.md')).lines), [])
+  t.equal(longCells([`| a | ${'word '.repeat(26)}|`]).length, 1, 'a long cell is found')
 })
