@@ -1,4 +1,4 @@
-/** What the OpenAPI document says about auth-service's public API as a whole. */
+/** The general part of the OpenAPI document of auth-service's public API. */
 export const API_DESCRIPTION = {
   name: 'auth',
   title: 'Accounts and tokens API',
@@ -30,9 +30,9 @@ invalid field of a request. The token endpoint and the provider's API have their
     { name: 'personal tokens', description: 'Credentials that users make for themselves.' },
     {
       name: 'trust rules',
-      description: 'Which tokens of other issuers get access, without a stored secret.',
+      description: 'Rules that give access to tokens of other issuers, without a stored secret.',
     },
-    { name: 'audit log', description: 'Who changed what, and what was refused.' },
+    { name: 'audit log', description: 'Events: changes and refusals, with their principals.' },
     { name: 'registries', description: "This installation as the one registry of the provider's API." },
   ],
 } as const

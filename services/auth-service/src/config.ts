@@ -70,7 +70,7 @@ export interface AuthServiceConfig {
   readonly administrator: { readonly username: string; readonly password: string | undefined }
   /** Whether clients without credentials may pull global repositories. */
   readonly anonymousPull: boolean
-  /** How long events are kept, in days; 0 keeps all. */
+  /** Days for which events are kept; 0 keeps all. */
   readonly auditDays: number
   readonly imageManagerUrl: string
   readonly serviceCredential: string

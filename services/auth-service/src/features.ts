@@ -32,7 +32,10 @@ export interface FeaturesDeps {
 
 export type Features = ReturnType<typeof createFeatures>
 
-/** Creates the features of auth-service, each with what it needs of the others. Starts and registers nothing. */
+/**
+ * Creates the features of auth-service, and gives each one the functions that it needs of the others. Starts and
+ * registers nothing.
+ */
 export function createFeatures(config: AuthServiceConfig, { keys, ...deps }: FeaturesDeps) {
   const { db, now, metrics, log } = deps
   const accounts = createAccounts(db)
@@ -99,7 +102,7 @@ export function createFeatures(config: AuthServiceConfig, { keys, ...deps }: Fea
       secret,
       publicOrigin,
     }),
-    /** What starts and stops with the service. */
+    /** The background work that starts and stops with the service. */
     tasks: [
       registryTokens,
       personalTokens,

@@ -10,7 +10,7 @@ export interface HousekeepingOptions {
   readonly db: Database
   readonly now: () => number
   readonly metrics: Metrics
-  /** How long events are kept, in days; 0 keeps all. */
+  /** Days for which events are kept; 0 keeps all. */
   readonly auditDays: number
   readonly log: {
     info(details: object, message: string): void
@@ -28,7 +28,7 @@ export interface Housekeeping {
 interface ExpiringRows {
   readonly table: keyof Schema
   readonly column: string
-  /** How long rows are kept after the time in the column. */
+  /** Time for which rows are kept after the time in the column. */
   readonly keepMs: number
 }
 

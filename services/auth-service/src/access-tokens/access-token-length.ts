@@ -1,8 +1,8 @@
 import type { Access } from '@registry-manager/oci'
 
 /**
- * The most characters that an access token has. nginx buffers 16 KiB of one header (large_client_header_buffers) and
- * the services behind it accept as much; the rest is room for the header's name and scheme.
+ * Maximum length of an access token, in characters. nginx buffers 16 KiB of one header (large_client_header_buffers)
+ * and the services behind it accept as much; the rest is room for the header's name and scheme.
  */
 export const MAX_ACCESS_TOKEN_LENGTH = 12 * 1024
 

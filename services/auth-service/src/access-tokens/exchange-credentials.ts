@@ -28,7 +28,7 @@ export type Exchange =
 
 export type ExchangeCredentials = (request: ExchangeRequest) => Promise<Exchange>
 
-/** Exchanges Basic credentials, which registry-proxy got, for an access token. */
+/** Exchanges Basic credentials that registry-proxy received for an access token. */
 export function createExchangeCredentials({ signIn, issuer }: ExchangeCredentialsPorts): ExchangeCredentials {
   return async ({ username, password, address, access: scopes }) => {
     const freshness = scopes === null ? 'current' : 'recent'

@@ -10,13 +10,13 @@ export interface GlobalRepositoriesPorts {
   /** Called with the first error of an outage. */
   onOutage(error: unknown): void
   readonly now: () => number
-  /** How long the last response stays valid while image-manager is unavailable, in milliseconds. */
+  /** Time for which the last response stays valid while image-manager is unavailable, in milliseconds. */
   readonly graceMs: number
 }
 
 /**
- * How long a global repository is cached, in milliseconds: the longest delay until a repository that ceased to be
- * global is noticed. Other repositories are not cached, so a repository that becomes global is noticed at once.
+ * Cache time of a global repository, in milliseconds: the longest delay until a repository that ceased to be global is
+ * noticed. Other repositories are not cached, so a repository that becomes global is noticed at once.
  */
 const FRESH_MS = 5000
 const MAX_NAMES = 10_000

@@ -50,7 +50,7 @@ export function onlyPull(access: readonly Access[]): Access[] {
  * Returns the requested repositories that a user may not pull by rights without conditions: unconditional pulls of
  * these are granted only if they are global.
  */
-export function outOfReach(
+export function findNotPullable(
   principal: PrincipalRights,
   requested: readonly Access[],
   context: ConditionContext,

@@ -12,7 +12,7 @@ import { MAX_ACCESS_TOKEN_LENGTH, fitAccess } from './access-token-length.ts'
 import type { ClaimsInput, SignedClaims } from './claims.ts'
 import { makeClaims } from './claims.ts'
 import type { Globals } from './grant.ts'
-import { grant, onlyPull, outOfReach } from './grant.ts'
+import { grant, onlyPull, findNotPullable } from './grant.ts'
 import { createRecentTokens } from './recent-tokens.ts'
 
 export interface IssuedAccessToken {
@@ -116,8 +116,8 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
       const account = isWorkload(given) ? limitToRequest(given, scopes) : given
       const context = { address, now: options.now() }
       const rights = rightsOfPrincipal(account)
-      const beyond = outOfReach(rights, scopes ?? [], context)
-      const globals = beyond.length > 0 ? await findGlobal(beyond) : new Map()
+      const notPullable = findNotPullable(rights, scopes ?? [], context)
+      const globals = notPullable.length > 0 ? await findGlobal(notPullable) : new Map()
       const granted = scopes && grant(rights, scopes, { ...context, globals })
       // Never an identity token then: it would act for the whole account, and outlive the outage.
       const access = pullOnly ? onlyPull(granted?.access ?? []) : granted && granted.access
@@ -130,7 +130,10 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
   }
 }
 
-/** When the conditions of a token end, in seconds since the epoch. An identity token grants nothing, and ends too. */
+/**
+ * When the conditions of a token end, in seconds since the epoch. An identity token grants nothing, but ends at this
+ * time, too.
+ */
 function endOf(account: AccountPrincipal): number | undefined {
   const notAfter = conditionsOf(account)?.notAfter
   return notAfter === undefined ? undefined : Math.floor(Date.parse(notAfter) / 1000)
@@ -140,7 +143,10 @@ function earlier(one: number | undefined, other: number | undefined): number | u
   return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 }
 
-/** The claims that name a principal. Those of a personal token name its owner, whose changes end the access token. */
+/**
+ * The claims that name a principal. For a personal token they name its owner: a change of the owner revokes the access
+ * token.
+ */
 function subjectOf(account: AccountPrincipal): ClaimsInput['subject'] {
   const { username: sub, id: uid, generation: gen } = account
   if (isPersonalToken(account)) {

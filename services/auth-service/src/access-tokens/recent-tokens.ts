@@ -7,7 +7,7 @@ export interface RecentTokens {
   get<Token extends object>(key: string, now: number, make: () => Promise<Token>): Promise<Token>
 }
 
-/** The longest time that a token is issued again, in seconds. */
+/** Maximum age of a token that is issued again, in seconds. */
 const MAX_AGE_SECONDS = 5
 const MAX_ENTRIES = 1000
 

@@ -19,8 +19,8 @@ export interface RecordRotationsPorts {
 /**
  * Returns the function that records `keys.rotate` when this process signs with a key that was never in use. A rotation
  * changes files, often on another machine, so the services notice it when they read the folder again. The first replica
- * that does records it; the first key of an installation is no rotation. The previous key is stored as well: at the
- * first start, another replica may still sign with it, and that must not count as a rotation.
+ * that notices a rotation records it. The first key of an installation is no rotation. The previous key is stored as
+ * well: at the first start, another replica may still sign with it, and that must not count as a rotation.
  */
 export function createRecordRotations({ currentKeyId, retiredKeyId, inTransaction }: RecordRotationsPorts) {
   let recorded: string | undefined

@@ -32,7 +32,7 @@ export interface RefreshTokensPorts<Found extends Pick<Account, 'enabled'>> {
 export interface RefreshTokens<Found> {
   /** Makes a refresh token and returns it. Only its hash is stored, so this is the only time that it is known. */
   issue(account: TokenOwner, service: string, clientId: string): Promise<string>
-  /** Returns the enabled account of a refresh token that is valid for a service, and notes the use. */
+  /** Returns the enabled account of a refresh token that is valid for a service, and records the use. */
   findAccount(token: string, service: string): Promise<Found | undefined>
 }
 
@@ -56,7 +56,7 @@ export function createRefreshTokens<Found extends Pick<Account, 'enabled'>>({
   return {
     async issue({ id: accountId, generation }, service, givenClientId) {
       const token = `rmr_${randomBytes(32).toString('base64url')}`
-      // The client's own name for itself is only displayed. Postgres accepts no NUL in text.
+      // The client's own name for itself is only displayed. Postgres accepts no NUL in strings.
       const clientId = givenClientId.replaceAll('\0', '').slice(0, 255)
       const usedAt = new Date(now())
       await repository.insert({ hash: hashOf(token), accountId, generation, service, clientId, usedAt })

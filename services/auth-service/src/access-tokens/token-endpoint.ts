@@ -122,11 +122,11 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
 
   const issue = async (
     request: TokenRequest,
-    requester: Identified,
+    identified: Identified,
     address: string,
   ): Promise<TokenResult> => {
-    if ('outcome' in requester) return requester
-    const { account, offline, notAfter, isAnonymous = false } = requester
+    if ('outcome' in identified) return identified
+    const { account, offline, notAfter, isAnonymous = false } = identified
     if (!isAnonymous) setRequestPrincipal(namedPrincipal(account))
     const issued = await issuer.forPrincipal({
       account,
@@ -141,7 +141,7 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
     const isTemporary = offline || isAnonymous || notAfter !== undefined
     if (!request.offline || isTemporary) return { outcome: 'issued', issued }
     if (!isUser(account) || isPersonalToken(account)) return { outcome: 'issued', issued }
-    const refreshToken = requester.refreshToken ?? (await issueRefreshToken(account, request.clientId))
+    const refreshToken = identified.refreshToken ?? (await issueRefreshToken(account, request.clientId))
     return { outcome: 'issued', issued, refreshToken }
   }
 
@@ -160,12 +160,12 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
         return issue(request, identified, address)
       }
       const { refreshToken } = grant
-      const requester = toIdentified(await signIn.withRefreshToken(refreshToken, service, address))
+      const identified = toIdentified(await signIn.withRefreshToken(refreshToken, service, address))
       // A refresh token never yields an identity token. Otherwise the credential that docker stores would permit
       // everything that the password permits, including the management APIs. Clients that check their credentials by
       // GET /v2/ request no scope; an access token without access is enough.
       const scoped = { ...request, scopes: request.scopes ?? [] }
-      return issue(scoped, 'outcome' in requester ? requester : { ...requester, refreshToken }, address)
+      return issue(scoped, 'outcome' in identified ? identified : { ...identified, refreshToken }, address)
     },
   }
 }

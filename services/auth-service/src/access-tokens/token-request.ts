@@ -29,7 +29,7 @@ const MAX_SCOPES = 100
 
 /**
  * Reads the parameters of a query or a form. A parameter without a value counts as absent. Refuses one that is given
- * twice (RFC 6749 §3.2), except `scope`, which has all its values, and NUL, which Postgres does not accept in text.
+ * twice (RFC 6749 §3.2), except `scope`, which has all its values, and NUL, which Postgres does not accept in strings.
  */
 export function readParameters(parameters: URLSearchParams): Record<string, unknown> {
   const given = [...parameters].filter(([name, value]) => value !== '' && name !== 'scope')

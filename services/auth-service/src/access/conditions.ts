@@ -78,8 +78,8 @@ export function toConditionsBody(
   return { ...rest, ...(networks && { networks: [...networks] }) }
 }
 
-/** Whether conditions say the same. Postgres' jsonb does not keep the order of members. */
+/** Whether two conditions are equal. Postgres' jsonb does not keep the order of members. */
 export function areSameConditions(one: Conditions | undefined, other: Conditions | undefined): boolean {
-  const textOf = (conditions: Conditions = {}) => JSON.stringify(Object.entries(conditions).toSorted())
-  return textOf(one) === textOf(other)
+  const serialize = (conditions: Conditions = {}) => JSON.stringify(Object.entries(conditions).toSorted())
+  return serialize(one) === serialize(other)
 }

@@ -1,5 +1,5 @@
 import type { RecordListsOfEvents } from '@registry-manager/events'
-import type { Concerned } from '../principals/account.ts'
+import type { AffectedAccounts } from '../principals/account.ts'
 import { memberChanged } from './access-events.ts'
 
 /** A membership to be added, because its source gives it, or to be removed, because its source gives it no longer. */
@@ -17,7 +17,7 @@ export interface MembershipRepositories {
     names: readonly string[],
   ): Promise<readonly MembershipChange[]>
   applyMemberships(accountId: string, source: string, changes: readonly MembershipChange[]): Promise<void>
-  raiseGenerations(concerned: Concerned): Promise<unknown>
+  raiseGenerations(affected: AffectedAccounts): Promise<unknown>
   readonly recordEvents: RecordListsOfEvents
 }
 

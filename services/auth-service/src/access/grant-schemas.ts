@@ -24,7 +24,10 @@ const fields = {
       kind: Type.Enum(['user', 'group', 'registry-token']),
       name: Type.String({ minLength: 1, maxLength: 255, examples: ['jane'] }),
     },
-    { additionalProperties: false, description: 'Who gets the rights.' },
+    {
+      additionalProperties: false,
+      description: 'The user, the group or the registry token that gets the rights.',
+    },
   ),
   repositories: Type.String({
     pattern: SCOPE_NAME_PATTERN,
@@ -54,7 +57,9 @@ export type GrantInput = Static<typeof GrantInput>
 
 const id = Type.String({ format: 'uuid' })
 const createdAt = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
-const createdBy = Type.Union([Type.String(), Type.Null()], { description: 'Who made the grant.' })
+const createdBy = Type.Union([Type.String(), Type.Null()], {
+  description: 'The username of the account that made the grant.',
+})
 
 export const Grant = Type.Object({ id, ...fields, createdAt, createdBy })
 
@@ -154,7 +159,7 @@ export const GRANT_SCHEMAS = {
     response: {
       200: Type.Object(
         { added: Type.Integer(), removed: Type.Integer(), unchanged: Type.Integer() },
-        { description: 'How many grants were added and removed.' },
+        { description: 'The numbers of grants that were added, removed and left unchanged.' },
       ),
       ...problemResponses(...BODY_FAULTS),
     },

@@ -7,14 +7,14 @@ export const INSTALLATION = '*'
 
 export type SubjectKind = 'user' | 'group' | 'registry-token'
 
-/** Who has a grant. */
+/** The user, the group or the registry token that has a grant. */
 export interface Subject {
   readonly kind: SubjectKind
   /** The username, the group's name or the name of the registry token. */
   readonly name: string
 }
 
-/** What a grant permits. It has either a role or actions. */
+/** The rights that a grant gives. It has either a role or actions. */
 export interface GrantTerms {
   /** A repository pattern. */
   readonly repositories: string
@@ -36,7 +36,7 @@ export interface StoredGrant extends PlannedGrant {
   readonly createdBy: string | null
 }
 
-/** A text that is equal for grants that permit the same to the same subject. */
+/** A key that is equal for grants that give the same rights to the same subject. */
 export function identityOf({ subject, repositories, role, actions, conditions = {} }: PlannedGrant): string {
   const { networks, notBefore, notAfter, tags } = conditions
   return JSON.stringify([subject.id, repositories, role, actions, networks, notBefore, notAfter, tags])
@@ -53,7 +53,7 @@ export function planGrants(
 }
 
 /** Whether grants of a namespace may name a pattern. Those of the installation may name any. */
-export function mayGrantsName(namespace: string, pattern: string): boolean {
+export function mayNamePattern(namespace: string, pattern: string): boolean {
   if (namespace === INSTALLATION) return parseRepositoryPattern(pattern) !== undefined
   return isPatternWithin(namespace, pattern)
 }

@@ -162,7 +162,7 @@ export const GROUP_SCHEMAS = {
     response: {
       200: Type.Object(
         { added: Type.Integer(), removed: Type.Integer(), unchanged: Type.Integer() },
-        { description: 'How many members were added and removed.' },
+        { description: 'The numbers of members that were added, removed and left unchanged.' },
       ),
       ...problemResponses(...BODY_FAULTS, 404),
     },

@@ -5,7 +5,7 @@ import type { ServiceClient, UnavailableDependency } from '@registry-manager/htt
 import type { FastifyInstance } from 'fastify'
 import type { OnRevoked } from '../accounts/revocations-repository.ts'
 import { inRevokingTransaction } from '../accounts/revocations-repository.ts'
-import type { Concerned } from '../principals/account.ts'
+import type { AffectedAccounts } from '../principals/account.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { PrincipalOptions } from '../sign-in/require-principal.ts'
 import type { ExplainAccessPorts } from './explain-access.ts'
@@ -43,7 +43,7 @@ export interface AccessFeature {
 
 type Repositories = ReturnType<typeof createGrantsRepository> &
   ReturnType<typeof createGroupsRepository> & {
-    raiseGenerations(concerned: Concerned): Promise<unknown>
+    raiseGenerations(affected: AffectedAccounts): Promise<unknown>
     readonly recordEvents: RecordListsOfEvents
   }
 

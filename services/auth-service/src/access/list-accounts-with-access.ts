@@ -50,7 +50,7 @@ export interface AccountsWithAccessPage {
   readonly global: boolean
 }
 
-/** How many accounts one statement of a list reads, and how many statements one page takes at most. */
+/** Maximum number of accounts that one statement of a list reads, and of statements for one page. */
 const [BATCH, MAX_STATEMENTS] = [500, 10]
 
 /** Lists the accounts and workloads that may do an action, or might if conditions held. */
@@ -84,7 +84,7 @@ export async function listAccountsWithAccess(
   return { items, next: last ?? null, global }
 }
 
-/** By what a list is ordered: names in lower case. */
+/** The sort key of an entry: its name in lower case. */
 function keyOf(entry: Pick<AccountWithAccess, 'account'> | undefined): string {
   return entry?.account.name.toLowerCase() ?? ''
 }

@@ -15,9 +15,9 @@ export type ListNamespaces = (
 ) => Promise<ListedNamespace[]>
 
 export interface ListNamespacesPorts {
-  /** Those that a user or a grant names. */
+  /** The namespaces that a user or a grant names. */
   listNamespaces(page: KeysetPage): Promise<readonly string[]>
-  /** Those that have repositories. */
+  /** The namespaces that have repositories. */
   listRepositoryNamespaces(page: KeysetPage): Promise<readonly string[]>
 }
 

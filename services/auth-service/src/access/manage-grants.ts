@@ -4,12 +4,12 @@ import { REPOSITORY_ACTIONS } from '@registry-manager/oci'
 import { grantChanged } from './access-events.ts'
 import { parseConditions } from './conditions.ts'
 import type { GrantTerms, PlannedGrant, StoredGrant, Subject, SubjectKind } from './grant.ts'
-import { INSTALLATION, identityOf, mayGrantsName, planGrants } from './grant.ts'
+import { INSTALLATION, identityOf, mayNamePattern, planGrants } from './grant.ts'
 import type { GrantInput } from './grant-schemas.ts'
 import type { KeysetPage } from './page.ts'
-import type { Concerned } from '../principals/account.ts'
+import type { AffectedAccounts } from '../principals/account.ts'
 
-/** What one transaction reads and writes. */
+/** The queries of one transaction. */
 export interface GrantRepositories {
   lockNamespace(namespace: string): Promise<void>
   listGrants(namespace: string): Promise<StoredGrant[]>
@@ -18,7 +18,7 @@ export interface GrantRepositories {
   insertGrants(namespace: string, grants: readonly PlannedGrant[], createdBy: string): Promise<StoredGrant[]>
   deleteGrants(ids: readonly string[]): Promise<void>
   /** Ends the access tokens of accounts and of the members of groups. */
-  raiseGenerations(concerned: Concerned): Promise<unknown>
+  raiseGenerations(affected: AffectedAccounts): Promise<unknown>
   readonly recordEvents: RecordListsOfEvents
 }
 
@@ -62,7 +62,7 @@ export function createManageGrants({ listGrants, inTransaction }: ManageGrantsPo
     if (add.length === 0 && remove.length === 0) return []
     await repositories.deleteGrants(remove.map(({ id }) => id))
     const added = await repositories.insertGrants(namespace, add, createdBy)
-    await repositories.raiseGenerations(concernedBy([...add, ...remove]))
+    await repositories.raiseGenerations(affectedBy([...add, ...remove]))
     await repositories.recordEvents(
       remove.map((grant) => grantChanged('grant.delete', namespace, grant)),
       added.map((grant) => grantChanged('grant.create', namespace, grant)),
@@ -109,7 +109,7 @@ export function createManageGrants({ listGrants, inTransaction }: ManageGrantsPo
   }
 }
 
-function concernedBy(grants: readonly PlannedGrant[]): Concerned {
+function affectedBy(grants: readonly PlannedGrant[]): AffectedAccounts {
   const idsOf = (isGroup: boolean) =>
     grants.filter(({ subject }) => (subject.kind === 'group') === isGroup).map(({ subject }) => subject.id)
   return { accountIds: [...new Set(idsOf(false))], groupIds: [...new Set(idsOf(true))] }
@@ -152,13 +152,13 @@ function keyOf({ name }: Subject): string {
   return name.toLowerCase()
 }
 
-/** Plans what a grant permits. `at` is the path of the fields in the request, such as `items.0.`. */
+/** Plans the rights that a grant gives. `at` is the path of the fields in the request, such as `items.0.`. */
 export function planTerms(
   namespace: string,
   { repositories, role, actions, conditions: given }: Omit<GrantInput, 'subject'>,
   at: string,
 ): { readonly terms: GrantTerms } | { readonly fault: FieldFault } {
-  if (!mayGrantsName(namespace, repositories)) {
+  if (!mayNamePattern(namespace, repositories)) {
     const examples =
       namespace === INSTALLATION ? 'team/app, team/* or *' : `${namespace}/app or ${namespace}/*`
     return { fault: { field: `${at}repositories`, detail: `must be in this namespace, such as ${examples}` } }

@@ -4,9 +4,9 @@ import { groupChanged, memberChanged } from './access-events.ts'
 import type { Group, GroupMapping, GroupMappingInput, GroupMember } from './group.ts'
 import { LOCAL, toMapping, toMappingInput } from './group.ts'
 import type { KeysetPage } from './page.ts'
-import type { Concerned } from '../principals/account.ts'
+import type { AffectedAccounts } from '../principals/account.ts'
 
-/** What one transaction reads and writes. */
+/** The queries of one transaction. */
 export interface GroupRepositories {
   lockGroup(name: string): Promise<Group | undefined>
   insertGroup(name: string): Promise<Group | undefined>
@@ -17,7 +17,7 @@ export interface GroupRepositories {
   addLocalMembers(groupId: string, accountIds: readonly string[]): Promise<void>
   removeLocalMembers(groupId: string, accountIds: readonly string[]): Promise<void>
   /** Ends the access tokens of accounts and of the members of groups. */
-  raiseGenerations(concerned: Concerned): Promise<unknown>
+  raiseGenerations(affected: AffectedAccounts): Promise<unknown>
   readonly recordEvents: RecordListsOfEvents
 }
 

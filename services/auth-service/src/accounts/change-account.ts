@@ -10,7 +10,7 @@ export type ChangeResult =
   | { readonly user: Account }
   | { readonly refused: 'absent' | 'last-administrator' | 'taken' }
 
-/** What one transaction reads and writes. */
+/** The queries of one transaction. */
 export interface ChangeAccountRepositories {
   /** Locks the enabled cluster administrators, so that concurrent changes cannot remove the last one. */
   lockAdministrators(): Promise<readonly string[]>
@@ -37,7 +37,7 @@ export interface ChangeAccount {
   create(plan: UserPlan, cause?: ChangeCause): Promise<ChangeResult>
   change(ref: AccountRef, change: UserChange, cause?: ChangeCause): Promise<ChangeResult>
   delete(ref: AccountRef): Promise<ChangeResult>
-  /** Revokes what was issued to an account, and leaves the account as it is. */
+  /** Ends the sessions of an account: its access tokens, refresh tokens and browser sessions. */
   endSessions(ref: AccountRef, cause?: ChangeCause): Promise<ChangeResult>
   /** Does the same without an event, for sessions that end so that the next sign-in reads the directory. */
   expireSessions(ref: AccountRef): Promise<ChangeResult>

@@ -2,7 +2,7 @@ import type { FieldFault } from '@registry-manager/http'
 import type { Account, AccountRef, DirectoryState, ListedAccount, UserFilter } from '../principals/account.ts'
 import type { ChangeAccount, ChangeResult } from './change-account.ts'
 import type { UserChange, UserChangeInput } from './plan-user.ts'
-import { planNewUser, planUserChange, toSet } from './plan-user.ts'
+import { planNewUser, planUserChange, normaliseNamespaces } from './plan-user.ts'
 import type { NewUserInput, UsersQuery } from './user-input.ts'
 
 /**
@@ -129,7 +129,7 @@ export function createManageUsers(ports: ManageUsersPorts): ManageUsers {
     },
 
     changeNamespaces: (username, namespaces) =>
-      changeAccount.change(username, { namespaces: toSet(namespaces) }),
+      changeAccount.change(username, { namespaces: normaliseNamespaces(namespaces) }),
     delete: changeAccount.delete,
     endSessions: changeAccount.endSessions,
   }

@@ -15,7 +15,7 @@ export interface UserPlan extends Rights {
   readonly password: string | null
   /** The bcrypt hash of the password in another system. */
   readonly passwordHash?: string
-  /** Of a directory user. */
+  /** The directory state of a directory user. */
   readonly directoryState?: DirectoryState
 }
 
@@ -28,7 +28,7 @@ export type UserChangeInput = Partial<Omit<UserInput, 'username'>>
 /** Plans `POST /user`. The caller adds the directory state of a directory user to the plan. */
 export function planNewUser(input: NewUserInput): { plan: UserPlan } | { fault: FieldFault } {
   const { username, password, enabled = true } = input
-  const namespaces = toSet(input.namespaces ?? [])
+  const namespaces = normaliseNamespaces(input.namespaces ?? [])
   const role = roleOf(input, 'user')
   if (typeof role === 'object') return role
   if (input.provider) {
@@ -65,27 +65,31 @@ export function planUserChange(
     // A role that was not given is left out: a concurrent request may be changing it.
     ...((input.role !== undefined || role !== own.role) && { role }),
     ...(enabled !== undefined && { enabled }),
-    ...(namespaces && { namespaces: toSet(namespaces) }),
+    ...(namespaces && { namespaces: normaliseNamespaces(namespaces) }),
   }
   if (input.provider && input.ad === true) return contradicted(input.provider)
-  // An empty text removes the provider.
+  // An empty string removes the provider.
   const provider = input.ad === true ? '' : (input.provider ?? current.provider ?? '')
   if (provider !== '') {
     if (provider === current.provider) return { change: common }
-    const left = current.directory && { directoryState: undefined }
-    return { change: { ...common, directory: false, provider, password: null, ...left } }
+    const withoutDirectory = current.directory && { directoryState: undefined }
+    return { change: { ...common, directory: false, provider, password: null, ...withoutDirectory } }
   }
-  const leave = current.provider !== undefined && { provider: null }
+  const withoutProvider = current.provider !== undefined && { provider: null }
   if (directory) {
-    return { change: current.directory ? common : { ...common, directory, ...leave, password: null } }
+    return {
+      change: current.directory ? common : { ...common, directory, ...withoutProvider, password: null },
+    }
   }
   if (input.password === undefined) {
     return current.directory || current.provider !== undefined ? required('password') : { change: common }
   }
   const fault = passwordFault(input.password, current.username)
   if (fault !== undefined) return { fault: { field: 'password', detail: fault } }
-  const forget = current.directory && { directoryState: undefined }
-  return { change: { ...common, directory, ...leave, password: input.password, ...forget } }
+  const withoutDirectory = current.directory && { directoryState: undefined }
+  return {
+    change: { ...common, directory, ...withoutProvider, password: input.password, ...withoutDirectory },
+  }
 }
 
 /** Whether a change revokes the tokens issued before it: a change of the password or of the effective rights does. */
@@ -120,7 +124,7 @@ function roleOf({ admin, role }: UserChangeInput, current: Role): Role | { fault
 }
 
 /** Namespaces as they are stored and compared: sorted, each once. */
-export function toSet(namespaces: readonly string[]): string[] {
+export function normaliseNamespaces(namespaces: readonly string[]): string[] {
   return [...new Set(namespaces)].toSorted()
 }
 

@@ -17,7 +17,7 @@ export interface ResetPasswordCommand {
   readonly open: () => Promise<{ readonly db: Database; readonly close: () => Promise<void> }>
 }
 
-/** What the command prints, and the exit code of its process. */
+/** The output of the command, and the exit code of its process. */
 interface CommandResult {
   readonly code: 0 | 1 | 2
   readonly out?: string

@@ -29,9 +29,8 @@ export interface ResetPasswordOptions {
 }
 
 /**
- * Gives a user a new random password and revokes everything that was issued to the account. A disabled account stays
- * disabled. A user of the directory or of a provider has no password here, and is left unchanged unless
- * `leaveDirectory` is set.
+ * Gives a user a new random password and ends all sessions of the account. A disabled account stays disabled. A user of
+ * the directory or of a provider has no password here, and is left unchanged unless `leaveDirectory` is set.
  */
 export async function resetPassword(
   { find, listAdministrators, change }: ResetPasswordPorts,

@@ -1,7 +1,7 @@
 import type { Database } from '@registry-manager/database'
 import { inTransaction } from '@registry-manager/database'
 import { sql } from 'kysely'
-import type { Concerned } from '../principals/account.ts'
+import type { AffectedAccounts } from '../principals/account.ts'
 
 export interface RevocationsRead {
   /** Least valid generations by account id. */
@@ -30,18 +30,21 @@ export function createRevocationsRepository(db: Database) {
      * new generations by account id. The groups are locked first, so that no concurrent change of their members is
      * missed.
      */
-    async raiseGenerations({ accountIds = [], groupIds = [] }: Concerned): Promise<Map<string, number>> {
+    async raiseGenerations({
+      accountIds = [],
+      groupIds = [],
+    }: AffectedAccounts): Promise<Map<string, number>> {
       const [accounts, groups] = [sql`${sql.val(accountIds)}::uuid[]`, sql`${sql.val(groupIds)}::uuid[]`]
       await sql`select from groups where id = any(${groups}) order by id for update`.execute(db)
       const { rows } = await sql<{ id: string; generation: number }>`
-        with concerned as (
+        with affected as (
           select id from accounts
           where id in (
             select unnest(${accounts}) union select account_id from group_members where group_id = any(${groups}))
           order by id for update
         ), raised as (
-          update accounts set generation = generation + 1, updated_at = now() from concerned
-          where accounts.id = concerned.id returning accounts.id, accounts.generation
+          update accounts set generation = generation + 1, updated_at = now() from affected
+          where accounts.id = affected.id returning accounts.id, accounts.generation
         ), renewed as (
           update refresh_tokens set generation = raised.generation from raised
           where refresh_tokens.account_id = raised.id and refresh_tokens.generation = raised.generation - 1
@@ -69,9 +72,10 @@ export function createRevocationsRepository(db: Database) {
     },
 
     /**
-     * Reads the revocations since a time; with a cursor, those of them that were committed after the read that returned
-     * it. The cursor is the oldest transaction that was running then: rows of earlier ones were visible. It does not
-     * depend on clocks, nor on the order of commits. A cursor ahead of the database, as after a restore, returns all.
+     * Reads the revocations since a time; with a cursor, only those that were committed after the read that returned
+     * the cursor. The cursor is the oldest transaction that was running during that read: rows of earlier transactions
+     * were visible to it. It does not depend on clocks, nor on the order of commits. A cursor ahead of the database, as
+     * after a restore, returns all.
      * Source: PostgreSQL, "System Columns", xmin;
      * "System Information Functions", pg_snapshot_xmin.
      */
@@ -112,8 +116,8 @@ export async function inRevokingTransaction<Result>(
         await repository.revoke(accountId, leastGeneration)
         revoked.set(accountId, leastGeneration)
       },
-      async raiseGenerations(concerned) {
-        const raised = await repository.raiseGenerations(concerned)
+      async raiseGenerations(affected) {
+        const raised = await repository.raiseGenerations(affected)
         for (const [accountId, generation] of raised) revoked.set(accountId, generation)
         return raised
       },

@@ -4,7 +4,7 @@ import { ownRightsOf } from '../principals/account.ts'
 import { AUTH_SERVICE } from '../principals/principal.ts'
 import type { UserChange } from './plan-user.ts'
 
-/** Why accounts change without a request for it. Events then name the service as their principal. */
+/** The cause of a change that no request asked for. Its events name the service as their principal. */
 export interface ChangeCause {
   readonly cause: 'directory' | 'first-administrator' | 'provider'
 }
@@ -69,7 +69,7 @@ function rightChange(name: keyof Rights, before: Account, after: Account): Event
   return fieldChange(name, ownRightsOf(before)[name], ownRightsOf(after)[name])
 }
 
-/** Why the directory ended or gave rights. */
+/** The change of the directory state that ended or gave rights. */
 function directoryChange(
   { directoryState: before }: Account,
   { directoryState: after }: Account,

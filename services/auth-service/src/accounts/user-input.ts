@@ -37,13 +37,13 @@ const namespace = (description?: string) =>
     ...(description !== undefined && { description }),
   })
 const namespacesText = Type.String({
-  description: 'Namespaces, comma-separated, such as `team,other/app`. An empty text clears them.',
+  description: 'Namespaces, comma-separated, such as `team,other/app`. An empty string clears them.',
 })
-/** Text is split at its commas before the list is validated. */
+/** A string is split at its commas before the list is validated. */
 const namespaces = Type.Unsafe<string[]>({
   anyOf: [Type.Array(namespace(), { maxItems: 1000 }), namespacesText],
   'x-rule': 'must be at most 1000 namespaces, comma-separated or as a list',
-  description: 'Namespaces, comma-separated; in JSON also a list. An empty text or list clears them.',
+  description: 'Namespaces, comma-separated; in JSON also a list. An empty string or list clears them.',
 })
 
 /** An object with these fields and no others. */
@@ -59,7 +59,7 @@ export const UserInput = closed({
     Type.String({
       maxLength: 32,
       description:
-        'The id of the OpenID Connect provider at which the user signs in. An empty text makes the user a local one.',
+        'The id of the OpenID Connect provider at which the user signs in. An empty string makes the user a local one.',
     }),
   ),
   admin: Type.Optional(flag('Whether the user is a cluster administrator.')),
@@ -99,11 +99,11 @@ export const PasswordInput = closed({
 /** `POST /user/namespaces`. */
 export const NamespacesInput = closed({ username: username(), namespaces })
 
-/** The own user by default. */
+/** Without a username, the request is about the principal itself. */
 export const OptionalUsername = closed({ username: Type.Optional(username('jane')) })
 export const RequiredUsername = closed({ username: username('jane') })
 
-/** How fields differ in the query: it has only text, and proxies may log it. */
+/** Schemas of fields that differ in the query: its values are strings, and proxies may log them. */
 const IN_QUERY: TProperties = {
   password: Type.String({
     format: 'password',
@@ -145,7 +145,7 @@ export const UsersQuery = closed({
       // A Postgres text cannot contain NUL.
       pattern: '^[^\\u0000]*$',
       'x-rule': 'must be at most 255 characters long and must not contain NUL',
-      description: 'Only usernames that contain this text; case-insensitive.',
+      description: 'Only usernames that contain this string; case-insensitive.',
     }),
   ),
   namespace: Type.Optional(namespace('Only users who have exactly this namespace.')),
@@ -160,7 +160,7 @@ const toBoolean = (given: unknown) => BOOLEANS.get(toLowerCase(given)) ?? given
 const toNumber = (given: unknown) =>
   typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : given
 
-/** How text is converted for the fields that are not text. */
+/** Conversions of fields, by name. */
 const CONVERSIONS: Readonly<Record<string, (given: unknown) => unknown>> = {
   username: toLowerCase,
   ad: toBoolean,
@@ -172,8 +172,8 @@ const CONVERSIONS: Readonly<Record<string, (given: unknown) => unknown>> = {
 }
 
 /**
- * Converts a field that the query, a form or JSON gives to the type of its schema: numbers and booleans from text,
- * namespaces from comma-separated text, and usernames to lower case. Any other value stays as it is: validation
+ * Converts a field that the query, a form or JSON gives to the type of its schema: numbers and booleans from strings,
+ * namespaces from comma-separated strings, and usernames to lower case. Any other value stays as it is: validation
  * refuses it.
  */
 export function convertField(field: string, given: unknown): unknown {

@@ -18,7 +18,7 @@ export interface UsersRoutesOptions extends ManagementApiOptions {
   readonly users: ManageUsers
 }
 
-/** Before the body is read. */
+/** Checked before the body is read. */
 const ADMINISTRATORS_ONLY = { onRequest: async (request: FastifyRequest) => onlyAdministrators(request) }
 
 /** The users API of seed 002. Requests give fields in the query, as a form or as JSON. */

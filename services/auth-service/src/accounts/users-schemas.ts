@@ -117,7 +117,7 @@ export const USERS_SCHEMAS = {
       200: Type.Array(ListedUser, {
         description: 'A page of users.',
         headers: {
-          'x-total-count': { type: 'integer', description: 'How many users match.' },
+          'x-total-count': { type: 'integer', description: 'The number of matching users.' },
           link: { type: 'string', description: 'The next page, with `rel="next"`. Absent on the last page.' },
         },
       }),

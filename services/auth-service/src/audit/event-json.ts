@@ -9,7 +9,7 @@ import type { EventPosition, StoredEvent } from './list-events.ts'
 export const EventBody = Type.Object({
   id: Type.String(),
   time: Type.String({ format: 'date-time' }),
-  action: Type.String({ description: 'What was done, such as `tag.delete`.' }),
+  action: Type.String({ description: 'The action, such as `tag.delete`.' }),
   principal: Type.Object(
     {
       kind: Type.Enum([...PRINCIPAL_KINDS]),
@@ -28,7 +28,7 @@ export const EventBody = Type.Object({
         ),
       ),
     },
-    { description: 'Who did it.' },
+    { description: 'The principal of the action.' },
   ),
   address: Type.Union([Type.String(), Type.Null()], {
     description:
@@ -39,7 +39,7 @@ export const EventBody = Type.Object({
   }),
   target: Type.Object(
     { kind: Type.String(), name: Type.String() },
-    { additionalProperties: true, description: 'What the event is about.' },
+    { additionalProperties: true, description: 'The target of the action.' },
   ),
   outcome: Type.Enum([...EVENT_OUTCOMES]),
   detail: Type.Object(
@@ -59,7 +59,7 @@ export const EventsBody = Type.Object({
 export const EventsQuery = Type.Object(
   {
     principal: Type.Optional(
-      text('Who did it: the name or the id of an account, or the name of a service.', 'jane'),
+      text('The principal: the name or the id of an account, or the name of a service.', 'jane'),
     ),
     action: Type.Optional(Type.Enum([...EVENT_ACTIONS])),
     repository: Type.Optional(text('The repository of the target.', 'team/app')),
@@ -127,7 +127,7 @@ export function formatPosition({ micros, id }: EventPosition): string {
   return `${micros}-${id}`
 }
 
-/** Undefined for a text that `formatPosition` did not make. */
+/** Undefined for a string that `formatPosition` did not make. */
 export function parsePosition(text: string): EventPosition | undefined {
   const [, micros, id] = /^(\d{1,16})-(\d{1,18})$/.exec(text) ?? []
   return micros === undefined || id === undefined ? undefined : { micros, id }

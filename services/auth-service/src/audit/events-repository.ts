@@ -59,7 +59,7 @@ export function selectEvents(filter: EventFilter, after: EventPosition | undefin
           const range = rangeOf(sql.ref(column), key.value, filter, after)
           return selectBranch(limit, sql`${sql.ref(column)} desc,`, [...range, ...others, ...conditions])
         })
-  // pg returns a bigint as text, PGlite as a number.
+  // pg returns a bigint as a string, PGlite as a number.
   return sql<Row>`
     select id::text as id, time, (extract(epoch from time) * 1000000)::bigint::text as micros, action, outcome,
       principal_kind, principal_id, principal_name, principal_via, address, request_id, target, detail

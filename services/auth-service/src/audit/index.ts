@@ -19,7 +19,7 @@ export interface AuditDeps {
   readonly unavailableDependency: UnavailableDependency
 }
 
-/** The audit log: the API that reads events, and the events of what was refused. */
+/** The audit log: the API that reads events, and the events of refusals. */
 export function createAudit({ db, now, log, unavailableDependency }: AuditDeps) {
   const shared = {
     recordEvents: createRecordEvents(db, { principal: AUTH_SERVICE }),

@@ -8,13 +8,16 @@ export interface Counted<Refusal> {
   readonly first: number
   readonly last: number
   readonly count: number
-  /** Of the last one. */
+  /** The id of the last of these requests. */
   readonly requestId: string | undefined
 }
 
 export interface RefusalCollectorPorts<Refusal> {
   record(counted: readonly Counted<Refusal>[]): Promise<void>
-  /** What a client cannot vary, such as its network. Each source has a limited share of what is collected. */
+  /**
+   * The part of a refusal that a client cannot vary, such as its network. Each source has a limited share of the
+   * collected refusals.
+   */
   sourceOf(refusal: Refusal): string
   /**
    * Removes the fields that one source can vary, such as the username. Applied if there are too many different
@@ -33,10 +36,10 @@ export interface RefusalCollectorPorts<Refusal> {
 export interface RefusalCollector<Refusal> {
   /** Notes a refusal in memory. */
   note(refusal: Refusal): void
-  /** Records what was noted. */
+  /** Records the noted refusals. */
   flush(): Promise<void>
   start(): void
-  /** Records what was noted, and stops. */
+  /** Records the noted refusals, and stops. */
   stop(): Promise<void>
 }
 

@@ -95,7 +95,7 @@ export function createSignInLog({ findAccounts, recordEvents, ...ports }: SignIn
   }
 }
 
-/** Null for a name that no account can have: Postgres has no NUL in text. */
+/** Null for a name that no account can have: Postgres has no NUL in strings. */
 function possibleName(username: string): string | null {
   const isPossible = username !== '' && username.length <= MAX_NAME_LENGTH && !username.includes('\0')
   return isPossible ? username.toLowerCase() : null

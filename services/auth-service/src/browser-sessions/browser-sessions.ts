@@ -26,7 +26,7 @@ export interface NewSession {
   readonly providerSession: string | undefined
 }
 
-/** What one transaction writes. */
+/** The queries of one transaction. */
 export interface BrowserSessionRepositories {
   insert(session: NewSession): Promise<void>
   /** Deletes an account's sessions except the `count` newest ones. */

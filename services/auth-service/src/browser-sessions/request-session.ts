@@ -9,7 +9,7 @@ import { csrfTokenOf, isSameCsrfToken } from './csrf-token.ts'
 export interface RequestSession {
   readonly account: Account
   readonly expiresAt: Date
-  /** What changes must send in the header `X-CSRF-Token`, or in the field `csrf_token` of a form. */
+  /** The token that changes must send in the header `X-CSRF-Token`, or in the field `csrf_token` of a form. */
   readonly csrfToken: string
 }
 
@@ -21,7 +21,9 @@ export interface RequestSessions {
   find(request: FastifyRequest): Promise<RequestSession | undefined>
   /** The account of a request to an API. Throws 403 for a change without the right `X-CSRF-Token`. */
   findAccount(request: FastifyRequest): Promise<Account | undefined>
-  /** Begins a session and sets its cookie. A session that the browser has ends: its secret must not be used again. */
+  /**
+   * Begins a session and sets its cookie. Ends an earlier session of the browser: its secret must not be used again.
+   */
   start(request: FastifyRequest, reply: FastifyReply, account: Account, signedInBy: SignedInBy): Promise<void>
   end(request: FastifyRequest, reply: FastifyReply): Promise<void>
 }

@@ -5,14 +5,14 @@ import { makeUserCode, readUserCode } from './user-code.ts'
 /** A device that waits for the confirmation of a person, as the page shows it. */
 export interface WaitingDevice {
   readonly userCode: string
-  /** What the device calls itself. */
+  /** The name that the device gives itself. */
   readonly clientName: string
   readonly address: string
 }
 
 export interface StoredDevice extends WaitingDevice {
   readonly status: 'pending' | 'approved' | 'denied'
-  /** Of the person who approved. */
+  /** The account of the person who approved. */
   readonly accountId: string | null
   readonly generation: number | null
   readonly intervalSeconds: number
@@ -84,7 +84,7 @@ const LIFE_SECONDS = 600
 const INTERVAL_SECONDS = 5
 /** Networks delay requests: a device that waits for the interval must not be told to slow down. */
 const TOLERANCE_MS = 1000
-/** How long the credentials of a device are valid: a working day. */
+/** Validity of the credentials of a device: a working day. */
 export const CREDENTIALS_SECONDS = 12 * 3600
 const SECRET_BYTES = 32
 const MAX_NAME_LENGTH = 60

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { UnavailableDependency } from '@registry-manager/http'
 import {
-  neverStored,
+  forbidCaching,
   oauthErrors,
   parseForms,
   setErrorFormat,
@@ -39,7 +39,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = asyn
 const authorizationRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, options) => {
   const { devices, publicOrigin } = options
   setErrorFormat(app, oauthErrors, options.unavailableDependency)
-  neverStored(app)
+  forbidCaching(app)
   parseForms(app)
   const post = {
     schema: AUTHORIZE_DEVICE,

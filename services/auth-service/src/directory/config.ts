@@ -161,7 +161,7 @@ function isBindTemplate(template: string): boolean {
   return template.includes(PLACEHOLDER) && normaliseDn(fillBindTemplate(template, 'username')) !== undefined
 }
 
-/** Whether a text has certificates in PEM form, and no invalid one. */
+/** Whether a string has certificates in PEM form, and no invalid one. */
 export function hasCertificates(pem: string): boolean {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? []
   try {

@@ -5,7 +5,7 @@ import type { ChangeAccount } from '../accounts/change-account.ts'
 export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | 'change'> {
   find(ref: AccountRef): Promise<StoredAccount | undefined>
   setReadAt(ids: readonly string[], readAt: Date | null): Promise<void>
-  /** Makes an account a member of the groups here that are mapped to these. Returns whether that changed anything. */
+  /** Makes an account a member of our groups that are mapped to these groups. Returns whether a membership changed. */
   setMemberships(account: Account, names: readonly string[]): Promise<boolean>
   /** Milliseconds since the epoch. */
   now(): number
@@ -13,11 +13,11 @@ export interface DirectoryAccountsPorts extends Pick<ChangeAccount, 'create' | '
 
 const BY_DIRECTORY = { cause: 'directory' } as const
 
-/** Stores what the directory says about its users. */
+/** Stores the directory states and the memberships of directory users. */
 export interface DirectoryAccounts {
   /** Creates a directory user. Returns the account that has the username, which may be a different one by now. */
   create(username: string, directoryState: DirectoryState): Promise<StoredAccount | undefined>
-  /** Saves a changed state. Changed effective rights revoke what was issued. Undefined when the user is gone. */
+  /** Saves a changed state. If the effective rights change, the sessions end. Undefined when the user is gone. */
   save(account: Account, directoryState: DirectoryState): Promise<StoredAccount | undefined>
   /** Records that the state was read and has not changed. */
   touch(account: Account): Promise<void>

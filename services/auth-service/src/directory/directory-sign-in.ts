@@ -64,7 +64,7 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): PasswordVeri
       case 'wrong-password':
         if (result.sure) wrong.remember([username, password], true)
         return undefined
-      case 'barred':
+      case 'forbidden':
         if (account !== undefined) await save(account, result.lookup)
         return undefined
     }

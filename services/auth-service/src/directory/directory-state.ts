@@ -3,7 +3,7 @@ import type { DirectoryLookup } from './directory.ts'
 import type { GroupMap } from './group-map.ts'
 import { grantOfGroups } from './group-map.ts'
 
-/** The state to store for what the directory returned. */
+/** The directory state to store for the result of a lookup. */
 export function directoryStateOf(lookup: DirectoryLookup, groups: GroupMap | undefined): DirectoryState {
   if (lookup.outcome !== 'found') return { dn: null, state: lookup.outcome, role: null, namespaces: [] }
   const { dn, state, groups: memberOf } = lookup.entry

@@ -24,7 +24,7 @@ export type Verification =
   /** `sure`: the password is certainly wrong; the refusal has no other cause. */
   | { readonly outcome: 'wrong-password'; readonly sure: boolean }
   /** The user may not sign in, whatever the password is. */
-  | { readonly outcome: 'barred'; readonly lookup: DirectoryLookup }
+  | { readonly outcome: 'forbidden'; readonly lookup: DirectoryLookup }
 
 /** The directory did not respond, so nothing is known about the password. */
 export class DirectoryUnavailable extends Error {

@@ -3,7 +3,7 @@ import type { Role } from '@registry-manager/principal'
 import { ROLES } from '@registry-manager/principal'
 import { isBeneath, normaliseDn } from './distinguished-name.ts'
 
-/** What a group gives its members. */
+/** The rights that a group gives its members. */
 export interface GroupGrant {
   /** Null: the group gives no role. */
   readonly role: Role | null
@@ -43,7 +43,7 @@ export function parseGroupMap(
   return faults.length > 0 ? { faults } : { map }
 }
 
-/** What these groups (normalised names) give together: the highest role and all namespaces. */
+/** The rights that groups (by their normalised names) give together: the highest role and all namespaces. */
 export function grantOfGroups(map: GroupMap, groups: readonly string[]): GroupGrant | undefined {
   const grants = groups.flatMap((dn) => map.get(dn) ?? [])
   if (grants.length === 0) return undefined

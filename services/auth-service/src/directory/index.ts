@@ -39,7 +39,7 @@ export interface DirectoryFeature {
   stop(): Promise<void>
 }
 
-/** How long a verified or a wrong password is cached. */
+/** Cache time of verified and of wrong passwords, in milliseconds. */
 const CACHED_MS = 60_000
 
 export function createDirectory(config: DirectoryConfig, deps: DirectoryFeatureDeps): DirectoryFeature {

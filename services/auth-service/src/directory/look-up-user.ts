@@ -3,7 +3,7 @@ import type { Directory } from './directory.ts'
 import { directoryStateOf } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
 
-/** Looks up someone whom an administrator makes a directory user. */
+/** Looks up a user whom an administrator makes a directory user. */
 export function createLookUpUser({ find }: Pick<Directory, 'find'>, groups?: GroupMap): LookUpUser {
   return async (username) => {
     if (find === undefined) {

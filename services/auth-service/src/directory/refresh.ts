@@ -10,7 +10,7 @@ export interface DirectoryRefreshPorts {
   claim(readBefore: Date, leaseEnd: Date, limit: number): Promise<StoredAccount[]>
   /** Sets when the state of accounts was read; null for accounts that are not to be read again. */
   setReadAt(ids: readonly string[], readAt: Date | null): Promise<void>
-  /** Saves a changed state, and revokes what was issued if the effective rights change. */
+  /** Saves a changed state. If the effective rights change, the sessions end. */
   save(account: StoredAccount, directoryState: DirectoryState): Promise<unknown>
   endSessions(account: StoredAccount): Promise<unknown>
   /** Saves the groups of the directory that a user is a member of. */
@@ -35,7 +35,7 @@ export interface DirectoryRefresh {
   stop(): Promise<void>
 }
 
-/** Accounts of one claim, and how many of them are refreshed concurrently. */
+/** Number of accounts in one claim, and of accounts that are refreshed concurrently. */
 const [PAGE, LANES] = [50, 4]
 /** A revocation takes up to two polls of a second to reach the proxies. */
 const REVOCATION_MS = 2500

@@ -23,9 +23,9 @@ const CONNECT_TIMEOUT_MS = 5000
 const KEEP_ALIVE_MS = 1000
 
 /**
- * Creates the HTTP client for issuers. Namespace owners choose the URLs, so a request must not reach what only this
- * machine can reach: the address of each connection must be public, redirects are not followed, and a response has at
- * most 256 KiB. The address is checked where it is used, so a DNS name that changes between two lookups gains nothing.
+ * Creates the HTTP client for issuers. Namespace owners choose the URLs, so a request must not reach private addresses:
+ * the address of each connection must be public, redirects are not followed, and a response has at most 256 KiB. The
+ * address is checked where it is used, so a DNS name that changes between two lookups gains nothing.
  */
 export function createFetchJson({ privateOrigins, ca }: FetchJsonOptions): FetchJson {
   const dispatcher = new Agent({

@@ -7,7 +7,7 @@ const KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP'])
 
 /**
  * Reads the public keys of a JSON Web Key Set. Keys of other types are ignored: with a shared secret everybody who can
- * read it could sign. Returns the fault of a text that is no key set, or that has more than 100 keys.
+ * read it could sign. Returns the fault of a value that is no key set, or that has more than 100 keys.
  */
 export function parseKeySet(value: unknown): JSONWebKeySet | { readonly fault: string } {
   const { keys } = Object(value) as { keys?: unknown }

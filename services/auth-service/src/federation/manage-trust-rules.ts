@@ -72,7 +72,7 @@ export interface ManageTrustRules {
   delete(namespace: string, id: string): Promise<boolean>
 }
 
-/** The most rules of a namespace. */
+/** Maximum number of trust rules of a namespace. */
 export const MAX_TRUST_RULES = 100
 
 class TooMany extends Error {}

@@ -55,7 +55,7 @@ export function planTrustRule(
   return { plan: { ...plan, ...parsed, ...keys } }
 }
 
-/** Whether two rules say the same. Both come from `planTrustRule`. */
+/** Whether two rules are equal. Both come from `planTrustRule`. */
 export function isSameRule(one: TrustRuleFields, other: TrustRuleFields): boolean {
   return JSON.stringify(comparable(one)) === JSON.stringify(comparable(other))
 }

@@ -30,8 +30,8 @@ export interface ForeignClaims {
 }
 
 /**
- * Reads what a token of another issuer says about itself, before anything is verified: a token that can never be
- * accepted costs no query. Clock skew is allowed for `iat` and `nbf`, not for `exp`: no access may outlive the token.
+ * Reads the claims of a token of another issuer before they are verified: a token that can never be accepted costs no
+ * query. Clock skew is allowed for `iat` and `nbf`, not for `exp`: no access may outlive the token.
  * Source: RFC 7519 §4.1; RFC 8725 §3.1.
  */
 export function readForeignToken(
@@ -41,7 +41,8 @@ export function readForeignToken(
   if (typeof header['alg'] !== 'string' || !ALGORITHMS.includes(header['alg'])) return { fault: 'algorithm' }
   const { iss: issuer, aud, exp, sub: subject = '', iat = 0, nbf = 0 } = payload
   const audiences = typeof aud === 'string' ? [aud] : aud
-  const isValid = isText(issuer) && isTextList(audiences) && typeof subject === 'string' && isTime(exp)
+  const isValid =
+    isStringWithoutNul(issuer) && isStringList(audiences) && typeof subject === 'string' && isTime(exp)
   if (!isValid || !isTime(iat) || !isTime(nbf)) return { fault: 'claims' }
   const now = nowMs / 1000
   if (exp <= now) return { fault: 'expired' }
@@ -53,11 +54,11 @@ function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
 }
 
-/** Postgres has no NUL in text. */
-function isText(value: unknown): value is string {
+/** Postgres has no NUL in strings. */
+function isStringWithoutNul(value: unknown): value is string {
   return typeof value === 'string' && !value.includes('\0')
 }
 
-function isTextList(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length <= MAX_AUDIENCES && value.every(isText)
+function isStringList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length <= MAX_AUDIENCES && value.every(isStringWithoutNul)
 }

@@ -8,7 +8,7 @@ import { MAX_TRUST_RULES } from './manage-trust-rules.ts'
 import type { TrustRule } from './trust-rule.ts'
 
 const closed = { additionalProperties: false }
-/** Visible characters and spaces: Postgres has no NUL in text, and logs no line breaks. */
+/** Visible characters and spaces: Postgres has no NUL in strings, and logs no line breaks. */
 const text = (maxLength: number, description: string) =>
   Type.String({
     minLength: 1,
@@ -36,7 +36,7 @@ const given = {
   scopes: Type.Array(GivenScope, {
     minItems: 1,
     maxItems: 100,
-    description: 'What the holder of such a token may do, within the namespace.',
+    description: 'The rights of the holder of such a token, within the namespace.',
   }),
   conditions: Type.Optional(Type.Union([ConditionsInput, Type.Null()])),
   jwks: Type.Optional(

@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import type { Conditions } from '@registry-manager/principal'
 import type { JSONWebKeySet } from 'jose'
 
-/** What a trust rule says: which tokens of another issuer it accepts, and the access that they get. */
+/** The fields of a trust rule: the tokens of another issuer that it accepts, and the access that they get. */
 export interface TrustRuleFields {
   /** Unique in its namespace. */
   readonly name: string

@@ -30,11 +30,11 @@ export interface WorkloadSignInPorts extends VerifiedSecretsPorts<VerifiedWorklo
 }
 
 /**
- * How many rules may accept one token; further rules are ignored. This bounds the length of access tokens and the cost
- * of a sign-in.
+ * Maximum number of rules that accept one token; further rules are ignored. This bounds the length of access tokens and
+ * the cost of a sign-in.
  */
 const MAX_ACCEPTING_RULES = 16
-/** How many rules have their own keys cached in parsed form. */
+/** Maximum number of rules whose own keys are cached in parsed form. */
 const MAX_KEY_SETS = 200
 
 /**
@@ -100,7 +100,10 @@ export function createWorkloadSignIn(ports: WorkloadSignInPorts): SignInMethod {
     const readAt = now()
     const rules = await findRules(issuer, audiences)
     const matching = rules.filter(({ claims }) => matchesClaims(claims, payload))
-    const candidates = inTurn(matching.length > 0 ? matching : rules).slice(0, MAX_ACCEPTING_RULES)
+    const candidates = interleaveNamespaces(matching.length > 0 ? matching : rules).slice(
+      0,
+      MAX_ACCEPTING_RULES,
+    )
     const signed = await findSigned(token, typeof keyId === 'string' ? keyId : undefined, candidates)
     const [first, ...rest] = signed.map(toWorkloadRule)
     if (first === undefined) return { fault: 'untrusted' }
@@ -168,7 +171,7 @@ export function toWorkloadRule(rule: TrustRule): WorkloadRule {
  * The first rule of each namespace, then the second of each, and so on: the rules of one namespace cannot displace
  * those of others.
  */
-function inTurn(rules: readonly TrustRule[]): TrustRule[] {
+function interleaveNamespaces(rules: readonly TrustRule[]): TrustRule[] {
   const places = new Map<string, number>()
   const placed = rules.map((rule) => {
     const place = places.get(rule.namespace) ?? 0

@@ -85,7 +85,7 @@ export const internalRoutes: FastifyPluginAsyncTypebox<InternalRoutesOptions> = 
   })
 }
 
-/** What lists need of a grant. */
+/** The fields of a grant that lists need. */
 function toGrantFacts({ id, repositories, role, actions, conditions }: EffectiveGrant) {
   return {
     id,

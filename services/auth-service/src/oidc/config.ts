@@ -14,7 +14,7 @@ export const oidcSettings = {
 export interface OidcProvider {
   /** In URLs and in accounts: it must not change. */
   readonly id: string
-  /** What the button on the sign-in page says. */
+  /** The text of the button on the sign-in page. */
   readonly label: string
   /** As the provider writes it in `iss`. */
   readonly issuer: string
@@ -42,39 +42,43 @@ const schema = Type.Object(oidcSettings)
 
 interface Field {
   readonly isRight: (value: unknown) => boolean
-  /** What a valid value is, for messages. */
+  /** Describes a valid value, for messages. */
   readonly rule: string
   readonly required?: true
 }
 
-const isText = (value: unknown): value is string =>
+const isShortString = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= 1000
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText)
+const isShortStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every(isShortString)
 
 const FIELDS: Readonly<Record<string, Field>> = {
   id: {
-    isRight: (value) => isText(value) && /^[a-z][a-z0-9-]{0,31}$/.test(value),
+    isRight: (value) => isShortString(value) && /^[a-z][a-z0-9-]{0,31}$/.test(value),
     rule: 'must be 1 to 32 lower-case letters, digits or -, and begin with a letter',
     required: true,
   },
-  label: { isRight: isText, rule: 'must be the text of the button, such as "Example Corp"' },
+  label: { isRight: isShortString, rule: 'must be the text of the button, such as "Example Corp"' },
   issuer: {
     isRight: isIssuer,
     rule: 'must be an https:// URL without query, as the provider writes it in "iss" (http:// for loopback only)',
     required: true,
   },
-  clientId: { isRight: isText, rule: 'must be the client id that the provider shows', required: true },
-  clientSecret: { isRight: isText, rule: 'must be a text' },
-  clientSecretFile: { isRight: isText, rule: 'must be the path of a file' },
-  scopes: { isRight: isTexts, rule: 'must be a list of scopes, such as ["profile", "groups"]' },
-  usernameClaim: { isRight: isText, rule: 'must be the name of a claim, such as "preferred_username"' },
-  usernameDomain: { isRight: isText, rule: 'must be a domain, such as "example.com"' },
-  groupsClaim: { isRight: isText, rule: 'must be the name of a claim, such as "groups"' },
+  clientId: { isRight: isShortString, rule: 'must be the client id that the provider shows', required: true },
+  clientSecret: { isRight: isShortString, rule: 'must be a string' },
+  clientSecretFile: { isRight: isShortString, rule: 'must be the path of a file' },
+  scopes: { isRight: isShortStrings, rule: 'must be a list of scopes, such as ["profile", "groups"]' },
+  usernameClaim: {
+    isRight: isShortString,
+    rule: 'must be the name of a claim, such as "preferred_username"',
+  },
+  usernameDomain: { isRight: isShortString, rule: 'must be a domain, such as "example.com"' },
+  groupsClaim: { isRight: isShortString, rule: 'must be the name of a claim, such as "groups"' },
   createAccounts: {
-    isRight: (value) => typeof value === 'boolean' || isTexts(value),
+    isRight: (value) => typeof value === 'boolean' || isShortStrings(value),
     rule: 'must be true, false or a list of groups',
   },
-  caFile: { isRight: isText, rule: 'must be the path of a file' },
+  caFile: { isRight: isShortString, rule: 'must be the path of a file' },
 }
 
 /** The providers; none if the setting is absent. Throws a ConfigError that names every bad field. */
@@ -123,7 +127,7 @@ function readProvider(given: unknown, place: string, faults: string[]): OidcProv
     fault('createAccounts', 'lists groups, so groupsClaim is required')
   }
   const read = (name: string, file: unknown) =>
-    isText(file) ? readFile(file, (what) => fault(name, what)) : undefined
+    isShortString(file) ? readFile(file, (what) => fault(name, what)) : undefined
   const clientSecret = read('clientSecretFile', clientSecretFile) ?? rest['clientSecret']
   const ca = read('caFile', caFile)
   const defaults = { label: rest['id'], scopes: ['profile'], usernameClaim: 'preferred_username' }
@@ -149,7 +153,7 @@ function readFile(file: string, fault: (what: string) => void): string | undefin
 
 /** OpenID Connect Discovery §2 requires https; http is for tests on the same machine. */
 function isIssuer(value: unknown): boolean {
-  const url = isText(value) ? URL.parse(value) : null
+  const url = isShortString(value) ? URL.parse(value) : null
   if (url === null || url.search !== '' || url.hash !== '' || url.username !== '') return false
   const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)

@@ -8,7 +8,7 @@ export type AccountDecision =
   | { readonly outcome: 'create' }
   | { readonly outcome: 'refused'; readonly reason: 'disabled' | 'other-account' | 'no-account' }
 
-export interface AccountFacts {
+export interface AccountCandidates {
   readonly provider: Pick<OidcProvider, 'id' | 'createAccounts'>
   readonly person: Person
   /** The account to which this person at the provider is linked. */
@@ -24,7 +24,7 @@ export interface AccountFacts {
  * at the first sign-in only, for a new account or for one that an administrator has created for this provider. An
  * account with a password, of the directory or of another provider is never taken over.
  */
-export function decideAccount(facts: AccountFacts): AccountDecision {
+export function decideAccount(facts: AccountCandidates): AccountDecision {
   const { provider, person, linked, named, isNamedLinked } = facts
   const account = linked ?? named
   if (account === undefined) {
@@ -36,7 +36,7 @@ export function decideAccount(facts: AccountFacts): AccountDecision {
   return { outcome: 'account', account, link: linked === undefined }
 }
 
-function mayCreate({ createAccounts }: AccountFacts['provider'], { groups = [] }: Person): boolean {
+function mayCreate({ createAccounts }: AccountCandidates['provider'], { groups = [] }: Person): boolean {
   if (typeof createAccounts === 'boolean') return createAccounts
   return groups.some((group) => createAccounts.includes(group))
 }

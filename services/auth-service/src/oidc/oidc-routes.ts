@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { UnavailableDependency } from '@registry-manager/http'
 import {
   ProblemError,
-  neverStored,
+  forbidCaching,
   oauthErrors,
   parseForms,
   setErrorFormat,
@@ -121,7 +121,7 @@ const logoutRoutes: FastifyPluginAsyncTypebox<OidcRoutesOptions> = async (
   { providers, unavailableDependency },
 ) => {
   setErrorFormat(app, oauthErrors, unavailableDependency)
-  neverStored(app)
+  forbidCaching(app)
   parseForms(app)
   const post = {
     schema: BACKCHANNEL_LOGOUT,

@@ -7,7 +7,7 @@ export interface ProviderLogoutPorts {
   findLinked(issuer: string, subject: string): Promise<string | undefined>
   /** The id of the account that has a browser session of this session at the provider. */
   findBySession(provider: string, session: string): Promise<string | undefined>
-  /** Revokes what was issued to an account. */
+  /** Ends the sessions of an account. */
   endSessions(accountId: string): Promise<void>
 }
 

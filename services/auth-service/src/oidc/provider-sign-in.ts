@@ -66,7 +66,7 @@ export type ProviderSignInResult =
     }
 
 export interface ProviderSignIn {
-  /** Begins a sign-in in the browser that has a secret. Returns where the browser is sent. */
+  /** Begins a sign-in in the browser that has a secret. Returns the URL that the browser is sent to. */
   begin(browserSecret: string, returnTo: string | undefined): Promise<{ readonly url: string } | Unavailable>
   /** Ends a sign-in: `callback` is the URL of ours that the provider has sent the browser to. */
   finish(browserSecret: string | undefined, callback: URL): Promise<ProviderSignInResult>

@@ -1,4 +1,4 @@
-/** What a provider says about a person: the claims of the ID token, and those of the UserInfo endpoint if needed. */
+/** The claims about a person: those of the ID token, and those of the UserInfo endpoint if needed. */
 export type Claims = Readonly<Record<string, unknown>>
 
 /** The secrets of one sign-in at a provider. */
@@ -21,7 +21,7 @@ export interface LogoutToken {
 export interface Provider {
   readonly id: string
   readonly issuer: string
-  /** Where the browser is sent. Throws ProviderUnavailable. */
+  /** The URL that the browser is sent to. Throws ProviderUnavailable. */
   authorizationUrl(attempt: Attempt): Promise<string>
   /**
    * Verifies the provider's response to an attempt, and exchanges its code for claims. `callback` is the URL of ours

@@ -21,14 +21,14 @@ export interface ClaimFault {
 const MAX_LENGTH = 255
 const MAX_GROUPS = 1000
 
-/** Reads the claims that decide whose account it is. A claim of the wrong type is refused, never converted. */
+/** Reads the claims that determine the account. A claim of the wrong type is refused, never converted. */
 export function readClaims(
   claims: Claims,
   { usernameClaim, usernameDomain, groupsClaim }: OidcProvider,
 ): Person | ClaimFault {
   const { sub, sid } = claims
-  if (!isShortText(sub)) return { claim: 'sub', rule: 'must be a text of 1 to 255 characters' }
-  if (sid !== undefined && !isShortText(sid)) return { claim: 'sid', rule: 'must be a text' }
+  if (!isShortString(sub)) return { claim: 'sub', rule: 'must be a string of 1 to 255 characters' }
+  if (sid !== undefined && !isShortString(sid)) return { claim: 'sid', rule: 'must be a string' }
   const username = usernameOf(claims[usernameClaim], usernameDomain)
   if (username === undefined) {
     const ofDomain = usernameDomain === undefined ? '' : ` of the domain ${usernameDomain}`
@@ -61,10 +61,10 @@ function usernameOf(value: unknown, domain: string | undefined): string | undefi
   return isUsername(name) && !isOfOtherDomain ? name : undefined
 }
 
-function isShortText(value: unknown): value is string {
+function isShortString(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_LENGTH && !value.includes('\0')
 }
 
 function isGroups(value: unknown): value is string[] {
-  return Array.isArray(value) && value.length <= MAX_GROUPS && value.every(isShortText)
+  return Array.isArray(value) && value.length <= MAX_GROUPS && value.every(isShortString)
 }

@@ -1,6 +1,6 @@
 import type { SignInRefusal } from './provider-sign-in.ts'
 
-/** What the sign-in page says about a sign-in at a provider that was refused. */
+/** The message of the sign-in page about a refused sign-in at a provider. */
 export function textOfRefusal(refusal: SignInRefusal, label: string): string {
   switch (refusal.reason) {
     case 'unknown-attempt':
@@ -25,7 +25,7 @@ export function textOfRefusal(refusal: SignInRefusal, label: string): string {
   }
 }
 
-/** Error codes come from the URL, where anybody can write a text. */
+/** Error codes come from the URL, where anybody can write anything. */
 function isPlain(code: string | undefined): code is string {
   return code !== undefined && /^[a-z_]{1,40}$/.test(code)
 }

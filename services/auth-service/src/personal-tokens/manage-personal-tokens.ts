@@ -33,7 +33,7 @@ export interface PersonalTokenPage {
   readonly after: string
 }
 
-/** What one transaction reads and writes. */
+/** The queries of one transaction. */
 export interface PersonalTokenTransaction {
   readonly personalTokens: {
     /** Locks the owner's account; returns the number of their personal tokens, undefined if the account is gone. */
@@ -41,7 +41,7 @@ export interface PersonalTokenTransaction {
     /** Undefined when the owner has a personal token of that name. */
     insert(row: NewPersonalToken): Promise<string | undefined>
     findById(id: string): Promise<ManagedPersonalToken | undefined>
-    /** Returns whether it was there. */
+    /** Returns whether it existed. */
     delete(id: string): Promise<boolean>
   }
   /** Revokes the access tokens that were requested with a personal token. */
@@ -78,17 +78,19 @@ export type PersonalTokenList =
     }
   | { readonly outcome: 'forbidden' | 'no-owner' }
 
-/** The use cases of a user: `by` is who asks. Cluster administrators also see and delete those of other users. */
+/**
+ * The use cases. `by` makes the request. Cluster administrators also see and delete the personal tokens of other users.
+ */
 export interface ManagePersonalTokens {
   create(owner: Account, input: PersonalTokenInput): Promise<PersonalTokenCreation>
-  /** Lists those of a user; without a username those of `by`. */
+  /** Lists the personal tokens of a user; without a username those of `by`. */
   list(by: Account, username: string | undefined, page: PersonalTokenPage): Promise<PersonalTokenList>
   find(by: Account, id: string): Promise<ManagedPersonalToken | undefined>
   /** Returns whether there was such a personal token. */
   delete(by: Account, id: string): Promise<boolean>
 }
 
-/** A user has at most this many that have not expired. */
+/** Maximum number of personal tokens of a user that have not expired. */
 export const MAX_PERSONAL_TOKENS = 100
 
 /** Manages personal tokens. Each change is one transaction with its event; a deletion also with its revocation. */

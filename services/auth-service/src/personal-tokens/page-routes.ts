@@ -14,7 +14,7 @@ import { accountPage } from '../sign-in-page/pages.ts'
 import { creationProblem } from './creation-problem.ts'
 import type { ManagePersonalTokens, PersonalTokenCreation } from './manage-personal-tokens.ts'
 import type { TokensSection } from './token-pages.ts'
-import { DELETE_PATH, LIVES, TOKENS_PATH, newTokenPage, tokensSection } from './token-pages.ts'
+import { DELETE_PATH, VALIDITIES, TOKENS_PATH, newTokenPage, tokensSection } from './token-pages.ts'
 
 export interface TokenPageDeps {
   readonly personalTokens: ManagePersonalTokens
@@ -31,9 +31,9 @@ export interface TokenPageOptions extends TokenPageDeps {
 
 const HIDDEN = { schema: { hide: true } }
 const DAY_MS = 86_400_000
-/** How many personal tokens one query reads. */
+/** Number of personal tokens that one query reads. */
 const PAGE = 1000
-/** How many expired personal tokens the page shows, after all that have not expired. */
+/** Maximum number of expired personal tokens on the page. They follow all that have not expired. */
 const MAX_EXPIRED = 100
 const NAME_FAULT = { field: 'name', detail: PERSONAL_TOKEN_NAME_RULE }
 const DAYS_FAULT = { field: 'days', detail: 'must be 7, 30, 90 or 365, or empty for no limit' }
@@ -102,7 +102,7 @@ export async function tokenPageRoutes(app: FastifyInstance, options: TokenPageOp
     days: string,
   ): Promise<PersonalTokenCreation> => {
     if (!PERSONAL_TOKEN_NAME.test(name)) return { outcome: 'invalid', fault: NAME_FAULT }
-    if (!LIVES.has(days)) return { outcome: 'invalid', fault: DAYS_FAULT }
+    if (!VALIDITIES.has(days)) return { outcome: 'invalid', fault: DAYS_FAULT }
     const expiryDate = days === '' ? null : new Date(now() + Number(days) * DAY_MS).toISOString()
     return personalTokens.create(account, { name, expiryDate })
   }

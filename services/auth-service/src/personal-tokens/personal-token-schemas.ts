@@ -70,7 +70,7 @@ export const PersonalTokenBody = Type.Object({
   state: Type.Enum(['active', 'expired']),
   createdDate: time('When it was created.'),
   lastUsedDate: nullable(time('When it last signed in; saved every few seconds.')),
-  lastUsedAddress: nullable(Type.String({ description: 'From where it last signed in.' })),
+  lastUsedAddress: nullable(Type.String({ description: 'The address of its last sign-in.' })),
   notes: Type.Optional(
     Type.Array(Type.String(), { description: 'Warnings about scopes that probably mean something else.' }),
   ),

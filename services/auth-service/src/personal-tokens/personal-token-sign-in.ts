@@ -22,7 +22,8 @@ const REFUSED: SignIn = { outcome: 'refused' }
 
 /**
  * Signs users in with their personal tokens. The username must be the owner's. A right password is accepted even from
- * an address with many failed sign-ins, as that of a registry token is: it is random, so a limit protects no secret.
+ * an address with many failed sign-ins, as for registry tokens: passwords of tokens are random, so a limit would
+ * protect no secret.
  */
 export function createPersonalTokenSignIn(ports: PersonalTokenSignInPorts): SignInMethod {
   const { now } = ports
@@ -67,7 +68,8 @@ export function createPersonalTokenSignIn(ports: PersonalTokenSignInPorts): Sign
 }
 
 /**
- * What the revocation list can revoke: the owner's generation, and the personal token, whose generation is always 0.
+ * The entries of the revocation list that revoke the credential: the owner's generation, and the personal token, whose
+ * generation is always 0.
  */
 function revocablesOf({ id, generation, via }: PersonalTokenPrincipal): Revocable[] {
   return [

@@ -9,8 +9,8 @@ import { hiddenField, layout, messageOf } from '../sign-in-page/pages.ts'
 export const TOKENS_PATH = '/sign-in/personal-tokens'
 export const DELETE_PATH = `${TOKENS_PATH}/delete`
 
-/** How long a personal token of the page may be valid, by the days in the form. */
-export const LIVES: ReadonlyMap<string, string> = new Map([
+/** The validities that the page offers, by the days in the form. */
+export const VALIDITIES: ReadonlyMap<string, string> = new Map([
   ['7', '7 days'],
   ['30', '30 days'],
   ['90', '90 days'],
@@ -43,7 +43,7 @@ export function tokensSection({ personalTokens, csrfToken, nowMs, message, name 
       <input id="name" name="name" required maxlength="64" autocomplete="off" value="${name}" />
       <label for="days">Valid for</label>
       <select id="days" name="days">
-        ${[...LIVES].map(([days, label]) =>
+        ${[...VALIDITIES].map(([days, label]) =>
           days === DEFAULT_DAYS
             ? html`<option value="${days}" selected>${label}</option>`
             : html`<option value="${days}">${label}</option>`,

@@ -1,14 +1,14 @@
 import type { EffectiveGrant, Role } from '@registry-manager/principal'
 import { ROLES } from '@registry-manager/principal'
 
-/** What an account may do. */
+/** The rights of an account, without its grants. */
 export interface Rights {
   readonly role: Role
   readonly enabled: boolean
   readonly namespaces: readonly string[]
 }
 
-/** What the directory last said about a directory user. */
+/** The state of a directory user, as the directory last reported it. */
 export interface DirectoryState {
   /** The distinguished name of the user's entry; null when the username matches no entry, or several. */
   readonly dn: string | null
@@ -66,12 +66,12 @@ export interface NewAccount extends Rights {
 export type AccountUpdate = Partial<Omit<NewAccount, 'username'>> & { readonly generation?: number }
 
 /** Accounts, and groups with all their members. */
-export interface Concerned {
+export interface AffectedAccounts {
   readonly accountIds?: readonly string[]
   readonly groupIds?: readonly string[]
 }
 
-/** Which users a list contains. */
+/** Conditions for the users in a list. */
 export interface UserFilter {
   /** Part of the username; case-insensitive. */
   readonly search?: string | undefined
@@ -79,7 +79,10 @@ export interface UserFilter {
   readonly namespace?: string | undefined
 }
 
-/** What administrators gave and what groups give. A user that the directory does not list as active is disabled. */
+/**
+ * The rights that administrators gave, and those that groups give. A user that the directory does not list as active is
+ * disabled.
+ */
 export function effectiveRights(own: Rights, directoryState: DirectoryState | undefined): Rights {
   if (directoryState === undefined) return own
   const role = ROLES.find((name) => name === own.role || name === directoryState.role) ?? own.role

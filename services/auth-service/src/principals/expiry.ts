@@ -17,7 +17,7 @@ export function parseExpiry(text: string | null): Expiry {
   return expiryFault(`must be a time from 1970 to 9999 such as 2027-06-30T00:00:00Z; ${text} is not`)
 }
 
-/** Parses the expiry of something new, which must not have expired already. */
+/** Parses the expiry of a new credential, which must not have expired already. */
 export function parseFutureExpiry(text: string | null, nowMs: number): Expiry {
   const expiry = parseExpiry(text)
   if ('fault' in expiry || !isPast(expiry.expiresAt, nowMs)) return expiry

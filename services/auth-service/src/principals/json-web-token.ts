@@ -11,7 +11,7 @@ const SHAPE = /^([\w-]+)\.([\w-]+)\.[\w-]*$/
 
 /**
  * Parses a JSON Web Token in compact form: three parts in base64url, of which the first two are JSON objects. Undefined
- * for any other text, and for a text of more than 12 KiB. Verifies nothing.
+ * for any other string, and for a string of more than 12 KiB. Verifies nothing.
  */
 export function parseJsonWebToken(text: string): UnverifiedToken | undefined {
   if (text.length > MAX_LENGTH) return undefined

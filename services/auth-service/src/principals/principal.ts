@@ -6,7 +6,7 @@ import type { RegistryToken } from './registry-token.ts'
 import { isPast } from './registry-token.ts'
 import type { Workload } from './workload.ts'
 
-/** The principal of what auth-service does by itself, as events name it. */
+/** The principal of the actions that auth-service takes by itself, for events. */
 export const AUTH_SERVICE: RequestPrincipal = { kind: 'service', id: null, name: 'auth-service' }
 
 /** The principal of a request without valid credentials. */
@@ -38,7 +38,7 @@ export function isActive(principal: AccountPrincipal, nowMs: number): boolean {
   return principal.enabled && !(isPersonalToken(principal) && isPast(principal.via.expiresAt, nowMs))
 }
 
-/** Whether a text has the form of the ids of accounts and tokens. Postgres refuses any other text. */
+/** Whether a string has the form of the ids of accounts and tokens. Postgres refuses any other string. */
 export function isId(text: string): boolean {
   return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
 }

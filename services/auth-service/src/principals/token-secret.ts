@@ -14,7 +14,7 @@ const CHECKSUM_LENGTH = 6
 const BODY = /^[0-9A-Za-z]{36}$/
 const PREFIX_LENGTH = 4
 
-/** What has a password of this form. */
+/** The kinds of tokens that have a password of this form. */
 export type SecretKind = keyof typeof PREFIXES
 
 /** Makes a password. `randomInt` returns a random whole number from 0 to below `max`. */
@@ -24,7 +24,7 @@ export function makeTokenSecret(kind: SecretKind, randomInt: (max: number) => nu
   return body + checksumOf(body)
 }
 
-/** The kind of token whose password has the form of this text; undefined for any other text. */
+/** The kind of token whose password has the form of this string; undefined for any other string. */
 export function secretKindOf(text: string): SecretKind | undefined {
   if (!BODY.test(text.slice(PREFIX_LENGTH))) return undefined
   if (text.startsWith(PREFIXES['registry-token'])) return 'registry-token'

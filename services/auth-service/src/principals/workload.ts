@@ -97,13 +97,13 @@ export type ForeignTokenFault =
   | 'conditions'
 
 /**
- * What a client reads about a refused token. Before the signature is verified, the texts say nothing about the trust
- * rules that exist.
+ * The messages to clients about a refused token. Before the signature is verified, they reveal nothing about existing
+ * trust rules.
  */
 export const FOREIGN_TOKEN_FAULTS: Readonly<Record<ForeignTokenFault, string>> = {
   algorithm:
     'the JWT must be signed with RS256, PS256, ES256 (or their variants for SHA-384 and SHA-512) or EdDSA',
-  claims: 'the JWT must have the claims iss, aud and exp; sub must be a text, and exp, iat and nbf numbers',
+  claims: 'the JWT must have the claims iss, aud and exp; sub must be a string, and exp, iat and nbf numbers',
   expired: 'the JWT has expired; request a new one from its issuer',
   'not-yet-valid': 'the JWT is not valid yet; compare the clocks of its issuer and of this registry',
   untrusted: 'no trust rule accepts the issuer, the audience and the signature of the JWT',

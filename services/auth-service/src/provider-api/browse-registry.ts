@@ -42,7 +42,7 @@ export interface BrowseRegistryPorts {
   }
 }
 
-/** A page of a list, and how many items the whole list has. */
+/** A page of a list, and the number of items of the whole list. */
 export interface ContentsPage<Item> {
   readonly items: readonly Item[]
   readonly total: number

@@ -16,58 +16,63 @@ const LOCATION = 'local'
 const CREATOR = { createdBy: REGISTRY_NAME, createdByUserId: '00000000-0000-0000-0000-000000000000' }
 
 const nullable = <Schema extends object>(schema: Schema) => Type.Union([schema, Type.Null()])
-const text = Type.String()
-const whole = Type.Integer()
+const string = Type.String()
+const integer = Type.Integer()
 
 export const RegistryBody = Type.Object({
-  id: text,
-  type: text,
-  href: text,
-  metadata: Type.Object({ createdBy: text, createdByUserId: text, createdDate: text, state: text }),
+  id: string,
+  type: string,
+  href: string,
+  metadata: Type.Object({ createdBy: string, createdByUserId: string, createdDate: string, state: string }),
   properties: Type.Object({
-    name: text,
-    location: text,
-    hostname: text,
+    name: string,
+    location: string,
+    hostname: string,
     garbageCollectionSchedule: Type.Null(),
-    storageUsage: Type.Object({ bytes: nullable(whole), updatedAt: nullable(text) }),
+    storageUsage: Type.Object({ bytes: nullable(integer), updatedAt: nullable(string) }),
     features: Type.Object({ vulnerabilityScanning: Type.Object({ enabled: Type.Boolean() }) }),
   }),
 })
 export const RegistriesBody = Type.Object({
-  id: text,
-  type: text,
-  href: text,
+  id: string,
+  type: string,
+  href: string,
   items: Type.Array(RegistryBody),
-  pagination: Type.Object({ limit: whole, token: text }),
-  _links: Type.Object({ next: text, previous: text, self: text }),
+  pagination: Type.Object({ limit: integer, token: string }),
+  _links: Type.Object({ next: string, previous: string, self: string }),
 })
 
-const counted = { pullCount: whole, pushCount: whole, lastPulledAt: Type.Optional(text) }
+const counted = { pullCount: integer, pushCount: integer, lastPulledAt: Type.Optional(string) }
 export const RepositoryBody = Type.Object({
-  id: text,
-  type: text,
-  href: text,
-  metadata: Type.Object({ createdDate: text, lastPushedAt: text, artifactCount: whole, ...counted }),
-  properties: Type.Object({ name: text }),
+  id: string,
+  type: string,
+  href: string,
+  metadata: Type.Object({ createdDate: string, lastPushedAt: string, artifactCount: integer, ...counted }),
+  properties: Type.Object({ name: string }),
 })
 export const ArtifactBody = Type.Object({
-  id: text,
-  type: text,
-  href: text,
-  metadata: Type.Object({ createdDate: text, lastPushedAt: text, ...counted }),
-  properties: Type.Object({ repositoryName: text, digest: text, tags: Type.Array(text), mediaType: text }),
+  id: string,
+  type: string,
+  href: string,
+  metadata: Type.Object({ createdDate: string, lastPushedAt: string, ...counted }),
+  properties: Type.Object({
+    repositoryName: string,
+    digest: string,
+    tags: Type.Array(string),
+    mediaType: string,
+  }),
 })
 
 /** Source: `RepositoryReadList`, `ArtifactReadList`. */
 const listOf = <Item extends TSchema>(item: Item) =>
   Type.Object({
-    id: text,
-    type: text,
-    href: text,
+    id: string,
+    type: string,
+    href: string,
     items: Type.Array(item),
-    offset: whole,
-    limit: whole,
-    _links: Type.Object({ prev: Type.Optional(text), self: text, next: Type.Optional(text) }),
+    offset: integer,
+    limit: integer,
+    _links: Type.Object({ prev: Type.Optional(string), self: string, next: Type.Optional(string) }),
   })
 export const RepositoriesBody = listOf(RepositoryBody)
 export const ArtifactsBody = listOf(ArtifactBody)
@@ -121,7 +126,10 @@ export function artifactBody(registryId: string, artifact: Artifact) {
   }
 }
 
-/** Fields of a repository or artifact about its pulls. The models have no `lastPulledAt` for what was never pulled. */
+/**
+ * Fields of a repository or artifact about its pulls. The models have no `lastPulledAt` for a repository or artifact
+ * that was never pulled.
+ */
 function countsOf({ pulls = 0, lastPulledAt = null }: Pick<Artifact, 'pulls' | 'lastPulledAt'>) {
   return {
     pullCount: pulls,

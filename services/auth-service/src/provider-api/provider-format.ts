@@ -30,10 +30,13 @@ const ErrorBody = Type.Object({
   ),
 })
 
-/** Every route under `/containerregistries` can respond so. */
+/** Error statuses that every route under `/containerregistries` can respond with. */
 const ALWAYS = [401, 403, 429, 503] as const
 
-/** What the schemas of all routes under `/containerregistries` have in common; `statuses` are those of its errors. */
+/**
+ * The common parts of the schemas of all routes under `/containerregistries`; `statuses` are those of the route's
+ * errors.
+ */
 export const providerSchema = <Response extends object>(
   tag: 'registries' | 'registry tokens',
   response: Response,

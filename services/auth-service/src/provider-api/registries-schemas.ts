@@ -11,8 +11,8 @@ import {
 import { listQuery, providerSchema, registryId } from './provider-format.ts'
 
 /*
- * The schemas of the routes for registries, repositories and artifacts. The parts of a path have no pattern: one that
- * names nothing is not found.
+ * The schemas of the routes for registries, repositories and artifacts. The parameters of a path have no pattern: a
+ * value that names nothing gets 404.
  */
 
 export const DEFAULT_ORDER = '-lastPush'
@@ -23,7 +23,7 @@ const orderBy = Type.Optional(
     description: '`name`, `lastPush` or `artifactCount`; a leading `-` reverses the order.',
   }),
 )
-const nameFilter = Type.Optional(Type.String({ description: 'Only names that contain this text.' }))
+const nameFilter = Type.Optional(Type.String({ description: 'Only names that contain this string.' }))
 /** A list of artifacts. */
 export const ListQuery = listQuery({ orderBy })
 const repository = Type.String({

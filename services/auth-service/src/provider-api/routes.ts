@@ -1,6 +1,6 @@
 import type { UnavailableDependency } from '@registry-manager/http'
 import {
-  neverStored,
+  forbidCaching,
   parseJsonBodies,
   pathParameter,
   setErrorFormat,
@@ -42,7 +42,7 @@ export async function providerApiRoutes(
       setNotFoundFormat(app, providerErrors)
       // The provider's SDKs send a JSON content type even without a body.
       parseJsonBodies(app, { allowEmpty: true })
-      neverStored(app)
+      forbidCaching(app)
       await requirePrincipal(app, options)
       app.addHook('onRequest', async (request) => onlyAdministrators(request))
       refuseUnknownFilters(app)

@@ -25,7 +25,7 @@ export interface RegistryTokensDeps extends Pick<RegistryTokenSignInPorts, 'isRe
   readonly metrics: Metrics
   readonly newCredentialCache: NewCredentialCache
   readonly log: { warn(details: object, message: string): void }
-  /** How long an access token from before a change may still be valid, in milliseconds. */
+  /** Time for which an access token from before a change may still be valid, in milliseconds. */
   readonly accessTokenWindowMs: number
   readonly onRevoked: OnRevoked
 }

@@ -45,7 +45,7 @@ export interface ManageRegistryTokensPorts {
   readonly now: () => number
   /** Returns a random whole number from 0 to below `max`. */
   readonly randomInt: (max: number) => number
-  /** How long an access token from before a change may still be valid, in milliseconds. */
+  /** Time for which an access token from before a change may still be valid, in milliseconds. */
   readonly accessTokenWindowMs: number
 }
 
@@ -70,7 +70,7 @@ export interface ManageRegistryTokens {
     by: PrincipalName,
   ): Promise<({ readonly outcome: 'created' } & WithPassword) | Refused>
   /**
-   * Replaces the password, and the fields where an input is given. The old password keeps working for `overlapMs`.
+   * Replaces the password and, if an input is given, the fields. The old password keeps working for `overlapMs`.
    * Creates the registry token under this id where there is none (RFC 9110 §9.3.4): the provider's command line tool
    * deletes a registry token and puts it back under its id.
    */

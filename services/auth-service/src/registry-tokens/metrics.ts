@@ -13,8 +13,8 @@ const EXPIRING_WITHIN_DAYS = [1, 7, 30]
 const DAY_MS = 86_400_000
 
 /**
- * Exports how many registry tokens there are, and how many expire soon. Each scrape counts them; when the count fails,
- * the last figures stay.
+ * Exports the number of registry tokens in each state, and the number of those that expire soon. Each scrape runs one
+ * query. If it fails, the gauges keep their last values.
  */
 export function observeRegistryTokens(
   { registry }: Metrics,

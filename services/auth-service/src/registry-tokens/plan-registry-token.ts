@@ -74,7 +74,7 @@ export function planRegistryTokenChange(
   }
 }
 
-/** Whether a change ends issued access tokens: it does if it touches their access or their life. */
+/** Whether a change ends issued access tokens: a change of their access or of their lifetime does. */
 export function endsAccessTokens(current: RegistryToken, change: RegistryTokenChange): boolean {
   const { enabled = current.enabled, expiresAt = current.expiresAt, scopes = current.scopes } = change
   const { conditions = current.conditions } = change

@@ -10,8 +10,8 @@ import {
 } from './registry-token-json.ts'
 
 /*
- * The schemas of the routes that manage registry tokens. The ids in a path have no pattern: one that names nothing is
- * not found.
+ * The schemas of the routes that manage registry tokens. The ids in a path have no pattern: an id that names nothing
+ * gets 404.
  */
 
 const MAX_OVERLAP_SECONDS = 30 * 86_400
@@ -87,7 +87,7 @@ export const REGISTRY_TOKEN_SCHEMAS = {
           minimum: 0,
           maximum: MAX_OVERLAP_SECONDS,
           default: 0,
-          description: 'For how many seconds the old password keeps working.',
+          description: 'Seconds for which the old password stays valid.',
         }),
       ),
     }),

@@ -17,7 +17,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Builds HTML: texts are escaped for elements and for quoted attributes, pieces of HTML are inserted as they are. */
+/** Builds HTML: strings are escaped for elements and for quoted attributes, pieces of HTML are inserted as they are. */
 export function html(texts: TemplateStringsArray, ...values: readonly Value[]): Html {
   return new Html(String.raw({ raw: texts }, ...values.map(render)))
 }

@@ -1,5 +1,5 @@
 import type { ProblemFormat, UnavailableDependency } from '@registry-manager/http'
-import { neverStored, parseForms, setErrorFormat } from '@registry-manager/http'
+import { forbidCaching, parseForms, setErrorFormat } from '@registry-manager/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import { messagePage } from './pages.ts'
@@ -33,7 +33,7 @@ export function sentenceOf(detail: string): string {
 /** Prepares a plugin tree whose responses are pages: forms are parsed, errors are pages, and caches store nothing. */
 export function servePages(app: FastifyInstance, unavailableDependency: UnavailableDependency): void {
   setErrorFormat(app, problemPage, unavailableDependency)
-  neverStored(app)
+  forbidCaching(app)
   parseForms(app)
 }
 

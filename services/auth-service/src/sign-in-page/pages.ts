@@ -31,11 +31,11 @@ export function layout(title: string, content: Html): string {
 
 export interface SignInPage {
   readonly links: readonly SignInLink[]
-  /** Where the person goes afterwards; a path of ours. */
+  /** The path of ours that the browser is sent to after the sign-in. */
   readonly returnTo: string | undefined
   /** Why the last attempt failed, in plain words. */
   readonly message?: string | undefined
-  /** What was typed before. */
+  /** The username that was typed before. */
   readonly username?: string | undefined
 }
 
@@ -56,7 +56,7 @@ export function signInPage({ links, returnTo, message, username }: SignInPage): 
   )
 }
 
-/** Shows a signed-in person who they are. */
+/** The page of a signed-in person: the account and its rights. */
 export function accountPage(account: Account, csrfToken: string, more: readonly Html[] = []): string {
   const { username, role, namespaces } = account
   return layout(
@@ -75,7 +75,7 @@ export function accountPage(account: Account, csrfToken: string, more: readonly 
   )
 }
 
-/** A page that only says something, such as an error. */
+/** A page with only a message, such as an error. */
 export function messagePage(title: string, message: string): string {
   return layout(
     title,

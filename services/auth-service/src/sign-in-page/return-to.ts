@@ -5,7 +5,7 @@ const OWN = 'http://own.invalid'
 
 /**
  * The path of ours that a person wanted before they had to sign in; undefined for anything else, so that no link to the
- * sign-in page leads to another site. The text is read as a browser reads it: `//host`, `/\host` and `/.//host` name
+ * sign-in page leads to another site. The path is parsed as a browser parses it: `//host`, `/\host` and `/.//host` name
  * other hosts, and browsers drop tabs and line breaks. Source: WHATWG URL §4.4; CWE-601.
  */
 export function ownPath(text: string | undefined): string | undefined {

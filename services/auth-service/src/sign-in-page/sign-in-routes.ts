@@ -4,7 +4,7 @@ import type { UnavailableDependency } from '@registry-manager/http'
 import {
   createStaticBody,
   describeUnavailable,
-  neverStored,
+  forbidCaching,
   problemJson,
   setErrorFormat,
   setRequestPrincipal,
@@ -28,7 +28,7 @@ export interface SignInRoutesOptions {
   readonly sessions: RequestSessions
   /** Other ways to sign in. */
   readonly links: readonly SignInLink[]
-  /** What other features show to a signed-in person. */
+  /** The sections that other features add to the page of a signed-in person. */
   readonly sections: readonly ((session: RequestSession) => Promise<Html>)[]
   readonly unavailableDependency: UnavailableDependency
 }
@@ -44,7 +44,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<SignInRoutesOptions> = asyn
 
 const sessionRoutes: FastifyPluginAsyncTypebox<SignInRoutesOptions> = async (app, options) => {
   setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
+  forbidCaching(app)
   app.get('/sign-in/session', { schema: GET_SESSION }, async (request) => {
     const session = await options.sessions.find(request)
     if (session === undefined) throw sessionEnded(options.realm)

@@ -33,19 +33,16 @@ export interface AttemptLimits<Result> {
   /** Seconds until the next attempt is allowed, as far as this process knows; 0 when one is allowed now. */
   retryAfterSeconds(limits: readonly Counted[]): number
   /**
-   * Waits for a place for an attempt, before the database is queried. `isNeedless` says that the attempt needs no place
+   * Waits for a place for an attempt, before the database is queried. `isDone` says that the attempt needs no place
    * any more, for example because a concurrent attempt has verified the same credentials.
    */
-  enter(
-    limits: readonly Counted[],
-    isNeedless: () => boolean,
-  ): Promise<Entered | { retryAfterSeconds: number }>
+  enter(limits: readonly Counted[], isDone: () => boolean): Promise<Entered | { retryAfterSeconds: number }>
   run(attempt: LimitedAttempt<Result>): Promise<AttemptResult<Result>>
 }
 
-/** How many attempts of one key may wait. */
+/** Maximum number of waiting attempts of one key. */
 const MAX_WAITING = 300
-/** How long an attempt waits before the client gets a Retry-After, in milliseconds. */
+/** Maximum wait of an attempt, in milliseconds. The client then gets a Retry-After. */
 const MAX_WAIT_MS = 10_000
 
 /**
@@ -108,10 +105,10 @@ export function createAttemptLimits<Result>(
   return {
     retryAfterSeconds,
 
-    async enter(limits, isNeedless) {
+    async enter(limits, isDone) {
       const end = performance.now() + MAX_WAIT_MS
       for (;;) {
-        if (isNeedless()) return { leave: () => undefined }
+        if (isDone()) return { leave: () => undefined }
         const wait = retryAfterSeconds(limits)
         if (wait > 0) return { retryAfterSeconds: wait }
         const busy = findBusy(limits)

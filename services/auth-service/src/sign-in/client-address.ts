@@ -6,7 +6,8 @@ const NETWORK_GROUPS = 4
 
 /**
  * The network by which failed sign-ins of a client are counted: an IPv4 address, or the /64 network of an IPv6 address.
- * An IPv4-mapped address (RFC 4291 §2.5.5.2) is its IPv4 address. A text that is not an address is returned unchanged.
+ * An IPv4-mapped address (RFC 4291 §2.5.5.2) is its IPv4 address. A string that is not an address is returned
+ * unchanged.
  */
 export function clientNetwork(address: string): string {
   // Its only form: Node accepts no leading zeros.

@@ -17,7 +17,7 @@ export function keyOf(...parts: readonly string[]): string {
 export interface FailureMemory {
   find(key: string): Failures | undefined
   add(counted: Counted): void
-  /** Merges what another replica has counted. */
+  /** Merges the failures that another replica has counted. */
   merge(key: string, failures: Failures): void
 }
 

@@ -39,13 +39,13 @@ export function delayMs(failures: Failures | undefined, rule: FailureRule, now: 
 }
 
 /**
- * The most concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only wait. A
- * replica learns late of failures that other replicas counted. Until then it exceeds a limit by at most this number of
- * attempts.
+ * Maximum number of concurrent attempts of one bucket. Two passwords are hashed at a time, so more attempts would only
+ * wait. A replica learns late of failures that other replicas counted. Until then it exceeds a limit by at most this
+ * number of attempts.
  */
 const MAX_CONCURRENT = 4
 
-/** How many attempts may run concurrently without exceeding the free failures if all of them fail. At least one. */
+/** Number of concurrent attempts that do not exceed the free failures even if all of them fail. At least one. */
 export function concurrentAttempts(failures: Failures | undefined, rule: FailureRule, now: number): number {
   const free = rule.free - (failures === undefined ? 0 : levelAt(failures, rule, now))
   return Math.max(1, Math.min(MAX_CONCURRENT, free))

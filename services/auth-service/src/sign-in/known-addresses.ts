@@ -1,7 +1,7 @@
 import { createPeriodicWork } from '@registry-manager/http'
 
 export interface SeenAddress {
-  /** Of the account. */
+  /** The id of the account. */
   readonly id: string
   /** An IPv4 address or an IPv6 /64 network. */
   readonly address: string
@@ -25,7 +25,7 @@ export interface KnownAddresses {
   /** Whether the account has signed in from the address; false while the database is unavailable. */
   isKnown(accountId: string, address: string): Promise<boolean>
   start(): void
-  /** Saves what was recorded, and stops. */
+  /** Saves the recorded sign-ins, and stops. */
   stop(): Promise<void>
 }
 

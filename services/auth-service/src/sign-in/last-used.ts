@@ -19,7 +19,7 @@ export interface LastUsedLog {
   /** Notes in memory that a token signed in just now. */
   note(id: string, address: string): void
   start(): void
-  /** Saves what was noted, and stops. */
+  /** Saves the noted uses, and stops. */
   stop(): Promise<void>
 }
 

@@ -1,5 +1,5 @@
 import type { UnavailableDependency } from '@registry-manager/http'
-import { neverStored, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
+import { forbidCaching, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import type { PrincipalOptions } from './require-principal.ts'
 import { requirePrincipal } from './require-principal.ts'
@@ -9,7 +9,7 @@ export interface ManagementApiOptions extends PrincipalOptions {
 }
 
 /**
- * What all management APIs have in common: their requests have a principal, bodies are JSON, errors are problems
+ * Sets up the common behaviour of the management APIs: requests have a principal, bodies are JSON, errors are problems
  * (RFC 9457), and no response is stored. Call it at the beginning of a plugin. `allowEmpty`: a request may state a JSON
  * content type and have no body, as some clients do.
  */
@@ -19,7 +19,7 @@ export async function managementApi(
   { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
 ): Promise<void> {
   setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
+  forbidCaching(app)
   await requirePrincipal(app, options)
   parseJsonBodies(app, { allowEmpty })
 }

@@ -21,7 +21,7 @@ export interface RefusedRequest {
   readonly principal: RequestPrincipal
   readonly address: string
   readonly method: string
-  /** The route, with its parameters' names: never what the client sent. */
+  /** The route with the names of its parameters, never the path that the client sent. */
   readonly path: string
 }
 
@@ -110,7 +110,10 @@ export function principalOf(request: FastifyRequest): Account {
   return request.getDecorator<Account>(PRINCIPAL)
 }
 
-/** Throws 403 if a personal token sent the request. For what the owner must do, such as changing a password. */
+/**
+ * Throws 403 if a personal token sent the request. For actions that a token may not do for its owner, such as changing
+ * a password.
+ */
 export function onlyInPerson(request: FastifyRequest): void {
   if (!isPersonalToken(principalOf(request))) return
   throw notByPersonalToken('a personal token may not do this; sign in with a password')

@@ -8,7 +8,7 @@ export interface StoredFailures extends Failures {
   readonly key: Buffer
 }
 
-/** The bucket of a first failure, and how long a full bucket takes to drain. */
+/** The bucket of a first failure, and the time in which a full bucket drains. */
 export interface AddedFailure extends StoredFailures {
   readonly fullMs: number
 }
@@ -30,7 +30,8 @@ export interface SharedFailuresPorts {
  * Counts failed sign-ins of all replicas in the database. Only a failure writes, in one statement. While the database
  * is unavailable, each replica counts in memory.
  *
- * Keys contain what users typed as their names, sometimes a password: the database gets MACs of the keys.
+ * Keys contain the usernames that people typed, and some people type a password there: the database gets MACs of the
+ * keys.
  */
 export function createSharedFailures(ports: SharedFailuresPorts): SharedFailures {
   const { memory, secret, now } = ports

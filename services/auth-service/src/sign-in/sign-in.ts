@@ -50,10 +50,10 @@ export type FailedSignIn = Extract<SignIn, { outcome: 'refused' | 'throttled' | 
  */
 export type Freshness = 'current' | 'recent'
 
-/** How long verified credentials are not looked up again for an access token, in milliseconds. */
+/** Time for which verified credentials are not looked up again for an access token, in milliseconds. */
 export const RECENT_MS = 60_000
 
-/** What a sign-in needs to be verified. */
+/** The dependencies that verify a sign-in. */
 export type SignInDependency = 'database' | 'directory' | 'token-issuer'
 
 /** One kind of credentials that come as a name and a password, such as those of registry tokens or of users. */
@@ -66,7 +66,7 @@ export interface SignInMethod {
 export interface SignInService {
   /** `freshness` is `current` when left out. */
   withPassword(username: string, password: string, address: string, freshness?: Freshness): Promise<SignIn>
-  /** For an access token: what was verified within `RECENT_MS` is enough. */
+  /** For an access token: a refresh token that was verified within `RECENT_MS` is not looked up again. */
   withRefreshToken(token: string, service: string, address: string): Promise<SignIn>
   /** Caches a new refresh token as if it had been used once, so that it works while the database is unavailable. */
   rememberRefreshToken(token: string, service: string, account: Account): void

@@ -28,7 +28,7 @@ export interface UserCredentials {
   readonly client: string
 }
 
-/** What the cache stores for verified credentials. */
+/** The entry of the cache for verified credentials. */
 export interface CachedUser {
   readonly account: Account & { readonly passwordHash?: string | null }
   /** When the account was read, in milliseconds since the epoch; undefined for a new refresh token. */
@@ -56,7 +56,7 @@ export interface UserSignInPorts {
   readonly cache: CredentialCache<CachedUser>
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** How long cached credentials are enough while the database is unavailable. */
+  /** Time for which cached credentials are enough while the database is unavailable, in milliseconds. */
   readonly offlineMs: number
   readonly limits: SignInLimits<StoredAccount>
 }
@@ -64,7 +64,7 @@ export interface UserSignInPorts {
 export type UserSignIn = SignInMethod & Omit<SignInService, 'withPassword'>
 
 const REFUSED: SignIn = { outcome: 'refused' }
-/** How long cached credentials pass without a new hash and without limits. */
+/** Time for which cached credentials pass without a new hash and without limits, in milliseconds. */
 export const KNOWN_MS = 86_400_000
 /** Passwords have at most 1024 bytes in their normal form. Other forms may be a few times as long. */
 const [MAX_BYTES, MAX_GIVEN_BYTES] = [1024, 4096]

@@ -2,7 +2,7 @@ import type { CredentialCache } from './credential-cache.ts'
 import type { Freshness, SignIn } from './sign-in.ts'
 import { RECENT_MS } from './sign-in.ts'
 
-/** What the revocation list can end: a generation of an account or of a trust rule, or a personal token. */
+/** An entry that the revocation list can revoke: a generation of an account or of a trust rule, or a personal token. */
 export interface Revocable {
   readonly id: string
   readonly generation: number
@@ -17,7 +17,7 @@ export interface Verified {
 export interface VerifiedSecretsPorts<Secret extends Verified> {
   /** Whether an error says that the database is unavailable. */
   isUnavailable(error: unknown): boolean
-  /** Whether the last known revocation list revokes something. */
+  /** Whether the last known revocation list revokes it. */
   isRevoked(revocable: Revocable): boolean
   /** Whether the revocation list is fresh and does not revoke it. */
   isUnchanged(revocable: Revocable): boolean
@@ -30,9 +30,12 @@ export interface SecretSignIn<Secret extends Verified> {
   /** The key of the cache: the kind of secret, and the credentials. */
   readonly credentials: readonly string[]
   readonly freshness: Freshness
-  /** Verifies the secret with the database, or says why it is refused. Throws what `isUnavailable` recognizes. */
+  /**
+   * Verifies the secret with the database. Returns the refusal of a wrong one. Throws an error that `isUnavailable`
+   * recognizes.
+   */
   verify(): Promise<Secret | SignIn>
-  /** What the revocation list can end. */
+  /** The entries whose revocation ends the secret. */
   revocablesOf(secret: Secret): readonly Revocable[]
   /** The result for a verified secret. `offline`: the database is unavailable. */
   accept(secret: Secret, offline: boolean): SignIn

@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import t from 'tap'
 import type { EffectiveGrant, PrincipalRights, Role } from '@registry-manager/principal'
 import type { Globals } from '../../src/access-tokens/grant.ts'
-import { grant, onlyPull, outOfReach } from '../../src/access-tokens/grant.ts'
+import { grant, onlyPull, findNotPullable } from '../../src/access-tokens/grant.ts'
 
 const context = { address: '192.0.2.7', now: Date.parse('2027-03-01T12:00:00Z') }
 /** What is granted, with global repositories by name. */
@@ -161,8 +161,11 @@ t.test("only repositories that a user's own rights do not cover are looked up as
     { type: 'sprocket', name: 'other/app', actions: ['pull'] },
     catalog,
   ]
-  t.strictSame(outOfReach({ role: 'user', namespaces: ['team'] }, requested, context), ['other/app', 'app'])
-  t.strictSame(outOfReach({ role: 'cluster-administrator', namespaces: [] }, requested, context), [])
+  t.strictSame(findNotPullable({ role: 'user', namespaces: ['team'] }, requested, context), [
+    'other/app',
+    'app',
+  ])
+  t.strictSame(findNotPullable({ role: 'cluster-administrator', namespaces: [] }, requested, context), [])
 })
 
 t.test('offline access has only pulls', async (t) => {
@@ -212,7 +215,7 @@ t.test('access that depends on the network has an entry of its own', async (t) =
   ])
   const elsewhere = { ...context, address: '198.51.100.1' }
   t.strictSame(grant(withGrants(limited), requested, elsewhere), { access: [] })
-  t.strictSame(outOfReach(withGrants(limited), requested, context), ['team/app'])
+  t.strictSame(findNotPullable(withGrants(limited), requested, context), ['team/app'])
   t.strictSame(
     granted(withGrants(limited), requested, new Map([['team/app', MARK]])),
     [

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { PlannedGrant, StoredGrant } from '../../src/access/grant.ts'
-import { mayGrantsName, planGrants } from '../../src/access/grant.ts'
+import { mayNamePattern, planGrants } from '../../src/access/grant.ts'
 
 t.test('grants of a namespace may name a pattern if all its repositories are in the namespace', async (t) => {
   const cases: readonly (readonly [
@@ -21,9 +21,9 @@ t.test('grants of a namespace may name a pattern if all its repositories are in 
     ['*', ['*', 'app', 'team/*', 'team/app'], ['', '**', 'Team/app', '../x']],
   ]
   for (const [namespace, inside, outside] of cases) {
-    for (const pattern of inside) t.ok(mayGrantsName(namespace, pattern), `${pattern} is in ${namespace}`)
+    for (const pattern of inside) t.ok(mayNamePattern(namespace, pattern), `${pattern} is in ${namespace}`)
     for (const pattern of outside)
-      t.notOk(mayGrantsName(namespace, pattern), `${pattern} is not in ${namespace}`)
+      t.notOk(mayNamePattern(namespace, pattern), `${pattern} is not in ${namespace}`)
   }
 })
 

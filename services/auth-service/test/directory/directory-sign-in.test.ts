@@ -134,7 +134,7 @@ t.test('a refusal that may have another cause than the password is not cached', 
 
 t.test('the state of a user whom the directory bars is saved at once', async (t) => {
   const { world, verify } = build()
-  const barred = [
+  const forbidden = [
     [
       { outcome: 'found', entry: { ...ALICE, state: 'disabled' } },
       { ...STATE, state: 'disabled' },
@@ -142,9 +142,9 @@ t.test('the state of a user whom the directory bars is saved at once', async (t)
     [{ outcome: 'gone' }, { ...STATE, dn: null, state: 'gone' }],
     [{ outcome: 'ambiguous' }, { ...STATE, dn: null, state: 'ambiguous' }],
   ] as const
-  for (const [lookup, directoryState] of barred) {
+  for (const [lookup, directoryState] of forbidden) {
     world.written.length = 0
-    world.answer = async () => ({ outcome: 'barred', lookup })
+    world.answer = async () => ({ outcome: 'forbidden', lookup })
     t.equal(await verify(PASSWORD), undefined)
     t.strictSame(world.written, [['save', 'alice', directoryState]])
   }
@@ -180,7 +180,7 @@ t.test('the first sign-in of a member of a mapped group creates an account', asy
   t.strictSame(world.written, [['create', 'alice', { ...STATE, namespaces: ['team'] }]])
   world.existing = makeAccount()
   t.equal(await first(), undefined, 'a local account that was created concurrently takes precedence')
-  world.answer = async () => ({ outcome: 'barred', lookup: { outcome: 'gone' } })
+  world.answer = async () => ({ outcome: 'forbidden', lookup: { outcome: 'gone' } })
   t.equal(await first(), undefined)
   t.ok(await verify(PASSWORD, dora({ generation: 1 })), 'the verified password is cached for the account')
 })
@@ -214,7 +214,7 @@ t.test(
     await verify(PASSWORD)
     await verify(PASSWORD)
     t.strictSame(world.groups, [['alice', groups]], 'once for a cached password')
-    world.answer = async () => ({ outcome: 'barred', lookup: { outcome: 'gone' } })
+    world.answer = async () => ({ outcome: 'forbidden', lookup: { outcome: 'gone' } })
     await verify('another-password')
     t.strictSame(world.groups.at(-1), ['alice', []])
   },

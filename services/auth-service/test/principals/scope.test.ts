@@ -1,7 +1,7 @@
 import type { Access } from '@registry-manager/oci'
 import t from 'tap'
 import type { Globals } from '../../src/access-tokens/grant.ts'
-import { grant as grantAccess, outOfReach } from '../../src/access-tokens/grant.ts'
+import { grant as grantAccess, findNotPullable } from '../../src/access-tokens/grant.ts'
 import { scopeNotes, toScopes } from '../../src/principals/scope.ts'
 
 /*
@@ -107,7 +107,7 @@ t.test('a registry token is granted nothing beyond its scopes', async (t) => {
     [],
     'a global repository is not granted',
   )
-  t.strictSame(outOfReach({ scopes }, [foreign], context), [], 'image-manager is not called for it')
+  t.strictSame(findNotPullable({ scopes }, [foreign], context), [], 'image-manager is not called for it')
   const everything = { scopes: [repository('*', ['pull', 'push', 'delete'])] }
   for (const name of ['team/../app', 'team//app', 'Team/app', 'team/*', '*', '', 'host:5000/team/app']) {
     t.strictSame(

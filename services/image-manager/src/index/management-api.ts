@@ -1,5 +1,5 @@
 import type { UnavailableDependency } from '@registry-manager/http'
-import { neverStored, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
+import { forbidCaching, parseJsonBodies, problemJson, setErrorFormat } from '@registry-manager/http'
 import type { FastifyInstance } from 'fastify'
 import type { RequirePrincipalOptions } from './require-principal.ts'
 import { requirePrincipal } from './require-principal.ts'
@@ -19,7 +19,7 @@ export async function managementApi(
   { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
 ): Promise<void> {
   setErrorFormat(app, problemJson, options.unavailableDependency)
-  neverStored(app)
+  forbidCaching(app)
   await requirePrincipal(app, options)
   parseJsonBodies(app, { allowEmpty })
 }

@@ -83,10 +83,10 @@ export function createLdapDirectory(options: LdapDirectoryOptions): Directory {
     async (endsAt, username, password, knownDn) => {
       const lookup = await pool.run(endsAt, (client) => search.find(client, username, knownDn))
       const entry = candidateOf(lookup)
-      if (entry === undefined) return barred(username, lookup)
+      if (entry === undefined) return forbidden(username, lookup)
       const isRight = await users.run(endsAt, (client) => binds(client, entry.dn, password))
       if (isRight) return { outcome: 'verified', entry }
-      if (entry.state === 'locked') return barred(username, lookup)
+      if (entry.state === 'locked') return forbidden(username, lookup)
       return { outcome: 'wrong-password', sure: true }
     }
 
@@ -101,20 +101,20 @@ export function createLdapDirectory(options: LdapDirectoryOptions): Directory {
         await search.detectKind(client)
         const lookup = await search.find(client, username, knownDn, namesake)
         const entry = candidateOf(lookup)
-        if (entry === undefined) return barred(username, lookup)
+        if (entry === undefined) return forbidden(username, lookup)
         // The entry that the search found must be the one that has bound.
         if (isDnTemplate(template) && !isSameDn(entry.dn, name)) {
-          return barred(username, { outcome: 'ambiguous' })
+          return forbidden(username, { outcome: 'ambiguous' })
         }
         return { outcome: 'verified', entry }
       })
     }
 
-  const barred = (username: string, lookup: DirectoryLookup): Verification => {
+  const forbidden = (username: string, lookup: DirectoryLookup): Verification => {
     const state = lookup.outcome === 'found' ? lookup.entry.state : lookup.outcome
     // An unknown username is not logged: it may be a password in the wrong field.
     if (state !== 'gone') log('info', { username, state }, 'the directory does not allow a user to sign in')
-    return { outcome: 'barred', lookup }
+    return { outcome: 'forbidden', lookup }
   }
 
   const findIn = (pool: DirectoryPool) => async (username: string, knownDn?: string) =>
@@ -127,7 +127,7 @@ export function createLdapDirectory(options: LdapDirectoryOptions): Directory {
     find: service && findIn(service),
     verify: async (username, password, knownDn) =>
       isImpossible(username)
-        ? { outcome: 'barred', lookup: GONE }
+        ? { outcome: 'forbidden', lookup: GONE }
         : limited((endsAt) => verify(endsAt, username, password, knownDn)),
   }
 

@@ -15,7 +15,7 @@ export const LOGOUT_ALGORITHMS = [
 ]
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
-/** A logout token that lives longer would have to be remembered for longer. The specification suggests two minutes. */
+/** A logout token that lives longer would have to be stored for longer. The specification suggests two minutes. */
 const MAX_LIFE_MS = 3_600_000
 const MAX_LENGTH = 255
 
@@ -32,19 +32,19 @@ export function readLogoutToken(claims: Readonly<Record<string, unknown>>, nowMs
   if (typeof iat !== 'number') throw invalid('has no iat')
   if (typeof exp !== 'number') throw invalid('has no exp')
   if (exp * 1000 > nowMs + MAX_LIFE_MS) throw invalid('lives longer than an hour')
-  const [subject, session] = [textOf('sub', sub), textOf('sid', sid)]
-  const id = textOf('jti', jti)
+  const [subject, session] = [stringOf('sub', sub), stringOf('sid', sid)]
+  const id = stringOf('jti', jti)
   if (id === undefined) throw invalid('has no jti')
   if (subject === undefined && session === undefined) throw invalid('has neither sub nor sid')
   return { subject, session, id, expiresAt: new Date(exp * 1000) }
 }
 
-function textOf(name: string, value: unknown): string | undefined {
+function stringOf(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
   const isRight =
     typeof value === 'string' && value !== '' && value.length <= MAX_LENGTH && !value.includes('\0')
   if (isRight) return value
-  throw invalid(`has a ${name} that is not a text of 1 to ${MAX_LENGTH} characters`)
+  throw invalid(`has a ${name} that is not a string of 1 to ${MAX_LENGTH} characters`)
 }
 
 function invalid(what: string): InvalidResponse {
