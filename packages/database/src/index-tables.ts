@@ -184,7 +184,7 @@ export interface ReconciliationsTable {
   id: Generated<string>
   started_at: Timestamp
   finished_at: NullableTimestamp
-  /** Which of the two lists of repositories the run walks. */
+  /** The one of the two lists of repositories that the run walks. */
   step: ColumnType<'registry' | 'index', 'registry' | 'index' | undefined, 'registry' | 'index'>
   /** The repository after which the registry's list continues. */
   last_name: string | null

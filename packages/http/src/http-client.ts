@@ -79,8 +79,8 @@ const KEEP_ALIVE_MARGIN_MS = 1000
 /**
  * A client for another service's internal port. Every call has a deadline and carries the context of the current
  * request, every response is validated, and every failure is a ServiceCallError. A call whose connection broke, or that
- * a balancer answered with 502, is retried: internal calls are idempotent. DELETE is not retried, because a repeat
- * would report "not found". Any other response is final.
+ * a balancer responded 502 to, is retried: internal calls are idempotent. DELETE is not retried, because a repeat would
+ * report "not found". Any other response is final.
  */
 export function createServiceClient({
   dependency,

@@ -1,6 +1,6 @@
 import type { Access } from '@registry-manager/oci'
 
-/** Who makes a request, as the verified access token says. */
+/** The principal of a request, as stated by the verified access token. */
 export interface Principal {
   readonly uid: string
   /** The id of the personal token that acts for the account. Absent otherwise. */

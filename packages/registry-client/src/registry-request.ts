@@ -122,7 +122,7 @@ const TRIES = 5
 const PAUSE_MS = 20
 
 /**
- * Retries a request that the registry answers with 500. On a file system, distribution responds 500 for a moment while
+ * Retries a request to which the registry responds 500. On a file system, distribution responds 500 for a moment while
  * a tag is being written (it truncates the file first) or deleted. Only for idempotent requests.
  */
 export async function retryOn500(url: URL, init: RequestInit): Promise<Response> {

@@ -1,4 +1,4 @@
-/** What the OpenAPI document says about the image management API as a whole. */
+/** The general part of the OpenAPI document of the image management API. */
 export const API_DESCRIPTION = {
   name: 'images',
   title: 'Image management API',
@@ -15,8 +15,8 @@ A repository that a client may not see gets the same response as one that does n
     { name: 'trash', description: 'Deleted manifests and repositories, and restoring them.' },
     { name: 'immutable tags', description: 'Rules that keep tags from being moved and deleted.' },
     { name: 'retention', description: 'Rules that delete tags and manifests which are no longer needed.' },
-    { name: 'pulls', description: 'Lists of tags and manifests, with how often they were pulled.' },
-    { name: 'quotas', description: 'Quotas of namespaces, and what namespaces use.' },
+    { name: 'pulls', description: 'Lists of tags and manifests with their numbers of pulls.' },
+    { name: 'quotas', description: 'Quotas and usage of namespaces.' },
     { name: 'storage', description: 'Data that nothing references, and its removal.' },
     { name: 'greeting', description: 'The list of endpoints.' },
   ],

@@ -36,14 +36,17 @@ export interface ImageManagerConfig {
   readonly serviceCredential: string
   /** Seconds between two reconcile runs; 0 disables runs but not recovery; undefined disables both. */
   readonly reconcileIntervalSeconds?: number
-  /** How many repositories reconcile works on, and how many requests it sends to the registry, at the same time. */
+  /**
+   * Maximum number of repositories that reconcile works on at the same time, and of its concurrent requests to the
+   * registry.
+   */
   readonly reconcileConcurrency: number
-  /** How many days the history of tags is kept; 0 keeps all. */
+  /** Days for which the history of tags is kept; 0 keeps all. */
   readonly tagHistoryDays: number
   readonly collection: CollectionOptions
   /** Seconds between two runs of retention; 0 disables them. */
   readonly retentionIntervalSeconds: number
-  /** How many days deleted manifests and repositories lie in the trash; 0: they are deleted at once. */
+  /** Days for which deleted manifests and repositories stay in the trash; 0 disables the trash. */
   readonly trashDays: number
   readonly trustedProxies?: string
   readonly logLevel: string

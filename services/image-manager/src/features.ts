@@ -44,7 +44,10 @@ export interface FeaturesDeps {
 
 export type Features = ReturnType<typeof createFeatures>
 
-/** Creates the features of image-manager, each with what it needs of the others. Starts and registers nothing. */
+/**
+ * Creates the features of image-manager, and gives each one the functions that it needs of the others. Starts and
+ * registers nothing.
+ */
 export function createFeatures(config: ImageManagerConfig, deps: FeaturesDeps) {
   const { db, now, metrics, log } = deps
   const clients = createClients(config, now)

@@ -13,7 +13,7 @@ import { createDatabaseReconciler } from './reconcile/index.ts'
 import type { ReconcileListener } from './reconcile/run.ts'
 import { LEASE_SECONDS } from './reconcile/run.ts'
 
-/** How often progress is printed, in milliseconds. */
+/** Interval of printing the progress, in milliseconds. */
 const PROGRESS_MS = 10_000
 /** Connections to the database, besides one for the lease of the run. */
 const MAX_CONNECTIONS = 9

@@ -16,8 +16,8 @@ export interface RequestedChange {
 }
 
 /**
- * How long before the announcement of a push an earlier attempt of the same request may have been recorded. nginx and
- * the services repeat a request within ten seconds.
+ * The time before the announcement of a push in which an earlier attempt of the same request may have been recorded.
+ * nginx and the services repeat a request within ten seconds.
  */
 export const REPEAT_WINDOW = sql`interval '30 seconds'`
 

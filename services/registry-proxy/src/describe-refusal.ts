@@ -20,7 +20,7 @@ import {
 export interface RefusalDetail {
   /** The scope that the request needs, as in a request for a token; empty if only credentials are needed. */
   readonly required: string
-  /** What the token permits with the repository of the request, as a scope; empty for nothing. */
+  /** The scope of the token for the repository of the request; empty if the token permits nothing there. */
   readonly permitted: string
   /** How the client gets what is missing. */
   readonly help: string

@@ -9,7 +9,7 @@ import { manifestAccept } from './request-headers.ts'
 import type { ForwardedRequest } from './upstream-request.ts'
 
 /**
- * Where nginx takes content from: the registry's volume, its own cache, or the registry. nginx names it in
+ * The source from which nginx takes content: the registry's volume, its own cache, or the registry. nginx names it in
  * X-Content-From when it asks where content is. A client that sets the header gains nothing: the response names only
  * what the client may read anyway.
  */

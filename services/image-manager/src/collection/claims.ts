@@ -26,10 +26,11 @@ export interface Claims {
   recordResults(id: string, results: RemovalResults): Promise<void>
 }
 
-/** How long a worker may remove the data of a claim after it has sent the request, in seconds. */
+/** Time in which a worker may remove the data of a claim, from the moment that it sends the request, in seconds. */
 const CLAIM_SECONDS = 60
 /**
- * How many seconds after the end of a claim references to its digests are still refused: S3 may execute a request late.
+ * Seconds after the end of a claim for which references to its digests are still refused: S3 may execute a request
+ * late.
  */
 const MARGIN_SECONDS = 30
 

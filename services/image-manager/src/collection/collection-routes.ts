@@ -30,9 +30,9 @@ export const collectionRoutes: FastifyPluginAsyncTypebox<CollectionRoutesOptions
     return {
       state: stateOf({ ...status, isReconciled }, collection),
       ...status,
-      reviewedAt: text(status.reviewedAt),
-      oldestCondemned: text(status.oldestCondemned),
-      removed: { ...removed, lastAt: text(removed.lastAt) },
+      reviewedAt: toIsoString(status.reviewedAt),
+      oldestCondemned: toIsoString(status.oldestCondemned),
+      removed: { ...removed, lastAt: toIsoString(removed.lastAt) },
       failing: [...failing],
       listing: listing && {
         ...listing,
@@ -59,6 +59,6 @@ export const collectionRoutes: FastifyPluginAsyncTypebox<CollectionRoutesOptions
   })
 }
 
-function text(time: Date | null): string | null {
+function toIsoString(time: Date | null): string | null {
   return time === null ? null : time.toISOString()
 }

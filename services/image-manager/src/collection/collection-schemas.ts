@@ -8,10 +8,10 @@ import { STATES } from './status.ts'
 const count = (description: string) => Type.Number({ minimum: 0, description })
 const time = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const amount = (description: string) =>
-  Type.Object({ blobs: count('How many blobs.'), bytes: count('Bytes of their data.') }, { description })
+  Type.Object({ blobs: count('Number of blobs.'), bytes: count('Bytes of their data.') }, { description })
 
 const blobsPerSecond = Type.Union([Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 }), Type.Null()], {
-  description: 'The most blobs that are removed per second; null: 1,250 by each storage worker.',
+  description: 'Maximum number of blobs that are removed per second; null: 1,250 by each storage worker.',
   examples: [500],
 })
 const paused = Type.Boolean({ description: 'True: nothing is condemned or removed.', examples: [false] })
@@ -34,7 +34,7 @@ const Listing = Type.Object({
   recent: amount('Blobs that neither the index nor a link names, younger than the grace period.'),
   unknown: amount('Blobs that neither the index nor a link names, older than the grace period.'),
   uploads: Type.Object(
-    { count: count('How many uploads.'), bytes: count('Bytes of their data.') },
+    { count: count('Number of uploads.'), bytes: count('Bytes of their data.') },
     { description: 'Unfinished uploads, which the registry removes after a day.' },
   ),
 })
@@ -53,18 +53,18 @@ const Status = Type.Object(
     oldestCondemned: time('When the last reference to the oldest condemned blob was deleted.'),
     removed: Type.Object(
       {
-        blobs: count('How many blobs.'),
+        blobs: count('Number of blobs.'),
         bytes: count('Bytes of their data, as far as the sizes are known.'),
-        failures: count('How many removals failed.'),
+        failures: count('Number of failed removals.'),
         lastAt: time('When data was last removed.'),
       },
-      { description: 'What was removed since the installation.' },
+      { description: 'Totals of the removed data since the installation.' },
     ),
     failing: Type.Array(
       Type.Object({
         digest: Type.String(),
         reason: Type.String(),
-        failures: count('How often the removal failed.'),
+        failures: count('Number of failed attempts.'),
       }),
       { description: 'Failed removals that are retried, at most 10.' },
     ),
@@ -87,13 +87,13 @@ const Unknown = Type.Object(
 )
 const PageQuery = Type.Object({
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many blobs a page has.' }),
+    Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Length of a page.' }),
   ),
   after: Type.Optional(Type.String({ pattern: DIGEST_PATTERN, description: '`next` of the page before.' })),
 })
 
 const common = { tags: ['storage'], security: BASIC_OR_BEARER }
-const WHO = 'For cluster administrators, with a password or an identity token.'
+const ADMINISTRATORS = 'For cluster administrators, with a password or an identity token.'
 const FAULTS = [400, 401, 403, 429, 503] as const
 
 export const COLLECTION_SCHEMAS = {
@@ -101,14 +101,14 @@ export const COLLECTION_SCHEMAS = {
     ...common,
     operationId: 'getCollection',
     summary: 'Get the state of the garbage collection',
-    description: WHO,
+    description: ADMINISTRATORS,
     response: { 200: Status, ...problemResponses(...FAULTS) },
   },
   putSettings: {
     ...common,
     operationId: 'setCollection',
     summary: 'Pause, resume or slow down the garbage collection',
-    description: `${WHO} A pause does not stop the removal of data that a storage worker has already claimed.`,
+    description: `${ADMINISTRATORS} A pause does not stop the removal of data that a storage worker has already claimed.`,
     body: CollectionInput,
     response: { 200: Status, ...problemResponses(...FAULTS, 413, 415) },
   },
@@ -116,7 +116,7 @@ export const COLLECTION_SCHEMAS = {
     ...common,
     operationId: 'listUnknownBlobs',
     summary: 'List unknown blobs of the storage',
-    description: WHO,
+    description: ADMINISTRATORS,
     querystring: PageQuery,
     response: { 200: Unknown, ...problemResponses(...FAULTS) },
   },

@@ -38,7 +38,7 @@ export interface ListingPorts {
 export interface CollectionOptions {
   /** Seconds between two reviews; 0 disables the collection. */
   readonly intervalSeconds: number
-  /** The grace period: how long data stays after its last reference was deleted, in seconds. */
+  /** The grace period: the time for which data stays after its last reference was deleted, in seconds. */
   readonly graceSeconds: number
   /** Whether unknown blobs are only reported, or removed. */
   readonly unknown: 'report' | 'remove'
@@ -52,7 +52,7 @@ export interface Listing {
   end(id: string, uploads: ListingUploads): Promise<boolean>
 }
 
-/** How long a worker that sends no page keeps its listing, in seconds. */
+/** A worker that sends no page for this long loses its listing, in seconds. */
 const LEASE_SECONDS = 60
 /** The longest time between two listings, in seconds. A shorter grace period makes it shorter. */
 const MAX_DUE_SECONDS = 86_400

@@ -11,7 +11,7 @@ export interface MarkUnusedPorts {
 }
 
 const PAGE_SIZE = 1000
-/** How many pages one turn reads. The next turn continues after them. */
+/** Number of pages that one turn reads. The next turn continues after them. */
 const PAGES = 20
 
 /**

@@ -28,7 +28,7 @@ const REVIEW_BATCH = 1000
 
 /**
  * Reviews blobs that have lost a reference. Condemns those that nothing references after the grace period. Several
- * replicas may review at the same time. Returns how many blobs were condemned.
+ * replicas may review at the same time. Returns the number of condemned blobs.
  */
 export async function reviewBlobs(
   ports: ReviewPorts,

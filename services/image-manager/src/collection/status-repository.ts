@@ -16,7 +16,7 @@ export interface UnknownBlob {
   readonly modifiedAt: Date
 }
 
-/** All numbers as double: pg reads bigint and numeric as text. */
+/** All numbers as double: pg reads bigint and numeric as strings. */
 const amount = (name: string) => sql`json_build_object(
   'blobs', ${sql.ref(`${name}_blobs`)}::float8, 'bytes', ${sql.ref(`${name}_bytes`)}::float8)`
 

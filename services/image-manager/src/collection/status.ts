@@ -6,7 +6,7 @@ export interface Amount {
   readonly bytes: number
 }
 
-/** What the database knows about the collection. */
+/** The state of the collection in the database. */
 export interface StoredStatus {
   readonly paused: boolean
   readonly blobsPerSecond: number | null
@@ -41,7 +41,7 @@ export interface ListingTotals {
 export const STATES = ['running', 'paused', 'off', 'waiting-for-reconcile'] as const
 export type CollectionState = (typeof STATES)[number]
 
-/** What the collection does now. */
+/** The present state of the collection. */
 export function stateOf(
   { paused, isReconciled }: Pick<StoredStatus, 'paused' | 'isReconciled'>,
   { intervalSeconds }: Pick<CollectionOptions, 'intervalSeconds'>,
@@ -59,7 +59,7 @@ export interface CollectionProgress extends Pick<
   readonly lastRemovedAt: Date | null
 }
 
-/** How long nothing may be removed although something is condemned, in seconds. */
+/** The collection is stuck if it has removed nothing for this long although blobs are condemned, in seconds. */
 export const STUCK_SECONDS = 3600
 
 /** Why the collection makes no progress; undefined if it makes progress, has nothing to remove, or does not run. */

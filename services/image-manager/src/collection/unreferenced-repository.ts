@@ -65,8 +65,8 @@ export function createUnreferencedRepository(db: Database) {
     /**
      * Decides about waiting blobs whose grace period has ended. Condemns those that nothing references, and deletes the
      * rows of those that are referenced. A new grace period begins for a blob that only a pending push references, and
-     * for one to which the last complete listing of the storage, or a later one, has found a link. Returns how many
-     * blobs were condemned, and how many are no longer waiting.
+     * for one to which the last complete listing of the storage, or a later one, has found a link. Returns the number
+     * of condemned blobs, and of all blobs that are no longer waiting.
      */
     async condemn(
       limit: number,
@@ -173,7 +173,7 @@ export function createUnreferencedRepository(db: Database) {
       })
     },
 
-    /** Records what a worker has done with the blobs of a claim. Has no effect on blobs of other claims. */
+    /** Records the results of a claim. Has no effect on blobs of other claims. */
     async recordResults(id: string, { removed, failed }: RemovalResults): Promise<void> {
       await sql`
         with removed as (

@@ -83,7 +83,7 @@ export function createContentsRepository(db: Database) {
     /**
      * Bytes of all manifests and of the configs and layers that they reference, each digest once. Content of unknown
      * size counts as 0. Reads pages of a database index, so no statement takes longer in a larger registry. Subtracts
-     * what only pending manifests and the trash need: the index of the pages does not tell them apart.
+     * the bytes that only pending manifests and the trash need: the index of the pages does not tell them apart.
      */
     async sumBytes(): Promise<number> {
       const documents = await sumSizes(db, sql`all_manifests`, sql`true`)
@@ -93,7 +93,7 @@ export function createContentsRepository(db: Database) {
   }
 }
 
-/** How many digests one statement sums. */
+/** Number of digests that one statement sums. */
 const USAGE_PAGE = 50_000
 
 /** The sum of the sizes in a table, each digest once: the least size, if manifests state different ones. */
@@ -118,7 +118,10 @@ async function sumSizes(
   return sum
 }
 
-/** What `sumSizes` counts of manifests that are pending or in the trash, and of blobs that only they reference. */
+/**
+ * The bytes that `sumSizes` counts for manifests that are pending or in the trash, and for blobs that only they
+ * reference.
+ */
 async function sumHidden(db: Database): Promise<bigint> {
   let sum = await sumPending(db)
   for (let after: string | null = ''; after !== null;) {
@@ -129,7 +132,7 @@ async function sumHidden(db: Database): Promise<bigint> {
   return sum
 }
 
-/** Leaves out what the trash has, too. */
+/** Leaves out digests that the trash has as well. */
 async function sumPending(db: Database): Promise<bigint> {
   const isTrashed = (digest: RawBuilder<unknown>) =>
     sql`exists (select from namespace_blobs where namespace = ${RESERVED_COMPONENT} and digest = ${digest})`
@@ -156,7 +159,7 @@ async function sumPending(db: Database): Promise<bigint> {
   return BigInt(rows[0]?.bytes ?? 0)
 }
 
-/** How many digests of the trash one statement looks up: each may be referenced by many manifests. */
+/** Number of digests of the trash that one statement looks up: each may be referenced by many manifests. */
 const TRASH_PAGE = 5000
 
 interface TrashedPage {

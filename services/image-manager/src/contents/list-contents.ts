@@ -1,4 +1,4 @@
-/** Asks for one page of a list by its position in the list, as the provider's API does. */
+/** A request for one page of a list by its position in the list, as in the provider's API. */
 export interface OffsetPageRequest {
   readonly offset: number
   readonly limit: number
@@ -12,7 +12,7 @@ export interface CountedPage<Item> {
   readonly total: number
 }
 
-/** How often something was pulled, and when it was last. */
+/** The number of pulls, and the time of the last one. */
 export interface PulledContents {
   readonly pulls: number
   readonly lastPulledAt: Date | null
@@ -23,7 +23,7 @@ export interface RepositoryContents extends PulledContents {
   readonly createdAt: Date
   /** When the repository was changed last, which is nearly always a push. */
   readonly pushedAt: Date
-  /** How many manifests it has. */
+  /** Number of manifests. */
   readonly artifacts: number
 }
 
@@ -36,7 +36,7 @@ export interface ArtifactContents extends PulledContents {
 }
 
 export type RepositoriesQuery = OffsetPageRequest & {
-  /** Only names that contain this text. */
+  /** Only names that contain this string. */
   readonly search?: string
   readonly name?: string
 }

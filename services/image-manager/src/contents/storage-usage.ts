@@ -12,9 +12,9 @@ export interface StorageUsage {
   readonly updatedAt: string | null
 }
 
-/** A count reads the sizes of everything, so it is repeated no more often than this, in milliseconds. */
+/** Minimum time between two counts, in milliseconds: a count reads all sizes. */
 const RECOUNT_MS = 300_000
-/** How long a request waits for a count, in milliseconds: auth-service gives up after 5 s. */
+/** Maximum wait of a request for a count, in milliseconds: auth-service gives up after 5 s. */
 const WAIT_MS = 3000
 
 /**

@@ -25,9 +25,9 @@ export interface DeleteOneBlobPorts extends DeleteBlobsPorts {
 /** The longest time between the authorization of an upload and its end, in seconds. */
 export const UPLOAD_SECONDS = 24 * 3600
 
-/** How many blobs one set of statements covers. */
+/** Number of blobs that one set of statements covers. */
 const PAGE_SIZE = 200
-/** How many blobs are deleted from the registry at the same time. */
+/** Number of blobs that are deleted from the registry at the same time. */
 const CONCURRENCY = 8
 
 /**
@@ -53,7 +53,7 @@ export async function deleteBlobs(
         const isUnresolved = recorded.length === 0 && digest.startsWith('sha512:')
         const canonical = isUnresolved ? await registry.headBlob(repository, digest) : undefined
         const names = new Set([digest, ...recorded, ...(canonical === undefined ? [] : [canonical])])
-        // The sha256 comes last: the registry resolves a sha512 by it, and answers 500 once it is deleted.
+        // The sha256 comes last: the registry resolves a sha512 by it, and responds 500 once it is deleted.
         for (const name of [...names].toSorted().toReversed()) {
           if (await registry.deleteBlob(repository, name)) deleted.add(digest)
         }

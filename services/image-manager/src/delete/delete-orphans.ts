@@ -45,10 +45,12 @@ export interface DeleteOldOrphansPorts extends DeleteOrphansPorts {
   }
 }
 
-/** How many blobs one set of statements covers. */
+/** Number of blobs that one set of statements covers. */
 const BATCH_SIZE = 500
 
-/** How many sha512 references without a recorded sha256 are resolved at once. There is hardly ever one. */
+/**
+ * Maximum number of sha512 references without a recorded sha256 that are resolved at once. There is hardly ever one.
+ */
 const MAX_UNRESOLVED = 100
 
 const OLD_ORPHANS: OldOrphans = {
@@ -75,9 +77,9 @@ export async function deleteOrphans(
 }
 
 /**
- * Deletes orphans of any repository that earlier deletions left over: after a crash, or where an upload ended only
- * after its repository was deleted. Replicas share the work, because each claims orphans that no other replica has.
- * Returns how many orphans it claimed. Throws the reason of an aborted signal; a later call finds the orphans again.
+ * Deletes orphans of any repository that earlier deletions left over: after a crash, or if an upload ended only after
+ * its repository was deleted. Replicas share the work, because each claims orphans that no other replica has. Returns
+ * the number of orphans that it claimed. Throws the reason of an aborted signal; a later call finds the orphans again.
  */
 export async function deleteOldOrphans(ports: DeleteOldOrphansPorts, signal?: AbortSignal): Promise<number> {
   const claimed = await ports.blobs.claimOldOrphans(OLD_ORPHANS)

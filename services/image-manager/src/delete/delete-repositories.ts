@@ -37,7 +37,9 @@ export interface FinishDeletionPorts extends DeleteUnindexedPorts, FillEntryPort
     markOrphans(repository: string, digests: readonly string[]): Promise<void>
   }
   readonly repositories: {
-    /** Removes the row of a repository without manifests, and keeps its entry of the trash. False if there is more. */
+    /**
+     * Removes the row of a repository without manifests, and keeps its entry of the trash. False if it has manifests.
+     */
     removeRepository(repository: string): Promise<boolean>
   }
 }
@@ -46,8 +48,8 @@ export interface DeleteRepositoryPorts extends FinishDeletionPorts, TagRulesPort
   readonly deletions: FinishDeletionPorts['deletions'] & {
     /**
      * Marks the repository as being deleted, unless `protect` finds that one of its tags, pending ones included, is
-     * immutable. Undefined if the index knows nothing of the repository. Resumes a deletion that has begun. With
-     * `trashDays`, the content is kept in the trash for so long.
+     * immutable. Undefined if the index knows nothing of the repository. Resumes a deletion that has begun. The content
+     * stays in the trash for `trashDays`.
      */
     beginDeletion(
       repository: string,
@@ -65,9 +67,9 @@ export interface Deletion {
   readonly name: string
 }
 
-/** How many blobs are read from the index and deleted at once. */
+/** Number of blobs that are read from the index and deleted at once. */
 const PAGE_SIZE = 500
-/** How many manifests are read at once, and how many of them are removed by one transaction. */
+/** Number of manifests that are read at once, and of those that one transaction removes. */
 const [READ_MANIFESTS, REMOVED_MANIFESTS] = [1000, 100]
 
 /**

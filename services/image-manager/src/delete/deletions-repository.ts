@@ -110,7 +110,7 @@ async function lockRepository(tx: Transaction<Schema>, name: string) {
     .executeTakeFirst()
 }
 
-/** How many names of tags are read at once. */
+/** Number of tag names that are read at once. */
 const PAGE_SIZE = 1000
 
 /** The tags of a repository, and those that pending pushes set. */

@@ -37,8 +37,8 @@ export function createDeleteRepositories(db: Database) {
 export type DeletePorts = DeleteToTrashPorts & DeleteRepositoryPorts & DeleteUnprotectedPorts
 
 /**
- * The use cases that delete what a client names, unless an immutable tag needs it, and record who did it. Manifests and
- * repositories lie in the trash for `trashDays`.
+ * The use cases of deletions by clients. They refuse to delete content that an immutable tag needs, and record the
+ * principal. Deleted manifests and repositories stay in the trash for `trashDays`.
  */
 export function createDeletion(ports: DeletePorts, trashDays: number) {
   return {

@@ -2,7 +2,7 @@ import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { ParentIndex } from './delete-manifest.ts'
 
-/** What the manifests of a repository reference, and by which digests. */
+/** Queries of the digests that the manifests of a repository reference. */
 export function createReferencesRepository(db: Database) {
   const idOf = (repository: string) => sql`(select id from all_repositories where name = ${repository})`
   const array = (digests: readonly string[]) => sql`${sql.val([...digests])}::text[]`

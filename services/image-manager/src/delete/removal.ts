@@ -24,7 +24,7 @@ export interface FindRemovalPorts {
 
 /**
  * A deletion calls this after it has changed the registry and before it reads the index. A push asks the registry once,
- * and then records the answer in one transaction (`record-pending-push.ts`). If the deletion contests the push before
+ * and then records the response in one transaction (`record-pending-push.ts`). If the deletion contests the push before
  * this transaction commits, the transaction fails, and the push asks the registry again. If the transaction committed
  * earlier, the deletion finds its rows. This call also raises the number of deletions. Reconcile reads this number
  * after it has committed what it adopted, and verifies the adopted rows if the number has changed (`adopt-tag.ts`).
@@ -41,8 +41,8 @@ const MAX_REMOVAL_SECONDS = 180
  *
  * A deletion and a push that references the same content may run at the same time. The deletion lists its digests
  * first, and then looks for manifests that reference them. The push records its manifest first, and then looks for
- * removals of what the manifest references (`findRemoval`). At least one of the two sees the other, so no manifest is
- * recorded whose content is gone.
+ * removals of the digests that the manifest references (`findRemoval`). At least one of the two sees the other, so no
+ * manifest is recorded whose content is gone.
  */
 export async function withRemoval<Result>(
   { removals }: RemovalPorts,

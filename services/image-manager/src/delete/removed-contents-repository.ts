@@ -7,7 +7,7 @@ import { revisionOf } from '../index/tags-repository.ts'
 import type { Deletion, IndexedManifest } from './delete-repositories.ts'
 import { countRemoved } from './requested-deletions-repository.ts'
 
-/** How many tags or references one statement removes. */
+/** Number of tags or references that one statement removes. */
 const ROWS = 2000
 
 const anyOf = (digests: readonly string[]) => sql<string>`any(${sql.val([...digests])}::text[])`

@@ -23,7 +23,7 @@ export interface RequestedDeletion {
 
 export interface RecordDeletionPorts {
   readonly requestedDeletions: {
-    /** Looks up what the index knows of the target, and stores the request with its context. Returns its id. */
+    /** Looks up the target in the index, and stores the request with its context. Returns the id of the request. */
     begin(target: DeletionTarget, principal?: RequestPrincipal): Promise<string>
     /** Ends a request, with the events of its outcome. Only one of several calls has an effect. */
     end(id: string, eventsOf: (deletion: RequestedDeletion) => readonly NewEvent[]): Promise<void>

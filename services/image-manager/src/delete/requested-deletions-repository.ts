@@ -39,9 +39,9 @@ const deletedTags = sql<string[]>`array(
 export function createRequestedDeletionsRepository(db: Database) {
   return {
     /**
-     * Stores a request with the context of the current request, with another principal if one is given, and with what
-     * the index knows of the target: whether it exists, the digest of a tag, the tags of a manifest, and the sha256 of
-     * a manifest that is named by its sha512. Returns the id.
+     * Stores a request with the context of the current request, with another principal if one is given, and with the
+     * facts that the index has about the target: whether it exists, the digest of a tag, the tags of a manifest, and
+     * the sha256 of a manifest that is named by its sha512. Returns the id.
      */
     async begin(target: DeletionTarget, principal?: RequestPrincipal): Promise<string> {
       const current = currentRequestContext()
@@ -120,7 +120,10 @@ export function createRequestedDeletionsRepository(db: Database) {
   }
 }
 
-/** Stores who requested the deletion of a repository, unless that is stored already: a repeat only resumes it. */
+/**
+ * Stores the request for the deletion of a repository with its context, unless it is stored already: a repeat only
+ * resumes the deletion.
+ */
 export async function beginRepositoryDeletion(
   tx: Database,
   { id, name }: { readonly id: string; readonly name: string },
@@ -155,7 +158,7 @@ export async function endRepositoryDeletion(
   return row ?? { context: null, manifests: 0 }
 }
 
-/** Of the deletion of a repository: how many manifests it has removed. */
+/** The number of manifests that the deletion of a repository has removed. */
 const REMOVED = sql`coalesce((target ->> 'removed')::bigint, 0)`
 
 /** By the id: a later repository of the same name has another one. */

@@ -3,8 +3,8 @@ import { ProblemError, ServiceCallError, createSemaphore } from '@registry-manag
 import type { RegistryClient } from '@registry-manager/registry-client'
 
 /**
- * How many deletions of one repository may wait, and how long. The time is shorter than registry-proxy's deadline:
- * after that deadline no client waits for the deletion.
+ * Maximum number of waiting deletions of one repository, and their maximum wait in milliseconds. The wait is shorter
+ * than registry-proxy's deadline: after that deadline no client waits for the deletion.
  */
 const LIMITS = { waiting: 100, waitMs: 45_000 }
 
@@ -12,8 +12,8 @@ const LIMITS = { waiting: 100, waitMs: 45_000 }
  * Wraps a registry client: the manifests of one repository are deleted one at a time.
  *
  * distribution 2.8 deletes a manifest, and then reads all tags of the repository to delete those of the manifest. It
- * answers 500 if a concurrent deletion removes a tag during that walk. Another replica can still cause this race, so
- * a 500 counts as success if the manifest is gone.
+ * responds 500 if a concurrent deletion removes a tag during that walk. Another replica can still cause this race, so a
+ * 500 counts as success if the manifest is gone.
  */
 export function serializeDeletions<Client extends Pick<RegistryClient, 'headManifest' | 'deleteManifest'>>(
   registry: Client,

@@ -28,7 +28,7 @@ const [EVERY_MS, DAY_MS] = [3_600_000, 86_400_000]
 
 export interface HistoryCleanupOptions {
   readonly tagHistory: { removePeriods(before: Date): Promise<boolean> }
-  /** How long a period stays after its end; 0 keeps all. */
+  /** Days for which a period stays after its end; 0 keeps all. */
   readonly days: number
   /** Milliseconds since the epoch. */
   readonly now: () => number

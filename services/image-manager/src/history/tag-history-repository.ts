@@ -3,7 +3,7 @@ import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { HistoryPage, TagPeriod } from './tag-history.ts'
 
-/** How many rows one statement removes. */
+/** Number of rows that one statement removes. */
 const BATCH = 1000
 
 /** Reads the history of tags, which a trigger writes (migration 2026-12-07-tag-history). */

@@ -4,7 +4,7 @@ import type { ConditionContext, Conditions, PrincipalRights } from '@registry-ma
 import { decideAccess } from '@registry-manager/principal'
 import type { RepositoryScope } from './repository.ts'
 
-/** The account that sends a request to image management, and what its token permits. */
+/** The account that sends a request to image management, and the access of its token. */
 export interface AuthenticatedAccount {
   readonly account: PrincipalRights
   /** The client's address and the time, with which the conditions of grants are compared. */
@@ -13,7 +13,7 @@ export interface AuthenticatedAccount {
   readonly access: readonly Access[] | null
 }
 
-/** What a request does to one repository. */
+/** The actions of requests on one repository. */
 export type Action = 'get' | 'set-scope' | 'delete'
 
 /**

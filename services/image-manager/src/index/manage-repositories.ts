@@ -25,7 +25,7 @@ export type FoundRepository =
   | { readonly outcome: 'allowed'; readonly repository: Repository }
   | { readonly outcome: 'forbidden' | 'insufficient' | 'not-visible' }
 
-/** A list of repositories as JSON text in pieces, each read from the index when the client takes it. */
+/** A list of repositories as JSON in pieces, each read from the index when the client takes it. */
 export interface RepositoriesJson {
   readonly json: AsyncIterable<string>
   /** The name after which the next page starts. */
@@ -33,7 +33,10 @@ export interface RepositoriesJson {
 }
 
 export interface ManageRepositories {
-  /** Lists what the principal sees: one page, or everything if no limit is given. Undefined if it may not list. */
+  /**
+   * Lists the repositories that the principal sees: one page, or everything if no limit is given. Undefined if it may
+   * not list.
+   */
   list(
     principal: AuthenticatedAccount,
     page: RepositoryFilter & Partial<PageRequest>,

@@ -9,9 +9,9 @@ export interface ManagementApiOptions extends RequirePrincipalOptions {
 }
 
 /**
- * What the management APIs have in common: their requests have a principal, bodies are JSON, errors are problems
- * (RFC 9457), and no response is stored. Call it at the beginning of a plugin. `allowEmpty`: a request may state a JSON
- * content type and have no body, as some clients do.
+ * Sets up the common behaviour of the management APIs: their requests have a principal, bodies are JSON, errors are
+ * problems (RFC 9457), and no response is stored. Call it at the beginning of a plugin. `allowEmpty`: a request may
+ * state a JSON content type and have no body, as some clients do.
  */
 export async function managementApi(
   app: FastifyInstance,

@@ -10,7 +10,7 @@ interface UnsizedRow {
   readonly size: number
 }
 
-/** How many manifests, and how many bytes of them, one transaction reads. */
+/** Maximum number of manifests, and of their bytes, that one transaction reads. */
 const [MAX_MANIFESTS, MAX_BYTES] = [200, 1024 * 1024]
 
 /**
@@ -35,7 +35,7 @@ export function createManifestSizesRepository(db: Database) {
       })
     },
 
-    /** Marks the first manifest as done without the sizes of its references, and returns which one it is. */
+    /** Marks the first manifest as done without the sizes of its references, and returns its name. */
     async skipSizes(): Promise<{ readonly repository: string; readonly reference: string } | undefined> {
       const { rows } = await sql<{ repository: string; reference: string }>`
         update manifests set size = length(raw) from repositories

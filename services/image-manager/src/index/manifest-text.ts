@@ -4,7 +4,7 @@
  * Source: Go, encoding/json, "Unmarshal"; RFC 8259 §4 (names within an object SHOULD be unique).
  */
 
-/** The most descriptors that a manifest may have. Real images have fewer than 130 layers. */
+/** Maximum number of descriptors of a manifest. Real images have fewer than 130 layers. */
 const MAX_DESCRIPTORS = 4096
 /** Limits of objects and lists, and of their nesting depth. They bound the memory of JSON.parse for 4 MiB of text. */
 const [MAX_CONTAINERS, MAX_DEPTH] = [65_536, 100]
@@ -35,8 +35,8 @@ interface Container {
 }
 
 /**
- * Finds what is wrong with the text of a manifest, apart from JSON syntax: duplicate names, names that differ from a
- * field's by case alone, and too many descriptors or containers. One pass over the text, before JSON.parse.
+ * Finds a fault in the JSON of a manifest, apart from its syntax: duplicate names, names that differ from a field's by
+ * case alone, and too many descriptors or containers. One pass over the text, before JSON.parse.
  */
 export function findManifestFault(text: string): string | undefined {
   const open: Container[] = []

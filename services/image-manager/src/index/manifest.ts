@@ -15,7 +15,7 @@ export interface ManifestReference {
   readonly isElsewhere?: boolean
 }
 
-/** What the index stores about a manifest besides its bytes. */
+/** The facts about a manifest that the index stores besides its bytes. */
 export interface ManifestFacts {
   readonly digest: string
   readonly mediaType: string
@@ -68,7 +68,7 @@ export function parseManifest(raw: Buffer, contentType: string): ParsedManifest 
     return { malformed: 'subject must be a descriptor with a sha256 or sha512 digest' }
   }
   const artifactType =
-    textOf(json['artifactType']) ?? (isImageIndex(mediaType) ? undefined : config?.mediaType)
+    stringOf(json['artifactType']) ?? (isImageIndex(mediaType) ? undefined : config?.mediaType)
   const annotations = annotationsOf(json['annotations'])
   if (![artifactType ?? '', ...Object.entries(annotations ?? {}).flat()].every(isStorable)) {
     return { malformed: 'artifactType and annotations must not have NUL characters or unpaired surrogates' }
@@ -138,12 +138,12 @@ function parseObject(text: string): Record<string, unknown> | undefined {
 
 function descriptorOf(value: unknown): Descriptor | undefined {
   if (!isObject(value)) return undefined
-  const digest = textOf(value['digest'])
+  const digest = stringOf(value['digest'])
   if (digest === undefined || !isDigest(digest)) return undefined
   const { size, urls } = value
   return {
     digest,
-    mediaType: textOf(value['mediaType']),
+    mediaType: stringOf(value['mediaType']),
     size: typeof size === 'number' && Number.isSafeInteger(size) && size >= 0 ? size : null,
     isElsewhere: urls !== undefined,
   }
@@ -171,14 +171,14 @@ function unique(references: readonly ManifestReference[]): readonly ManifestRefe
 }
 
 /**
- * Whether Postgres can store a text. Checked before the push: a manifest that could not be recorded after it would get
- * 503 on every retry. Source: PostgreSQL, "JSON Types".
+ * Whether Postgres can store a string. Checked before the push: a manifest that could not be recorded after it would
+ * get 503 on every retry. Source: PostgreSQL, "JSON Types".
  */
 function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')
 }
 
-function textOf(value: unknown): string | undefined {
+function stringOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 

@@ -12,7 +12,7 @@ import { revisionOf } from './tags-repository.ts'
 /**
  * The manifests of the index and the digests that they reference. Each write is one transaction, safe to repeat, of a
  * number of statements that does not depend on the size of the manifest. Reads go through the views `manifests` and
- * `repositories`, which leave out what is pending.
+ * `repositories`, which leave out pending rows.
  */
 export function createManifestsRepository(db: Database) {
   const inRepository = (repository: string) =>

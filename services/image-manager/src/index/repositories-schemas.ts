@@ -11,7 +11,7 @@ export const LIST_QUERY = Type.Object({
     Type.String({ description: 'Only repositories of this namespace.', examples: ['team'] }),
   ),
   search: Type.Optional(
-    Type.String({ description: 'Only repositories whose name contains this text.', examples: ['app'] }),
+    Type.String({ description: 'Only repositories whose name contains this string.', examples: ['app'] }),
   ),
   limit: Type.Optional(
     Type.Integer({
@@ -108,7 +108,8 @@ export const DELETE_SCHEMA = {
   ...COMMON,
   operationId: 'deleteRepository',
   summary: 'Delete a repository',
-  description: 'Deletes all images of the repository and their blobs. What is deleted is unreadable at once.',
+  description:
+    'Deletes all images of the repository and their blobs. The deleted content is unreadable at once.',
   params: Params,
   response: {
     200: { type: 'null', description: 'The repository is deleted.' },

@@ -18,7 +18,7 @@ export interface RepositoryJsonPorts {
   }
 }
 
-/** How many repositories are read at once if the list has no limit. */
+/** Number of repositories that are read at once if the list has no limit. */
 const BATCH = 100
 
 /*
@@ -66,7 +66,7 @@ async function* writeList(
   yield before === ',' ? ']}' : `${before}]}`
 }
 
-/** Writes one or more repositories, separated by commas, after the text `before`. */
+/** Writes one or more repositories, separated by commas, after the string `before`. */
 async function* writeBatch(
   { taggedManifests }: RepositoryJsonPorts,
   rows: readonly Repository[],

@@ -1,4 +1,6 @@
-/** Who may pull a repository: users of its namespace, or every signed-in user. Registry tokens need a scope. */
+/**
+ * The users who may pull a repository: those of its namespace, or every signed-in user. Registry tokens need a scope.
+ */
 export type RepositoryScope = 'namespace' | 'global'
 
 export interface Repository {
@@ -7,9 +9,9 @@ export interface Repository {
   readonly scope: RepositoryScope
 }
 
-/** Asks for one page of a list that is ordered by a key (a name or a digest) in byte order. */
+/** A request for one page of a list that is ordered by a key (a name or a digest) in byte order. */
 export interface PageRequest {
-  /** The most items that the page may have. */
+  /** Maximum number of items of the page. */
   readonly limit: number
   /** The page starts after this key; empty for the first page. */
   readonly after: string
@@ -23,7 +25,7 @@ export interface Page<Item> {
 
 /** Restricts a list of repositories. */
 export interface RepositoryFilter {
-  /** Only names that contain this text. */
+  /** Only names that contain this string. */
   readonly search?: string
   /** Only names that this namespace covers. */
   readonly namespace?: string

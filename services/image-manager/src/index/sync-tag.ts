@@ -24,7 +24,7 @@ export type SyncTagPorts = EnsureManifestPorts &
     }
   }
 
-/** How often a tag is compared again when other processes change it at the same time. */
+/** Maximum number of comparisons of a tag that other processes change at the same time. */
 const MAX_TRIES = 20
 
 /**

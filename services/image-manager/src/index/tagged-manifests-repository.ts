@@ -5,7 +5,7 @@ interface TagRow {
   readonly repositoryId: string
   readonly name: string
   readonly digest: string
-  /** Of the manifest, in bytes. */
+  /** The size of the manifest, in bytes. */
   readonly size: number
 }
 
@@ -23,7 +23,7 @@ export interface TaggedManifest {
   readonly manifest: string
 }
 
-/** How much one statement reads, so that memory does not grow with the list. */
+/** The limits of one statement, so that memory does not grow with the list. */
 const [REPOSITORIES, TAGS, BYTES] = [100, 2000, 256 * 1024]
 
 export function createTaggedManifestsRepository(db: Database) {

@@ -121,8 +121,8 @@ async function changeTag(db: Database, { digest, ...change }: TagChange): Promis
 
 /**
  * Points a tag at a manifest that is not pending, if the tag is still at a revision; undefined: if it does not exist.
- * Returns whether the tag was set. `principal`: who does it, if not the current request. Throws if the manifest is
- * removed at the same time (a failed foreign key).
+ * Returns whether the tag was set. `principal`: the principal of the change, if it is not that of the current request.
+ * Throws if the manifest is removed at the same time (a failed foreign key).
  */
 export async function putTag(
   db: Database,

@@ -4,7 +4,7 @@
  */
 export type ManifestEnd = 'lost' | 'deleted' | 'undone'
 
-/** What happens to the rest of the repository when one of its manifests is removed. */
+/** The effects on the rest of the repository when one of its manifests is removed. */
 export interface RemovalEffects {
   /** Whether the blobs that the manifest references become orphans, which are deleted unless still referenced. */
   readonly orphansBlobs: boolean

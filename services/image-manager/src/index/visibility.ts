@@ -2,7 +2,7 @@ import { parseRepositoryPattern } from '@registry-manager/oci'
 import type { ConditionContext, PrincipalRights } from '@registry-manager/principal'
 import { conditionFault, patternsOfScopes, patternsThatAllow } from '@registry-manager/principal'
 
-/** Which repositories a list shows. */
+/** The repositories that a list shows. */
 export type Visibility =
   | { readonly kind: 'all' }
   /**
@@ -15,12 +15,12 @@ export type Visibility =
       readonly global: boolean | readonly string[]
     }
 
-/** What lists show for a token whose conditions do not hold. */
+/** Shows no repository: for a token whose conditions do not hold. */
 const NOTHING: Visibility = { kind: 'patterns', patterns: [], global: false }
 
 /**
- * What `GET /v2/_catalog` lists: what an account may pull. Global repositories are for users; a registry token sees
- * only what its scopes and grants permit.
+ * The repositories that `GET /v2/_catalog` lists: those that an account may pull. Global repositories are for users; a
+ * registry token sees only what its scopes and grants permit.
  */
 export function catalogVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
   if (conditionFault(account.conditions ?? {}, context) !== undefined) return NOTHING
@@ -31,7 +31,7 @@ export function catalogVisibility(account: PrincipalRights, context: ConditionCo
   return patterns.includes('*') ? { kind: 'all' } : { kind: 'patterns', patterns, global: 'role' in account }
 }
 
-/** What image management lists. Every administrator sees all repositories there (seed 001). */
+/** The repositories that image management lists. Every administrator sees all repositories there (seed 001). */
 export function managementVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
   if (!('role' in account) || account.role === 'user') return catalogVisibility(account, context)
   if (conditionFault(account.conditions ?? {}, context) !== undefined) return NOTHING
@@ -51,7 +51,7 @@ export interface PatternRanges {
   readonly names: readonly string[]
 }
 
-/** Text that is not a pattern covers nothing. */
+/** A string that is not a pattern covers nothing. */
 export function toRanges(patterns: readonly string[]): PatternRanges {
   const parsed = patterns.map(parseRepositoryPattern)
   const prefixes = parsed.flatMap((pattern) => (pattern?.kind === 'below' ? [pattern.prefix] : []))

@@ -8,7 +8,7 @@ export interface ListedTag {
   readonly lastPulledAt: Date | null
 }
 
-/** A manifest, and how often it was pulled by its digest or by a tag. */
+/** A manifest with its number of pulls by its digest or by a tag. */
 export interface ListedManifest {
   readonly digest: string
   readonly mediaType: string

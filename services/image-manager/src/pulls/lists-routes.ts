@@ -14,7 +14,7 @@ export interface ListsRoutesOptions extends ManagementApiOptions {
 const BASE = '/image-manager/api/v1'
 const DEFAULT_PAGE = 100
 
-/** Lists of the tags and manifests of a repository, with how often they were pulled. */
+/** Lists of the tags and manifests of a repository, with their numbers of pulls. */
 export const listsRoutes: FastifyPluginAsyncTypebox<ListsRoutesOptions> = async (app, options) => {
   const { findRepository, listImages } = options
   await managementApi(app, options)

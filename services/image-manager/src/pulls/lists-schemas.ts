@@ -11,7 +11,7 @@ const nullable = <Schema extends TSchema>(schema: Schema, description: string) =
 const Time = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
 
 const COUNTED = {
-  pulls: Type.Integer({ description: 'How often clients have pulled it; a lower bound.' }),
+  pulls: Type.Integer({ description: 'Number of pulls by clients; a lower bound.' }),
   lastPulledAt: nullable(Time, 'When it was last pulled; null if no pull was counted.'),
 }
 

@@ -1,4 +1,4 @@
-/** How often a manifest was pulled by a tag or by its digest, and when it was last pulled. */
+/** The number of pulls of a manifest by a tag or by its digest, and the time of the last pull. */
 export interface PullCount {
   readonly repository: string
   /** sha256 or sha512. */

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import type { PullCount } from './pull-count.ts'
 import type { GoneKind, PullsKey } from './remove-old-pulls.ts'
 
-/** How many batches one statement removes. */
+/** Number of batches that one statement removes. */
 const BATCHES = 10_000
 
 const TABLES = {
@@ -17,7 +17,7 @@ const TABLES = {
   },
 } as const
 
-/** How often tags and manifests were pulled, and when they were last pulled. */
+/** The numbers of pulls of tags and manifests, and the times of the last pulls. */
 export function createPullsRepository(db: Database) {
   const array = (values: readonly unknown[], type: RawBuilder<unknown>) =>
     sql`${sql.val([...values])}::${type}[]`

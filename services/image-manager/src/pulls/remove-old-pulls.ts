@@ -21,13 +21,16 @@ export interface RemoveOldPullsPorts {
   readonly now: () => number
 }
 
-/** How long the ids of batches are kept: registry-proxy sends a batch again while image-manager is unavailable. */
+/**
+ * Time for which the ids of batches are kept: registry-proxy sends a batch again while image-manager is unavailable.
+ */
 const BATCH_MS = 7 * 86_400_000
 /**
- * How long after the last pull the counts of a deleted tag or manifest are kept: a restore or a push may bring it back.
+ * Time after the last pull for which the counts of a deleted tag or manifest are kept: a restore or a push may bring it
+ * back.
  */
 const GONE_MS = 30 * 86_400_000
-/** How many counts one statement looks at. */
+/** Number of counts that one statement reads. */
 const PAGE_SIZE = 5000
 
 /** Removes old batches, and old counts of deleted tags and manifests, in small transactions. */

@@ -11,7 +11,7 @@ export interface NewPendingPush {
   readonly manifest: Manifest
 }
 
-/** How often an announcement is repeated when other processes create and delete its repository at the same time. */
+/** Maximum number of tries of an announcement while other processes create and delete its repository. */
 const MAX_TRIES = 20
 
 export async function insertPendingPush(db: Database, push: NewPendingPush): Promise<string | undefined> {

@@ -44,7 +44,7 @@ export type StoreIndexOnlyPorts = EnsureManifestPorts &
     }
   }
 
-/** How often a tag is set again when other processes change it at the same time. */
+/** Maximum number of tries to set a tag that other processes change at the same time. */
 const MAX_TRIES = 20
 
 /**

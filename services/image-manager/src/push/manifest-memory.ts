@@ -30,7 +30,7 @@ setFlagsFromString('--expose-gc')
  */
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** How long the body of a refused request may take to arrive, in milliseconds. */
+/** Time limit for the body of a refused request to arrive, in milliseconds. */
 const DISCARD_MS = 30_000
 
 const releases = new WeakMap<FastifyRequest, () => void>()

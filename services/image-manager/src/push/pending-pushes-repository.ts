@@ -96,8 +96,8 @@ export function createPendingPushesRepository(db: Database) {
     insertImmutablePush: (push: NewPendingPush & { readonly tag: string }) => insertImmutable(db, push),
 
     /**
-     * A pending push, and what recording it in one transaction needs, if that is possible. Read this before the
-     * registry, so that a change in between shows in the transaction.
+     * A pending push, and the state that recording it in one transaction needs, if that is possible. Read this before
+     * the registry, so that a change in between shows in the transaction.
      */
     async findPendingPush(id: string): Promise<PendingPush | undefined> {
       const { rows } = await sql<PendingPushRow>`
@@ -129,7 +129,7 @@ export function createPendingPushesRepository(db: Database) {
 
     /**
      * Contests the pending pushes of a repository: each asks the registry again before it is recorded. Also makes
-     * reconcile verify what it has read from the registry before this call and has not recorded yet.
+     * reconcile verify the content that it has read from the registry before this call and has not recorded yet.
      */
     async contestPushes(repository: string): Promise<void> {
       // Locked in the order of their ids, so that two calls do not wait for each other.

@@ -22,7 +22,7 @@ export type RecordOrUndoPushPorts = RecordPendingPushPorts &
     readonly repositories: { isNewSince(repository: string, time: Date): Promise<boolean> }
   }
 
-/** How many blobs are looked up at the same time. */
+/** Number of blobs that are looked up at the same time. */
 const CONCURRENCY = 8
 
 /**
@@ -55,7 +55,7 @@ export async function recordOrUndoPush(
 /**
  * Whether the registry has everything that a manifest references, as it had when it took the manifest. Layers with
  * `urls` need not be in the registry. Content that the registry has but cannot serve counts: if an index gives a blob
- * the media type of a manifest, distribution answers 500 to the request for that "manifest".
+ * the media type of a manifest, distribution responds 500 to the request for that "manifest".
  */
 async function isComplete(
   registry: RecordOrUndoPushPorts['registry'],

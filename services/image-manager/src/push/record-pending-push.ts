@@ -23,8 +23,8 @@ export interface PendingPush {
   /** The digest that the tag had when the push was announced. */
   readonly replaced: string | null
   /**
-   * What recording the push in one transaction needs. Undefined if that is impossible: the index does not have the
-   * bytes of the manifest, the repository is newer than the push, or a deletion has contested the push.
+   * The state that recording the push in one transaction needs. Undefined if that is impossible: the index does not
+   * have the bytes of the manifest, the repository is newer than the push, or a deletion has contested the push.
    */
   readonly staged: StagedPush | undefined
 }

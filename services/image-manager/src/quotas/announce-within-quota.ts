@@ -17,14 +17,15 @@ export interface AnnounceWithinQuotaPorts {
 }
 
 /**
- * The most announcements of one push. A refused push is announced again if it fits by now, because content was deleted.
+ * Maximum number of announcements of one push. A refused push is announced again if it fits by now, because content was
+ * deleted.
  */
 const MAX_TRIES = 3
 
 /**
  * Announces a manifest. The statement that stores the push also charges the namespace, and fails without an effect if
  * the charge exceeds the quota. So two concurrent pushes are both accepted only if the quota has room for both. A
- * refusal states the usage, the limit, and what the push needs.
+ * refusal states the usage, the limit, and the demand of the push.
  */
 export async function announceWithinQuota(
   ports: AnnounceWithinQuotaPorts,

@@ -3,7 +3,7 @@ export interface UncountedNamespace {
   readonly namespace: string
   /** Digests below this one are counted. */
   readonly countedBelow: string
-  /** How many manifests it has, at most `MANY_MANIFESTS`. */
+  /** The number of its manifests, at most `MANY_MANIFESTS`. */
   readonly manifests: number
 }
 

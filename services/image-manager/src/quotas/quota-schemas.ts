@@ -10,8 +10,8 @@ const limit = (description: string, examples: number[]) =>
   Type.Union([Type.Integer({ minimum: 0, maximum: MAX }), Type.Null()], { description, examples })
 
 const quotaFields = {
-  bytes: limit('How many bytes the namespace may use; null for no limit.', [50_000_000_000]),
-  repositories: limit('How many repositories the namespace may have; null for no limit.', [100]),
+  bytes: limit('Maximum number of bytes that the namespace uses; null for no limit.', [50_000_000_000]),
+  repositories: limit('Maximum number of repositories of the namespace; null for no limit.', [100]),
   softBytes: limit(
     'A push that exceeds this many bytes is recorded as an event, but not refused; null for no such limit.',
     [40_000_000_000],
@@ -103,7 +103,7 @@ export const QUOTA_SCHEMAS = {
     ...common,
     operationId: 'getUsage',
     summary: 'Get the usage of a namespace, or of all',
-    description: `${MANAGERS} \`*\` is for cluster administrators: what the whole registry uses, each digest once.`,
+    description: `${MANAGERS} \`*\` is for cluster administrators: the usage of the whole registry, each digest once.`,
     params: ONE_OR_ALL,
     response: { 200: Usage, ...problemResponses(...FAULTS) },
   },

@@ -1,6 +1,6 @@
 import type { FieldFault } from '@registry-manager/http'
 
-/** What a namespace may use. Null is no limit. */
+/** The limits of a namespace. Null is no limit. */
 export interface Quota {
   readonly bytes: number | null
   readonly repositories: number | null
@@ -8,7 +8,7 @@ export interface Quota {
   readonly softBytes: number | null
 }
 
-/** What a namespace uses, and its quota. */
+/** The usage of a namespace, and its quota. */
 export interface NamespaceUsage {
   readonly namespace: string
   /** Bytes of manifests and of the blobs that they reference, each digest once. */
@@ -19,7 +19,7 @@ export interface NamespaceUsage {
   readonly quota: Quota
 }
 
-/** What a push needs of the quota of its namespace. */
+/** The demand of a push on the quota of its namespace. */
 export interface QuotaDemand {
   readonly usage: NamespaceUsage
   /** Bytes that the namespace does not have yet. */
@@ -44,7 +44,7 @@ export function namespaceOf(repository: string): string | undefined {
   return repository.includes('/') ? repository.split('/', 1)[0] : undefined
 }
 
-/** Which limit a push exceeds; undefined if it fits. A push that needs nothing always fits. */
+/** The limit that a push exceeds; undefined if it exceeds none. A push without demand always fits. */
 export function findExceeded({
   usage,
   neededBytes,

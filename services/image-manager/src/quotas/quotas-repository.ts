@@ -18,13 +18,16 @@ interface UsageRow {
   readonly softBytes: number | null
 }
 
-/** All numbers as double: sums of what clients state may be beyond the integers that JavaScript represents exactly. */
+/**
+ * All numbers as double: sums of sizes that clients state may be beyond the integers that JavaScript represents
+ * exactly.
+ */
 const USAGE: RawBuilder<unknown> = sql`namespace_usage.namespace, bytes::float8 as bytes,
   repositories::float8 as repositories, counted_below is not null or recounted_below is not null as counting,
   quota_bytes::float8 as "quotaBytes", quota_repositories::float8 as "quotaRepositories",
   soft_bytes::float8 as "softBytes"`
 
-/** Quotas of namespaces and what namespaces use. Triggers of the database count (decision 40). */
+/** Quotas and usage of namespaces. Triggers of the database count the usage (decision 40). */
 export function createQuotasRepository(db: Database) {
   const findRow = async (
     within: Database,
@@ -37,7 +40,7 @@ export function createQuotasRepository(db: Database) {
   }
 
   return {
-    /** What a namespace uses: nothing, if it never had a repository. */
+    /** The usage of a namespace: 0 if it never had a repository. */
     async findUsage(namespace: string): Promise<NamespaceUsage> {
       return toUsage(namespace, await findRow(db, namespace))
     },
@@ -107,7 +110,9 @@ export function createQuotasRepository(db: Database) {
       })
     },
 
-    /** What the push of a manifest would need now. Digests that the first count has not reached need nothing yet. */
+    /**
+     * The demand of the push of a manifest at present. Digests that the first count has not reached do not count yet.
+     */
     async findDemand(
       namespace: string,
       repository: string,

@@ -26,7 +26,7 @@ export interface QuotasRoutesOptions extends ManagementApiOptions {
 const ALL = '*'
 const LARGEST = 50
 
-/** Quotas of namespaces, and what namespaces use. */
+/** Quotas and usage of namespaces. */
 export const quotasRoutes: FastifyPluginAsyncTypebox<QuotasRoutesOptions> = async (app, options) => {
   const { quotas, storageUsage } = options
   await managementApi(app, options, { allowEmpty: true })

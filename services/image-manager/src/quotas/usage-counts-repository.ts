@@ -4,7 +4,7 @@ import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { UncountedNamespace } from './count-usage.ts'
 
-/** Counts of what namespaces use, from the manifests of the index. */
+/** Counts the usage of namespaces, from the manifests of the index. */
 export function createUsageCountsRepository(db: Database) {
   return {
     /** A namespace whose first count or recount is under way. */
@@ -24,7 +24,7 @@ export function createUsageCountsRepository(db: Database) {
      * Replaces the counts of the digests from `countedBelow` on and below a bound. The lock on the row of the namespace
      * comes first. A transaction that has counted its change holds the lock until its commit. Any other waits for the
      * step, and then counts its change with the new bound. The statements that follow the lock therefore see exactly
-     * what is counted. The last call sums everything, so that a sum that was wrong before is right.
+     * the rows that are counted. The last call sums everything, so that a sum that was wrong before is right.
      */
     async countBelow({ namespace, countedBelow }: UncountedNamespace, bound: string | null): Promise<void> {
       await inTransaction(db, async (tx) => {

@@ -46,7 +46,7 @@ export async function readTag(
  * The tag is not verified. A deletion may run between the request and the commit of the statement: it found no row to
  * remove. The caller reads the number of deletions before it calls `readTag` and again after this. A deletion changes
  * the registry, then raises the number, then reads the index (`ContestPushesPorts`). So if both numbers are equal,
- * every deletion either shows in the request or finds what was recorded. Otherwise the caller calls `verifyAdopted`.
+ * every deletion either shows in the request or finds the recorded tag. Otherwise the caller calls `verifyAdopted`.
  */
 export async function adoptTag(ports: AdoptTagPorts, found: FoundTag): Promise<void> {
   const [adoption] = await ports.adoption.adoptTags([found])

@@ -17,17 +17,20 @@ export interface AdoptingRepository {
 export interface AdoptionBatch {
   /** Adds a tag. Records the batch if it is large. */
   add(found: FoundTag, repository: AdoptingRepository): Promise<void>
-  /** Records what is in the batch. */
+  /** Records the tags of the batch. */
   flush(): Promise<void>
 }
 
-/** One statement records so many tags and bytes of manifests at most. Pushes into their namespaces wait for it. */
+/**
+ * Maximum number of tags, and of bytes of manifests, that one statement records. Pushes into their namespaces wait for
+ * it.
+ */
 const [MAX_TAGS, MAX_BYTES] = [50, 1024 * 1024]
 
 /**
  * Collects tags, and records them in one statement: the transaction and its lock on the usage of a namespace cost more
  * than a row. If the statement fails, nothing is recorded. Then each tag is recorded by itself, so that only the tags
- * fail that are the reason. A tag that failed in an earlier run is not for a batch: it would fail the others again.
+ * at fault fail. A tag that failed in an earlier run is never added to a batch: it would fail the others again.
  */
 export function createAdoptionBatch(ports: AdoptTagPorts & Pick<WorkItemPorts, 'endsWork'>): AdoptionBatch {
   let added: { readonly found: FoundTag; readonly repository: AdoptingRepository }[] = []

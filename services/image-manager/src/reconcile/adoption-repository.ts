@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { byActor } from '../index/tag-actor-repository.ts'
 import type { Adoption, FoundTag } from './adopt-tag.ts'
 
-/** Writes what reconcile finds in the registry and the index does not have. */
+/** Records content that reconcile finds in the registry and the index does not have. */
 export function createAdoptionRepository(db: Database) {
   return {
     /**
@@ -67,8 +67,8 @@ export function createAdoptionRepository(db: Database) {
     },
 
     /**
-     * The number of deletions: a text that changes with each one, after it has changed the registry and before it reads
-     * the index.
+     * The number of deletions. It changes with each deletion, after the deletion has changed the registry and before it
+     * reads the index.
      */
     async countDeletions(): Promise<string> {
       const { rows } = await sql<{ deletions: string }>`select ${DELETIONS} as deletions`.execute(db)

@@ -3,7 +3,8 @@ import type { RegistryClient } from '@registry-manager/registry-client'
 import type { Adoption } from './adopt-tag.ts'
 
 /**
- * What a run of reconcile counts. The names are labels of a metric, and keys of the counts that are stored with a run.
+ * The counts of a run of reconcile. The names are labels of a metric, and keys of the counts that are stored with a
+ * run.
  */
 export const COUNTS = [
   /** Names in the registry's catalog. */

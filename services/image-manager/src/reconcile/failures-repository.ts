@@ -2,7 +2,7 @@ import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { Failure, FailureKind, RetryDelays, WorkItem } from './work-item.ts'
 
-/** The longest texts that are stored. Longer ones are cut: a key in a Postgres index may have 2,704 bytes. */
+/** The maximum lengths of stored strings. Longer ones are cut: a key in a Postgres index may have 2,704 bytes. */
 const [MAX_KEY, MAX_REASON] = [600, 500]
 
 /** Items of background work that failed, with the number of tries and the time of the next one. */
@@ -94,7 +94,7 @@ export function isDue(
     where kind = ${sql.lit(kind)} and item = ${sql.ref(id)}::text and retry_at > now())`
 }
 
-/** Cuts a text and replaces what a Postgres text cannot hold: NUL and lone surrogates. */
+/** Cuts a string, and replaces the characters that Postgres cannot store: NUL and lone surrogates. */
 function storable(text: string, length: number): string {
   return text.slice(0, length).toWellFormed().replaceAll('\0', '\uFFFD')
 }

@@ -27,15 +27,15 @@ export interface ReconcileOptions {
   readonly db: Database
   /** Creates a client whose requests the signal aborts. Pulls from the named repositories share one token. */
   readonly createRegistry: (signal: AbortSignal, names: readonly string[]) => RegistryClient
-  /** How many groups of repositories are reconciled, and requests are sent to the registry, at the same time. */
+  /** Number of groups of repositories that are reconciled, and of requests to the registry, at the same time. */
   readonly concurrency: number
-  /** How many repositories a group has at most. */
+  /** Maximum number of repositories of a group. */
   readonly groupSize?: number
   /** Waits for some milliseconds. Rejects when the signal is aborted. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
-  /** Who reconciles, for events; image-manager when left out. */
+  /** The principal of the events; image-manager when left out. */
   readonly principal?: RequestPrincipal
 }
 

@@ -2,7 +2,7 @@ import { ServiceCallError } from '@registry-manager/http'
 import type { RegistryClient } from '@registry-manager/registry-client'
 
 export interface PaceOptions {
-  /** How many requests may be in progress at the same time. */
+  /** Maximum number of requests in progress. */
   readonly limit: number
   /** Whether an error means that the registry has too much to do. */
   readonly isOverload: (error: unknown) => boolean
@@ -10,7 +10,7 @@ export interface PaceOptions {
   readonly pause: (ms: number) => Promise<void>
 }
 
-/** How often one request is sent. */
+/** Maximum number of tries of one request. */
 const MAX_TRIES = 5
 /** The pause after the first response of an overloaded registry, and the longest pause. */
 const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [1000, 30_000]

@@ -17,9 +17,9 @@ export interface ReconcileAllPorts {
   }
   /** The ports of the work on some repositories. Its counts are added to those of the run with its position. */
   readonly portsOfGroup: (counts: ReconcileCounts, names: readonly string[]) => ReconcileRepositoriesPorts
-  /** How many groups of repositories are reconciled at the same time. */
+  /** Number of groups of repositories that are reconciled at the same time. */
   readonly concurrency: number
-  /** How many repositories a group has at most. They share a token and statements. */
+  /** Maximum number of repositories of a group. They share a token and statements. */
   readonly groupSize: number
   /** Whether an error means that the registry is available and refused this one request. */
   readonly isRefusal: (error: unknown) => boolean
@@ -29,7 +29,7 @@ export interface ReconcileAllPorts {
   readonly now: () => number
 }
 
-/** How far a run is: first it walks the registry's catalog, then the repositories that only the index has. */
+/** The position of a run. First it walks the registry's catalog, then the repositories that only the index has. */
 export interface RunPosition {
   readonly step: 'registry' | 'index'
   /** The repository after which the walk of the catalog continues. */
@@ -45,7 +45,7 @@ export interface ReconcileAllOptions {
   readonly believeEmpty: boolean
 }
 
-/** How many repositories in a row the registry must fail to list until that counts as a failure of the registry. */
+/** This many repositories in a row that the registry refuses to list count as a failure of the registry. */
 const MAX_REFUSED = 5
 
 /**
@@ -68,7 +68,7 @@ export async function reconcileAll(ports: ReconcileAllPorts, options: ReconcileA
   await visitAll(ports, names, () => savePosition({ step: 'index', lastName: undefined }))
 }
 
-/** The longest names of a group together: all of them are in one token, which is in a header. */
+/** Maximum length of all names of a group together: they are in one token, which is in a header. */
 const MAX_NAMES_LENGTH = 2000
 
 /**

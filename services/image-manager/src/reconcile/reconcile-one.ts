@@ -16,7 +16,7 @@ import { readPages } from './paginate.ts'
 import type { WorkItem, WorkItemPorts } from './work-item.ts'
 import { attempt } from './work-item.ts'
 
-/** What the index knows of a repository before the registry is read. */
+/** The state of a repository in the index before the registry is read. */
 export interface RepositoryState {
   /** Whether the index has the repository, even if it is being deleted. */
   readonly exists: boolean
@@ -52,9 +52,9 @@ export type ReconcileRepositoryPorts = DeleteManifestPorts &
     readonly checkpoint: () => Promise<void>
   }
 
-/** How many failures of one repository are read. */
+/** Maximum number of failures of one repository that are read. */
 const MAX_FAILURES = 10_000
-/** How many tags of the index are read at once. */
+/** Number of tags of the index that are read at once. */
 const TAGS_AT_ONCE = 500
 
 /** A repository whose tags are synced, once the batch is flushed. */
@@ -68,9 +68,9 @@ export interface SyncedRepository {
 }
 
 /**
- * Syncs the tags of one repository with the registry. Each step is one that pushes and deletions take as well, so it is
- * safe beside them. Leaves tags that the index does not have to the batch. Returns undefined, and does nothing, if the
- * repository is being deleted, or if neither the registry nor the index has content of it.
+ * Syncs the tags of one repository with the registry. Pushes and deletions use the same steps, so it may run beside
+ * them. Leaves tags that the index does not have to the batch. Returns undefined, and does nothing, if the repository
+ * is being deleted, or if neither the registry nor the index has content of it.
  */
 export async function syncRepository(
   ports: ReconcileRepositoryPorts,
@@ -119,8 +119,8 @@ export async function syncRepository(
 
 /**
  * Completes a repository whose tags are synced: finishes interrupted deletions of tags, adopts the manifests that image
- * indexes reference, and verifies the manifests without a tag. If a deletion ran since before the sync, verifies what
- * was adopted: the deletion may not have found it.
+ * indexes reference, and verifies the manifests without a tag. If a deletion ran since before the sync, verifies the
+ * adopted tags: the deletion may not have found them.
  */
 export async function completeRepository(
   ports: ReconcileRepositoryPorts,

@@ -32,11 +32,11 @@ export type RecoverDeletionsPorts = DeleteManifestPorts &
 const REQUEST_SECONDS = 300
 
 /**
- * Finds out what became of deletions whose process was killed or whose registry became unavailable. What the registry
- * does not have any more also leaves the index. The events name the principal that requested the deletion, and say that
- * they are inferred: the target may have been deleted in the registry directly. A target that the index never had, or
- * that exists, has no event: the deletion did not happen, or the same was pushed again. A target whose end another
- * event explains has no event either.
+ * Finds the outcome of deletions whose process was killed or whose registry became unavailable. Removes content from
+ * the index that the registry does not have any more. The events name the principal that requested the deletion, and
+ * say that they are inferred: the target may have been deleted in the registry directly. A target that the index never
+ * had, or that exists, has no event: the deletion did not happen, or the same was pushed again. A target whose end
+ * another event explains has no event either.
  */
 export async function recoverDeletions(ports: RecoverDeletionsPorts): Promise<void> {
   const { requestedDeletions, failures, counts, checkpoint } = ports

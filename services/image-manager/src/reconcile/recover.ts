@@ -23,7 +23,7 @@ export type RecoverPorts = RecordOrUndoPushPorts &
     readonly manifestSizes: {
       /** Fills in the sizes of at most `limit` manifests. False if there were none left. */
       fillSizes(limit?: number): Promise<boolean>
-      /** Skips the first manifest without sizes, and returns which it is. */
+      /** Skips the first manifest without sizes, and returns its name. */
       skipSizes(): Promise<{ readonly repository: string; readonly reference: string } | undefined>
     }
     readonly unfinishedWork: {
@@ -101,7 +101,7 @@ async function finishDeletions(ports: RecoverPorts): Promise<void> {
 
 /**
  * Fills in sizes page by page. If a page fails, continues with one manifest at a time. A manifest that fails alone is
- * skipped for good: its size is stored, and the sizes of what it references stay unknown.
+ * skipped for good: its size is stored, and the sizes of the content that it references stay unknown.
  */
 async function fillAllSizes(ports: RecoverPorts): Promise<void> {
   const { manifestSizes, checkpoint, endsWork } = ports

@@ -83,14 +83,17 @@ export interface Reconciler {
   run(options: RunOptions): Promise<Run | undefined>
 }
 
-/** How often unfinished work of other processes is recovered during a long run, in milliseconds. */
+/** Interval of recovering unfinished work of other processes during a long run, in milliseconds. */
 export const RECOVER_MS = 60_000
-/** How long a run belongs to a process that has stopped renewing its lease, in seconds. */
+/** Time for which a run belongs to a process that has stopped renewing its lease, in seconds. */
 export const LEASE_SECONDS = 60
 const RENEW_MS = (LEASE_SECONDS * 1000) / 4
-/** How long finished runs are kept, in days. */
+/** Time for which finished runs are kept, in days. */
 const RUN_DAYS = 30
-/** How long failures are kept after their last try, in days. An item that still fails is tried once a day at least. */
+/**
+ * Time for which failures are kept after their last try, in days. An item that still fails is tried once a day at
+ * least.
+ */
 const FAILURE_DAYS = 30
 
 /**

@@ -13,7 +13,7 @@ import type { Run } from './run.ts'
 /**
  * The runs of reconcile. One run is active at a time, and one process holds its lease: updates take and renew the lease
  * if it is free or held by the same process. A session lock is no alternative, because PGlite has a single session.
- * `holder`: a UUID of this process. `principal`: who runs it, for events.
+ * `holder`: a UUID of this process. `principal`: the principal of the events.
  */
 export function createRunsRepository(
   db: Database,

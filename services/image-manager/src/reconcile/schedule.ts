@@ -16,7 +16,7 @@ export interface ScheduleOptions {
   readonly now: () => number
 }
 
-/** How often a long run logs its progress, in milliseconds. */
+/** Interval of logging the progress of a long run, in milliseconds. */
 const PROGRESS_MS = 10_000
 
 /**

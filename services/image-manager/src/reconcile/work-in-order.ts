@@ -1,5 +1,5 @@
 export interface WorkInOrderOptions<Item, Result> {
-  /** How many items are worked on at the same time. */
+  /** Number of items that are worked on at the same time. */
   readonly limit: number
   readonly work: (item: Item) => Promise<Result>
   /** Saves the results of finished items. Every item before the last of them is finished, too. */
@@ -8,35 +8,35 @@ export interface WorkInOrderOptions<Item, Result> {
   readonly now: () => number
 }
 
-/** Results are saved when there are so many, or after so many milliseconds. */
+/** Results are saved when there are `SAVE_EVERY` of them, or after `SAVE_MS` milliseconds. */
 const [SAVE_EVERY, SAVE_MS] = [100, 1000]
-/** How many items may be finished behind one that takes long. */
+/** Maximum number of started items that are not saved: more must wait for an item that takes long. */
 const MAX_AHEAD = 1000
 
-interface Slot<Item, Result> {
+interface StartedItem<Item, Result> {
   readonly item: Item
   finished?: { readonly result: Result }
 }
 
 /**
  * Works on items concurrently and saves their results in the order of the items. If the work on an item or a save
- * fails, starts no further item, waits for those in progress, saves what is finished before the first unfinished item,
- * and throws the first error.
+ * fails, starts no further item, waits for those in progress, saves the results before the first unfinished item, and
+ * throws the first error.
  */
 export async function workInOrder<Item, Result>(
   items: AsyncIterable<Item>,
   { limit, work, save, now }: WorkInOrderOptions<Item, Result>,
 ): Promise<void> {
   /** Items that are started and not saved, in order. */
-  const slots: Slot<Item, Result>[] = []
+  const started: StartedItem<Item, Result>[] = []
   const errors: unknown[] = []
   let [running, savedAt, canSave] = [0, now(), true]
   let wake = Promise.withResolvers<void>()
 
-  const start = async (slot: Slot<Item, Result>) => {
+  const start = async (entry: StartedItem<Item, Result>) => {
     running += 1
     try {
-      slot.finished = { result: await work(slot.item) }
+      entry.finished = { result: await work(entry.item) }
     } catch (error) {
       errors.push(error)
     }
@@ -44,14 +44,14 @@ export async function workInOrder<Item, Result>(
     wake.resolve()
   }
   const saveFinished = async (least: number) => {
-    const unfinished = slots.findIndex(({ finished }) => finished === undefined)
-    const ready = slots
-      .slice(0, unfinished === -1 ? slots.length : unfinished)
+    const unfinished = started.findIndex(({ finished }) => finished === undefined)
+    const ready = started
+      .slice(0, unfinished === -1 ? started.length : unfinished)
       .flatMap(({ item, finished }) => (finished ? [{ item, ...finished }] : []))
     if (!canSave || ready.length < least) return
     try {
       await save(ready)
-      slots.splice(0, ready.length)
+      started.splice(0, ready.length)
       savedAt = now()
     } catch (error) {
       canSave = false
@@ -68,10 +68,10 @@ export async function workInOrder<Item, Result>(
 
   try {
     for await (const item of items) {
-      const slot: Slot<Item, Result> = { item }
-      slots.push(slot)
-      void start(slot)
-      await waitUntil(() => errors.length > 0 || (running < limit && slots.length < MAX_AHEAD))
+      const entry: StartedItem<Item, Result> = { item }
+      started.push(entry)
+      void start(entry)
+      await waitUntil(() => errors.length > 0 || (running < limit && started.length < MAX_AHEAD))
       if (errors.length > 0) break
     }
   } catch (error) {

@@ -28,14 +28,14 @@ export interface ApplyRetentionPorts extends ExamineRepositoryPorts {
   readonly onFailure: (repository: string, reference: string, error: unknown) => void
 }
 
-/** What a run has done. */
+/** The counts of a run. */
 export interface RetentionCounts {
   tags: number
   manifests: number
   failures: number
 }
 
-/** How many tags or manifests one page of decisions has. */
+/** Number of tags or manifests of one page of decisions. */
 const PAGE_SIZE = 100
 
 /**
@@ -111,7 +111,10 @@ async function deleteManifest(
   return deletion.deleteManifest(repository, decided.digest)
 }
 
-/** Deletes the manifests without a tag that refer to a deleted one, such as its signatures, and what refers to them. */
+/**
+ * Deletes the manifests without a tag that refer to a deleted one, such as its signatures, and those that refer to them
+ * in turn.
+ */
 async function deleteReferrers(
   ports: ApplyRetentionPorts,
   repository: ExaminedRepository,

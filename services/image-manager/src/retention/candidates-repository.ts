@@ -14,7 +14,7 @@ const SUBJECT_TAG = '^sha256-[0-9a-f]{64}'
 const pullsKnownSince = (time: RawBuilder<unknown>) =>
   sql`(select began_at from collection where began_at > ${time})`
 
-/** How many referrers of one subject are deleted with it; the next run deletes the others. */
+/** Maximum number of referrers of one subject that are deleted with it; the next run deletes the others. */
 const REFERRERS = 1000
 
 /** Reads tags and manifests for decisions of retention. */

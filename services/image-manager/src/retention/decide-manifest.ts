@@ -1,6 +1,6 @@
 import type { UntaggedRule } from './prepare-rules.ts'
 
-/** What retention knows of a manifest without a tag. */
+/** The facts by which retention decides about a manifest without a tag. */
 export interface UntaggedManifest {
   readonly digest: string
   /** The time of its first push, its last pull, or its last loss of a tag, whichever is latest. */

@@ -2,7 +2,7 @@ import type { ProtectedTag } from '../immutability/tag-rule.ts'
 import type { PreparedTagRule } from './prepare-rules.ts'
 import { coversTag } from './prepare-rules.ts'
 
-/** What retention knows of a tag. */
+/** The facts by which retention decides about a tag. */
 export interface TagFacts {
   readonly name: string
   readonly pushedAt: Date
@@ -22,7 +22,7 @@ export interface TagContext {
   readonly now: number
 }
 
-/** What keeps a tag: a field of `keep`, or a rule for immutable tags. */
+/** The reason why a tag is kept: a field of `keep`, or a rule for immutable tags. */
 export type KeepReason =
   | 'immutable'
   | 'last'

@@ -40,7 +40,7 @@ export interface DryRunPage {
   readonly next: DryRunPosition | undefined
 }
 
-/** How many repositories, and how many manifests of a repository, one request examines. */
+/** Maximum number of repositories, and of manifests of a repository, that one request examines. */
 const [MAX_REPOSITORIES, MAX_MANIFESTS] = [20, 1000]
 /** Each statement counts as at least this many manifests. This also limits the number of statements. */
 const LEAST_MANIFESTS = 100

@@ -28,11 +28,11 @@ export function createRetentionRepositories(db: Database) {
 
 type RetentionPorts = DeletePorts &
   Omit<RunRetentionPorts, 'deletion' | 'endsRun' | 'onFailure'> & {
-    /** How many days deleted manifests stay in the trash. */
+    /** Number of days for which deleted manifests stay in the trash. */
     readonly trashDays: number
   }
 
-/** The events of deletions say who deletes and why. */
+/** The principal and the reason in the events of deletions. */
 const RECORDING = { principal: IMAGE_MANAGER, reason: 'retention' }
 
 /** The ports of a run that deletes as clients do. */

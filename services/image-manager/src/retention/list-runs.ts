@@ -1,14 +1,14 @@
-/** A run of retention, with what it has deleted in one namespace. */
+/** A run of retention, with its counts of one namespace. */
 export interface ListedRun {
   readonly id: string
   readonly startedAt: Date
   /** Null while the run is in progress. */
   readonly finishedAt: Date | null
-  /** How many repositories of the namespace are done. */
+  /** Number of repositories of the namespace that are done. */
   readonly repositories: number
   readonly tags: number
   readonly manifests: number
-  /** How many tags and manifests could not be deleted. */
+  /** Number of tags and manifests that could not be deleted. */
   readonly failures: number
 }
 
@@ -16,10 +16,10 @@ export interface ListRunsPorts {
   readonly retentionRuns: { listRuns(namespace: string, limit: number): Promise<readonly ListedRun[]> }
 }
 
-/** How many runs are shown. */
+/** Maximum number of runs that are shown. */
 const RUNS = 50
 
-/** The newest runs of retention, with what each has deleted in a namespace. */
+/** The newest runs of retention, with their counts of one namespace. */
 export async function listRuns(
   { retentionRuns }: ListRunsPorts,
   namespace: string,

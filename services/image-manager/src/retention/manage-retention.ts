@@ -23,7 +23,7 @@ export interface ManageRetention {
   ): Promise<{ readonly fault: FieldFault } | undefined>
   /** Says what retention would do. Returns the fault of invalid rules. */
   dryRun(request: DryRunRequest): Promise<DryRunPage | { readonly fault: FieldFault }>
-  /** The newest runs, with what each has deleted in a namespace. */
+  /** The newest runs, with their counts of one namespace. */
   listRuns(namespace: string): Promise<readonly ListedRun[]>
 }
 

@@ -2,7 +2,7 @@ import type { FieldFault } from '@registry-manager/http'
 import { isPatternWithin } from '@registry-manager/oci'
 import { findPatternFault } from './tag-matcher.ts'
 
-/** What keeps a tag. One of the given fields is enough to keep it. */
+/** The conditions that keep a tag. A tag is kept if one of them holds. */
 export interface Keep {
   /** Keeps, in each repository, this many of the tags that the rule covers: those that were pushed last. */
   readonly last?: number

@@ -75,7 +75,7 @@ export function createRetentionRunsRepository(db: Database, holder: string) {
       await sql`update retention_runs set leased_until = now() where ${isOwn(id)}`.execute(db)
     },
 
-    /** The newest runs, with what each has deleted in a namespace. */
+    /** The newest runs, with their counts of one namespace. */
     async listRuns(namespace: string, limit: number): Promise<ListedRun[]> {
       const { rows } = await sql<ListedRun>`
         select id, started_at as "startedAt", finished_at as "finishedAt", coalesce(repositories, 0) as repositories,

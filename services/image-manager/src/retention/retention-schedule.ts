@@ -15,8 +15,8 @@ export interface RetentionScheduleOptions {
   readonly metrics: Metrics
 }
 
-/** How often this process checks whether a run is due or was left unfinished by another process, in milliseconds. */
-const LOOK_MS = 60_000
+/** Interval of checks whether a run is due or was left unfinished by another process, in milliseconds. */
+const CHECK_MS = 60_000
 
 /** Runs retention periodically. One of several replicas works on a run. If it stops, another one resumes the run. */
 export function createRetentionSchedule({
@@ -32,7 +32,7 @@ export function createRetentionSchedule({
       'retention could not delete this tag or manifest; the next run tries again',
     )
   return createPeriodicWork({
-    everyMs: intervalSeconds === 0 ? LOOK_MS : Math.min(LOOK_MS, intervalSeconds * 1000),
+    everyMs: intervalSeconds === 0 ? CHECK_MS : Math.min(CHECK_MS, intervalSeconds * 1000),
     async work(signal) {
       if (intervalSeconds === 0) return
       const counts: RetentionCounts = { tags: 0, manifests: 0, failures: 0 }

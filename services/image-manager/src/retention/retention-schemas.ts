@@ -45,7 +45,7 @@ const Keep = Type.Object(
     semver: pattern('Tags that are complete versions in a range of node-semver, such as `>=1.0.0`.'),
     matching: pattern('Tags that this regular expression (RE2) matches as a whole.'),
   },
-  { ...closed, description: 'What keeps a tag. One field is enough to keep it.' },
+  { ...closed, description: 'The conditions that keep a tag. A tag is kept if one of them holds.' },
 )
 
 const Rule = Type.Object(
@@ -119,7 +119,7 @@ const Item = Type.Object({
       'index',
       'subject',
     ]),
-    'What keeps it: a field of a rule, a rule for immutable tags, an image index that lists it, or its subject.',
+    'The reason why it is kept: a field of a rule, a rule for immutable tags, an image index that lists it, or its subject.',
   ),
   rule: nullable(Type.String(), 'The rule that keeps or deletes it.'),
   namespace: nullable(Type.String(), 'The namespace of the rule.'),
@@ -165,7 +165,7 @@ export const RETENTION_SCHEMAS = {
     ...COMMON,
     operationId: 'listRetentionRuns',
     summary: 'List runs of retention',
-    description: 'The last 50 runs, the newest first, with what each has deleted in the namespace.',
+    description: 'The last 50 runs, the newest first, with their counts of the namespace.',
     response: { 200: Type.Object({ items: Type.Array(Run) }), ...problemResponses(400, 401, 403, 429, 503) },
   },
   dryRun: {

@@ -9,11 +9,11 @@ export interface RetentionRun {
   readonly startedAt: Date
   /** The repository after which the run continues; empty at its beginning. */
   readonly lastName: string
-  /** When this process took the lease, by the clock of the database. */
+  /** The time at which this process took the lease, by the clock of the database. */
   readonly takenAt: Date
 }
 
-/** What was done in a repository since progress was last saved. */
+/** The progress in a repository since it was last saved. */
 export interface RetentionProgress {
   /** The repository, if it is done. */
   readonly lastName: string | undefined
@@ -46,18 +46,18 @@ export interface RunRetentionOptions {
   readonly intervalSeconds: number
   /** A run was started or resumed. */
   readonly onTaken: (run: RetentionRun) => void
-  /** Called for each repository, with what was done there. */
+  /** Called for each repository, with its counts. */
   readonly onProgress: (counts: RetentionCounts) => void
 }
 
-/** How long a lease lasts without a renewal, in seconds. Afterwards another process may take the run over. */
+/** Duration of a lease without a renewal, in seconds. Afterwards another process may take the run over. */
 export const LEASE_SECONDS = 60
-/** How far the clock of this process may differ from that of the database, in milliseconds. */
+/** Maximum difference of the clock of this process from that of the database, in milliseconds. */
 const MAX_SKEW_MS = 300_000
 const RENEW_MS = (LEASE_SECONDS * 1000) / 4
-/** How long finished runs are kept, in days. */
+/** Time for which finished runs are kept, in days. */
 const RUN_DAYS = 30
-/** How many repositories are read at once. */
+/** Number of repositories that are read at once. */
 const PAGE_SIZE = 100
 
 /**

@@ -7,7 +7,7 @@ import { Range, parse } from 'semver'
  * cannot need more than some microseconds for each character of a tag.
  */
 
-/** The most instructions of a compiled regular expression. A usual one has fewer than 50. */
+/** Maximum number of instructions of a compiled regular expression. A usual one has fewer than 50. */
 const MAX_PROGRAM = 500
 
 export interface TagMatcher {
@@ -35,7 +35,7 @@ export function createTagMatcher({ semver, matching }: TagPatterns): TagMatcher 
   }
 }
 
-/** Says which pattern is invalid. */
+/** Returns the fault of the first invalid pattern. */
 export function findPatternFault({ semver, matching }: TagPatterns): FieldFault | undefined {
   if (semver !== undefined && !isRange(semver))
     return { field: 'semver', detail: `must be a range of versions such as >=1.0.0 or ^2.1, not ${semver}` }

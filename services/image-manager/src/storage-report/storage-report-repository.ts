@@ -9,7 +9,7 @@ const TRASH = `${RESERVED_COMPONENT}/`
 const AFTER_TRASH = `${RESERVED_COMPONENT}0`
 const isTrash = sql`(name >= ${TRASH} and name < ${AFTER_TRASH})`
 
-/** Sizes of namespaces and repositories. All numbers as double: pg reads bigint and numeric as text. */
+/** Sizes of namespaces and repositories. All numbers as double: pg reads bigint and numeric as strings. */
 export function createStorageReportRepository(db: Database) {
   return {
     async countAll(): Promise<Pick<StorageReport, 'namespaces' | 'repositories'>> {
@@ -62,14 +62,17 @@ export function createStorageReportRepository(db: Database) {
   }
 }
 
-/** How many digests one statement sums. */
+/** Number of digests that one statement sums. */
 const PAGE_SIZE = 5000
 
 interface TrashPage extends Amount {
   readonly last: string | null
 }
 
-/** Sums what only the trash names. The digests come from the counts of its namespace, which have each digest once. */
+/**
+ * Sums the data that only the trash names. The digests come from the counts of its namespace, which have each digest
+ * once.
+ */
 async function sumTrashPage(db: Database, after: string): Promise<TrashPage> {
   const { rows } = await sql<TrashPage>`
     with trashed as materialized (

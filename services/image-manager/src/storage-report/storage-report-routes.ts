@@ -11,7 +11,7 @@ export interface StorageReportRoutesOptions extends ManagementApiOptions {
 
 const LIMIT = 100
 
-/** What the storage holds, for operators. */
+/** The sizes of the content of the storage, for operators. */
 export const storageReportRoutes: FastifyPluginAsyncTypebox<StorageReportRoutesOptions> = async (
   app,
   options,

@@ -6,7 +6,7 @@ import { Type } from 'typebox'
 
 const count = (description: string) => Type.Number({ minimum: 0, description })
 const amount = (description: string) =>
-  Type.Object({ blobs: count('How many blobs.'), bytes: count('Bytes of their data.') }, { description })
+  Type.Object({ blobs: count('Number of blobs.'), bytes: count('Bytes of their data.') }, { description })
 
 const Totals = Type.Object({
   beganAt: Type.String(),
@@ -18,17 +18,17 @@ const Totals = Type.Object({
   recent: amount('Blobs that neither the index nor a link names, younger than the grace period.'),
   unknown: amount('Blobs that neither the index nor a link names, older than the grace period.'),
   uploads: Type.Object(
-    { count: count('How many uploads.'), bytes: count('Bytes of their data.') },
+    { count: count('Number of uploads.'), bytes: count('Bytes of their data.') },
     { description: 'Unfinished uploads, which the registry removes after a day.' },
   ),
 })
 
 const Report = Type.Object(
   {
-    namespaces: count('How many namespaces have repositories.'),
-    repositories: count('How many repositories there are.'),
+    namespaces: count('Number of namespaces with repositories.'),
+    repositories: count('Number of repositories.'),
     storage: Type.Union([Totals, Type.Null()], {
-      description: 'What the last complete listing has found; null before the first one.',
+      description: 'The sums of the last complete listing; null before the first one.',
     }),
   },
   { description: 'The report.' },
@@ -41,7 +41,7 @@ const next = Type.Union([Type.String(), Type.Null()], {
 const Namespaces = Type.Object(
   {
     items: Type.Array(
-      Type.Object({ namespace: Type.String(), bytes, repositories: count('How many repositories it has.') }),
+      Type.Object({ namespace: Type.String(), bytes, repositories: count('Number of its repositories.') }),
     ),
     next,
   },
@@ -52,7 +52,7 @@ const Repositories = Type.Object(
     items: Type.Array(
       Type.Object({
         repository: Type.String(),
-        manifests: count('How many manifests it has.'),
+        manifests: count('Number of its manifests.'),
         bytes,
         frees: count(
           'The bytes that its deletion would free: `bytes` without the blobs that other repositories also have.',
@@ -67,10 +67,15 @@ const Repositories = Type.Object(
   },
 )
 
-const pageQuery = (what: string) =>
+const pageQuery = (items: string) =>
   Type.Object({
     limit: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 200, default: 100, description: `How many ${what} a page has.` }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 200,
+        default: 100,
+        description: `Maximum number of ${items} of a page.`,
+      }),
     ),
     after: Type.Optional(
       Type.String({ maxLength: MAX_NAME_LENGTH, description: '`next` of the page before.' }),
@@ -85,14 +90,14 @@ export const STORAGE_REPORT_SCHEMAS = {
   report: {
     ...common,
     operationId: 'getStorage',
-    summary: 'Get the sizes of what the storage of the registry holds',
+    summary: 'Get the sizes of the content of the storage',
     description: WHO,
     response: { 200: Report, ...problemResponses(...FAULTS) },
   },
   listNamespaces: {
     ...common,
     operationId: 'listNamespaceSizes',
-    summary: 'List how many bytes each namespace uses',
+    summary: 'List the sizes of namespaces',
     description: WHO,
     querystring: pageQuery('namespaces'),
     response: { 200: Namespaces, ...problemResponses(...FAULTS) },
@@ -100,7 +105,7 @@ export const STORAGE_REPORT_SCHEMAS = {
   listRepositories: {
     ...common,
     operationId: 'listRepositorySizes',
-    summary: 'List how many bytes each repository uses, and how many its deletion would free',
+    summary: 'List the sizes of repositories, and the bytes that their deletion would free',
     description: WHO,
     querystring: pageQuery('repositories'),
     response: { 200: Repositories, ...problemResponses(...FAULTS) },

@@ -1,6 +1,6 @@
 import type { Amount, ListingTotals } from '../collection/status.ts'
 
-/** What the last complete listing has found in the storage. `stored` is the sum of the next five. */
+/** The sums of the last complete listing of the storage. `stored` is the sum of the next five. */
 export interface StorageTotals {
   readonly beganAt: Date
   readonly endedAt: Date
@@ -20,14 +20,14 @@ export interface StorageReport {
   readonly storage: StorageTotals | null
 }
 
-/** What a namespace uses, each digest once. */
+/** The size of a namespace, each digest once. */
 export interface NamespaceSize {
   readonly namespace: string
   readonly bytes: number
   readonly repositories: number
 }
 
-/** What a repository uses, each digest once, and what its deletion would free. */
+/** The size of a repository, each digest once, and the bytes that its deletion would free. */
 export interface RepositorySize {
   readonly repository: string
   readonly manifests: number
@@ -61,7 +61,7 @@ export interface SizesPage<Entry> {
 /** A page of repositories ends early after this time, in milliseconds: a repository may have very many manifests. */
 const PAGE_MS = 2000
 
-/** What the storage holds, and which namespaces and repositories use it. */
+/** The sizes of the content of the storage, of namespaces and of repositories. */
 export function createStorageReport({ collectionStatus, storageReport, monotonic }: StorageReportPorts) {
   return {
     async report(): Promise<StorageReport> {

@@ -17,7 +17,7 @@ export interface EmptyEntryPorts {
 }
 
 const PAGE_SIZE = 100
-/** How many blobs are deleted from the registry at the same time. */
+/** Number of blobs that are deleted from the registry at the same time. */
 const CONCURRENCY = 8
 
 /**

@@ -26,11 +26,11 @@ export interface FillEntryPorts {
   }
 }
 
-/** How many manifests are read from the index at once. */
+/** Number of manifests that are read from the index at once. */
 const PAGE_SIZE = 50
-/** How many manifests, and how many blobs of each, are moved at the same time. */
+/** Number of manifests, and of blobs of each, that are moved at the same time. */
 const [MANIFESTS, BLOBS] = [4, 4]
-/** How many digests of mounted blobs are kept in memory: images of a repository share most blobs. */
+/** Maximum number of digests of mounted blobs that are kept in memory: images of a repository share most blobs. */
 const MAX_REMEMBERED = 50_000
 
 /**

@@ -36,7 +36,7 @@ export type TrashSchedulePorts = Omit<SettleInterruptedPorts & EmptyEntryPorts, 
 }
 
 const EVERY_MS = 30_000
-/** How many entries one transaction ends. */
+/** Number of entries that one transaction ends. */
 const BATCH = 100
 
 /**

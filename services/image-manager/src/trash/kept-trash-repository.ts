@@ -10,9 +10,9 @@ import { ENTRY, isClaimStale, keepWhere, takeEntry } from './trash-entries-repos
 import type { ListedEntry, TrashEnd, TrashEntry, TrashPage } from './trash-entry.ts'
 import { trashRepository } from './trash-entry.ts'
 
-/** How many tags of an entry a list shows. */
+/** Maximum number of tags of an entry that a list shows. */
 const LISTED_TAGS = 20
-/** How many tags one statement removes. */
+/** Number of tags that one statement removes. */
 const REMOVED_TAGS = 5000
 /** The entries of the trash whose deletion has ended: lists, restores, and the end of the entry. */
 export function createKeptTrashRepository(db: Database) {
@@ -64,7 +64,7 @@ export function createKeptTrashRepository(db: Database) {
       })
     },
 
-    /** Ends up to `limit` entries that have expired. Returns how many it ended. */
+    /** Ends up to `limit` entries that have expired. Returns their number. */
     async expire(limit: number): Promise<number> {
       return inTransaction(db, async (tx) => {
         const { rows } = await sql<TrashEntry>`
@@ -108,7 +108,7 @@ export function createKeptTrashRepository(db: Database) {
       })
     },
 
-    /** How many entries the trash has, and the bytes of their manifests and of what these reference. */
+    /** The number of entries, and the bytes of their manifests and of the blobs that these reference. */
     async measure(): Promise<{ readonly entries: number; readonly bytes: number }> {
       const { rows } = await sql<{ entries: number; bytes: number }>`
         select (select count(*) from trash where state in ('kept', 'restoring'))::float8 as entries,

@@ -15,7 +15,7 @@ export interface RestoreBlobsPorts {
   }
 }
 
-/** How many digests of mounted blobs are kept in memory. */
+/** Maximum number of digests of mounted blobs that are kept in memory. */
 const MAX_REMEMBERED = 50_000
 
 /**

@@ -29,20 +29,21 @@ export type RestoreEntryPorts = DeleteOrphansPorts &
 export type RestoreResult =
   | {
       readonly outcome: 'restored'
-      /** How many manifests were restored. */
+      /** Number of restored manifests. */
       readonly manifests: number
       /** Some of the tags that exist again. */
       readonly tags: readonly string[]
       /** Some of the tags that were not moved. */
       readonly taken: readonly TakenTag[]
       /**
-       * Some of the manifests that the registry refuses, because it lacks what they reference. They stay in the trash.
+       * Some of the manifests that the registry refuses, because it lacks content that they reference. They stay in the
+       * trash.
        */
       readonly missing: readonly string[]
     }
   | RestoreStop
 
-/** How many digests are read at once, and how many a result names. */
+/** Number of digests that are read at once, and maximum number of them in a result. */
 const PAGE_SIZE = 100
 
 /**
@@ -67,8 +68,8 @@ export async function restoreEntry(ports: RestoreEntryPorts, entry: TrashEntry):
 }
 
 /**
- * Restores manifests. Those that an image index references come before the image index. Returns how many of them the
- * repository did not have.
+ * Restores manifests. Those that an image index references come before the image index. Returns the number of those
+ * that the repository did not have.
  */
 async function restoreManifests(ports: RestoreEntryPorts, entry: TrashEntry): Promise<number> {
   const { trashContents, trashEntries } = ports

@@ -20,12 +20,12 @@ export interface ReadManifest {
   readonly raw: Buffer
 }
 
-/** Why a restore ends early. */
+/** The reason why a restore ends early. */
 export type RestoreStop =
   /** The rules for pushes do not permit it: a quota, for example. */
   | { readonly outcome: 'denied'; readonly reason: string }
   | { readonly outcome: 'being-deleted'; readonly reason: string }
-  /** Too many manifests are in memory, or a deletion removes what a manifest references. */
+  /** Too many manifests are in memory, or a deletion removes content that a manifest references. */
   | { readonly outcome: 'busy'; readonly reason: string }
 
 /** Ends a restore early. */

@@ -16,13 +16,13 @@ export type RestoreTagsPorts = RestorePushesPorts & {
 /** A tag that names another manifest by now. */
 export interface TakenTag {
   readonly tag: string
-  /** What the tag named before the deletion. */
+  /** The manifest that the tag named before the deletion. */
   readonly digest: string
-  /** What it names now. */
+  /** The manifest that the tag names now. */
   readonly names: string
 }
 
-/** How many tags are read at once, and how many a result names. */
+/** Number of tags that are read at once, and maximum number of them in a result. */
 const PAGE_SIZE = 100
 
 /** Sets the tags that do not exist. Returns some of the restored tags, their number, and some that were not moved. */
@@ -44,7 +44,9 @@ export async function restoreTags(ports: RestoreTagsPorts, entry: TrashEntry) {
   return { tags, taken, count }
 }
 
-/** Sets a tag if it does not exist. Returns what the tag names; undefined if the manifest was deleted again. */
+/**
+ * Sets a tag if it does not exist. Returns the digest that the tag names; undefined if the manifest was deleted again.
+ */
 async function restoreTag(
   ports: RestoreTagsPorts,
   entry: TrashEntry,

@@ -40,7 +40,7 @@ export function createTrashContentsRepository(db: Database) {
     },
 
     /**
-     * Copies manifests of a repository that is being deleted, and their tags. Returns how many of the manifests were
+     * Copies manifests of a repository that is being deleted, and their tags. Returns the number of manifests that were
      * not copied before.
      */
     async copyAgain(entry: TrashEntry, digests: readonly string[]): Promise<number> {
@@ -183,8 +183,8 @@ export async function contentsOf(
 }
 
 /**
- * Copies manifests with their references into the repository of an entry. Creates the repository. Returns how many
- * manifests the entry did not have.
+ * Copies manifests with their references into the repository of an entry. Creates the repository. Returns the number of
+ * manifests that the entry did not have.
  */
 export async function copyManifests(
   tx: Transaction<Schema>,

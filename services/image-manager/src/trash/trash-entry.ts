@@ -5,7 +5,7 @@ import { RESERVED_COMPONENT } from '@registry-manager/oci'
 /** A deleted manifest or repository. */
 export interface TrashEntry {
   readonly id: string
-  /** The repository that it was deleted from. */
+  /** The repository that the manifest was deleted from, or the deleted repository. */
   readonly repository: string
   readonly repositoryId: string
   readonly kind: 'manifest' | 'repository'
@@ -35,7 +35,7 @@ export interface TrashPage {
   readonly before?: string | undefined
 }
 
-/** What happened to an entry that is being emptied. */
+/** The reason why an entry is being emptied, for its event. */
 export interface TrashEnd {
   readonly action: 'trash.restore' | 'trash.purge'
   readonly detail?: EventDetail

@@ -90,7 +90,7 @@ export const TRASH_SCHEMAS = {
     response: {
       200: Type.Object({
         repository: Type.String(),
-        manifests: Type.Integer({ minimum: 0, description: 'How many manifests were restored.' }),
+        manifests: Type.Integer({ minimum: 0, description: 'Number of restored manifests.' }),
         tags: Type.Array(Type.String(), { description: 'Tags that were restored, at most 100.' }),
         taken: Type.Array(Type.Object({ tag: Type.String(), digest: Type.String(), names: Type.String() }), {
           description:

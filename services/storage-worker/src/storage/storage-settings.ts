@@ -44,8 +44,8 @@ export interface S3Config {
 }
 
 /**
- * Where the data is; undefined if the settings do not say it. Throws ConfigError for settings that contradict each
- * other.
+ * The location of the data; undefined if the settings do not state it. Throws ConfigError for settings that contradict
+ * each other.
  */
 export function readStorage(values: Static<typeof Settings>): StorageConfig | undefined {
   const faults: string[] = []
