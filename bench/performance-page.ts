@@ -16,17 +16,21 @@ export interface Measured {
 const MAX_LENGTH = 118
 const INTRODUCTION = `# Performance
 
-\`npm run bench\` measures this machine and writes this page. Each section keeps the last result of its measurement, so a
-short run does not erase the result of a long one: \`npm run bench -- NAME\` renews one section, \`--all\` all of them.
-Ratios compare servers on one machine in alternating rounds of one run, and are medians of the ratios of the rounds.
-Absolute numbers depend on the machine.
+\`npm run bench\` runs benchmarks on this machine and writes this page. \`npm run bench -- NAME\` updates one section of
+the page, \`--all\` updates all sections. The other sections keep their last result.
 
-The *bare registry* is distribution without registry-manager: plain HTTP, no authentication, on the same storage. The
-stack is \`npm run stack\` over HTTP with one replica of each service; clients and servers share the machine. \`volume\`
-and \`cache\` are values of \`CONTENT_FROM\`. The clients are wrk, skopeo and programs of ours in \`bench/client\`. All
-pulled content is in the page cache, also at a *first pull*, the pull of content that was pushed a moment before and
-never pulled. *nginx, the same file* is nginx that sends the file from the storage without any check. \`ZOT_BINARY\` and
-\`DISTRIBUTION_BINARY\` name programs of other registries, which then do the same work with a storage of their own.`
+Each ratio compares two servers on the same machine. Both run in alternating rounds, and the ratio is the median of the
+ratios of all rounds. Absolute numbers depend on the machine.
+
+- The *bare registry* is distribution without registry-manager: plain HTTP, no authentication, on the same storage.
+- \`volume\` and \`cache\` are values of \`CONTENT_FROM\`. Both columns measure \`npm run stack\` over HTTP with one replica of
+  each service. Clients and servers share the machine.
+- *nginx, the same file* is an nginx that sends the file from the storage without authorization: an upper limit.
+- A *first pull* is the first pull of content that was pushed a moment before. All pulled content is in the page cache,
+  also for a first pull.
+- The clients are wrk, skopeo and our own programs in \`bench/client\`.
+- If \`ZOT_BINARY\` or \`DISTRIBUTION_BINARY\` is the path of another registry's program, that registry runs the same
+  benchmarks with its own storage.`
 const COLUMNS = ['case', 'goal', 'measured', '', 'absolute values', 'failed requests', 'measurement'] as const
 
 /**
