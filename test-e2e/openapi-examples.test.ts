@@ -21,7 +21,7 @@ import { startSystem } from './harness/system.ts'
  */
 const PAGES = {
   images: 'Set the scope of a repository',
-  registry: 'Ask how much of an upload has arrived',
+  registry: 'Get the status of an upload',
 }
 
 const WRONG: Credentials = { username: 'nobody', password: 'wrong-password' }

@@ -35,7 +35,7 @@ export function banner(input: BannerInput): string {
     `  docker push ${host}/team/alpine`,
     `  curl ${trust}-u ${username} -d username=jane -d password=CHANGE-ME-NOW -d namespaces=team ${publicUrl}/user`,
     '',
-    'Watch it (on this machine only):',
+    'Health and metrics (on this machine only):',
     `  health   ${internalUrl}/NAME/readyz`,
     `  metrics  ${internalUrl}/NAME/metrics`,
     `           where NAME is ${names.join(', ')}`,

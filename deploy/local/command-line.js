@@ -48,7 +48,7 @@ export const COMMANDS = {
       '--believe-empty':
         'accept that the registry lists no repository; this removes every repository from the index',
     },
-    does: 'Makes the index agree with what the registry holds. Reads the settings of image-manager.',
+    does: 'Updates the index of repositories, tags and manifests from the registry. Reads the settings of image-manager.',
   },
   apply: {
     operands: ['FILE'],
@@ -56,7 +56,7 @@ export const COMMANDS = {
       '--dry-run': 'print the difference and change nothing; the exit code is 3 if there is one',
       '--passwords=FILE': 'append the passwords of new users and registry tokens to this file',
     },
-    does: 'Changes grants, groups, users, registry tokens and trust rules until they agree with a YAML file.',
+    does: 'Changes grants, groups, users, registry tokens and trust rules until they match a YAML file.',
     more: 'PUBLIC_URL is the server, by default that of npm start; APPLY_USERNAME and APPLY_PASSWORD sign in there.',
   },
   import: {
@@ -66,14 +66,16 @@ export const COMMANDS = {
       '--apply':
         'also apply the file, as npm run apply does; refused if that would remove or change existing entries',
       '--passwords=FILE': 'append the passwords of new users and registry tokens to this file',
-      '--any-depth': 'docker_auth: team/* means all repositories below team, and not only one more component',
-      '--provider=ID': 'harbor: the OpenID Connect provider here at which the users sign in',
+      '--any-depth':
+        'docker_auth: convert team/* to all repositories below team, instead of one more path component',
+      '--provider=ID':
+        'harbor: the id of the OpenID Connect provider in registry-manager at which the users sign in',
     },
     does: 'Writes users, groups, rights and robots of another registry into a file for npm run apply.',
     more: 'KIND SOURCE is docker_auth FILE, htpasswd FILE, or harbor URL (with HARBOR_USERNAME and HARBOR_PASSWORD).',
   },
   storage: {
-    does: 'Prints what the storage holds, and the largest namespaces and repositories with what their deletion frees.',
+    does: 'Prints the usage of the storage, and the largest namespaces and repositories with the bytes that a deletion frees.',
     more: 'PUBLIC_URL is the server, by default that of npm start; APPLY_USERNAME and APPLY_PASSWORD sign in there.',
   },
   bench: {

@@ -86,7 +86,7 @@ export function madeSecrets(folder: string): MadeSecrets {
 export function madeSecret(folder: string, name: string): { readonly file: string; readonly value: string } {
   const file = secretFile(folder, name)
   const value = readIfThere(file)
-  if (value === '') throw new Error(`${file} is empty: restore it, or remove it to have a new one made`)
+  if (value === '') throw new Error(`${file} is empty: restore it, or remove it to generate a new one`)
   if (value !== undefined) return { file, value }
   const made = randomBytes(32).toString('base64url')
   makeSecretsFolder(folder)

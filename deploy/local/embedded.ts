@@ -152,7 +152,7 @@ async function start({ say, atEnd, endWith }: Launch): Promise<Started> {
 
   if (publicUrl.startsWith('http:') && !['127.0.0.1', '::1', 'localhost'].includes(config.host)) {
     say(
-      `warning: ${publicUrl} is plain http and ${config.host} is not loopback: passwords travel unencrypted`,
+      `warning: ${publicUrl} is plain http and ${config.host} is not loopback: passwords are sent unencrypted`,
     )
   }
   const { username } = config.administrator

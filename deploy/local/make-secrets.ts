@@ -45,7 +45,7 @@ function secret(folder: string, name: string, make: () => string): string {
   if (readIfThere(file) === undefined) writeNewFile(file, make())
   changeMode(file, FOR_CONTAINERS)
   const value = readIfThere(file)
-  if (!value) throw new Error(`${file} is empty: restore it, or remove it to have a new one made`)
+  if (!value) throw new Error(`${file} is empty: restore it, or remove it to generate a new one`)
   return value
 }
 
@@ -57,7 +57,7 @@ function openToContainers(folder: string, subfolder: keyof typeof MODES): void {
     const found = lstatSync(file, { throwIfNoEntry: false })
     if (found?.isSymbolicLink()) {
       throw new Error(
-        `${file} is a symbolic link, which leads nowhere inside a container: copy the file itself`,
+        `${file} is a symbolic link, which does not work inside a container: copy the file itself`,
       )
     }
     if (found !== undefined) changeMode(file, mode)
@@ -121,6 +121,6 @@ try {
 ${lines.join('\n')}
 `)
 } catch (error) {
-  process.stderr.write(`the secrets in ${folder} cannot be made: ${explainError(error)}\n`)
+  process.stderr.write(`the secrets in ${folder} cannot be created: ${explainError(error)}\n`)
   process.exit(1)
 }

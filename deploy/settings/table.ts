@@ -33,7 +33,7 @@ export function settingsTable(
     const defaults = defaultsOf(settings, namesOf)
     lines.push(`| \`${name}\` | ${defaults} | ${namesOf(settings)} | ${escape(description)} |`)
   }
-  return ['| name | default | who | |', '|---|---|---|---|', ...lines].join('\n')
+  return ['| name | default | used by | description |', '|---|---|---|---|', ...lines].join('\n')
 }
 
 /** Replaces the text between two markers of a document. Throws if the document lacks them. */

@@ -52,7 +52,7 @@ export function clientOf(env: NodeJS.ProcessEnv): ManagementClient {
   const { PUBLIC_URL, APPLY_USERNAME, APPLY_PASSWORD } = readEnvironment(schema, env)
   const { protocol, hostname } = new URL(PUBLIC_URL)
   if (protocol === 'http:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
-    process.stderr.write(`warning: ${PUBLIC_URL} is not https: the password can be read on its way\n`)
+    process.stderr.write(`warning: ${PUBLIC_URL} is not https: the password is sent unencrypted\n`)
   }
   return createManagementClient({ url: PUBLIC_URL, username: APPLY_USERNAME, password: APPLY_PASSWORD })
 }
@@ -92,7 +92,7 @@ async function run(
   { name, dryRun, onlyAdd = false, passwords, print, printError }: ApplyOptions,
 ): Promise<ExitCode> {
   if (steps.length === 0) {
-    print('nothing to change: the server agrees with the file')
+    print('nothing to change: the server matches the file')
     return EXIT.done
   }
   print(renderSteps(steps))

@@ -24,8 +24,8 @@ export async function planAccess(file: AccessFile, client: ManagementClient): Pr
     const faults = FOR_ADMINISTRATORS.filter((section) => file[section].size > 0).map((section) => ({
       line: file.lineOf([section]),
       text:
-        `${section} requires a cluster administrator, and ${username} is none: ` +
-        'keep the namespaces that you own in a file of their own',
+        `${section} requires a cluster administrator, but ${username} is not one: ` +
+        'move the namespaces that you own to a separate file',
     }))
     if (faults.length > 0) return { faults }
     return { steps: await planNamespaces(file.namespaces, client) }

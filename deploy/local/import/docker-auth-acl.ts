@@ -47,7 +47,7 @@ export function grantsOf(
     )
     if (isUnreachable || rule.actions.length === 0) return []
     if (names.pattern === undefined) {
-      report(`${entry.title} is left out: ${whyNoPattern(names)}`)
+      report(`${entry.title} is not imported: ${whyNoPattern(names)}`)
       return []
     }
     const actions = earlier
@@ -57,11 +57,11 @@ export function grantsOf(
     if (actions.length < rule.actions.length) {
       report(
         `${entry.title} gives ${account} ${actions.join(', ') || 'nothing'} instead of ${rule.actions.join(', ')}: ` +
-          'an earlier entry may match the same request and gives less, and here grants add up',
+          'an earlier entry can match the same request and gives fewer actions, but in registry-manager grants add up',
       )
     }
     if (actions.includes('push') && !actions.includes('pull')) {
-      report(`${entry.title} gives no push without pull: here push includes pull`)
+      report(`${entry.title} gives no push without pull: in registry-manager push includes pull`)
     }
     if (rights === undefined) return []
     return {
@@ -92,10 +92,10 @@ function readRule(
   const names = readNames(text('name'), account, anyDepth)
   const actions = readActions(entry.actions)
   const uncertain = { entry, names, actions, networks: undefined, certain: false }
-  const leaveOut = (why: string) => report(`${entry.title} is left out: ${why}`)
+  const leaveOut = (why: string) => report(`${entry.title} is not imported: ${why}`)
   const unknown = Object.keys(match).find((name) => !KNOWN.has(name))
   if (unknown !== undefined) {
-    leaveOut(`its condition ${unknown} has no equal here`)
+    leaveOut(`its condition ${unknown} has no equivalent in registry-manager`)
     return uncertain
   }
   const isUnreadable = ([name, value]: [string, unknown]) =>
@@ -105,7 +105,7 @@ function readRule(
     return { ...uncertain, names: readNames(undefined, account, anyDepth) }
   }
   if (isMine === 'unknown') {
-    leaveOut(`its account ${ofAccount} is a pattern, and here grants name users and groups`)
+    leaveOut(`its account ${ofAccount} is a pattern, but grants name users and groups`)
     return uncertain
   }
   if (type !== undefined && type !== 'repository' && type !== '*' && !isEverything(type)) {
@@ -140,11 +140,11 @@ function whyNoPattern({ text, kind, parts }: Names): string {
   const isOneLevel = text.endsWith('/*') && !parts.slice(0, -1).includes(undefined)
   if (isOneLevel) {
     return (
-      `${text} there matches one path component, and here all repositories below. If that is meant, ` +
+      `${text} matches one path component in docker_auth, but all repositories below it in registry-manager. To accept this, ` +
       'run the import with --any-depth'
     )
   }
   return parts.includes(undefined)
-    ? `there is no pattern here that matches the same names as ${text}`
+    ? `no pattern of registry-manager matches the same names as ${text}`
     : `${text} is no valid repository name`
 }

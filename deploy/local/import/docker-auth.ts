@@ -23,7 +23,9 @@ export function importDockerAuth(text: string, { anyDepth }: { readonly anyDepth
   const found = createImport()
   const config = objectOf(parsed.value)
   for (const section of Object.keys(config).filter((name) => ELSEWHERE.test(name))) {
-    found.report(`${section} is left out: users and permissions that are stored elsewhere are not read`)
+    found.report(
+      `${section} is not imported: the import does not read users and permissions of other systems`,
+    )
   }
   /** The names in docker_auth, by the usernames here. */
   const accounts = addUsers(found, objectOf(config['users']))
@@ -38,7 +40,7 @@ export function importDockerAuth(text: string, { anyDepth }: { readonly anyDepth
   })
   if (acl.some(({ match }) => match?.['account'] === '')) {
     found.report(
-      'entries for the account "" (without sign-in) are left out: see ANONYMOUS_PULL, which is for global repositories',
+      'entries for the account "" (without sign-in) are not imported: see ANONYMOUS_PULL, which is for global repositories',
     )
   }
   addGrants(found, accounts, acl, anyDepth)
@@ -49,7 +51,7 @@ function addUsers(found: Import, users: Readonly<Record<string, unknown>>): Read
   const accounts = new Map<string, string>()
   for (const [name, entry] of Object.entries(users)) {
     if (name === '') {
-      found.report('the user "" (without sign-in) is left out: see ANONYMOUS_PULL')
+      found.report('the user "" (without sign-in) is not imported: see ANONYMOUS_PULL')
       continue
     }
     const { password } = objectOf(entry)

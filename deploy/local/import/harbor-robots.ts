@@ -11,7 +11,7 @@ type Scope = NonNullable<NonNullable<TokenEntry['scopes']>[number]>
 
 /** Adds a robot as a registry token. Its secret cannot be read, so the token gets a new one. */
 export function addRobot(found: Import, robot: HarborRobot, nowMs: number): void {
-  const leaveOut = (why: string) => found.report(`robot ${robot.name} is left out: ${why}`)
+  const leaveOut = (why: string) => found.report(`robot ${robot.name} is not imported: ${why}`)
   // Harbor's names begin with a prefix that ends with $, and have a + between project and robot.
   const name = robot.name.replace(/^[^$]*\$/, '').replaceAll('+', '-')
   if (!REGISTRY_TOKEN_NAME.test(name)) {

@@ -39,12 +39,12 @@ export async function importHarbor(client: HarborClient, options: HarborOptions)
   const robots = await client.list('/robots', Robot)
   for (const project of await client.list('/projects', Project)) {
     if (!new RegExp(NAMESPACE_PATTERN).test(project.name)) {
-      found.report(`project ${project.name} is left out: the name cannot be that of a namespace`)
+      found.report(`project ${project.name} is not imported: the name is not a valid namespace`)
       continue
     }
     if (project.metadata?.public === 'true') {
       found.report(
-        `project ${project.name} is public there, but not here: set the scope of its repositories to global ` +
+        `project ${project.name} is public in Harbor, but not in registry-manager: set the scope of its repositories to global ` +
           '(PUT /image-manager/api/v1/repositories/…), and see ANONYMOUS_PULL',
       )
     }
@@ -57,7 +57,9 @@ export async function importHarbor(client: HarborClient, options: HarborOptions)
     addRobot(found, robot, options.nowMs)
   const isDeleting = [...found.finish().grants.values()].flat().some(({ role }) => role === 'maintainer')
   if (isDeleting)
-    found.report('maintainers here may also set the scope of a repository (global: all users may pull)')
+    found.report(
+      'maintainers in registry-manager may also set the scope of a repository (global: all users may pull)',
+    )
   return found.finish()
 }
 
@@ -70,7 +72,7 @@ function addUsers(
 ): ReadonlyMap<number, string> {
   if (mode === 'oidc_auth' && provider === undefined) {
     found.report(
-      `${users.length} users and their rights are left out: they sign in at an OpenID Connect provider. Configure it ` +
+      `${users.length} users and their rights are not imported: they sign in at an OpenID Connect provider. Configure it ` +
         '(OIDC_PROVIDERS_FILE) and run the import with --provider=ID',
     )
     return new Map()
@@ -80,7 +82,7 @@ function addUsers(
   let withoutPassword = 0
   for (const { user_id: id, username: original, sysadmin_flag: isAdministrator = false } of users) {
     if (id === BUILT_IN_ADMINISTRATOR) {
-      found.report(`user ${original} is left out: it is Harbor's own administrator`)
+      found.report(`user ${original} is not imported: it is Harbor's own administrator`)
       continue
     }
     const entry = { ...source, ...(isAdministrator && { role: 'cluster-administrator' as const }) }
@@ -118,7 +120,7 @@ function addMember(
   }
   const username = users.get(id)
   if (username !== undefined) return found.addGrant({ kind: 'user', name: username }, terms)
-  if (id !== BUILT_IN_ADMINISTRATOR) leaveOut('the user is left out')
+  if (id !== BUILT_IN_ADMINISTRATOR) leaveOut('the user is not imported')
 }
 
 /** Adds a group once, and returns its name here; undefined if it cannot have one. */
@@ -129,14 +131,18 @@ function addGroup(
 ): string | undefined {
   const name = original.toLowerCase()
   if (findSchemaFaults(GroupName, name).length > 0) {
-    found.report(`group ${original} is left out: the name is not possible here (letters, digits or . _ @ -)`)
+    found.report(
+      `group ${original} is not imported: the name is not valid in registry-manager (letters, digits or . _ @ -)`,
+    )
     return undefined
   }
   const dn = group?.group_type === LDAP_GROUP ? group.ldap_group_dn : undefined
   const entry = dn ? { mappings: [{ directory: dn }] } : {}
   const others = found.finish().groups.get(name)
   if (others !== undefined && JSON.stringify(others) !== JSON.stringify(entry)) {
-    found.report(`group ${original} is left out: another group of Harbor has the same name here`)
+    found.report(
+      `group ${original} is not imported: another group of Harbor has the same name in registry-manager`,
+    )
     return undefined
   }
   found.addGroup(name, entry)

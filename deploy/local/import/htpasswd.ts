@@ -15,13 +15,13 @@ export function importHtpasswd(text: string): Imported {
     if (line.trim() === '' || line.startsWith('#')) continue
     const [, name, hash] = /^([^:]+):([^:]*)/.exec(line) ?? []
     if (name === undefined) {
-      found.report(`line ${index + 1} is left out: it is not NAME:HASH`)
+      found.report(`line ${index + 1} is not imported: it is not NAME:HASH`)
       continue
     }
     const username = name.toLowerCase()
     // Apache uses the first line of a name.
     if (found.hasUser(username))
-      found.report(`line ${index + 1} is left out: an earlier line has the name ${name}`)
+      found.report(`line ${index + 1} is not imported: an earlier line has the name ${name}`)
     else found.addUser(name, found.hashField(name, hash))
   }
   const members = found.usernames()
@@ -29,7 +29,7 @@ export function importHtpasswd(text: string): Imported {
     found.addGroup(GROUP, { members })
     found.report(
       'an htpasswd file has no permissions, so the users have no rights yet. ' +
-        `All of them are members of the group ${GROUP}: grant the group what they may do`,
+        `All of them are members of the group ${GROUP}: grant rights to the group`,
     )
   }
   return found.finish()

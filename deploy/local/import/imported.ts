@@ -45,16 +45,18 @@ export function createImport() {
     addUser(original: string, entry: UserEntry): string | undefined {
       const username = original.toLowerCase()
       if (findSchemaFaults(Username, original).length > 0) {
-        report.push(`user ${JSON.stringify(original)} is left out: the name is not possible here`)
+        report.push(
+          `user ${JSON.stringify(original)} is not imported: the name is not valid in registry-manager`,
+        )
         return undefined
       }
       if (ambiguous.has(username) || users.has(username)) {
         report.push(
-          `user ${original} is left out: the name differs only in case from ${origins.get(username)}`,
+          `user ${original} is not imported: the name differs only in case from ${origins.get(username)}`,
         )
         ambiguous.add(username)
         if (users.delete(username))
-          report.push(`user ${origins.get(username)} is left out for the same reason`)
+          report.push(`user ${origins.get(username)} is not imported for the same reason`)
         return undefined
       }
       users.set(username, entry)
@@ -66,7 +68,7 @@ export function createImport() {
     hashField(original: string, hash: string | undefined): Pick<UserEntry, 'passwordHash'> {
       if (hash !== undefined && BCRYPT.test(hash)) return { passwordHash: hash }
       const why = hash?.startsWith('$2') ? 'its cost is above 12, or it is damaged' : 'it is not bcrypt'
-      report.push(`user ${original} gets a new password: the hash cannot be taken over (${why})`)
+      report.push(`user ${original} gets a new password: the hash cannot be imported (${why})`)
       return {}
     },
 

@@ -76,7 +76,7 @@ async function run(): Promise<ExitCode> {
       `${[...grants.values()].flat().length} grants`,
   )
   if (report.length > 0)
-    print(`what is different or left out:\n${report.map((line) => `  ${line}`).join('\n')}`)
+    print(`differences, and entries that are not imported:\n${report.map((line) => `  ${line}`).join('\n')}`)
   print(`written to ${values.output}: read it, and keep it secret if it has hashes of passwords`)
   if (!values.apply) {
     print(`nothing was applied; the difference shows: npm run apply -- ${values.output} --dry-run`)

@@ -17,9 +17,9 @@ const optional = (description: string) => Type.Optional(Type.String({ descriptio
 const clientLimits = {
   CLIENT_CONNECTIONS: count(512, "nginx's limit of concurrent requests from one address"),
   CLIENT_REQUESTS_PER_SECOND: count(500, "nginx's limit of requests a second from one address"),
-  CLIENT_REQUEST_BURST: count(1000, 'how many requests above that rate nginx accepts in a burst'),
-  CLIENT_HEADER_TIMEOUT: duration('15s', 'deadline for receiving the head of a request'),
-  CLIENT_BODY_TIMEOUT: duration('60s', 'how long a client may pause while it sends a body'),
+  CLIENT_REQUEST_BURST: count(1000, 'number of requests above that rate that nginx accepts in a burst'),
+  CLIENT_HEADER_TIMEOUT: duration('15s', 'time within which nginx must receive the headers of a request'),
+  CLIENT_BODY_TIMEOUT: duration('60s', 'maximum pause of a client while it sends a body'),
 }
 
 export const schema = Type.Object({
@@ -28,7 +28,7 @@ export const schema = Type.Object({
     default: 8500,
     minimum: 1,
     maximum: 65535,
-    description: 'second HTTPS port, with the same routes',
+    description: 'second HTTPS port with the same routes',
   }),
   HTTP_PORT: Type.Integer({
     default: 8080,
@@ -63,7 +63,7 @@ export const schema = Type.Object({
   CONTENT_FROM: Type.Optional(
     Type.Enum(['volume', 'cache', 'registry'], {
       description:
-        "where nginx takes blobs and manifests from: the registry's files, its own cache, or the registry",
+        "source of blobs and manifests for nginx: volume (the registry's files), cache (its own cache) or registry",
     }),
   ),
   REGISTRY_BINARY: Type.Optional(Type.String()),

@@ -43,12 +43,12 @@ const LARGEST = 20
 const PAGE = 200
 
 const PARTS = [
-  ['stored', 'the sum of the next five'],
+  ['stored', 'the sum of the next five rows'],
   ['known', 'images'],
   ['trash', 'deleted, can be restored'],
   ['condemned', 'deleted, will be removed'],
-  ['recent', 'neither the index nor a link names it yet'],
-  ['unknown', 'neither the index nor a link names it'],
+  ['recent', 'new, not in the index yet'],
+  ['unknown', 'not in the index, older than the grace period'],
 ] as const
 
 /** Prints what the storage holds, and the largest namespaces and repositories. Reads page by page. */
@@ -57,12 +57,12 @@ export async function printStorage(
   print: (line: string) => void,
 ): Promise<void> {
   const { namespaces, repositories, storage } = await client.get('/storage', Report)
-  if (storage === null) print('The storage has not been listed yet: a storage worker lists it once a day.')
+  if (storage === null) print('No storage worker has listed the storage yet; a listing runs once a day.')
   else {
-    print(`Storage, as listed at ${storage.endedAt}`)
+    print(`Storage, listed at ${storage.endedAt}`)
     for (const [name, meaning] of PARTS)
       printRow(print, storage[name].bytes, `${name} (${meaning}): ${storage[name].blobs} blobs`)
-    printRow(print, storage.uploads.bytes, `uploads that are not finished: ${storage.uploads.count}`)
+    printRow(print, storage.uploads.bytes, `unfinished uploads: ${storage.uploads.count}`)
   }
   print('')
   print(`Largest namespaces, of ${namespaces}`)

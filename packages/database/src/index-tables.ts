@@ -242,7 +242,7 @@ export interface TagHistoryTable {
   started_at: Timestamp
   /** The principal that set the tag; null if a previous version wrote the row. */
   started_by: JSONColumnType<RequestPrincipal> | null
-  /** Null while the tag names the manifest. */
+  /** Null while the tag points to the manifest. */
   ended_at: NullableTimestamp
   ended_by: JSONColumnType<RequestPrincipal> | null
 }

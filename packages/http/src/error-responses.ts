@@ -5,7 +5,7 @@ export const ProblemBody = Type.Object({
   type: Type.Literal('about:blank'),
   title: Type.String({ description: "The status in words, such as 'Not Found'." }),
   status: Type.Integer({ description: 'The HTTP status.' }),
-  detail: Type.String({ description: 'What was wrong, and what would be right.' }),
+  detail: Type.String({ description: 'The error, and the expected value.' }),
   field: Type.Optional(Type.String({ description: 'The invalid field of the request.' })),
 })
 
@@ -22,7 +22,7 @@ export const ERROR_STATUSES = {
   401: { description: 'The credentials are missing, wrong, expired or revoked.', headers: CHALLENGE },
   403: { description: 'The account may not do this.' },
   404: { description: 'The resource does not exist, or the account may not see it.' },
-  409: { description: 'The request contradicts the present state.' },
+  409: { description: 'The request conflicts with the current state.' },
   413: { description: 'The body is too large.' },
   415: { description: 'The Content-Type is not supported.' },
   429: { description: 'Too many requests or failed sign-ins.', headers: RETRY_AFTER },
@@ -62,7 +62,7 @@ export const RegistryErrorsBody = Type.Object({
   errors: Type.Array(
     Type.Object({
       code: Type.String({ description: "Such as 'UNAUTHORIZED'." }),
-      message: Type.String({ description: 'What was wrong, and what would be right.' }),
+      message: Type.String({ description: 'The error, and the expected value.' }),
       detail: Type.Unknown({ description: '`{"field": …}` with the invalid parameter, or null.' }),
     }),
   ),

@@ -20,7 +20,7 @@ export const settings = {
   ),
   anonymousPull: Type.Boolean({
     default: false,
-    description: 'true: everybody may pull global repositories without an account',
+    description: 'true: clients without credentials may pull global repositories',
   }),
   auditDays: Type.Integer({
     default: 365,
@@ -39,19 +39,19 @@ export const settings = {
     minimum: 0,
     maximum: 86_400,
     description:
-      'seconds between two searches for data of the storage that nothing references; 0 disables the garbage collection',
+      'seconds between two searches for unreferenced data in the storage; 0 disables the garbage collection',
   }),
   gcGrace: Type.Integer({
     default: 86_400,
     minimum: 0,
     maximum: 31_536_000,
     description:
-      'seconds for which data stays in the storage after its last reference was deleted; the trash counts as a reference',
+      'seconds for which data stays in the storage after its last reference was deleted; the trash references its content',
   }),
   gcUnknown: Type.Enum(['report', 'remove'], {
     default: 'report',
     description:
-      'report or remove: what happens to blobs that neither the index nor a link names, such as data that earlier versions left',
+      'report or remove: the handling of blobs that neither the index nor a link names, such as data of deletions by version 0.1',
   }),
   retentionInterval: Type.Integer({
     default: 86_400,
@@ -80,13 +80,13 @@ export const settings = {
     minimum: 0,
     maximum: 31_536_000,
     description:
-      'seconds between two runs of reconcile; 0 disables runs, but not the recovery of interrupted pushes and deletions',
+      'seconds between two runs of reconcile, which updates the index from the registry; 0 disables runs, but not the recovery of interrupted pushes and deletions',
   }),
   reconcileConcurrency: Type.Integer({
     default: 8,
     minimum: 1,
     maximum: 64,
-    description: 'how many requests reconcile sends to the registry at the same time',
+    description: 'number of requests that reconcile sends to the registry at the same time',
   }),
   trustedProxies: Type.Optional(
     Type.Refine(
@@ -101,7 +101,7 @@ export const settings = {
   ),
   blobRedirects: origins(
     'comma-separated origins of the registry’s object storage, such as https://images.s3.eu-west-1.amazonaws.com; ' +
-      'clients then pull layers from there by signed URLs. Without it such redirects are refused',
+      'clients then pull layers from there by signed URLs. By default redirects of the registry are refused',
   ),
   origins,
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
@@ -124,14 +124,14 @@ export function listenSettings(defaults: { readonly port: number; readonly inter
       minimum: 0,
       maximum: 300,
       description:
-        'seconds for which a stopping service still accepts connections, so that load balancers notice',
+        'seconds for which a stopping service still accepts connections, until load balancers stop sending them',
     }),
     SHUTDOWN_GRACE_SECONDS: Type.Integer({
       default: 30,
       minimum: 0,
       maximum: 3600,
       description:
-        'seconds for which a stopping service lets open requests finish, after it has closed its port',
+        'seconds for which a stopping service lets requests in progress finish, after it has closed its port',
     }),
   }
 }

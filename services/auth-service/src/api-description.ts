@@ -25,9 +25,9 @@ invalid field of a request. The token endpoint and the provider's API have their
     },
     {
       name: 'access',
-      description: 'Grants of namespaces, groups, and explanations of who may do what, and why.',
+      description: 'Grants of namespaces, groups, and explanations of rights.',
     },
-    { name: 'personal tokens', description: 'Credentials that users make for themselves.' },
+    { name: 'personal tokens', description: 'Credentials that users create for themselves.' },
     {
       name: 'trust rules',
       description: 'Rules that give access to tokens of other issuers, without a stored secret.',

@@ -13,7 +13,7 @@ A repository that a client may not see gets the same response as one that does n
     { name: 'repositories', description: 'Repositories with their tags and manifests.' },
     { name: 'history', description: 'The history of tags, and restoring a tag to an earlier manifest.' },
     { name: 'trash', description: 'Deleted manifests and repositories, and restoring them.' },
-    { name: 'immutable tags', description: 'Rules that keep tags from being moved and deleted.' },
+    { name: 'immutable tags', description: 'Rules that prevent moves and deletions of tags.' },
     { name: 'retention', description: 'Rules that delete tags and manifests which are no longer needed.' },
     { name: 'pulls', description: 'Lists of tags and manifests with their numbers of pulls.' },
     { name: 'quotas', description: 'Quotas and usage of namespaces.' },

@@ -13,7 +13,7 @@ export const schema = Type.Object({
   REGISTRY_VOLUME: Type.Optional(
     Type.String({
       description:
-        "the registry's folder, which contains docker/registry/v2, if registry-proxy can read it: registry-proxy then " +
+        'folder of the registry that contains docker/registry/v2, if registry-proxy can read it: registry-proxy then ' +
         'sends blobs and manifests from there. Not needed if nginx reads the folder',
     }),
   ),

@@ -121,7 +121,7 @@ export function describeElsewhere(refused: RefusedRequest, networks: readonly st
     message: `this access is limited to clients in ${networks.join(', ')}`,
     detail: detailOf(
       refused,
-      `send the request from there; ${describeManagers(refused.needed.name)} can change the condition`,
+      `send the request from one of these networks; ${describeManagers(refused.needed.name)} can change the condition`,
     ),
   }
 }

@@ -81,7 +81,7 @@ t.test('a refusal names the condition that does not hold', async (t) => {
   t.match(await refusalOf('GET', '/v2/team/app/tags/list', elsewhere), {
     status: 403,
     message: 'this access is limited to clients in 192.0.2.0/24',
-    detail: { permitted: '', help: /^send the request from there/ },
+    detail: { permitted: '', help: /^send the request from one of these networks/ },
   })
   const tagged = bearer([{ ...repositoryAccess('team/app', 'push'), tags: 'v*' }], { uid })
   t.match(await refusalOf('PUT', '/v2/team/app/manifests/latest', tagged), {

@@ -127,7 +127,7 @@ t.test('a file is applied once: the second run changes nothing and says so', asy
     const again = await apply(FILE, { dryRun })
     t.strictSame(again, {
       code: EXIT.done,
-      out: 'nothing to change: the server agrees with the file',
+      out: 'nothing to change: the server matches the file',
       err: '',
     })
   }
@@ -277,7 +277,7 @@ t.test('an owner applies their own namespaces, and nothing else', async (t) => {
   )
   t.strictSame(await stateOf(), before, 'nothing was changed')
   t.equal((await apply(own, { as: 'olga' })).code, EXIT.done)
-  t.equal((await apply(own, { as: 'olga' })).out, 'nothing to change: the server agrees with the file')
+  t.equal((await apply(own, { as: 'olga' })).out, 'nothing to change: the server matches the file')
   const unknown = await apply(own.replace('omar', 'nemo'), { as: 'olga' })
   t.equal(unknown.code, EXIT.failed)
   t.match(
@@ -349,6 +349,6 @@ namespaces:
     t.equal(completed.code, EXIT.done)
     t.notMatch(completed.out, /testers\n.*member/, 'what was applied is not applied again')
     t.match(completed.out, /namespace team[^]*namespace lab/)
-    t.equal((await apply(file)).out, 'nothing to change: the server agrees with the file')
+    t.equal((await apply(file)).out, 'nothing to change: the server matches the file')
   },
 )

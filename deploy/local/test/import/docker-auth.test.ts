@@ -106,20 +106,20 @@ t.test('an entry that cannot be read limits every later entry', async (t) => {
   }
 })
 
-t.test('patterns with another meaning here are left out and reported', async (t) => {
+t.test('patterns with another meaning in registry-manager are not imported but reported', async (t) => {
   const cases: [string, RegExp][] = [
     ['{ match: { account: test, name: "lab/*" }, actions: [pull] }', /--any-depth/],
     [
       '{ match: { account: test, name: "*" }, actions: [pull] }',
-      /no pattern here that matches the same names as \*/,
+      /no pattern of registry-manager matches the same names as \*/,
     ],
-    ['{ match: { account: test, name: "lab/a-*" }, actions: [pull] }', /no pattern here/],
+    ['{ match: { account: test, name: "lab/a-*" }, actions: [pull] }', /no pattern of registry-manager/],
     ['{ match: { account: test, name: "/^lab/" }, actions: [pull] }', /regular expression/],
     ['{ match: { account: test, name: "Lab" }, actions: [pull] }', /no valid repository name/],
     ['{ match: { account: "/te.t/" }, actions: [pull] }', /its account \/te\.t\/ is a pattern/],
     [
       '{ match: { account: test, labels: { a: [b] } }, actions: [pull] }',
-      /its condition labels has no equal here|not a list/,
+      /its condition labels has no equivalent in registry-manager|not a list/,
     ],
     ['{ match: { account: test, name: lab/a }, actions: [push] }', /no push without pull/],
   ]
@@ -146,7 +146,7 @@ t.test(
   },
 )
 
-t.test('users without a usable hash get a new password, and ambiguous names are left out', async (t) => {
+t.test('users without a usable hash get a new password, and ambiguous names are not imported', async (t) => {
   const text = `users:
   "": {}
   Jane: { password: "${HASH}" }
@@ -172,13 +172,13 @@ acl:
   t.equal(grants.size, 0)
   const all = report.join('\n')
   for (const part of [
-    'user jane is left out: the name differs only in case from Jane',
-    'user Jane is left out',
-    'user omar gets a new password: the hash cannot be taken over (its cost is above 12',
+    'user jane is not imported: the name differs only in case from Jane',
+    'user Jane is not imported',
+    'user omar gets a new password: the hash cannot be imported (its cost is above 12',
     'user open gets a new password',
-    'user "a b" is left out',
-    'ldap_auth is left out',
-    'acl_mongo is left out',
+    'user "a b" is not imported',
+    'ldap_auth is not imported',
+    'acl_mongo is not imported',
     'entries for the account ""',
   ]) {
     t.ok(all.includes(part), part)

@@ -40,20 +40,20 @@ t.test(
     })
     const report = imported.report.join('\n')
     for (const part of [
-      "user admin is left out: it is Harbor's own administrator",
+      "user admin is not imported: it is Harbor's own administrator",
       '2 users get new passwords: Harbor does not show the hashes',
-      'project library is public there, but not here',
+      'project library is public in Harbor, but not in registry-manager',
       'group visitors has no members yet',
       'user helga gets no rights in shop: its role has the unknown id 9',
       'robot robot$mirror does not get its permissions on system /',
       'robot robot$shop+ci becomes the registry token shop-ci with a new password',
       'robot robot$shop+ci loses these permissions in shop: artifact delete, tag list',
-      'robot robot$shop+old is left out: it has expired',
-      'robot robot$shop+my_bot is left out: shop-my_bot cannot be the name of a registry token',
-      'robot robot$shop+deny is left out: it has a permission that denies',
+      'robot robot$shop+old is not imported: it has expired',
+      'robot robot$shop+my_bot is not imported: shop-my_bot cannot be the name of a registry token',
+      'robot robot$shop+deny is not imported: it has a permission that denies',
       'robot robot$shop+blind loses these permissions in shop: repository push',
-      'robot robot$shop+blind is left out: none of its permissions',
-      'maintainers here may also set the scope of a repository',
+      'robot robot$shop+blind is not imported: none of its permissions',
+      'maintainers in registry-manager may also set the scope of a repository',
     ]) {
       t.ok(report.includes(part), part)
     }
@@ -89,7 +89,7 @@ t.test(
       without.grants.get('shop')?.map(({ subject }) => subject.kind),
       ['group', 'group'],
     )
-    t.match(without.report.join('\n'), /3 users and their rights are left out: .* --provider=ID/)
+    t.match(without.report.join('\n'), /3 users and their rights are not imported: .* --provider=ID/)
   },
 )
 

@@ -28,10 +28,10 @@ without a colon
   t.equal(imported.grants.size, 0)
   const report = imported.report.join('\n')
   for (const part of [
-    'user Omar gets a new password: the hash cannot be taken over (it is not bcrypt)',
+    'user Omar gets a new password: the hash cannot be imported (it is not bcrypt)',
     'user nina gets a new password',
-    'line 5 is left out: an earlier line has the name jane',
-    'line 6 is left out: it is not NAME:HASH',
+    'line 5 is not imported: an earlier line has the name jane',
+    'line 6 is not imported: it is not NAME:HASH',
     'an htpasswd file has no permissions',
   ]) {
     t.ok(report.includes(part), part)

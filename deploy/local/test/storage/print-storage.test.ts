@@ -64,7 +64,7 @@ t.test('the totals and the largest repositories are printed, and all pages are r
 
 t.test('without a listing, the largest repositories are printed', async (t) => {
   const { lines } = await run(null)
-  t.match(lines[0], /has not been listed yet/)
+  t.match(lines[0], /No storage worker has listed the storage yet/)
   t.ok(lines.some((line) => line.includes('team/app')))
 })
 

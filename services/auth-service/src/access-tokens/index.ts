@@ -84,7 +84,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     },
     isUnavailable: (error) => error instanceof ServiceCallError,
     onOutage: (err) =>
-      log.error({ err }, 'could not read the global repositories; the last known ones stay in use'),
+      log.error({ err }, 'could not read the list of global repositories; the last known list stays in use'),
     now,
     graceMs,
   })
@@ -114,7 +114,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
           }),
         ),
     }),
-    onError: (err) => log.error({ err }, 'could not read the signing keys; the previous ones stay in use'),
+    onError: (err) => log.error({ err }, 'could not read the signing keys; the previous keys stay in use'),
     onUnrecorded: (err) =>
       log.error({ err }, 'could not record the rotation of the signing keys; will retry'),
   })

@@ -130,8 +130,8 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
 const POLL_ERRORS: Readonly<Record<Exclude<Poll['outcome'], 'issued'>, string>> = {
   authorization_pending: 'the device is not confirmed yet; retry after the interval',
   slow_down: 'the device polls too often; add five seconds to the interval',
-  access_denied: 'the person has refused the device, or may not sign it in',
-  expired_token: 'the device code has expired; begin again',
+  access_denied: 'the user refused the device, or may not sign in a device',
+  expired_token: 'the device code has expired; request a new code',
   invalid_grant: 'the device code is unknown or was used before',
 }
 

@@ -64,7 +64,7 @@ export interface ExplainAccess {
     | {
         readonly explanation: Explanation
         readonly account: AccountWithAccess['account']
-        /** The personal token that was asked about. */
+        /** The personal token of the request. */
         readonly token?: { readonly id: string; readonly name: string }
       }
     | { readonly fault: FieldFault }

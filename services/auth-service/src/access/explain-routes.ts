@@ -52,5 +52,8 @@ function describeSubject({ account, token, rule }: ExplainRequest): string {
 /** The refusal of principals that do not manage the repository's namespace. It reveals nothing about accounts. */
 function onlyManagers(repository: string): ProblemError {
   const managers = describeManagers(repository).replace(/,$/, '')
-  return new ProblemError({ status: 403, detail: `only ${managers} may ask this about ${repository}` })
+  return new ProblemError({
+    status: 403,
+    detail: `only ${managers} may request explanations about ${repository}`,
+  })
 }

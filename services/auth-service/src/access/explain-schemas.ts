@@ -84,13 +84,13 @@ const Reason = Type.Object(
         description: 'The condition that does not hold.',
       }),
     ),
-    detail: Type.Optional(Type.String({ description: 'Says what does not hold.' })),
+    detail: Type.Optional(Type.String({ description: 'A text that describes the condition.' })),
     grant: Type.Optional(
       Type.String({ description: 'The id of the grant that has the condition; absent if the token has it.' }),
     ),
     state: Type.Optional(Type.Enum(['disabled', 'expired'])),
     token: Type.Optional(Type.Integer({ description: 'The generation of the access token.' })),
-    account: Type.Optional(Type.Integer({ description: 'The least generation that is valid.' })),
+    account: Type.Optional(Type.Integer({ description: 'The lowest valid generation.' })),
   },
   {
     description:
@@ -104,7 +104,7 @@ const Explanation = Type.Object({
   token: Type.Optional(
     Type.Object(
       { id: Type.String(), name: Type.String() },
-      { description: 'The personal token that was asked about.' },
+      { description: 'The personal token of the request.' },
     ),
   ),
   repository: Type.String(),
@@ -112,20 +112,20 @@ const Explanation = Type.Object({
   allowed,
   because,
   missing: Type.Union([Type.String(), Type.Null()], {
-    description: 'What is missing, and who can give it; null if nothing is.',
+    description: 'The missing right, and the people who can grant it; null if the action is allowed.',
   }),
 })
 
 const { subject: _subject, ...terms } = GrantInput.properties
 const common = { tags: ['access'], security: BASIC_BEARER_OR_SESSION }
-const MANAGERS = 'those who manage the namespace of the repository'
+const MANAGERS = 'managers of the namespace of the repository'
 const FAULTS = [400, 401, 403, 429, 503] as const
 
 export const EXPLAIN_SCHEMAS = {
   explain: {
     ...common,
     operationId: 'explainAccess',
-    summary: 'Explain what an account may do',
+    summary: 'Explain the rights of an account',
     description: `For every user about their own account, and for ${MANAGERS} about every account.`,
     querystring: Type.Object(question, { additionalProperties: false }),
     response: { 200: Explanation, ...problemResponses(...FAULTS, 404) },
@@ -133,20 +133,19 @@ export const EXPLAIN_SCHEMAS = {
   whatIf: {
     ...common,
     operationId: 'explainChangedAccess',
-    summary: 'Explain what an account could do with other grants',
-    description: 'Like the GET request, with a grant added or left out. Nothing is stored.',
+    summary: 'Explain the rights of an account with other grants',
+    description:
+      'Like the GET request, but with an additional grant or without an existing one. Changes nothing.',
     body: Type.Object(
       {
         ...question,
         with: Type.Optional(
           Type.Object(terms, {
             additionalProperties: false,
-            description: 'A grant that the account would have.',
+            description: 'An additional grant for the account.',
           }),
         ),
-        without: Type.Optional(
-          Type.String({ format: 'uuid', description: 'The id of a grant that would not exist.' }),
-        ),
+        without: Type.Optional(Type.String({ format: 'uuid', description: 'The id of a grant to ignore.' })),
       },
       {
         additionalProperties: false,
@@ -160,7 +159,7 @@ export const EXPLAIN_SCHEMAS = {
   who: {
     ...common,
     operationId: 'listWhoMay',
-    summary: 'List who may do an action',
+    summary: 'List the accounts that may perform an action',
     description:
       `For ${MANAGERS}. Users and registry tokens by name, then workloads. Entries that may do the action only under ` +
       'a condition that does not hold have `allowed: false`. A page can be shorter than `limit` although another ' +

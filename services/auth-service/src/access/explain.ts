@@ -167,7 +167,7 @@ function scopesOf(rights: PrincipalRights, repository: string): Extract<Reason, 
 
 const ENDED: Readonly<Record<NonNullable<ExplainedAccount['kind']>, string>> = {
   user: 'the account has expired',
-  'registry-token': 'the registry token has expired; an administrator can give it another expiry',
+  'registry-token': 'the registry token has expired; an administrator can set another expiry date',
   'personal-token': 'the personal token has expired; its owner can make another one',
   workload: 'the trust rule has expired',
 }

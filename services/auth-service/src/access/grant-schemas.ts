@@ -32,8 +32,9 @@ const fields = {
   repositories: Type.String({
     pattern: SCOPE_NAME_PATTERN,
     maxLength: MAX_NAME_LENGTH,
-    'x-rule': 'must be a repository such as team/app, all below a path such as team/*, or *',
-    description: 'A repository, `team/*` for all below a path, or `*` for all.',
+    'x-rule':
+      'must be a repository such as team/app, a pattern such as team/* for all repositories below team, or * for all',
+    description: 'A repository, `team/*` for all repositories below `team`, or `*` for all repositories.',
     examples: ['team/*'],
   }),
   role: Type.Optional(

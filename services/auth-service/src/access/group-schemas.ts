@@ -52,7 +52,8 @@ export const Mapping = Type.Union(
   ],
   {
     'x-rule': 'must be {"directory":"…"} or {"provider":"…","group":"…"}',
-    description: 'A group elsewhere whose members are members of this group, from their next sign-in on.',
+    description:
+      'A group of the directory or of a provider. Its members become members of this group at their next sign-in.',
   },
 )
 const mappings = Type.Array(Mapping, { maxItems: MAX_MAPPINGS })
@@ -65,7 +66,7 @@ export const Group = Type.Object({
 export const Member = Type.Object({
   username: Type.String(),
   sources: Type.Array(Type.String(), {
-    description: 'Why the user is a member: `local`, `directory` or `provider:NAME`.',
+    description: 'The sources of the membership: `local`, `directory` or `provider:NAME`.',
   }),
 })
 

@@ -90,7 +90,7 @@ export const groupsRoutes: FastifyPluginAsyncTypebox<GroupsRoutesOptions> = asyn
     const outcome = await manageGroups.removeMember(group.toLowerCase(), username.toLowerCase())
     if (outcome === 'no-group') noGroup(group)
     if (outcome === 'no-member') {
-      throw new ProblemError({ status: 404, detail: `${username} is no local member of ${group}` })
+      throw new ProblemError({ status: 404, detail: `${username} is not a local member of ${group}` })
     }
     return reply.code(204).send(null)
   })

@@ -58,7 +58,7 @@ function toResult(reset: PasswordReset, given: string): CommandResult {
   switch (reset.outcome) {
     case 'reset': {
       const { username, password, enabled } = reset
-      const still = `${username} is still disabled: an administrator enables it (PATCH /user, enabled=true)\n`
+      const still = `${username} is still disabled: an administrator can enable it (PATCH /user, enabled=true)\n`
       return {
         code: 0,
         out:

@@ -69,7 +69,7 @@ export const USERS_SCHEMAS = {
     ...common,
     operationId: 'getUser',
     summary: 'Get a user',
-    description: 'Every user may get their own record, cluster administrators any.',
+    description: 'Users may get their own account, cluster administrators any account.',
     querystring: OptionalUsername,
     response: { 200: User, ...problemResponses(...FAULTS, 404) },
   },

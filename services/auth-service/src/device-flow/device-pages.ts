@@ -23,14 +23,14 @@ export function confirmPage(account: Account, device: WaitingDevice, csrfToken: 
     'Sign in a device?',
     html`<p>
         A device wants to use the registry as <strong>${account.username}</strong> for twelve hours, with all
-        your rights. Allow this only if you have started it yourself and it shows this code.
+        your rights. Allow this only if you started this sign-in yourself and the device shows this code.
       </p>
       <dl>
         <dt>Code</dt>
         <dd>${userCode}</dd>
-        <dt>It calls itself</dt>
+        <dt>Name of the device</dt>
         <dd>${clientName}</dd>
-        <dt>Its address</dt>
+        <dt>Address of the device</dt>
         <dd>${address}</dd>
       </dl>
       <form method="post" action="/device">

@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 /** Source: RFC 6749 §5.2; RFC 8628 §3.5. */
 export const OAuthError = Type.Object({
   error: Type.String({ description: 'Such as `authorization_pending` or `invalid_request`.' }),
-  error_description: Type.String({ description: 'What was wrong, and what would be right.' }),
+  error_description: Type.String({ description: 'The error, and the expected value.' }),
 })
 
 /** Source: RFC 8628 §3.1 and §3.2. Unknown parameters are ignored. */

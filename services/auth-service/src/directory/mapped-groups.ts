@@ -31,7 +31,7 @@ export function createMappedGroups({
       names = new Set([...fixed, ...(await load())])
       readAt = now()
     } catch (err) {
-      log('warn', { err }, 'could not read the mapped groups; the last known ones stay in use')
+      log('warn', { err }, 'could not read the mapped groups; the last known groups stay in use')
     }
     return names
   }

@@ -12,7 +12,7 @@ export const federationSettings = {
   FEDERATION_CA: Type.Optional(
     Type.String({
       description:
-        'CA certificates of FEDERATION_PRIVATE_ISSUERS in PEM form, trusted besides the public ones',
+        'CA certificates of FEDERATION_PRIVATE_ISSUERS in PEM form, trusted in addition to the public CAs',
     }),
   ),
 }

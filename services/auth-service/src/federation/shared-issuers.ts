@@ -27,5 +27,5 @@ export function sharedIssuerFault(
   if (forms === undefined) return undefined
   if (Object.entries(forms).some(([name, form]) => form.test(claims[name] ?? ''))) return undefined
   const names = Object.keys(forms).join(', ')
-  return `must name the owner, because everybody can get tokens from ${issuer}: one of ${names}`
+  return `must have one of the claims ${names}, which name the owner, because anyone can get tokens from ${issuer}`
 }

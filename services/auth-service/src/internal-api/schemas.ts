@@ -25,7 +25,7 @@ export const INTERNAL_SCHEMAS = {
     ...common,
     operationId: 'exchangeCredentials',
     summary: 'Exchange Basic credentials for an access token',
-    description: 'Credentials that are refused are an outcome, not an error.',
+    description: 'For refused credentials the response is 200 with the outcome.',
     body: ExchangeRequest,
     response: { 200: ExchangeResponse, ...problemResponses(400, 401, 413, 415, 503) },
   },

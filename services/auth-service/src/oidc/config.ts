@@ -6,7 +6,7 @@ import { Type } from 'typebox'
 /** The setting of the providers. Like every setting it can also be given as `OIDC_PROVIDERS_FILE`. */
 export const oidcSettings = {
   OIDC_PROVIDERS: Type.Optional(
-    Type.String({ description: 'OpenID Connect providers at which people sign in, as a JSON list' }),
+    Type.String({ description: 'OpenID Connect providers for single sign-on, as a JSON list' }),
   ),
 }
 

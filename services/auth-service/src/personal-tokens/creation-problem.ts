@@ -11,7 +11,7 @@ export function creationProblem(
       return badField(refused.fault)
     case 'taken':
       return conflict(
-        'you have a personal token of this name, whose password cannot be shown again; choose another name',
+        'you already have a personal token with this name, and its password cannot be shown again; choose another name',
         'name',
       )
     case 'too-many':

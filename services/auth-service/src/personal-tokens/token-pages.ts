@@ -39,7 +39,7 @@ export function tokensSection({ personalTokens, csrfToken, nowMs, message, name 
     ${messageOf(message)}
     <form method="post" action="${TOKENS_PATH}">
       ${hiddenField('csrf_token', csrfToken)}
-      <label for="name">Name, such as that of the machine</label>
+      <label for="name">Name, for example the name of the machine</label>
       <input id="name" name="name" required maxlength="64" autocomplete="off" value="${name}" />
       <label for="days">Valid for</label>
       <select id="days" name="days">

@@ -25,7 +25,7 @@ const ErrorBody = Type.Object({
   messages: Type.Array(
     Type.Object({
       errorCode: Type.String(),
-      message: Type.String({ description: 'What is wrong, and what would be right.' }),
+      message: Type.String({ description: 'The error, and the expected value.' }),
     }),
   ),
 })

@@ -78,7 +78,7 @@ export const REGISTRY_TOKEN_SCHEMAS = {
       409,
     ),
     operationId: 'replaceRegistryToken',
-    summary: 'Make a new password for a registry token',
+    summary: 'Generate a new password for a registry token',
     description: 'Without a body the fields stay as they are; with a body all of them are replaced.',
     params: Token,
     querystring: Type.Object({

@@ -66,12 +66,36 @@ t.test('claims and scopes that would give access to strangers are refused', asyn
   const cases: readonly (readonly [change: object, field: string, detail: RegExp])[] = [
     [{ claims: { repository: '*' } }, 'claims', /not only \*/],
     [{ claims: { repository: '**', ref: '*' } }, 'claims', /not only \*/],
-    [{ issuer: github, claims: { ref: 'refs/heads/main' } }, 'claims', /must name the owner/],
-    [{ issuer: github, claims: { repository: '*/app' } }, 'claims', /must name the owner/],
-    [{ issuer: github, claims: { sub: 'repo:*' } }, 'claims', /must name the owner/],
-    [{ issuer: github, claims: { repository_owner: 'ac*' } }, 'claims', /must name the owner/],
-    [{ issuer: 'https://gitlab.com', claims: { ref_protected: 'true' } }, 'claims', /must name the owner/],
-    [{ issuer: 'https://gitlab.com', claims: { namespace_path: 'acme*' } }, 'claims', /must name the owner/],
+    [
+      { issuer: github, claims: { ref: 'refs/heads/main' } },
+      'claims',
+      /must have one of the claims .*, which name the owner/,
+    ],
+    [
+      { issuer: github, claims: { repository: '*/app' } },
+      'claims',
+      /must have one of the claims .*, which name the owner/,
+    ],
+    [
+      { issuer: github, claims: { sub: 'repo:*' } },
+      'claims',
+      /must have one of the claims .*, which name the owner/,
+    ],
+    [
+      { issuer: github, claims: { repository_owner: 'ac*' } },
+      'claims',
+      /must have one of the claims .*, which name the owner/,
+    ],
+    [
+      { issuer: 'https://gitlab.com', claims: { ref_protected: 'true' } },
+      'claims',
+      /must have one of the claims .*, which name the owner/,
+    ],
+    [
+      { issuer: 'https://gitlab.com', claims: { namespace_path: 'acme*' } },
+      'claims',
+      /must have one of the claims .*, which name the owner/,
+    ],
     ...['*', 'teams/app', 'team', 'other/*', 'teamwork/*'].map(
       (name) =>
         [

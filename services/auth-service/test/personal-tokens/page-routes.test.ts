@@ -54,7 +54,10 @@ t.test('a form that is sent again makes no second token and does not show the fi
   t.not(password, '')
   const again = await make({ name: 'reloaded' })
   t.equal(again.statusCode, 409)
-  t.match(again.body, /You have a personal token of this name, whose password cannot be shown again/)
+  t.match(
+    again.body,
+    /You already have a personal token with this name, and its password cannot be shown again/,
+  )
   t.match(again.body, 'value="reloaded"')
   t.equal(passwordIn(again.body), '')
   t.strictSame((await namesOf()).filter((name) => name === 'reloaded').length, 1)

@@ -14,13 +14,16 @@ const blobsPerSecond = Type.Union([Type.Number({ exclusiveMinimum: 0, maximum: 1
   description: 'Maximum number of blobs that are removed per second; null: 1,250 by each storage worker.',
   examples: [500],
 })
-const paused = Type.Boolean({ description: 'True: nothing is condemned or removed.', examples: [false] })
+const paused = Type.Boolean({
+  description: 'True: the garbage collection condemns and removes no blobs.',
+  examples: [false],
+})
 
 export const CollectionInput = Type.Object(
   { paused: Type.Optional(paused), blobsPerSecond: Type.Optional(blobsPerSecond) },
   {
     additionalProperties: false,
-    description: 'A field that is left out gets its default: not paused, null.',
+    description: 'A missing field gets its default: not paused, null.',
     examples: [{ paused: false, blobsPerSecond: 500 }],
   },
 )
@@ -42,7 +45,8 @@ const Listing = Type.Object({
 const Status = Type.Object(
   {
     state: Type.Enum([...STATES], {
-      description: '`waiting-for-reconcile`: nothing is removed before a reconcile run without failures.',
+      description:
+        '`waiting-for-reconcile`: the garbage collection starts after a reconcile run without failures.',
     }),
     paused,
     blobsPerSecond,
@@ -68,7 +72,7 @@ const Status = Type.Object(
       }),
       { description: 'Failed removals that are retried, at most 10.' },
     ),
-    unresolvedUploads: count('Uploads by sha512 in progress: nothing is removed until they end.'),
+    unresolvedUploads: count('Uploads by sha512 in progress: no data is removed until they end.'),
     listing: Type.Union([Listing, Type.Null()], { description: 'The last complete listing of the storage.' }),
   },
   { description: 'The state of the collection.' },
@@ -80,7 +84,7 @@ const Unknown = Type.Object(
       Type.Object({ digest: Type.String(), bytes: count('Its size.'), modifiedAt: Type.String() }),
     ),
     next: Type.Union([Type.String(), Type.Null()], {
-      description: '`after` of the next page; null for none.',
+      description: 'The value of `after` for the next page; null on the last page.',
     }),
   },
   { description: 'A page of unknown blobs.' },
@@ -89,7 +93,7 @@ const PageQuery = Type.Object({
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Length of a page.' }),
   ),
-  after: Type.Optional(Type.String({ pattern: DIGEST_PATTERN, description: '`next` of the page before.' })),
+  after: Type.Optional(Type.String({ pattern: DIGEST_PATTERN, description: '`next` of the previous page.' })),
 })
 
 const common = { tags: ['storage'], security: BASIC_OR_BEARER }

@@ -62,7 +62,7 @@ export const contentsRoutes: FastifyPluginAsyncTypebox<ContentsRoutesOptions> = 
 
   app.get('/internal/contents/usage', { schema: { response: { 200: UsageResponse } } }, (request) =>
     storageUsage((err) =>
-      request.log.warn({ err }, 'could not count the storage in use; the previous figure is served'),
+      request.log.warn({ err }, 'could not compute the storage usage; the previous value stays in use'),
     ),
   )
 }

@@ -75,7 +75,11 @@ function targetOf({ at, digest }: { readonly at?: string; readonly digest?: stri
     throw badField({ field: 'at', detail: 'must be a time such as 2027-06-30T00:00:00Z' })
   }
   if (digest !== undefined && at === undefined) return { digest }
-  throw new ProblemError({ status: 400, detail: 'the body must have either at or digest', field: 'digest' })
+  throw new ProblemError({
+    status: 400,
+    detail: 'the body must have exactly one of the fields at and digest',
+    field: 'digest',
+  })
 }
 
 function noTag(

@@ -33,14 +33,14 @@ const Params = Type.Object({
 })
 
 const Period = Type.Object({
-  digest: Type.String({ description: 'The manifest that the tag named.' }),
+  digest: Type.String({ description: 'The manifest that the tag pointed to.' }),
   previous: Type.Union([Type.String(), Type.Null()], {
     description:
-      'The manifest that the tag named before. Null if the tag is new, or if that manifest is not known.',
+      'The manifest that the tag pointed to before. Null if the tag is new, or if that manifest is unknown.',
   }),
   startedAt: Time,
   startedBy: By,
-  endedAt: Type.Union([Time, Type.Null()], { description: 'Null while the tag names the manifest.' }),
+  endedAt: Type.Union([Time, Type.Null()], { description: 'Null while the tag points to the manifest.' }),
   endedBy: By,
   restorable: Type.Boolean({ description: 'Whether the repository still has the manifest.' }),
 })
@@ -51,9 +51,9 @@ export const HISTORY_SCHEMAS = {
   history: {
     ...COMMON,
     operationId: 'getTagHistory',
-    summary: 'List the manifests that a tag has named',
+    summary: 'List the history of a tag',
     description:
-      'The manifests that the tag has named, the newest first. `startedBy` and `endedBy` are shown only to users who ' +
+      'The manifests that the tag has pointed to, the newest first. `startedBy` and `endedBy` are shown only to users who ' +
       'may push the tag, and only with a password or an identity token. Otherwise, and if the principal is not ' +
       'known, they are null.',
     querystring: Type.Object({
@@ -87,7 +87,7 @@ export const HISTORY_SCHEMAS = {
   restore: {
     ...COMMON,
     operationId: 'restoreTag',
-    summary: 'Restore a tag to a manifest that it has named before',
+    summary: 'Restore a tag to a manifest of its history',
     description:
       'Needs the right to push the tag, and a password or an identity token. The repository must still have the ' +
       'manifest and what it references. Rules for pushes apply, such as those for immutable tags.',
@@ -97,10 +97,10 @@ export const HISTORY_SCHEMAS = {
           Type.String({
             format: 'date-time',
             maxLength: 64,
-            description: 'Restores the manifest that the tag named at this time.',
+            description: 'Restores the manifest that the tag pointed to at this time.',
           }),
         ),
-        digest: Type.Optional(digest('Restores this manifest, which the tag must have named before.')),
+        digest: Type.Optional(digest('Restores this manifest, which must be in the history of the tag.')),
       },
       {
         additionalProperties: false,
@@ -111,7 +111,7 @@ export const HISTORY_SCHEMAS = {
     response: {
       200: Type.Object({
         tag: Type.String(),
-        digest: Type.String({ description: 'The manifest that the tag names now.' }),
+        digest: Type.String({ description: 'The manifest that the tag points to now.' }),
       }),
       ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
     },

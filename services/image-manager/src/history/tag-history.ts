@@ -10,7 +10,7 @@ export interface TagPeriod {
   readonly startedAt: Date
   /** Null where it is not known. */
   readonly startedBy: RequestPrincipal | null
-  /** Null while the tag names the manifest. */
+  /** Null while the tag points to the manifest. */
   readonly endedAt: Date | null
   readonly endedBy: RequestPrincipal | null
   /** Whether the repository still has the manifest. */

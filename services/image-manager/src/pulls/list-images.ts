@@ -42,7 +42,7 @@ export interface ListImages {
 
 export interface FoundPage<Item> {
   readonly items: readonly Item[]
-  /** `after` of the next page; null for the last. */
+  /** The value of `after` for the next page; null on the last page. */
   readonly next: string | null
 }
 

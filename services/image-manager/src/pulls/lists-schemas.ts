@@ -17,7 +17,7 @@ const COUNTED = {
 
 const Tag = Type.Object({
   name: Type.String(),
-  digest: Type.String({ description: 'The manifest that the tag names.' }),
+  digest: Type.String({ description: 'The manifest that the tag points to.' }),
   pushedAt: Type.Unsafe<Date>({ ...Time, description: 'When the tag was last pushed.' }),
   ...COUNTED,
 })
@@ -53,7 +53,7 @@ const queryWith = (pattern: string, rule: string, example: string) =>
       Type.String({
         pattern,
         'x-rule': rule,
-        description: '`next` of the page before.',
+        description: '`next` of the previous page.',
         examples: [example],
       }),
     ),
@@ -62,7 +62,7 @@ const queryWith = (pattern: string, rule: string, example: string) =>
 const pageOf = <Item extends TSchema>(item: Item) =>
   Type.Object({
     items: Type.Array(item),
-    next: nullable(Type.String(), '`after` of the next page; null for the last.'),
+    next: nullable(Type.String(), 'The value of `after` for the next page; null on the last page.'),
   })
 
 const COMMON = {

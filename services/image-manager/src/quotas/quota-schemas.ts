@@ -27,7 +27,7 @@ export const QuotaInput = Type.Object(
   },
   {
     additionalProperties: false,
-    description: 'A field that is null or left out sets no limit.',
+    description: 'A field that is null or missing sets no limit.',
     examples: [{ bytes: 50_000_000_000, repositories: 100, softBytes: 40_000_000_000 }],
   },
 )
@@ -44,7 +44,7 @@ const Usage = Type.Object(
   {
     ...used,
     counting: Type.Boolean({
-      description: 'Whether a count is in progress: `bytes` may be too small until it ends.',
+      description: 'Whether a count is in progress; until it ends, `bytes` may be too small.',
     }),
     quota: Quota,
     largest: Type.Optional(

@@ -55,7 +55,7 @@ export const quotasRoutes: FastifyPluginAsyncTypebox<QuotasRoutesOptions> = asyn
       const { namespace } = request.params
       if (namespace !== ALL) return { ...(await quotas.findUsage(namespace)) }
       const { bytes } = await storageUsage((err) =>
-        request.log.warn({ err }, 'could not count the storage in use; the previous figure is served'),
+        request.log.warn({ err }, 'could not compute the storage usage; the previous value stays in use'),
       )
       const { largest, repositories } = await quotas.listLargest(LARGEST)
       return {

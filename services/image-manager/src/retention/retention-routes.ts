@@ -41,7 +41,10 @@ export const retentionRoutes: FastifyPluginAsyncTypebox<RetentionRoutesOptions> 
     const { limit = DEFAULT_PAGE } = query
     const after = query.after === undefined ? undefined : parseDryRunPosition(query.after)
     if (query.after !== undefined && after === undefined)
-      throw badField({ field: 'after', detail: `must be next of a page, not ${query.after}` })
+      throw badField({
+        field: 'after',
+        detail: `must be the value of next in a previous page, not ${query.after}`,
+      })
     const page = await manageRetention.dryRun({ ...params, rules: body.rules, limit, after })
     if ('fault' in page) throw badField(page.fault)
     const { items, next } = page

@@ -45,7 +45,8 @@ export function findRetentionFault(
   const names = new Set<string>()
   for (const [at, rule] of rules.entries()) {
     const { name, repositories } = rule
-    if (names.has(name)) return { field: `rules.${at}.name`, detail: `must differ from other names: ${name}` }
+    if (names.has(name))
+      return { field: `rules.${at}.name`, detail: `must be unique: another rule has the name ${name}` }
     names.add(name)
     if (!isPatternWithin(namespace, repositories)) {
       const detail = `must be a pattern within ${namespace}, such as ${namespace}/*, not ${repositories}`
@@ -61,12 +62,15 @@ function findFault({ tags, except, keep, untaggedAfterDays }: RetentionRule): Fi
   if (tags === undefined && untaggedAfterDays === undefined)
     return { field: 'tags', detail: 'must be given, unless the rule has untaggedAfterDays' }
   if (tags === undefined) {
-    if (keep !== undefined) return { field: 'keep', detail: 'must be left out of a rule without tags' }
-    if (except !== undefined) return { field: 'except', detail: 'must be left out of a rule without tags' }
+    if (keep !== undefined) return { field: 'keep', detail: 'must be omitted in a rule without tags' }
+    if (except !== undefined) return { field: 'except', detail: 'must be omitted in a rule without tags' }
     return undefined
   }
   if (keep === undefined || Object.keys(keep).length === 0)
-    return { field: 'keep', detail: 'must say which tags stay: a rule that keeps none would delete all' }
+    return {
+      field: 'keep',
+      detail: 'must keep some tags: otherwise the rule would delete every tag that it covers',
+    }
   const fault = findPatternFault(keep)
   return fault && { ...fault, field: `keep.${fault.field}` }
 }

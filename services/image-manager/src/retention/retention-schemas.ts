@@ -37,13 +37,13 @@ const Keep = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 1000,
-        description: 'This many tags of each repository: those that were pushed last.',
+        description: 'Keeps this number of tags in each repository: those with the latest pushes.',
       }),
     ),
-    pushedWithinDays: days('Tags that were pushed within this time.'),
-    pulledWithinDays: days('Tags that were pulled, or whose manifest was pulled, within this time.'),
-    semver: pattern('Tags that are complete versions in a range of node-semver, such as `>=1.0.0`.'),
-    matching: pattern('Tags that this regular expression (RE2) matches as a whole.'),
+    pushedWithinDays: days('Keeps tags that were pushed within this time.'),
+    pulledWithinDays: days('Keeps tags that were pulled, or whose manifest was pulled, within this time.'),
+    semver: pattern('Keeps tags that are complete versions in a range of node-semver, such as `>=1.0.0`.'),
+    matching: pattern('Keeps tags whose whole name matches this regular expression (RE2).'),
   },
   { ...closed, description: 'The conditions that keep a tag. A tag is kept if one of them holds.' },
 )
@@ -132,7 +132,7 @@ const Run = Type.Object({
   id: Type.String(),
   startedAt: Time,
   finishedAt: nullable(Time, 'Null while the run is in progress.'),
-  repositories: count('Repositories of the namespace that are done.'),
+  repositories: count('The number of completed repositories of the namespace.'),
   tags: count('Tags of the namespace that were deleted.'),
   manifests: count('Manifests of the namespace that were deleted.'),
   failures: count('Tags and manifests of the namespace that could not be deleted.'),
@@ -171,7 +171,7 @@ export const RETENTION_SCHEMAS = {
   dryRun: {
     ...COMMON,
     operationId: 'dryRunRetention',
-    summary: 'Show what retention would delete now',
+    summary: 'Show the tags and manifests that retention would delete now',
     description:
       'Deletes nothing. Says for each tag of the namespace, and for each manifest without a tag if a rule is about them, ' +
       'what keeps or deletes it. A page may have fewer items than its limit, or none.',
@@ -188,8 +188,8 @@ export const RETENTION_SCHEMAS = {
         Type.String({
           maxLength: 400,
           pattern: DRY_RUN_POSITION_PATTERN,
-          'x-rule': 'must be `next` of a page',
-          description: '`next` of the page before.',
+          'x-rule': 'must be the value of next in a previous page',
+          description: '`next` of the previous page.',
           examples: ['team/app:1.0'],
         }),
       ),
@@ -198,14 +198,14 @@ export const RETENTION_SCHEMAS = {
       { rules: Type.Optional(Rules.properties.rules) },
       {
         ...closed,
-        description: 'Rules to try instead of those of the namespace. `{}` tries the saved ones.',
+        description: 'Rules to use instead of the saved rules of the namespace. `{}` uses the saved rules.',
         examples: [{}],
       },
     ),
     response: {
       200: Type.Object({
         items: Type.Array(Item),
-        next: nullable(Type.String(), '`after` of the next page; null for the last.'),
+        next: nullable(Type.String(), 'The value of `after` for the next page; null on the last page.'),
       }),
       ...problemResponses(400, 401, 403, 413, 415, 429, 503),
     },

@@ -46,7 +46,10 @@ export function findPatternFault({ semver, matching }: TagPatterns): FieldFault 
     const { message } = error as Error
     return { field: 'matching', detail: `must be a regular expression of RE2 such as v[0-9]+: ${message}` }
   }
-  return { field: 'matching', detail: 'must be a simpler regular expression: it repeats or lists too much' }
+  return {
+    field: 'matching',
+    detail: 'must be a simpler regular expression: it has too many repetitions or alternatives',
+  }
 }
 
 /** node-semver takes a blank range for `*`, which would keep every version. */

@@ -12,7 +12,9 @@ const Totals = Type.Object({
   beganAt: Type.String(),
   endedAt: Type.String(),
   stored: amount('All blobs of the storage: the sum of the next five fields.'),
-  known: amount('Blobs that the index or a link in the storage names, and not only the trash.'),
+  known: amount(
+    'Blobs that the index or a link in the storage names, without blobs that only the trash references.',
+  ),
   trash: amount('Blobs that only the trash references.'),
   condemned: amount('Blobs that nothing references any more. They are waiting, condemned, or being removed.'),
   recent: amount('Blobs that neither the index nor a link names, younger than the grace period.'),
@@ -36,7 +38,7 @@ const Report = Type.Object(
 
 const bytes = count('Bytes of manifests and of the blobs that they reference, each digest once.')
 const next = Type.Union([Type.String(), Type.Null()], {
-  description: '`after` of the next page; null for none.',
+  description: 'The value of `after` for the next page; null on the last page.',
 })
 const Namespaces = Type.Object(
   {
@@ -78,7 +80,7 @@ const pageQuery = (items: string) =>
       }),
     ),
     after: Type.Optional(
-      Type.String({ maxLength: MAX_NAME_LENGTH, description: '`next` of the page before.' }),
+      Type.String({ maxLength: MAX_NAME_LENGTH, description: '`next` of the previous page.' }),
     ),
   })
 

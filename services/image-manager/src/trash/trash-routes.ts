@@ -40,7 +40,7 @@ export const trashRoutes: FastifyPluginAsyncTypebox<TrashRoutesOptions> = async 
           const { repository } = entry
           return { repository, manifests, tags: [...tags], taken: [...taken], missing: [...missing] }
         }
-        const detail = `${entry.repository} cannot be restored: the registry does not have all of ${missing.join(', ')}`
+        const detail = `${entry.repository} cannot be restored: the registry lacks content that these manifests reference: ${missing.join(', ')}`
         throw new ProblemError({ status: 409, detail })
       }
       case 'being-deleted':

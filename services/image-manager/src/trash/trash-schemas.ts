@@ -63,8 +63,8 @@ export const TRASH_SCHEMAS = {
       after: Type.Optional(
         Type.String({
           pattern: '^[0-9]{1,18}$',
-          'x-rule': 'must be `next` of a page',
-          description: '`next` of the page before.',
+          'x-rule': 'must be the value of next in a previous page',
+          description: '`next` of the previous page.',
           examples: ['9999999'],
         }),
       ),
@@ -73,7 +73,7 @@ export const TRASH_SCHEMAS = {
       200: Type.Object({
         items: Type.Array(Entry),
         next: Type.Union([Type.String(), Type.Null()], {
-          description: '`after` of the next page; null for the last.',
+          description: 'The value of `after` for the next page; null on the last page.',
         }),
       }),
       ...problemResponses(400, 401, 403, 429, 503),
@@ -107,7 +107,7 @@ export const TRASH_SCHEMAS = {
   purge: {
     ...COMMON,
     operationId: 'purgeTrash',
-    summary: 'Remove a deleted manifest or repository for good',
+    summary: 'Delete an entry of the trash',
     description: `It cannot be restored any more. ${MANAGERS}`,
     params: Type.Object({ namespace, id }),
     response: { 204: Type.Null(), ...problemResponses(400, 401, 403, 404, 409, 429, 503) },

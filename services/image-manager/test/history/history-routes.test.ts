@@ -120,8 +120,8 @@ t.test('a tag is restored by a digest or by a time', async (t) => {
   const again = await restore({ at: new Date(Date.now() + 60_000).toISOString() }, { as: 'root' })
   t.strictSame(again.json(), { tag: 'v1', digest: one }, 'what it names now')
   for (const [body, status, detail] of [
-    [{}, 400, /either at or digest/],
-    [{ at: '2027-01-01T00:00:00Z', digest: one }, 400, /either at or digest/],
+    [{}, 400, /exactly one of the fields at and digest/],
+    [{ at: '2027-01-01T00:00:00Z', digest: one }, 400, /exactly one of the fields at and digest/],
     [{ at: 'yesterday' }, 400, /at/],
     [{ digest: 'sha256:1' }, 400, /must be a digest such as sha256/],
     [

@@ -60,7 +60,7 @@ export const BLOB_OPERATIONS: {
     methods: {
       ...readable({
         id: 'getUpload',
-        summary: 'Ask how much of an upload has arrived',
+        summary: 'Get the status of an upload',
         responses: {
           204: { description: 'The upload is open.', headers: ['Location', 'Range', 'Docker-Upload-UUID'] },
         },
