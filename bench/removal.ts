@@ -13,7 +13,7 @@ import type { Table } from './table.ts'
 import { formatPerSecond, formatRatio, median, p99, toGoal } from './table.ts'
 
 const REPOSITORY = 'bench/removal'
-const [CONNECTIONS, ROUNDS, BLOBS, SECONDS] = [4, 4, 4000, 3]
+const [CONNECTIONS, ROUNDS, BLOBS, SECONDS] = [4, 12, 4000, 3]
 const [BLOB_BYTES, POLL_MS, DEADLINE_MS] = [1000, 200, 60_000]
 
 /** The pushes of a window of time, and the blobs that were removed in it. */

@@ -35,7 +35,7 @@ export interface Log {
 }
 
 /** The default pace. Faster removals would take CPU time from pushes (`npm run bench -- removal`). */
-export const BLOBS_PER_SECOND = 1250
+export const BLOBS_PER_SECOND = 1000
 /** image-manager may have nothing for a worker with a very low rate: the worker then asks again later. */
 const MAX_PAUSE_MS = 5000
 /** Pause before results are sent again, in milliseconds. */

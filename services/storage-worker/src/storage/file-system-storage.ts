@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { explainError } from '@registry-manager/http'
 import { forEachConcurrently } from './batches.ts'
 import { REGISTRY_FOLDER, blobFolder } from './layout.ts'
@@ -14,13 +15,18 @@ import { TIME_IS_OVER } from './storage.ts'
 /** Number of concurrent removals in the background. Node runs four calls of the file system at a time. */
 const CONCURRENCY = 8
 /**
- * A storage that needs more than SLOW_MS for a blob is slow: the next BACKGROUND_BATCHES are removed in the background.
+ * The time of each group of so many removals is measured. If a removal of the group took more than SLOW_MS, the storage
+ * is slow: the next SLOW_GROUPS are removed in the background.
  */
-const [SLOW_MS, BACKGROUND_BATCHES] = [2, 20]
+const GROUP = 50
+const [SLOW_MS, SLOW_GROUPS] = [2, 20]
 /** Milliseconds that do not count as slow, because other processes use the CPU. */
 const SLACK_MS = 20
-/** Blobs of a batch. A batch is short, so that pushes never wait for many removals. */
-const BATCH = 50
+/**
+ * Blobs of a batch. Pushes wait for commits of the file system's journal. With large batches and pauses between them,
+ * most of these commits contain no removals.
+ */
+const BATCH = 500
 
 /**
  * The storage of a registry in a folder, which contains `docker/registry/v2`. With `mayBlock`, removals block the
@@ -40,21 +46,26 @@ export function createFileSystemStorage(volume: string, { mayBlock = false } = {
         failed.push(...digests.map((digest) => ({ digest, reason: explainError(error) })))
       })
       if (blobs === undefined) return { removed, failed, unknown: [] }
-      const isBlocking = background === 0
-      if (!isBlocking) background -= 1
-      const begin = performance.now()
-      const removeBlob = createRemoveBlob(isBlocking ? BLOCKING : BACKGROUND)
-      await forEachConcurrently(digests, isBlocking ? 1 : CONCURRENCY, async (digest) => {
-        try {
-          const bytes = await removeBlob(join(blobs, blobFolder(digest)), time)
-          if (bytes === undefined) failed.push({ digest, reason: TIME_IS_OVER })
-          else removed.push({ digest, bytes })
-        } catch (error) {
-          failed.push({ digest, reason: explainError(error) })
-        }
-      })
-      if (isBlocking && performance.now() - begin > SLOW_MS * digests.length + SLACK_MS)
-        background = BACKGROUND_BATCHES
+      for (let at = 0; at < digests.length; at += GROUP) {
+        const group = digests.slice(at, at + GROUP)
+        const isBlocking = background === 0
+        if (!isBlocking) background -= 1
+        const begin = performance.now()
+        const removeBlob = createRemoveBlob(isBlocking ? BLOCKING : BACKGROUND)
+        await forEachConcurrently(group, isBlocking ? 1 : CONCURRENCY, async (digest) => {
+          try {
+            const bytes = await removeBlob(join(blobs, blobFolder(digest)), time)
+            if (bytes === undefined) failed.push({ digest, reason: TIME_IS_OVER })
+            else removed.push({ digest, bytes })
+          } catch (error) {
+            failed.push({ digest, reason: explainError(error) })
+          }
+        })
+        if (!isBlocking) continue
+        if (performance.now() - begin > SLOW_MS * group.length + SLACK_MS) background = SLOW_GROUPS
+        // Other work of the process is done between two groups, such as responses to health checks.
+        await setImmediate()
+      }
       return { removed, failed, unknown: [] }
     },
 
