@@ -53,6 +53,8 @@ export interface DeleteManifestOptions {
   readonly undone?: boolean
   /** Runs with the sha256 when it is certain that the manifest may be deleted, before that happens. */
   readonly beforeDeletion?: (digest: string) => Promise<void>
+  /** Runs when the registry has deleted the manifest, before the index removes it with its tags. */
+  readonly beforeRemoval?: () => Promise<void>
 }
 
 export type DeletionResult =
@@ -85,6 +87,7 @@ export async function deleteManifest(
     unlessProtected = false,
     undone = false,
     beforeDeletion,
+    beforeRemoval,
   }: DeleteManifestOptions = {},
 ): Promise<DeleteManifestResult> {
   const { registry, references, tags, pendingPushes } = ports
@@ -99,6 +102,7 @@ export async function deleteManifest(
     await beforeDeletion?.(digest)
     const existed = (await registry.deleteManifest(repository, digest)) || indexed?.indexOnly === true
     await pendingPushes.contestPushes(repository)
+    await beforeRemoval?.()
     await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
     return { outcome: existed ? 'deleted' : 'unknown' }
   }

@@ -20,6 +20,8 @@ export type DeleteToTrashPorts = DeleteManifestPorts &
       ): Promise<TrashEntry | undefined>
       renew(entry: TrashEntry): Promise<boolean>
       setFilled(entry: TrashEntry): Promise<boolean>
+      /** Copies the tags that the manifest of the entry has now. */
+      copyTags(entry: TrashEntry): Promise<void>
       keep(entry: TrashEntry): Promise<void>
       discard(entry: TrashEntry): Promise<void>
     }
@@ -64,7 +66,13 @@ export async function deleteToTrash(
     if (!isFilled || !(await trashEntries.setFilled(entry)))
       throw unavailable(`moving ${digest} of ${repository} to the trash took too long; retry shortly`, 2)
   }
-  const result = await deleteManifest(ports, repository, requested, { ...options, beforeDeletion })
+  // Pushes may have set tags since the entry was created. After the deletion in the registry no push sets another one
+  // without the manifest.
+  const beforeRemoval = async () => {
+    for (const entry of entries) await trashEntries.copyTags(entry)
+  }
+  const hooks = { beforeDeletion, beforeRemoval }
+  const result = await deleteManifest(ports, repository, requested, { ...options, ...hooks })
   for (const entry of entries)
     await (result.outcome === 'deleted' ? trashEntries.keep(entry) : trashEntries.discard(entry))
   return result

@@ -6,6 +6,7 @@ import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
 import { IMAGE_MANAGER } from '../service-principal.ts'
+import { listUnrestored, takeBackDeleted } from './restored-manifests-repository.ts'
 import { ENTRY, isClaimStale, keepWhere, takeEntry } from './trash-entries-repository.ts'
 import type { ListedEntry, TrashEnd, TrashEntry, TrashPage } from './trash-entry.ts'
 import { trashRepository } from './trash-entry.ts'
@@ -31,9 +32,24 @@ export function createKeptTrashRepository(db: Database) {
       return rows
     },
 
-    /** Claims an entry for a restore. `busy`: another request restores it at this moment. */
+    /**
+     * Claims an entry for a restore. Manifests that an earlier restore has restored, and that were deleted again, are
+     * in the trash again. `busy`: another request restores the entry at this moment.
+     */
     async beginRestore(namespace: string | undefined, id: string): Promise<TrashEntry | 'busy' | undefined> {
-      return inTransaction(db, (tx) => claimEntry(tx, namespace, id, 'restoring'))
+      return inTransaction(db, async (tx) => {
+        const entry = await claimEntry(tx, namespace, id, 'restoring')
+        if (entry !== undefined && entry !== 'busy') await takeBackDeleted(tx, entry)
+        return entry
+      })
+    },
+
+    /** Renews the claim of a restore. Returns false if the entry has ended: it was purged, for example. */
+    async renewRestore({ id }: TrashEntry): Promise<boolean> {
+      const { numAffectedRows } = await sql`
+        update trash set state = 'restoring', claimed_at = now()
+        where id = ${id}::uuid and ${isRestorable}`.execute(db)
+      return numAffectedRows === 1n
     },
 
     /** Stops a restore that has left content in the trash. */
@@ -41,13 +57,23 @@ export function createKeptTrashRepository(db: Database) {
       await sql`update trash set state = 'kept' where id = ${id}::uuid and state = 'restoring'`.execute(db)
     },
 
-    /** Ends a restore and its entry: nothing is left to restore. */
-    async endRestore(entry: TrashEntry, ended: TrashEnd): Promise<void> {
-      await inTransaction(db, async (tx) => {
-        const { rows } = await sql<TrashEntry>`
-          update trash set state = 'emptying', claimed_at = now() where id = ${entry.id}::uuid and state = 'restoring'
-          returning ${ENTRY}`.execute(tx)
-        await end(tx, rows, ended)
+    /**
+     * Ends a restore. Manifests that were deleted during the restore are in the trash again. The entry ends if nothing
+     * is left in the trash. Returns up to `limit` manifests that are left; undefined if the entry has ended before.
+     */
+    async endRestore(entry: TrashEntry, ended: TrashEnd, limit: number): Promise<string[] | undefined> {
+      return inTransaction(db, async (tx) => {
+        const { rows } = await sql`
+          select from trash where id = ${entry.id}::uuid and ${isRestorable} for update`.execute(tx)
+        if (rows.length === 0) return undefined
+        await takeBackDeleted(tx, entry)
+        const left = await listUnrestored(tx, entry, limit)
+        const state = left.length === 0 ? 'emptying' : 'kept'
+        await sql`update trash set state = ${state}, claimed_at = now() where id = ${entry.id}::uuid`.execute(
+          tx,
+        )
+        if (left.length === 0) await end(tx, [entry], ended)
+        return left
       })
     },
 
@@ -118,6 +144,9 @@ export function createKeptTrashRepository(db: Database) {
     },
   }
 }
+
+/** Whether an entry has not ended. The claim of a slow restore may have ended: then the entry is kept. */
+const isRestorable = sql<boolean>`state in ('kept', 'restoring')`
 
 /** Removes the tags of an entry in pages: a cascade would remove all of them by one statement. */
 async function removeTags(db: Database, { id }: TrashEntry): Promise<void> {

@@ -4,7 +4,15 @@ import { readReferences } from '../index/manifest.ts'
 import type { RestoreBlobsPorts } from './restore-blobs.ts'
 import { restoreBlobs } from './restore-blobs.ts'
 import type { RestoreStop } from './restore-pushes.ts'
-import { RestoreStopped, announce, beingDeleted, put, withManifest } from './restore-pushes.ts'
+import {
+  RestoreStopped,
+  announce,
+  beingDeleted,
+  hasEnded,
+  put,
+  renew,
+  withManifest,
+} from './restore-pushes.ts'
 import type { RestoreTagsPorts, TakenTag } from './restore-tags.ts'
 import { restoreTags } from './restore-tags.ts'
 import type { TrashEnd, TrashEntry } from './trash-entry.ts'
@@ -18,11 +26,10 @@ export type RestoreEntryPorts = DeleteOrphansPorts &
     readonly trashContents: {
       listReady(entry: TrashEntry, state: 'trashed', after: string, limit: number): Promise<string[]>
       setState(entry: TrashEntry, digest: string, state: 'restored'): Promise<void>
-      listUnrestored(entry: TrashEntry, limit: number): Promise<string[]>
     }
     readonly keptTrash: {
       stopRestore(entry: TrashEntry): Promise<void>
-      endRestore(entry: TrashEntry, ended: TrashEnd): Promise<void>
+      endRestore(entry: TrashEntry, ended: TrashEnd, limit: number): Promise<string[] | undefined>
     }
   }
 
@@ -36,8 +43,8 @@ export type RestoreResult =
       /** Some of the tags that were not moved. */
       readonly taken: readonly TakenTag[]
       /**
-       * Some of the manifests that the registry refuses, because it lacks content that they reference. They stay in the
-       * trash.
+       * Some of the manifests that the registry refuses, because it lacks content that they reference, or that were
+       * deleted again during the restore. They stay in the trash.
        */
       readonly missing: readonly string[]
     }
@@ -55,10 +62,12 @@ export async function restoreEntry(ports: RestoreEntryPorts, entry: TrashEntry):
   try {
     const manifests = await restoreManifests(ports, entry)
     const { tags, taken, count } = await restoreTags(ports, entry)
-    const missing = await ports.trashContents.listUnrestored(entry, PAGE_SIZE)
-    const detail = { manifests, tags: count }
-    if (missing.length === 0) await ports.keptTrash.endRestore(entry, { action: 'trash.restore', detail })
-    else await ports.keptTrash.stopRestore(entry)
+    const ended = { action: 'trash.restore', detail: { manifests, tags: count } } as const
+    const missing = await ports.keptTrash.endRestore(entry, ended, PAGE_SIZE)
+    if (missing === undefined) throw hasEnded(entry)
+    const { repository } = entry
+    if (missing.length > 0 && (await ports.deletions.isBeingDeleted(repository)))
+      throw beingDeleted(repository)
     return { outcome: 'restored', manifests, tags, taken, missing }
   } catch (error) {
     await ports.keptTrash.stopRestore(entry)
@@ -72,7 +81,7 @@ export async function restoreEntry(ports: RestoreEntryPorts, entry: TrashEntry):
  * that the repository did not have.
  */
 async function restoreManifests(ports: RestoreEntryPorts, entry: TrashEntry): Promise<number> {
-  const { trashContents, trashEntries } = ports
+  const { trashContents } = ports
   const mounted = new Set<string>()
   let [handled, restored] = [0, 0]
   for (let before = -1; before < handled;) {
@@ -80,7 +89,7 @@ async function restoreManifests(ports: RestoreEntryPorts, entry: TrashEntry): Pr
     const read = (after: string) => trashContents.listReady(entry, 'trashed', after, PAGE_SIZE)
     for (let page = await read(''); page.length > 0; page = await read(page.at(-1) ?? '')) {
       for (const digest of page) {
-        await trashEntries.renew(entry)
+        await renew(ports, entry)
         const exists = await ports.manifests.hasManifest(entry.repository, digest)
         if (!exists && !(await restoreManifest(ports, entry, digest, mounted))) continue
         await trashContents.setState(entry, digest, 'restored')
@@ -105,7 +114,11 @@ async function restoreManifest(
     if (announced.outcome !== 'announced') return announced.outcome === 'index-only'
     // Announced first: the blobs come back only if the rules for pushes permit it, and no deletion removes them.
     const blobs = readReferences(manifest.raw).filter(({ kind }) => kind !== 'manifest')
-    const isComplete = await restoreBlobs(ports, entry, blobs, mounted)
+    const isComplete = await restoreBlobs(ports, entry, blobs, mounted).catch(async (error: unknown) => {
+      // The registry did not get the manifest, so the push has no outcome that another process must find out.
+      await ports.push.discard(announced.id)
+      throw error
+    })
     if (isComplete && (await put(ports, repository, digest, manifest))) {
       const recorded = await ports.push.record(announced.id)
       return recorded?.digest === digest

@@ -9,6 +9,10 @@ export interface RestorePushesPorts {
   readonly registry: Pick<RegistryClient, 'putManifest'>
   readonly push: Pick<Push, 'announce' | 'record' | 'discard'>
   readonly manifestBudget: ByteBudget
+  readonly keptTrash: {
+    /** Renews the claim of the restore. Returns false if the entry has ended. */
+    renewRestore(entry: TrashEntry): Promise<boolean>
+  }
   readonly trashContents: {
     measureManifest(entry: TrashEntry, digest: string): Promise<number>
     readManifest(entry: TrashEntry, digest: string): Promise<ReadManifest | undefined>
@@ -25,7 +29,10 @@ export type RestoreStop =
   /** The rules for pushes do not permit it: a quota, for example. */
   | { readonly outcome: 'denied'; readonly reason: string }
   | { readonly outcome: 'being-deleted'; readonly reason: string }
-  /** Too many manifests are in memory, or a deletion removes content that a manifest references. */
+  /**
+   * Too many manifests are in memory, a deletion removes content that a manifest references, or the entry was purged
+   * during the restore.
+   */
   | { readonly outcome: 'busy'; readonly reason: string }
 
 /** Ends a restore early. */
@@ -50,7 +57,7 @@ export async function withManifest<Result>(
   if (release === undefined) throw new RestoreStopped({ outcome: 'busy', reason })
   try {
     const manifest = await trashContents.readManifest(entry, digest)
-    if (manifest === undefined) throw new Error(`the trash entry ${entry.id} has no manifest ${digest}`)
+    if (manifest === undefined) throw hasEnded(entry)
     return await work(manifest)
   } finally {
     release()
@@ -73,6 +80,16 @@ export async function announce(
   // A deletion removes something that the manifest references at this moment. Other refusals have no status.
   if (status !== undefined) throw new RestoreStopped({ outcome: 'busy', reason: message })
   return announced
+}
+
+/** Renews the claim of a restore. Throws if the entry has ended. */
+export async function renew({ keptTrash }: RestorePushesPorts, entry: TrashEntry): Promise<void> {
+  if (!(await keptTrash.renewRestore(entry))) throw hasEnded(entry)
+}
+
+export function hasEnded({ id }: TrashEntry): RestoreStopped {
+  const reason = `the entry ${id} of the trash was purged or restored by another request during the restore`
+  return new RestoreStopped({ outcome: 'busy', reason })
 }
 
 export function beingDeleted(repository: string): RestoreStopped {

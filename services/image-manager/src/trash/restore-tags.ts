@@ -1,10 +1,10 @@
-import { announce, put, withManifest } from './restore-pushes.ts'
+import { announce, put, renew, withManifest } from './restore-pushes.ts'
 import type { RestorePushesPorts } from './restore-pushes.ts'
 import type { TrashEntry } from './trash-entry.ts'
 
 export type RestoreTagsPorts = RestorePushesPorts & {
-  readonly trashEntries: { renew(entry: TrashEntry): Promise<boolean> }
   readonly trashContents: {
+    setState(entry: TrashEntry, digest: string, state: 'trashed'): Promise<void>
     listTags(
       entry: TrashEntry,
       after: string,
@@ -25,20 +25,24 @@ export interface TakenTag {
 /** Number of tags that are read at once, and maximum number of them in a result. */
 const PAGE_SIZE = 100
 
-/** Sets the tags that do not exist. Returns some of the restored tags, their number, and some that were not moved. */
+/**
+ * Sets the tags that do not exist. A manifest that the registry refuses, because it was deleted again, is in the trash
+ * again, so that its tag is not lost. Returns some of the restored tags, their number, and some that were not moved.
+ */
 export async function restoreTags(ports: RestoreTagsPorts, entry: TrashEntry) {
-  const { trashContents, trashEntries } = ports
+  const { trashContents } = ports
   const [tags, taken]: [string[], TakenTag[]] = [[], []]
   let count = 0
   const read = (after: string) => trashContents.listTags(entry, after, PAGE_SIZE)
   for (let page = await read(''); page.length > 0; page = await read(page.at(-1)?.tag ?? '')) {
     for (const { tag, digest } of page) {
-      await trashEntries.renew(entry)
+      await renew(ports, entry)
       const names = await restoreTag(ports, entry, tag, digest)
-      if (names === digest) {
+      if (names === undefined) await trashContents.setState(entry, digest, 'trashed')
+      else if (names === digest) {
         count += 1
         if (tags.length < PAGE_SIZE) tags.push(tag)
-      } else if (names !== undefined && taken.length < PAGE_SIZE) taken.push({ tag, digest, names })
+      } else if (taken.length < PAGE_SIZE) taken.push({ tag, digest, names })
     }
   }
   return { tags, taken, count }

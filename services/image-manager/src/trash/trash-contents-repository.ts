@@ -103,14 +103,6 @@ export function createTrashContentsRepository(db: Database) {
       return rows
     },
 
-    /** Digests of manifests that are not restored. */
-    async listUnrestored(entry: TrashEntry, limit: number): Promise<string[]> {
-      const { rows } = await sql<{ digest: string }>`
-        select digest from all_manifests where repository_id = ${idOf(entry)} and state in ('moving', 'trashed')
-        order by digest limit ${limit}`.execute(db)
-      return rows.map(({ digest }) => digest)
-    },
-
     /** Some manifests of an entry with the digests of the blobs that they reference: the sha256 where it is known. */
     async listContents(
       entry: TrashEntry,
@@ -219,7 +211,7 @@ export async function copyManifests(
   return Number(numAffectedRows)
 }
 
-/** Copies the tags of manifests. */
+/** Copies the tags of manifests, unless the entry is gone. */
 export async function copyTags(
   tx: Transaction<Schema>,
   entry: TrashEntry,
@@ -229,5 +221,6 @@ export async function copyTags(
     insert into trash_tags (trash_id, tag, digest)
     select ${entry.id}::uuid, name, digest from tags
     where repository_id = ${entry.repositoryId}::uuid and digest = any(${sql.val([...digests])}::text[])
+      and exists (select from trash where id = ${entry.id}::uuid)
     on conflict (trash_id, tag) do update set digest = excluded.digest`.execute(tx)
 }

@@ -58,6 +58,11 @@ export function createTrashEntriesRepository(db: Database) {
       })
     },
 
+    async copyTags(entry: TrashEntry): Promise<void> {
+      const { digest } = entry
+      if (digest !== null) await inTransaction(db, (tx) => copyTags(tx, entry, [digest]))
+    },
+
     /** The entry that a deletion of a repository fills. */
     async findFilling(repositoryId: string): Promise<TrashEntry | undefined> {
       const { rows } = await sql<TrashEntry>`

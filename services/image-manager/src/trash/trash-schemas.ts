@@ -98,7 +98,7 @@ export const TRASH_SCHEMAS = {
         }),
         missing: Type.Array(Type.String(), {
           description:
-            'Manifests that stay in the trash, because the registry lacks something that they reference; at most 100.',
+            'Manifests that stay in the trash, because the registry lacks something that they reference, or because they were deleted again during the restore; at most 100.',
         }),
       }),
       ...problemResponses(400, 401, 403, 404, 409, 429, 503),

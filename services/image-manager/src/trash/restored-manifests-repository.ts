@@ -1,0 +1,35 @@
+import type { Schema } from '@registry-manager/database'
+import type { Transaction } from 'kysely'
+import { sql } from 'kysely'
+import type { TrashEntry } from './trash-entry.ts'
+import { trashRepository } from './trash-entry.ts'
+
+/* Statements about the manifests of an entry that is being restored, for transactions of `keptTrash`. */
+
+const idOf = (entry: TrashEntry) =>
+  sql`(select id from all_repositories where name = ${trashRepository(entry)})`
+
+/**
+ * Sets restored manifests that the repository does not have any more to `trashed`. A deletion has removed them since
+ * they were restored, or removes the repository at this moment.
+ */
+export async function takeBackDeleted(tx: Transaction<Schema>, entry: TrashEntry): Promise<void> {
+  await sql`
+    update all_manifests as restored set state = 'trashed'
+    where repository_id = ${idOf(entry)} and state = 'restored' and not exists (
+      select from manifests join repositories on repositories.id = manifests.repository_id
+      where repositories.name = ${entry.repository} and deleting_since is null
+        and manifests.digest = restored.digest)`.execute(tx)
+}
+
+/** Digests of manifests that are not restored. */
+export async function listUnrestored(
+  tx: Transaction<Schema>,
+  entry: TrashEntry,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await sql<{ digest: string }>`
+    select digest from all_manifests where repository_id = ${idOf(entry)} and state in ('moving', 'trashed')
+    order by digest limit ${limit}`.execute(tx)
+  return rows.map(({ digest }) => digest)
+}
