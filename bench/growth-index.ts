@@ -9,9 +9,9 @@ import type { Stack } from './stack.ts'
 import { startStack } from './stack.ts'
 import { createUser } from './users.ts'
 
-/** How many repositories the reads choose from, in all parts of the index, and how many of these get images. */
+/** Number of repositories that the reads choose from, in all parts of the index, and of those that get images. */
 const [READ, LIVE] = [500, 32]
-/** How many repositories one token permits. */
+/** Number of repositories that one token permits. */
 const PER_TOKEN = 10
 const LIVE_TAG = 'live'
 const NAMESPACES = Array.from({ length: 50 }, (_, at) => `team-${String(at * 39).padStart(4, '0')}`)

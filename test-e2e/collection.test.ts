@@ -56,7 +56,7 @@ t.test('the data of a deleted image leaves the disk, and a shared layer stays', 
   t.equal(await removeManifest('team/app', removed.descriptor.digest), 202)
   const unused = digestsOf(removed).filter((digest) => digest !== digestOf(shared[1]))
   await gone(unused)
-  t.equal(storedBytes(), bytesOf(sizesOf(kept)), 'exactly what is reachable is stored')
+  t.equal(storedBytes(), bytesOf(sizesOf(kept)), 'exactly the reachable data is stored')
   for (const repository of ['team/app', 'team/copy'])
     for (const digest of kept.blobs.map((blob) => digestOf(blob))) {
       const { status, body } = await jane.send('GET', `/v2/${repository}/blobs/${digest}`)

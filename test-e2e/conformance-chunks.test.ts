@@ -5,8 +5,8 @@ import { createRegistryClient, locationOf } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * OCI distribution-spec 1.1, "Pushing a blob in chunks": chunks come in order. A chunk out of order is answered with
- * 416, and the upload continues at its current offset.
+ * OCI distribution-spec 1.1, "Pushing a blob in chunks": chunks come in order. A chunk out of order gets 416, and the
+ * upload continues at its current offset.
  */
 
 const system = await startSystem(t)

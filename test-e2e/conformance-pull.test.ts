@@ -113,7 +113,11 @@ t.test('Pulling blobs: a Range request (RFC 9110) returns the requested bytes', 
   for (const range of ['500-0', '5000-10000', '2048-']) {
     const response = await client.send('GET', path, { headers: { range: `bytes=${range}` } })
     t.equal(response.status, 416, range)
-    t.equal((await client.send('GET', path)).status, 200, 'the next request on the connection is answered')
+    t.equal(
+      (await client.send('GET', path)).status,
+      200,
+      'the next request on the connection gets a response',
+    )
   }
 })
 

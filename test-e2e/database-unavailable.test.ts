@@ -60,7 +60,7 @@ test('while Postgres is unavailable, images can still be pulled', { skip }, asyn
   t.equal(await copy(carols, 'shared/base:v1'), base.digest, 'carol pulls a global image')
   await skopeo.login(sam)
   await fresh.login(sam)
-  // An account that image-manager has cached must not be answered worse.
+  // An account that image-manager has cached must not get a worse response.
   t.match(await ask(system, IMAGES, { as: sam }), { status: 200 })
   const usersBefore = (await ask(system, '/users', { as: admin })).text
   const pushToken = await tokenFor(system, sam, 'repository:team/small:pull,push,delete')

@@ -105,8 +105,7 @@ async function pushCache(repository: string) {
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests }))
   const headers = { 'content-type': MEDIA_TYPES.index }
   const pushed = await jane.send('PUT', `/v2/${repository}/manifests/cache`, { headers, body: bytes })
-  if (pushed.status !== 201)
-    throw new Error(`the push of the cache was answered ${pushed.status}: ${pushed.body}`)
+  if (pushed.status !== 201) throw new Error(`the push of the cache got ${pushed.status}: ${pushed.body}`)
   return { digest: digestOf(bytes), blobs: blobs.map((blob) => digestOf(blob)) }
 }
 

@@ -134,7 +134,7 @@ t.test('directory connections are secure and shared', { skip: await slapdIsMissi
     }
     const begun = performance.now()
     t.match(await connected.find('alice'), found)
-    t.comment(`after three failures the second answered in ${Math.round(performance.now() - begun)} ms`)
+    t.comment(`after three failures the second responded in ${Math.round(performance.now() - begun)} ms`)
     const opened = first.opened
     await connected.find('alice')
     first.fault = 'none'

@@ -9,8 +9,7 @@ import { createRegistryClient } from './harness/registry-client.ts'
 import { basic, startSystem } from './harness/system.ts'
 
 /*
- * Manifests that stopped reconcile, were answered 503, or outlived their repository. They are pushed to the real
- * registry.
+ * Manifests that stopped reconcile, got 503, or outlived their repository. They are pushed to the real registry.
  */
 
 const foreign = (count: number) => ({
@@ -44,7 +43,7 @@ const withConfig = {
   config: { mediaType: 'application/vnd.docker.container.image.v1+json', digest: config, size: 14 },
 }
 const large = await put(past, 'team/large', 'v1', bytes(withConfig), MEDIA_TYPES.dockerManifest)
-if (large.status !== 201) throw new Error(`the registry answered ${large.status} to 16,383 layers`)
+if (large.status !== 201) throw new Error(`the registry responded ${large.status} to 16,383 layers`)
 for (const name of ['team/a', 'team/z']) await past.push(name, makeImage(), 'v1')
 await bare.stop()
 

@@ -114,36 +114,39 @@ t.test('the access log names the account of every request, and no client sees th
   }
 })
 
-t.test('docs/space.md: a tag has a history, and is restored to what it named at a given time', async (t) => {
-  const [list = '', restore = '', ...others] = commandsOfSpace('History of a tag')
-  t.strictSame(others, [], 'every block of the section is run')
-  const [first, second] = [makeImage(), makeImage()]
-  const [one, two] = [first.descriptor.digest, second.descriptor.digest]
-  await jane.push('team/app', first, 'v1')
-  const time = new Date().toISOString()
-  await jane.push('team/app', second, 'v1')
-  const run = async (command: string) => {
-    const script = command
-      .replaceAll('https://registry.example.com', system.url)
-      .replaceAll('2027-03-02T09:00:00Z', time)
-      .replaceAll(/sha256:2{64}/g, two)
-    const env = { JANE: `${password.username}:${password.password}` }
-    return (await runCommand('sh', ['-euc', script], { env })).stdout
-  }
-  const by = { kind: 'user', name: 'auditee' }
-  t.match(JSON.parse(await run(list)), {
-    items: [
-      { digest: two, previous: one, startedBy: by, endedAt: null, endedBy: null, restorable: true },
-      { digest: one, previous: null, startedBy: by, endedBy: by, restorable: true },
-    ],
-    next: null,
-  })
-  const restored = [one, two].map((digest) => JSON.stringify({ tag: 'v1', digest }))
-  t.equal(await run(restore), restored.join(''))
-  t.equal((await jane.send('HEAD', '/v2/team/app/manifests/v1')).headers['docker-content-digest'], two)
-  t.equal((await jane.send('DELETE', '/v2/team/app/manifests/v1')).status, 202)
-  await run(restore)
-  t.equal((await jane.send('GET', '/v2/team/app/manifests/v1')).status, 200, 'a deleted tag is back')
-  const { items } = JSON.parse(await run(list))
-  t.equal(items.length, 6)
-})
+t.test(
+  'docs/space.md: a tag has a history, and is restored to the manifest that it named at a given time',
+  async (t) => {
+    const [list = '', restore = '', ...others] = commandsOfSpace('History of a tag')
+    t.strictSame(others, [], 'every block of the section is run')
+    const [first, second] = [makeImage(), makeImage()]
+    const [one, two] = [first.descriptor.digest, second.descriptor.digest]
+    await jane.push('team/app', first, 'v1')
+    const time = new Date().toISOString()
+    await jane.push('team/app', second, 'v1')
+    const run = async (command: string) => {
+      const script = command
+        .replaceAll('https://registry.example.com', system.url)
+        .replaceAll('2027-03-02T09:00:00Z', time)
+        .replaceAll(/sha256:2{64}/g, two)
+      const env = { JANE: `${password.username}:${password.password}` }
+      return (await runCommand('sh', ['-euc', script], { env })).stdout
+    }
+    const by = { kind: 'user', name: 'auditee' }
+    t.match(JSON.parse(await run(list)), {
+      items: [
+        { digest: two, previous: one, startedBy: by, endedAt: null, endedBy: null, restorable: true },
+        { digest: one, previous: null, startedBy: by, endedBy: by, restorable: true },
+      ],
+      next: null,
+    })
+    const restored = [one, two].map((digest) => JSON.stringify({ tag: 'v1', digest }))
+    t.equal(await run(restore), restored.join(''))
+    t.equal((await jane.send('HEAD', '/v2/team/app/manifests/v1')).headers['docker-content-digest'], two)
+    t.equal((await jane.send('DELETE', '/v2/team/app/manifests/v1')).status, 202)
+    await run(restore)
+    t.equal((await jane.send('GET', '/v2/team/app/manifests/v1')).status, 200, 'a deleted tag is back')
+    const { items } = JSON.parse(await run(list))
+    t.equal(items.length, 6)
+  },
+)

@@ -11,7 +11,7 @@ const nameOf = (length: number, prefix = '') => prefix + 'n'.repeat(length - pre
 t.test('the registry accepts every repository name that registry-manager accepts', async (t) => {
   const system = await startSystem(t)
   const headers = { authorization: basic(system.admin), accept: '*/*' }
-  // distribution's descriptor cache answers 500 for names of 246 characters and more.
+  // distribution's descriptor cache responds 500 for names of 246 characters and more.
   for (const name of [
     nameOf(246, 'team/'),
     nameOf(LONGEST, 'team/'),

@@ -50,7 +50,7 @@ async function pushManifest(system: System, repository: string, reference: strin
   const target = reference === 'by digest' ? digestOf(body) : reference
   const init = { method: 'PUT', body, headers: { 'content-type': mediaType } }
   const { status } = await ask(system, ANY_CREDENTIALS, `/v2/${repository}/manifests/${target}`, init)
-  if (status !== 201) throw new Error(`a manifest was answered ${status}`)
+  if (status !== 201) throw new Error(`the push of a manifest got ${status}`)
   return digestOf(body)
 }
 

@@ -190,27 +190,33 @@ t.test('refused requests change nothing', async (t) => {
   }
 })
 
-t.test('the catalog and the list of repositories show only what the principal may pull', async (t) => {
-  const paths = { catalog: '/v2/_catalog?n=1000', management: '/image-manager/api/v1/repositories' } as const
-  for (const role of Object.keys(ROLES)) {
-    for (const credential of CREDENTIALS) {
-      for (const list of ['catalog', 'management'] as const) {
-        const title = `${role}, ${credential}: ${list}`
-        const expected = listedFor(list, role, credential)
-        const { status, json } = await clientOf(role, credential).send('GET', paths[list])
-        t.equal(status, expected === undefined ? (list === 'catalog' ? 401 : 403) : 200, title)
-        if (expected === undefined) continue
-        const names = new Set(
-          json.repositories.map((one: string | { name: string }) =>
-            typeof one === 'string' ? one : one.name,
-          ),
-        )
-        const shown = Object.keys(KINDS).filter((kind) => names.has(KINDS[kind]?.name))
-        t.strictSame(shown, expected, title)
+t.test(
+  'the catalog and the list of repositories show only repositories that the principal may pull',
+  async (t) => {
+    const paths = {
+      catalog: '/v2/_catalog?n=1000',
+      management: '/image-manager/api/v1/repositories',
+    } as const
+    for (const role of Object.keys(ROLES)) {
+      for (const credential of CREDENTIALS) {
+        for (const list of ['catalog', 'management'] as const) {
+          const title = `${role}, ${credential}: ${list}`
+          const expected = listedFor(list, role, credential)
+          const { status, json } = await clientOf(role, credential).send('GET', paths[list])
+          t.equal(status, expected === undefined ? (list === 'catalog' ? 401 : 403) : 200, title)
+          if (expected === undefined) continue
+          const names = new Set(
+            json.repositories.map((one: string | { name: string }) =>
+              typeof one === 'string' ? one : one.name,
+            ),
+          )
+          const shown = Object.keys(KINDS).filter((kind) => names.has(KINDS[kind]?.name))
+          t.strictSame(shown, expected, title)
+        }
       }
     }
-  }
-})
+  },
+)
 
 t.test('a blob is mounted only from a repository that the principal may pull', async (t) => {
   const { config } = JSON.parse(image.bytes.toString())

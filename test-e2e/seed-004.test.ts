@@ -58,7 +58,7 @@ t.test('seed 004: a registry token is created and used as printed', { skip: miss
   t.strictSame(
     await run(),
     { status: 409, body: JSON.stringify(conflict) },
-    'a repeated request is the printed conflict',
+    'a repeated request gets the printed conflict',
   )
 
   const robot = { username: properties.credentials.username as string, password: password as string }

@@ -38,8 +38,8 @@ async function signIn(username: string) {
 }
 
 /**
- * What a signed-in person has, as requests whose status says whether it still works: the session, an access token at
- * two services, and the personal token that the access token comes from.
+ * The credentials of a signed-in person, as requests whose status says whether they still work: the session, an access
+ * token at two services, and the personal token that the access token comes from.
  */
 async function issueTo(username: string, { client, page }: Awaited<ReturnType<typeof signIn>>) {
   const made = await client.submit(page, '/sign-in/personal-tokens', { name: 'laptop', days: '7' })

@@ -1,6 +1,6 @@
 import type { Side } from './side.ts'
 
-/** What one run of a case gave. */
+/** The result of one run of a case. */
 export interface Outcome {
   /** Requests or bytes each second. */
   readonly rate: number

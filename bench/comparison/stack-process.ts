@@ -25,10 +25,10 @@ const KINDS = [
 ] as const
 /** Tokens that are requested at the same time. */
 const TOKENS_AT_ONCE = 16
-/** How long tokens are used. They live for five minutes. */
+/** Time for which a token is used. Tokens live for five minutes. */
 const TOKENS_MS = 120_000
 
-/** What `npm run stack` runs, with one replica of each service. */
+/** The settings of `npm run stack` with one replica of each service. */
 export interface StackProcess {
   /** URL of the port without TLS, which is also the public URL. */
   readonly origin: string

@@ -29,7 +29,7 @@ export interface WrkResult {
   readonly fault: string | undefined
 }
 
-/** What wrk.lua prints. */
+/** The output of wrk.lua. */
 interface Totals {
   readonly requests: number
   readonly bytes: number

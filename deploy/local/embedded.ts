@@ -32,7 +32,7 @@ import { openPglite } from './pglite.ts'
 import { startRegistry } from './registry-child.ts'
 import { prepareSigningKeys } from './signing-keys.ts'
 
-/** How long requests under way may take after a signal, in milliseconds. */
+/** Time limit for requests in progress after a signal, in milliseconds. */
 const GRACE_MS = 1000
 
 async function start({ say, atEnd, endWith }: Launch): Promise<Started> {

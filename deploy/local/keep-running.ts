@@ -6,7 +6,7 @@ import type { Running } from './child-process.ts'
 const WAITS = [0, 250, 1000, 2000, 4000, 8000]
 /** A process that ran this long resets the count of restarts. */
 const STEADY_MS = 20_000
-/** How long `stop` waits for a restart under way. */
+/** Time for which `stop` waits for a restart in progress. */
 const STOP_MS = 1000
 
 /** Starts a process once. Calls `onDeath` when it ends by itself. */
@@ -20,7 +20,7 @@ export interface KeepOptions {
   readonly say: (line: string) => void
   /** Called with the process id when the process serves, and with undefined when it ends. */
   readonly onPid: (pid: number | undefined) => void
-  /** How many times the first start is tried. */
+  /** Maximum number of tries of the first start. */
   readonly tries?: number
 }
 

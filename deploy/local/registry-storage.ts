@@ -3,7 +3,7 @@ import type { StorageConfig } from '@registry-manager/storage-worker/config'
 import { readStorage } from '@registry-manager/storage-worker/config'
 
 /**
- * Where the images are: in our folder, unless REGISTRY_URL names another registry. Undefined if nothing says where that
+ * The place of the images: our folder, unless REGISTRY_URL names another registry. Undefined if nothing says where that
  * one stores them: then nothing removes the data of deleted images.
  */
 export function registryStorage(

@@ -3,10 +3,10 @@ import { explainError, explainStartFailure } from '@registry-manager/http'
 
 /** A launcher exits this long after a signal, even if resources are left. */
 const STOP_MS = 4500
-/** How long a launcher that is stopped during its start waits for the running step. */
+/** Time for which a launcher that is stopped during its start waits for the running step. */
 const STEP_MS = 2000
 
-/** What a launcher can do while it starts and runs. */
+/** The functions that a launcher can use while it starts and runs. */
 export interface Launch {
   say(line: string): void
   /** Registers a function that releases a resource. The last resource is released first. */
@@ -15,7 +15,7 @@ export interface Launch {
   endWith(line: string): Promise<never>
 }
 
-/** What a launcher prints once everything serves, and what it does after that. */
+/** The banner that a launcher prints once everything serves, and the work that it does after that. */
 export interface Started {
   readonly text: string
   readonly afterwards?: () => void

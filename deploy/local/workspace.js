@@ -10,7 +10,7 @@ export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 const STAMP = join(ROOT, 'node_modules', '.installed-lock')
 
-/** Ends the process with one line that says what is wrong and what would be right. */
+/** Ends the process with one line about the fault and its remedy. */
 export function giveUp(line) {
   process.stderr.write(`${line}\n`)
   process.exit(1)

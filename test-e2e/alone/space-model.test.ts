@@ -50,7 +50,7 @@ t.test(
   },
 )
 
-/** What a client does, each as often as it is listed. */
+/** The steps of a client, each as often as it is listed. */
 function choicesOf(client: ModelClient): readonly (readonly [string, Step])[] {
   const { actor, retention, deletions, restores } = client
   const weights: readonly (readonly [number, string, Step])[] = [

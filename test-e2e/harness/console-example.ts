@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { runCommand } from './run-command.ts'
 import type { System } from './system.ts'
 
-/** How often a pull is repeated, once a second, until it prints what the document shows. */
+/** Maximum number of tries of a pull, once a second, until it prints what the document shows. */
 const PULLS = 4
 
 interface Step {

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * The time in which a port must answer, from the beginning of a start. It is longer than the limit of a start, so that
+ * The time in which a port must respond, from the beginning of a start. It is longer than the limit of a start, so that
  * the error of a hanging start comes first: that error has the output.
  */
 export const DEADLINE_MS = 300_000
@@ -16,7 +16,7 @@ const RETRY_MS = 20
 /** Responses of nginx and the services while a dependency does not serve. nginx also limits requests. */
 const NOT_YET = new Set([429, 502, 503, 504])
 
-/** A request and the only status that may answer it, except for statuses that ask to retry. */
+/** A request and its only right status, except for statuses that ask to retry. */
 export interface Question {
   readonly port: number
   readonly path: string

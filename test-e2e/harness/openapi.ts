@@ -47,7 +47,7 @@ export function examplesOf({ example, examples }: Pick<Parameter, 'example' | 'e
   return example === undefined ? several : [example, ...several]
 }
 
-/** What the documents cannot know: ids that the system makes, and what was made before. */
+/** Values that the documents cannot contain: ids of the system, and names of objects that were made before. */
 export interface Known {
   /** Values of parameters of the path, instead of their examples. */
   readonly path?: Readonly<Record<string, string>>

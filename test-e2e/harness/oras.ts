@@ -45,7 +45,7 @@ export function createOras(system: System, credentials: Credentials, repository:
     const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`
     const { status, headers, json } = await send('GET', `${at}/referrers/${digest}${query}`)
     if (status !== 200 || headers['content-type'] !== MEDIA_TYPES.index)
-      throw new Error(`the referrers API answered ${status}`)
+      throw new Error(`the referrers API responded ${status}`)
     if (artifactType !== undefined && headers['oci-filters-applied'] !== 'artifactType')
       throw new Error('the response has no OCI-Filters-Applied header')
     return json.manifests

@@ -11,7 +11,7 @@ import { createForeignIssuer } from './foreign-tokens.ts'
 import type { System } from './system.ts'
 import { basic } from './system.ts'
 
-/** What docs/pipelines.md needs from the test that runs its commands. */
+/** The functions and values that docs/pipelines.md needs from the test that runs its commands. */
 export interface PipelinesPage {
   readonly system: System
   /** A new folder; the commands run there. */

@@ -35,8 +35,7 @@ export function startRepeatedPushes(
         ask(at, `/v2/${image.repository}/manifests/${tag}`, { method: 'PUT', as, body, type: MANIFEST_TYPE })
       for (let response = await put(); response.status !== 201; response = await put()) {
         refused.push(response)
-        if (Date.now() > deadline)
-          throw new Error(`the last push was answered ${response.status}: ${response.text}`)
+        if (Date.now() > deadline) throw new Error(`the last push got ${response.status}: ${response.text}`)
         await sleep(100)
       }
       accepted.set(tag, digestOf(body))

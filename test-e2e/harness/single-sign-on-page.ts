@@ -34,7 +34,7 @@ export async function writeProvidersFile(
   return file
 }
 
-/** What docs/single-sign-on.md needs from the test that runs its commands. */
+/** The values that docs/single-sign-on.md needs from the test that runs its commands. */
 export interface SingleSignOnPage {
   readonly system: System
   /** A person signs in at the provider with a new browser. */

@@ -14,7 +14,10 @@ export async function pidOf({ dataDir }: System, name: string): Promise<number |
   return text === '' ? undefined : Number(text)
 }
 
-/** How often it is checked whether a process was restarted. A count, unlike a clock, stops while a machine is suspended. */
+/**
+ * Maximum number of checks whether a process was restarted. A count, unlike a clock, stops while a machine is
+ * suspended.
+ */
 const [CHECKS, CHECK_MS] = [1200, 50]
 
 /** Sends a signal to a process and waits until the stack has restarted it. Returns the time in milliseconds. */

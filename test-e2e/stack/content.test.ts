@@ -8,7 +8,7 @@ import { startStack, tokenFor } from '../harness/system.ts'
 
 /** The longest time that content may still be read after a revocation. */
 const DEADLINE_MS = 5000
-/** How often content is read so that every replica and cache has it. */
+/** Number of reads of content after which every replica and cache has it. */
 const WARM = 8
 const PUSHES = { volume: 1000, cache: 100, registry: 100 }
 

@@ -65,7 +65,7 @@ t.test('internal endpoints cannot be reached through any public port', async (t)
     for (const path of paths) {
       for (const spelt of [path, `/v2/..${path}`, `/image-manager/..${path}`, `//${path}`, `/%2e${path}`]) {
         const { status } = await fetch(base + spelt, { headers })
-        t.ok([400, 401, 404].includes(status), `${spelt} answers ${status}`)
+        t.ok([400, 401, 404].includes(status), `${spelt} responds ${status}`)
       }
     }
   }

@@ -50,7 +50,7 @@ async function startPod(t: Test, at: number, withSidecar: boolean) {
   location.searchParams.set('digest', DIGEST)
   const { status } = await fetch(location, { method: 'PUT', body: BLOB })
   t.equal(status, 201, 'the registry holds the blob')
-  /** What the kubelet does: containers first, then sidecars, then the network. */
+  /** Stops the pod as the kubelet does: containers first, then sidecars, then the network. */
   const end = async () => {
     t.equal((await terminate(server, 60_000)).code, 0, 'the registry exited before its grace period ended')
     const ended = lingering && (await terminate(lingering, 30_000))
@@ -60,7 +60,7 @@ async function startPod(t: Test, at: number, withSidecar: boolean) {
   return { pod, end }
 }
 
-/** How long the client waits after each chunk: about 1.5 MB/s, so that the kernel holds seconds of data at the end. */
+/** Pause of the client after each chunk: about 1.5 MB/s, so that the kernel holds seconds of data at the end. */
 const PAUSE_MS = 40
 
 /** Pulls the blob slowly. Resolves once the connection is closed, or no byte arrived for 4 s. */

@@ -16,7 +16,7 @@ import { workloadsOf } from './fixtures/pods.ts'
 import { deletion, findRegistryBinary } from './fixtures/registry-with-s3.ts'
 import { kustomizeIsMissing, renderOverlays } from './fixtures/render.ts'
 
-/** Where the manifests mount the CA of a private S3. */
+/** The path at which the manifests mount the CA of a private S3. */
 const AUTHORITY = '/run/secrets/s3-authority'
 const WORKER = fileURLToPath(new URL('../../../services/storage-worker/src/main.ts', import.meta.url))
 

@@ -79,11 +79,11 @@ export function toPath(parts: readonly string[]): Path {
 export interface FileFault {
   /** Counted from 1. */
   readonly line: number
-  /** Names the field, and says what would be right. */
+  /** Names the field, and describes valid values. */
   readonly text: string
 }
 
-/** What a file says about access. A list or field that an entry does not have stays as it is on the server. */
+/** The content of an access file. A list or field that an entry does not have stays as it is on the server. */
 export interface AccessFile {
   /** By username, in lower case. */
   readonly users: ReadonlyMap<string, UserEntry>

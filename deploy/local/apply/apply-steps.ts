@@ -13,7 +13,7 @@ export type Applied =
       readonly failed: Step
       readonly left: readonly Step[]
       readonly error: RequestFailed
-      /** Where the file has the value that the server refused. */
+      /** The place of the value in the file that the server refused. */
       readonly path: Path
     }
 

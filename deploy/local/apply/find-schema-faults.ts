@@ -9,7 +9,7 @@ import { toPath } from './access-file.ts'
 export interface EntryFault {
   /** From the entry to the value with the fault. */
   readonly path: Path
-  /** Names the field, and says what would be right. */
+  /** Names the field, and describes valid values. */
   readonly detail: string
 }
 

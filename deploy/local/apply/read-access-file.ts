@@ -11,7 +11,7 @@ import { parseYaml } from './parse-yaml.ts'
 
 interface Section {
   readonly name: Exclude<keyof AccessFile, 'lineOf'>
-  /** What one entry is called. */
+  /** The word for one entry. */
   readonly one: string
   readonly nameSchema: TSchema
   readonly schema: TSchema

@@ -9,7 +9,7 @@ export interface Change {
 
 /** The changes that one request, or a few requests about the same thing, make. */
 export interface Step {
-  /** What is changed, such as `namespace team`. */
+  /** The target of the change, such as `namespace team`. */
   readonly title: string
   /** Never empty. */
   readonly changes: readonly Change[]
@@ -42,7 +42,7 @@ export function renderSteps(steps: readonly Step[]): string {
     .join('\n')
 }
 
-/** How many differences there are, such as `2 added, 0 changed, 1 removed`. */
+/** The numbers of differences, such as `2 added, 0 changed, 1 removed`. */
 export function countChanges(steps: readonly Step[]): string {
   const changes = steps.flatMap((step) => step.changes)
   const count = (wanted: Change['sign']) => changes.filter(({ sign }) => sign === wanted).length

@@ -14,7 +14,7 @@ export interface AclEntry {
   readonly actions: readonly string[]
 }
 
-/** What an entry means for one account. `certain` is false if only docker_auth can tell whether it matches. */
+/** The effect of an entry for one account. `certain` is false if only docker_auth can tell whether it matches. */
 interface Rule {
   readonly entry: AclEntry
   readonly names: Names
@@ -25,7 +25,7 @@ interface Rule {
 
 /** The conditions that can be compared here. */
 const KNOWN = new Set(['account', 'type', 'name', 'ip'])
-/** What YAML can mean by nothing. docker_auth then takes the condition as absent. */
+/** Values of YAML for an empty condition. docker_auth then takes the condition as absent. */
 const NOTHING = new Set(['', '~', 'null', 'Null', 'NULL'])
 
 /**

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 
 /*
- * What the import needs of Harbor's responses. Source: Harbor, api/v2.0/swagger.yaml: GeneralInfo, UserResp, Project,
- * ProjectMemberEntity, UserGroup, Robot.
+ * The parts of Harbor's responses that the import needs. Source: Harbor, api/v2.0/swagger.yaml: GeneralInfo, UserResp,
+ * Project, ProjectMemberEntity, UserGroup, Robot.
  */
 
 const text = Type.String()

@@ -9,7 +9,7 @@ import { findSchemaFaults } from '../apply/find-schema-faults.ts'
 
 type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] }
 
-/** What an import takes over, in the format of an access file, and what it cannot. */
+/** The result of an import in the format of an access file, and a report of everything that it cannot take over. */
 export interface Imported {
   readonly users: ReadonlyMap<string, UserEntry>
   readonly groups: ReadonlyMap<string, GroupEntry>

@@ -38,7 +38,7 @@ const Repositories = Type.Object({
   next,
 })
 
-/** How many namespaces and repositories are printed. */
+/** Number of namespaces and repositories that are printed. */
 const LARGEST = 20
 const PAGE = 200
 

@@ -1,7 +1,7 @@
 import type { Result } from 'tap-parser'
 import { Parser } from 'tap-parser'
 
-/** How many assertions passed and failed; `skipped` includes those marked TODO. */
+/** Numbers of assertions that passed and failed; `skipped` includes those marked TODO. */
 export interface Counts {
   readonly passed: number
   readonly failed: number

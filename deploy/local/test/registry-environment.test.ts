@@ -14,7 +14,7 @@ const binary =
   process.env['REGISTRY_BINARY']
 const missing = binary === undefined && 'there is no registry binary'
 
-/** Texts that YAML would not read as the same string without quotes. */
+/** Strings that YAML would not read as the same string without quotes. */
 const ODD = [
   '12345',
   '1e3',

@@ -33,7 +33,7 @@ function findPromtool(): string | undefined {
 }
 
 const promtool = findPromtool()
-const missing = promtool === undefined && 'promtool cannot be had'
+const missing = promtool === undefined && 'promtool is not available'
 
 t.test('every alert fires on its condition and not otherwise', { skip: missing }, async (t) => {
   const { stdout } = await runCommand(promtool ?? '', ['test', 'rules', path('alerts.promtool.yaml')])

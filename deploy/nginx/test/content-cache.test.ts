@@ -82,7 +82,7 @@ t.test('nginx no longer sends deleted content after 2 s', async (t) => {
   gone.clear()
 })
 
-t.test('nginx says that deleted content may be cached, to the services alone', async (t) => {
+t.test('nginx tells only the services that deleted content may still be cached', async (t) => {
   const { json } = await send(ingress, { method: 'DELETE', path: pathOf('app'), headers: TOKEN })
   t.match(json, { service: 'registry-proxy', headers: { 'x-content-cached': '2' } })
   const others = await send(ingress, { method: 'DELETE', path: '/image-manager/api/v1/x', headers: TOKEN })

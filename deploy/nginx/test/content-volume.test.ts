@@ -162,7 +162,7 @@ t.test('nginx no longer sends deleted content after the response to its deletion
   t.match((await send(ingress, { path, headers: TOKEN })).json, { service: 'registry-proxy' })
 })
 
-t.test('a path that leaves the folders of the layout is never sent', async (t) => {
+t.test('nginx never sends a file outside of the folders of the layout', async (t) => {
   writeFileSync(join(volume.folder, 'secret'), 'a secret')
   symlinkSync(join(volume.folder, 'secret'), join(volume.folder, 'link'))
   const hex = blob.slice('sha256:'.length)

@@ -46,21 +46,24 @@ t.test('the registry answers HEAD for a blob that nginx does not find', async (t
   t.notMatch(ingress.logged(), /c2VjcmV0/)
 })
 
-t.test('the registry may find the blob', async (t) => {
-  const arrived: unknown[] = []
-  registry = (request, response) => {
-    arrived.push(request.headers)
-    const headers = { 'content-length': '9', 'docker-content-digest': DIGEST, 'cache-control': 'max-age=9' }
-    response.writeHead(200, { ...headers, 'x-account': 'x', 'x-accel-redirect': '/.read' }).end()
-  }
-  const hostile = { cookie: 'a=b', 'x-decide-only': '1', 'x-content-from': 'registry' }
-  const response = await send(ingress, { ...HEAD, headers: { ...HEAD.headers, ...hostile } })
-  t.match(response, { status: 200, headers: { 'content-length': '9', 'docker-content-digest': DIGEST } })
-  t.equal(response.headers['cache-control'], 'private, max-age=9')
-  t.equal(response.headers['x-account'], undefined)
-  t.match(arrived, [HEAD.headers])
-  for (const name of Object.keys(hostile)) t.notHas(arrived[0], name)
-})
+t.test(
+  'a HEAD that the registry receives after nginx may find the blob, and has no hostile header',
+  async (t) => {
+    const arrived: unknown[] = []
+    registry = (request, response) => {
+      arrived.push(request.headers)
+      const headers = { 'content-length': '9', 'docker-content-digest': DIGEST, 'cache-control': 'max-age=9' }
+      response.writeHead(200, { ...headers, 'x-account': 'x', 'x-accel-redirect': '/.read' }).end()
+    }
+    const hostile = { cookie: 'a=b', 'x-decide-only': '1', 'x-content-from': 'registry' }
+    const response = await send(ingress, { ...HEAD, headers: { ...HEAD.headers, ...hostile } })
+    t.match(response, { status: 200, headers: { 'content-length': '9', 'docker-content-digest': DIGEST } })
+    t.equal(response.headers['cache-control'], 'private, max-age=9')
+    t.equal(response.headers['x-account'], undefined)
+    t.match(arrived, [HEAD.headers])
+    for (const name of Object.keys(hostile)) t.notHas(arrived[0], name)
+  },
+)
 
 t.test('registry-proxy answers HEAD if the registry refuses the token or fails', async (t) => {
   for (const status of [400, 401, 403, 429, 500, 503]) {

@@ -133,7 +133,7 @@ t.test('nginx responds to malformed requests in the format of the API', async (t
   }
 })
 
-t.test('errors of the services pass unchanged', async (t) => {
+t.test('nginx forwards errors of the services unchanged', async (t) => {
   const statuses = [400, 401, 403, 404, 413, 429, 500, 502, 503, 504]
   const refuse: RequestListener = (request, response) => {
     response.writeHead(Number(request.url?.split('/').at(-1)) || 200, {

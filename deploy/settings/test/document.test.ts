@@ -19,7 +19,7 @@ t.test('every setting of a service has a description', async (t) => {
   }
 })
 
-t.test('the table names the readers of each default if the defaults differ', async (t) => {
+t.test('the table of settings names the readers of each default if the defaults differ', async (t) => {
   const one = {
     properties: {
       PORT: { default: 1, description: 'a port | another' },

@@ -26,11 +26,11 @@ export interface UnreferencedBlobsTable {
   /** The transaction that condemned it. Use it in SQL only. */
   condemned_by: Nullable<string>
   claim: Nullable<string>
-  /** Until when a worker may remove the data. */
+  /** The time until which a worker may remove the data. */
   removing_until: NullableTimestamp
   retry_at: NullableTimestamp
   failures: Generated<number>
-  /** Why the last removal failed. */
+  /** The reason why the last removal failed. */
   reason: Nullable<string>
   /** When a listing of the storage last found a link to it. */
   linked_at: NullableTimestamp
@@ -64,13 +64,13 @@ export interface CollectionListingsTable {
   last_page: Nullable<string>
   stored_blobs: Generated<string>
   stored_bytes: Generated<string>
-  /** Named by a row of the index or by a link in the storage. */
+  /** Blobs that a row of the index or a link in the storage names. */
   known_blobs: Generated<string>
   known_bytes: Generated<string>
-  /** In `unreferenced_blobs`. */
+  /** Blobs of `unreferenced_blobs`. */
   condemned_blobs: Generated<string>
   condemned_bytes: Generated<string>
-  /** Not known, and younger than the grace period. */
+  /** Unknown blobs that are younger than the grace period. */
   recent_blobs: Generated<string>
   recent_bytes: Generated<string>
   unknown_blobs: Generated<string>

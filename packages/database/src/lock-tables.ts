@@ -4,8 +4,8 @@ import { sql } from 'kysely'
 /**
  * Locks all tables that a migration changes. Statements lock them in different orders, so a migration that waited for
  * one table and held another could end in a deadlock, in which Postgres aborts the migration or the other transaction.
- * This function releases all locks and retries instead. It waits 200 ms for a lock, and gives up after 40 tries.
- * Migrations that have landed call it, so its behaviour must never change.
+ * This function releases all locks and retries instead. It waits 200 ms for a lock, and gives up after 40 tries. Merged
+ * migrations call it, so its behaviour must never change.
  */
 export async function lockTables(
   db: Kysely<unknown>,

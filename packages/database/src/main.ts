@@ -27,7 +27,7 @@ async function wait(db: Database): Promise<void> {
   print('the schema is up to date')
 }
 
-/** Why the schema is not ready; undefined once it is. */
+/** The reason why the schema is not ready; undefined once it is. */
 async function whyWait(db: Database): Promise<string | undefined> {
   try {
     const pending = await pendingMigrations(db)

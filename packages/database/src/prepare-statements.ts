@@ -31,7 +31,7 @@ export interface Statements {
 }
 
 export function createStatements(): Statements {
-  /** Names by text; for a text that is not prepared yet, how often it was executed. */
+  /** Names by text; for a text that is not prepared yet, the number of its executions. */
   const known = new Map<string, string | number>()
   let [prepared, names] = [0, 0]
   const newName = () => `statement-${(names += 1)}`

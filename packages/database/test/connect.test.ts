@@ -36,7 +36,7 @@ const ERRORS: readonly (readonly [why: string, error: unknown, unavailable: bool
   ['a statement that exceeded a configured limit', coded('53400'), false],
   ['a statement that waited too long for a lock', coded('55P03'), false],
   ['a deadlock', coded('40P01'), false],
-  ['a text with NUL', coded('22021'), false],
+  ['a string with NUL', coded('22021'), false],
   ['an unknown code with a known prefix', coded('08P01X'), false],
   ['no connection in time', new Error('timeout exceeded when trying to connect'), true],
   ['a connection that broke', new Error('Connection terminated unexpectedly'), true],
@@ -99,7 +99,7 @@ t.test('on a real Postgres, an error of one statement does not make the database
   const failing = {
     'too many parameters': sql`select array[${sql.join(parameters)}]`,
     'too slow': sql`select pg_sleep(2)`,
-    'NUL in a text': sql`select ${'a\0b'}::text`,
+    'NUL in a string': sql`select ${'a\0b'}::text`,
   }
   for (const [why, statement] of Object.entries(failing)) {
     const on = why === 'too slow' ? impatient : db

@@ -33,7 +33,7 @@ t.test('transactions that wait for each other both succeed', async (t) => {
   t.equal(runs, 3, 'one transaction ran again')
 })
 
-t.test('other errors are thrown at once', async (t) => {
+t.test('inTransaction throws other errors than deadlocks at once', async (t) => {
   const postgres = await startPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)

@@ -22,7 +22,7 @@ const COUNTS = 'counts in tables of its own, and refuses only what a quota does 
  * added to an existing table, and constraints and indexes that were dropped. Each with the reason why it does no harm.
  */
 const CONSIDERED: Readonly<Record<string, string>> = {
-  '2026-11-21-tokens takes accounts.accounts_password': 'accounts_kind has the same rule for users',
+  '2026-11-21-tokens drops accounts.accounts_password': 'accounts_kind has the same rule for users',
   '2026-11-21-tokens adds accounts.accounts_kind':
     'all accounts of the previous version are users, whose rule is unchanged',
   '2026-11-22-directory adds accounts.accounts_directory_role_check':
@@ -41,7 +41,7 @@ const CONSIDERED: Readonly<Record<string, string>> = {
   '2026-11-29-states-of-manifests adds repositories.show_repository':
     'sets a new column, and refuses nothing',
   '2026-11-29-states-of-manifests adds tags.update_revision': 'sets a new column, and refuses nothing',
-  '2026-12-01-providers takes accounts.accounts_kind': 'is replaced by the next one',
+  '2026-12-01-providers drops accounts.accounts_kind': 'is replaced by the next one',
   '2026-12-01-providers adds accounts.accounts_kind':
     'the rule for accounts without a provider is unchanged, and the previous version creates no others',
   '2026-12-06-usage-triggers adds manifests.charge_all_manifests': COUNTS,
@@ -50,7 +50,7 @@ const CONSIDERED: Readonly<Record<string, string>> = {
   '2026-12-06-usage-triggers adds repositories.charge_repositories': COUNTS,
   '2026-12-06-usage-triggers adds repositories.discharge_repositories': COUNTS,
   '2026-12-06-usage-triggers adds repositories.empty_repository':
-    'deletes what the deletion of the repository deletes by cascades',
+    'deletes the rows that the deletion of the repository deletes by cascades',
   '2026-12-06-usage-triggers adds manifest_references.charge_manifest_references': COUNTS,
   '2026-12-06-usage-triggers adds manifest_references.discharge_manifest_references': COUNTS,
   '2026-12-06-usage-triggers adds manifest_references.resize_manifest_references': COUNTS,
@@ -65,9 +65,9 @@ const CONSIDERED: Readonly<Record<string, string>> = {
   '2026-12-08-storage adds admissions.keep_pending_pushes': KEEPS,
   '2026-12-08-storage adds repository_blobs.keep_repository_blobs': KEEPS,
   '2026-12-08-storage adds repository_blobs.release_repository_blobs': RELEASES,
-  '2026-12-08-trash takes manifests.all_manifests_state': 'is replaced by the next one',
+  '2026-12-08-trash drops manifests.all_manifests_state': 'is replaced by the next one',
   '2026-12-08-trash adds manifests.all_manifests_state':
-    'permits all states of before, and the views hide the new ones',
+    'permits all earlier states, and the views hide the new ones',
 }
 
 /** Tables that a migration has renamed. A view has the old name, so that the previous version still finds it. */
@@ -140,7 +140,7 @@ function changesOf(before: readonly Rule[], after: readonly Rule[], tables: Read
   const dropped = before.filter((rule) => !exists(rule))
   const added = after.filter((rule) => rule.refuses && tables.has(rule.table) && !existed(rule))
   return [
-    ...dropped.map(({ table, name }) => `takes ${table}.${name}`),
+    ...dropped.map(({ table, name }) => `drops ${table}.${name}`),
     ...added.map(({ table, name }) => `adds ${table}.${name}`),
   ]
 }
@@ -188,19 +188,19 @@ t.test('the check of migrations detects added and dropped rules', async (t) => {
     ],
     [`create function no() returns trigger language plpgsql as 'begin return null; end'`],
     ['create trigger never before insert on tags for each row execute function no()', 'adds tags.never'],
-    ['drop index tags_by_digest', 'takes tags.tags_by_digest'],
+    ['drop index tags_by_digest', 'drops tags.tags_by_digest'],
     ['create index tags_by_digest on tags (digest)'],
     [
       'alter table tags drop constraint tags_manifest',
-      'takes manifests.tags_manifest (here)',
-      'takes tags.tags_manifest',
+      'drops manifests.tags_manifest (here)',
+      'drops tags.tags_manifest',
     ],
     ['create table other (repository uuid primary key references all_repositories (id) on delete cascade)'],
     [
       'drop table other',
-      'takes other.other_pkey',
-      'takes other.other_repository_fkey',
-      'takes repositories.other_repository_fkey (here)',
+      'drops other.other_pkey',
+      'drops other.other_repository_fkey',
+      'drops repositories.other_repository_fkey (here)',
     ],
   ]
   for (const [statement, ...changes] of DETECTED) {

@@ -37,7 +37,7 @@ t.test('a statement with parameters is prepared at its third execution', async (
 })
 
 t.test(
-  'pattern searches, long lists, inserts of several rows and texts without parameters are not prepared',
+  'pattern searches, long lists, inserts of several rows and statements without parameters are not prepared',
   async (t) => {
     const connected = await connect(t)
     if (connected === undefined) return

@@ -45,24 +45,31 @@ await onBothDatabases(t, async (t, db) => {
     ])
   })
 
-  t.test('several events are written in their order by one statement, and no events by none', async (t) => {
-    const before = (await stored()).length
-    const record = createRecordEvents(db, { principal: background, context: () => context })
-    await record()
-    await record(
-      { action: 'user.update', target: { kind: 'user', account: 'bob', id: '9' }, detail: { role: 'user' } },
-      {
-        action: 'sign-in',
-        outcome: 'refused',
-        target: { kind: 'user', account: null },
-        address: '192.0.2.9',
-      },
-    )
-    t.match((await stored()).slice(before), [
-      { account_name: 'bob', account_id: '9', detail: { role: 'user' }, target: { name: 'bob' } },
-      { outcome: 'refused', account_name: null, address: '192.0.2.9' },
-    ])
-  })
+  t.test(
+    'several events are written in order by one statement; an empty list executes no statement',
+    async (t) => {
+      const before = (await stored()).length
+      const record = createRecordEvents(db, { principal: background, context: () => context })
+      await record()
+      await record(
+        {
+          action: 'user.update',
+          target: { kind: 'user', account: 'bob', id: '9' },
+          detail: { role: 'user' },
+        },
+        {
+          action: 'sign-in',
+          outcome: 'refused',
+          target: { kind: 'user', account: null },
+          address: '192.0.2.9',
+        },
+      )
+      t.match((await stored()).slice(before), [
+        { account_name: 'bob', account_id: '9', detail: { role: 'user' }, target: { name: 'bob' } },
+        { outcome: 'refused', account_name: null, address: '192.0.2.9' },
+      ])
+    },
+  )
 
   t.test('an event has the context of the request that caused it, where that was stored', async (t) => {
     const before = (await stored()).length

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * nginx says in this header for how many seconds it may still send deleted content from its cache. A client cannot set
- * it, because nginx does.
+ * nginx sets this header to the number of seconds for which it may still send deleted content from its cache. A client
+ * cannot set it, because nginx does.
  */
 const CACHED_SECONDS = 'x-content-cached'
 

@@ -43,7 +43,7 @@ function isForRegistry(bytes: unknown): boolean {
   return Buffer.isBuffer(bytes) && /^\S+ \/v2(?:[/?\s]|$)/.test(bytes.subarray(0, 64).toString('latin1'))
 }
 
-/** By Node's error codes. */
+/** Status and detail by Node's error code. */
 const STATUS_OF: ReadonlyMap<string, readonly [status: number, detail: string]> = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'the request did not arrive in time']],
   ['HPE_HEADER_OVERFLOW', [431, 'the headers are too long']],

@@ -3,7 +3,7 @@ import { explainError } from './explain-error.ts'
 import type { Static, TObject } from 'typebox'
 import { Value } from 'typebox/value'
 
-/** Invalid settings. Each fault names its variable and says what would be right. */
+/** Invalid settings. Each fault names its variable and describes valid values. */
 export class ConfigError extends Error {
   readonly faults: readonly string[]
 

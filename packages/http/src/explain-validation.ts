@@ -1,6 +1,6 @@
 import type { FastifySchemaValidationError } from 'fastify'
 
-/** The invalid field of a request, and a sentence that says what would be right. */
+/** The invalid field of a request, and a sentence about valid values. */
 export interface ExplainedFault {
   readonly detail: string
   readonly field?: string

@@ -8,9 +8,9 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 const OWN_SITES = new Set(['same-origin', 'none'])
 
 /**
- * Returns why a request must be refused as cross-site request forgery; undefined when it may pass. Browsers attach
- * cached Basic credentials to the requests of any page, but name the page's origin. Other programs send neither header.
- * `null`, the origin of sandboxed pages, is foreign.
+ * Returns the reason why a request must be refused as cross-site request forgery; undefined if it may pass. Browsers
+ * attach cached Basic credentials to the requests of any page, but name the page's origin. Other programs send neither
+ * header. `null`, the origin of sandboxed pages, is foreign.
  * Source: RFC 6454 §7.3, `Origin`; Fetch Metadata Request Headers §2.3, `Sec-Fetch-Site`.
  */
 export function foreignChange(

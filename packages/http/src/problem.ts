@@ -2,7 +2,7 @@
 export interface Problem {
   /** HTTP status, 400 to 599. */
   readonly status: number
-  /** A sentence that says what was wrong and what would be right; never contains a secret. */
+  /** A sentence about the fault and about valid values; never contains a secret. */
   readonly detail: string
   /** The invalid field of the request. */
   readonly field?: string

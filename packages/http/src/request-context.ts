@@ -97,7 +97,7 @@ export function requestAddressOf(request: FastifyRequest): string | undefined {
   return known === undefined && socket !== null ? request.ip : known
 }
 
-/** Records who makes the current request. */
+/** Records the principal of the current request. */
 export function setRequestPrincipal(principal: RequestPrincipal): void {
   const holder = requestContext.get('holder')
   if (holder !== undefined) holder.context = { ...holder.context, principal }

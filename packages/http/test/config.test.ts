@@ -57,7 +57,7 @@ t.test('a ConfigError names every invalid variable, even thirty of them', async 
   }
 })
 
-t.test('a value of another type is refused and not coerced', async (t) => {
+t.test('a setting with a value of another type is refused and not coerced', async (t) => {
   const bad = ['x', '12abc', '-1', '65536', '80.5', 'true', 'null', 'Infinity', 'NaN', '[80]']
   for (const PORT of bad) t.match(faultsOf({ SECRET, PORT }), [/^PORT must be /], `PORT=${PORT}`)
   for (const ENABLED of ['maybe', '2', 'on ']) {

@@ -26,7 +26,7 @@ t.test('explainError describes an error in one line that is never empty', async 
     ['text', 'failed without an error object: text'],
   ] as const) {
     t.equal(explainError(error), text)
-    t.equal(explainStartFailure(error), text, 'explainStartFailure gives the same text')
+    t.equal(explainStartFailure(error), text, 'explainStartFailure returns the same string')
   }
 })
 

@@ -95,7 +95,7 @@ const CASES: readonly (readonly [body: unknown, detail: string, field: string])[
   ],
 ]
 
-t.test('a validation error names the field and says what would be right', async (t) => {
+t.test('a validation error names the field and describes valid values', async (t) => {
   const app = createServer({ name: 'test', logLevel: 'silent', metrics: createMetrics('test') })
   t.teardown(() => app.close())
   app.post('/', { schema: { body: Body } }, async () => 'fine')

@@ -45,25 +45,28 @@ t.test(
   },
 )
 
-t.test('the hook refuses before other hooks and handlers run, in the format of the route', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  refuseForeignChanges(app, OWN)
-  const ran: string[] = []
-  await app.register(async (app) => {
-    setErrorFormat(app, problemJson)
-    app.addHook('onRequest', async () => void ran.push('hook'))
-    app.post('/thing', async () => void ran.push('handler'))
-  })
-  const refused = await app.inject({
-    method: 'POST',
-    url: '/thing',
-    headers: { origin: 'https://evil.example' },
-  })
-  t.equal(refused.statusCode, 403)
-  t.match(refused.headers['content-type'], 'application/problem+json')
-  t.strictSame(ran, [])
-  const passed = await app.inject({ method: 'POST', url: '/thing', headers: { origin: OWN } })
-  t.equal(passed.statusCode, 200)
-  t.strictSame(ran, ['hook', 'handler'])
-})
+t.test(
+  'a change from another origin is refused before other hooks run, in the error format of its route',
+  async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    refuseForeignChanges(app, OWN)
+    const ran: string[] = []
+    await app.register(async (app) => {
+      setErrorFormat(app, problemJson)
+      app.addHook('onRequest', async () => void ran.push('hook'))
+      app.post('/thing', async () => void ran.push('handler'))
+    })
+    const refused = await app.inject({
+      method: 'POST',
+      url: '/thing',
+      headers: { origin: 'https://evil.example' },
+    })
+    t.equal(refused.statusCode, 403)
+    t.match(refused.headers['content-type'], 'application/problem+json')
+    t.strictSame(ran, [])
+    const passed = await app.inject({ method: 'POST', url: '/thing', headers: { origin: OWN } })
+    t.equal(passed.statusCode, 200)
+    t.strictSame(ran, ['hook', 'handler'])
+  },
+)

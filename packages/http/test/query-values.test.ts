@@ -20,7 +20,7 @@ const CASES: readonly (readonly [query: string, read: object | string, why: stri
   ['limit=0', 'limit must be a whole number from 1 to 1000', 'too little'],
   ['limit=-3', 'limit must be a whole number from 1 to 1000', 'a negative number'],
   ['limit=1001', 'limit must be a whole number from 1 to 1000', 'too much'],
-  ['limit=', 'limit must be a whole number from 1 to 1000', 'an empty text'],
+  ['limit=', 'limit must be a whole number from 1 to 1000', 'an empty string'],
   ['limit=1e2', 'limit must be a whole number from 1 to 1000', 'an exponent'],
   ['limit=0x10', 'limit must be a whole number from 1 to 1000', 'hexadecimal digits'],
   ['limit=%205', 'limit must be a whole number from 1 to 1000', 'a space'],
@@ -32,22 +32,25 @@ const CASES: readonly (readonly [query: string, read: object | string, why: stri
   ],
   ['deep=1', 'deep must be true or false', 'another word for true'],
   ['limit=1&limit=2', 'limit is given twice', 'a number twice'],
-  ['name=a&name=a', 'name is given twice', 'a text twice'],
+  ['name=a&name=a', 'name is given twice', 'a string twice'],
   ['name=a%00', 'name must not contain NUL', 'NUL'],
 ]
 
-t.test('a query is read by the schema of its route before it is validated', async (t) => {
-  const app = createServer({ name: 'test', logLevel: 'silent', metrics: createMetrics('test') })
-  t.teardown(() => app.close())
-  app.get('/', { schema: { querystring: Query } }, async ({ query }) => query)
-  for (const [query, read, why] of CASES) {
-    const response = await app.inject(`/?${query}`)
-    if (typeof read === 'string') {
-      t.strictSame([response.statusCode, response.json().detail], [400, read], why)
-      t.equal(response.json().field, read.split(' ')[0])
-    } else t.strictSame([response.statusCode, response.json()], [200, read], why)
-  }
-})
+t.test(
+  'the values of a query are converted by the schema of its route before they are validated',
+  async (t) => {
+    const app = createServer({ name: 'test', logLevel: 'silent', metrics: createMetrics('test') })
+    t.teardown(() => app.close())
+    app.get('/', { schema: { querystring: Query } }, async ({ query }) => query)
+    for (const [query, read, why] of CASES) {
+      const response = await app.inject(`/?${query}`)
+      if (typeof read === 'string') {
+        t.strictSame([response.statusCode, response.json().detail], [400, read], why)
+        t.equal(response.json().field, read.split(' ')[0])
+      } else t.strictSame([response.statusCode, response.json()], [200, read], why)
+    }
+  },
+)
 
 t.test('the query of a route without a schema stays as it is', async (t) => {
   const app = createServer({ name: 'test', logLevel: 'silent', metrics: createMetrics('test') })
@@ -56,7 +59,7 @@ t.test('the query of a route without a schema stays as it is', async (t) => {
   t.strictSame((await app.inject('/?limit=5&a=1&a=2')).json(), { limit: '5', a: ['1', '2'] })
 })
 
-t.test('the hooks of a route see the query as it was read', async (t) => {
+t.test('the hooks of a route get the converted query', async (t) => {
   const app = createServer({ name: 'test', logLevel: 'silent', metrics: createMetrics('test') })
   t.teardown(() => app.close())
   const seen: unknown[] = []

@@ -75,7 +75,7 @@ t.test('when a semaphore is full, the longest lane loses its last call to a shor
   t.match(ends[3], FULL)
 })
 
-t.test('a call that waits beyond its deadline fails and delays no other call', async (t) => {
+t.test('a call that waits for a semaphore beyond its deadline fails and delays no other call', async (t) => {
   const semaphore = createSemaphore(1, { maxWaiting: 1, onFull })
   let end = () => {}
   const first = semaphore.run(() => new Promise<void>((resolve) => (end = resolve)))
@@ -89,7 +89,7 @@ t.test('a call that waits beyond its deadline fails and delays no other call', a
   t.equal(await next, 'next', 'its place in the queue was free again')
 })
 
-t.test('a call that fails passes its permit on', async (t) => {
+t.test('a failed call of a semaphore passes its permit to the next call', async (t) => {
   const semaphore = createSemaphore(1)
   const failing = semaphore.run(() => Promise.reject(new TypeError('a fault')))
   const next = semaphore.run(async () => 'done')

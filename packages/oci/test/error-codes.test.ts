@@ -34,7 +34,7 @@ t.test('every error code has the status of the specification and a message', asy
   }
 })
 
-t.test('an error can have its own status, message and detail', async (t) => {
+t.test('an error of the registry API can have its own status, message and detail', async (t) => {
   const detail = { name: 'A' }
   t.same(formatRegistryError({ code: 'UNSUPPORTED', status: 404, message: 'no such thing', detail }), {
     status: 404,

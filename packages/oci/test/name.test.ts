@@ -69,7 +69,7 @@ const NAMES: readonly (readonly [name: string, good: boolean, why: string])[] = 
   ['team/registry-manager-trash', true, 'the reserved component in another place'],
 ]
 
-t.test('the pattern for documents accepts the same names', async (t) => {
+t.test('the pattern for OpenAPI documents accepts the names that isRepositoryName accepts', async (t) => {
   const pattern = new RegExp(REPOSITORY_NAME_PATTERN, 'u')
   for (const [name, good, why] of NAMES)
     t.equal(name.length <= MAX_NAME_LENGTH && pattern.test(name), good, why)
@@ -145,5 +145,5 @@ t.test('the pattern of namespaces for JSON schemas accepts what isNamespace acce
     const matches = text.length <= MAX_NAME_LENGTH && pattern.test(text)
     t.equal(matches, isNamespace(text), JSON.stringify(text.slice(0, 40)))
   }
-  t.notOk(pattern.test(`${'a-'.repeat(50_000)}/`), 'a long text takes no exponential time')
+  t.notOk(pattern.test(`${'a-'.repeat(50_000)}/`), 'a long string takes no exponential time')
 })

@@ -4,7 +4,7 @@ import { parseMount, parseRegistryRequest } from '../src/registry-request.ts'
 const A = `sha256:${'a1'.repeat(32)}`
 const B = `sha256:${'b2'.repeat(32)}`
 
-t.test('n is a whole number and is limited to 1000', async (t) => {
+t.test('the parameter n of a list is a whole number and is limited to 1000', async (t) => {
   const sizes: readonly (readonly [query: string, n: number | undefined])[] = [
     ['', undefined],
     ['?', undefined],
@@ -46,7 +46,7 @@ t.test('n is a whole number and is limited to 1000', async (t) => {
   }
 })
 
-t.test('last can be any text and is decoded once', async (t) => {
+t.test('the parameter last of a list can be any string and is decoded once', async (t) => {
   for (const [query, last] of [
     ['last=team%2Fapp', 'team/app'],
     ['last=team/app&last=b', 'team/app'],
@@ -59,7 +59,7 @@ t.test('last can be any text and is decoded once', async (t) => {
   }
 })
 
-t.test('last with NUL is refused, because no name contains it', async (t) => {
+t.test('the parameter last of a list is refused with NUL, because no name contains it', async (t) => {
   for (const query of ['last=%00', 'last=team%00', 'n=5&last=a%00b']) {
     for (const path of ['/v2/_catalog', '/v2/a/tags/list']) {
       t.match(parseRegistryRequest('GET', `${path}?${query}`), { refused: { code: 'NAME_INVALID' } }, query)

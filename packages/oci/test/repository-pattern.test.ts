@@ -60,7 +60,7 @@ t.test('patterns of repository names are parsed', async (t) => {
   t.strictSame(parseRepositoryPattern('team/sub/*'), { kind: 'below', prefix: 'team/sub' })
 })
 
-t.test('text that is not a pattern covers no repository', async (t) => {
+t.test('a string that is not a pattern covers no repository', async (t) => {
   for (const [text, kind] of PATTERNS) if (kind === undefined) t.notOk(patternCovers(text, text), text)
 })
 
@@ -98,7 +98,7 @@ t.test('the pattern for JSON schemas accepts what parseRepositoryPattern accepts
   }
 })
 
-t.test('the intersection of two lists of patterns covers what both cover', async (t) => {
+t.test('the intersection of two lists of patterns covers the names that both cover', async (t) => {
   const names = ['a', 'b', 'a/b', 'a/b/c', 'a/b/c/d', 'a/c', 'ab/c', 'b/a']
   const patterns = ['*', ...names, ...names.map((name) => `${name}/*`), 'no//pattern']
   const covers = (list: readonly string[], name: string) =>

@@ -51,7 +51,7 @@ t.test('well-formed scopes are parsed and merged by resource', async (t) => {
   for (const [why, parameters, scopes] of GOOD) t.same(parseScopes(parameters), scopes, why)
 })
 
-t.test('without a scope the result is null; if all scopes are malformed, it is an empty list', async (t) => {
+t.test('parsing no scope returns null; parsing only malformed scopes returns an empty list', async (t) => {
   for (const parameters of [[], [''], ['  '], ['', ' ']]) t.equal(parseScopes(parameters), null)
   t.strictSame(parseScopes(['oops']), [])
 })

@@ -52,11 +52,11 @@ export interface DecisionContext extends ConditionContext {
 }
 
 /**
- * Decides what a principal may do with a repository. Everything that depends on rights asks this function: the token
- * endpoint, registry-proxy, image management and explanations; lists use `patternsThatAllow`, which a property test
- * compares with it. An action is allowed if at least one permission covers the repository, includes the action (`push`
- * includes `pull`), and its conditions hold. A personal token with scopes allows nothing beyond them. The conditions of
- * a token limit everything that it allows. Nothing is allowed on a name that is not a repository name.
+ * Decides which actions on a repository a principal may do. Everything that depends on rights calls this function: the
+ * token endpoint, registry-proxy, image management and explanations; lists use `patternsThatAllow`, which a property
+ * test compares with it. An action is allowed if at least one permission covers the repository, includes the action
+ * (`push` includes `pull`), and its conditions hold. A personal token with scopes allows nothing beyond them. The
+ * conditions of a token limit everything that it allows. Nothing is allowed on a name that is not a repository name.
  */
 export function decideAccess(
   rights: PrincipalRights,

@@ -24,8 +24,8 @@ export function describeActivity(action: RepositoryAction, repository: string): 
 }
 
 /**
- * Says who can grant the right to do an action on a repository, and which role suffices. Uses only the repository's
- * name, so that it does not reveal whether the repository exists.
+ * Names the principals who can grant the right to do an action on a repository, and the role that suffices. Uses only
+ * the repository's name, so that it does not reveal whether the repository exists.
  */
 export function describeWhoCanGrant(
   action: RepositoryAction,
@@ -37,7 +37,7 @@ export function describeWhoCanGrant(
   return `${describeManagers(repository)} can grant the role ${role} for ${repository}`
 }
 
-/** Names those who manage the grants of a repository. */
+/** Names the principals who manage the grants of a repository. */
 export function describeManagers(repository: string): string {
   const [namespace, ...rest] = repository.split('/')
   if (rest.length === 0) return 'a cluster administrator'

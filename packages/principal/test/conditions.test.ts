@@ -4,7 +4,7 @@ import { conditionFault, isInNetworks, isNetwork, intersectNetworks } from '../s
 
 const NOW = Date.parse('2027-03-01T12:00:00Z')
 
-t.test('the condition that does not hold is named', async (t) => {
+t.test('conditionFault returns the condition that does not hold', async (t) => {
   const context = { address: '192.0.2.7', now: NOW }
   const faultOf = (conditions: object) => conditionFault(conditions, context)?.condition
   t.equal(faultOf({}), undefined)
@@ -28,7 +28,7 @@ t.test('a client whose address is not known is in no network', async (t) => {
   t.notOk(isInNetworks(['0.0.0.0/0', '::/0'], 'localhost'))
 })
 
-t.test('addresses of both families are compared', async (t) => {
+t.test('IPv4 and IPv6 addresses are compared with networks', async (t) => {
   t.ok(isInNetworks(['2001:db8::/32'], '2001:db8:1::7'))
   t.notOk(isInNetworks(['2001:db8::/32'], '2001:db9::7'))
   t.ok(isInNetworks(['10.0.0.0/8'], '::ffff:10.1.2.3'), 'an IPv4-mapped address is its IPv4 address')
@@ -36,7 +36,7 @@ t.test('addresses of both families are compared', async (t) => {
   t.notOk(isInNetworks(['2001:db8::/32'], '10.0.0.1'))
 })
 
-t.test('addresses and CIDR ranges are networks', async (t) => {
+t.test('addresses and CIDR ranges are valid networks', async (t) => {
   for (const text of ['10.0.0.0/8', '10.1.2.3', '::/0', '2001:db8::1', '0.0.0.0/0', '::ffff:10.0.0.1/128']) {
     t.ok(isNetwork(text), text)
   }
@@ -54,7 +54,7 @@ t.test('addresses and CIDR ranges are networks', async (t) => {
   }
 })
 
-t.test('the networks of two lists have the addresses that are in both', async (t) => {
+t.test('the intersection of two lists of networks has the addresses that are in both', async (t) => {
   const cases = [
     [['10.0.0.0/8'], ['10.1.0.0/16'], ['10.1.0.0/16']],
     [

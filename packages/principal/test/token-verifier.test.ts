@@ -60,9 +60,9 @@ const BAD_CLAIMS: readonly (readonly [why: string, payload: object | string])[] 
   ['expired', { ...claims(), exp: now() - 1 }],
   ['expired long ago', { ...claims(), exp: 0 }],
   ['not yet valid', { ...claims(), nbf: now() + 60 }],
-  ['an expiry that is text', { ...claims(), exp: String(now() + 300) }],
+  ['an expiry that is a string', { ...claims(), exp: String(now() + 300) }],
   ['an expiry of null', { ...claims(), exp: null }],
-  ['a start that is text', { ...claims(), nbf: 'x' }],
+  ['a start that is a string', { ...claims(), nbf: 'x' }],
   ['another issuer', { ...claims(), iss: 'evil.example' }],
   ['an issuer that begins like ours', { ...claims(), iss: 'registry.example.evil' }],
   ['a list of issuers', { ...claims(), iss: ['registry.example'] }],
@@ -88,7 +88,7 @@ const FORGERIES: readonly (readonly [why: string, token: string])[] = [
   ['a foreign key under its own id', make({ ...HEADER, kid: 'EVIL' }, claims(), byForeign)],
   ['an id in another case', make({ ...HEADER, kid: KID.toLowerCase() }, claims())],
   ['no key id', make({ typ: 'JWT', alg: 'ES256' }, claims())],
-  ['a key id that is no text', make({ ...HEADER, kid: [KID] }, claims())],
+  ['a key id that is not a string', make({ ...HEADER, kid: [KID] }, claims())],
   ['its own jwk, our key id', make({ ...HEADER, jwk: jwkOf(foreign) }, claims(), byForeign)],
   ['its own jwk, another key id', make({ ...HEADER, kid: 'EVIL', jwk: jwkOf(foreign) }, claims(), byForeign)],
   ['its own jwk, no key id', make({ alg: 'ES256', jwk: jwkOf(foreign) }, claims(), byForeign)],
@@ -149,7 +149,7 @@ const RUBBISH = [
   ...['null', '1', '"x"', '[]', 'true', '{'].map((payload) => make(HEADER, payload)),
 ]
 
-t.test('text that is not a token is invalid and throws no error', async (t) => {
+t.test('a string that is not a token is invalid and throws no error', async (t) => {
   for (const token of RUBBISH) {
     const shown = JSON.stringify(token.slice(0, 60))
     const found = await verify(token).catch((error: unknown) => error)

@@ -31,7 +31,7 @@ async function start(t: Test, respond: Respond, signal?: AbortSignal) {
   return { client: createRegistryClient({ registryUrl, serviceToken, signal, timeoutMs: 2000 }), requests }
 }
 
-t.test('lists may be null or empty, and any other shape is an error', async (t) => {
+t.test('lists of the registry may be null or empty, and any other shape is an error', async (t) => {
   const bodies: [string, readonly string[] | undefined][] = [
     ['{"repositories":["a","b/c"],"tags":["a","b/c"]}', ['a', 'b/c']],
     ['{"repositories":null,"tags":null}', []],
@@ -165,34 +165,37 @@ t.test('the digest of a blob in S3 comes from the redirect, which is not followe
   }
 })
 
-t.test('an error concerns one manifest or blob, or the whole registry, by its status', async (t) => {
-  const statuses: [number, boolean][] = [
-    [500, true],
-    [400, true],
-    [405, true],
-    [410, true],
-    [401, false],
-    [403, false],
-    [429, false],
-    [502, false],
-    [503, false],
-    [504, false],
-  ]
-  for (const [status, isRefusal] of statuses) {
-    const { client } = await start(t, (_request, response) => response.writeHead(status).end())
-    const error = await client.headManifest('team/app', 'latest').catch((error: unknown) => error)
-    t.ok(error instanceof ServiceCallError)
-    t.equal(isRegistryRefusal(error), isRefusal, String(status))
-  }
-  const { client } = await start(t, (request) => request.socket.destroy())
-  t.equal(
-    isRegistryRefusal(await client.listTags('a').catch((error: unknown) => error)),
-    false,
-    'no response',
-  )
-  t.equal(isRegistryRefusal(new ServiceCallError('x', { dependency: 'auth-service', status: 500 })), false)
-  t.equal(isRegistryRefusal(new Error('x')), false)
-})
+t.test(
+  'the status of an error says whether it concerns one manifest or blob, or the whole registry',
+  async (t) => {
+    const statuses: [number, boolean][] = [
+      [500, true],
+      [400, true],
+      [405, true],
+      [410, true],
+      [401, false],
+      [403, false],
+      [429, false],
+      [502, false],
+      [503, false],
+      [504, false],
+    ]
+    for (const [status, isRefusal] of statuses) {
+      const { client } = await start(t, (_request, response) => response.writeHead(status).end())
+      const error = await client.headManifest('team/app', 'latest').catch((error: unknown) => error)
+      t.ok(error instanceof ServiceCallError)
+      t.equal(isRegistryRefusal(error), isRefusal, String(status))
+    }
+    const { client } = await start(t, (request) => request.socket.destroy())
+    t.equal(
+      isRegistryRefusal(await client.listTags('a').catch((error: unknown) => error)),
+      false,
+      'no response',
+    )
+    t.equal(isRegistryRefusal(new ServiceCallError('x', { dependency: 'auth-service', status: 500 })), false)
+    t.equal(isRegistryRefusal(new Error('x')), false)
+  },
+)
 
 t.test('the signal aborts a request, even while its response arrives', async (t) => {
   for (const begin of [() => {}, (response: ServerResponse) => void response.write('{"rep')]) {

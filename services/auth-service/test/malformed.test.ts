@@ -14,7 +14,7 @@ interface Sent {
   readonly headers?: Record<string, string>
 }
 
-/** What is wrong with the response to a malformed request; undefined for a proper refusal. */
+/** The fault of the response to a malformed request; undefined for a proper refusal. */
 async function faultOf(sent: Sent, shape: 'problem' | 'errors'): Promise<string | undefined> {
   const response = await publicApp.inject({ ...sent, headers: { authorization, ...sent.headers } })
   const { statusCode: status, body, headers } = response

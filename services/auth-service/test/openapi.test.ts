@@ -92,7 +92,10 @@ t.test('the OpenAPI document is valid and has every public operation', async (t)
   ])
 })
 
-/** What operations accept: requests for access tokens no session, and requests about a session nothing else. */
+/**
+ * The credentials that operations accept: requests for access tokens no session, and requests about a session nothing
+ * else.
+ */
 const CREDENTIALS = ['basic bearer', 'basic bearer session', 'session']
 
 t.test('an operation that needs credentials documents them, 401 and 503', async (t) => {

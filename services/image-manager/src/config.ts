@@ -52,7 +52,7 @@ export interface ImageManagerConfig {
   readonly logLevel: string
 }
 
-/** Settings that only the entry points need: where to listen, and the database. */
+/** Settings that only the entry points need: the address to listen on, and the database. */
 export interface ImageManagerProcess extends ListenOptions {
   readonly databaseUrl: string
 }

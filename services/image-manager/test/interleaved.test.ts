@@ -118,8 +118,8 @@ async function tryAll(t: Test, state: keyof typeof STATES, first: Actor, second:
 }
 
 /**
- * Where the index differs: in a tag, in manifests that only it has, or in reachable ones that it does not have. What is
- * left as pending is a fault, too.
+ * The differences of the index: in a tag, in manifests that only it has, or in reachable ones that it does not have.
+ * Content that is left as pending is a fault, too.
  */
 async function faultOf({ registry, pendingRows, pendingPushes }: Started): Promise<string | undefined> {
   const none = { tags: {}, manifests: [] as string[] }

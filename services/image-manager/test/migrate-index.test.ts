@@ -14,7 +14,7 @@ import { parsed } from './fixtures/reconcile.ts'
 const PREVIOUS = '2026-11-28-sign-in'
 const FOLDER = new URL('../../../packages/database/src/migrations/', import.meta.url)
 const [REPOSITORIES, INDEX_ONLY] = [100_000, 20]
-/** How long a statement of a service may take, waits for locks included. */
+/** Time limit of a statement of a service, waits for locks included. */
 const STATEMENT_MS = 5000
 
 /** Fills the schema of the previous version: two manifests of each repository, with a tag and a layer each. */

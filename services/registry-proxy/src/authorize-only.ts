@@ -20,7 +20,7 @@ export function isAuthorizeOnly({ headers }: FastifyRequest): boolean {
  * request to this service instead. That is the case if the request needs more work than a transfer, or a service token:
  * nginx never receives one.
  */
-export function answerAuthorizeOnly(
+export function respondToAuthorizeOnly(
   { registryRequest, upstream, principal }: Omit<Forwarding, 'token'>,
   /** The principal's own token; undefined if a service token is needed. */
   token: string | undefined,

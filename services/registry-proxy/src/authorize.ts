@@ -18,7 +18,7 @@ import { accessCheckedUpstream, challenge, challengeAccess, requiredAccess } fro
 import { isBound } from './upload-binding.ts'
 import type { ForwardedRequest } from './upstream-request.ts'
 
-/** A request that image-manager answers from its index. */
+/** A request to which image-manager responds from its index. */
 export type IndexRequest = Extract<
   RegistryRequest,
   { kind: 'catalog' | 'tags' | 'referrers' | 'manifest' | 'blob' }
@@ -39,8 +39,8 @@ export type Authorized =
       readonly isAddressBound?: true
     }
   /**
-   * The index answers: lists, deletions (which change lists, and need every name of a manifest or blob), and manifests
-   * by their sha512 digest, which the registry does not know.
+   * Requests for the index: lists, deletions (which change lists, and need every name of a manifest or blob), and
+   * manifests by their sha512 digest, which the registry does not know.
    */
   | { readonly outcome: 'index'; readonly request: IndexRequest }
 

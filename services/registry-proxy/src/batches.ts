@@ -1,5 +1,5 @@
 export interface BatchOptions<Item> {
-  /** The largest number of items of a batch. */
+  /** Maximum number of items of a batch. */
   readonly size: number
   /** Maximum number of batches that run at the same time. */
   readonly concurrent: number
@@ -12,7 +12,7 @@ interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
 }
 
 /**
- * Collects single items into batches. While the largest number of batches runs, further items wait and form the next
+ * Collects single items into batches. While the maximum number of batches runs, further items wait and form the next
  * batches. The work on an item therefore always begins after the item was given, never in a batch that has begun.
  */
 export function createBatches<Item, Result>(

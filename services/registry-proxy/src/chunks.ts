@@ -21,7 +21,7 @@ export interface Chunk {
 const RANGE = /^(\d+)-(\d+)$/
 
 /**
- * Says why a chunk is refused; undefined if it is accepted. Each chunk must begin where the previous one ended.
+ * The reason why a chunk is refused; undefined if it is accepted. Each chunk must begin where the previous one ended.
  * distribution 2.8 accepts every chunk and appends it.
  * Source: OCI distribution-spec 1.1, "Pushing a blob in chunks".
  */

@@ -16,7 +16,7 @@ export interface PullCount extends Pull {
   readonly lastAt: Date
 }
 
-/** Counts that are sent together. image-manager adds a batch once, however often it is sent. */
+/** Counts that are sent together. image-manager adds a batch once, even if it is sent several times. */
 export interface PullBatch {
   readonly id: string
   readonly pulls: readonly PullCount[]
@@ -52,7 +52,8 @@ const SEND_MS = 5000
 
 /**
  * Counts pulls in memory and sends the counts to image-manager every few seconds. A batch that fails is sent again with
- * the same id until image-manager has it. `stop` sends what is left once; a process that is killed loses its counts.
+ * the same id until image-manager has it. `stop` sends the remaining counts once; a process that is killed loses its
+ * counts.
  */
 export function createPullCounter(options: PullCounterOptions): PullCounter {
   const { send, now, log, everyMs = SEND_MS } = options

@@ -12,7 +12,7 @@ import {
 } from '@registry-manager/principal'
 
 /*
- * The texts of 401 and 403: `message` for clients that print it, and `detail` with the rest. Both depend only on the
+ * The messages of 401 and 403: `message` for clients that print it, and `detail` with the rest. Both depend only on the
  * request, on the token and on the rights of the principal's own account, never on whether a repository exists.
  */
 
@@ -22,7 +22,7 @@ export interface RefusalDetail {
   readonly required: string
   /** The scope of the token for the repository of the request; empty if the token permits nothing there. */
   readonly permitted: string
-  /** How the client gets what is missing. */
+  /** A way to get the missing access. */
   readonly help: string
   /** The URL that explains the decision; only for principals with an account. */
   readonly explain?: string
@@ -50,7 +50,7 @@ export interface RefusedRequest {
   readonly tag?: string | undefined
 }
 
-/** Why the access of a token does not suffice. `account` is undefined if it is not known. */
+/** The message for a token whose access does not suffice. `account` is undefined if it is not known. */
 export function describeInsufficient(
   refused: RefusedRequest,
   { account, context, isPassword }: AccountView,
@@ -115,7 +115,7 @@ export interface AccountView {
   readonly isPassword: boolean
 }
 
-/** Why access in other networks does not count here. */
+/** The message for a token whose access counts in other networks only. */
 export function describeElsewhere(refused: RefusedRequest, networks: readonly string[]): RefusalTexts {
   return {
     message: `this access is limited to clients in ${networks.join(', ')}`,
@@ -126,7 +126,7 @@ export function describeElsewhere(refused: RefusedRequest, networks: readonly st
   }
 }
 
-/** Why a tag may not be pushed. */
+/** The message for a tag that may not be pushed. */
 export function describeRefusedTag(
   refused: RefusedRequest,
   tag: string,
@@ -142,7 +142,7 @@ export function describeRefusedTag(
   }
 }
 
-/** Why the source of a mount may not be read. */
+/** The message for a mount whose source may not be read. */
 export function describeMount(refused: RefusedRequest): RefusalTexts {
   return {
     message: 'the token does not permit pulls from the repository that the blob is mounted from',
@@ -153,8 +153,8 @@ export function describeMount(refused: RefusedRequest): RefusalTexts {
 const SIGN_IN = 'send a username and a password, or an access token from'
 
 /**
- * Why credentials are refused; the text says nothing about accounts. `realm` is the URL of the token endpoint, `reason`
- * why a right password is refused.
+ * The message for refused credentials, which says nothing about accounts. `realm` is the URL of the token endpoint,
+ * `reason` the reason why a right password is refused.
  */
 export function describeUnauthenticated(
   kind: 'none' | 'malformed' | 'basic' | 'bearer',

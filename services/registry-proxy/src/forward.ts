@@ -5,7 +5,7 @@ import { ServiceCallError, describeUnavailable, keepAfterHead } from '@registry-
 import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Agent } from 'undici'
-import { sendManifest } from './index-answers.ts'
+import { sendManifest } from './index-responses.ts'
 import type { IndexClient } from './index-client.ts'
 import type { Refusal } from './refuse.ts'
 import {

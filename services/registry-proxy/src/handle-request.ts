@@ -9,15 +9,15 @@ import type { AuthenticateOptions } from './authenticate.ts'
 import { authenticate } from './authenticate.ts'
 import type { AuthorizeOptions } from './authorize.ts'
 import { authorize } from './authorize.ts'
-import { answerAuthorizeOnly, isAuthorizeOnly } from './authorize-only.ts'
+import { respondToAuthorizeOnly, isAuthorizeOnly } from './authorize-only.ts'
 import type { FindUploaded } from './chunks.ts'
 import { refuseChunk, refuseOutdated } from './chunks.ts'
 import type { ForwardOptions } from './forward.ts'
 import { forward, proxyOptions } from './forward.ts'
-import { answerFromIndex } from './index-answers.ts'
+import { respondFromIndex } from './index-responses.ts'
 import type { DescribeManifest } from './describe-manifest.ts'
 import type { IndexClient } from './index-client.ts'
-import { answerContentLocation, contentSource, locateContent } from './locate-content.ts'
+import { sendContentLocation, contentSource, locateContent } from './locate-content.ts'
 import type { PullCounter } from './count-pulls.ts'
 import { markPull, observePulls } from './observe-pulls.ts'
 import type { PushManifestOptions } from './push-manifest.ts'
@@ -66,10 +66,10 @@ export async function registryApi(app: FastifyInstance, options: RegistryApiOpti
 }
 
 /**
- * Handles a request: parse, authenticate, authorize, and then one of six steps: tell nginx where content is, answer
- * from the index, send content from the registry's volume, answer nginx's question, push a manifest, or forward to the
- * registry. Nothing of a refused request reaches the registry, and no byte of a body is read before the request is
- * authorized.
+ * Handles a request: parse, authenticate, authorize, and then one of six steps: tell nginx where content is, respond
+ * from the index, send content from the registry's volume, respond to an authorize-only request of nginx, push a
+ * manifest, or forward to the registry. Nothing of a refused request reaches the registry, and no byte of a body is
+ * read before the request is authorized.
  */
 async function handleRequest(
   options: RegistryApiOptions,
@@ -111,13 +111,13 @@ async function handleRequest(
   // Tell nginx where the content is, which nginx then sends itself.
   const source = contentSource(request)
   if (source !== undefined) {
-    return answerContentLocation(options, authorized, token, source, request, reply)
+    return sendContentLocation(options, authorized, token, source, request, reply)
   }
   markPull(request, authorized)
 
-  // Answer from the index.
+  // Respond from the index.
   if (authorized.outcome === 'index') {
-    return answerFromIndex(index, authorized.request, principal, request, reply)
+    return respondFromIndex(index, authorized.request, principal, request, reply)
   }
 
   // Send content from the registry's volume, or build the request to the registry.
@@ -139,12 +139,12 @@ async function handleRequest(
   const blob = announcedBlob(registryRequest)
   if (blob !== undefined) await index.announceBlob(blob)
 
-  // Answer nginx, which then sends the request to the registry itself.
+  // Respond to nginx, which then sends the request to the registry itself.
   if (isAuthorizeOnly(request)) {
     // nginx does not check where the registry redirects to.
     const isRedirected = registryRequest.kind === 'blob' && options.storageOrigins.length > 0
     const ownToken = serviceAccess === undefined && !isRedirected ? token : undefined
-    return answerAuthorizeOnly({ registryRequest, upstream, principal }, ownToken, uploadSecret, reply)
+    return respondToAuthorizeOnly({ registryRequest, upstream, principal }, ownToken, uploadSecret, reply)
   }
 
   // Push a manifest, or forward.
@@ -163,7 +163,7 @@ async function handleRequest(
   return forward(options, forwarding, request, reply, hooks)
 }
 
-/** Sends content from the registry's volume. Returns false if there is no volume, or if the registry has to answer. */
+/** Sends content from the registry's volume. Returns false if there is no volume, or if the registry has to respond. */
 async function readFromVolume(
   { registryVolume, describeManifest }: RegistryApiOptions,
   registryRequest: ForwardedRequest,
@@ -189,7 +189,9 @@ async function permit(
   return 'refused' in authorized ? authorized : { ...authenticated, authorized }
 }
 
-/** The kind of a request. nginx's questions have their own label, because they take far less time than transfers. */
+/**
+ * The kind of a request. Authorize-only requests have their own label, because they take far less time than transfers.
+ */
 function metricsLabel(parsed: ReturnType<typeof parseRegistryRequest>, request: FastifyRequest): string {
   if ('refused' in parsed) return 'invalid'
   if (isAuthorizeOnly(request)) return 'decision'

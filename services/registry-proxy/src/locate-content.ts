@@ -11,7 +11,7 @@ import type { ForwardedRequest } from './upstream-request.ts'
 /**
  * The source from which nginx takes content: the registry's volume, its own cache, or the registry. nginx names it in
  * X-Content-From when it asks where content is. A client that sets the header gains nothing: the response names only
- * what the client may read anyway.
+ * content that the client may read anyway.
  */
 export type ContentSource = 'volume' | 'cache' | 'registry'
 
@@ -42,7 +42,7 @@ export interface LocateOptions {
  *
  * nginx may repeat the decision for a digest for a moment. It asks for a tag each time, because a tag may move.
  */
-export async function answerContentLocation(
+export async function sendContentLocation(
   { describeManifest, storageOrigins, pulls }: LocateOptions,
   authorized: Authorized,
   token: string,
@@ -82,7 +82,7 @@ export interface Content {
   readonly isFixed: boolean
 }
 
-/** Says which content a request reads. Undefined if only the registry or the index can answer the request. */
+/** Finds the content that a request reads. Undefined if only the registry or the index can respond. */
 export async function locateContent(
   describeManifest: DescribeManifest,
   registryRequest: ForwardedRequest,
@@ -100,7 +100,7 @@ export async function locateContent(
     return { kind: 'manifests', repository, digest: reference.digest, isFixed: true }
   }
   const described = await describeManifest(repository, reference).catch((error: unknown) => {
-    // The registry can answer alone.
+    // Only the registry can respond.
     if (error instanceof ServiceCallError) return undefined
     throw error
   })

@@ -19,7 +19,7 @@ interface Span {
 }
 
 /**
- * Sends content from the registry's volume, if the repository has it. Returns false if the registry has to answer: the
+ * Sends content from the registry's volume, if the repository has it. Returns false if the registry has to respond: the
  * content is missing, or the request has a condition or an unusual range. nginx does the same for CONTENT_FROM=volume
  * (deploy/nginx/templates/server-content-volume.conf.template).
  * Source of the layout: distribution, registry/storage/paths.go.

@@ -1,6 +1,6 @@
 import type { RegistryRequest } from '@registry-manager/oci'
 
-/** A request that is forwarded to the registry. image-manager answers all others. */
+/** A request that is forwarded to the registry. All others are for image-manager. */
 export type ForwardedRequest = Exclude<RegistryRequest, { kind: 'catalog' | 'tags' | 'referrers' }>
 
 export type UploadRequest = Extract<RegistryRequest, { kind: 'upload' }>

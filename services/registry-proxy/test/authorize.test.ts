@@ -89,20 +89,23 @@ for (const method of ['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE'] as const) {
   })
 }
 
-t.test('the index answers lists, deletions and manifests by sha512', async (t) => {
-  const cases: [RegistryRequest, Access[]][] = [
-    [requests.catalog(), [CATALOG]],
-    [requests.tags(), pull],
-    [requests.referrers(), pull],
-    [requests.manifest('DELETE'), [app('delete')]],
-    [requests.blob('DELETE'), [app('delete')]],
-    [{ ...requests.manifest('GET'), reference: { digest: SHA512 } }, pull],
-    [{ ...requests.manifest('HEAD'), reference: { digest: SHA512 } }, pull],
-  ]
-  for (const [request, access] of cases) {
-    t.same(decideFor(request, access), { outcome: 'index', request })
-  }
-})
+t.test(
+  'requests for lists, for deletions and for manifests by sha512 are handled by the index',
+  async (t) => {
+    const cases: [RegistryRequest, Access[]][] = [
+      [requests.catalog(), [CATALOG]],
+      [requests.tags(), pull],
+      [requests.referrers(), pull],
+      [requests.manifest('DELETE'), [app('delete')]],
+      [requests.blob('DELETE'), [app('delete')]],
+      [{ ...requests.manifest('GET'), reference: { digest: SHA512 } }, pull],
+      [{ ...requests.manifest('HEAD'), reference: { digest: SHA512 } }, pull],
+    ]
+    for (const [request, access] of cases) {
+      t.same(decideFor(request, access), { outcome: 'index', request })
+    }
+  },
+)
 
 t.test('usableAccess contains all access that a request could use', async (t) => {
   t.same(usableAccess(requests.base()), [])

@@ -18,24 +18,27 @@ t.beforeEach(() => {
   auth.facts.clear()
 })
 
-t.test('a token without the source is challenged for both repositories if the account has it', async (t) => {
-  for (const [uid, facts] of Object.entries({
-    'uid-user': user(['team', 'base']),
-    'uid-administrator': user([], 'cluster-administrator'),
-    'uid-token': { kind: 'token', scopes: [scopeOf('base/*')], generation: 1 },
-  })) {
-    auth.facts.set(uid, facts)
-    const response = await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }))
-    t.equal(response.status, 401)
-    t.match(
-      response.headers['www-authenticate'],
-      /scope="repository:team\/app:pull,push repository:base\/alpine:pull",error="insufficient_scope"$/,
-    )
-    t.same(upstream.requests, [])
-  }
-})
+t.test(
+  'a mount by a token without the source repository is challenged for both if the account has the source',
+  async (t) => {
+    for (const [uid, facts] of Object.entries({
+      'uid-user': user(['team', 'base']),
+      'uid-administrator': user([], 'cluster-administrator'),
+      'uid-token': { kind: 'token', scopes: [scopeOf('base/*')], generation: 1 },
+    })) {
+      auth.facts.set(uid, facts)
+      const response = await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }))
+      t.equal(response.status, 401)
+      t.match(
+        response.headers['www-authenticate'],
+        /scope="repository:team\/app:pull,push repository:base\/alpine:pull",error="insufficient_scope"$/,
+      )
+      t.same(upstream.requests, [])
+    }
+  },
+)
 
-t.test('a token with both repositories mounts', async (t) => {
+t.test('a token for both repositories permits the mount', async (t) => {
   auth.facts.set('uid-alice', user(['team', 'base']))
   const both = [repositoryAccess('team/app', 'pull', 'push'), repositoryAccess('base/alpine', 'pull')]
   await mount(bearer(both))
@@ -56,7 +59,7 @@ t.test('the blob is uploaded if a challenge could not help', async (t) => {
   }
 })
 
-t.test('a personal token is challenged only for what its scopes permit', async (t) => {
+t.test('a personal token is challenged only for access that its scopes permit', async (t) => {
   const limited = (name: string) => ({ ...user(['team', 'base']), limitedTo: [scopeOf(name)] })
   auth.facts.set('uid-jane/via/wide', limited('base/*')).set('uid-jane/via/narrow', limited('team/*'))
   const ofToken = (via: string) =>

@@ -17,49 +17,52 @@ const describe = ({ images }: Awaited<ReturnType<typeof startProxy>>, digest: st
     body: { found: [{ position: 0, digest, mediaType: MEDIA_TYPES.ociManifest, indexOnly: false }] },
   })
 
-t.test('a response with a manifest counts, whichever way it takes', async (t) => {
-  const proxy = await startProxy(t)
-  const fromVolume = await startProxy(t, { registryVolume: volume.folder })
-  const { images, upstream } = proxy
-  describe(proxy, DIGEST)
-  describe(fromVolume, manifest)
-  const read = async (reference: string, { via = proxy, method = 'GET', headers = {}, as = '' } = {}) => {
-    const path = `/v2/team/app/manifests/${reference}`
-    return (await sendRequest(via.port, path, { method, authorization: as || via.bearer(access), headers }))
-      .status
-  }
-  const located = { headers: { 'x-decide-only': '1', 'x-content-from': 'volume' } }
+t.test(
+  'every response with a manifest counts as a pull, whether nginx, the registry or the index sends it',
+  async (t) => {
+    const proxy = await startProxy(t)
+    const fromVolume = await startProxy(t, { registryVolume: volume.folder })
+    const { images, upstream } = proxy
+    describe(proxy, DIGEST)
+    describe(fromVolume, manifest)
+    const read = async (reference: string, { via = proxy, method = 'GET', headers = {}, as = '' } = {}) => {
+      const path = `/v2/team/app/manifests/${reference}`
+      return (await sendRequest(via.port, path, { method, authorization: as || via.bearer(access), headers }))
+        .status
+    }
+    const located = { headers: { 'x-decide-only': '1', 'x-content-from': 'volume' } }
 
-  t.equal(await read('by-nginx', located), 200, 'nginx sends it')
-  t.equal(await read(DIGEST, located), 200)
-  t.equal(await read('polled', { ...located, method: 'HEAD' }), 200)
-  upstream.respond = respondWith(200, { 'docker-content-digest': DIGEST })
-  t.equal(await read('forwarded'), 200, 'the registry sends it')
-  t.equal(await read('polled', { method: 'HEAD' }), 200)
-  upstream.respond = respondWith(304, { 'docker-content-digest': DIGEST })
-  t.equal(await read('unchanged'), 304)
-  upstream.respond = respondWith(404, {})
-  t.equal(await read('missing'), 404)
-  t.equal(await read('forbidden', { as: proxy.bearer([]) }), 401)
-  images.responses.set('GET /internal/manifests', {
-    body: { digest: CANONICAL, mediaType: MEDIA_TYPES.ociIndex, kept: true, raw: '' },
-  })
-  t.equal(await read(SHA512), 200, 'the index has it')
-  t.equal(await read('from-volume', { via: fromVolume }), 200)
-  t.equal(await read(`x`, { via: fromVolume, method: 'HEAD' }), 200)
+    t.equal(await read('by-nginx', located), 200, 'nginx sends it')
+    t.equal(await read(DIGEST, located), 200)
+    t.equal(await read('polled', { ...located, method: 'HEAD' }), 200)
+    upstream.respond = respondWith(200, { 'docker-content-digest': DIGEST })
+    t.equal(await read('forwarded'), 200, 'the registry sends it')
+    t.equal(await read('polled', { method: 'HEAD' }), 200)
+    upstream.respond = respondWith(304, { 'docker-content-digest': DIGEST })
+    t.equal(await read('unchanged'), 304)
+    upstream.respond = respondWith(404, {})
+    t.equal(await read('missing'), 404)
+    t.equal(await read('forbidden', { as: proxy.bearer([]) }), 401)
+    images.responses.set('GET /internal/manifests', {
+      body: { digest: CANONICAL, mediaType: MEDIA_TYPES.ociIndex, kept: true, raw: '' },
+    })
+    t.equal(await read(SHA512), 200, 'the index has it')
+    t.equal(await read('from-volume', { via: fromVolume }), 200)
+    t.equal(await read(`x`, { via: fromVolume, method: 'HEAD' }), 200)
 
-  await until(async () => images.pulls.length > 0 && fromVolume.images.pulls.length > 0)
-  const seen = images.pulls.map(({ digest, tag = null, count }) => [tag, digest, count])
-  t.strictSame(seen, [
-    ['by-nginx', DIGEST, 1],
-    [null, DIGEST, 1],
-    ['forwarded', DIGEST, 1],
-    [null, SHA512, 1],
-  ])
-  t.ok(images.pulls.every(({ repository }) => repository === 'team/app'))
-  t.match(fromVolume.images.pulls, [{ tag: 'from-volume', digest: manifest, count: 1 }])
-  t.equal(fromVolume.images.pulls.length, 1)
-})
+    await until(async () => images.pulls.length > 0 && fromVolume.images.pulls.length > 0)
+    const seen = images.pulls.map(({ digest, tag = null, count }) => [tag, digest, count])
+    t.strictSame(seen, [
+      ['by-nginx', DIGEST, 1],
+      [null, DIGEST, 1],
+      ['forwarded', DIGEST, 1],
+      [null, SHA512, 1],
+    ])
+    t.ok(images.pulls.every(({ repository }) => repository === 'team/app'))
+    t.match(fromVolume.images.pulls, [{ tag: 'from-volume', digest: manifest, count: 1 }])
+    t.equal(fromVolume.images.pulls.length, 1)
+  },
+)
 
 t.test('a pull never fails because image-manager is unavailable', async (t) => {
   const { port, upstream, images, bearer } = await startProxy(t)

@@ -41,14 +41,20 @@ t.test(
   },
 )
 
-t.test('an offline token pulls what it permits, and is challenged for another repository', async (t) => {
-  const authorization = bearer([pull], { offline: true })
-  t.equal((await sendRequest(port, `${app}/manifests/latest`, { authorization })).status, 200)
-  t.equal(upstream.requests.splice(0).length, 1)
-  const other = await sendRequest(port, '/v2/team/other/manifests/latest', { authorization })
-  t.equal(other.status, 401)
-  t.match(other.headers['www-authenticate'], /scope="repository:team\/other:pull",error="insufficient_scope"/)
-})
+t.test(
+  'an offline token pulls from the repository that it permits, and is challenged for another one',
+  async (t) => {
+    const authorization = bearer([pull], { offline: true })
+    t.equal((await sendRequest(port, `${app}/manifests/latest`, { authorization })).status, 200)
+    t.equal(upstream.requests.splice(0).length, 1)
+    const other = await sendRequest(port, '/v2/team/other/manifests/latest', { authorization })
+    t.equal(other.status, 401)
+    t.match(
+      other.headers['www-authenticate'],
+      /scope="repository:team\/other:pull",error="insufficient_scope"/,
+    )
+  },
+)
 
 t.test('a token without the offline claim is 401 for more than a pull', async (t) => {
   for (const offline of [undefined, false, 'true', 1]) {

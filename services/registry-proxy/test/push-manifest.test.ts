@@ -101,7 +101,7 @@ for (const status of [400, 404, 413, 500]) {
   })
 }
 
-t.test('the proxy retries a push that the registry answers with 500, unnoticed by the client', async (t) => {
+t.test('the proxy retries a push to which the registry responds 500, unnoticed by the client', async (t) => {
   let failures = 2
   upstream.respond = (incoming, response, recorded) =>
     failures-- > 0 ? respondWith(500)(incoming, response, recorded) : created(incoming, response, recorded)

@@ -79,7 +79,7 @@ t.test('a single range is sent as 206', async (t) => {
 })
 
 t.test(
-  'the registry answers unusual requests, and requests for content that the repository lacks',
+  'unusual requests, and requests for content that the repository lacks, are forwarded to the registry',
   async (t) => {
     const foreign = volume.store('of another repository')
     volume.link('team/other', 'blobs', foreign)

@@ -60,7 +60,7 @@ for (const method of ['GET', 'HEAD']) {
     t.same(images.requests, [])
   })
 
-  t.test(`the index answers a ${method} of a manifest by sha512`, async (t) => {
+  t.test(`a ${method} of a manifest by sha512 is handled by the index`, async (t) => {
     hold(false)
     const response = await sendRequest(port, path512, { method, authorization })
     t.equal(response.status, 200)

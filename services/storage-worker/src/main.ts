@@ -3,7 +3,7 @@ import { createStorageWorker } from './app.ts'
 import { readConfig, schema } from './config.ts'
 
 await runService(async () => {
-  // The environment may hold other services' settings, so only near misses of this service's names are reported.
+  // The environment may hold other services' settings, so only misspellings of this service's names are reported.
   warnOfUnknownSettings(schema, process.env, [])
   const [config, listen] = readConfig(process.env)
   return [await createStorageWorker(config, { isAlone: true }), listen]

@@ -18,7 +18,7 @@ export interface ActorOptions {
   readonly random: Random
   /** The repositories of all clients, as sources of mounts. */
   readonly sources: readonly string[]
-  /** How many processes were killed so far. */
+  /** Number of processes that were killed so far. */
   readonly kills: () => number
 }
 

@@ -1,13 +1,13 @@
 import type { Made } from '../manifests.ts'
 import { digestOf } from '../manifests.ts'
 
-/** What a client knows about its content of one repository. */
+/** The model of a client of its content in one repository. */
 export interface Holding {
   readonly name: string
   /** Manifests by their digests, those of image indexes and signatures included. */
   readonly images: Map<string, Made>
   readonly tags: Map<string, string>
-  /** What each tag has named, with a time at which it did. */
+  /** The manifests that each tag has named, with a time at which it did. */
   readonly periods: Map<string, { readonly digest: string; readonly at: Date }[]>
 }
 
@@ -16,7 +16,7 @@ export interface Tombstone {
   readonly repository: string
   /** The deleted manifest; null for a repository. */
   readonly digest: string | null
-  /** What a restore must bring back. */
+  /** The content that a restore must bring back. */
   readonly images: ReadonlyMap<string, Made>
   readonly tags: ReadonlyMap<string, string>
   readonly begunAt: Date
@@ -67,8 +67,8 @@ export function isListed({ images }: Holding, digest: string): boolean {
 }
 
 /**
- * What the trash gets when a manifest is deleted: the manifest, what it references, and the manifests without a name
- * that refer to it. A name is a tag or an image index. (docs/space.md, "Trash")
+ * The content that the trash gets when a manifest is deleted: the manifest, its references, and the manifests without a
+ * name that refer to it. A name is a tag or an image index. (docs/space.md, "Trash")
  */
 export function contentsOf(holding: Holding, digest: string): Map<string, Made> {
   const named = new Set(holding.tags.values())

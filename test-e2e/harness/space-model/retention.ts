@@ -3,7 +3,7 @@ import type { Actor } from './actor.ts'
 import type { Entry } from './restores.ts'
 import { isOver } from './restores.ts'
 
-/** How many tags the rules of retention keep. */
+/** Number of tags that the rules of retention keep. */
 const KEPT = 2
 /** Manifests without a tag are deleted after four seconds. */
 const UNTAGGED_DAYS = 0.000_05

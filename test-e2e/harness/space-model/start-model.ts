@@ -75,7 +75,7 @@ export async function checkEnd(t: Test, { system, clients }: Model): Promise<voi
   await checkUnreadable(clients)
   await checkStorage(system, clients)
   await checkContents(clients)
-  t.pass('everything is there, and exactly what is reachable is stored')
+  t.pass('everything is there, and exactly the reachable data is stored')
 }
 
 async function checkStorage(system: System, clients: Model['clients']): Promise<void> {
@@ -86,7 +86,7 @@ async function checkStorage(system: System, clients: Model['clients']): Promise<
     return isDeepStrictEqual(sorted(listStored(system)), sorted(reachable))
   }
   // A claim of a killed storage worker ends after 90 seconds.
-  await until(isExact, 'exactly what is reachable is stored', 600).catch((cause: unknown) => {
+  await until(isExact, 'exactly the reachable data is stored', 600).catch((cause: unknown) => {
     const stored = listStored(system)
     const extra = [...stored.keys()].filter((digest) => !reachable.has(digest))
     const lost = [...reachable.keys()].filter((digest) => !stored.has(digest))

@@ -347,7 +347,7 @@ namespaces:
     )
     const completed = await apply(file)
     t.equal(completed.code, EXIT.done)
-    t.notMatch(completed.out, /testers\n.*member/, 'what was applied is not applied again')
+    t.notMatch(completed.out, /testers\n.*member/, 'applied changes are not applied again')
     t.match(completed.out, /namespace team[^]*namespace lab/)
     t.equal((await apply(file)).out, 'nothing to change: the server matches the file')
   },

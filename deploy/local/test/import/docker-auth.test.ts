@@ -70,7 +70,7 @@ t.test('rights that docker_auth gives to all users become a grant of a group', a
   ])
 })
 
-t.test('a denying entry before an allowing one is never widened', async (t) => {
+t.test('an entry of an ACL that denies access limits the later entries', async (t) => {
   const acl = [
     '{ match: { account: "test", name: "prod/secret" }, actions: [] }',
     '{ match: { account: "jane", name: "prod/secret" }, actions: [pull] }',
@@ -88,7 +88,7 @@ t.test('a denying entry before an allowing one is never widened', async (t) => {
   )
 })
 
-t.test('an entry that cannot be read limits every later entry', async (t) => {
+t.test('an entry of an ACL that cannot be imported limits every later entry', async (t) => {
   const limits = [
     '{ match: { account: "/^te/", name: "lab/x" }, actions: [] }',
     '{ match: { labels: { group: ["a"] } }, actions: [] }',
@@ -131,7 +131,7 @@ t.test('patterns with another meaning in registry-manager are not imported but r
 })
 
 t.test(
-  'a pattern for any depth covers everything below it, except what an earlier entry denies',
+  'a pattern for any depth covers everything below it, except repositories that an earlier entry denies',
   async (t) => {
     const acl = config(
       '{ match: { account: test, name: lab/a/secret }, actions: [pull] }',

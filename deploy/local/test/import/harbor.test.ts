@@ -66,7 +66,7 @@ t.test(
   },
 )
 
-t.test('long lists are read in pages', async (t) => {
+t.test('long lists of a Harbor are read in pages', async (t) => {
   const users = Array.from({ length: 250 }, (_, index) => ({ user_id: index + 2, username: `user-${index}` }))
   const { url, requests } = await startHarbor(t, { users })
   const imported = await importHarbor(clientOf(url), { provider: undefined, nowMs: NOW })
@@ -120,7 +120,7 @@ t.test(
   },
 )
 
-t.test('a certificate that is not trusted is an error', async (t) => {
+t.test('an import from a Harbor with an untrusted certificate fails', async (t) => {
   const pair = makeForeignPair(t.testdir(), 'localhost')
   const server = createServer({ cert: pair['server.crt'], key: pair['server.key'] })
   await once(server.listen(0, 'localhost'), 'listening')

@@ -68,7 +68,7 @@ t.test('without a listing, the largest repositories are printed', async (t) => {
   t.ok(lines.some((line) => line.includes('team/app')))
 })
 
-t.test('sizes have three digits', async (t) => {
+t.test('printed sizes have three digits', async (t) => {
   for (const [bytes, text] of [
     [0, '0 B'],
     [999, '999 B'],

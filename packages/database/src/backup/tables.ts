@@ -7,7 +7,7 @@ export interface Table {
   /** Columns that an insert can set: all but generated ones. */
   readonly columns: readonly string[]
   /** Whether a column holds bytes, so that a row may have megabytes. */
-  readonly heavy: boolean
+  readonly hasBytes: boolean
 }
 
 /** All tables, referenced tables first, without Kysely's tables of migrations. */
@@ -17,7 +17,7 @@ export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> 
       (select array_agg(attname::text order by attnum) from pg_attribute
         where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attgenerated = '') as columns,
       exists(select from pg_attribute
-        where attrelid = pg_class.oid and attnum > 0 and not attisdropped and atttypid = 'bytea'::regtype) as heavy,
+        where attrelid = pg_class.oid and attnum > 0 and not attisdropped and atttypid = 'bytea'::regtype) as "hasBytes",
       array(select distinct confrelid::regclass::text from pg_constraint
         where conrelid = pg_class.oid and contype = 'f' and confrelid <> conrelid) as needs
     from pg_class

@@ -11,7 +11,7 @@ import { formatHeader, formatLine } from './format.ts'
 import { readSequences, readTables } from './tables.ts'
 
 /** Rows in memory at the same time. A manifest of 4 MiB is 8 MiB of hexadecimal digits. */
-const [ROWS, HEAVY_ROWS] = [200, 5]
+const [ROWS, ROWS_WITH_BYTES] = [200, 5]
 
 /**
  * Writes a consistent snapshot of all tables; other transactions keep reading and writing. Ends the stream and returns
@@ -32,8 +32,8 @@ async function* linesOf(tx: Transaction<Schema>, counted: { rows: number }): Asy
   if (migrations.length === 0)
     throw new Error('there is nothing to back up: the database has no schema of registry-manager')
   yield `${formatHeader(migrations)}\n`
-  for (const { name, heavy } of await readTables(tx)) {
-    const batch = heavy ? HEAVY_ROWS : ROWS
+  for (const { name, hasBytes } of await readTables(tx)) {
+    const batch = hasBytes ? ROWS_WITH_BYTES : ROWS
     const all = sql`select row_to_json(t)::text as json from ${sql.table(name)} t`
     await sql`declare backup no scroll cursor for ${all}`.execute(tx)
     for (;;) {

@@ -19,7 +19,7 @@ export interface Granted {
 
 /**
  * Returns requested ∩ permitted access of a user or a registry token, without entries that have no action left. A
- * registry token may only do what its scopes and grants say. A request for more than is permitted is no error. A
+ * registry token has only the access of its scopes and grants. A request for more than is permitted is no error. A
  * requested `*` means everything that is permitted; `push` includes `pull`.
  *
  * Access that depends on the client's network or on the pushed tag has an entry of its own with `networks` or `tags`,

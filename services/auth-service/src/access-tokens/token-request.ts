@@ -21,7 +21,7 @@ export interface TokenRequest {
     | { readonly type: 'token-exchange'; readonly subjectToken: string }
 }
 
-/** Devices get no access tokens: `device-flow` answers their requests. */
+/** Devices get no access tokens: `device-flow` handles their requests. */
 export type GrantForm = Exclude<TokenForm, { grant_type: typeof DEVICE_CODE }>
 
 /** Further scopes are ignored, as RFC 6749 §3.3 allows. */

@@ -26,7 +26,7 @@ export interface Group {
 
 export interface GroupMember {
   readonly username: string
-  /** Why the user is a member: `local`, `directory`, or `provider:NAME`. */
+  /** The sources of the membership: `local`, `directory`, or `provider:NAME`. */
   readonly sources: string[]
 }
 

@@ -6,7 +6,7 @@ import type { AffectedAccounts } from '../principals/account.ts'
 export interface RevocationsRead {
   /** Least valid generations by account id. */
   readonly generations: ReadonlyMap<string, number>
-  /** Give it to the next read, which then returns only what was committed since this one. */
+  /** Give it to the next read, which then returns only the revocations that were committed since this one. */
   readonly cursor: string
 }
 

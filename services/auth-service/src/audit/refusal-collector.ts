@@ -49,15 +49,15 @@ const [MAX_DIFFERENT, MAX_OF_SOURCE] = [200, 10]
 /** Different generalized refusals between two flushes; further ones are anonymized. */
 const MAX_GENERAL = 100
 
-/** How specific a noted refusal is. */
+/** The levels of detail of a noted refusal. */
 const LEVELS = ['specific', 'general', 'anonymous'] as const
 type Level = (typeof LEVELS)[number]
 
 /**
  * Collects refusals in memory and records them every few seconds, equal ones with their count, so that a flood adds a
- * bounded number of rows, and few if it comes from one source. Too many refusals lose detail step by step: first what
- * one source varies, then the source. Refusals that could not be recorded are recorded with the next ones. `Refusal` is
- * plain JSON.
+ * bounded number of rows, and few if it comes from one source. Too many refusals lose detail step by step: first the
+ * fields that one source varies, then the source. Refusals that could not be recorded are recorded with the next ones.
+ * `Refusal` is plain JSON.
  */
 export function createRefusalCollector<Refusal>(
   ports: RefusalCollectorPorts<Refusal>,

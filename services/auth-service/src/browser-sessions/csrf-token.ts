@@ -9,7 +9,7 @@ export function csrfTokenOf(sessionToken: string): string {
   return createHmac('sha256', sessionToken).update('CSRF token').digest('base64url')
 }
 
-/** Compares a CSRF token with what a request has sent, in constant time. */
+/** Compares a CSRF token with the value that a request has sent, in constant time. */
 export function isSameCsrfToken(csrfToken: string, given: unknown): boolean {
   if (typeof given !== 'string') return false
   const [expected, actual] = [Buffer.from(csrfToken), Buffer.from(given)]

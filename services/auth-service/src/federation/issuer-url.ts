@@ -5,7 +5,7 @@ import { isPublicAddress } from './public-address.ts'
 const DISCOVERY = '/.well-known/openid-configuration'
 
 /**
- * Why a string cannot be the issuer of a trust rule; undefined if it can. An issuer is an https URL without
+ * The reason why a string cannot be the issuer of a trust rule; undefined if it can. An issuer is an https URL without
  * credentials, query and fragment. `privateOrigins` are the origins that may use http and private addresses; left out
  * for an issuer that is never requested, because the rule has its keys.
  * Source: OpenID Connect Discovery 1.0 §2, `issuer`.

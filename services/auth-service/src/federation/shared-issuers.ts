@@ -18,7 +18,7 @@ const SHARED_ISSUERS: Readonly<Record<string, Readonly<Record<string, RegExp>>>>
   },
 }
 
-/** Why the claims of a rule would accept every customer of a shared issuer; undefined if they do not. */
+/** The reason why the claims of a rule would accept every customer of a shared issuer; undefined if they do not. */
 export function sharedIssuerFault(
   issuer: string,
   claims: Readonly<Record<string, string>>,

@@ -12,7 +12,7 @@ export interface Person {
   readonly session: string | undefined
 }
 
-/** Why claims are refused. */
+/** The reason why claims are refused. */
 export interface ClaimFault {
   readonly claim: string
   readonly rule: string

@@ -2,7 +2,7 @@ import { badField, ProblemError } from '@registry-manager/http'
 import type { PersonalTokenCreation } from './manage-personal-tokens.ts'
 import { MAX_PERSONAL_TOKENS } from './manage-personal-tokens.ts'
 
-/** Why a personal token was not created, as a problem. */
+/** The problem of a personal token that was not created. */
 export function creationProblem(
   refused: Exclude<PersonalTokenCreation, { outcome: 'created' }>,
 ): ProblemError {

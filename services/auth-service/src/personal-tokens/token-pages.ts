@@ -25,7 +25,7 @@ export interface TokensSection {
   readonly csrfToken: string
   /** Milliseconds since the epoch. */
   readonly nowMs: number
-  /** Why the last attempt to make one failed, in plain words. */
+  /** The reason why the last attempt to make a personal token failed, in plain words. */
   readonly message?: string | undefined
   /** The name that was typed before. */
   readonly name?: string | undefined

@@ -20,8 +20,8 @@ export function normalisePassword(password: string): string {
 }
 
 /**
- * Why a password is not allowed; undefined when it is. Control characters are not allowed because Basic credentials
- * cannot contain them. Source: RFC 7617 §2; RFC 5234, appendix B.1, `CTL`.
+ * The reason why a password is not allowed; undefined if it is. Control characters are not allowed because Basic
+ * credentials cannot contain them. Source: RFC 7617 §2; RFC 5234, appendix B.1, `CTL`.
  */
 export function passwordFault(given: string, username: string): string | undefined {
   const password = normalisePassword(given)

@@ -69,7 +69,7 @@ function grantsOf({ id, scopes, conditions }: WorkloadRule): EffectiveGrant[] {
 /**
  * Limits a workload to the trust rules that a request for access needs, those that permit a requested push first. A
  * change of another rule then does not end the access token: rules of other namespaces may accept the same token.
- * Without a needed rule the first one remains, which permits nothing of what is requested. The catalog, and an identity
+ * Without a needed rule the first one remains, which permits none of the requested access. The catalog, and an identity
  * token (null), which is for lists, need all rules.
  */
 export function limitToRequest(workload: Workload, requested: readonly Access[] | null): Workload {
@@ -86,7 +86,7 @@ export function limitToRequest(workload: Workload, requested: readonly Access[] 
   return first === undefined ? workload : makeWorkload([first, ...rest], workload.subject)
 }
 
-/** Why a token of another issuer is refused. */
+/** The reason why a token of another issuer is refused. */
 export type ForeignTokenFault =
   | 'algorithm'
   | 'claims'

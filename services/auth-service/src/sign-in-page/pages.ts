@@ -33,7 +33,7 @@ export interface SignInPage {
   readonly links: readonly SignInLink[]
   /** The path of ours that the browser is sent to after the sign-in. */
   readonly returnTo: string | undefined
-  /** Why the last attempt failed, in plain words. */
+  /** The reason of the failure of the last attempt, in plain words. */
   readonly message?: string | undefined
   /** The username that was typed before. */
   readonly username?: string | undefined

@@ -47,7 +47,10 @@ export function accountOrProblem(signIn: SignIn, realm: string): Account {
 
 const TOKEN_CONDITIONS = 'the token may not be used under these conditions'
 
-/** Why credentials are refused although they are right, or are a token of another issuer; undefined for others. */
+/**
+ * The reason why credentials are refused although they are right, or are a token of another issuer; undefined for
+ * others.
+ */
 export function describeRefused({
   fault,
   condition,

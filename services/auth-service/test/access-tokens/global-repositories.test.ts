@@ -29,7 +29,7 @@ function createFake() {
   return { fake, find, findGlobal }
 }
 
-t.test('only the global ones of some repositories are found', async (t) => {
+t.test('only the global repositories among the given ones are found', async (t) => {
   const { fake, find } = createFake()
   t.strictSame(await find('shared/app', 'team/app', 'shared/b'), ['shared/app', 'shared/b'])
   t.strictSame(fake.requests, [['shared/app', 'team/app', 'shared/b']])

@@ -5,7 +5,7 @@ import type { Globals } from '../../src/access-tokens/grant.ts'
 import { grant, onlyPull, findNotPullable } from '../../src/access-tokens/grant.ts'
 
 const context = { address: '192.0.2.7', now: Date.parse('2027-03-01T12:00:00Z') }
-/** What is granted, with global repositories by name. */
+/** The granted access, with global repositories by name. */
 const granted = (...[rights, requested, globals]: [PrincipalRights, readonly Access[], Globals?]) =>
   grant(rights, requested, { ...context, ...(globals && { globals }) }).access
 

@@ -66,38 +66,44 @@ t.test('an identity token yields no refresh token', async (t) => {
   t.notOk('refresh_token' in lasting.json())
 })
 
-t.test('any other Bearer token is refused by the token endpoint and the users API', async (t) => {
-  const scoped = await scopedOf('alice')
-  const empty = (await ask({ url: '/auth/v2/token?scope=repository:other/app:pull', as: 'alice' })).json()
-    .token
-  const service = await askInternal({
-    method: 'POST',
-    url: '/internal/service-tokens',
-    bearer: SERVICE_CREDENTIAL,
-    json: { service: 'image-manager', access: [{ type: 'repository', name: 'team/app', actions: ['pull'] }] },
-  })
-  const offline = await ask({ url: '/auth/v2/token?offline_token=true', as: 'alice' })
-  const identity = await identityOf('alice')
-  const [header = '', payload = '', signature = ''] = identity.split('.')
-  const forged = Buffer.from(JSON.stringify({ ...claimsOf(identity), sub: 'root' })).toString('base64url')
-  const cases = [
-    ['a scoped token', scoped],
-    ['a token with empty access', empty],
-    ["a service's token", service.json().token],
-    ['a refresh token', offline.json().refresh_token],
-    ['the service credential', SERVICE_CREDENTIAL],
-    ['an identity token, changed', `${header}.${forged}.${signature}`],
-    ['an identity token without its signature', `${header}.${payload}.`],
-    ['rubbish', 'a.b.c'],
-  ] as const
-  for (const [why, bearer] of cases) {
-    t.match(bearer, /.{5}/, `there is ${why}`)
-    const response = await exchange(bearer)
-    t.equal(response.statusCode, 401, why)
-    t.match(response.headers['www-authenticate'], /^Basic realm=/)
-    t.equal((await ask({ url: '/user', bearer })).statusCode, 401, `${why}, at the users API`)
-  }
-})
+t.test(
+  'a Bearer token that is not an identity token is refused by the token endpoint and the users API',
+  async (t) => {
+    const scoped = await scopedOf('alice')
+    const empty = (await ask({ url: '/auth/v2/token?scope=repository:other/app:pull', as: 'alice' })).json()
+      .token
+    const service = await askInternal({
+      method: 'POST',
+      url: '/internal/service-tokens',
+      bearer: SERVICE_CREDENTIAL,
+      json: {
+        service: 'image-manager',
+        access: [{ type: 'repository', name: 'team/app', actions: ['pull'] }],
+      },
+    })
+    const offline = await ask({ url: '/auth/v2/token?offline_token=true', as: 'alice' })
+    const identity = await identityOf('alice')
+    const [header = '', payload = '', signature = ''] = identity.split('.')
+    const forged = Buffer.from(JSON.stringify({ ...claimsOf(identity), sub: 'root' })).toString('base64url')
+    const cases = [
+      ['a scoped token', scoped],
+      ['a token with empty access', empty],
+      ["a service's token", service.json().token],
+      ['a refresh token', offline.json().refresh_token],
+      ['the service credential', SERVICE_CREDENTIAL],
+      ['an identity token, changed', `${header}.${forged}.${signature}`],
+      ['an identity token without its signature', `${header}.${payload}.`],
+      ['rubbish', 'a.b.c'],
+    ] as const
+    for (const [why, bearer] of cases) {
+      t.match(bearer, /.{5}/, `there is ${why}`)
+      const response = await exchange(bearer)
+      t.equal(response.statusCode, 401, why)
+      t.match(response.headers['www-authenticate'], /^Basic realm=/)
+      t.equal((await ask({ url: '/user', bearer })).statusCode, 401, `${why}, at the users API`)
+    }
+  },
+)
 
 t.test('the users API accepts an identity token', async (t) => {
   const [alice, root] = [await identityOf('alice'), await identityOf('root')]

@@ -102,7 +102,7 @@ t.test('a refresh token is returned again, and never yields an identity token', 
   t.equal(calls.refreshTokens, 0)
 })
 
-t.test('a failed sign-in and a bad identity token are returned as they are', async (t) => {
+t.test('the outcome of a failed sign-in or of a bad identity token is returned unchanged', async (t) => {
   const throttled: SignIn = { outcome: 'throttled', retryAfterSeconds: 5 }
   const { endpoint, calls } = build(throttled)
   t.strictSame(await endpoint.withCredentials(wanted, basic, '10.0.0.1'), throttled)

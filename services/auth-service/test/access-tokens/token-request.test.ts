@@ -54,7 +54,7 @@ const QUERIES: readonly (readonly [why: string, text: string, request: object])[
   ],
 ]
 
-t.test('the query of a GET is parsed', async (t) => {
+t.test('the query of a GET request for a token is parsed', async (t) => {
   for (const [why, text, request] of QUERIES) t.strictSame(query(text), request, why)
 })
 
@@ -93,7 +93,7 @@ const FORMS: readonly (readonly [why: string, text: string, request: object])[] 
   ],
 ]
 
-t.test('the form of a POST is parsed', async (t) => {
+t.test('the form of a POST request for a token is parsed', async (t) => {
   for (const [why, text, request] of FORMS) t.strictSame(form(text), request, why)
 })
 
@@ -137,7 +137,7 @@ t.test('an unknown scope is dropped, and does not request an identity token', as
   t.strictSame(query(mixed), { ...base, scopes: [scope('a', 'pull'), scope('b', 'pull')] })
 })
 
-t.test('the parameters of a query or a form are read as their schema has them', async (t) => {
+t.test('only scope is read as a list from a query or a form', async (t) => {
   t.strictSame(read('service=a&scope=x&foo=&scope=y+z&client_id=b&scope='), {
     service: 'a',
     client_id: 'b',
@@ -158,7 +158,7 @@ t.test('a repeated parameter or one with NUL is refused, except scope', async (t
   t.strictSame(read('scope=a&scope=b%00'), { scope: ['a', 'b\0'] })
 })
 
-t.test('the service is accepted by its names and as a URL', async (t) => {
+t.test('a token request may name the service by its name, by an alias or by a URL', async (t) => {
   const accepted = ['registry.example:8443', 'token-service', 'registry.example']
   const good = [...accepted, undefined, 'https://registry.example:8443', 'http://registry.example/']
   for (const service of good) t.equal(isAcceptedService(service, accepted), true, `${service}`)

@@ -34,7 +34,7 @@ void onBothDatabases(t, async (t, db) => {
       as,
     })
 
-  await t.test('users learn what they may do, and by which grant', async (t) => {
+  await t.test('users see their rights, and the grants that give them', async (t) => {
     const [grant] = await put('team', [{ subject: devs, repositories: 'team/*', role: 'reader' }])
     t.strictSame((await explain({ action: 'pull' }, 'jane')).json(), {
       account: user('jane'),
@@ -79,7 +79,7 @@ void onBothDatabases(t, async (t, db) => {
     },
   )
 
-  await t.test('conditions are compared with the address of the question', async (t) => {
+  await t.test('conditions are compared with the address in the question', async (t) => {
     const conditions = { networks: ['10.0.0.0/8'] }
     await put('team', [{ subject: user('jane'), repositories: 'team/*', role: 'developer', conditions }])
     t.match((await explain({ address: '10.1.2.3' }, 'jane')).json(), {
@@ -128,42 +128,45 @@ void onBothDatabases(t, async (t, db) => {
     })
   })
 
-  await t.test('a list says who may push, by what, in pages by name', async (t) => {
-    const conditions = { networks: ['10.0.0.0/8'] }
-    await put('team', [
-      { subject: devs, repositories: 'team/*', role: 'developer' },
-      { subject: user('olga'), repositories: 'team/other', role: 'developer' },
-      { subject: user('alice'), repositories: 'team/app', role: 'reader' },
-    ])
-    await put('*', [{ subject: user('owen'), repositories: '*', role: 'developer', conditions }])
-    const expected = [
-      ['alice', true, 'namespace'],
-      ['CI-Team', true, 'scope'],
-      ['jane', true, 'group'],
-      ['olga', true, 'namespace'],
-      ['owen', false, 'condition'],
-      ['root', true, 'role'],
-    ]
-    type Item = { account: { name: string }; allowed: boolean; because: { kind: string }[] }
-    const found: unknown[] = []
-    let query: Record<string, string> = { limit: '2' }
-    for (;;) {
-      const page: { items: Item[]; next: string | null } = (await who(query, 'olga')).json()
-      found.push(
-        ...page.items.map(({ account, allowed, because }) => [account.name, allowed, because[0]?.kind]),
+  await t.test(
+    'a list has the accounts that may push, each with the right that permits it, in pages by name',
+    async (t) => {
+      const conditions = { networks: ['10.0.0.0/8'] }
+      await put('team', [
+        { subject: devs, repositories: 'team/*', role: 'developer' },
+        { subject: user('olga'), repositories: 'team/other', role: 'developer' },
+        { subject: user('alice'), repositories: 'team/app', role: 'reader' },
+      ])
+      await put('*', [{ subject: user('owen'), repositories: '*', role: 'developer', conditions }])
+      const expected = [
+        ['alice', true, 'namespace'],
+        ['CI-Team', true, 'scope'],
+        ['jane', true, 'group'],
+        ['olga', true, 'namespace'],
+        ['owen', false, 'condition'],
+        ['root', true, 'role'],
+      ]
+      type Item = { account: { name: string }; allowed: boolean; because: { kind: string }[] }
+      const found: unknown[] = []
+      let query: Record<string, string> = { limit: '2' }
+      for (;;) {
+        const page: { items: Item[]; next: string | null } = (await who(query, 'olga')).json()
+        found.push(
+          ...page.items.map(({ account, allowed, because }) => [account.name, allowed, because[0]?.kind]),
+        )
+        if (page.next === null) break
+        query = { limit: '2', after: page.next }
+      }
+      t.strictSame(found, expected)
+      const inNetwork = (await who({ address: '10.1.2.3' })).json().items as Item[]
+      t.match(
+        inNetwork.find(({ account }) => account.name === 'owen'),
+        { allowed: true },
       )
-      if (page.next === null) break
-      query = { limit: '2', after: page.next }
-    }
-    t.strictSame(found, expected)
-    const inNetwork = (await who({ address: '10.1.2.3' })).json().items as Item[]
-    t.match(
-      inNetwork.find(({ account }) => account.name === 'owen'),
-      { allowed: true },
-    )
-    t.equal((await who({ repository: 'alpine' })).json().items.length, 2, 'root and owen')
-    await put('*', [])
-  })
+      t.equal((await who({ repository: 'alpine' })).json().items.length, 2, 'root and owen')
+      await put('*', [])
+    },
+  )
 
   await t.test('an invalid question is refused, and its field is named', async (t) => {
     for (const [field, query] of [

@@ -126,7 +126,7 @@ t.test('conditions are shown, and the conditions of a registry token can be chan
   t.match(items[0], { detail: { conditions: { from: HERE, to: null } } })
 })
 
-t.test('the internal API has the conditions of tokens, tags included', async (t) => {
+t.test('the internal API returns the conditions of tokens, tag patterns included', async (t) => {
   const conditions = { ...HERE, tags: 'v*' }
   const { id: via } = await personal.make({ name: 'facts', conditions })
   const { id } = await registry.make({ name: 'facts', conditions })

@@ -114,7 +114,10 @@ t.test('PATCH /user leaves other fields unchanged, even those of a concurrent ch
       `${role}: namespaces`,
     )
     const planned = planUserChange(current, { password })
-    t.notOk('change' in planned && 'role' in planned.change, `${role}: a password is no word about the role`)
+    t.notOk(
+      'change' in planned && 'role' in planned.change,
+      `${role}: a change of the password does not change the role`,
+    )
   }
 })
 
@@ -159,7 +162,7 @@ t.test('a directory user has no local password', async (t) => {
   )
 })
 
-t.test('administrators cannot take away what groups give', async (t) => {
+t.test('administrators cannot take away rights that groups give', async (t) => {
   const own = { role: 'user', enabled: true, namespaces: ['a'] } as const
   const directoryState = {
     dn: 'CN=alice',

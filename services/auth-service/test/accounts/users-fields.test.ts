@@ -68,7 +68,7 @@ function fieldsOf(method: string, url: string): Record<string, unknown> {
 }
 
 for (const [method, url, names] of FIELDS) {
-  t.test(`${method} ${url} answers an invalid value with 400 and the field`, async (t) => {
+  t.test(`${method} ${url} responds 400 to an invalid value and names the field`, async (t) => {
     for (const name of names) {
       for (const given of [...(BAD[name] ?? []), ...(BAD_JSON[name] ?? [])]) {
         const fields = { ...fieldsOf(method, url), [name]: given }

@@ -167,7 +167,7 @@ t.test('POST /user/namespaces replaces the list', async (t) => {
     form: { username: 'fay', namespaces: '' },
     ...root,
   })
-  t.strictSame(form.json().namespaces, [], 'an empty text clears the list')
+  t.strictSame(form.json().namespaces, [], 'an empty string clears the list')
 })
 
 t.test('the last cluster administrator is protected', async (t) => {

@@ -82,33 +82,36 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(paged, all)
   })
 
-  await t.test('a bad query gets 400 with the name of the parameter and what would be right', async (t) => {
-    for (const [query, field, detail] of [
-      ['user=bob', 'user', /^user is not a known field/],
-      ['limit=0', 'limit', /^limit must be a whole number from 1 to 200$/],
-      ['limit=201', 'limit', /^limit must be a whole number from 1 to 200$/],
-      ['limit=x', 'limit', /^limit must be a whole number/],
-      ['outcome=good', 'outcome', /^outcome must be one of done, refused, failed$/],
-      ['action=tag.create', 'action', /^action must be one of push, tag\.move/],
-      ['since=yesterday', 'since', /^since must be a time such as/],
-      ['until=2026-11-29', 'until', /^until must be a time such as/],
-      ['since=0001-01-01T00:00:00Z', 'since', /^since must be a time from 1970 on/],
-      ['since=2026-12-31T23:59:60Z', 'since', /^since must be a time from 1970 on/],
-      ['after=7', 'after', /^after must be the value of next/],
-      ['after=99999999999999999-1', 'after', /^after must be the value of next/],
-      ['tag=1', 'tag', /^tag requires repository$/],
-      ['digest=sha256:a', 'digest', /^digest requires repository$/],
-      ['principal=', 'principal', /^principal /],
-      ['account=a%00b', 'account', /^account must not contain NUL$/],
-      ['account=a&account=b', 'account', /^account is given twice$/],
-    ] as const) {
-      for (const accept of [{}, NDJSON]) {
-        const response = await ask({ url: `/audit?${query}`, as: 'root', headers: accept })
-        t.equal(response.statusCode, 400, query)
-        t.match(response.json(), { status: 400, field, detail }, query)
+  await t.test(
+    'a bad query gets 400 with the name of the parameter and a description of valid values',
+    async (t) => {
+      for (const [query, field, detail] of [
+        ['user=bob', 'user', /^user is not a known field/],
+        ['limit=0', 'limit', /^limit must be a whole number from 1 to 200$/],
+        ['limit=201', 'limit', /^limit must be a whole number from 1 to 200$/],
+        ['limit=x', 'limit', /^limit must be a whole number/],
+        ['outcome=good', 'outcome', /^outcome must be one of done, refused, failed$/],
+        ['action=tag.create', 'action', /^action must be one of push, tag\.move/],
+        ['since=yesterday', 'since', /^since must be a time such as/],
+        ['until=2026-11-29', 'until', /^until must be a time such as/],
+        ['since=0001-01-01T00:00:00Z', 'since', /^since must be a time from 1970 on/],
+        ['since=2026-12-31T23:59:60Z', 'since', /^since must be a time from 1970 on/],
+        ['after=7', 'after', /^after must be the value of next/],
+        ['after=99999999999999999-1', 'after', /^after must be the value of next/],
+        ['tag=1', 'tag', /^tag requires repository$/],
+        ['digest=sha256:a', 'digest', /^digest requires repository$/],
+        ['principal=', 'principal', /^principal /],
+        ['account=a%00b', 'account', /^account must not contain NUL$/],
+        ['account=a&account=b', 'account', /^account is given twice$/],
+      ] as const) {
+        for (const accept of [{}, NDJSON]) {
+          const response = await ask({ url: `/audit?${query}`, as: 'root', headers: accept })
+          t.equal(response.statusCode, 400, query)
+          t.match(response.json(), { status: 400, field, detail }, query)
+        }
       }
-    }
-  })
+    },
+  )
 
   await t.test('a stream is sent if Accept weighs it above 0 and not below a page', async (t) => {
     for (const [accept, type] of [

@@ -17,7 +17,7 @@ interface Change {
     /** Empty when left out. */
     readonly detail?: object
   }[]
-  /** Who asks; root by default. */
+  /** The principal of the request; root by default. */
   readonly as?: string
 }
 

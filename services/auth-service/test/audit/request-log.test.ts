@@ -60,7 +60,7 @@ t.test('one account at many addresses makes few events, which name it and hide n
 })
 
 t.test(
-  'of too many accounts the refused requests are counted together, without account and address',
+  'refused requests of too many accounts are counted together, without account and address',
   async (t) => {
     const { events, log, note } = build()
     for (let at = 0; at < 1000; at += 1) note(`user-${at}`, '192.0.2.7')

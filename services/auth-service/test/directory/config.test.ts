@@ -135,7 +135,7 @@ const BAD: readonly (readonly [why: string, change: Record<string, string>, ...f
     { DIRECTORY_BIND_TEMPLATE: 'uid={username},x' },
     /^DIRECTORY_BIND_TEMPLATE /,
   ],
-  ['a text that is not a certificate', { DIRECTORY_CA: 'x' }, /^DIRECTORY_CA_FILE /],
+  ['a string that is not a certificate', { DIRECTORY_CA: 'x' }, /^DIRECTORY_CA_FILE /],
   [
     'a broken certificate',
     { DIRECTORY_CA: '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----' },

@@ -132,7 +132,7 @@ t.test('a refusal that may have another cause than the password is not cached', 
   t.ok(await verify(PASSWORD))
 })
 
-t.test('the state of a user whom the directory bars is saved at once', async (t) => {
+t.test('the state of a user whose sign-in the directory forbids is saved at once', async (t) => {
   const { world, verify } = build()
   const forbidden = [
     [

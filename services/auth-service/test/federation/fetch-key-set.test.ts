@@ -24,7 +24,7 @@ t.test('the public keys of an issuer are read by its OpenID configuration', asyn
   t.equal((await fetchKeys(issuer.url)(issuer.url)).keys.length, 4, 'and again, by another client')
 })
 
-t.test('an issuer that misbehaves is a failure with a reason, within the deadline', async (t) => {
+t.test('reading the keys of a misbehaving issuer fails with a reason, within the deadline', async (t) => {
   const cases = [
     ['hang', /timeout/i],
     ['large', /more than 262144 bytes/],
@@ -100,7 +100,7 @@ t.test('the origin of jwks_uri must be allowed, too', async (t) => {
   t.strictSame(await fetchKeys(url, urlOf(keys))(url), { keys: [] })
 })
 
-t.test('an issuer that rotates its keys is followed', async (t) => {
+t.test('keys that an issuer has rotated are read again after 30 seconds', async (t) => {
   let now = 0
   const find = createIssuerKeys({
     fetchKeySet: fetchKeys(issuer.url),

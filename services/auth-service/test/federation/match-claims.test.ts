@@ -28,13 +28,13 @@ const CASES: readonly (readonly [pattern: string, text: string, isMatch: boolean
   ['A', 'a', false],
 ]
 
-t.test('a pattern matches exactly, and * matches any run of characters', async (t) => {
+t.test('a claim pattern matches exactly, and * matches any characters', async (t) => {
   for (const [pattern, text, isMatch] of CASES) {
     t.equal(matchesPattern(pattern, text), isMatch, `${pattern} and ${text}`)
   }
 })
 
-t.test('a pattern agrees with a regular expression on all short texts', async (t) => {
+t.test('a claim pattern agrees with a regular expression on all short strings', async (t) => {
   const texts = ['']
   for (const text of texts) if (text.length < 5) texts.push(`${text}a`, `${text}b`)
   const patterns = ['']
@@ -48,11 +48,11 @@ t.test('a pattern agrees with a regular expression on all short texts', async (t
   t.strictSame(wrong, [])
 })
 
-t.test('a pattern with many wildcards takes no exponential time', async (t) => {
+t.test('a claim pattern with many wildcards takes no exponential time', async (t) => {
   t.equal(matchesPattern(`${'a*'.repeat(200)}b`, 'a'.repeat(10_000)), false)
 })
 
-t.test('every claim of a rule must match, and only texts do', async (t) => {
+t.test('every claim of a trust rule must match, and only strings match', async (t) => {
   const patterns = { repository: 'acme/app', ref: 'refs/heads/*' }
   const claims = { repository: 'acme/app', ref: 'refs/heads/main', actor: 'jane' }
   t.equal(matchesClaims(patterns, claims), true)

@@ -50,7 +50,7 @@ t.test('a token that can never be accepted is refused before anything is looked 
   }
 })
 
-t.test('only texts of the form of a JSON Web Token are parsed as one', async (t) => {
+t.test('only strings of the form of a JSON Web Token are parsed as one', async (t) => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const token = (first: unknown, second: unknown, signature = 'AAAA') =>
     `${part(first)}.${part(second)}.${signature}`

@@ -7,7 +7,7 @@ import { ruleFor, trustRulesApi } from '../fixtures/trust-rules.ts'
 const ISSUER = 'https://issuer.example'
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 
-t.test('trust rules are managed', (t) =>
+t.test('the management API of trust rules creates, lists, replaces and deletes rules', (t) =>
   onBothDatabases(t, async (t, db) => {
     const { ask } = await startAuthService(t, db)
     const api = trustRulesApi(ask)
@@ -102,7 +102,7 @@ t.test('trust rules are managed', (t) =>
       t.strictSame((await api.list()).json(), fewer.json(), 'a refused list changes nothing')
     })
 
-    await t.test('lists have pages in the order of names', async (t) => {
+    await t.test('lists of trust rules have pages in the order of names', async (t) => {
       const names = ['z', 'a.b', 'a-b', 'a_b', '0'].map((name) => ruleFor(ISSUER, { name }))
       await api.putAll(names)
       const first = (await api.list('?limit=2')).json()
@@ -149,7 +149,7 @@ t.test('trust rules are managed', (t) =>
   }),
 )
 
-t.test('invalid fields get 400 with their name', async (t) => {
+t.test('invalid fields of a trust rule get 400 with their name', async (t) => {
   const { ask } = await startAuthService(t, await pgliteForTest(t))
   const api = trustRulesApi(ask)
   const cases: readonly (readonly [change: object, detail: RegExp])[] = [

@@ -301,7 +301,7 @@ t.test('the access of all rules that accept a token is granted', async (t) => {
   t.match(one, { uid: team, sub: 'workload:team/many' })
   t.notOk('rules' in one, 'rules of other namespaces do not matter')
   const catalog = claimsOf((await enter(token, 'registry:catalog:*')).json().token)
-  t.match(catalog, { uid: team, rules: [[other, 1]] }, 'lists show what all rules permit')
+  t.match(catalog, { uid: team, rules: [[other, 1]] }, 'lists show the repositories that all rules permit')
 })
 
 t.test(
@@ -378,7 +378,7 @@ t.test('workloads are refused by the management APIs', async (t) => {
   }
 })
 
-t.test('wrong tokens are limited by network; the right one always passes', async (t) => {
+t.test('wrong tokens of other issuers are limited by network; the right one always passes', async (t) => {
   clock.ahead += 3_600_000
   const fresh = { ...CLAIMS, iat: now(), nbf: now(), exp: now() + 600 }
   const wrong = await issuer.sign({ ...fresh, repository: 'acme/wrong' })

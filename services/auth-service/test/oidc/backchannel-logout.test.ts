@@ -83,7 +83,7 @@ await onBothDatabases(t, async (t, db) => {
       'a jti that is a number': { jti: 1 },
       'no event': { events: undefined },
       'another event': { events: { 'https://example.com/event': {} } },
-      'an event that is a text': { events: { 'http://schemas.openid.net/event/backchannel-logout': 'x' } },
+      'an event that is a string': { events: { 'http://schemas.openid.net/event/backchannel-logout': 'x' } },
       'a nonce, as ID tokens have': { nonce: 'x' },
       'neither person nor session': { sub: undefined },
       'a subject that is a list': { sub: ['jane'] },

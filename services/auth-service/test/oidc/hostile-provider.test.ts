@@ -53,7 +53,7 @@ t.test('an ID token with a wrong claim begins no session', async (t) => {
     'no issuer': { iss: undefined },
     'an expired token': { iat: now() - 900, exp: now() - 600 },
     'no expiry': { exp: undefined },
-    'an expiry that is a text': { exp: '9999999999' },
+    'an expiry that is a string': { exp: '9999999999' },
     'another nonce': { nonce: 'another' },
     'no nonce': { nonce: undefined },
     'a token from the future': { nbf: now() + 3600 },
@@ -68,7 +68,7 @@ t.test('an ID token with a wrong claim begins no session', async (t) => {
     'a username with a slash': { preferred_username: 'team/eve' },
     'a username with a colon': { preferred_username: 'service:eve' },
     'an empty username': { preferred_username: '' },
-    'groups that are a text': { groups: 'admins' },
+    'groups that are a string': { groups: 'admins' },
     'groups with a number': { groups: ['a', 1] },
     'groups that are an object': { groups: { a: true } },
     'too many groups': { groups: Array.from({ length: 1001 }, (_, at) => `g${at}`) },
@@ -109,7 +109,7 @@ t.test('an ID token without the signature of the provider begins no session', as
       return `${header}.${payload}.${signature}`
     },
     'no JWT': () => 'x',
-    'an empty text': () => '',
+    'an empty string': () => '',
   }
   for (const [name, make] of Object.entries(cases)) {
     const response = await signInWith((nonce) => make(fake.idTokenClaims(nonce, PERSON)))

@@ -161,7 +161,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(
       (await signIn({ sub: 'u2', groups: undefined })).response.statusCode,
       403,
-      'the answer is about somebody else',
+      'the response is about another person',
     )
   })
 

@@ -61,7 +61,7 @@ t.test('a user makes a personal token, whose password only this response has', a
   t.equal(answers.filter((body) => body.includes(password)).length, 1)
 })
 
-t.test('without scopes and an expiry a personal token may do what its owner may, for ever', async (t) => {
+t.test('a personal token without scopes and expiry has all rights of its owner, for ever', async (t) => {
   const given = { name: 'plain', scopes: null, expiryDate: null }
   t.match((await olga.post(given)).json(), { scopes: null, expiryDate: null, notes: undefined })
 })
@@ -100,7 +100,7 @@ t.test('invalid personal tokens get 400 with the name of the field', async (t) =
   t.equal((await alice.list('?after=%00')).statusCode, 400)
 })
 
-t.test('a name is unique for its owner, whatever its case', async (t) => {
+t.test('the name of a personal token is unique for its owner, whatever its case', async (t) => {
   await alice.make({ name: 'unique' })
   const again = await alice.post({ name: 'UNIQUE' })
   t.equal(again.statusCode, 409)
@@ -131,23 +131,26 @@ t.test('a user has at most 100 personal tokens, also with concurrent requests', 
   t.equal((await many.post({ name: 'one more' })).statusCode, 409)
 })
 
-t.test('users see and delete only their own, cluster administrators those of everybody', async (t) => {
-  const { id } = await alice.make({ name: 'hers' })
-  t.equal((await olga.get(id)).statusCode, 404)
-  t.equal((await olga.delete(id)).statusCode, 404)
-  t.equal((await olga.list('?username=alice')).statusCode, 403)
-  t.ok(namesOf(await alice.list('?username=alice')).includes('hers'))
-  t.ok(namesOf(await root.list('?username=Alice')).includes('hers'))
-  t.notOk(namesOf(await root.list()).includes('hers'))
-  t.equal((await root.list('?username=nobody')).statusCode, 404)
-  t.match((await root.get(id)).json(), { name: 'hers', username: 'alice' })
-  const headers = { 'content-type': 'application/json' }
-  const deleted = await ask({ method: 'DELETE', url: `/personal-tokens/${id}`, as: 'root', headers })
-  t.equal(deleted.statusCode, 204)
-  t.equal((await root.delete(id)).statusCode, 404)
-  t.equal((await alice.get(id)).statusCode, 404)
-  t.equal((await alice.get(NONE)).statusCode, 404)
-})
+t.test(
+  'users see and delete only their own personal tokens, cluster administrators those of everybody',
+  async (t) => {
+    const { id } = await alice.make({ name: 'hers' })
+    t.equal((await olga.get(id)).statusCode, 404)
+    t.equal((await olga.delete(id)).statusCode, 404)
+    t.equal((await olga.list('?username=alice')).statusCode, 403)
+    t.ok(namesOf(await alice.list('?username=alice')).includes('hers'))
+    t.ok(namesOf(await root.list('?username=Alice')).includes('hers'))
+    t.notOk(namesOf(await root.list()).includes('hers'))
+    t.equal((await root.list('?username=nobody')).statusCode, 404)
+    t.match((await root.get(id)).json(), { name: 'hers', username: 'alice' })
+    const headers = { 'content-type': 'application/json' }
+    const deleted = await ask({ method: 'DELETE', url: `/personal-tokens/${id}`, as: 'root', headers })
+    t.equal(deleted.statusCode, 204)
+    t.equal((await root.delete(id)).statusCode, 404)
+    t.equal((await alice.get(id)).statusCode, 404)
+    t.equal((await alice.get(NONE)).statusCode, 404)
+  },
+)
 
 t.test('events name the owner, the personal token and who made the change', async (t) => {
   const { id } = await alice.make({ name: 'audited', scopes: PUSH_TEAM })

@@ -122,7 +122,7 @@ t.test('a registry token is granted nothing beyond its scopes', async (t) => {
   t.strictSame(
     grant({ scopes }, [catalog]),
     [catalog],
-    'the catalog is granted: it lists what the registry token may pull',
+    'the catalog is granted: it lists the repositories that the registry token may pull',
   )
 })
 

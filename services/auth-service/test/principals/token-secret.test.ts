@@ -54,7 +54,7 @@ t.test('one changed character makes the checksum wrong', async (t) => {
   t.notOk(hasRightChecksum(`rmp_${secret.slice(4)}`), 'the prefix of another kind')
 })
 
-t.test('other texts do not have the form of the password of a token', async (t) => {
+t.test('other strings do not have the form of the password of a token', async (t) => {
   const secret = make()
   for (const text of [
     '',

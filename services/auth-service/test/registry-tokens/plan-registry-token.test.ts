@@ -33,7 +33,7 @@ t.test('a new registry token is planned from its input', async (t) => {
   }
 })
 
-t.test('a change has only the given fields', async (t) => {
+t.test('the plan of a change of a registry token has only the given fields', async (t) => {
   const other = [{ type: 'repository', name: '*', actions: ['pull'] }]
   t.strictSame(planRegistryTokenChange({}), { change: {} })
   t.strictSame(

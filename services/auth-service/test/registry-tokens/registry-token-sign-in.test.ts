@@ -59,7 +59,7 @@ const accepted = (registryToken = makeToken(), more: object = {}) => ({
   ...more,
 })
 
-t.test('the right password signs in, whatever the case of the name', async (t) => {
+t.test('a registry token signs in with the right password, whatever the case of the name', async (t) => {
   const { world, enter } = build()
   for (const name of ['CI', 'ci', 'Ci']) t.strictSame(await enter(undefined, name), accepted(), name)
   t.strictSame(new Set(world.uses), new Set([`${makeToken().id} ${ADDRESS}`]), 'its last use is noted')

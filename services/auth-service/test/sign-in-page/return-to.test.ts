@@ -36,7 +36,7 @@ const FOREIGN = [
   `/${'x'.repeat(2048)}`,
 ]
 
-t.test('a person returns to a path of ours after signing in', async (t) => {
+t.test('a person returns to a path of registry-manager after signing in', async (t) => {
   for (const [text, path] of OWN) t.equal(ownPath(text), path, text)
 })
 

@@ -92,7 +92,7 @@ t.test('failed sign-ins on the page are limited like all others', async (t) => {
   t.match(response.body, 'There were too many failed sign-ins.')
 })
 
-t.test('a form that is no form, or has fields twice, is refused or read once', async (t) => {
+t.test('a sign-in with a JSON body, or with a field twice, is refused', async (t) => {
   const json = { method: 'POST', url: '/sign-in', json: { username: 'alice' } } as const
   const refused = await ask(json)
   t.ok(refused.statusCode === 403 || refused.statusCode === 415, `${refused.statusCode}`)

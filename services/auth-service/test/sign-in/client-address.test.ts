@@ -10,10 +10,10 @@ const CASES = [
   ['2001:db8:1:3::9', '2001:db8:1:3::/64', 'the next network is another client'],
   ['::1', '0:0:0:0::/64', 'the loopback address has a network too'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64', 'a zone is left out'],
-  ['unix:', 'unix:', 'a text that is not an address'],
+  ['unix:', 'unix:', 'a string that is not an address'],
 ] as const
 
 t.test('failed sign-ins are counted by IPv4 address or IPv6 /64 network', async (t) => {
   for (const [address, network, why] of CASES) t.equal(clientNetwork(address), network, why)
-  t.equal(clientNetwork('x'.repeat(10_000)).length, 64, 'a long text is cut')
+  t.equal(clientNetwork('x'.repeat(10_000)).length, 64, 'a long string is cut')
 })

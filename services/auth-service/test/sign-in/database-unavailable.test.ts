@@ -105,7 +105,7 @@ t.test('pulls continue while the database is unavailable', async (t) => {
     t.equal((await ask({ url: '/auth/v2/token' })).statusCode, 401)
   })
 
-  await t.test('the users API answers 503 during an outage of the database', async (t) => {
+  await t.test('the users API responds 503 during an outage of the database', async (t) => {
     const fields = { username: 'carl', password: 'a-good-password' }
     const questions: readonly Question[] = [
       { url: '/user', as: 'alice' },

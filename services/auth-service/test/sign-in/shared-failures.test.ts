@@ -85,7 +85,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  t.test('failures that have drained do not count any more', async (t) => {
+  t.test('failed sign-ins that have drained do not count any more', async (t) => {
     await replica().add([alice])
     clock.now += 60_001
     const fresh = replica()
@@ -111,7 +111,7 @@ await onBothDatabases(t, async (t, db) => {
     },
   )
 
-  t.test('the table of failures contains no text that a user typed', async (t) => {
+  t.test('the table of failed sign-ins contains nothing that a user typed', async (t) => {
     const typed = { key: 'my-password-in-the-wrong-field', rule: RULE }
     await replica().add([typed])
     const { rows } = await sql<{ row: string }>`select f::text as row from sign_in_failures f`.execute(db)

@@ -62,7 +62,10 @@ export interface CollectionProgress extends Pick<
 /** The collection is stuck if it has removed nothing for this long although blobs are condemned, in seconds. */
 export const STUCK_SECONDS = 3600
 
-/** Why the collection makes no progress; undefined if it makes progress, has nothing to remove, or does not run. */
+/**
+ * The reason why the collection makes no progress; undefined if it makes progress, has nothing to remove, or does not
+ * run.
+ */
 export function describeStuck(
   progress: CollectionProgress,
   options: Pick<CollectionOptions, 'intervalSeconds' | 'graceSeconds'>,

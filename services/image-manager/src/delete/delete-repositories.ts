@@ -75,9 +75,9 @@ const [READ_MANIFESTS, REMOVED_MANIFESTS] = [1000, 100]
 /**
  * Deletes a repository, in this order: copies its manifests to the trash, if `trashDays` is not 0; deletes its image
  * indexes, and then its other manifests, in pages (`deletePage`); the other blobs that were uploaded or mounted there,
- * because the next owner of the name could pull them by digest; what the registry's tags still reach; and its row in
- * the index. Resumes an interrupted deletion. Deletes concurrent pushes as well. Returns an immutable tag of the
- * repository, if it has one; then nothing is deleted.
+ * because the next owner of the name could pull them by digest; the content that the registry's tags still reach; and
+ * its row in the index. Resumes an interrupted deletion. Deletes concurrent pushes as well. Returns an immutable tag of
+ * the repository, if it has one; then nothing is deleted.
  */
 export async function deleteRepository(
   ports: DeleteRepositoryPorts,

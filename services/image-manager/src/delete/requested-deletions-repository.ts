@@ -21,7 +21,7 @@ const isDeletionRecorded = isRepeat({
   since: sql`requested_deletions.requested_at`,
 })
 
-/** Whether an event says why the target of a request is gone, or that it was pushed again. */
+/** Whether an event explains that the target of a request is gone, or that it was pushed again. */
 const explainsTarget = sql<boolean>`events.repository = requested_deletions.target ->> 'repository'
   and (events.action = 'repository.delete' or case requested_deletions.target ->> 'kind'
     when 'tag' then events.target ->> 'tag' = requested_deletions.target ->> 'tag'

@@ -1,7 +1,7 @@
 import type { PageRequest, Repository, RepositoryFilter } from './repository.ts'
 import type { Visibility } from './visibility.ts'
 
-/** A tag with its manifest as it was pushed, as text. */
+/** A tag with its manifest as it was pushed, as a string. */
 interface TaggedManifest {
   readonly repositoryId: string
   readonly name: string

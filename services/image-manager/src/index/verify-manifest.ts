@@ -1,6 +1,6 @@
 /**
- * Why a manifest is removed from the index: the registry lost it, a client deleted it, or its push was undone because
- * the repository was deleted.
+ * The reason why a manifest is removed from the index: the registry lost it, a client deleted it, or its push was
+ * undone because the repository was deleted.
  */
 export type ManifestEnd = 'lost' | 'deleted' | 'undone'
 
@@ -33,8 +33,8 @@ const EFFECTS: Readonly<Record<ManifestEnd, RemovalEffects>> = {
 
 /**
  * Returns whether the registry has a manifest, and removes one that the registry does not have from the index. The
- * manifest stays if a push recorded it after this call read its revision: that push verifies it. `reason`: why the
- * manifest may be missing.
+ * manifest stays if a push recorded it after this call read its revision: that push verifies it. `reason`: the reason
+ * why the manifest may be missing.
  */
 export async function verifyManifest(
   { registry, manifests }: VerifyManifestPorts,

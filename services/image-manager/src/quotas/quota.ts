@@ -65,7 +65,7 @@ export function describeExceeded({ namespace, resource, used, limit, needed }: E
   )
 }
 
-/** Says why a quota cannot be set; undefined if it can. */
+/** The fault of a quota that cannot be set; undefined if it can. */
 export function quotaFault({ bytes, softBytes }: Quota): FieldFault | undefined {
   if (bytes === null || softBytes === null || softBytes <= bytes) return undefined
   return { field: 'softBytes', detail: `must not be greater than bytes (${bytes}), but is ${softBytes}` }

@@ -21,7 +21,7 @@ export interface ManageRetention {
     namespace: string,
     rules: readonly RetentionRule[],
   ): Promise<{ readonly fault: FieldFault } | undefined>
-  /** Says what retention would do. Returns the fault of invalid rules. */
+  /** Returns the decisions that retention would make. Returns the fault of invalid rules. */
   dryRun(request: DryRunRequest): Promise<DryRunPage | { readonly fault: FieldFault }>
   /** The newest runs, with their counts of one namespace. */
   listRuns(namespace: string): Promise<readonly ListedRun[]>

@@ -46,57 +46,64 @@ t.test('a cluster administrator sees, pauses and slows down the collection', asy
   t.equal(rows.length, 2, 'the same settings again are no change')
 })
 
-t.test('the state tells counts, failures, the last listing, and unknown blobs in pages', async (t) => {
-  await db
-    .insertInto('unreferenced_blobs')
-    .values([
-      { digest: blob('waiting'), since: sql`now()`, state: 'waiting' },
-      { digest: blob('failing'), since: new Date(0), state: 'condemned', reason: 'read-only', failures: 3 },
-    ])
-    .execute()
-  const { id } = await db
-    .insertInto('collection_listings')
-    .values({ worker: 'w', leased_until: sql`now()`, ended_at: sql`now()` })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  await sql`
-    update collection_listings set stored_blobs = 5, stored_bytes = 9007199254740993, unknown_blobs = 3, uploads = 1`.execute(
-    db,
-  )
-  const digests = ['a', 'b', 'c'].map(blob).toSorted()
-  for (const digest of digests)
+t.test(
+  'the status of the collection has counts, failures and the last listing, and unknown blobs in pages',
+  async (t) => {
     await db
-      .insertInto('unknown_blobs')
-      .values({ digest, bytes: 7, modified_at: new Date(0), listing: id, listings: 1 })
+      .insertInto('unreferenced_blobs')
+      .values([
+        { digest: blob('waiting'), since: sql`now()`, state: 'waiting' },
+        { digest: blob('failing'), since: new Date(0), state: 'condemned', reason: 'read-only', failures: 3 },
+      ])
       .execute()
-  const status = (await askFor(URL, { as: 'root' })).json()
-  t.match(status, {
-    waiting: 1,
-    condemned: 1,
-    oldestCondemned: '1970-01-01T00:00:00.000Z',
-    failing: [{ digest: blob('failing'), reason: 'read-only', failures: 3 }],
-    listing: { stored: { blobs: 5, bytes: 9007199254740992 }, unknown: { blobs: 3 }, uploads: { count: 1 } },
-  })
-  const first = (await askFor(`${URL}/unknown?limit=2`, { as: 'root' })).json()
-  t.same(
-    first.items.map(({ digest }: { digest: string }) => digest),
-    digests.slice(0, 2),
-  )
-  const second = (await askFor(`${URL}/unknown?limit=2&after=${first.next}`, { as: 'root' })).json()
-  t.same(second, {
-    items: [{ digest: digests[2], bytes: 7, modifiedAt: '1970-01-01T00:00:00.000Z' }],
-    next: null,
-  })
-  const metrics = await until(async () => {
-    const { body } = await askInternal('/metrics')
-    return body.includes('collection_blobs{state="condemned",service="image-manager"} 1')
-  })
-  t.equal(metrics, undefined)
-  t.match((await askInternal('/readyz')).json(), {
-    status: 'ok',
-    parts: { collection: { status: 'degraded', reason: /check the storage worker/ } },
-  })
-})
+    const { id } = await db
+      .insertInto('collection_listings')
+      .values({ worker: 'w', leased_until: sql`now()`, ended_at: sql`now()` })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    await sql`
+    update collection_listings set stored_blobs = 5, stored_bytes = 9007199254740993, unknown_blobs = 3, uploads = 1`.execute(
+      db,
+    )
+    const digests = ['a', 'b', 'c'].map(blob).toSorted()
+    for (const digest of digests)
+      await db
+        .insertInto('unknown_blobs')
+        .values({ digest, bytes: 7, modified_at: new Date(0), listing: id, listings: 1 })
+        .execute()
+    const status = (await askFor(URL, { as: 'root' })).json()
+    t.match(status, {
+      waiting: 1,
+      condemned: 1,
+      oldestCondemned: '1970-01-01T00:00:00.000Z',
+      failing: [{ digest: blob('failing'), reason: 'read-only', failures: 3 }],
+      listing: {
+        stored: { blobs: 5, bytes: 9007199254740992 },
+        unknown: { blobs: 3 },
+        uploads: { count: 1 },
+      },
+    })
+    const first = (await askFor(`${URL}/unknown?limit=2`, { as: 'root' })).json()
+    t.same(
+      first.items.map(({ digest }: { digest: string }) => digest),
+      digests.slice(0, 2),
+    )
+    const second = (await askFor(`${URL}/unknown?limit=2&after=${first.next}`, { as: 'root' })).json()
+    t.same(second, {
+      items: [{ digest: digests[2], bytes: 7, modifiedAt: '1970-01-01T00:00:00.000Z' }],
+      next: null,
+    })
+    const metrics = await until(async () => {
+      const { body } = await askInternal('/metrics')
+      return body.includes('collection_blobs{state="condemned",service="image-manager"} 1')
+    })
+    t.equal(metrics, undefined)
+    t.match((await askInternal('/readyz')).json(), {
+      status: 'ok',
+      parts: { collection: { status: 'degraded', reason: /check the storage worker/ } },
+    })
+  },
+)
 
 t.test('only cluster administrators with all rights of their account see the collection', async (t) => {
   t.equal((await put({ paused: true }, 'olga')).statusCode, 403)

@@ -68,7 +68,7 @@ t.test(
   },
 )
 
-t.test('no upkeep of a database counts as a restore', async (t) => {
+t.test('maintenance of a database does not count as a restore', async (t) => {
   t.setTimeout(120_000)
   const started = await start(t)
   if (started === undefined) return

@@ -13,13 +13,13 @@ import { trashRepository } from '../../src/trash/trash-entry.ts'
 import { repositoriesOf } from '../fixtures/index-and-registry.ts'
 import { killed } from '../fixtures/memory-registry.ts'
 
-/** How many manifests the repository has. `LARGE_MANIFESTS=200000` is the size that the documentation names. */
+/** Number of manifests of the repository. `LARGE_MANIFESTS=200000` is the size that the documentation names. */
 const MANIFESTS = Number(process.env['LARGE_MANIFESTS'] ?? 3000)
 /** Every third manifest has a tag. Each manifest references five blobs: three of its own, and two shared ones. */
 const [TAGGED, OWN] = [3, 3]
 /** A statement that takes 5 s is cancelled. */
 const MAX_MS = 2500
-/** How many manifests an interrupted deletion has not copied to the trash. */
+/** Number of manifests that an interrupted deletion has not copied to the trash. */
 const NOT_COPIED = 100
 
 const NAME = 'team/large'
@@ -195,7 +195,7 @@ t.test(
       await slowest('the deletion')
     })
 
-    await t.test('what the trash uses is summed, and its entry ends', async (t) => {
+    await t.test('the usage of the trash is summed, and its entry ends', async (t) => {
       t.setTimeout(1_800_000)
       t.equal((await createStorageReportRepository(db).sumTrash()).bytes > 3000 * MANIFESTS, true)
       t.equal(await createContentsRepository(db).sumBytes(), 0)

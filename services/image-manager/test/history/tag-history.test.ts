@@ -56,32 +56,35 @@ await onBothDatabases(t, async (t, db) => {
     return rows[0]?.now ?? new Date()
   }
 
-  t.test('each push, move, deletion and adoption of a tag is in its history, with who did it', async (t) => {
-    const { push, history, deleteTag, deleteManifest, registry, ports } = await start()
-    await push(ONE, 'v1')
-    await push(ONE, 'v1')
-    await push(TWO, 'v1')
-    await push(ONE, 'other')
-    t.strictSame(
-      await history('v1'),
-      [
-        [two, one, 'jane', null],
+  t.test(
+    'each push, move, deletion and adoption of a tag is in its history, with its principal',
+    async (t) => {
+      const { push, history, deleteTag, deleteManifest, registry, ports } = await start()
+      await push(ONE, 'v1')
+      await push(ONE, 'v1')
+      await push(TWO, 'v1')
+      await push(ONE, 'other')
+      t.strictSame(
+        await history('v1'),
+        [
+          [two, one, 'jane', null],
+          [one, null, 'jane', 'jane'],
+        ],
+        'a repeated push is no change',
+      )
+      await deleteTag(REPOSITORY, 'v1')
+      registry.push(ONE, MANIFEST, 'v1')
+      await syncTag(ports, REPOSITORY, 'v1')
+      await deleteManifest(REPOSITORY, one)
+      const { name } = IMAGE_MANAGER
+      t.strictSame(await history('v1'), [
+        [one, null, name, name],
+        [two, one, 'jane', name],
         [one, null, 'jane', 'jane'],
-      ],
-      'a repeated push is no change',
-    )
-    await deleteTag(REPOSITORY, 'v1')
-    registry.push(ONE, MANIFEST, 'v1')
-    await syncTag(ports, REPOSITORY, 'v1')
-    await deleteManifest(REPOSITORY, one)
-    const { name } = IMAGE_MANAGER
-    t.strictSame(await history('v1'), [
-      [one, null, name, name],
-      [two, one, 'jane', name],
-      [one, null, 'jane', 'jane'],
-    ])
-    t.strictSame(await history('other'), [[one, null, 'jane', name]])
-  })
+      ])
+      t.strictSame(await history('other'), [[one, null, 'jane', name]])
+    },
+  )
 
   t.test('the history of a tag has pages, the newest period first', async (t) => {
     const { push, listTagHistory, repository } = await start()
@@ -107,25 +110,28 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  t.test('a tag is restored to what it named at a given time, or to a digest of its history', async (t) => {
-    const { push, restore, tags, history, registry, deleteTag } = await start()
-    await push(ONE, 'v1')
-    const atOne = await now()
-    await push(TWO, 'v1')
-    t.strictSame(await restore('v1', { at: atOne }), { outcome: 'restored', digest: one })
-    t.strictSame(await tags(), { v1: one })
-    t.equal(registry.tags.get('v1'), one)
-    t.strictSame(await restore('v1', { digest: two }), { outcome: 'restored', digest: two })
-    await deleteTag(REPOSITORY, 'v1')
-    const deleted = await now()
-    t.strictSame(await restore('v1', { at: deleted }), { outcome: 'unknown' }, 'there was no such tag')
-    t.strictSame(await restore('v1', { at: atOne }), { outcome: 'restored', digest: one }, 'a deleted tag')
-    t.strictSame(await tags(), { v1: one })
-    t.equal((await history('v1')).length, 5)
-    t.strictSame(await restore('v1', { digest: digestOf(image('three')) }), { outcome: 'unknown' })
-    t.strictSame(await restore('v1', { at: new Date(0) }), { outcome: 'unknown' })
-    t.strictSame(await restore('v2', { digest: one }), { outcome: 'unknown' }, 'another tag')
-  })
+  t.test(
+    'a tag is restored to the manifest that it named at a given time, or to a digest of its history',
+    async (t) => {
+      const { push, restore, tags, history, registry, deleteTag } = await start()
+      await push(ONE, 'v1')
+      const atOne = await now()
+      await push(TWO, 'v1')
+      t.strictSame(await restore('v1', { at: atOne }), { outcome: 'restored', digest: one })
+      t.strictSame(await tags(), { v1: one })
+      t.equal(registry.tags.get('v1'), one)
+      t.strictSame(await restore('v1', { digest: two }), { outcome: 'restored', digest: two })
+      await deleteTag(REPOSITORY, 'v1')
+      const deleted = await now()
+      t.strictSame(await restore('v1', { at: deleted }), { outcome: 'unknown' }, 'there was no such tag')
+      t.strictSame(await restore('v1', { at: atOne }), { outcome: 'restored', digest: one }, 'a deleted tag')
+      t.strictSame(await tags(), { v1: one })
+      t.equal((await history('v1')).length, 5)
+      t.strictSame(await restore('v1', { digest: digestOf(image('three')) }), { outcome: 'unknown' })
+      t.strictSame(await restore('v1', { at: new Date(0) }), { outcome: 'unknown' })
+      t.strictSame(await restore('v2', { digest: one }), { outcome: 'unknown' }, 'another tag')
+    },
+  )
 
   t.test('a deleted manifest is not restored, and an immutable tag does not move', async (t) => {
     const { push, restore, deleteManifest, index, tags, pendingPushes } = await start()
@@ -177,30 +183,33 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(await tags(), { v1: one })
   })
 
-  t.test('history is removed some days after its end, and a tag keeps its present', async (t) => {
-    const { push, history, ports } = await start()
-    await push(ONE, 'v1')
-    await push(TWO, 'v1')
-    await push(ONE, 'v1')
-    await sql`
+  t.test(
+    'periods of the history are removed some days after their end, and the current one stays',
+    async (t) => {
+      const { push, history, ports } = await start()
+      await push(ONE, 'v1')
+      await push(TWO, 'v1')
+      await push(ONE, 'v1')
+      await sql`
       update tag_history set ended_at = ended_at - interval '31 days' where digest = ${one} and ended_at is not null`.execute(
-      db,
-    )
-    const log = { warn: (problem: unknown) => t.fail(String(problem)) }
-    const clean = async (days: number) => {
-      const work = createHistoryCleanup({ ...ports, days, now: Date.now }, log, 5)
-      work.start()
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      await work.stop()
-    }
-    await clean(0)
-    t.equal((await history('v1')).length, 3, '0 keeps all')
-    await clean(30)
-    t.strictSame(
-      (await history('v1')).map(([digest]) => digest),
-      [one, two],
-    )
-  })
+        db,
+      )
+      const log = { warn: (problem: unknown) => t.fail(String(problem)) }
+      const clean = async (days: number) => {
+        const work = createHistoryCleanup({ ...ports, days, now: Date.now }, log, 5)
+        work.start()
+        await new Promise((resolve) => setTimeout(resolve, 300))
+        await work.stop()
+      }
+      await clean(0)
+      t.equal((await history('v1')).length, 3, '0 keeps all')
+      await clean(30)
+      t.strictSame(
+        (await history('v1')).map(([digest]) => digest),
+        [one, two],
+      )
+    },
+  )
 
   t.test('a new repository of the same name inherits no history', async (t) => {
     const { push, history, deleteRepository } = await start()

@@ -46,32 +46,35 @@ t.test('managers of a namespace replace and read its rules; each change is an ev
   ])
 })
 
-t.test('everyone else gets the same 403 for every namespace', async (t) => {
-  const detail =
-    /^managing (?:lab|none) requires a cluster administrator, an administrator of (?:lab|none), or a grant/
-  const cases: readonly (readonly [why: string, Question, status: number, detail: RegExp])[] = [
-    ['without credentials', {}, 401, /authentication required/],
-    ['a user of another namespace', { as: 'alice' }, 403, detail],
-    ['an administrator of another one', { as: 'olga' }, 403, detail],
-    ['a registry token', { as: 'every-robot' }, 403, detail],
-    ['an owner by a personal token with scopes', { bearer: personalToken('otto', null) }, 403, detail],
-    [
-      'a cluster administrator by a token with access to repositories',
-      { bearer: token('root', [repositoryAccess('lab/app', 'delete')]) },
-      403,
-      /^managing (?:lab|none) needs a password, or an identity token/,
-    ],
-  ]
-  for (const [why, asked, status, expected] of cases) {
-    for (const namespace of ['lab', 'none']) {
-      for (const response of [await get(namespace, asked), await put(namespace, [], asked)]) {
-        t.equal(response.statusCode, status, `${why}: ${namespace}`)
-        t.match(response.json().detail, expected, why)
+t.test(
+  'principals who do not manage the namespace get the same 403 for the rules of every namespace',
+  async (t) => {
+    const detail =
+      /^managing (?:lab|none) requires a cluster administrator, an administrator of (?:lab|none), or a grant/
+    const cases: readonly (readonly [why: string, Question, status: number, detail: RegExp])[] = [
+      ['without credentials', {}, 401, /authentication required/],
+      ['a user of another namespace', { as: 'alice' }, 403, detail],
+      ['an administrator of another one', { as: 'olga' }, 403, detail],
+      ['a registry token', { as: 'every-robot' }, 403, detail],
+      ['an owner by a personal token with scopes', { bearer: personalToken('otto', null) }, 403, detail],
+      [
+        'a cluster administrator by a token with access to repositories',
+        { bearer: token('root', [repositoryAccess('lab/app', 'delete')]) },
+        403,
+        /^managing (?:lab|none) needs a password, or an identity token/,
+      ],
+    ]
+    for (const [why, asked, status, expected] of cases) {
+      for (const namespace of ['lab', 'none']) {
+        for (const response of [await get(namespace, asked), await put(namespace, [], asked)]) {
+          t.equal(response.statusCode, status, `${why}: ${namespace}`)
+          t.match(response.json().detail, expected, why)
+        }
       }
     }
-  }
-  t.equal((await get('none', { as: 'otto' })).statusCode, 403, 'an owner of another namespace')
-})
+    t.equal((await get('none', { as: 'otto' })).statusCode, 403, 'an owner of another namespace')
+  },
+)
 
 t.test('an invalid list of rules is refused with 400 that names the field', async (t) => {
   const cases: readonly (readonly [rules: unknown, field: string, detail: RegExp])[] = [

@@ -89,7 +89,7 @@ await onBothDatabases(t, async (t, db) => {
     t.strictSame(await tags(), { v1: two })
   })
 
-  t.test('nothing that an immutable tag needs is deleted, by any name', async (t) => {
+  t.test('no content that an immutable tag needs is deleted, by any name', async (t) => {
     const { push, tags, deleteTag, deleteManifest, deleteBlob, deleteRepository, registry, db } =
       await start()
     await push(ONE, 'latest')

@@ -25,26 +25,33 @@ const CASES: readonly (readonly [repository: string, global: boolean, get: Verdi
   ['team', true, 'not-visible', 'not-visible'],
 ]
 
-t.test('a registry token with a password may get what it may pull, and may change nothing', async (t) => {
-  for (const [repository, global, get, change] of CASES) {
-    const where = global ? 'global' : 'namespace'
-    t.equal(authorize({ account, access: null, context }, 'get', repository, where), get, `get ${repository}`)
-    for (const action of ['set-scope', 'delete'] as const) {
+t.test(
+  'a registry token with a password may get the repositories that it may pull, and may change nothing',
+  async (t) => {
+    for (const [repository, global, get, change] of CASES) {
+      const where = global ? 'global' : 'namespace'
       t.equal(
-        authorize({ account, access: null, context }, action, repository, where),
-        change,
-        `${action} ${repository}`,
+        authorize({ account, access: null, context }, 'get', repository, where),
+        get,
+        `get ${repository}`,
       )
-      const verdict = authorize({ account: EVERYTHING, access: null, context }, action, repository, where)
-      t.equal(verdict, 'forbidden', `${action} ${repository} with every scope`)
+      for (const action of ['set-scope', 'delete'] as const) {
+        t.equal(
+          authorize({ account, access: null, context }, action, repository, where),
+          change,
+          `${action} ${repository}`,
+        )
+        const verdict = authorize({ account: EVERYTHING, access: null, context }, action, repository, where)
+        t.equal(verdict, 'forbidden', `${action} ${repository} with every scope`)
+      }
+      t.equal(
+        authorize({ account, access: null, context }, 'get', repository, undefined),
+        'not-visible',
+        'a repository that does not exist is not visible',
+      )
     }
-    t.equal(
-      authorize({ account, access: null, context }, 'get', repository, undefined),
-      'not-visible',
-      'a repository that does not exist is not visible',
-    )
-  }
-})
+  },
+)
 
 t.test(
   'an access token of a registry token permits no more than its own access and the token’s scopes',
@@ -72,8 +79,11 @@ t.test(
   },
 )
 
-t.test('a registry token lists what it may pull, in the catalog and in image management', async (t) => {
-  const visible = { kind: 'patterns', patterns: ['team/*', 'other/app'], global: false }
-  t.strictSame(catalogVisibility(account, context), visible)
-  t.strictSame(managementVisibility(account, context), visible)
-})
+t.test(
+  'a registry token lists the repositories that it may pull, in the catalog and in image management',
+  async (t) => {
+    const visible = { kind: 'patterns', patterns: ['team/*', 'other/app'], global: false }
+    t.strictSame(catalogVisibility(account, context), visible)
+    t.strictSame(managementVisibility(account, context), visible)
+  },
+)

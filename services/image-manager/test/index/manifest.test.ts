@@ -141,7 +141,7 @@ t.test('annotations are the string values under any key', async (t) => {
   t.equal(parsed({ annotations: ['a'] }).annotations, undefined)
 })
 
-// Postgres has them neither in text nor in jsonb: the push would be answered 503 for ever.
+// Postgres has them neither in text nor in jsonb: the push would get 503 for ever.
 for (const text of ['a\0b', '\ud800']) {
   for (const manifest of [
     { annotations: { a: text } },

@@ -20,7 +20,7 @@ const scope = (name: string, ...actions: string[]) => ({ type: 'repository', nam
 
 t.beforeEach(() => fill(REPOSITORIES))
 
-t.test('a personal token lists what both its owner and its scopes may pull', async (t) => {
+t.test('a personal token lists the repositories that both its owner and its scopes may pull', async (t) => {
   for (const [owner, visible] of [
     ['alice', ['team/app']],
     ['root', IN_TEAM],
@@ -49,7 +49,7 @@ t.test('a personal token sees nothing where its conditions do not hold', async (
   t.strictSame(catalog.json(), { names: [], more: false })
 })
 
-t.test('a personal token changes only what its scopes permit by name', async (t) => {
+t.test('a personal token changes only repositories that its scopes permit by name', async (t) => {
   const bearer = personalToken('root', null)
   const payload = '{"scope":"global"}'
   for (const name of NAMES) {
@@ -67,22 +67,32 @@ t.test('a personal token changes only what its scopes permit by name', async (t)
   t.equal((await ask('/team/app', { method: 'DELETE', bearer: token('olga', null) })).statusCode < 300, true)
 })
 
-t.test('the visibility of a personal token covers what its owner and its scopes cover', async (t) => {
-  const namespaces = ['team', 'lab/app']
-  const limits = [['*'], ['team/*'], ['team/sub/*', 'lab/app'], ['lab/*', 'team/app'], ['lab/app/*'], ['x/*']]
-  const names = ['team', 'team/app', 'team/sub/x', 'lab/app', 'lab/app/x', 'lab/other', 'x/y']
-  for (const patterns of limits) {
-    const limitedTo = patterns.map((name) => scope(name, 'pull'))
-    const user = { role: 'user', namespaces, limitedTo: [...limitedTo, scope('*', 'delete')] } as const
-    const visibility = catalogVisibility(user, CONTEXT)
-    t.strictSame(managementVisibility(user, CONTEXT), visibility)
-    if (visibility.kind !== 'patterns') throw new Error(`the visibility is ${visibility.kind}`)
-    t.strictSame(visibility.global, patterns)
-    for (const name of names) {
-      const isOwn = name.startsWith('team/') || name === 'lab/app' || name.startsWith('lab/app/')
-      const expected = isOwn && patterns.some((pattern) => patternCovers(pattern, name))
-      const covers = visibility.patterns.some((pattern) => patternCovers(pattern, name))
-      t.equal(covers, expected, `${patterns} on ${name}`)
+t.test(
+  'the visibility of a personal token covers the repositories that its owner and its scopes cover',
+  async (t) => {
+    const namespaces = ['team', 'lab/app']
+    const limits = [
+      ['*'],
+      ['team/*'],
+      ['team/sub/*', 'lab/app'],
+      ['lab/*', 'team/app'],
+      ['lab/app/*'],
+      ['x/*'],
+    ]
+    const names = ['team', 'team/app', 'team/sub/x', 'lab/app', 'lab/app/x', 'lab/other', 'x/y']
+    for (const patterns of limits) {
+      const limitedTo = patterns.map((name) => scope(name, 'pull'))
+      const user = { role: 'user', namespaces, limitedTo: [...limitedTo, scope('*', 'delete')] } as const
+      const visibility = catalogVisibility(user, CONTEXT)
+      t.strictSame(managementVisibility(user, CONTEXT), visibility)
+      if (visibility.kind !== 'patterns') throw new Error(`the visibility is ${visibility.kind}`)
+      t.strictSame(visibility.global, patterns)
+      for (const name of names) {
+        const isOwn = name.startsWith('team/') || name === 'lab/app' || name.startsWith('lab/app/')
+        const expected = isOwn && patterns.some((pattern) => patternCovers(pattern, name))
+        const covers = visibility.patterns.some((pattern) => patternCovers(pattern, name))
+        t.equal(covers, expected, `${patterns} on ${name}`)
+      }
     }
-  }
-})
+  },
+)

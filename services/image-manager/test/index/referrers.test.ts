@@ -17,7 +17,7 @@ interface Held {
   readonly fallback?: string
   /** Manifests that the index has. */
   readonly known?: readonly string[]
-  /** How many rows a page has. */
+  /** Number of rows of a page. */
   readonly pageSize?: number
 }
 

@@ -16,7 +16,7 @@ const imageOf = (...layers: readonly [at: number, size: unknown][]) =>
     schemaVersion: 2,
     layers: layers.map(([at, size]) => ({ mediaType: 'x/layer', digest: digest(at), size })),
   })
-/** What `buildctl --export-cache type=registry` pushes. */
+/** The manifest that `buildctl --export-cache type=registry` pushes. */
 const CACHE = bytes({
   schemaVersion: 2,
   mediaType: INDEX,

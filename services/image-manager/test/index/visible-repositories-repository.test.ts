@@ -179,7 +179,7 @@ void onBothDatabases(t, async (t, db) => {
     }
   })
 
-  await t.test('a search takes its text literally', async (t) => {
+  await t.test('no character of a search has a special meaning', async (t) => {
     const names = ['team/a_b', 'team/axb', 'team/a.b', 'other/a_b', 'team/back']
     await fill(db, names)
     const cases: [string, string[]][] = [

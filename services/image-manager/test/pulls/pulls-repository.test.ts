@@ -90,7 +90,7 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   await t.test(
-    'a sha512 digest counts for the manifest; what the index does not have is ignored',
+    'a sha512 digest counts for the manifest; content that the index does not have is ignored',
     async (t) => {
       const ids = await fill(db)
       const { rows } = await sql<{
@@ -157,7 +157,7 @@ await onBothDatabases(t, async (t, db) => {
     },
   )
 
-  await t.test('lists come in pages', async (t) => {
+  await t.test('lists of tags and manifests with pulls come in pages', async (t) => {
     const ids = await fill(db)
     const id = ids['team/app'] ?? ''
     const first = await list.tags(id, { limit: 1, after: '' })

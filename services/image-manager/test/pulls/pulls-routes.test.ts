@@ -59,7 +59,7 @@ t.test('pulls are accepted from services only, and a malformed batch is refused'
     t.equal((await post(payload)).statusCode, 400, JSON.stringify(payload).slice(0, 80))
 })
 
-t.test('the lists are for those who may pull', async (t) => {
+t.test('the lists of tags and manifests with pulls are for those who may pull', async (t) => {
   for (const list of ['tags', 'manifests']) {
     const url = `${BASE}/${list}?repository=team/app`
     t.equal((await askFor(url)).statusCode, 401)

@@ -8,7 +8,7 @@ import { createPush } from '../../src/push/index.ts'
 import { MANIFEST, REPOSITORY, blobsOf, image, startIndex } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 
-/** What a push may cost, with its events and the lookup of rules for immutable tags. */
+/** The limits of the cost of a push, with its events and the lookup of rules for immutable tags. */
 const MAX_STATEMENTS = 10
 
 /** A Postgres that counts the statements of the service, and the bytes that they write to the log. */

@@ -117,7 +117,7 @@ t.test('an image index that references a blob as a manifest is recorded', async 
   const raw = cacheOf(MANIFEST)
   const pending = await announce(raw, 'v1', INDEX)
   registry.push(raw, INDEX, 'v1')
-  // distribution has the digest as a blob, and answers 500 to its request as a manifest.
+  // distribution has the digest as a blob, and responds 500 to its request as a manifest.
   const hasManifest = async () => true
   t.equal(
     (await recordOrUndoPush({ ...ports, registry: { ...registry, hasManifest } }, pending))?.digest,

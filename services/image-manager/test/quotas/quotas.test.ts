@@ -146,7 +146,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(await bytesOf('team'), before + raw.length)
   })
 
-  t.test('one event says that a soft limit was crossed, until less is used again', async (t) => {
+  t.test('crossing a soft limit has one event, until the usage is below the limit again', async (t) => {
     const { pushImage, limit, events, ports, bytesOf } = await start(db)
     await limit('team', { softBytes: 1000 })
     await pushImage('team/a', 'small', ['base', 10])

@@ -72,7 +72,7 @@ t.test('quotas are set by cluster administrators, with all rights of their accou
   t.equal((await askFor('/namespaces/team/quota', { method: 'PUT', ...json({ bytes: 1 }) })).statusCode, 401)
 })
 
-t.test('a namespace is read by those who manage it only', async (t) => {
+t.test('only the managers of a namespace read its quota and usage', async (t) => {
   for (const path of ['quota', 'usage']) {
     for (const [as, namespace] of [
       ['alice', 'team'],
@@ -87,7 +87,7 @@ t.test('a namespace is read by those who manage it only', async (t) => {
   t.equal((await askFor('/namespaces/*/usage', { as: 'olga' })).statusCode, 403)
 })
 
-t.test('bad input is refused with the field and the rule', async (t) => {
+t.test('an invalid quota is refused with the field and the rule', async (t) => {
   const cases = [
     [{ bytes: -1 }, 'bytes'],
     [{ bytes: 1.5 }, 'bytes'],
@@ -107,20 +107,23 @@ t.test('bad input is refused with the field and the rule', async (t) => {
   t.match((await put('*', {})).json(), { status: 400, field: 'namespace' })
 })
 
-t.test('the usage of all namespaces together counts every repository, and lists the largest', async (t) => {
-  await sql`update namespace_usage set bytes = case namespace when 'team' then 7 else 3 end`.execute(db)
-  const response = await askFor('/namespaces/*/usage', { as: 'root' })
-  t.match(response.json(), {
-    namespace: '*',
-    bytes: Number,
-    repositories: 4,
-    quota: { bytes: null },
-    largest: [
-      { namespace: 'team', bytes: 7, repositories: 2 },
-      { namespace: 'other', bytes: 3, repositories: 1 },
-    ],
-  })
-})
+t.test(
+  'the usage of all namespaces together counts every repository, and lists the largest namespaces',
+  async (t) => {
+    await sql`update namespace_usage set bytes = case namespace when 'team' then 7 else 3 end`.execute(db)
+    const response = await askFor('/namespaces/*/usage', { as: 'root' })
+    t.match(response.json(), {
+      namespace: '*',
+      bytes: Number,
+      repositories: 4,
+      quota: { bytes: null },
+      largest: [
+        { namespace: 'team', bytes: 7, repositories: 2 },
+        { namespace: 'other', bytes: 3, repositories: 1 },
+      ],
+    })
+  },
+)
 
 t.test('a recount by a cluster administrator corrects a wrong usage', async (t) => {
   await sql`update namespace_usage set bytes = 12345`.execute(db)

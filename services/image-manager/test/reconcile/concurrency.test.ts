@@ -94,7 +94,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(heard.taken[1]?.lastName, NAMES[13], 'the position is before the repository that is not finished')
     t.notOk(
       registry.calls.includes(`GET tags ${NAMES[13]}`),
-      'what was finished before it is not listed again',
+      'repositories that were finished before it are not listed again',
     )
     t.equal(done?.counts.repositories, 40, 'no repository is counted twice')
     t.same(await contents(), reachableIn(registry))

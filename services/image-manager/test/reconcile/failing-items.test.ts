@@ -241,7 +241,7 @@ await onBothDatabases(t, async (t, db) => {
     t.same([...(await failures.countFailures())], [])
   })
 
-  t.test('texts that Postgres cannot store are replaced', async (t) => {
+  t.test('characters that Postgres cannot store are replaced', async (t) => {
     await start()
     const item = {
       kind: 'manifest',

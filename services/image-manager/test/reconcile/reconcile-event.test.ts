@@ -37,7 +37,7 @@ t.test(
   },
 )
 
-t.test('a run at the command line names the command', async (t) => {
+t.test('the event of a run at the command line names the command', async (t) => {
   const { registry } = await startReconcile(db)
   registry.push(ONE, MANIFEST, 'past-us')
   const principal = { kind: 'command', id: null, name: 'reconcile' } as const

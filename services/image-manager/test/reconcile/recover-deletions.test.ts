@@ -37,7 +37,7 @@ const deleteReference = (reference: string, context: RequestContext) =>
   send('DELETE', `/internal/manifests?${new URLSearchParams({ repository: REPOSITORY, reference })}`, {
     context,
   })
-/** A deletion by jane that fails, because the registry is away. */
+/** A deletion by jane that fails, because the registry is unavailable. */
 const failToDelete = async (t: Test, reference: string) => {
   registry.before = () => killed()
   t.equal((await deleteReference(reference, JANE)).statusCode, 503)

@@ -163,7 +163,7 @@ await onBothDatabases(t, async (t, db) => {
     t.match((await run())?.counts, { failures: 1, repositories: 5 })
     t.same(Object.keys(await contents()), ['a', 'b', 'd', 'e', 'f'])
     registry.before = (call) => (call.startsWith('GET tags') ? refused() : undefined)
-    await t.rejects(run(), { message: 'the registry answered 500' })
+    await t.rejects(run(), { message: 'the registry responded 500' })
     t.same(Object.keys(await contents()), ['a', 'b', 'd', 'e', 'f'])
   })
 

@@ -13,7 +13,7 @@ const { untaggedRule } = prepareRules(rules, 'team/app')
 const manifest = { digest: 'sha256:1', index: null, subject: null }
 const daysAgo = (days: number) => new Date(NOW - days * 86_400_000)
 
-t.test('a manifest without a tag stays as long as the longest rule says', async (t) => {
+t.test('a manifest without a tag stays for the longest time of all rules', async (t) => {
   t.match(decideManifest({ ...manifest, usedAt: daysAgo(29) }, untaggedRule, NOW), {
     outcome: 'kept',
     reason: 'untaggedAfterDays',

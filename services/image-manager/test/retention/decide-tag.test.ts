@@ -122,7 +122,7 @@ for (const {
   subject = null,
   is,
 } of CASES) {
-  t.test(`a tag: ${why}`, async (t) => {
+  t.test(`the decision about a tag: ${why}`, async (t) => {
     const named = rules.map((one) => ({ ...one, namespace: 'team' }))
     const decision = decideTag(
       {

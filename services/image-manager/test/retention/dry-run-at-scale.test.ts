@@ -12,7 +12,7 @@ const REPOSITORIES = 100
 /** The first repository has this many tags beyond its share. */
 const LARGE = Math.round(MANIFESTS / 10)
 const MAX_GROWTH_MIB = 100
-/** How many tags of a repository the rule keeps. */
+/** Number of tags of a repository that the rule keeps. */
 const LAST = 20
 
 /** Loads manifests, every second one with a tag. */

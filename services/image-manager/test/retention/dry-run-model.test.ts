@@ -106,7 +106,7 @@ function makeRule(at: number, namespace: string, random: (below: number) => numb
   }
 }
 
-/** What the model expects: a line for each tag and for each manifest without a tag. */
+/** The decisions that the model expects: a line for each tag and for each manifest without a tag. */
 function expectedOf(repository: ModelRepository, rules: readonly NamedRule[]): string[] {
   const applies = ({ repositories }: NamedRule) =>
     repositories === repository.name ||

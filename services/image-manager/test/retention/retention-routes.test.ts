@@ -36,7 +36,7 @@ t.test('managers of a namespace replace and read its rules; each change is an ev
   ])
 })
 
-t.test('everyone else gets 403', async (t) => {
+t.test('principals who do not manage the namespace get 403 from the API of retention', async (t) => {
   const cases: readonly (readonly [why: string, Question, status: number])[] = [
     ['without credentials', {}, 401],
     ['a user of another namespace', { as: 'alice' }, 403],

@@ -5,7 +5,7 @@ import { findRetentionFault } from '../../src/retention/retention-rule.ts'
 const RULE: RetentionRule = { name: 'a', repositories: 'team/*', tags: '*', keep: { last: 1 } }
 const untagged = { name: 'u', repositories: 'team/*', untaggedAfterDays: 7 }
 
-t.test('valid rules have no fault', async (t) => {
+t.test('valid rules of retention have no fault', async (t) => {
   t.equal(findRetentionFault('team', []), undefined)
   t.equal(
     findRetentionFault('team', [RULE, untagged, { ...RULE, name: 'b', untaggedAfterDays: 1 }]),
@@ -40,7 +40,7 @@ const FAULTS: readonly (readonly [RetentionRule, field: string, detail: RegExp])
 ]
 
 for (const [rule, field, detail] of FAULTS)
-  t.test(`a fault is named: ${field} ${JSON.stringify(rule.keep ?? null)}`, async (t) => {
+  t.test(`the fault of a rule is found: ${field} ${JSON.stringify(rule.keep ?? null)}`, async (t) => {
     const ok = { ...RULE, name: 'first' }
     t.match(findRetentionFault('team', [ok, rule]), { field: `rules.1.${field}`, detail })
   })

@@ -154,7 +154,7 @@ await onBothDatabases(t, async (t, plain) => {
   })
 
   await t.test(
-    'what was pulled before pulls were counted stays as long as if it was pulled then',
+    'older content stays as long as if it was pulled when the counting of pulls began',
     async (t) => {
       const keep = { pulledWithinDays: 3 }
       const { push, contents, registry } = await start([

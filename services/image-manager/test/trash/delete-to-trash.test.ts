@@ -129,7 +129,7 @@ await onBothDatabases(t, async (t, db) => {
     for (const blob of [signature, sbom].flatMap(blobsOf)) t.ok(registry.blobs.has(blob))
   })
 
-  t.test('a tag that names something else by now is not moved', async (t) => {
+  t.test('a tag that names another manifest by now is not moved', async (t) => {
     const { push, deleteManifest, tags, list, manageTrash } = await start()
     await deleteManifest(REPOSITORY, both)
     await deleteManifest(REPOSITORY, one)
@@ -199,7 +199,7 @@ await onBothDatabases(t, async (t, db) => {
     }
   })
 
-  t.test('without the trash a deletion leaves nothing', async (t) => {
+  t.test('a deletion leaves nothing behind if the trash is off', async (t) => {
     const { deleteManifest, deleteRepository, list, inTrash, registry } = await start(0)
     await deleteManifest(REPOSITORY, both)
     await deleteRepository(REPOSITORY)

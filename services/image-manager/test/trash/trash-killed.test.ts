@@ -23,7 +23,7 @@ if (postgres !== undefined) {
       throw new Error(`not restored: ${JSON.stringify(restored)}`)
     return restored.result.missing
   }
-  /** How many entries there are, in any state. */
+  /** Number of entries in any state. */
   const count = async () => (await db.selectFrom('trash').select('id').execute()).length
   const contentsOf = ({ manifests, blobs }: { manifests: Map<string, unknown>; blobs: Set<string> }) => ({
     manifests: [...manifests.keys()],

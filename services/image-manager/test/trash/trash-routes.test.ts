@@ -92,7 +92,7 @@ t.test('the trash is listed in pages, the newest entry first', async (t) => {
   t.same(names, ['lab/c', 'lab/b', 'lab/a'])
 })
 
-t.test('an invalid request is refused with the reason', async (t) => {
+t.test('an invalid request to the trash is refused with the reason', async (t) => {
   for (const [url, field] of [
     ['/namespaces/Team/trash', 'namespace'],
     ['/namespaces/registry-manager-trash/trash', 'namespace'],
@@ -109,7 +109,7 @@ t.test('an invalid request is refused with the reason', async (t) => {
   t.match([unknown.statusCode, unknown.json().detail], [404, `the trash of team has no entry ${ID}`])
 })
 
-t.test('a purge needs no body and answers 204', async (t) => {
+t.test('a purge needs no body and responds 204', async (t) => {
   const [entry] = (await list('lab')).json().items
   const purged = await askFor(`/namespaces/lab/trash/${entry.id}`, { as: 'otto', method: 'DELETE' })
   t.same([purged.statusCode, purged.body], [204, ''])

@@ -91,7 +91,7 @@ function byDigest(path: string, query: readonly Parameter[]): string {
     : path
 }
 
-t.test('every operation has its own id', async (t) => {
+t.test('every operation of the registry API has its own operationId', async (t) => {
   const ids = KINDS.flatMap(([, { methods }]) => Object.values(methods).map(({ id }) => id))
   t.equal(new Set(ids).size, ids.length)
 })

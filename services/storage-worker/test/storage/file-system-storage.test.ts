@@ -80,7 +80,7 @@ for (const [how, mayBlock] of [
     },
   )
 
-  t.test(`what a worker that was killed has renamed is removed by the next claim, ${how}`, async (t) => {
+  t.test(`data that a killed worker has renamed is removed by the next claim, ${how}`, async (t) => {
     const { store, dataOf, storage } = create(t, mayBlock)
     const digest = store('some')
     await rename(dataOf(digest), join(dirname(dataOf(digest)), 'removed'))
@@ -174,7 +174,7 @@ t.test('the listing has all blobs, links and uploads, in nested repositories, to
   // The trash is in the index: a database that is older than an entry does not keep the data of the entry.
   link('registry-manager-trash/one', 'blobs', alone)
   link('registry-manager-trash/one', 'manifests', alone)
-  // What an interrupted removal and another program leave.
+  // Files that an interrupted removal and another program leave.
   await mkdir(join(root, 'blobs/sha256/aa', 'a'.repeat(64)), { recursive: true })
   await mkdir(join(root, 'blobs/sha256/tmp'), { recursive: true })
   await writeFile(join(root, 'repositories/notes.txt'), 'a file')

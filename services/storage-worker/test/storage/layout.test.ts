@@ -14,7 +14,7 @@ t.test('the folder of a blob is that of distribution, and leads back to the dige
   }
 })
 
-t.test('a text that is no digest has no folder', async (t) => {
+t.test('a string that is no digest has no folder', async (t) => {
   const hostile = [
     '',
     'sha256:',

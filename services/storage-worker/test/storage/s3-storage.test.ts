@@ -104,7 +104,7 @@ t.test(
       const { blobs: stored, links, uploads } = await listed(storage)
       t.match(uploads, { count: 1 })
       const unlinked = Object.keys(stored).filter((digest) => !links.includes(digest))
-      t.same(unlinked.toSorted(), [descriptor.digest, ...unused].toSorted(), 'no link names what was deleted')
+      t.same(unlinked.toSorted(), [descriptor.digest, ...unused].toSorted(), 'no link names deleted data')
       t.equal(stored[digestOf(shared[1])], 6 << 20)
       const { removed } = await storage.removeBlobs(unlinked, timeFor())
       t.equal(removed.length, unlinked.length)
@@ -117,14 +117,14 @@ t.test(
       t.same(
         data.toSorted(),
         reachable.map((digest) => prefix + keyOf(digest)).toSorted(),
-        'exactly what is reachable',
+        'exactly the reachable data',
       )
       for (const digest of reachable.slice(1)) {
         const { status, body } = await client.send('GET', `/v2/team/app/blobs/${digest}`)
         t.same([status, digestOf(body)], [200, digest])
       }
       for (const digest of unused)
-        t.equal((await client.send('HEAD', `/v2/team/app/blobs/${digest}`)).status, 404, 'no cache answers')
+        t.equal((await client.send('HEAD', `/v2/team/app/blobs/${digest}`)).status, 404, 'no cache responds')
       await client.push('team/app', gone, 'again')
       for (const digest of unused)
         t.equal((await client.send('GET', `/v2/team/app/blobs/${digest}`)).status, 200, 'it is stored again')

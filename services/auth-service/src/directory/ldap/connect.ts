@@ -13,7 +13,7 @@ import { createSharedLookup } from './socket.ts'
 
 export interface ConnectedDirectory {
   readonly directory: Directory
-  /** Why no server is in use; undefined while one is. */
+  /** The reason why no server is in use; undefined while one is. */
   failure(): string | undefined
   /** Connects before the first sign-in, and starts trials of failed servers. */
   start(): void

@@ -39,7 +39,7 @@ export interface DirectoryServers {
   open(endsAt: number, prepare: Prepare): Promise<DirectoryConnection>
   /** Makes the trials that are due. Returns the connections to servers that are back. */
   makeTrials(prepare: Prepare): Promise<DirectoryConnection[]>
-  /** Why no server is in use; undefined while one is. */
+  /** The reason why no server is in use; undefined while one is. */
   failure(): string | undefined
 }
 

@@ -19,7 +19,7 @@ const connect = () =>
 type Answer = (response: ServerResponse) => void
 const json = (response: ServerResponse) => response.writeHead(200, { 'content-type': 'application/json' })
 
-/** What makes a provider unavailable. */
+/** Responses that make a provider unavailable. */
 const FAILING: Readonly<Record<string, Answer>> = {
   'a response that never comes': () => {},
   'a response that never ends': (response) => void json(response).write('{'),
@@ -32,7 +32,7 @@ const FAILING: Readonly<Record<string, Answer>> = {
   'an internal error': (response) => void response.writeHead(500).end('{}'),
   'a closed connection': (response) => void response.socket?.destroy(),
 }
-/** What is not valid. */
+/** Responses that are not valid. */
 const INVALID: Readonly<Record<string, Answer>> = {
   'no JSON': (response) => void json(response).end('<html>'),
   'a list': (response) => void json(response).end('[]'),

@@ -19,7 +19,7 @@ t.beforeEach(() => {
   images.behaviour = 'up'
 })
 
-t.test('the index answers the catalog for the account of the principal', async (t) => {
+t.test('the catalog comes from the index, for the account of the principal', async (t) => {
   t.same(JSON.parse((await get('/v2/_catalog')).body.toString()), { repositories: [] })
   images.responses.set('GET /internal/catalog', names('a/b', 'team/app'))
   const response = await get('/v2/_catalog?n=5&last=a')
@@ -48,7 +48,7 @@ t.test('every page but the last links to the next', async (t) => {
   t.equal(headers.link, '</v2/team/app/tags/list?last=b%26c&n=2>; rel="next"')
 })
 
-t.test('the index answers the tags of a repository, and 404 if there is none', async (t) => {
+t.test('the tags of a repository come from the index, and an unknown repository is 404', async (t) => {
   images.responses.set('GET /internal/tags', names('1.0', 'latest'))
   const response = await get('/v2/team/app/tags/list')
   t.same(JSON.parse(response.body.toString()), { name: 'team/app', tags: ['1.0', 'latest'] })

@@ -12,12 +12,12 @@ import { toQuery } from './upstream-request.ts'
 const CATALOG_PAGE = 100
 
 /**
- * Answers a request from image-manager's index: lists that are filtered for the principal and paged, referrers,
- * manifests by their sha512 digest, and deletions.
+ * Responds to a request for image-manager's index: for lists, which are filtered for the principal and paged,
+ * referrers, manifests by their sha512 digest, and deletions.
  * Source: OCI distribution-spec 1.1, "Listing Tags", "Listing Referrers", "Deleting Manifests"; distribution's API for
  * the catalog.
  */
-export async function answerFromIndex(
+export async function respondFromIndex(
   index: IndexClient,
   indexRequest: IndexRequest,
   principal: Principal,
