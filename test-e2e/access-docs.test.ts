@@ -151,7 +151,7 @@ t.test(
       t.match(printed, /\n {2}\+ rule for immutable tags releases\n/)
       t.match(
         printed,
-        /nothing was applied \(--dry-run\)[^]*applied: [^]*nothing to change: the server agrees/,
+        /nothing was applied \(--dry-run\)[^]*applied: [^]*nothing to change: the server matches/,
       )
       const [, secret = ''] =
         /^lab-ci (rmt_\w+)$/m.exec(readFileSync(join(folder, 'passwords.txt'), 'utf8')) ?? []

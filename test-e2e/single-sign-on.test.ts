@@ -192,7 +192,7 @@ t.test('Chromium makes a personal token for docker, shows it once and deletes it
   )
 
   await page.reload()
-  t.match(await page.getByRole('alert').textContent(), /whose password cannot be shown again/)
+  t.match(await page.getByRole('alert').textContent(), /its password cannot be shown again/)
   t.equal(await page.locator('tbody tr').count(), 1, 'the page was loaded again and made no second one')
   t.notMatch(await page.content(), password)
   await page.getByRole('button', { name: 'Delete laptop' }).click()

@@ -267,7 +267,7 @@ t.test('an owner applies their own namespaces, and nothing else', async (t) => {
   t.equal(users.code, EXIT.usage)
   t.match(
     users.err,
-    /^access\.yaml:5: users requires a cluster administrator, and olga is none: keep the namespaces/,
+    /^access\.yaml:5: users requires a cluster administrator, but olga is not one: move the namespaces/,
   )
   const other = await apply(`${own}  other: { grants: [] }\n`, { as: 'olga' })
   t.equal(other.code, EXIT.failed)

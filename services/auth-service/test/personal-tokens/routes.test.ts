@@ -104,7 +104,7 @@ t.test('the name of a personal token is unique for its owner, whatever its case'
   await alice.make({ name: 'unique' })
   const again = await alice.post({ name: 'UNIQUE' })
   t.equal(again.statusCode, 409)
-  t.match(again.json(), { field: 'name', detail: /you have a personal token of this name/ })
+  t.match(again.json(), { field: 'name', detail: /you already have a personal token with this name/ })
   t.equal((await olga.post({ name: 'unique' })).statusCode, 201, 'another user may have it')
 })
 

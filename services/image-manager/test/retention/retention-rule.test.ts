@@ -46,5 +46,5 @@ for (const [rule, field, detail] of FAULTS)
   })
 
 t.test('the names of retention rules are unique in a namespace', async (t) => {
-  t.match(findRetentionFault('team', [RULE, RULE]), { field: 'rules.1.name', detail: /differ/ })
+  t.match(findRetentionFault('team', [RULE, RULE]), { field: 'rules.1.name', detail: /must be unique/ })
 })
