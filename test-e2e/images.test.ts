@@ -31,7 +31,9 @@ t.test('the container image runs the whole product with docker compose', { skip:
   await makeBaseImages(engine)
   const [substituteImages] = await Promise.all([buildSubstituteImages(engine), buildImage(engine, IMAGE)])
 
-  await t.test('the container image has only what the product needs', (t) => holdsWhatItNeeds(t, engine))
+  await t.test('the container image has only files that the product needs', (t) =>
+    holdsWhatItNeeds(t, engine),
+  )
   const system = await startCompose(t, engine, { ...substituteImages, IMAGE })
   await t.test('the containers of compose.yaml are isolated and unprivileged', (t) =>
     areShutIn(t, system, engine),

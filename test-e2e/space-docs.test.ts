@@ -123,36 +123,39 @@ t.test('a quota limits the bytes and repositories of a namespace', async (t) => 
   t.match(await limit({}), { status: 200, json: { bytes: null } })
 })
 
-t.test('rules of retention are saved, and a dry run says what keeps or deletes each tag', async (t) => {
-  const grant = { subject: { kind: 'user', name: 'olga' }, repositories: 'team/*', role: 'owner' }
-  await ask('/namespaces/team/grants', { as: system.admin, method: 'POST', body: JSON.stringify(grant) })
-  const env = { OLGA: `${olga.username}:${olga.password}` }
-  const [save = '', tryRules = '', trySaved = '', listRuns = '', ...others] = commandsOfSpace('Retention')
-  t.strictSame(others, [], 'every block of the section is run')
-  t.match(JSON.parse(await run(save, env)).rules, [{ name: 'builds' }, { name: 'untagged' }])
-  const one = await pushSmallImage(system, jane, 'team/app', 'v1')
-  const two = annotated(one, 'the second one')
-  t.match(await ask('/v2/team/app/manifests/v2', { as: jane, ...putManifest(two) }), { status: 201 })
-  const [, documented = ''] = /^```json\n(.*?)^```$/ms.exec(sectionOfSpace('Retention')) ?? []
-  const digests = [one.digest, digestOf(two)]
-  const expected = JSON.parse(documented).items.map((item: object, at: number) => ({
-    ...item,
-    digest: digests[at],
-  }))
-  t.strictSame(JSON.parse(await run(tryRules, env)), { items: expected, next: null })
-  const saved = JSON.parse(await run(trySaved, env)).items
-  t.match(
-    saved.filter((item: { repository: string }) => item.repository === 'team/app'),
-    [
-      { tag: 'v1', outcome: 'kept', reason: 'last', rule: 'builds' },
-      { tag: 'v2', outcome: 'kept', reason: 'last', rule: 'builds' },
-    ],
-  )
-  t.ok(Array.isArray(JSON.parse(await run(listRuns, env)).items))
-  t.match(await ask('/namespaces/team/retention', { as: jane }), { status: 403 }, 'jane manages nothing')
-  for (const target of ['/v2/team/app/manifests/v2', `${API}/team/app`])
-    t.match((await ask(target, { as: jane, method: 'DELETE' })).status, /20[02]/)
-})
+t.test(
+  'rules of retention are saved, and a dry run has the decision about each tag with its reason',
+  async (t) => {
+    const grant = { subject: { kind: 'user', name: 'olga' }, repositories: 'team/*', role: 'owner' }
+    await ask('/namespaces/team/grants', { as: system.admin, method: 'POST', body: JSON.stringify(grant) })
+    const env = { OLGA: `${olga.username}:${olga.password}` }
+    const [save = '', tryRules = '', trySaved = '', listRuns = '', ...others] = commandsOfSpace('Retention')
+    t.strictSame(others, [], 'every block of the section is run')
+    t.match(JSON.parse(await run(save, env)).rules, [{ name: 'builds' }, { name: 'untagged' }])
+    const one = await pushSmallImage(system, jane, 'team/app', 'v1')
+    const two = annotated(one, 'the second one')
+    t.match(await ask('/v2/team/app/manifests/v2', { as: jane, ...putManifest(two) }), { status: 201 })
+    const [, documented = ''] = /^```json\n(.*?)^```$/ms.exec(sectionOfSpace('Retention')) ?? []
+    const digests = [one.digest, digestOf(two)]
+    const expected = JSON.parse(documented).items.map((item: object, at: number) => ({
+      ...item,
+      digest: digests[at],
+    }))
+    t.strictSame(JSON.parse(await run(tryRules, env)), { items: expected, next: null })
+    const saved = JSON.parse(await run(trySaved, env)).items
+    t.match(
+      saved.filter((item: { repository: string }) => item.repository === 'team/app'),
+      [
+        { tag: 'v1', outcome: 'kept', reason: 'last', rule: 'builds' },
+        { tag: 'v2', outcome: 'kept', reason: 'last', rule: 'builds' },
+      ],
+    )
+    t.ok(Array.isArray(JSON.parse(await run(listRuns, env)).items))
+    t.match(await ask('/namespaces/team/retention', { as: jane }), { status: 403 }, 'jane manages nothing')
+    for (const target of ['/v2/team/app/manifests/v2', `${API}/team/app`])
+      t.match((await ask(target, { as: jane, method: 'DELETE' })).status, /20[02]/)
+  },
+)
 
 t.test('pulls are counted by tag and by digest, and the lists show them', async (t) => {
   const image = await pushSmallImage(system, jane, 'team/app', 'v1')

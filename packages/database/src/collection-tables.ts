@@ -21,7 +21,7 @@ export interface UnreferencedBlobsTable {
    * remove its data.
    */
   state: 'waiting' | 'condemned' | 'removing'
-  /** The size of the data, from a listing; null where it is not known. pg reads bigint as a string: cast it in SQL. */
+  /** The size of the data, from a listing; null if it is not known. pg reads bigint as a string: cast it in SQL. */
   bytes: ColumnType<string | null, number | null | undefined, number | null>
   /** The transaction that condemned it. Use it in SQL only. */
   condemned_by: Nullable<string>

@@ -9,7 +9,7 @@ export interface Login {
 }
 
 /**
- * Makes a login role the owner of the database, its tables, views, sequences and functions, and creates the role where
+ * Makes a login role the owner of the database, its tables, views, sequences and functions, and creates the role if
  * it is missing. Services connect as this role: they need no superuser. The given connection must be that of a
  * superuser. Idempotent.
  */

@@ -94,7 +94,7 @@ export interface ManifestReferencesTable {
   manifest_digest: string
   digest: string
   kind: 'config' | 'layer' | 'manifest'
-  /** Bytes according to the manifest; null where it does not say, or has not been read yet. Use it in SQL only. */
+  /** Bytes according to the manifest; null if it does not say, or has not been read yet. Use it in SQL only. */
   size: ColumnType<string | null, number | null | undefined, number | null>
 }
 
@@ -109,7 +109,7 @@ export interface PendingPushesTable {
   raw: Nullable<Buffer>
   /** The parsed manifest without its annotations. */
   facts: ColumnType<object | null, string | null | undefined, string | null>
-  /** Referenced digests; null where a previous version of image-manager wrote the row. */
+  /** Referenced digests; null if a previous version of image-manager wrote the row. */
   digests: ColumnType<string[] | null, string[] | undefined, never>
   /** The request that pushes. */
   context: StoredContext
@@ -126,7 +126,7 @@ export interface BackgroundFailuresTable {
   /** The item's key, unique within its kind. */
   item: string
   repository: string
-  /** A tag or a digest; empty where the item is a whole repository. */
+  /** A tag or a digest; empty if the item is a whole repository. */
   reference: string
   reason: string
   tries: Generated<number>

@@ -119,7 +119,7 @@ export interface NewEvent {
   readonly detail?: EventDetail
   /**
    * The context of the request that caused the event, if that is not the current one: work can outlive its request.
-   * Null where it is not known.
+   * Null if it is not known.
    */
   readonly context?: RequestContext | null | undefined
   /** The principal of the action; that of the current request when left out. */

@@ -68,7 +68,7 @@ function readSecretFile(name: string, file: string, faults: string[]): string | 
   }
 }
 
-/** Describes a schema's fault. A pattern appears only where the setting has no description. */
+/** Describes a schema's fault. A pattern appears only if the setting has no description. */
 function describeFault(
   fault: { keyword: string; message: string },
   property: { description?: string },

@@ -25,7 +25,7 @@ const ERRNO = /^E[A-Z0-9]+$/
 /**
  * Describes an error in one line that is never empty. Errors without a message are AggregateErrors of connection
  * attempts (their inner errors have one), errnos of a WebAssembly file system, and thrown values that are not errors.
- * Appends path and code where the message lacks them.
+ * Appends path and code if the message lacks them.
  */
 export function explainError(error: unknown): string {
   if (error === null || typeof error !== 'object') return `failed without an error object: ${String(error)}`

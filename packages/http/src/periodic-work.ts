@@ -12,7 +12,7 @@ export interface PeriodicWorkOptions {
 }
 
 export interface PeriodicWork {
-  /** Starts the turns; does nothing where they run already. */
+  /** Starts the turns; does nothing if they run already. */
   start(): void
   /** Aborts the running turn's signal and waits for that turn to end. */
   stop(): Promise<void>

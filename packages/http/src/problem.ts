@@ -12,7 +12,7 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** An invalid field of a request, and what would be valid. */
+/** An invalid field of a request, and its valid values. */
 export interface FieldFault {
   readonly field: string
   readonly detail: string

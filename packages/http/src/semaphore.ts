@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly onLate?: () => Error
 }
 
-/** Limits how many calls run at the same time. */
+/** Limits the number of calls that run at the same time. */
 export interface Semaphore {
   /**
    * Runs work once there is a permit for it. Throws `onFull()` when there is no room to wait, and `onLate()` when no

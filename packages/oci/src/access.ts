@@ -7,17 +7,17 @@ export interface Access {
   readonly name: string
   readonly actions: readonly string[]
   /**
-   * Set where the access was granted because the repository is global: the repository's number, and the number of times
+   * Set if the access was granted because the repository is global: the repository's number, and the number of times
    * that it had ceased to be global when the token was issued. The registry ignores this field.
    */
   readonly global?: GlobalMark
   /**
-   * Set where the access was granted to clients in these networks only: CIDR ranges and addresses. Our services compare
+   * Set if the access was granted to clients in these networks only: CIDR ranges and addresses. Our services compare
    * the client's address with them. The registry ignores this field.
    */
   readonly networks?: readonly string[]
   /**
-   * Set where only some tags may be pushed: a pattern, or several joined by `&`, all of which a tag must match.
+   * Set if only some tags may be pushed: a pattern, or several joined by `&`, all of which a tag must match.
    * registry-proxy compares them; the registry does not.
    */
   readonly tags?: string

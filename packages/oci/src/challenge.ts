@@ -5,7 +5,7 @@ export interface BearerChallenge {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
-  /** The access that a token needs; left out where any valid token is enough. */
+  /** The access that a token needs; left out if any valid token is enough. */
   readonly required?: readonly Access[]
   readonly error?: 'insufficient_scope' | 'invalid_token'
 }

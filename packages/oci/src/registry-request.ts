@@ -155,7 +155,7 @@ function manifestQuery(
 }
 
 /**
- * Parses the mount parameters of an upload; undefined where there are none. Without `from` it is an ordinary upload:
+ * Parses the mount parameters of an upload; undefined if there are none. Without `from` it is an ordinary upload:
  * the client has to name the source repository.
  * Source: OCI distribution-spec 1.1, "Mounting a blob from another repository".
  */

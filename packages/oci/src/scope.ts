@@ -4,7 +4,7 @@ const RESOURCE_TYPE = /^([a-z0-9]+)(?:\([a-z0-9]+\))?$/
 const ACTION = /^(?:[a-z]+|\*)$/
 
 /**
- * Parses scope parameters, each of which may contain several scopes separated by spaces. Returns null where there is no
+ * Parses scope parameters, each of which may contain several scopes separated by spaces. Returns null if there is no
  * scope at all. A scope is `type[(class)]:name:action[,action]`. The name may contain colons (`host:port/name`), so it
  * is between the first and the last colon. The class describes the content of a repository and grants nothing: it is
  * dropped. Scopes of one resource are merged. Malformed scopes and actions are ignored, which RFC 6749 permits: clients

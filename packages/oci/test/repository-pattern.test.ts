@@ -90,7 +90,7 @@ t.test('scopes permit their actions on the repositories that their patterns cove
   }
 })
 
-t.test('the pattern for JSON schemas accepts what parseRepositoryPattern accepts', async (t) => {
+t.test('the pattern for JSON schemas accepts the strings that parseRepositoryPattern accepts', async (t) => {
   // JSON schemas compile patterns with this flag.
   const pattern = new RegExp(SCOPE_NAME_PATTERN, 'u')
   for (const [text, kind, why] of PATTERNS) {

@@ -16,7 +16,10 @@ export type Authenticated =
       /** The principal as logs and events name it. */
       readonly named: RequestPrincipal
     }
-  /** `error` says why a token is refused, for clients that sent one. `reason` says why a right password is refused. */
+  /**
+   * `error`: the error of a refused token, for clients that sent one. `reason`: the reason why a right password is
+   * refused.
+   */
   | { readonly outcome: 'refused'; readonly error?: 'invalid_token'; readonly reason?: string }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
   /** The credentials cannot be verified without this dependency. */

@@ -15,7 +15,7 @@ const CREDENTIALS = 'credentials'
 
 /**
  * Parses the Authorization header of every request of a plugin tree, in an `onRequest` hook. Verifies nothing:
- * `credentialsOf` returns what the header holds. docs/decisions/0024 explains why @fastify/basic-auth only parses.
+ * `credentialsOf` returns the content of the header. docs/decisions/0024 explains why @fastify/basic-auth only parses.
  * Source: RFC 7617 §2, Basic; RFC 6750 §2.1, Bearer.
  */
 export async function readCredentials(app: FastifyInstance): Promise<void> {

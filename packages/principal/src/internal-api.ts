@@ -46,7 +46,7 @@ export const ExchangeResponse = Type.Union([
     /** Issued from the credential cache while the database is unavailable: permits pulls only. */
     offline: Type.Optional(Type.Boolean()),
   }),
-  /** `reason` says why credentials that are right are refused, such as a condition that does not hold. */
+  /** `reason`: the reason why right credentials are refused, such as a condition that does not hold. */
   Type.Object({ outcome: Type.Literal('refused'), reason: Type.Optional(Type.String()) }),
   Type.Object({ outcome: Type.Literal('throttled'), retryAfterSeconds: Type.Integer() }),
   Type.Object({ outcome: Type.Literal('unavailable'), part: Type.String() }),
@@ -144,7 +144,7 @@ export const AnnounceResponse = Type.Union([
   }),
 ])
 
-/** `POST /internal/admissions/{id}/record`: the outcome of a pending push; null where the registry has no manifest. */
+/** `POST /internal/admissions/{id}/record`: the outcome of a pending push; null if the registry has no manifest. */
 export const RecordResponse = Type.Object({
   digest: Type.Union([Type.String(), Type.Null()]),
   subject: Type.Union([Type.String(), Type.Null()]),

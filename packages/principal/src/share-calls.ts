@@ -1,8 +1,8 @@
 /** Calls that are in flight, by key. */
 export interface SharedCalls<Result> {
   /**
-   * Joins the call in flight with this key, or makes the call where there is none. A caller who joined repeats the
-   * call where the shared one failed, or where `isFinal` refuses its result.
+   * Joins the call in flight with this key, or makes the call if there is none. A caller who joined repeats the
+   * call if the shared one failed, or if `isFinal` refuses its result.
    */
   run(key: string, call: () => Promise<Result>, isFinal?: (result: Result) => boolean): Promise<Result>
   /** Lets the next `run` with this key make a call of its own. */

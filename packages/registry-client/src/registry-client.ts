@@ -18,17 +18,17 @@ export interface FoundManifest extends RegistryManifest {
 
 /** The API of the registry. An unexpected or missing response is thrown as a ServiceCallError. */
 export interface RegistryClient extends RegistryLists {
-  /** The digest that a reference resolves to; undefined where the registry has no such manifest. */
+  /** The digest that a reference resolves to; undefined if the registry has no such manifest. */
   headManifest(repository: string, reference: string): Promise<string | undefined>
-  /** Like headManifest, for a tag; also undefined where the registry cannot serve the tagged manifest (500). */
+  /** Like headManifest, for a tag; also undefined if the registry cannot serve the tagged manifest (500). */
   findTagged(repository: string, tag: string): Promise<string | undefined>
-  /** Whether the registry has a manifest of this digest; true also where it cannot serve the manifest (500). */
+  /** Whether the registry has a manifest of this digest; true also if it cannot serve the manifest (500). */
   hasManifest(repository: string, digest: string): Promise<boolean>
   getManifest(repository: string, reference: string): Promise<FoundManifest | undefined>
   putManifest(repository: string, reference: string, manifest: RegistryManifest): Promise<void>
   /** Returns whether the manifest existed. */
   deleteManifest(repository: string, digest: string): Promise<boolean>
-  /** The registry's own digest of a blob; undefined where it has no such blob. */
+  /** The registry's own digest of a blob; undefined if it has no such blob. */
   headBlob(repository: string, digest: string): Promise<string | undefined>
   /** Returns whether the blob existed. */
   deleteBlob(repository: string, digest: string): Promise<boolean>

@@ -30,7 +30,7 @@ export function findPostgres(): PostgresBinaries | { readonly reason: string } {
   }
 }
 
-/** The user that runs Postgres, which refuses to run as root; undefined where this process is not root. */
+/** The user that runs Postgres, which refuses to run as root; undefined if this process is not root. */
 export function postgresUser(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const users = readFileSync('/etc/passwd', 'utf8')

@@ -74,7 +74,7 @@ export interface AuthServiceConfig {
   readonly auditDays: number
   readonly imageManagerUrl: string
   readonly serviceCredential: string
-  /** Absent where no directory is configured. */
+  /** Absent if no directory is configured. */
   readonly directory?: DirectoryConfig
   readonly federation: FederationConfig
   /** OpenID Connect providers at which people sign in; none when left out. */

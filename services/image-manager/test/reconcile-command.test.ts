@@ -63,7 +63,7 @@ t.test('npm run reconcile adopts the registry, resumes stopped runs and explains
   const { db, auth, registry, server, env, postgres } = started
   const names = Array.from({ length: 40 }, (_, index) => `team/app-${index + 10}`)
 
-  t.test('the command adopts the images of the registry and prints what it did', async (t) => {
+  t.test('the command adopts the images of the registry and prints its results', async (t) => {
     for (const name of names) registry.push(ONE, MANIFEST, 'v1', name)
     registry.push(Buffer.from('no JSON'), MANIFEST, 'bad', 'team/app-10')
     const { code, out, err } = await run(env).ended

@@ -37,8 +37,8 @@ export function retryLater(message: string, retryAfterSeconds: number): Refusal 
 const OWN_SERVICES: ReadonlySet<Dependency> = new Set(['auth-service', 'image-manager'])
 
 /**
- * The refusal for a failed call to another service or to the registry. A 429 or 503 of our own services says why, for
- * example "the repository team/app is being deleted". Its status, detail and Retry-After then reach the client.
+ * The refusal for a failed call to another service or to the registry. A 429 or 503 of our own services has a reason,
+ * for example "the repository team/app is being deleted". Its status, detail and Retry-After then reach the client.
  */
 function dependencyRefusal({ dependency, status, detail, retryAfterSeconds = 5 }: ServiceCallError): Refusal {
   if (OWN_SERVICES.has(dependency) && detail !== undefined) {

@@ -28,7 +28,7 @@ const PUSH = '/v2/team/app/blobs/uploads/'
 const EXPLAIN = 'https://registry.test/access/explain?account=alice&repository=team/app&action=push'
 
 t.test(
-  'a refused push names the right that the account lacks, who can give it, and where it is explained',
+  'a refused push names the missing right, the principals who can grant it, and the URL of an explanation',
   async (t) => {
     t.strictSame(await refusalOf('POST', PUSH, basic('alice', password)), {
       status: 403,

@@ -185,7 +185,7 @@ acl:
   }
 })
 
-t.test('an import never permits what docker_auth refuses, for any order of entries', async (t) => {
+t.test('an import never permits an action that docker_auth refuses, for any order of entries', async (t) => {
   /** docker_auth's decision: the first entry that matches. */
   const names = ['a/x', 'a/y', 'a/x/z', 'b/x', 'c']
   const patterns = ['', 'a/x', 'a/*', '*/x', 'c', '/.+/', '${account}/*', 'a/x/z', '/a.*/']

@@ -34,7 +34,7 @@ async function writeFile(db: Database, file: string): Promise<number> {
   }
 }
 
-/** Creates an empty file, which reserves its name. Throws where the name is taken. */
+/** Creates an empty file, which reserves its name. Throws if the name is taken. */
 async function reserve(file: string): Promise<void> {
   try {
     await (await open(file, 'wx', 0o600)).close()

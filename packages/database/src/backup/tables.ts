@@ -36,7 +36,7 @@ export async function readTables(db: Kysely<Schema>): Promise<readonly Table[]> 
   return ordered
 }
 
-/** All sequences with their last value; null where a sequence has not been used yet. */
+/** All sequences with their last value; null if a sequence has not been used yet. */
 export async function readSequences(
   db: Kysely<Schema>,
 ): Promise<readonly { readonly name: string; readonly last: string | null }[]> {

@@ -15,7 +15,7 @@ const [ROWS, ROWS_WITH_BYTES] = [200, 5]
 
 /**
  * Writes a consistent snapshot of all tables; other transactions keep reading and writing. Ends the stream and returns
- * the number of rows. Throws where the database has no schema of registry-manager.
+ * the number of rows. Throws if the database has no schema of registry-manager.
  */
 export async function writeBackup(db: Database, out: Writable): Promise<number> {
   const counted = { rows: 0 }

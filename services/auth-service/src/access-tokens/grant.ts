@@ -3,7 +3,7 @@ import { REPOSITORY_ACTIONS, isRepositoryName, joinTagPatterns } from '@registry
 import type { ConditionContext, Conditions, Permission, PrincipalRights } from '@registry-manager/principal'
 import { conditionFault, decideAccess, intersectNetworks } from '@registry-manager/principal'
 
-/** Global repositories by name, each with its mark; undefined where image-manager sends no mark. */
+/** Global repositories by name, each with its mark; undefined if image-manager sends no mark. */
 export type Globals = ReadonlyMap<string, GlobalMark | undefined>
 
 export interface GrantContext extends ConditionContext {

@@ -46,7 +46,7 @@ export interface TokenEndpoint {
   withGrant(request: TokenRequest, address: string): Promise<TokenResult>
 }
 
-/** A principal that proved its identity, and what limits the tokens that it gets. */
+/** A principal that proved its identity, and the limits of the tokens that it gets. */
 interface IdentifiedPrincipal {
   readonly account: AccountPrincipal
   readonly offline: boolean

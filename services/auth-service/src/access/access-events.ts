@@ -32,7 +32,7 @@ export function groupChanged(
   return { action, target: { kind: 'group', group }, detail }
 }
 
-/** `source` says why the membership changed: `local`, `directory`, or `provider:NAME`. */
+/** `source`: the source of the change of the membership: `local`, `directory`, or `provider:NAME`. */
 export function memberChanged(
   action: 'group-member.add' | 'group-member.remove',
   group: string,

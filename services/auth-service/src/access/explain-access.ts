@@ -72,7 +72,10 @@ export interface ExplainAccess {
   >
   /** Whether a principal manages the namespace of a repository. */
   mayList(principal: Account, repository: string, clientAddress: string): boolean
-  /** Lists who may do an action. `next` is the name after which the next page begins; null on the last page. */
+  /**
+   * Lists the accounts that may do an action. `next` is the name after which the next page begins; null on the last
+   * page.
+   */
   who(request: WhoRequest, page: KeysetPage): Promise<AccountsWithAccessPage>
 }
 

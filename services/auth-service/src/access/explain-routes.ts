@@ -12,7 +12,7 @@ export interface ExplainRoutesOptions extends ManagementApiOptions {
   readonly explainAccess: ExplainAccess
 }
 
-/** Explanations of decisions, and lists of who may do what. */
+/** Explanations of decisions, and lists of accounts that may do an action. */
 export const explainRoutes: FastifyPluginAsyncTypebox<ExplainRoutesOptions> = async (app, options) => {
   const { explainAccess } = options
   await managementApi(app, options)

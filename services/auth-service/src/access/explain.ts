@@ -55,7 +55,7 @@ export type Reason =
   /** Access tokens of the account's earlier generation are revoked. */
   | { readonly kind: 'generation'; readonly token: number; readonly account: number }
 
-/** Whether an account may do an action, why, and what is missing; null if nothing is. */
+/** Whether an account may do an action, the reasons, and the missing right; null if none is missing. */
 export interface Explanation {
   readonly allowed: boolean
   readonly because: readonly Reason[]
@@ -81,10 +81,10 @@ export interface Question {
 }
 
 /**
- * Explains what an account may do with a repository. The decision is that of `decideAccess`, which also decides what
- * access tokens permit. If the action is allowed, the reasons are those that allow it; for a personal token both what
- * its owner has and its scopes. Otherwise they are what forbids the action, the conditions that do not hold, and the
- * other rights of the account on the repository.
+ * Explains the actions that an account may do on a repository. The decision is that of `decideAccess`, which also
+ * decides about access tokens. If the action is allowed, the reasons are the rights that allow it; for a personal token
+ * both the rights of its owner and its scopes. Otherwise they are the obstacles, the conditions that do not hold, and
+ * the other rights of the account on the repository.
  */
 export function explain(
   account: ExplainedAccount,

@@ -1,7 +1,7 @@
 import type { Access } from '@registry-manager/oci'
 import type { Conditions, EffectiveGrant } from '@registry-manager/principal'
 
-/** A registry token: a machine's credential, which permits exactly what its scopes and grants say. */
+/** A registry token: a machine's credential, which permits exactly the access of its scopes and grants. */
 export interface RegistryToken {
   readonly id: string
   /** The name as it was given. */

@@ -25,7 +25,7 @@ const NOT_OFFERED: Readonly<Record<string, string>> = {
   '/registries/:registryId/repositories/:name/artifacts/:digest/vulnerabilities': 'vulnerabilities',
 }
 
-/** OpenAPI describes what is offered. */
+/** OpenAPI describes only operations that are offered. */
 const HIDDEN = { hide: true }
 
 /**

@@ -71,7 +71,7 @@ export interface ManageRegistryTokens {
   ): Promise<({ readonly outcome: 'created' } & WithPassword) | Refused>
   /**
    * Replaces the password and, if an input is given, the fields. The old password keeps working for `overlapMs`.
-   * Creates the registry token under this id where there is none (RFC 9110 §9.3.4): the provider's command line tool
+   * Creates the registry token under this id if there is none (RFC 9110 §9.3.4): the provider's command line tool
    * deletes a registry token and puts it back under its id.
    */
   replace(

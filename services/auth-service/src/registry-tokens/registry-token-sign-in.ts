@@ -70,7 +70,7 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
   return { accepts: (_username, password) => secretKindOf(password) === 'registry-token', signIn }
 }
 
-/** The earlier of two times, in seconds since the epoch; undefined where both are null. */
+/** The earlier of two times, in seconds since the epoch; undefined if both are null. */
 function earliest(one: Date | null, other: Date | null): number | undefined {
   const times = [one, other].filter((time) => time !== null).map((time) => time.getTime())
   return times.length === 0 ? undefined : Math.floor(Math.min(...times) / 1000)

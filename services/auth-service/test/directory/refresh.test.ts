@@ -78,15 +78,18 @@ t.test('a refresh reads the state of every account that is due, in pages', async
   )
 })
 
-t.test('a refresh stops when the directory becomes unavailable and keeps what it has read', async (t) => {
-  const { world, refresh } = build(10)
-  for (const at of [4, 5, 6, 7, 8, 9])
-    world.answers.set(`user-${at}`, new DirectoryUnavailable('no server responds'))
-  await t.rejects(refresh.run(), DirectoryUnavailable)
-  t.strictSame(world.saved, [])
-  t.strictSame(world.readAt.map(([name]) => name).toSorted(), ['user-0', 'user-1', 'user-2', 'user-3'])
-  t.equal(world.claimed.length, 1, 'no other page is claimed')
-})
+t.test(
+  'a refresh stops when the directory becomes unavailable and keeps the states that it has read',
+  async (t) => {
+    const { world, refresh } = build(10)
+    for (const at of [4, 5, 6, 7, 8, 9])
+      world.answers.set(`user-${at}`, new DirectoryUnavailable('no server responds'))
+    await t.rejects(refresh.run(), DirectoryUnavailable)
+    t.strictSame(world.saved, [])
+    t.strictSame(world.readAt.map(([name]) => name).toSorted(), ['user-0', 'user-1', 'user-2', 'user-3'])
+    t.equal(world.claimed.length, 1, 'no other page is claimed')
+  },
+)
 
 t.test('an account that cannot be refreshed delays no other account and is retried later', async (t) => {
   const { world, refresh } = build(120)

@@ -152,7 +152,7 @@ t.test(
   },
 )
 
-t.test('events name the owner, the personal token and who made the change', async (t) => {
+t.test('events name the owner, the personal token and the principal of the change', async (t) => {
   const { id } = await alice.make({ name: 'audited', scopes: PUSH_TEAM })
   await root.delete(id)
   const target = {

@@ -23,7 +23,7 @@ t.test('the sign-in page has a form, and nothing that needs scripts or other hos
   t.match([style.statusCode, style.headers['content-type']], [200, 'text/css; charset=utf-8'])
 })
 
-t.test('a signed-in person sees who they are, and the page that they wanted', async (t) => {
+t.test('a signed-in person sees the account page, and is sent to the requested page', async (t) => {
   const browser = openBrowser(ask)
   const form = { username: 'Olga', password: passwordOf('olga'), return_to: '/device?user_code=X' }
   t.equal((await browser.submit('/sign-in', form)).headers.location, '/device?user_code=X')

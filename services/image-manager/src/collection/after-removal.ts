@@ -15,7 +15,7 @@ const PAUSE_MS = 100
 /**
  * Runs work that stores references to data of the registry. While a storage worker removes this data, the database
  * refuses the work, and this function retries it. After the removal the registry has no data that it could reuse, and
- * stores what the client uploads. Throws a 503 if the removal takes too long, for example because the worker was
+ * stores the upload of the client. Throws a 503 if the removal takes too long, for example because the worker was
  * killed.
  */
 export async function afterRemoval<Result>(

@@ -67,7 +67,7 @@ export function waitForRemovals(push: Push, waiting: AfterRemovalPorts = WAITING
 }
 
 /**
- * Reports `degraded` while condemned data is not removed. The check uses what the last review has seen: a probe never
+ * Reports `degraded` while condemned data is not removed. The check uses the result of the last review: a probe never
  * waits for the database.
  */
 export function createCollectionHealth(options: CollectionOptions, now: () => number) {

@@ -59,7 +59,7 @@ export interface DeleteManifestOptions {
 
 export type DeletionResult =
   | { readonly outcome: 'deleted' | 'unknown' }
-  /** An immutable tag needs what was to be deleted. Nothing was deleted. */
+  /** An immutable tag needs the content, so nothing was deleted. */
   | { readonly outcome: 'protected'; readonly by: ProtectedTag }
 
 export type DeleteManifestResult =

@@ -9,7 +9,7 @@ export interface OtherName {
   readonly name: string
 }
 
-/** Selects orphans that no process works on, and sets how often the registry is checked for them. */
+/** Selects orphans that no process works on, and sets the interval of checks of the registry for them. */
 export interface OldOrphans {
   readonly limit: number
   /** Selects only orphans whose last claim is longer ago than this, in seconds. */

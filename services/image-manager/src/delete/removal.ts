@@ -27,7 +27,7 @@ export interface FindRemovalPorts {
  * and then records the response in one transaction (`record-pending-push.ts`). If the deletion contests the push before
  * this transaction commits, the transaction fails, and the push asks the registry again. If the transaction committed
  * earlier, the deletion finds its rows. This call also raises the number of deletions. Reconcile reads this number
- * after it has committed what it adopted, and verifies the adopted rows if the number has changed (`adopt-tag.ts`).
+ * after it has committed the adopted rows, and verifies the adopted rows if the number has changed (`adopt-tag.ts`).
  */
 export interface ContestPushesPorts {
   readonly pendingPushes: { contestPushes(repository: string): Promise<void> }

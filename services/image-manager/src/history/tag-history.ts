@@ -8,7 +8,7 @@ export interface TagPeriod {
   /** The digest that the tag named before; null if the tag is new, or if that digest is not known. */
   readonly previous: string | null
   readonly startedAt: Date
-  /** Null where it is not known. */
+  /** Null if it is not known. */
   readonly startedBy: RequestPrincipal | null
   /** Null while the tag points to the manifest. */
   readonly endedAt: Date | null

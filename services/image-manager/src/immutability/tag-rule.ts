@@ -41,7 +41,7 @@ export function findProtection(
   return rule && { tag, rule: rule.name, namespace: rule.namespace }
 }
 
-/** Says which rule protects a tag. */
+/** Describes the rule that protects a tag. */
 export function describeProtection({ tag, rule, namespace }: ProtectedTag, repository: string): string {
   return `the tag ${tag} of ${repository} is immutable by the rule ${rule} of the namespace ${namespace}`
 }

@@ -76,8 +76,8 @@ export function createRepositoriesRepository(db: Database) {
      */
     async removeRepository(name: string): Promise<boolean> {
       return inTransaction(db, async (tx) => {
-        // Raised before the index is read: reconcile verifies what it has read from the registry before this and adopts
-        // now.
+        // Raised before the index is read: reconcile verifies content that it has read from the registry before this
+        // and adopts now.
         await sql`select nextval('registry_deletions')`.execute(tx)
         const row = await tx
           .selectFrom('repositories')

@@ -20,7 +20,7 @@ const NOTHING: Visibility = { kind: 'patterns', patterns: [], global: false }
 
 /**
  * The repositories that `GET /v2/_catalog` lists: those that an account may pull. Global repositories are for users; a
- * registry token sees only what its scopes and grants permit.
+ * registry token sees only repositories that its scopes and grants permit.
  */
 export function catalogVisibility(account: PrincipalRights, context: ConditionContext): Visibility {
   if (conditionFault(account.conditions ?? {}, context) !== undefined) return NOTHING

@@ -140,8 +140,8 @@ async function announceIndexOnly(
 
 /**
  * Refuses a pending push if a deletion is removing something that its manifest references, or one of `others`. The push
- * is stored before this check. A deletion lists what it removes before it looks for pushes. So if both run at the same
- * time, at least one of them sees the other.
+ * is stored before this check. A deletion lists the content that it removes before it looks for pushes. So if both run
+ * at the same time, at least one of them sees the other.
  */
 async function refuseRemoved(
   ports: AnnounceManifestPorts,

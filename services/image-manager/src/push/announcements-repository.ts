@@ -22,7 +22,7 @@ export async function insertPendingPush(db: Database, push: NewPendingPush): Pro
 /**
  * Stores a push of an immutable tag as `insertPendingPush` does, unless the tag names another manifest. If the tag does
  * not exist yet, a pending push of the tag counts instead. A lock on the tag makes concurrent pushes of it wait for
- * each other, so the second one sees what the first one has stored.
+ * each other, so the second one sees the rows of the first one.
  */
 export async function insertImmutable(
   db: Database,

@@ -29,7 +29,7 @@ const isPushRecorded = isRepeat({
 
 interface PendingPushRow extends Omit<PendingPush, 'facts' | 'staged'> {
   readonly mediaType: string
-  /** Null where the version before the previous one wrote the row. */
+  /** Null if the version before the previous one wrote the row. */
   readonly facts: PendingFacts | null
   readonly staged: { readonly repositoryId: string; readonly tagRevision: string | null } | null
 }

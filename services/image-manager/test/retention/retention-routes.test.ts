@@ -69,32 +69,35 @@ t.test('an invalid rule gets 400 with its field, and changes nothing', async (t)
   t.strictSame((await askFor(path('lab'), { as: 'otto' })).json(), { rules: [] })
 })
 
-t.test('a dry run says for each tag what keeps or deletes it, in pages, and deletes nothing', async (t) => {
-  await fill({ 'lab/app': 'namespace', 'other/app': 'namespace' })
-  const digest = `sha256:${'1'.repeat(64)}`
-  await sql`insert into all_manifests (repository_id, digest, media_type, raw)
+t.test(
+  'a dry run has the decision about each tag with its reason, in pages, and deletes nothing',
+  async (t) => {
+    await fill({ 'lab/app': 'namespace', 'other/app': 'namespace' })
+    const digest = `sha256:${'1'.repeat(64)}`
+    await sql`insert into all_manifests (repository_id, digest, media_type, raw)
     select id, ${digest}, 'x', '\\x7b7d' from all_repositories`.execute(db)
-  await sql`insert into tags (repository_id, name, digest, updated_at)
+    await sql`insert into tags (repository_id, name, digest, updated_at)
     select id, tag.name, ${digest}, now() - make_interval(days => tag.days)
     from all_repositories, (values ('a', 3), ('b', 2), ('latest', 9)) tag (name, days)`.execute(db)
-  const rules = [RULE]
-  const first = (await dryRun('?limit=2', { rules })).json()
-  const nothing = { repository: 'lab/app', digest, reason: null, rule: null, namespace: null, by: null }
-  t.strictSame(first, {
-    items: [
-      { ...nothing, tag: 'a', outcome: 'deleted', rule: 'builds', namespace: 'lab' },
-      { ...nothing, tag: 'b', outcome: 'kept', reason: 'last', rule: 'builds', namespace: 'lab' },
-    ],
-    next: 'lab/app:b',
-  })
-  const second = (await dryRun(`?limit=2&after=${encodeURIComponent(first.next)}`, { rules })).json()
-  t.strictSame(second, { items: [{ ...nothing, tag: 'latest', outcome: 'uncovered' }], next: null })
-  t.match((await dryRun('', {})).json().items, [{ outcome: 'uncovered' }, {}, {}], 'no rules are saved')
-  t.equal((await db.selectFrom('tags').select('name').execute()).length, 6)
-  for (const after of ['lab/app:', 'Lab/App', '/', 'lab/app@x/y'])
-    t.match(
-      (await dryRun(`?after=${encodeURIComponent(after)}`, {})).json(),
-      { status: 400, field: 'after' },
-      after,
-    )
-})
+    const rules = [RULE]
+    const first = (await dryRun('?limit=2', { rules })).json()
+    const nothing = { repository: 'lab/app', digest, reason: null, rule: null, namespace: null, by: null }
+    t.strictSame(first, {
+      items: [
+        { ...nothing, tag: 'a', outcome: 'deleted', rule: 'builds', namespace: 'lab' },
+        { ...nothing, tag: 'b', outcome: 'kept', reason: 'last', rule: 'builds', namespace: 'lab' },
+      ],
+      next: 'lab/app:b',
+    })
+    const second = (await dryRun(`?limit=2&after=${encodeURIComponent(first.next)}`, { rules })).json()
+    t.strictSame(second, { items: [{ ...nothing, tag: 'latest', outcome: 'uncovered' }], next: null })
+    t.match((await dryRun('', {})).json().items, [{ outcome: 'uncovered' }, {}, {}], 'no rules are saved')
+    t.equal((await db.selectFrom('tags').select('name').execute()).length, 6)
+    for (const after of ['lab/app:', 'Lab/App', '/', 'lab/app@x/y'])
+      t.match(
+        (await dryRun(`?after=${encodeURIComponent(after)}`, {})).json(),
+        { status: 400, field: 'after' },
+        after,
+      )
+  },
+)

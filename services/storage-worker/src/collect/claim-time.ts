@@ -26,7 +26,7 @@ export function startStopwatch({ monotonic, wall }: Clocks): () => number {
   return () => Math.max(monotonic() - start, wall() - startOnWall)
 }
 
-/** The time of a claim that lasts `seconds`. `elapsedMs` returns how much of it has passed. */
+/** The time of a claim that lasts `seconds`. `elapsedMs` returns the elapsed part of it. */
 export function createClaimTime(elapsedMs: () => number, seconds: number, stopping: AbortSignal): ClaimTime {
   const [endMs, lastMs] = [seconds * 1000, seconds * 1000 * PART]
   const controller = new AbortController()

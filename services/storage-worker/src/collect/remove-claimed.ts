@@ -13,7 +13,7 @@ export interface Claim {
   readonly blobsPerSecond?: number | null | undefined
 }
 
-/** image-manager, which decides what is removed. */
+/** image-manager, which decides about removals. */
 export interface Claims {
   /** Undefined if there is nothing to remove now. */
   claim(): Promise<Claim | undefined>

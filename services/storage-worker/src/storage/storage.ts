@@ -1,4 +1,4 @@
-/** The storage of the registry: where distribution keeps blobs, and what its repositories link. */
+/** The storage of the registry: the blobs of distribution, and the links of its repositories. */
 export interface Storage {
   /** Removes the data of blobs. One failure does not stop the others. No removal begins after the time is over. */
   removeBlobs(digests: readonly string[], time: RemovalTime): Promise<Removal>
@@ -43,7 +43,7 @@ export interface StoredBlob {
 
 export type RepositoryEntry =
   /**
-   * A repository has this blob or manifest. Repositories of the trash are left out: image-manager knows what they have,
+   * A repository has this blob or manifest. Repositories of the trash are left out: image-manager knows their content,
    * and has forgotten it if its database was restored from an older backup.
    */
   | { readonly kind: 'link'; readonly digest: string }

@@ -24,7 +24,7 @@ export interface LdapDirectoryOptions {
 
 /** Deadline of one request to the directory, in milliseconds. A sign-in gets its response within three seconds. */
 const REQUEST_MS = 2300
-/** Concurrent requests; and how long a request waits for its turn, in milliseconds. */
+/** Maximum number of concurrent requests, and time for which a request waits for its turn, in milliseconds. */
 const [MAX_CONCURRENT, MAX_WAIT_MS] = [8, 1500]
 
 /**
