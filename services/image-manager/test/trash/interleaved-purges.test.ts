@@ -2,7 +2,7 @@ import t from 'tap'
 import { ONE } from '../fixtures/collection-actors.ts'
 import { databaseForTest } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
-import { purgesLate, restoresInSteps, trashedOne } from '../fixtures/trash-actors.ts'
+import { purgesLateThenCollects, restoresInSteps, trashedOne } from '../fixtures/trash-actors.ts'
 import { tryTrash } from '../fixtures/trash-interleavings.ts'
 
 t.setTimeout(1_800_000)
@@ -17,7 +17,7 @@ t.test(
     tryTrash(t, db, {
       before: trashedOne,
       first: restoresInSteps,
-      second: purgesLate,
+      second: purgesLateThenCollects,
       wanted: ([restored, purged]) =>
         isRestored(restored) || purged !== 'purged' ? { v1: digestOf(ONE) } : {},
     }),
