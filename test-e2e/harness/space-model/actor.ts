@@ -2,7 +2,7 @@ import type { Content, Made } from '../manifests.ts'
 import { EMPTY, MEDIA_TYPES, digestOf, makeImage, makeIndex, randomLayer } from '../manifests.ts'
 import type { RegistryResponse } from '../registry-client.ts'
 import type { Holding, Tombstone } from './holding.ts'
-import { addImage, blobsOf, createHolding, setTag } from './holding.ts'
+import { addImage, blobsOf, closureOf, createHolding, setTag } from './holding.ts'
 import type { PatientClient } from './patient-client.ts'
 import type { Random } from './random.ts'
 
@@ -11,6 +11,8 @@ const LAYERS: readonly Content[] = Array.from({ length: 10 }, () => randomLayer(
 /** The repository that all clients share. Nobody deletes it. */
 export const COMMON = 'common/all'
 const PUSH_TRIES = 20
+/** A push that a kill interrupts stays pending for so long at most. Its blobs are readable until then. */
+const PENDING_MS = 5 * 60_000
 
 export interface ActorOptions {
   readonly client: PatientClient
@@ -31,6 +33,8 @@ export function createActor({ client, namespace, random, sources, kills }: Actor
   /** All manifests that this client has ever pushed. */
   const known = new Map<string, Made>()
   const tombstones: Tombstone[] = []
+  /** Until when a blob of a repository may belong to a pending push. */
+  const pending = new Map<string, number>()
   // Its configs make the manifests of this client different from those of all others.
   const configs = Array.from({ length: 3 }, (_, at): Content => [
     MEDIA_TYPES.config,
@@ -77,11 +81,18 @@ export function createActor({ client, namespace, random, sources, kills }: Actor
     return client.send('PUT', `/v2/${name}/manifests/${reference}`, { headers, body: made.bytes })
   }
 
+  /** Notes the blobs of pushes that may have been interrupted. image-manager also pushes what it restores. */
+  const notePending = (name: string, images: Iterable<Made>) => {
+    for (const digest of blobsOf(images)) pending.set(`${name}@${digest}`, Date.now() + PENDING_MS)
+  }
+
   /** Pushes a manifest with its content. Repeats a refused push, as people do: a layer may just have been deleted. */
   const pushMade = async (name: string, made: Made, reference = made.descriptor.digest) => {
     for (const one of [made, ...made.children]) known.set(one.descriptor.digest, one)
+    const before = kills()
     for (let tries = 1; ; tries += 1) {
       const { status, body } = await put(name, reference, made)
+      if (kills() !== before) notePending(name, closureOf(made))
       if (status === 201) return
       if (tries === PUSH_TRIES) throw new Error(`push of ${name}:${reference}: ${status} ${body}`)
     }
@@ -159,7 +170,7 @@ export function createActor({ client, namespace, random, sources, kills }: Actor
     if (name === COMMON) return
     const needed = blobsOf(images.values())
     for (const digest of blobsOf(gone)) {
-      if (needed.has(digest)) continue
+      if (needed.has(digest) || (pending.get(`${name}@${digest}`) ?? 0) > Date.now()) continue
       for (const method of ['GET', 'HEAD']) await refused(method, `/v2/${name}/blobs/${digest}`)
       const target = `/v2/${namespace}/mounted/blobs/uploads/?mount=${digest}&from=${name}`
       const mounted = await client.expect([201, 202], 'POST', target)
@@ -185,5 +196,6 @@ export function createActor({ client, namespace, random, sources, kills }: Actor
     push,
     pullAny,
     checkUnreadable,
+    notePending,
   }
 }

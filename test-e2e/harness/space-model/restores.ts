@@ -56,6 +56,7 @@ export function createRestores(actor: Actor) {
     // The entries of a deletion that was repeated after a kill share one tombstone.
     const images = new Map(tombstone?.images)
     if (made !== undefined) addImage({ images }, made)
+    if (!isCalm) actor.notePending(holding.name, images.values())
     if (response.status === 404) {
       if (isCalm && !isOver(entry)) throw new Error(`${path} is missing before its expiry: ${response.body}`)
       // Either it had expired, or a killed process had restored it.
