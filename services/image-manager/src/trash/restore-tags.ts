@@ -1,8 +1,11 @@
-import { announce, put, renew, withManifest } from './restore-pushes.ts'
+import { RestoreStopped, announce, put, renew, withManifest } from './restore-pushes.ts'
 import type { RestorePushesPorts } from './restore-pushes.ts'
 import type { TrashEntry } from './trash-entry.ts'
 
 export type RestoreTagsPorts = RestorePushesPorts & {
+  readonly tags: {
+    findTag(repository: string, tag: string): Promise<{ readonly digest: string | undefined }>
+  }
   readonly trashContents: {
     setState(entry: TrashEntry, digest: string, state: 'trashed'): Promise<void>
     listTags(
@@ -60,7 +63,7 @@ async function restoreTag(
   return withManifest(ports, entry, digest, async (manifest) => {
     const announced = await announce(ports, entry, manifest, { tag })
     if (announced.outcome === 'index-only') return digest
-    if (announced.outcome === 'refused') return announced.detail?.['digest'] as string | undefined
+    if (announced.outcome === 'refused') return findTaken(ports, entry, tag)
     if (!(await put(ports, entry.repository, tag, manifest))) {
       await ports.push.discard(announced.id)
       return undefined
@@ -68,4 +71,19 @@ async function restoreTag(
     const recorded = await ports.push.record(announced.id)
     return recorded?.digest ?? undefined
   })
+}
+
+/**
+ * The manifest that a tag names, which the restore does not move. Throws if the tag does not exist: then a push of the
+ * tag is pending, and may still fail. Without the exception, the restore would lose the tag.
+ */
+async function findTaken(
+  { tags }: RestoreTagsPorts,
+  { repository }: TrashEntry,
+  tag: string,
+): Promise<string> {
+  const { digest } = await tags.findTag(repository, tag)
+  if (digest !== undefined) return digest
+  const reason = `a push of the tag ${tag} to ${repository} has not ended`
+  throw new RestoreStopped({ outcome: 'busy', reason })
 }

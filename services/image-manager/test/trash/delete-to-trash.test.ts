@@ -141,6 +141,20 @@ await onBothDatabases(t, async (t, db) => {
     t.same(await tags(), { again: one, one: other })
   })
 
+  t.test('a restore loses no tag that an interrupted push was about to set', async (t) => {
+    const { ports, announce, deleteManifest, tags, list, manageTrash } = await start()
+    await deleteManifest(REPOSITORY, both)
+    await deleteManifest(REPOSITORY, one)
+    const pending = await announce(image('other'), 'one')
+    const [entry] = await list()
+    const reason = `a push of the tag one to ${REPOSITORY} has not ended`
+    const restore = () => manageTrash.restore('team', entry?.id ?? '')
+    t.match(await restore(), { result: { outcome: 'busy', reason } })
+    await recordPendingPush(ports, pending)
+    t.match(await restore(), { result: { outcome: 'restored', taken: [], missing: [] } })
+    t.same(await tags(), { again: one, one })
+  })
+
   t.test('a push of an image works while the image is in the trash', async (t) => {
     const { push, deleteManifest, tags, list, manageTrash } = await start()
     await deleteManifest(REPOSITORY, both)
