@@ -10,12 +10,13 @@ const db = await databaseForTest(t)
 const wanted = { v1: digestOf(ONE), pushed: digestOf(TWO) }
 
 t.test(
-  'no content and no tag is lost by a restore and the deletion of its repository, however interleaved',
+  'no content and no tag is lost by a restore and the deletion of its repository, however interleaved: the even half',
   (t) =>
     tryTrash(t, db, {
       before: trashedBesideTwo,
       first: restores,
       second: movesRepositoryToTrash,
       wanted: () => wanted,
+      half: 'even',
     }),
 )
