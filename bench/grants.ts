@@ -74,7 +74,7 @@ export async function measureGrants(): Promise<Table> {
     goals.push(toGoal({ case: `grants: ${what}`, values }, { atLeast: LEAST_RATIO }, ratio, formatRatio))
   }
   return {
-    title: `grants: ${GRANTS} grants of ${GROUPS} groups, and a user in ${MEMBERSHIPS} of them, against none; ${CONNECTIONS} connections, median of ${ROUNDS} rounds`,
+    title: `grants: ${GRANTS} grants of ${GROUPS} groups, with a user in ${MEMBERSHIPS} groups, compared with no grants; ${CONNECTIONS} connections, median of ${ROUNDS} rounds`,
     columns: ['', 'without grants', 'with grants', 'ratio'],
     rows,
     faults,

@@ -25,7 +25,7 @@ ratios of all rounds. Absolute numbers depend on the machine.
 - The *bare registry* is distribution without registry-manager: plain HTTP, no authentication, on the same storage.
 - \`volume\` and \`cache\` are values of \`CONTENT_FROM\`. Both columns measure \`npm run stack\` over HTTP with one replica of
   each service. Clients and servers share the machine.
-- *nginx, the same file* is an nginx that sends the file from the storage without authorization: an upper limit.
+- *nginx, the same file* is an nginx that sends the file from the storage without authorization, as a reference.
 - A *first pull* is the first pull of content that was pushed a moment before. All pulled content is in the page cache,
   also for a first pull.
 - The clients are wrk, skopeo and our own programs in \`bench/client\`.

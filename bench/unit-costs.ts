@@ -66,7 +66,7 @@ async function operationsOf(stack: StackProcess, content: Content): Promise<read
   const basic = { authorization: basicOf(administrator.username, administrator.password) }
   const small = { bytes: content.config.size }
   return [
-    { name: 'blob, repeated decision', requests: [{ path: blob, headers }], ...small },
+    { name: 'blob, cached decision', requests: [{ path: blob, headers }], ...small },
     {
       name: 'blob, new decision',
       requests: Array.from({ length: TARGETS }, (_, target) => ({ path: `${blob}?n=${target}`, headers })),

@@ -25,11 +25,11 @@ const PARTS: Readonly<Record<string, Part>> = {
     cases: async (content, folder) => readCases(await content(), folder),
   },
   transfers: {
-    title: 'transfers: blobs of an image, and ranges of one; all are in the page cache',
+    title: 'transfers: blobs of an image, and ranges of a blob, all from the page cache',
     cases: async (content, folder) => transferCases(await content(), folder),
   },
   pushes: {
-    title: 'pushes: content that the registry does not have',
+    title: 'pushes: content that the registry does not have yet',
     cases: async (_content, folder) => pushCases(folder),
   },
 }

@@ -23,7 +23,7 @@ export const schema = Type.Object({
   ),
   APPLY_USERNAME: Type.String({
     default: 'admin',
-    description: 'username of a cluster administrator, or of an owner of the namespaces in the file',
+    description: 'username of a cluster administrator, or of a manager of the namespaces in the file',
   }),
   APPLY_PASSWORD: Type.String({
     description: 'password of APPLY_USERNAME, or a personal token without scopes',

@@ -46,7 +46,8 @@ export const settings = {
     minimum: 0,
     maximum: 31_536_000,
     description:
-      'seconds for which data stays in the storage after its last reference was deleted; the trash references its content',
+      'seconds for which data stays in the storage after its last reference was deleted. Content in the trash still ' +
+      'counts as referenced',
   }),
   gcUnknown: Type.Enum(['report', 'remove'], {
     default: 'report',

@@ -13,8 +13,9 @@ export const schema = Type.Object({
   REGISTRY_VOLUME: Type.Optional(
     Type.String({
       description:
-        'folder of the registry that contains docker/registry/v2, if registry-proxy can read it: registry-proxy then ' +
-        'sends blobs and manifests from there. Not needed if nginx reads the folder',
+        'folder of the registry that contains docker/registry/v2. registry-proxy sends content from it (not needed if ' +
+        'nginx does); the storage worker removes data from it; `npm run stack` and `npm start` need it only with ' +
+        'REGISTRY_URL',
     }),
   ),
   BLOB_REDIRECTS: settings.blobRedirects,

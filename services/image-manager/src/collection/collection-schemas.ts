@@ -11,7 +11,7 @@ const amount = (description: string) =>
   Type.Object({ blobs: count('Number of blobs.'), bytes: count('Bytes of their data.') }, { description })
 
 const blobsPerSecond = Type.Union([Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 }), Type.Null()], {
-  description: 'Maximum number of blobs that are removed per second; null: 1,250 by each storage worker.',
+  description: 'Maximum number of blobs that are removed per second; null: 1,000 by each storage worker.',
   examples: [500],
 })
 const paused = Type.Boolean({
