@@ -57,7 +57,7 @@ async function killDuring(
   await Promise.all([...clients.map(repeat), killing]).finally(() => over.abort())
 }
 
-t.test('parts that are killed in the middle of each stage, and again, lose nothing', { skip }, async (t) => {
+t.test('no content is lost when each process is killed twice during each stage', { skip }, async (t) => {
   t.comment(`SPACE_PARTS=${COUNT} SPACE_SEED=${SEED}`)
   const model = await startModel(t, SEED)
   const random = createRandom(SEED - 1)

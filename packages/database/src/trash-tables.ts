@@ -14,7 +14,8 @@ export interface TrashTable {
   digest: string | null
   /**
    * `filling`: the content is being copied to the trash. `filled`: the copy is complete, and the content is being
-   * deleted from its original repository. `kept`: the deletion has ended. `emptying`: the content was restored, or can
+   * deleted from its original repository. `kept`: the deletion has ended. `restoring`: a request is restoring the
+   * content. `emptying`: the content was restored, or can
    * no longer be restored, and is being removed from the trash.
    */
   state: 'filling' | 'filled' | 'kept' | 'restoring' | 'emptying'

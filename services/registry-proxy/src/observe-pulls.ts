@@ -24,7 +24,7 @@ export function observePulls(app: FastifyInstance, pulls: Pick<PullCounter, 'cou
   })
 }
 
-/** Counts the decision that lets nginx send a manifest. Most pulls are such decisions, so they need no hook. */
+/** Counts the decision that lets nginx send a manifest. Most pulls are such decisions. */
 export function countDecision(
   pulls: Pick<PullCounter, 'count'>,
   request: Authorized['request'],

@@ -20,7 +20,8 @@ export interface IssuerKeysOptions {
 }
 
 /**
- * Returns the key of an issuer that a token's header names, for jose. Throws IssuerUnavailable without known keys.
+ * Returns the function by which jose finds the key that a token's header names. Throws IssuerUnavailable if no usable
+ * keys are known.
  */
 export type FindIssuerKey = (issuer: string, keyId: string | undefined) => Promise<JWTVerifyGetKey>
 

@@ -49,8 +49,11 @@ export interface DeleteManifestOptions {
   readonly unlessInUse?: boolean
   /** Refuses the deletion if an immutable tag needs the manifest. */
   readonly unlessProtected?: boolean
-  /** The push of the manifest is undone, because its repository was deleted during the push. */
-  readonly undone?: boolean
+  /**
+   * Removes the repository from the index, too, if this was its last manifest: for a push that is undone, and for a
+   * tombstone.
+   */
+  readonly removesEmptyRepository?: boolean
   /** Runs with the sha256 when it is certain that the manifest may be deleted, before that happens. */
   readonly beforeDeletion?: (digest: string) => Promise<void>
   /** Runs when the registry has deleted the manifest, before the index removes it with its tags. */
@@ -85,7 +88,7 @@ export async function deleteManifest(
   {
     unlessInUse = false,
     unlessProtected = false,
-    undone = false,
+    removesEmptyRepository = false,
     beforeDeletion,
     beforeRemoval,
   }: DeleteManifestOptions = {},
@@ -103,7 +106,7 @@ export async function deleteManifest(
     const existed = (await registry.deleteManifest(repository, digest)) || indexed?.indexOnly === true
     await pendingPushes.contestPushes(repository)
     await beforeRemoval?.()
-    await verifyManifest(ports, repository, digest, undone ? 'undone' : 'deleted')
+    await verifyManifest(ports, repository, digest, removesEmptyRepository ? 'undone' : 'deleted')
     return { outcome: existed ? 'deleted' : 'unknown' }
   }
   const deleteChecked = async (): Promise<DeleteManifestResult> => {

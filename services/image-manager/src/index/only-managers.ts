@@ -1,15 +1,21 @@
 import { ProblemError, pathParameter } from '@registry-manager/http'
 import { describeManagement, mayManageNamespace } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
+import { onlyClusterAdministrators } from './only-cluster-administrators.ts'
 import { principalOf } from './require-principal.ts'
+
+/** The name of all namespaces together. */
+const ALL = '*'
 
 /**
  * A hook for routes with the parameter `namespace`, after `requirePrincipal`. Throws 403 unless the principal manages
- * the namespace. The response is the same for every other namespace, whether or not it exists.
+ * the namespace; `*` requires a cluster administrator. The response is the same for every other namespace, whether or not
+ * it exists.
  */
 export async function onlyManagers(request: FastifyRequest): Promise<void> {
-  const { account, access, context } = principalOf(request)
   const namespace = pathParameter(request, 'namespace')
+  if (namespace === ALL) return onlyClusterAdministrators(request)
+  const { account, access, context } = principalOf(request)
   if (!mayManageNamespace(account, namespace, context)) {
     throw new ProblemError({ status: 403, detail: describeManagement(namespace) })
   }

@@ -45,7 +45,7 @@ export async function recordOrUndoPush(
   await recordDeletion(
     ports,
     { kind: 'manifest', repository, digest: manifest.digest },
-    () => deleteManifest(ports, repository, manifest.digest, { undone: true }),
+    () => deleteManifest(ports, repository, manifest.digest, { removesEmptyRepository: true }),
     ({ outcome }) => outcome === 'deleted',
     { principal: IMAGE_MANAGER, reason: 'the repository was deleted during the push' },
   )

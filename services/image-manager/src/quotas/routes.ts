@@ -1,11 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ProblemError, badField, pathParameter } from '@registry-manager/http'
+import { badField } from '@registry-manager/http'
 import type { ManagementApiOptions } from '../index/management-api.ts'
 import { managementApi } from '../index/management-api.ts'
-import type { FastifyRequest } from 'fastify'
 import type { StorageUsage } from '../contents/storage-usage.ts'
+import { onlyClusterAdministrators } from '../index/only-cluster-administrators.ts'
 import { onlyManagers } from '../index/only-managers.ts'
-import { principalOf } from '../index/require-principal.ts'
 import type { NamespaceUsage, Quota } from './quota.ts'
 import { NO_QUOTA, quotaFault } from './quota.ts'
 import { QUOTA_SCHEMAS as SCHEMAS } from './quota-schemas.ts'
@@ -39,7 +38,7 @@ export const quotasRoutes: FastifyPluginAsyncTypebox<QuotasRoutesOptions> = asyn
 
   app.put(
     '/namespaces/:namespace/quota',
-    { schema: SCHEMAS.putQuota, onRequest: onlyAdministrators },
+    { schema: SCHEMAS.putQuota, onRequest: onlyClusterAdministrators },
     async ({ params, body }) => {
       const quota = { ...NO_QUOTA, ...body }
       const fault = quotaFault(quota)
@@ -50,7 +49,7 @@ export const quotasRoutes: FastifyPluginAsyncTypebox<QuotasRoutesOptions> = asyn
 
   app.get(
     '/namespaces/:namespace/usage',
-    { schema: SCHEMAS.getUsage, onRequest: onlyReaders },
+    { schema: SCHEMAS.getUsage, onRequest: onlyManagers },
     async (request) => {
       const { namespace } = request.params
       if (namespace !== ALL) return { ...(await quotas.findUsage(namespace)) }
@@ -71,24 +70,10 @@ export const quotasRoutes: FastifyPluginAsyncTypebox<QuotasRoutesOptions> = asyn
 
   app.post(
     '/namespaces/:namespace/usage',
-    { schema: SCHEMAS.recount, onRequest: onlyAdministrators },
+    { schema: SCHEMAS.recount, onRequest: onlyClusterAdministrators },
     async ({ params }, reply) => {
       await quotas.requestRecount(params.namespace)
       return reply.code(202).send({ ...(await quotas.findUsage(params.namespace)) })
     },
   )
-}
-
-/** Throws 403 unless the principal is a cluster administrator, with all rights of the account. */
-async function onlyAdministrators(request: FastifyRequest): Promise<void> {
-  await onlyManagers(request)
-  const { account } = principalOf(request)
-  if ('role' in account && account.role === 'cluster-administrator') return
-  throw new ProblemError({ status: 403, detail: 'this request requires a cluster administrator' })
-}
-
-/** Usage of all namespaces together is for cluster administrators. */
-async function onlyReaders(request: FastifyRequest): Promise<void> {
-  const namespace = pathParameter(request, 'namespace')
-  return namespace === ALL ? onlyAdministrators(request) : onlyManagers(request)
 }

@@ -50,9 +50,9 @@ const MAX_REFUSED = 5
 
 /**
  * Brings the whole index to the registry's state, from a saved position on: first every repository in the registry's
- * catalog, then every other one of the index. Works on several groups of repositories at the same time. The position is
- * that of the last repository before which all are finished. Throws if the registry or the database is unavailable; the
- * next call resumes from the saved position.
+ * catalog, then every other one of the index. Works on several groups of repositories at the same time. Saves the last
+ * repository of the unbroken sequence of finished ones. Throws if the registry or the database is unavailable; the next
+ * call resumes from the saved position.
  */
 export async function reconcileAll(ports: ReconcileAllPorts, options: ReconcileAllOptions): Promise<void> {
   const { comparison } = ports

@@ -206,7 +206,9 @@ async function finishTagDeletions(
   step: Step,
 ): Promise<void> {
   for (const digest of await ports.comparison.listEmptyAnnotated(repository, TOMBSTONE_ANNOTATION)) {
-    const error = await step(digest, () => deleteManifest(ports, repository, digest, { undone: true }))
+    const error = await step(digest, () =>
+      deleteManifest(ports, repository, digest, { removesEmptyRepository: true }),
+    )
     if (error === undefined) ports.counts.deletionsFinished += 1
   }
 }

@@ -85,5 +85,5 @@ async function deleteTombstoneOf(ports: RecoverDeletionsPorts, repository: strin
   if (digest === undefined) return
   const tombstones = await ports.comparison.listEmptyAnnotated(repository, TOMBSTONE_ANNOTATION)
   if (!tombstones.includes(digest)) return
-  await deleteManifest(ports, repository, digest, { undone: true })
+  await deleteManifest(ports, repository, digest, { removesEmptyRepository: true })
 }

@@ -47,18 +47,23 @@ const DELETION_SECONDS = 120
  * interrupted deletions of repositories, and manifests without sizes. An item that fails is skipped and retried later.
  */
 export async function recover(ports: RecoverPorts): Promise<void> {
-  for (const [kind, work] of STEPS) {
-    const item = { kind, item: 'all of them', repository: '', reference: '' }
-    await attempt(ports, item, () => work(ports))
+  for (const [kind, name, work] of STEPS) {
+    const item = { kind, item: name, repository: '', reference: '' }
+    const error = await attempt(ports, item, () => work(ports))
+    if (error === undefined) await ports.failures.deleteFailure(item)
   }
 }
 
 /** A step is an item of its own: if its items cannot be listed, the other steps still run. */
-const STEPS: readonly (readonly [kind: FailureKind, work: (ports: RecoverPorts) => Promise<void>])[] = [
-  ['push', recoverPushes],
-  ['deletion', finishDeletions],
-  ['deletion', recoverDeletions],
-  ['manifest', fillAllSizes],
+const STEPS: readonly (readonly [
+  kind: FailureKind,
+  name: string,
+  work: (ports: RecoverPorts) => Promise<void>,
+])[] = [
+  ['push', 'recover-pushes', recoverPushes],
+  ['deletion', 'finish-deletions', finishDeletions],
+  ['deletion', 'recover-deletions', recoverDeletions],
+  ['manifest', 'fill-sizes', fillAllSizes],
 ]
 
 async function recoverPushes(ports: RecoverPorts): Promise<void> {

@@ -141,8 +141,8 @@ export function createReconciler(ports: ReconcilerPorts): Reconciler {
       if (!(await runs.save(id, position, counts, LEASE_SECONDS))) throw takenOver(run)
       listener.progress(counts)
     }
-    const portsOfGroup = (its: ReconcileCounts, names: readonly string[]) => ({
-      ...countChanges(portsWith(its, names), its),
+    const portsOfGroup = (groupCounts: ReconcileCounts, names: readonly string[]) => ({
+      ...countChanges(portsWith(groupCounts, names), groupCounts),
       checkpoint,
     })
     await reconcileAll(

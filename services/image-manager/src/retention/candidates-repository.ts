@@ -8,8 +8,8 @@ import type { CandidateManifest, CandidateTag, ExaminedRepository } from './exam
 const SUBJECT_TAG = '^sha256-[0-9a-f]{64}'
 
 /**
- * Null, or the time from which on pulls are known (the installation of this version, or the restore of a backup) for
- * content that is older: it may have been pulled shortly before.
+ * The time since which pulls are counted (the installation of this version, or the restore of a backup); null for newer
+ * content. Retention treats it as the last pull of older content, which may have been pulled shortly before.
  */
 const pullsKnownSince = (time: RawBuilder<unknown>) =>
   sql`(select began_at from collection where began_at > ${time})`

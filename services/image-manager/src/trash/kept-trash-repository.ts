@@ -145,7 +145,7 @@ export function createKeptTrashRepository(db: Database) {
   }
 }
 
-/** Whether an entry has not ended. The claim of a slow restore may have ended: then the entry is kept. */
+/** Whether an entry has not ended. A slow restore may find its entry in the state `kept`, because its claim expired. */
 const isRestorable = sql<boolean>`state in ('kept', 'restoring')`
 
 /** Removes the tags of an entry in pages: a cascade would remove all of them by one statement. */

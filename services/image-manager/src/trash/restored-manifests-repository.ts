@@ -10,8 +10,8 @@ const idOf = (entry: TrashEntry) =>
   sql`(select id from all_repositories where name = ${trashRepository(entry)})`
 
 /**
- * Sets restored manifests that the repository does not have any more to `trashed`. A deletion has removed them since
- * they were restored, or removes the repository at this moment.
+ * Gives the state `trashed` back to restored manifests that the repository has lost again: a deletion has removed them
+ * since, or is removing the repository.
  */
 export async function takeBackDeleted(tx: Transaction<Schema>, entry: TrashEntry): Promise<void> {
   await sql`

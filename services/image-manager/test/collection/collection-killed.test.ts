@@ -71,7 +71,7 @@ const unlessKilled = (error: Error) => {
   if (error.message !== 'killed in the middle') throw error
 }
 
-t.test('data leaves the storage although each process that collects it is killed, and again', async (t) => {
+t.test('data leaves the storage although each process that collects it is killed twice', async (t) => {
   let removed = 0
   await tryKills(
     t,

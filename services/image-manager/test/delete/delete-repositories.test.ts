@@ -58,12 +58,15 @@ for (const when of ['before', 'after'] as const) {
   )
 }
 
-t.test('a blob is deleted although a push needs it that is given up during the deletion', async (t) => {
-  const { ports, registry, index, announce } = await startFilled(db)
-  const pending = await announce(image('three'), null)
-  registry.before = async (call) => {
-    if (call.startsWith('DELETE blob')) await index.pendingPushes.removePendingPush(pending.id)
-  }
-  await deleteRepository(ports, REPOSITORY)
-  t.same([...registry.blobs], [])
-})
+t.test(
+  'a blob is deleted if the only push that references it is discarded during the deletion',
+  async (t) => {
+    const { ports, registry, index, announce } = await startFilled(db)
+    const pending = await announce(image('three'), null)
+    registry.before = async (call) => {
+      if (call.startsWith('DELETE blob')) await index.pendingPushes.removePendingPush(pending.id)
+    }
+    await deleteRepository(ports, REPOSITORY)
+    t.same([...registry.blobs], [])
+  },
+)

@@ -153,7 +153,7 @@ await onBothDatabases(t, async (t, db) => {
     },
   )
 
-  t.test('a repository that a pushed immutable tag is about to enter is not deleted', async (t) => {
+  t.test('a repository with a pending push of an immutable tag is not deleted', async (t) => {
     const { push, announce, deleteRepository } = await start()
     await push(ONE, 'latest')
     await announce(TWO, { tag: 'v1' })

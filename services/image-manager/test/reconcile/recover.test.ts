@@ -104,6 +104,17 @@ await onBothDatabases(t, async (t, db) => {
     },
   )
 
+  t.test('a step that succeeds again has no failure, which would delay the garbage collection', async (t) => {
+    const { recover } = await start()
+    const failure = { item: 'fill-sizes', repository: '', reference: '', reason: 'failed' }
+    await db
+      .insertInto('background_failures')
+      .values({ ...failure, kind: 'manifest', retry_at: sql<Date>`now()` })
+      .execute()
+    t.match(await recover(), { failures: 0 })
+    t.same(await db.selectFrom('background_failures').selectAll().execute(), [])
+  })
+
   t.test('an unavailable registry leaves all pending pushes', async (t) => {
     const { registry, announce, recover, pendingPushes, agePendingPushes } = await start()
     for (const tag of ['a', 'b']) await announce(ONE, tag)

@@ -107,7 +107,7 @@ if (postgres !== undefined) {
   )
 
   t.test(
-    'emptying expired entries, killed after any step and again, is finished by another process',
+    'emptying of expired entries is finished by another process after two kills at any step',
     async (t) => {
       let steps = 0
       for (; ; steps += 1) {

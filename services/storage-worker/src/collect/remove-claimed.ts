@@ -36,7 +36,7 @@ export interface Log {
 
 /** The default pace. Faster removals would take CPU time from pushes (`npm run bench -- removal`). */
 export const BLOBS_PER_SECOND = 1000
-/** image-manager may have nothing for a worker with a very low rate: the worker then asks again later. */
+/** The longest pause. With a very low rate it ends before the next blob is due: the next claim is then empty. */
 const MAX_PAUSE_MS = 5000
 /** Pause before results are sent again, in milliseconds. */
 const RETRY_MS = 1000

@@ -15,8 +15,8 @@ import { TIME_IS_OVER } from './storage.ts'
 /** Number of concurrent removals in the background. Node runs four calls of the file system at a time. */
 const CONCURRENCY = 8
 /**
- * The time of each group of so many removals is measured. If the group took more than SLOW_MS for each removal, and
- * SLACK_MS in addition, the storage is slow: the next SLOW_GROUPS are removed in the background.
+ * Number of removals that are timed together. If they take more than SLOW_MS for each, and SLACK_MS in addition, the
+ * storage is slow: the next SLOW_GROUPS are removed in the background.
  */
 const GROUP = 50
 const [SLOW_MS, SLOW_GROUPS] = [2, 20]
