@@ -9,8 +9,8 @@ const ALL = '*'
 
 /**
  * A hook for routes with the parameter `namespace`, after `requirePrincipal`. Throws 403 unless the principal manages
- * the namespace; `*` requires a cluster administrator. The response is the same for every other namespace, whether or not
- * it exists.
+ * the namespace; `*` requires a cluster administrator. The response is the same for every other namespace, whether it
+ * exists or not.
  */
 export async function onlyManagers(request: FastifyRequest): Promise<void> {
   const namespace = pathParameter(request, 'namespace')
