@@ -2,9 +2,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { connectPostgres } from '../packages/database/src/connect.ts'
-import { migrateToLatest } from '../packages/database/src/migrate.ts'
 import { findPostgres } from '@registry-manager/testing/postgres-binaries'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import type { Question } from '../services/auth-service/test/fixtures/auth-service.ts'
 import { startAuthService } from '../services/auth-service/test/fixtures/auth-service.ts'
 import { configFor } from './harness/connected-directory.ts'
@@ -33,11 +32,10 @@ function spellings(secret: string): string[] {
 }
 
 async function testSecrets(t: Test, directory: TestDirectory) {
-  const [postgres, found] = [await startPostgres(t), findPostgres()]
+  const [postgres, found] = [await startMigratedPostgres(t), findPostgres()]
   if (postgres === undefined || 'reason' in found) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   await directory.addUsers({ alice: RIGHT, bob: 'Password-of-bob-1' })
   await directory.addGroup('developers', [directory.userDn('alice')])
   const proxy = await startFaultyProxy(t, directory)

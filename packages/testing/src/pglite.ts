@@ -1,23 +1,29 @@
 import { PGlite, types } from '@electric-sql/pglite'
-import { createHash } from 'node:crypto'
-import { existsSync, realpathSync } from 'node:fs'
-import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { Kysely, PGliteDialect } from 'kysely'
 import type { Test } from 'tap'
 import type { Database } from '../../database/src/connect.ts'
 import { migrateToLatest } from '../../database/src/migrate.ts'
 import type { Schema } from '../../database/src/schema.ts'
+import { schemaHash } from './schema-hash.ts'
 
 const CACHE = new URL('../../../.cache/', import.meta.url)
-const SOURCES = new URL('../../database/src/', import.meta.url)
 // Bytes are Buffers, as with pg and `openPglite`.
 const parsers = { [types.BYTEA]: (hex: string) => Buffer.from(hex.slice(2), 'hex') }
+
+// Clearing the default of 128 MB takes a third of the start.
+const startParams = [...PGlite.defaultStartParams, '-c', 'shared_buffers=4MB']
+// The dump contains whole WAL segments. The default of 16 MB would double its size.
+const initDbStartParams = ['--wal-segsize=1']
+const SMALL_WAL = ['-c', 'min_wal_size=2MB', '-c', 'max_wal_size=2MB']
+// Each takes a third of the dump. Only CREATE DATABASE needs them.
+const TEMPLATES = ['template0', 'template1']
 
 /** Opens a fresh PGlite in memory with an empty schema; it closes when the test ends. */
 export async function pgliteForTest(t: Test): Promise<Database> {
   const loadDataDir = new Blob([await migratedDatabase()])
-  const pglite = await PGlite.create({ dataDir: 'memory://', loadDataDir, parsers })
+  const pglite = await PGlite.create({ dataDir: 'memory://', loadDataDir, parsers, startParams })
   const db = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) })
   t.teardown(async () => {
     await db.destroy()
@@ -29,12 +35,11 @@ export async function pgliteForTest(t: Test): Promise<Database> {
 
 /** Creating a database takes PGlite seconds, loading one takes none: a dump is cached per version and schema. */
 async function migratedDatabase(): Promise<Buffer<ArrayBuffer>> {
-  const file = new URL(`pglite-${await version()}.tar`, CACHE)
+  const settings = [...startParams, ...initDbStartParams, ...SMALL_WAL, ...TEMPLATES].join()
+  const key = await schemaHash(import.meta.resolve('@electric-sql/pglite'), settings)
+  const file = new URL(`pglite-${key}.tar`, CACHE)
   if (!existsSync(file)) {
-    const pglite = await PGlite.create('memory://')
-    await migrateToLatest(new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) }))
-    const dump = await pglite.dumpDataDir('none')
-    await pglite.close()
+    const dump = await dumpMigrated()
     await mkdir(CACHE, { recursive: true })
     // Written to a temporary file and renamed: test files that run in parallel never read half a file.
     const temporary = new URL(`${file.href}.${process.pid}`)
@@ -44,14 +49,17 @@ async function migratedDatabase(): Promise<Buffer<ArrayBuffer>> {
   return readFile(file)
 }
 
-/** A hash that changes with PGlite's version and with the sources of packages/database. */
-async function version(): Promise<string> {
-  const hash = createHash('sha256').update(
-    realpathSync(fileURLToPath(import.meta.resolve('@electric-sql/pglite'))),
-  )
-  const names = (await readdir(SOURCES, { recursive: true }))
-    .filter((name) => name.endsWith('.ts'))
-    .toSorted()
-  for (const name of names) hash.update(name).update(await readFile(new URL(name, SOURCES)))
-  return hash.digest('hex').slice(0, 16)
+async function dumpMigrated(): Promise<Blob> {
+  const pglite = await PGlite.create({
+    dataDir: 'memory://',
+    startParams: [...startParams, ...SMALL_WAL],
+    initDbStartParams,
+  })
+  await migrateToLatest(new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) }))
+  await pglite.exec('update pg_database set datistemplate = false')
+  for (const name of TEMPLATES) await pglite.exec(`drop database ${name}`)
+  await pglite.exec('checkpoint')
+  const dump = await pglite.dumpDataDir('none')
+  await pglite.close()
+  return dump
 }

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
 import { freePort } from '../../../deploy/local/free-port.ts'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 import { CREDENTIAL } from './fixtures/replicas.ts'
 
@@ -29,11 +29,10 @@ t.setTimeout(STARTS * START_MS)
 t.test(
   `the first response of each port is right or 503, in ${STARTS} starts of a fresh installation`,
   async (t) => {
-    const postgres = await startPostgres(t)
+    const postgres = await startMigratedPostgres(t)
     if (postgres === undefined) return
     const db = connectPostgres(postgres.url)
     t.teardown(() => db.destroy())
-    await migrateToLatest(db)
     const folder = t.testdir()
     await createSigningKeys(folder)
     const wrong: string[] = []

@@ -179,13 +179,11 @@ await onBothDatabases(t, async (t, db) => {
 })
 
 t.test('one of several replicas at a time does the housekeeping', async (t) => {
-  const { startPostgres } = await import('@registry-manager/testing/real-postgres')
-  const { migrateToLatest } = await import('@registry-manager/database')
-  const postgres = await startPostgres(t)
+  const { startMigratedPostgres } = await import('@registry-manager/testing/real-postgres')
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const make = () =>
     createHousekeeping({
       db,

@@ -1,4 +1,4 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import { spawn } from 'node:child_process'
 import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { createSigningKeys } from '../src/access-tokens/signing-key-files.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../src/${name}`, import.meta.url))
@@ -63,11 +63,10 @@ t.test('an unreachable database stops the start with one sentence', async (t) =>
 })
 
 t.test('the service starts, creates the first administrator, and stops on SIGTERM', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const env = await environment(t.testdir(), postgres.url)
   for (const start of ['first', 'second'] as const) {
     const { child, ended, output } = run('main.ts', env)

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { SERVICE_CREDENTIAL, startFakeAuthService } from './fixtures/fake-auth-service.ts'
 import { MANIFEST, image } from './fixtures/index-and-registry.ts'
 import { createMemoryRegistry } from './fixtures/memory-registry.ts'
@@ -26,11 +26,10 @@ function run(env: Record<string, string>, ...args: string[]) {
 }
 
 async function start(t: Test) {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return undefined
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const auth = await startFakeAuthService({})
   t.teardown(auth.close)
   const registry = createMemoryRegistry()

@@ -1,15 +1,14 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { sql } from 'kysely'
 import t from 'tap'
 import { effectiveGrants } from '../../src/access/effective-grants-repository.ts'
 
 t.test('10,000 grants and 1,000 groups are read by index lookups only', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   await sql`
     insert into accounts (username, directory, role, namespaces, password_hash)
     select 'user' || n, false, 'user', '{}', 'x' from generate_series(1, 2000) n`.execute(db)

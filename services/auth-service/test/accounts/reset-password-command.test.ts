@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { createAccounts } from '../../src/accounts/index.ts'
 import { planUser } from '../fixtures/accounts.ts'
 
@@ -43,11 +43,10 @@ t.test('reset-password reports an unavailable database and prints no secret', as
 })
 
 t.test('reset-password prints the new password of a user once, and it is the one that works', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const users = createAccounts(db)
   await users.create(planUser('root', { role: 'cluster-administrator' }))
   await users.create(planUser('dora', { directory: true, password: null }))

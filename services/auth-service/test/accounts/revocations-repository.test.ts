@@ -1,7 +1,7 @@
 import t from 'tap'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { createAccountsRepository } from '../../src/accounts/accounts-repository.ts'
 import { createRevocationsRepository } from '../../src/accounts/revocations-repository.ts'
 
@@ -68,11 +68,10 @@ void onBothDatabases(t, async (t, db) => {
 })
 
 t.test('a revocation is not missed if it is committed long after it was written', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const revocations = createRevocationsRepository(db)
   const since = new Date(Date.now() - 3600_000)
   let { cursor } = await revocations.revocationsSince(since)

@@ -1,8 +1,8 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { createRecordEvents } from '@registry-manager/events'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { sql } from 'kysely'
 import t from 'tap'
 import { createEventsRepository, selectEvents } from '../../src/audit/events-repository.ts'
@@ -139,11 +139,10 @@ await onBothDatabases(t, async (t, db) => {
 })
 
 t.test('every filter reads its own index, in the order of pages', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   await sql`
     insert into events (time, action, outcome, principal_kind, principal_id, principal_name, repository, account_id,
       account_name, target)

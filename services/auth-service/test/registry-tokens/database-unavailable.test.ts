@@ -1,6 +1,6 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import type { Question } from '../fixtures/auth-service.ts'
 import { SERVICE_CREDENTIAL, claimsOf, startAuthService } from '../fixtures/auth-service.ts'
 import { PUSH_TEAM, personalTokensApi } from '../fixtures/personal-tokens.ts'
@@ -19,11 +19,10 @@ const question = (as: string, password: string): Question => ({
 t.test(
   'registry tokens and personal tokens permit only pulls while the database is unavailable',
   async (t) => {
-    const postgres = await startPostgres(t)
+    const postgres = await startMigratedPostgres(t)
     if (postgres === undefined) return
     const db = connectPostgres(postgres.url)
     t.teardown(() => db.destroy())
-    await migrateToLatest(db)
     const { ask, askInternal, clock } = await startAuthService(t, db)
     const api = await tokensApi(ask)
     const known = await api.make({ name: 'known', scopes })

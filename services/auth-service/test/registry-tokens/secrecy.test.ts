@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
 import { findPostgres } from '@registry-manager/testing/postgres-binaries'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { SERVICE_CREDENTIAL, startAuthService } from '../fixtures/auth-service.ts'
 import { tokensApi } from '../fixtures/registry-tokens.ts'
 
@@ -23,12 +23,11 @@ function formsOf(secret: string, username: string): string[] {
 }
 
 t.test('the password of a registry token is in the response that creates it, and nowhere else', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   const found = findPostgres()
   if (postgres === undefined || 'reason' in found) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const { ask, askInternal, lines, answers } = await startAuthService(t, db, { logLevel: 'trace' })
   const api = await tokensApi(ask)
 

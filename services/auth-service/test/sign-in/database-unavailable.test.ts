@@ -1,6 +1,6 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import t from 'tap'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { planUser } from '../fixtures/accounts.ts'
 import type { Question } from '../fixtures/auth-service.ts'
 import { SERVICE_CREDENTIAL, claimsOf, passwordOf, startAuthService } from '../fixtures/auth-service.ts'
@@ -30,11 +30,10 @@ const exchangeOf = (username: string, password = passwordOf(username)): Question
 }
 
 t.test('pulls continue while the database is unavailable', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const { ask, askInternal, clock, users } = await startAuthService(t, db)
   const tokenOf = async (question: Question) => {
     const response = await ask(question)

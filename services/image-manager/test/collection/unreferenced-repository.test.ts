@@ -1,7 +1,7 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import type { Database } from '@registry-manager/database'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { sql } from 'kysely'
 import t from 'tap'
 import { MANIFEST, REPOSITORY, blobsOf, image, startIndex } from '../fixtures/index-and-registry.ts'
@@ -227,11 +227,10 @@ await onBothDatabases(t, async (t, db) => {
 })
 
 t.test('a claim waits for transactions that began before the blob was condemned', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const { ports } = await startIndex(db)
   await endReconcile(db)
   const { unreferenced } = ports
@@ -254,11 +253,10 @@ t.test('a claim waits for transactions that began before the blob was condemned'
 })
 
 t.test('a claim and an upload of the same condemned blob exclude each other', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const { ports } = await startIndex(db)
   await endReconcile(db)
   await release(db, blob('one'))

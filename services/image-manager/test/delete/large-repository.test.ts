@@ -1,6 +1,6 @@
 import type { Database } from '@registry-manager/database'
-import { MIGRATING, connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { MIGRATING, connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -78,13 +78,12 @@ function createRegistry() {
 }
 
 async function start(t: Test) {
-  const postgres = await startPostgres(t, [
+  const postgres = await startMigratedPostgres(t, [
     'shared_preload_libraries=pg_stat_statements',
     'shared_buffers=256MB',
   ])
   if (postgres === undefined) return undefined
   const loader = connectPostgres(postgres.url, MIGRATING)
-  await migrateToLatest(loader)
   await sql`create extension pg_stat_statements`.execute(loader)
   await disabled(loader, () => load(loader, NAME))
   // The service has its usual limits.

@@ -1,5 +1,5 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import t from 'tap'
 import { createPush } from '../../src/push/index.ts'
 import { recordInSteps } from '../../src/push/record-pending-push.ts'
@@ -10,11 +10,10 @@ import { parsed } from '../fixtures/reconcile.ts'
 const [WORKERS, ROUNDS] = [8, 60]
 
 t.test('pushes, their ends and deletions of one repository do not deadlock in Postgres', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const { ports, registry, announce } = await startIndex(db)
   const push = createPush({ ...ports })
   const { pendingPushes, manifests } = ports

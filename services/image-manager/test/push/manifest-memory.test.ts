@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
+import { connectPostgres } from '@registry-manager/database'
 import type { AnnounceResponse } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import type { Test } from 'tap'
 import t from 'tap'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { SERVICE_CREDENTIAL, startFakeAuthService } from '../fixtures/fake-auth-service.ts'
 import { MANIFEST } from '../fixtures/index-and-registry.ts'
 import { createMemoryRegistry } from '../fixtures/memory-registry.ts'
@@ -71,11 +71,10 @@ t.test(
   '60 concurrent pushes of 4 MiB manifests keep image-manager below 300 MiB, and all succeed',
   async (t) => {
     t.setTimeout(600_000)
-    const postgres = await startPostgres(t)
+    const postgres = await startMigratedPostgres(t)
     if (postgres === undefined) return
     const db = connectPostgres(postgres.url)
     t.teardown(() => db.destroy())
-    await migrateToLatest(db)
     const auth = await startFakeAuthService({})
     t.teardown(auth.close)
     const registry = createMemoryRegistry()

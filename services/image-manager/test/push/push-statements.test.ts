@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -14,11 +14,10 @@ const MAX_STATEMENTS = 10
 /** A Postgres that counts the statements of the service, and the bytes that they write to the log. */
 async function start(t: Test) {
   const settings = ['shared_preload_libraries=pg_stat_statements', 'pg_stat_statements.track_utility=on']
-  const postgres = await startPostgres(t, settings)
+  const postgres = await startMigratedPostgres(t, settings)
   if (postgres === undefined) return undefined
   const [db, watcher] = [connectPostgres(postgres.url), connectPostgres(postgres.url)]
   t.teardown(() => Promise.all([db.destroy(), watcher.destroy()]))
-  await migrateToLatest(db)
   await sql`create extension pg_stat_statements`.execute(watcher)
   const started = await startIndex(db)
   const { registry } = started

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import type { Test } from 'tap'
 import t from 'tap'
 import { createPush } from '../../src/push/index.ts'
@@ -33,12 +33,11 @@ function randomFrom(seed: number): () => number {
 
 /** Two processes, each with its own connections, on one database and one registry. */
 async function startTwo(t: Test) {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return undefined
   const databases = [connectPostgres(postgres.url), connectPostgres(postgres.url)] as const
   t.teardown(() => Promise.all(databases.map((db) => db.destroy())))
   const [db] = databases
-  await migrateToLatest(db)
   const registry = createMemoryRegistry()
   const processes = databases.map((own) => {
     const ports = { registry, ...repositoriesOf(own) }

@@ -1,15 +1,14 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { sql } from 'kysely'
 import t from 'tap'
 import { createComparisonRepository } from '../../src/reconcile/comparison-repository.ts'
 
 t.test('lookups of a group of repositories do not read the index of trigrams', async (t) => {
-  const postgres = await startPostgres(t)
+  const postgres = await startMigratedPostgres(t)
   if (postgres === undefined) return
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const indexes = await sql`select from pg_class where relname = 'all_repositories_trigrams'`.execute(db)
   if (indexes.rows.length === 0) return t.comment('this Postgres has no pg_trgm')
   await sql`

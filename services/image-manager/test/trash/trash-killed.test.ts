@@ -1,5 +1,5 @@
-import { connectPostgres, migrateToLatest } from '@registry-manager/database'
-import { startPostgres } from '@registry-manager/testing/real-postgres'
+import { connectPostgres } from '@registry-manager/database'
+import { startMigratedPostgres } from '@registry-manager/testing/real-postgres'
 import { until } from '@registry-manager/testing/until'
 import t from 'tap'
 import { both, ONE, one, TWO } from '../fixtures/filled-repository.ts'
@@ -10,11 +10,10 @@ import { startTrash as start, trashOf } from '../fixtures/trash.ts'
 
 /* Deletions and restores that are killed after each of their steps. */
 
-const postgres = await startPostgres(t)
+const postgres = await startMigratedPostgres(t)
 if (postgres !== undefined) {
   const db = connectPostgres(postgres.url)
   t.teardown(() => db.destroy())
-  await migrateToLatest(db)
   const list = async ({ list: read }: ManageTrash) => (await read(undefined, { limit: 50 })).items
   /** Restores an entry with everything in it. */
   const restore = async ({ restore: run }: ManageTrash, id: string) => {
