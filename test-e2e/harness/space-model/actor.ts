@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Content, Made } from '../manifests.ts'
 import { EMPTY, MEDIA_TYPES, digestOf, makeImage, makeIndex, randomLayer } from '../manifests.ts'
 import type { RegistryResponse } from '../registry-client.ts'
@@ -11,6 +12,11 @@ const LAYERS: readonly Content[] = Array.from({ length: 10 }, () => randomLayer(
 /** The repository that all clients share. Nobody deletes it. */
 export const COMMON = 'common/all'
 const PUSH_TRIES = 20
+/**
+ * After a kill, a deletion that nobody finishes refuses pushes of its blobs for two minutes. Then a push is repeated more
+ * often, with pauses.
+ */
+const [TRIES_AFTER_KILL, PAUSE_MS] = [180, 1000]
 /** A push that a kill interrupts stays pending for so long at most. Its blobs are readable until then. */
 const PENDING_MS = 5 * 60_000
 
@@ -94,7 +100,9 @@ export function createActor({ client, namespace, random, sources, kills }: Actor
       const { status, body } = await put(name, reference, made)
       if (kills() !== before) notePending(name, closureOf(made))
       if (status === 201) return
-      if (tries === PUSH_TRIES) throw new Error(`push of ${name}:${reference}: ${status} ${body}`)
+      const last = kills() === 0 ? PUSH_TRIES : TRIES_AFTER_KILL
+      if (tries === last) throw new Error(`push of ${name}:${reference}: ${status} ${body}`)
+      if (tries >= PUSH_TRIES) await sleep(PAUSE_MS)
     }
   }
 
