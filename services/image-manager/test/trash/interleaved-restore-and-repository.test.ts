@@ -10,13 +10,12 @@ const db = await databaseForTest(t)
 const wanted = { v1: digestOf(ONE), pushed: digestOf(TWO) }
 
 t.test(
-  'no content and no tag is lost by a restore and the deletion of its repository, however interleaved: the even half',
+  'no content and no tag is lost by a restore and the deletion of its repository, however interleaved',
   (t) =>
     tryTrash(t, db, {
       before: trashedBesideTwo,
       first: restores,
       second: movesRepositoryToTrash,
       wanted: () => wanted,
-      half: 'even',
     }),
 )
