@@ -30,7 +30,7 @@ t.test('users sign in with Active Directory', { skip: await sambaIsMissing() }, 
     t.strictSame(await find('us@example.com'), { outcome: 'ambiguous' })
     for (const password of [PASSWORDS.alice, PASSWORDS.carol])
       t.match(await verify('us@example.com', password), {
-        outcome: 'barred',
+        outcome: 'forbidden',
         lookup: { outcome: 'ambiguous' },
       })
   })

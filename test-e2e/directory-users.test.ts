@@ -45,7 +45,7 @@ async function testUsers(t: Test, directory: TestDirectory) {
     const { find, verify, count } = connect(t)
     for (const name of UNKNOWN_NAMES) {
       t.strictSame(await find(name), { outcome: 'gone' }, JSON.stringify(name))
-      t.match(await verify(name, PASSWORDS.alice), { outcome: 'barred', lookup: { outcome: 'gone' } })
+      t.match(await verify(name, PASSWORDS.alice), { outcome: 'forbidden', lookup: { outcome: 'gone' } })
     }
     t.equal(count('bind ok') + count('bind refused'), 0, 'no bind is sent')
   })
@@ -61,17 +61,17 @@ async function testUsers(t: Test, directory: TestDirectory) {
   await t.test('locked, expired, disabled and deleted directory users are refused', async (t) => {
     const { find, verify } = connect(t)
     for (let count = 0; count < directory.lockedAfter; count += 1) {
-      t.match(await verify('bob', `${WRONG_PASSWORD}${count}`), { outcome: /wrong-password|barred/ })
+      t.match(await verify('bob', `${WRONG_PASSWORD}${count}`), { outcome: /wrong-password|forbidden/ })
     }
-    const barred = (state: string) => ({ outcome: 'barred', lookup: { entry: { state } } })
-    t.match(await verify('bob', PASSWORDS.bob), barred('locked'))
+    const forbidden = (state: string) => ({ outcome: 'forbidden', lookup: { entry: { state } } })
+    t.match(await verify('bob', PASSWORDS.bob), forbidden('locked'))
     t.match(await find('bob'), { entry: { state: 'locked' } })
     await directory.expire('bob')
-    t.match(await verify('bob', PASSWORDS.bob), barred('expired'))
+    t.match(await verify('bob', PASSWORDS.bob), forbidden('expired'))
     await directory.disable('bob')
-    t.match(await verify('bob', PASSWORDS.bob), barred('disabled'))
+    t.match(await verify('bob', PASSWORDS.bob), forbidden('disabled'))
     await directory.remove('bob')
-    t.match(await verify('bob', PASSWORDS.bob), { outcome: 'barred', lookup: { outcome: 'gone' } })
+    t.match(await verify('bob', PASSWORDS.bob), { outcome: 'forbidden', lookup: { outcome: 'gone' } })
   })
 }
 
