@@ -1,13 +1,10 @@
 import type { Schema } from '@registry-manager/database'
 import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
+import { idOf } from './trash-contents-repository.ts'
 import type { TrashEntry } from './trash-entry.ts'
-import { trashRepository } from './trash-entry.ts'
 
 /* Statements about the manifests of an entry that is being restored, for transactions of `keptTrash`. */
-
-const idOf = (entry: TrashEntry) =>
-  sql`(select id from all_repositories where name = ${trashRepository(entry)})`
 
 /**
  * Gives the state `trashed` back to restored manifests that the repository has lost again: a deletion has removed them

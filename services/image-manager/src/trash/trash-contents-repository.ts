@@ -13,14 +13,15 @@ export interface TrashedManifest {
   readonly raw: Buffer
 }
 
+/** The id of the repository of an entry, as a subquery. */
+export const idOf = (entry: Pick<TrashEntry, 'id'>) =>
+  sql`(select id from all_repositories where name = ${trashRepository(entry)})`
+
 /**
  * The manifests in the trash: rows of repositories with reserved names. They are rows of the index, so the garbage
  * collection keeps their data. The views hide them from all readers.
  */
 export function createTrashContentsRepository(db: Database) {
-  const idOf = (entry: Pick<TrashEntry, 'id'>) =>
-    sql`(select id from all_repositories where name = ${trashRepository(entry)})`
-
   return {
     /**
      * Copies up to `limit` manifests of a repository that is being deleted, from a digest on, and all of its tags.
