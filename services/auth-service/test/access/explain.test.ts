@@ -102,7 +102,7 @@ t.test('a condition that does not hold is named with its grant', async (t) => {
   })
 })
 
-t.test('a disabled account and a revoked token are named, whatever the rights are', async (t) => {
+t.test('a disabled account and a revoked token are the first reason, with or without rights', async (t) => {
   for (const [account, question, reason, missing] of [
     [
       { ...withGrants(developer()), state: 'disabled' },

@@ -58,7 +58,7 @@ t.test('a public issuer cannot have its keys at a private one', async (t) => {
   )
 })
 
-t.test('a private address is never connected to, whatever names it', async (t) => {
+t.test('the service never connects to a private address, under any name of it', async (t) => {
   let connections = 0
   const server = createServer((_request, response) => response.end('{}'))
   server.on('connection', () => (connections += 1))

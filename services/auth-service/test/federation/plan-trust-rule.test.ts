@@ -131,7 +131,7 @@ t.test('scopes within the namespace are accepted', async (t) => {
     t.match(plan(scopes(name), 'team/a'), { fault: {} }, name)
 })
 
-t.test('rules are equal if they say the same, in whatever order', async (t) => {
+t.test('trust rules with the same conditions in another order are equal', async (t) => {
   const one = plan({})
   const same = plan({
     claims: { ref: 'refs/heads/*', repository: 'acme/app' },

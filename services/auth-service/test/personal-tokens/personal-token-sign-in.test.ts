@@ -61,7 +61,7 @@ const accepted = (account = makePersonalToken(), more: object = {}) => ({
   ...more,
 })
 
-t.test('a personal token signs its owner in, whatever the case of the username', async (t) => {
+t.test('a personal token signs its owner in with a username in upper or lower case', async (t) => {
   const { world, enter } = build()
   for (const name of ['alice', 'Alice', 'ALICE']) t.strictSame(await enter(undefined, name), accepted(), name)
   t.strictSame(new Set(world.uses), new Set([`${LAPTOP.id} ${ADDRESS}`]), 'its last use is noted')
@@ -88,7 +88,7 @@ t.test('a wrong checksum is refused without a query', async (t) => {
 
 t.test('the method of personal tokens accepts only passwords of their form', async (t) => {
   const { method, secret } = build()
-  t.equal(method.accepts('bob', secret), true, 'whatever the username is')
+  t.equal(method.accepts('bob', secret), true, 'with any username')
   for (const password of ['a-password', 'rmp_short', '', makeTokenSecret('registry-token', randomInt)]) {
     t.equal(method.accepts('alice', password), false, password)
   }

@@ -59,7 +59,7 @@ const accepted = (registryToken = makeToken(), more: object = {}) => ({
   ...more,
 })
 
-t.test('a registry token signs in with the right password, whatever the case of the name', async (t) => {
+t.test('a registry token signs in with its password and its name in upper or lower case', async (t) => {
   const { world, enter } = build()
   for (const name of ['CI', 'ci', 'Ci']) t.strictSame(await enter(undefined, name), accepted(), name)
   t.strictSame(new Set(world.uses), new Set([`${makeToken().id} ${ADDRESS}`]), 'its last use is noted')
@@ -87,7 +87,7 @@ t.test('a wrong checksum or an impossible name is refused without a query', asyn
 t.test('the method of registry tokens accepts only passwords of their form', async (t) => {
   const { method, secret } = build()
   t.equal(method.accepts('ci', secret), true)
-  t.equal(method.accepts('alice', secret), true, 'whatever the username is')
+  t.equal(method.accepts('alice', secret), true, 'with any username')
   for (const password of ['a-password', 'rmt_short', '']) t.equal(method.accepts('ci', password), false)
 })
 

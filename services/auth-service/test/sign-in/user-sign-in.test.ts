@@ -11,7 +11,7 @@ import {
   found,
 } from '../fixtures/user-sign-in.ts'
 
-t.test('a user signs in with the right password, whatever the case of the username', async (t) => {
+t.test('a user signs in with the right password and a username in upper or lower case', async (t) => {
   const { world, withPassword } = build()
   t.strictSame(await withPassword('alice', PASSWORD), found(world.accounts[0]))
   t.strictSame(await withPassword('ALICE', PASSWORD), found(world.accounts[0]), 'the username in upper case')

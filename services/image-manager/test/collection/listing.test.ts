@@ -83,7 +83,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal(bytes, 10, 'the size of a condemned blob is known from then on')
   })
 
-  t.test('a page that is sent again is counted once, and so is the end of a listing', async (t) => {
+  t.test('a repeated page and a repeated end of a listing are counted once', async (t) => {
     const { listing } = await start()
     const id = (await listing.begin('w')) ?? ''
     for (const page of [listed(1, blob('a')), listed(1, blob('a')), listed(1, blob('b'))])
@@ -134,7 +134,7 @@ await onBothDatabases(t, async (t, db) => {
     t.match(await ports.unreferenced.claim({ limit: 10, holdSeconds: 60 }), { digests: [linked] })
   })
 
-  t.test('unknown blobs are reported only, whatever the number of listings', async (t) => {
+  t.test('unknown blobs are only reported, even after many listings', async (t) => {
     const { list } = await start()
     for (let count = 0; count < 3; count += 1) await list(listed(1, blob('unknown')))
     t.same(await unknownBlobs(), [blob('unknown')])

@@ -223,56 +223,53 @@ const ports = { ...repositoriesOf(db), now: () => NOW }
 // All pulls are counted.
 await db.updateTable('collection').set({ began_at: '2020-01-01' }).execute()
 
-t.test(
-  `${ROUNDS} random lists of rules have the result of the model, whatever the length of pages`,
-  async (t) => {
-    const outcomes = new Map<string, number>()
-    for (let seed = 1; seed <= ROUNDS; seed += 1) {
-      const random = randomNumbers(seed)
-      const repositories = REPOSITORIES.map((name) => makeRepository(name, random))
-      const rules = Array.from({ length: 1 + random(4) }, (_, at) =>
-        makeRule(at, random(3) === 0 ? 'team/app' : 'team', random),
-      )
-      // The outer namespace comes first.
-      const ordered = rules.toSorted((one, other) => one.namespace.length - other.namespace.length)
-      await load(db, repositories, ordered)
-      const isSaved = random(2) === 0
-      const given = ordered.filter(({ namespace }) => namespace === 'team').map(withoutNamespace)
-      if (!isSaved) await db.deleteFrom('retention_rules').where('namespace', '=', 'team').execute()
-      const seen: string[] = []
-      const limit = 1 + random(12)
-      let next: string | undefined = ''
-      while (next !== undefined) {
-        const after = next === '' ? undefined : parseDryRunPosition(next)
-        const page = await dryRun(ports, {
-          namespace: 'team',
-          limit,
-          after,
-          rules: isSaved ? undefined : given,
-        })
-        t.ok(page.items.length <= limit)
-        seen.push(...page.items.map(lineOf))
-        next = page.next && formatDryRunPosition(page.next)
-      }
-      // Rules that are tried come after those of other namespaces.
-      const tried = isSaved
-        ? ordered
-        : ordered.toSorted((a, b) => Number(a.namespace === 'team') - Number(b.namespace === 'team'))
-      const wanted = repositories.flatMap((repository) => expectedOf(repository, tried))
-      t.strictSame(seen, wanted, `seed ${seed}, pages of ${limit}`)
-      for (const line of wanted) {
-        const [, outcome = ''] = / (\w+(?: (?:index|subject|untaggedAfterDays))?)/.exec(line) ?? []
-        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
-      }
+t.test(`${ROUNDS} random lists of rules have the result of the model with pages of any length`, async (t) => {
+  const outcomes = new Map<string, number>()
+  for (let seed = 1; seed <= ROUNDS; seed += 1) {
+    const random = randomNumbers(seed)
+    const repositories = REPOSITORIES.map((name) => makeRepository(name, random))
+    const rules = Array.from({ length: 1 + random(4) }, (_, at) =>
+      makeRule(at, random(3) === 0 ? 'team/app' : 'team', random),
+    )
+    // The outer namespace comes first.
+    const ordered = rules.toSorted((one, other) => one.namespace.length - other.namespace.length)
+    await load(db, repositories, ordered)
+    const isSaved = random(2) === 0
+    const given = ordered.filter(({ namespace }) => namespace === 'team').map(withoutNamespace)
+    if (!isSaved) await db.deleteFrom('retention_rules').where('namespace', '=', 'team').execute()
+    const seen: string[] = []
+    const limit = 1 + random(12)
+    let next: string | undefined = ''
+    while (next !== undefined) {
+      const after = next === '' ? undefined : parseDryRunPosition(next)
+      const page = await dryRun(ports, {
+        namespace: 'team',
+        limit,
+        after,
+        rules: isSaved ? undefined : given,
+      })
+      t.ok(page.items.length <= limit)
+      seen.push(...page.items.map(lineOf))
+      next = page.next && formatDryRunPosition(page.next)
     }
-    for (const outcome of [
-      'uncovered',
-      'deleted',
-      'kept',
-      'kept index',
-      'kept subject',
-      'kept untaggedAfterDays',
-    ])
-      t.ok((outcomes.get(outcome) ?? 0) > 10, `${outcome}: ${outcomes.get(outcome)}`)
-  },
-)
+    // Rules that are tried come after those of other namespaces.
+    const tried = isSaved
+      ? ordered
+      : ordered.toSorted((a, b) => Number(a.namespace === 'team') - Number(b.namespace === 'team'))
+    const wanted = repositories.flatMap((repository) => expectedOf(repository, tried))
+    t.strictSame(seen, wanted, `seed ${seed}, pages of ${limit}`)
+    for (const line of wanted) {
+      const [, outcome = ''] = / (\w+(?: (?:index|subject|untaggedAfterDays))?)/.exec(line) ?? []
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
+  }
+  for (const outcome of [
+    'uncovered',
+    'deleted',
+    'kept',
+    'kept index',
+    'kept subject',
+    'kept untaggedAfterDays',
+  ])
+    t.ok((outcomes.get(outcome) ?? 0) > 10, `${outcome}: ${outcomes.get(outcome)}`)
+})

@@ -11,7 +11,7 @@ export const SYSTEM_CLOCKS: Clocks = { monotonic: () => performance.now(), wall:
 /** The part of a claim's time in which the worker starts removals. The rest is for removals that have been started. */
 const PART = 3 / 4
 
-/** Time for removals after the process was told to stop, in milliseconds. */
+/** Time for removals after SIGTERM, in milliseconds. */
 const STOP_MS = 5000
 
 export interface ClaimTime extends RemovalTime {
