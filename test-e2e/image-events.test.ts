@@ -109,7 +109,6 @@ t.test('the access log names the account of every request, and no client sees th
     await until(
       async () => (await readFile(file, 'utf8')).split('\n').some(isLogged),
       `${path} in the access log`,
-      10,
     )
   }
 })

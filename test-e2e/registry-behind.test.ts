@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '@registry-manager/testing/until'
 import type { Test } from 'tap'
 import t from 'tap'
 import { freePort } from '../deploy/local/free-port.ts'
@@ -77,11 +77,7 @@ t.test('signing keys rotate while the registry runs', async (t) => {
   await rotateSigningKeys(keys)
   let fresh = await newToken()
   // The service checks its keys every two seconds.
-  for (let tries = 0; keyOf(fresh) === keyOf(old) && tries < 50; tries++) {
-    await sleep(100)
-    fresh = await newToken()
-  }
-  t.not(keyOf(fresh), keyOf(old), 'the next key signs tokens')
+  await until(async () => keyOf((fresh = await newToken())) !== keyOf(old), 'the next key signs tokens')
   for (const [name, token] of Object.entries({ old, fresh })) {
     t.equal(await pull(system.url, token), 200, `the proxy accepts the ${name} key's token`)
     t.equal(await pull(registry.url, token), 200, `the registry accepts the ${name} key's token`)

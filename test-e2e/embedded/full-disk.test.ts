@@ -30,14 +30,13 @@ t.test('npm start explains a full disk at a start and during pushes', { skip: ca
   await until(
     () => /only \d+ MiB are free on the disk of/.test(system.output()),
     'the disk space is reported',
-    15,
   )
   const headers = { authorization: basic(system.admin) }
   const begun = await fetch(`${system.url}/v2/team/app/blobs/uploads/`, { method: 'POST', headers })
   const location = new URL(begun.headers.get('location') ?? '', system.url)
   const body = Buffer.alloc(80 * 2 ** 20, 1)
   await fetch(location, { method: 'PATCH', headers, body }).catch(() => undefined)
-  await until(() => system.output().includes('cannot store'), 'the full disk is reported', 10)
+  await until(() => system.output().includes('cannot store'), 'the full disk is reported')
   t.match(system.output(), /the registry cannot store data: no space left on device \(see .*registry\.log\)/)
   t.match(await readFile(join(small.DATA_DIR, 'logs', 'registry.log'), 'utf8'), 'no space left on device')
   await system.stop()

@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { health, createMetrics, createServer } from '@registry-manager/http'
+import { until } from '@registry-manager/testing/until'
 import t from 'tap'
 import { createInternalPort, removeUnfinishedBackups } from '../internal-port.ts'
 
@@ -70,9 +70,7 @@ t.test('POST /backup requires the credential, and leaves no file after its respo
   t.equal(made, 0)
   const response = await post(`Bearer ${CREDENTIAL}`)
   t.equal(await response.text(), 'the backup')
-  const end = Date.now() + 5000
-  while (readdirSync(folder).length > 0 && Date.now() < end) await sleep(10)
-  t.strictSame(readdirSync(folder), [])
+  await until(() => readdirSync(folder).length === 0, 'the backup file is removed')
 })
 
 t.test('removeUnfinishedBackups removes the backup files of a killed process and no others', async (t) => {
