@@ -30,7 +30,7 @@ export function findTombstone(tombstones: readonly Tombstone[], entry: Entry): T
 
 /** The steps of a client that restore and purge. */
 export function createRestores(actor: Actor) {
-  const { client, namespace, random, kills, own, common, known, tombstones, choose, pull } = actor
+  const { client, namespace, random, kills, own, common, known, tombstones, choose, pull, readWhole } = actor
   const holdings = [...own, common]
 
   /** A random entry of this client. */
@@ -57,32 +57,46 @@ export function createRestores(actor: Actor) {
     const images = new Map(tombstone?.images)
     if (made !== undefined) addImage({ images }, made)
     if (!isCalm) actor.notePending(holding.name, images.values())
+    // A restore may have been interrupted until the entry expired. Then some of the content and tags came back.
+    const isPartial = response.status === 404 && isOver(entry)
     if (response.status === 404) {
       if (isCalm && !isOver(entry)) throw new Error(`${path} is missing before its expiry: ${response.body}`)
       // Either it had expired, or a killed process had restored it.
       const [first] = images.values()
-      const isThere = first !== undefined && (await actor.readWhole(holding.name, first))
-      if (!isThere || (isOver(entry) && holding.images.has(first.descriptor.digest))) return
+      const isThere = first !== undefined && (await readWhole(holding.name, first))
+      if (!isThere || (isPartial && holding.images.has(first.descriptor.digest))) return
     } else if (response.json.missing.length > 0) throw new Error(`${path}: ${response.body}`)
     if (tombstone !== undefined) tombstone.isOver = true
 
     // The entry of an interrupted deletion may have been filled before or after some of the content changed.
     const isExact =
-      tombstone?.isCalm === true && Date.parse(entry.deletedAt) <= tombstone.endedAt.getTime() + TOLERANCE_MS
+      !isPartial &&
+      tombstone?.isCalm === true &&
+      Date.parse(entry.deletedAt) <= tombstone.endedAt.getTime() + TOLERANCE_MS
     for (const [digest, image] of images) {
-      if (!isExact && digest !== entry.digest && !(await actor.readWhole(holding.name, image))) continue
+      if (!isExact && digest !== entry.digest && !(await readWhole(holding.name, image))) continue
       await pull(holding.name, image)
       holding.images.set(digest, image)
     }
-    await restoreTags(holding, entry, tombstone)
+    await restoreTags(holding, entry, { tombstone, isPartial })
   }
 
   /** A tag comes back unless another manifest has it by now. */
-  const restoreTags = async (holding: Holding, { digest, tags: listed }: Entry, tombstone?: Tombstone) => {
+  const restoreTags = async (
+    holding: Holding,
+    { digest, tags: listed }: Entry,
+    { tombstone, isPartial }: { tombstone: Tombstone | undefined; isPartial: boolean },
+  ) => {
     const tags = digest === null ? [...(tombstone?.tags ?? [])] : listed.map((tag) => [tag, digest] as const)
     for (const [tag, named] of tags) {
       const current = holding.tags.get(tag)
       const image = holding.images.get(current ?? named)
+      if (
+        isPartial &&
+        current === undefined &&
+        (image === undefined || !(await readWhole(holding.name, image, tag)))
+      )
+        continue
       if (image === undefined) throw new Error(`${holding.name}:${tag} names an unknown manifest`)
       await pull(holding.name, image, tag)
       if (current === undefined) setTag(holding, tag, named)
