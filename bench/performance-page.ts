@@ -16,8 +16,9 @@ export interface Measured {
 const MAX_LENGTH = 118
 const INTRODUCTION = `# Performance
 
-\`npm run bench\` runs benchmarks on this machine and writes this page. \`npm run bench -- NAME\` updates one section of
-the page, \`--all\` updates all sections. The other sections keep their last result.
+\`npm run bench\` compares registry-manager with the bare registry, and updates the sections reads, transfers, pushes and
+memory. \`npm run bench -- NAME\` runs one benchmark and updates its section, \`--all\` runs all benchmarks. The other
+sections keep their last result.
 
 Each ratio compares two servers on the same machine. Both run in alternating rounds, and the ratio is the median of the
 ratios of all rounds. Absolute numbers depend on the machine.

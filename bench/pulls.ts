@@ -32,7 +32,7 @@ export async function measurePulls(): Promise<Table> {
 
   const faults: string[] = []
   const rows: string[][] = []
-  let [requested, worst] = [0, 1]
+  let [requested, worst] = [0, Infinity]
   for (const [kind, references] of Object.entries(await readNames(stack))) {
     const lanes = lanesOf(references, authorization)
     const rates: Record<Which, number[]> = { counted: [], 'not counted': [] }

@@ -21,7 +21,7 @@ interface Part {
 /** The parts of the comparison with the bare registry, by the name of their measurement. */
 const PARTS: Readonly<Record<string, Part>> = {
   reads: {
-    title: 'reads: manifests and config blobs, by wrk (HEAD by a client of ours)',
+    title: 'reads: manifests and config blobs, with wrk (HEAD requests with our own client)',
     cases: async (content, folder) => readCases(await content(), folder),
   },
   transfers: {

@@ -11,7 +11,7 @@ export function tableOf(title: string, results: readonly CaseResult[]): Table {
   const names = [...new Set(results.flatMap(({ results }) => results.map(({ side }) => side.name)))]
   const [bare = '', ...others] = names
   return {
-    title: `${title}; the stack over HTTP, one replica of each service, against the bare registry, alternately`,
+    title: `${title}; alternating rounds of the stack (HTTP, one replica of each service) and of the bare registry`,
     columns: [
       '',
       'rounds',

@@ -55,14 +55,14 @@ function settingsByName(readers: Readonly<Record<string, SettingsSchema>>): Map<
   return settings
 }
 
-/** The default, such as `8001`; if the readers' defaults differ, `8001` auth-service; `8002` image-manager. */
+/** The default, such as `8001`; if the readers' defaults differ, `8001` (auth-service); `8002` (image-manager). */
 function defaultsOf(settings: readonly Setting[], namesOf: (settings: readonly Setting[]) => string): string {
   const readersOf = Map.groupBy(settings, ({ required, default: value }) => {
     if (required) return 'required'
     return value === undefined || value === '' ? '–' : `\`${value}\``
   })
   if (readersOf.size === 1) return [...readersOf.keys()].join('')
-  return [...readersOf].map(([value, own]) => `${value} ${namesOf(own)}`).join('; ')
+  return [...readersOf].map(([value, own]) => `${value} (${namesOf(own)})`).join('; ')
 }
 
 function escape(text: string): string {

@@ -41,7 +41,7 @@ t.test('the table of settings names the readers of each default if the defaults 
       .split('\n')
       .slice(2),
     [
-      '| `PORT` | `1` both; `2` other | both, other | a port \\| another |',
+      '| `PORT` | `1` (both); `2` (other) | both, other | a port \\| another |',
       '| `ONLY` | required | one | a word |',
       '| `SAME` | `false` | one, other | the same |',
       '| `MAYBE` | – | other | if you like |',

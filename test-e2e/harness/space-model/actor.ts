@@ -13,10 +13,10 @@ const LAYERS: readonly Content[] = Array.from({ length: 10 }, () => randomLayer(
 export const COMMON = 'common/all'
 const PUSH_TRIES = 20
 /**
- * After a kill, a deletion that nobody finishes refuses pushes of its blobs for two minutes. Then a push is repeated more
- * often, with pauses.
+ * A deletion whose process was killed refuses pushes of its blobs for three minutes at most. So after a kill, a push is
+ * repeated for more than four minutes.
  */
-const [TRIES_AFTER_KILL, PAUSE_MS] = [180, 1000]
+const [TRIES_AFTER_KILL, PAUSE_MS] = [280, 1000]
 /** A push that a kill interrupts stays pending for so long at most. Its blobs are readable until then. */
 const PENDING_MS = 5 * 60_000
 
