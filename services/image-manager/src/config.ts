@@ -2,7 +2,7 @@ import type { ListenOptions } from '@registry-manager/http'
 import { listenSettings, readEnvironment, readListen, settings } from '@registry-manager/http'
 import { tokenNaming } from '@registry-manager/principal'
 import { Type } from 'typebox'
-import type { CollectionOptions } from './collection/listing.ts'
+import type { CollectionOptions } from './collection/status.ts'
 
 export const schema = Type.Object({
   ...listenSettings({ port: 8002, internalPort: 9002 }),

@@ -1,10 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { ManagementApiOptions } from '../index/management-api.ts'
-import { managementApi } from '../index/management-api.ts'
-import { onlyClusterAdministrators } from '../index/only-cluster-administrators.ts'
+import type { ManagementApiOptions } from '../management-api/management-api.ts'
+import { managementApi } from '../management-api/management-api.ts'
+import { onlyClusterAdministrators } from '../management-api/only-cluster-administrators.ts'
 import { COLLECTION_SCHEMAS as SCHEMAS } from './collection-schemas.ts'
-import type { CollectionOptions } from './listing.ts'
-import type { StoredStatus } from './status.ts'
+import type { CollectionOptions, StoredStatus } from './status.ts'
 import { stateOf } from './status.ts'
 
 export interface CollectionRoutesOptions extends ManagementApiOptions {

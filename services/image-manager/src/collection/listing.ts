@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { CollectionOptions } from './status.ts'
 
 /** A part of a listing of the storage. */
 export interface ListingPage {
@@ -33,15 +34,6 @@ export interface ListingPorts {
     endListing(id: string, uploads: ListingUploads): Promise<boolean>
     condemnUnknown(limit: number): Promise<number>
   }
-}
-
-export interface CollectionOptions {
-  /** Seconds between two reviews; 0 disables the collection. */
-  readonly intervalSeconds: number
-  /** The grace period: the time for which data stays after its last reference was deleted, in seconds. */
-  readonly graceSeconds: number
-  /** Whether unknown blobs are only reported, or removed. */
-  readonly unknown: 'report' | 'remove'
 }
 
 export interface Listing {

@@ -1,4 +1,11 @@
-import type { CollectionOptions } from './listing.ts'
+export interface CollectionOptions {
+  /** Seconds between two reviews; 0 disables the collection. */
+  readonly intervalSeconds: number
+  /** The grace period: the time for which data stays after its last reference was deleted, in seconds. */
+  readonly graceSeconds: number
+  /** Whether unknown blobs are only reported, or removed. */
+  readonly unknown: 'report' | 'remove'
+}
 
 /** A number of blobs and the bytes of their data. */
 export interface Amount {

@@ -1,6 +1,6 @@
 import type { ProtectedTag } from '../immutability/tag-rule.ts'
-import type { Action, AuthenticatedAccount } from './authorize.ts'
-import { authorize, mayList } from './authorize.ts'
+import type { Action, AuthenticatedAccount } from '../management-api/authorize.ts'
+import { authorize, mayList } from '../management-api/authorize.ts'
 import type { PageRequest, Repository, RepositoryFilter, RepositoryScope } from './repository.ts'
 import type { RepositoryJsonPorts } from './repository-json.ts'
 import { writeAllRepositories, writeRepositories, writeRepository } from './repository-json.ts'

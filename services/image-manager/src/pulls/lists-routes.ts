@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { ManagementApiOptions } from '../index/management-api.ts'
-import { managementApi } from '../index/management-api.ts'
+import type { ManagementApiOptions } from '../management-api/management-api.ts'
+import { managementApi } from '../management-api/management-api.ts'
 import type { Repository } from '../index/repository.ts'
-import { requireReadable } from '../index/require-readable.ts'
+import { requireReadable } from '../management-api/require-readable.ts'
 import type { ListImages } from './list-images.ts'
 import { LISTS_SCHEMAS as SCHEMAS } from './lists-schemas.ts'
 

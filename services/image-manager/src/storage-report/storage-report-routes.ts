@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { ManagementApiOptions } from '../index/management-api.ts'
-import { managementApi } from '../index/management-api.ts'
-import { onlyClusterAdministrators } from '../index/only-cluster-administrators.ts'
+import type { ManagementApiOptions } from '../management-api/management-api.ts'
+import { managementApi } from '../management-api/management-api.ts'
+import { onlyClusterAdministrators } from '../management-api/only-cluster-administrators.ts'
 import type { createStorageReport } from './storage-report.ts'
 import { STORAGE_REPORT_SCHEMAS as SCHEMAS } from './storage-report-schemas.ts'
 

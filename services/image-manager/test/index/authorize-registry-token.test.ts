@@ -1,8 +1,8 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import type { Verdict } from '../../src/index/authorize.ts'
-import { authorize, mayList } from '../../src/index/authorize.ts'
+import type { Verdict } from '../../src/management-api/authorize.ts'
+import { authorize, mayList } from '../../src/management-api/authorize.ts'
 import { catalogVisibility, managementVisibility } from '../../src/index/visibility.ts'
 
 /*

@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import { permits, permittedByScopes, repositoryAccess, tagMatches } from '@registry-manager/oci'
 import type { ConditionContext, Conditions, PrincipalRights } from '@registry-manager/principal'
 import { decideAccess } from '@registry-manager/principal'
-import type { RepositoryScope } from './repository.ts'
+import type { RepositoryScope } from '../index/repository.ts'
 
 /** The account that sends a request to image management, and the access of its token. */
 export interface AuthenticatedAccount {

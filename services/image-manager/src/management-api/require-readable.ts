@@ -1,7 +1,7 @@
 import { ProblemError } from '@registry-manager/http'
 import type { FastifyRequest } from 'fastify'
 import { authorize } from './authorize.ts'
-import type { Repository } from './repository.ts'
+import type { Repository } from '../index/repository.ts'
 import { principalOf } from './require-principal.ts'
 
 /** A repository that the principal of a request may read. Throws a ProblemError otherwise. */
