@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { PARTS } from '../harness/space-model/killer.ts'
-import { createRandom } from '../harness/space-model/random.ts'
+import { createRandom } from '@registry-manager/testing/random'
 import type { Model, ModelClient, Step } from '../harness/space-model/start-model.ts'
 import { checkEnd, startModel } from '../harness/space-model/start-model.ts'
 

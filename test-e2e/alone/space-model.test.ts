@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createRandom } from '../harness/space-model/random.ts'
+import { createRandom } from '@registry-manager/testing/random'
 import type { ModelClient, Step } from '../harness/space-model/start-model.ts'
 import { checkEnd, startModel } from '../harness/space-model/start-model.ts'
 

@@ -5,7 +5,7 @@ import type { RegistryResponse } from '../registry-client.ts'
 import type { Holding, Tombstone } from './holding.ts'
 import { addImage, blobsOf, closureOf, createHolding, setTag } from './holding.ts'
 import type { PatientClient } from './patient-client.ts'
-import type { Random } from './random.ts'
+import type { Random } from '@registry-manager/testing/random'
 
 /** Clients share layers, so that their pushes, mounts and deletions meet at the same blobs. */
 const LAYERS: readonly Content[] = Array.from({ length: 10 }, () => randomLayer(2000))

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { System } from '../system.ts'
 import { REPLICAS, pidOf, restartProcess } from '../stack-processes.ts'
-import type { Random } from './random.ts'
+import type { Random } from '@registry-manager/testing/random'
 
 /** Every part of the stack. `between` is the nginx that balances internal calls. */
 export const PARTS = [...REPLICAS, 'storage-worker', 'registry', 'nginx', 'between', 'postgres'] as const

@@ -17,7 +17,7 @@ import {
 } from './final-checks.ts'
 import { createKiller } from './killer.ts'
 import { createPatientClient } from './patient-client.ts'
-import { createRandom } from './random.ts'
+import { createRandom } from '@registry-manager/testing/random'
 import { createRestores } from './restores.ts'
 import { createRetention } from './retention.ts'
 import { ageAbandonedUploads, listStored } from './storage.ts'

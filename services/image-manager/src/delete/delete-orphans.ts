@@ -24,18 +24,32 @@ export interface OldOrphans {
   readonly uploadSeconds: number
 }
 
-export interface DeleteOrphansPorts extends DeleteBlobsPorts, RemovalPorts {
-  readonly blobAliases: DeleteBlobsPorts['blobAliases'] & {
+interface FindReferencesPorts extends RemovalPorts {
+  readonly registry: Pick<DeleteBlobsPorts['registry'], 'headBlob'>
+  readonly blobAliases: {
     aliasBlob(repository: string, sha512: string, sha256: string): Promise<void>
-  }
-  readonly blobs: DeleteBlobsPorts['blobs'] & {
-    claimOrphans(repository: string, digests: readonly string[]): Promise<string[]>
-    unmarkOrphans(repository: string, digests: readonly string[]): Promise<void>
   }
   readonly references: {
     listOtherNames(repository: string, digests: readonly string[]): Promise<OtherName[]>
     listUnresolved(repository: string, limit: number): Promise<string[]>
     listReferenced(repository: string, names: readonly string[]): Promise<string[]>
+  }
+}
+
+export interface DeleteUnreferencedPorts extends DeleteBlobsPorts, FindReferencesPorts {
+  readonly registry: DeleteBlobsPorts['registry']
+  readonly blobAliases: DeleteBlobsPorts['blobAliases'] & FindReferencesPorts['blobAliases']
+  readonly blobs: DeleteBlobsPorts['blobs'] & {
+    markOrphans(repository: string, digests: readonly string[]): Promise<void>
+  }
+}
+
+export interface DeleteOrphansPorts extends DeleteBlobsPorts, FindReferencesPorts {
+  readonly registry: DeleteBlobsPorts['registry']
+  readonly blobAliases: DeleteBlobsPorts['blobAliases'] & FindReferencesPorts['blobAliases']
+  readonly blobs: DeleteBlobsPorts['blobs'] & {
+    claimOrphans(repository: string, digests: readonly string[]): Promise<string[]>
+    unmarkOrphans(repository: string, digests: readonly string[]): Promise<void>
   }
 }
 
@@ -92,15 +106,10 @@ export async function deleteOldOrphans(ports: DeleteOldOrphansPorts, signal?: Ab
 }
 
 async function deleteBatch(ports: DeleteOrphansPorts, repository: string, digests: readonly string[]) {
-  const { blobs, references } = ports
+  const { blobs } = ports
   const orphans = await blobs.claimOrphans(repository, digests)
   if (orphans.length === 0) return
-  const namesByDigest = await findNames(ports, repository, orphans)
-  const allNames = [...new Set([...namesByDigest.values()].flat())]
-  await withRemoval(ports, repository, allNames, async () => {
-    const referenced = new Set(await references.listReferenced(repository, allNames))
-    const isReferenced = (digest: string) =>
-      (namesByDigest.get(digest) ?? [digest]).some((name) => referenced.has(name))
+  await withReferences(ports, repository, orphans, async (isReferenced) => {
     const kept = orphans.filter(isReferenced)
     if (kept.length > 0) await blobs.unmarkOrphans(repository, kept)
     // Claimed a second time: a blob that was announced since the first claim is not an orphan any more.
@@ -112,9 +121,47 @@ async function deleteBatch(ports: DeleteOrphansPorts, repository: string, digest
   })
 }
 
+/**
+ * Deletes blobs of a repository that is being deleted, except those that a recorded, index-only or pending manifest of
+ * the repository references. These are pushes that began before the deletion: once they are recorded, the deletion
+ * handles their manifests.
+ */
+export async function deleteUnreferenced(
+  ports: DeleteUnreferencedPorts,
+  repository: string,
+  digests: readonly string[],
+): Promise<void> {
+  await ports.blobs.markOrphans(repository, digests)
+  await withReferences(ports, repository, digests, async (isReferenced) => {
+    await deleteBlobs(
+      ports,
+      repository,
+      digests.filter((digest) => !isReferenced(digest)),
+    )
+  })
+}
+
+/**
+ * Runs `work` with a function that tells whether a manifest of the repository references a blob by any of its names.
+ * Until `work` ends, a new push that references one of the blobs is refused.
+ */
+async function withReferences(
+  ports: FindReferencesPorts,
+  repository: string,
+  digests: readonly string[],
+  work: (isReferenced: (digest: string) => boolean) => Promise<void>,
+): Promise<void> {
+  const namesByDigest = await findNames(ports, repository, digests)
+  const allNames = [...new Set([...namesByDigest.values()].flat())]
+  await withRemoval(ports, repository, allNames, async () => {
+    const referenced = new Set(await ports.references.listReferenced(repository, allNames))
+    await work((digest) => (namesByDigest.get(digest) ?? [digest]).some((name) => referenced.has(name)))
+  })
+}
+
 /** All names of each of some blobs, the given digest included. */
 async function findNames(
-  { registry, blobAliases, references }: DeleteOrphansPorts,
+  { registry, blobAliases, references }: FindReferencesPorts,
   repository: string,
   digests: readonly string[],
 ) {

@@ -7,6 +7,7 @@ import type { FillEntryPorts } from '../trash/fill-entry.ts'
 import { fillFromRepository } from '../trash/fill-entry.ts'
 import type { TrashEntry } from '../trash/trash-entry.ts'
 import { deleteBlobs } from './delete-blobs.ts'
+import { deleteUnreferenced } from './delete-orphans.ts'
 import type { DeleteUnindexedPorts } from './delete-unindexed.ts'
 import { deleteUnindexed } from './delete-unindexed.ts'
 
@@ -76,8 +77,8 @@ const [READ_MANIFESTS, REMOVED_MANIFESTS] = [1000, 100]
  * Deletes a repository, in this order: copies its manifests to the trash, if `trashDays` is not 0; deletes its image
  * indexes, and then its other manifests, in pages (`deletePage`); the other blobs that were uploaded or mounted there,
  * because the next owner of the name could pull them by digest; the content that the registry's tags still reach; and
- * its row in the index. Resumes an interrupted deletion. Deletes concurrent pushes as well. Returns an immutable tag of
- * the repository, if it has one; then nothing is deleted.
+ * its row in the index. Resumes an interrupted deletion. Deletes concurrent pushes that end before it, too. Returns an
+ * immutable tag of the repository, if it has one; then nothing is deleted.
  */
 export async function deleteRepository(
   ports: DeleteRepositoryPorts,
@@ -112,7 +113,8 @@ export async function finishDeletion(ports: FinishDeletionPorts, deletion: Delet
       if (!(await deleteManifests(ports, work, isDue))) return
     }
     for (let page = await blobs.listBlobs(name, '', PAGE_SIZE); page.length > 0;) {
-      if (!(await deleteBlobPage(ports, work, page))) return
+      if (!(await work.renew())) return
+      await deleteUnreferenced(ports, name, page)
       page = await blobs.listBlobs(name, page.at(-1) ?? '', PAGE_SIZE)
     }
     if (!(await deleteUnindexed(ports, deletion))) return

@@ -63,27 +63,27 @@ async function restoreTag(
   return withManifest(ports, entry, digest, async (manifest) => {
     const announced = await announce(ports, entry, manifest, { tag })
     if (announced.outcome === 'index-only') return digest
-    if (announced.outcome === 'refused') return findTaken(ports, entry, tag)
+    if (announced.outcome === 'refused') return findNamed(ports, entry, tag, 'has a push that has not ended')
     if (!(await put(ports, entry.repository, tag, manifest))) {
       await ports.push.discard(announced.id)
       return undefined
     }
     const recorded = await ports.push.record(announced.id)
-    return recorded?.digest ?? undefined
+    return recorded && findNamed(ports, entry, tag, 'was deleted during the restore')
   })
 }
 
 /**
- * The manifest that a tag names, which the restore does not move. Throws if the tag does not exist: then a push of the
- * tag is pending, and may still fail. Without the exception, the restore would lose the tag.
+ * The manifest that a tag names. Throws if the tag does not exist: a pending push of the tag may still fail, and a
+ * deletion at the same time may not have moved the tag to the trash. Without the exception, the tag would be lost.
  */
-async function findTaken(
+async function findNamed(
   { tags }: RestoreTagsPorts,
   { repository }: TrashEntry,
   tag: string,
+  reason: string,
 ): Promise<string> {
   const { digest } = await tags.findTag(repository, tag)
   if (digest !== undefined) return digest
-  const reason = `a push of the tag ${tag} to ${repository} has not ended`
-  throw new RestoreStopped({ outcome: 'busy', reason })
+  throw new RestoreStopped({ outcome: 'busy', reason: `the tag ${tag} of ${repository} ${reason}` })
 }

@@ -147,7 +147,7 @@ await onBothDatabases(t, async (t, db) => {
     await deleteManifest(REPOSITORY, one)
     const pending = await announce(image('other'), 'one')
     const [entry] = await list()
-    const reason = `a push of the tag one to ${REPOSITORY} has not ended`
+    const reason = `the tag one of ${REPOSITORY} has a push that has not ended`
     const restore = () => manageTrash.restore('team', entry?.id ?? '')
     t.match(await restore(), { result: { outcome: 'busy', reason } })
     await recordPendingPush(ports, pending)
