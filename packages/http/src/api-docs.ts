@@ -54,8 +54,6 @@ export const BASIC_OR_BEARER: SecurityRequirements = [{ basic: [] }, { bearer: [
 export const BASIC_BEARER_OR_SESSION: SecurityRequirements = [...BASIC_OR_BEARER, { session: [] }]
 /** Only our pages use the operation, with a browser session. */
 export const ONLY_SESSION: SecurityRequirements = [{ session: [] }]
-/** Clients must use Basic. */
-export const ONLY_BASIC: SecurityRequirements = [{ basic: [] }]
 /** Clients need no credentials. */
 export const PUBLIC: SecurityRequirements = []
 

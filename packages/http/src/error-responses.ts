@@ -17,7 +17,7 @@ const CHALLENGE = {
 }
 
 /** The description and the headers of each error status. */
-export const ERROR_STATUSES = {
+const ERROR_STATUSES = {
   400: { description: 'The request is invalid; `field` names the invalid field.' },
   401: { description: 'The credentials are missing, wrong, expired or revoked.', headers: CHALLENGE },
   403: { description: 'The account may not do this.' },

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { ProblemError } from './problem.ts'
 
 /** Methods that only read. Source: RFC 9110 §9.2.1. */
-const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
+export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** Pages of our own origin, and navigation by the user. Source: Fetch Metadata Request Headers §2.3. */
 const OWN_SITES = new Set(['same-origin', 'none'])
 

@@ -4,7 +4,9 @@ import { Compile } from 'typebox/compile'
 import type { Dispatcher } from 'undici'
 import { Agent, interceptors, request } from 'undici'
 import type { Dependency } from './dependency.ts'
+import { parseJson } from './parse-json.ts'
 import { requestContextHeaders } from './request-context.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** A call to a dependency failed. The cause has the details. Neither holds a secret. */
 export class ServiceCallError extends Error {
@@ -183,15 +185,6 @@ function validatorOf(schema: TSchema): Validator {
   return validator
 }
 
-/** Undefined for a string that is not JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 /** Awaits a call that turns a 404 response into undefined. */
 export async function undefinedIfNotFound<Result>(call: Promise<Result>): Promise<Result | undefined> {
   try {
@@ -200,17 +193,6 @@ export async function undefinedIfNotFound<Result>(call: Promise<Result>): Promis
     if (error instanceof ServiceCallError && error.status === 404) return undefined
     throw error
   }
-}
-
-/**
- * Rejects as soon as the signal aborts: undici reads its signal only when a connection is open. The listener is removed
- * when the promise settles: a signal with a timeout would keep the request and its body in memory until the timeout.
- */
-function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }
 
 function createDispatcher(connections: number, connectTimeoutMs: number): Dispatcher {

@@ -1,5 +1,6 @@
 import { fastifyRequestContext, requestContext } from '@fastify/request-context'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { parseJson } from './parse-json.ts'
 
 /** The kinds of principals. The names are part of the audit API. */
 export const PRINCIPAL_KINDS = [
@@ -156,12 +157,4 @@ function parseContext(header: string): RequestContext | undefined {
 
 function isStringOrNull(value: unknown): value is string | null {
   return value === null || typeof value === 'string'
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { Type } from 'typebox'
+import { isNetwork } from './networks.ts'
 import type { ListenOptions } from './run.ts'
 
 /** Settings that several services share. */
@@ -189,12 +189,4 @@ export function readOrigins(text = ''): readonly string[] {
 /** Whether a string is scheme://host[:port] of http or https. */
 function isOrigin(text: string): boolean {
   return /^https?:\/\/[^/?#@\\]+\/?$/i.test(text) && URL.canParse(text)
-}
-
-/** Whether a string is an address or a CIDR range. */
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/')
-  const family = isIP(address)
-  if (family === 0 || rest.length > 0) return false
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { BlockList, isIPv6 } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
+import { familyOf, toBlockList } from './networks.ts'
 
 /** Request ids that are accepted from a proxy and written to the log. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
@@ -14,8 +14,8 @@ export function behindProxies(
   networks: string | undefined,
 ): Pick<FastifyServerOptions, 'trustProxy' | 'genReqId'> {
   if (networks === undefined) return { trustProxy: false, genReqId: () => randomUUID() }
-  const list = listOf(networks)
-  const trusts = (address = '') => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  const list = toBlockList(networks.split(',').map((network) => network.trim()))
+  const trusts = (address = '') => list.check(address, familyOf(address))
   return {
     trustProxy: (address, hop) => hop === 0 && trusts(address),
     genReqId({ headers: { 'x-request-id': id }, socket }) {
@@ -23,15 +23,4 @@ export function behindProxies(
       return isGood ? id : randomUUID()
     },
   }
-}
-
-function listOf(networks: string): BlockList {
-  const list = new BlockList()
-  for (const network of networks.split(',')) {
-    const [address = '', prefix] = network.trim().split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
-  }
-  return list
 }

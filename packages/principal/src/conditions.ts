@@ -1,4 +1,6 @@
-import { BlockList, isIP, isIPv6 } from 'node:net'
+import type { BlockList } from 'node:net'
+import { isIP } from 'node:net'
+import { familyOf, isNetwork, toBlockList } from '@registry-manager/http'
 import { LRUCache } from 'lru-cache'
 
 /** Conditions under which a grant, a token or a trust rule counts. A condition that is left out always holds. */
@@ -55,7 +57,7 @@ export function isInNetworks(networks: readonly string[], address: string | unde
   const [plain = ''] = (address ?? '').split('%')
   if (isIP(plain) === 0) return false
   const key = networks.join()
-  const list = lists.get(key) ?? listOf(networks)
+  const list = lists.get(key) ?? toBlockList(networks.filter(isNetwork))
   lists.set(key, list)
   return list.check(plain, familyOf(plain))
 }
@@ -80,25 +82,4 @@ function isWithinNetwork(inner: string, outer: string): boolean {
 function parseNetwork(network: string): { readonly address: string; readonly prefix: number } {
   const [address = '', prefix] = network.split('/')
   return { address, prefix: prefix === undefined ? 128 : Number(prefix) }
-}
-
-/** Whether a string is an address, or a CIDR range such as `10.0.0.0/8`. Source: RFC 4632 §3.1; RFC 4291 §2.3. */
-export function isNetwork(text: string): boolean {
-  const [, address = '', prefix] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const version = isIP(address)
-  return version !== 0 && (prefix === undefined || Number(prefix) <= (version === 4 ? 32 : 128))
-}
-
-function listOf(networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks.filter(isNetwork)) {
-    const [address = '', prefix] = network.split('/')
-    if (prefix === undefined) list.addAddress(address, familyOf(address))
-    else list.addSubnet(address, Number(prefix), familyOf(address))
-  }
-  return list
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return isIPv6(address) ? 'ipv6' : 'ipv4'
 }

@@ -1,5 +1,6 @@
 /** The exports for launchers that run this service inside their own process. */
-export { createAuthority, issueLeaf, replaceFile } from './access-tokens/certificates.ts'
+export { createAuthority, issueLeaf } from './access-tokens/certificates.ts'
+export { replaceFile } from './access-tokens/replace-file.ts'
 export { createAccounts } from './accounts/index.ts'
 export { createSigningKeys } from './access-tokens/signing-key-files.ts'
 export { loadSigningKeys } from './access-tokens/signing-keys.ts'

@@ -1,6 +1,4 @@
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto'
-import { chmod, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs reflect-metadata loaded first.
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
@@ -74,19 +72,6 @@ export async function issueLeaf(
     ],
   })
   return { certificate: leaf.toString('pem'), key: await privatePem(keys) }
-}
-
-/** Replaces a file atomically: a reader sees the old content or the new one. By default only the owner may read it. */
-export async function replaceFile(
-  folder: string,
-  name: string,
-  content: string,
-  mode = 0o600,
-): Promise<void> {
-  const temporary = join(folder, `.${name}.${process.pid}`)
-  await writeFile(temporary, content, { mode: 0o600 })
-  await chmod(temporary, mode)
-  await rename(temporary, join(folder, name))
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {

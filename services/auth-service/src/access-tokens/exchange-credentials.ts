@@ -2,6 +2,7 @@ import { setRequestPrincipal } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { namedPrincipal } from '../principals/principal.ts'
 import type { FailedSignIn, Freshness, SignIn } from '../sign-in/sign-in.ts'
+import { toIdentified } from './identified-principal.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 
 export interface ExchangeCredentialsPorts {
@@ -32,30 +33,11 @@ export type ExchangeCredentials = (request: ExchangeRequest) => Promise<Exchange
 export function createExchangeCredentials({ signIn, issuer }: ExchangeCredentialsPorts): ExchangeCredentials {
   return async ({ username, password, address, access: scopes }) => {
     const freshness = scopes === null ? 'current' : 'recent'
-    const result = await signIn.withPassword(username, password, address, freshness)
-    switch (result.outcome) {
-      case 'account': {
-        const { account, offline } = result
-        setRequestPrincipal(namedPrincipal(account))
-        const issued = await issuer.forPrincipal({ account, offline, scopes, address })
-        return { outcome: 'issued', issued, offline }
-      }
-      case 'personal-token':
-      case 'registry-token': {
-        const { offline, notAfter } = result
-        const account = result.outcome === 'registry-token' ? result.registryToken : result.account
-        setRequestPrincipal(namedPrincipal(account))
-        const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
-        return { outcome: 'issued', issued, offline }
-      }
-      case 'workload': {
-        const { workload: account, offline, notAfter } = result
-        setRequestPrincipal(namedPrincipal(account))
-        const issued = await issuer.forPrincipal({ account, offline, notAfter, scopes, address })
-        return { outcome: 'issued', issued, offline }
-      }
-      default:
-        return result
-    }
+    const identified = toIdentified(await signIn.withPassword(username, password, address, freshness))
+    if ('outcome' in identified) return identified
+    const { principal, offline, notAfter } = identified
+    setRequestPrincipal(namedPrincipal(principal))
+    const issued = await issuer.forPrincipal({ principal, offline, notAfter, scopes, address })
+    return { outcome: 'issued', issued, offline }
   }
 }

@@ -14,12 +14,12 @@ export interface IdentityTokenPorts {
 export async function findIdentity(
   { verifyToken, findPrincipalById }: IdentityTokenPorts,
   token: string,
-): Promise<{ account: AccountPrincipal; expiresAt: number } | undefined> {
+): Promise<{ principal: AccountPrincipal; expiresAt: number } | undefined> {
   const claims = await verifyToken(token)
   if (claims === undefined || !isIdentity(claims)) return undefined
-  const account = await findPrincipalById(claims.uid, claims.via)
-  if (account === undefined || !account.enabled || account.generation !== claims.gen) return undefined
-  return { account, expiresAt: claims.exp }
+  const principal = await findPrincipalById(claims.uid, claims.via)
+  if (principal === undefined || !principal.enabled || principal.generation !== claims.gen) return undefined
+  return { principal, expiresAt: claims.exp }
 }
 
 function isIdentity(claims: TokenClaims): claims is TokenClaims & { uid: string } {

@@ -54,7 +54,7 @@ export interface AccessTokensDeps {
 
 /** Access and refresh tokens: issuing, verification, signing keys and the revocation list. */
 export function createAccessTokens(config: AccessTokensConfig, deps: AccessTokensDeps) {
-  const { issuer: iss, service, accessTokenLifeSeconds } = config
+  const { issuer, service, accessTokenLifeSeconds } = config
   const { db, accounts, keys, now, log, unavailableDependency } = deps
   const graceMs = config.offlineGraceSeconds * 1000
   // Access tokens are issued from the credential cache until the offline grace ends; the last one then lives its full
@@ -88,8 +88,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     now,
     graceMs,
   })
-  const issuer = createAccessTokenIssuer({
-    issuer: iss,
+  const tokenIssuer = createAccessTokenIssuer({
+    issuer,
     audience: service,
     lifeSeconds: accessTokenLifeSeconds,
     sign: keys.sign,
@@ -99,7 +99,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     newId: randomUUID,
   })
   const findKey = async (kid: string) => keys.findKey(kid)
-  const verifyToken = createTokenVerifier({ issuer: iss, audience: service, findKey })
+  const verifyToken = createTokenVerifier({ issuer, audience: service, findKey })
   const signingKeys = watchSigningKeys({
     keys,
     now,
@@ -134,8 +134,8 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
       findIdentity({ verifyToken, findPrincipalById }, token),
     /** The use cases of the internal API. */
     internal: (signIn: ExchangeCredentialsPorts['signIn']) => ({
-      exchangeCredentials: createExchangeCredentials({ signIn, issuer }),
-      issuer,
+      exchangeCredentials: createExchangeCredentials({ signIn, issuer: tokenIssuer }),
+      issuer: tokenIssuer,
       revocations,
     }),
     registerJwks: async (app: FastifyInstance) => {
@@ -154,13 +154,13 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
           anonymousPull,
           signIn,
           findIdentity,
-          issuer,
+          issuer: tokenIssuer,
           refreshTokens,
           now,
         }),
         service,
         aliases,
-        realm: service,
+        basicRealm: service,
         pollDevice: ports.pollDevice,
         publicOrigin,
         unavailableDependency,

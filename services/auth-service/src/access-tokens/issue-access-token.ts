@@ -26,7 +26,7 @@ export interface IssuedAccessToken {
 }
 
 export interface PrincipalAccessRequest {
-  readonly account: AccountPrincipal
+  readonly principal: AccountPrincipal
   /** Null requests an identity token. */
   readonly scopes: readonly Access[] | null
   /** The client's IP address, for grants that are limited to networks. */
@@ -112,17 +112,24 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
     return { ...issued, expiresIn: expiresAt - now }
   }
   return {
-    async forPrincipal({ account: given, scopes, address, offline = false, pullOnly = offline, ...limits }) {
-      const account = isWorkload(given) ? limitToRequest(given, scopes) : given
+    async forPrincipal({
+      principal: given,
+      scopes,
+      address,
+      offline = false,
+      pullOnly = offline,
+      ...limits
+    }) {
+      const principal = isWorkload(given) ? limitToRequest(given, scopes) : given
       const context = { address, now: options.now() }
-      const rights = rightsOfPrincipal(account)
+      const rights = rightsOfPrincipal(principal)
       const notPullable = findNotPullable(rights, scopes ?? [], context)
       const globals = notPullable.length > 0 ? await findGlobal(notPullable) : new Map()
       const granted = scopes && grant(rights, scopes, { ...context, globals })
       // Never an identity token then: it would act for the whole account, and outlive the outage.
       const access = pullOnly ? onlyPull(granted?.access ?? []) : granted && granted.access
-      return issue(subjectOf(account), access, {
-        notAfter: earlier(limits.notAfter, earlier(granted?.notAfter, endOf(account))),
+      return issue(subjectOf(principal), access, {
+        notAfter: earlier(limits.notAfter, earlier(granted?.notAfter, endOf(principal))),
         offline,
       })
     },
@@ -134,8 +141,8 @@ export function createAccessTokenIssuer(options: AccessTokenIssuerOptions): Acce
  * When the conditions of a token end, in seconds since the epoch. An identity token grants nothing, but ends at this
  * time, too.
  */
-function endOf(account: AccountPrincipal): number | undefined {
-  const notAfter = conditionsOf(account)?.notAfter
+function endOf(principal: AccountPrincipal): number | undefined {
+  const notAfter = conditionsOf(principal)?.notAfter
   return notAfter === undefined ? undefined : Math.floor(Date.parse(notAfter) / 1000)
 }
 
@@ -147,13 +154,13 @@ function earlier(one: number | undefined, other: number | undefined): number | u
  * The claims that name a principal. For a personal token they name its owner: a change of the owner revokes the access
  * token.
  */
-function subjectOf(account: AccountPrincipal): ClaimsInput['subject'] {
-  const { username: sub, id: uid, generation: gen } = account
-  if (isPersonalToken(account)) {
-    return { sub, uid, kind: 'personal-token', gen, via: account.via.id, via_name: account.via.name }
+function subjectOf(principal: AccountPrincipal): ClaimsInput['subject'] {
+  const { username: sub, id: uid, generation: gen } = principal
+  if (isPersonalToken(principal)) {
+    return { sub, uid, kind: 'personal-token', gen, via: principal.via.id, via_name: principal.via.name }
   }
-  if (isUser(account)) return { sub, uid, gen }
-  if (!isWorkload(account)) return { sub, uid, kind: 'registry-token', gen }
-  const rules = account.rules.slice(1).map(({ id, generation }) => [id, generation] as const)
-  return { sub, uid, kind: 'workload', gen, name: account.name, ...(rules.length > 0 && { rules }) }
+  if (isUser(principal)) return { sub, uid, gen }
+  if (!isWorkload(principal)) return { sub, uid, kind: 'registry-token', gen }
+  const rules = principal.rules.slice(1).map(({ id, generation }) => [id, generation] as const)
+  return { sub, uid, kind: 'workload', gen, name: principal.name, ...(rules.length > 0 && { rules }) }
 }

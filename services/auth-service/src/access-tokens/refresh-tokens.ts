@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Account } from '../principals/account.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
 
 /** The fields of an account that a refresh token is bound to. */
 type TokenOwner = Pick<Account, 'id' | 'generation'>
@@ -59,14 +59,14 @@ export function createRefreshTokens<Found extends Pick<Account, 'enabled'>>({
       // The client's own name for itself is only displayed. Postgres accepts no NUL in strings.
       const clientId = givenClientId.replaceAll('\0', '').slice(0, 255)
       const usedAt = new Date(now())
-      await repository.insert({ hash: hashOf(token), accountId, generation, service, clientId, usedAt })
+      await repository.insert({ hash: hashSecret(token), accountId, generation, service, clientId, usedAt })
       await repository.deleteLeastRecentlyUsed(accountId, MAX_PER_ACCOUNT)
       return token
     },
 
     async findAccount(token, service) {
       const usedAfter = new Date(now() - UNUSED_DAYS * 86_400_000)
-      const found = await repository.find(hashOf(token), service, usedAfter)
+      const found = await repository.find(hashSecret(token), service, usedAfter)
       if (found === undefined) return undefined
       if (now() - found.usedAt.getTime() > USED_AT_STEP_MS) {
         await repository.setUsedAt(found.id, new Date(now()))
@@ -75,8 +75,4 @@ export function createRefreshTokens<Found extends Pick<Account, 'enabled'>>({
       return account?.enabled === true ? account : undefined
     },
   }
-}
-
-function hashOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }

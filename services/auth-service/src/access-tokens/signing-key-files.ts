@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createAuthority, issueLeaf, replaceFile } from './certificates.ts'
+import { createAuthority, issueLeaf } from './certificates.ts'
+import { replaceFile } from './replace-file.ts'
 import { KEY_FILES } from './signing-keys.ts'
 
 const [AUTHORITY_YEARS, LEAF_YEARS] = [10, 1]

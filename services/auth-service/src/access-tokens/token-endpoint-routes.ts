@@ -26,7 +26,8 @@ export interface TokenEndpointRoutesOptions {
   readonly service: string
   /** Names by which clients may request the service, its own included. */
   readonly aliases: readonly string[]
-  readonly realm: string
+  /** The realm of Basic challenges. Source: RFC 7617 §2. */
+  readonly basicRealm: string
   /** PUBLIC_URL's origin: the only one whose pages may request refresh tokens. */
   readonly publicOrigin: string
   /** Asks whether a person has confirmed a device. */
@@ -48,7 +49,7 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
   app,
   options,
 ) => {
-  const { tokenEndpoint, service, aliases, realm, publicOrigin } = options
+  const { tokenEndpoint, service, aliases, basicRealm, publicOrigin } = options
   setErrorFormat(app, registryErrors, options.unavailableDependency)
   await readCredentials(app)
   parseForms(app)
@@ -60,11 +61,11 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
   }
 
   const toBody = (request: TokenRequest, result: TokenResult): Static<typeof TokenResponse> => {
-    if (result.outcome === 'no-credentials') throw unauthorized(realm)
+    if (result.outcome === 'no-credentials') throw unauthorized(basicRealm)
     if (result.outcome === 'bad-identity-token') {
-      throw unauthorized(realm, 'the identity token is invalid, expired or revoked')
+      throw unauthorized(basicRealm, 'the identity token is invalid, expired or revoked')
     }
-    if (result.outcome !== 'issued') throw signInProblem(result, realm)
+    if (result.outcome !== 'issued') throw signInProblem(result, basicRealm)
     const { token, expiresIn, issuedAt, access } = result.issued
     return {
       token,
@@ -93,7 +94,8 @@ export const tokenEndpointRoutes: FastifyPluginAsyncTypebox<TokenEndpointRoutesO
       requireService(tokenRequest.service)
       // Issuing a refresh token can delete the least recently used one, so this GET changes state: refuse it from pages
       // of another origin.
-      const foreign = tokenRequest.offline && foreignChange('POST', request.headers, publicOrigin)
+      const foreign =
+        tokenRequest.requestsRefreshToken && foreignChange('POST', request.headers, publicOrigin)
       const help = `send the request from a page of ${publicOrigin}, or without a browser`
       if (foreign) throw new ProblemError({ status: 403, detail: foreign, help })
       const result = await tokenEndpoint.withCredentials(tokenRequest, credentialsOf(request), request.ip)

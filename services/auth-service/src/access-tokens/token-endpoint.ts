@@ -6,6 +6,8 @@ import type { AccountPrincipal } from '../principals/principal.ts'
 import { conditionsOf, isPersonalToken, isUser, namedPrincipal } from '../principals/principal.ts'
 import type { FailedSignIn, Freshness, SignIn } from '../sign-in/sign-in.ts'
 import { refusedByCondition } from '../sign-in/sign-in-problem.ts'
+import type { IdentifiedPrincipal } from './identified-principal.ts'
+import { toIdentified } from './identified-principal.ts'
 import type { IssuedAccessToken, PrincipalAccessRequest } from './issue-access-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
@@ -22,7 +24,7 @@ export interface TokenEndpointPorts {
   /** Undefined for anything but a valid identity token. `expiresAt` is in seconds since the epoch. */
   findIdentity(
     token: string,
-  ): Promise<{ readonly account: AccountPrincipal; readonly expiresAt: number } | undefined>
+  ): Promise<{ readonly principal: AccountPrincipal; readonly expiresAt: number } | undefined>
   readonly issuer: {
     forPrincipal(request: PrincipalAccessRequest): Promise<IssuedAccessToken>
   }
@@ -46,22 +48,11 @@ export interface TokenEndpoint {
   withGrant(request: TokenRequest, address: string): Promise<TokenResult>
 }
 
-/** A principal that proved its identity, and the limits of the tokens that it gets. */
-interface IdentifiedPrincipal {
-  readonly account: AccountPrincipal
-  readonly offline: boolean
-  /** Seconds since the epoch. */
-  readonly notAfter?: number | undefined
-  /** The refresh token that proved the identity. */
-  readonly refreshToken?: string
-  readonly isAnonymous?: true
-}
-
 type Identified = IdentifiedPrincipal | Exclude<TokenResult, { outcome: 'issued' }>
 
 /** The principal of a request without credentials. It may pull global repositories only. */
 const ANONYMOUS: IdentifiedPrincipal = {
-  account: {
+  principal: {
     id: ANONYMOUS_UID,
     username: '',
     directory: false,
@@ -81,12 +72,12 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
   const { service, signIn, issuer, refreshTokens } = ports
 
   const withPassword = async (
-    { offline, scopes }: TokenRequest,
+    { requestsRefreshToken, scopes }: TokenRequest,
     { username, password }: { readonly username: string; readonly password: string },
     address: string,
   ): Promise<Identified> => {
     // The account of a refresh token must exist, and an identity token of an old generation would be of no use.
-    const freshness = offline || scopes === null ? 'current' : 'recent'
+    const freshness = requestsRefreshToken || scopes === null ? 'current' : 'recent'
     return toIdentified(await signIn.withPassword(username, password, address, freshness))
   }
 
@@ -103,9 +94,9 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
         // exchange extends no rights.
         const identity = await ports.findIdentity(credentials.token)
         if (identity === undefined) return { outcome: 'bad-identity-token' }
-        const refused = refusedByCondition(conditionsOf(identity.account), { address, now: ports.now() })
+        const refused = refusedByCondition(conditionsOf(identity.principal), { address, now: ports.now() })
         if (refused !== undefined) return refused
-        return { account: identity.account, offline: false, notAfter: identity.expiresAt }
+        return { principal: identity.principal, offline: false, notAfter: identity.expiresAt }
       }
       case 'none':
         return ports.anonymousPull ? ANONYMOUS : { outcome: 'no-credentials' }
@@ -126,10 +117,10 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
     address: string,
   ): Promise<TokenResult> => {
     if ('outcome' in identified) return identified
-    const { account, offline, notAfter, isAnonymous = false } = identified
-    if (!isAnonymous) setRequestPrincipal(namedPrincipal(account))
+    const { principal, offline, notAfter, isAnonymous = false } = identified
+    if (!isAnonymous) setRequestPrincipal(namedPrincipal(principal))
     const issued = await issuer.forPrincipal({
-      account,
+      principal,
       offline,
       pullOnly: offline || isAnonymous,
       notAfter,
@@ -139,9 +130,9 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
     // A refresh token must not outlive the credential that it comes from: an identity token expires, a registry token
     // can be rotated, and a personal token deleted. These two need none: they are long-lived credentials themselves.
     const isTemporary = offline || isAnonymous || notAfter !== undefined
-    if (!request.offline || isTemporary) return { outcome: 'issued', issued }
-    if (!isUser(account) || isPersonalToken(account)) return { outcome: 'issued', issued }
-    const refreshToken = identified.refreshToken ?? (await issueRefreshToken(account, request.clientId))
+    if (!request.requestsRefreshToken || isTemporary) return { outcome: 'issued', issued }
+    if (!isUser(principal) || isPersonalToken(principal)) return { outcome: 'issued', issued }
+    const refreshToken = identified.refreshToken ?? (await issueRefreshToken(principal, request.clientId))
     return { outcome: 'issued', issued, refreshToken }
   }
 
@@ -167,20 +158,5 @@ export function createTokenEndpoint(ports: TokenEndpointPorts): TokenEndpoint {
       const scoped = { ...request, scopes: request.scopes ?? [] }
       return issue(scoped, 'outcome' in identified ? identified : { ...identified, refreshToken }, address)
     },
-  }
-}
-
-function toIdentified(signIn: SignIn): Identified {
-  switch (signIn.outcome) {
-    case 'account':
-      return { account: signIn.account, offline: signIn.offline }
-    case 'personal-token':
-      return { account: signIn.account, offline: signIn.offline, notAfter: signIn.notAfter }
-    case 'registry-token':
-      return { account: signIn.registryToken, offline: signIn.offline, notAfter: signIn.notAfter }
-    case 'workload':
-      return { account: signIn.workload, offline: signIn.offline, notAfter: signIn.notAfter }
-    default:
-      return signIn
   }
 }

@@ -12,7 +12,7 @@ export interface TokenRequest {
   /** Null without a scope parameter: the client requests an identity token. */
   readonly scopes: readonly Access[] | null
   /** Whether the client requests a refresh token. */
-  readonly offline: boolean
+  readonly requestsRefreshToken: boolean
   readonly clientId: string
   /** The credentials of an OAuth2 POST. */
   readonly grant?:
@@ -45,8 +45,8 @@ export function readParameters(parameters: URLSearchParams): Record<string, unkn
 
 /** The token request of a GET. Source: distribution, "Requesting a Token". */
 export function fromTokenQuery({ service, scope, offline_token, client_id = '' }: TokenQuery): TokenRequest {
-  const offline = offline_token === 'true' || offline_token === '1'
-  return { service, scopes: scopesOf(scope), offline, clientId: client_id }
+  const requestsRefreshToken = offline_token === 'true' || offline_token === '1'
+  return { service, scopes: scopesOf(scope), requestsRefreshToken, clientId: client_id }
 }
 
 /** The token request of a POST. Source: distribution, "Docker Registry v2 OAuth2"; RFC 6749 §4.3, §6; RFC 8693. */
@@ -55,7 +55,7 @@ export function fromTokenForm(form: GrantForm): TokenRequest {
   return {
     service: service ?? ('audience' in form ? form.audience : undefined),
     scopes: scopesOf(scope),
-    offline: access_type === 'offline',
+    requestsRefreshToken: access_type === 'offline',
     clientId: client_id,
     grant: grantOf(form),
   }

@@ -1,7 +1,7 @@
 import { TAG_GLOB_PATTERN } from '@registry-manager/oci'
 import type { FieldFault } from '@registry-manager/http'
+import { isNetwork } from '@registry-manager/http'
 import type { Conditions } from '@registry-manager/principal'
-import { isNetwork } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
 

@@ -6,7 +6,7 @@ export const LOCAL = 'local'
 export const DIRECTORY = 'directory'
 
 /** The source of members whom an identity provider names. */
-export function providerSource(provider: string): string {
+function providerSource(provider: string): string {
   return `provider:${provider}`
 }
 

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { NewEvent, RecordEvents } from '@registry-manager/events'
 import type { Account } from '../principals/account.ts'
 import { namedPrincipal } from '../principals/principal.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
 
 /** How a person proved their identity. */
 export type SignedInBy =
@@ -63,7 +63,7 @@ export interface BrowserSessions {
 
 const HOUR_MS = 3_600_000
 /** A working day, after which a person signs in again. */
-export const LONGEST_MS = 12 * HOUR_MS
+const LONGEST_MS = 12 * HOUR_MS
 export const IDLE_MS = 2 * HOUR_MS
 /** A new session beyond these ends the account's oldest one. */
 const MAX_PER_ACCOUNT = 100
@@ -88,7 +88,7 @@ export function createBrowserSessions(ports: BrowserSessionsPorts): BrowserSessi
         signedInBy.by === 'provider' ? signedInBy : {}
       await inTransaction(async ({ insert, deleteOldest, recordEvents }) => {
         await insert({
-          hash: hashOf(token),
+          hash: hashSecret(token),
           accountId,
           generation,
           createdAt,
@@ -106,7 +106,7 @@ export function createBrowserSessions(ports: BrowserSessionsPorts): BrowserSessi
 
     async find(token) {
       if (!TOKEN.test(token)) return undefined
-      const hash = hashOf(token)
+      const hash = hashSecret(token)
       const session = await find(hash, new Date(now()), new Date(now() - IDLE_MS))
       if (session === undefined) return undefined
       const account = await findAccount({ id: session.accountId })
@@ -117,7 +117,7 @@ export function createBrowserSessions(ports: BrowserSessionsPorts): BrowserSessi
 
     async end(token, account) {
       await inTransaction(async (repositories) => {
-        if (await repositories.delete(hashOf(token)))
+        if (await repositories.delete(hashSecret(token)))
           await repositories.recordEvents(eventOf('sign-out', account, {}))
       })
     },
@@ -136,8 +136,4 @@ function eventOf(
     detail,
     principal: namedPrincipal(account),
   }
-}
-
-function hashOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }

@@ -1,4 +1,4 @@
-import { ProblemError } from '@registry-manager/http'
+import { ProblemError, SAFE_METHODS } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Account } from '../principals/account.ts'
 import type { BrowserSessions, SignedInBy } from './browser-sessions.ts'
@@ -28,8 +28,6 @@ export interface RequestSessions {
   end(request: FastifyRequest, reply: FastifyReply): Promise<void>
 }
 
-/** Methods that only read. Source: RFC 9110 §9.2.1. */
-const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 const CSRF_HEADER = 'x-csrf-token'
 
 export function createRequestSessions(sessions: BrowserSessions, cookie: Cookie): RequestSessions {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Account } from '../principals/account.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
 import { makeUserCode, readUserCode } from './user-code.ts'
 
 /** A device that waits for the confirmation of a person, as the page shows it. */
@@ -85,7 +85,7 @@ const INTERVAL_SECONDS = 5
 /** Networks delay requests: a device that waits for the interval must not be told to slow down. */
 const TOLERANCE_MS = 1000
 /** Validity of the credentials of a device: a working day. */
-export const CREDENTIALS_SECONDS = 12 * 3600
+const CREDENTIALS_SECONDS = 12 * 3600
 const SECRET_BYTES = 32
 const MAX_NAME_LENGTH = 60
 /** With a hundred thousand live codes all three tries fail once in 1.7 · 10¹⁶ times. */
@@ -121,7 +121,7 @@ export function createDeviceFlow(ports: DeviceFlowPorts): DeviceFlow {
       for (let tries = 0; tries < TRIES; tries += 1) {
         const userCode = makeUserCode(randomInt)
         const device = { userCode, clientName, address, expiresAt, intervalSeconds: INTERVAL_SECONDS }
-        if (await ports.insert({ hash: hashOf(deviceCode), ...device })) {
+        if (await ports.insert({ hash: hashSecret(deviceCode), ...device })) {
           return { deviceCode, userCode, expiresInSeconds: LIFE_SECONDS, intervalSeconds: INTERVAL_SECONDS }
         }
       }
@@ -139,7 +139,7 @@ export function createDeviceFlow(ports: DeviceFlowPorts): DeviceFlow {
     },
 
     async poll(deviceCode) {
-      const hash = hashOf(deviceCode)
+      const hash = hashSecret(deviceCode)
       const device = await ports.find(hash)
       if (device === undefined) return { outcome: 'invalid_grant' }
       if (device.expiresAt.getTime() <= now()) return { outcome: 'expired_token' }
@@ -164,8 +164,4 @@ function nameOf(given: string): string {
     .trim()
     .slice(0, MAX_NAME_LENGTH)
   return name === '' ? 'device' : name
-}
-
-function hashOf(deviceCode: string): Buffer {
-  return createHash('sha256').update(deviceCode).digest()
 }

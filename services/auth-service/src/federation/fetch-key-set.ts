@@ -1,3 +1,4 @@
+import { untilAborted } from '@registry-manager/http'
 import type { JSONWebKeySet } from 'jose'
 import type { FetchJson } from './fetch-json.ts'
 import { discoveryUrl } from './issuer-url.ts'
@@ -33,12 +34,4 @@ export function createFetchKeySet(
     if ('fault' in parsed) throw new Error(`${keysUrl} ${parsed.fault}`)
     return parsed
   }
-}
-
-/** Rejects as soon as the signal aborts: undici does not read its signal during a DNS lookup. */
-function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }

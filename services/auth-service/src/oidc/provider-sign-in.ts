@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Account } from '../principals/account.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
 import type { OidcProvider } from './config.ts'
 import type { AccountDecision } from './decide-account.ts'
 import { decideAccount } from './decide-account.ts'
@@ -132,8 +132,8 @@ export function createProviderSignIn(
         const url = await provider.authorizationUrl(attempt)
         await ports.insertAttempt({
           ...attempt,
-          stateHash: hashOf(attempt.state),
-          browserHash: hashOf(browserSecret),
+          stateHash: hashSecret(attempt.state),
+          browserHash: hashSecret(browserSecret),
           provider: config.id,
           returnTo,
           expiresAt: new Date(now() + ATTEMPT_SECONDS * 1000),
@@ -152,8 +152,8 @@ export function createProviderSignIn(
       if (state === null || browserSecret === undefined)
         return { outcome: 'refused', reason: 'unknown-attempt' }
       const wanted = {
-        stateHash: hashOf(state),
-        browserHash: hashOf(browserSecret),
+        stateHash: hashSecret(state),
+        browserHash: hashSecret(browserSecret),
         provider: config.id,
       }
       const stored = await ports.takeAttempt(wanted, new Date(now()))
@@ -170,8 +170,4 @@ export function createProviderSignIn(
       }
     },
   }
-}
-
-function hashOf(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest()
 }

@@ -9,7 +9,8 @@ import { isClusterAdministrator } from '../principals/account.ts'
 import { parseFutureExpiry } from '../principals/expiry.ts'
 import type { ManagedPersonalToken, PersonalToken } from '../principals/personal-token.ts'
 import { toScopes } from '../principals/scope.ts'
-import { hashTokenSecret, makeTokenSecret } from '../principals/token-secret.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
+import { makeTokenSecret } from '../principals/token-secret.ts'
 import { personalTokenCreated, personalTokenDeleted } from './personal-token-events.ts'
 
 export interface PersonalTokenInput {
@@ -119,7 +120,7 @@ export function createManagePersonalTokens(ports: ManagePersonalTokensPorts): Ma
         scopes,
         ...expiry,
         ...parsed,
-        secretHash: hashTokenSecret(password),
+        secretHash: hashSecret(password),
       }
       return inTransaction(async ({ personalTokens, recordEvents }) => {
         const count = await personalTokens.lockOwner(owner.id, new Date(now()))

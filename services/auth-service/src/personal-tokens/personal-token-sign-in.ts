@@ -1,6 +1,7 @@
 import type { PersonalTokenPrincipal } from '../principals/personal-token.ts'
 import { isActive } from '../principals/principal.ts'
-import { hasRightChecksum, hashTokenSecret, secretKindOf } from '../principals/token-secret.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
+import { hasRightChecksum, secretKindOf } from '../principals/token-secret.ts'
 import type { Freshness, SignIn, SignInMethod } from '../sign-in/sign-in.ts'
 import { refusedByCondition } from '../sign-in/sign-in-problem.ts'
 import type { Revocable, Verified, VerifiedSecretsPorts } from '../sign-in/verified-secrets.ts'
@@ -56,7 +57,7 @@ export function createPersonalTokenSignIn(ports: PersonalTokenSignInPorts): Sign
       freshness,
       async verify() {
         const readAt = now()
-        const account = await ports.findBySecret(hashTokenSecret(password))
+        const account = await ports.findBySecret(hashSecret(password))
         return account === undefined ? REFUSED : { account, readAt }
       },
       revocablesOf: ({ account }) => revocablesOf(account),

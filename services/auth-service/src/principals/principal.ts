@@ -12,7 +12,7 @@ export const AUTH_SERVICE: RequestPrincipal = { kind: 'service', id: null, name:
 /** The principal of a request without valid credentials. */
 export const ANONYMOUS: RequestPrincipal = { kind: 'anonymous', id: null, name: null }
 
-/** The user, registry token or workload that a request acts for; for a personal token, its owner. */
+/** The user, personal token, registry token or workload that a request acts for. */
 export type AccountPrincipal = Account | PersonalTokenPrincipal | RegistryToken | Workload
 
 /** Whether a principal is a user, or a personal token that acts for one. */

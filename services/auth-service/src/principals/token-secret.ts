@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /*
@@ -35,16 +34,6 @@ export function secretKindOf(text: string): SecretKind | undefined {
 export function hasRightChecksum(secret: string): boolean {
   const end = secret.length - CHECKSUM_LENGTH
   return checksumOf(secret.slice(0, end)) === secret.slice(end)
-}
-
-/** The stored form of a password. A password is random, so a fast hash (SHA-256) is enough. */
-export function hashTokenSecret(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest()
-}
-
-/** Compares in constant time. */
-export function isSameHash(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other)
 }
 
 /** CRC-32 in base 62, most significant digit first. */

@@ -24,7 +24,8 @@ import {
   registryTokenRotated,
 } from './registry-token-events.ts'
 import type { RegistryTokenTransaction, RegistryTokenUpdate } from './registry-token-transaction.ts'
-import { hashTokenSecret, makeTokenSecret } from '../principals/token-secret.ts'
+import { hashSecret } from '../principals/secret-hash.ts'
+import { makeTokenSecret } from '../principals/token-secret.ts'
 
 export interface RegistryTokenList {
   readonly offset: number
@@ -127,7 +128,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
     const planned = planRegistryToken(input, now())
     if ('fault' in planned) return { outcome: 'invalid', fault: planned.fault }
     const password = makeTokenSecret('registry-token', randomInt)
-    const secretHash = hashTokenSecret(password)
+    const secretHash = hashSecret(password)
     try {
       const registryToken = await inTransaction(async ({ registryTokens, accounts, recordEvents }) => {
         // A deleted id starts with the generation after its revocation, so access tokens from before stay invalid.
@@ -161,7 +162,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
           endsAccessTokens(current, change) ||
           rotationEndsAccessTokens(previousWorks, overlapMs, accessTokenWindowMs),
         secret: {
-          hash: hashTokenSecret(password),
+          hash: hashSecret(password),
           previous:
             overlapMs > 0 && old !== undefined
               ? { hash: old.hash, until: new Date(now() + overlapMs) }

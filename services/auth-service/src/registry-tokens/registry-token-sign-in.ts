@@ -1,7 +1,8 @@
 import type { RegistryToken, StoredRegistryToken, StoredSecret } from '../principals/registry-token.ts'
 import { isPast, isRegistryTokenName } from '../principals/registry-token.ts'
 import type { Freshness, SignIn, SignInMethod } from '../sign-in/sign-in.ts'
-import { hasRightChecksum, hashTokenSecret, isSameHash, secretKindOf } from '../principals/token-secret.ts'
+import { hashSecret, isSameHash } from '../principals/secret-hash.ts'
+import { hasRightChecksum, secretKindOf } from '../principals/token-secret.ts'
 import { refusedByCondition } from '../sign-in/sign-in-problem.ts'
 import type { Verified, VerifiedSecretsPorts } from '../sign-in/verified-secrets.ts'
 import { signInWithSecret } from '../sign-in/verified-secrets.ts'
@@ -45,7 +46,7 @@ export function createRegistryTokenSignIn(ports: RegistryTokenSignInPorts): Sign
     const found = await ports.findRegistryToken(username)
     if (found === undefined) return undefined
     const { secrets, ...registryToken } = found
-    const hash = hashTokenSecret(password)
+    const hash = hashSecret(password)
     const secret = secrets.find((stored) => isSameHash(stored.hash, hash))
     return secret && { registryToken, secret, readAt }
   }

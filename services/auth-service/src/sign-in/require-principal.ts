@@ -26,10 +26,11 @@ export interface RefusedRequest {
 }
 
 export interface PrincipalOptions {
+  /** The realm of challenges. Source: RFC 9110 §11.5. */
   readonly realm: string
   readonly signIn: SignInService
   /** The principal of a live identity token; undefined for any other token. */
-  findIdentity(token: string): Promise<{ readonly account: AccountPrincipal } | undefined>
+  findIdentity(token: string): Promise<{ readonly principal: AccountPrincipal } | undefined>
   readonly sessions: {
     hasCookie(request: FastifyRequest): boolean
     /** The account of a live browser session. Throws 403 for a change without the session's CSRF token. */
@@ -67,7 +68,7 @@ export async function requirePrincipal(app: FastifyInstance, options: PrincipalO
     }
     const identity = credentials.kind === 'bearer' ? await findIdentity(credentials.token) : undefined
     if (identity === undefined) throw unauthorized(realm)
-    return identity.account
+    return identity.principal
   }
   app.addHook('onRequest', async (request) => {
     const principal = await authenticate(request)

@@ -17,7 +17,7 @@ const find = (verified: TokenClaims | undefined, found: Account | undefined = ac
   )
 
 t.test('the account of a valid identity token is found', async (t) => {
-  t.strictSame(await find(claims), { account, expiresAt: 1_000_300 })
+  t.strictSame(await find(claims), { principal: account, expiresAt: 1_000_300 })
 })
 
 t.test(

@@ -28,7 +28,7 @@ const scope = (name: string, ...actions: string[]): Access => ({ type: 'reposito
 
 t.test('an access token contains the granted access', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push'), scope('other/app', 'pull')]
-  const issued = await issuer.forPrincipal({ account, address, scopes })
+  const issued = await issuer.forPrincipal({ principal: account, address, scopes })
   t.match(issued, { expiresIn: 300, issuedAt: '2023-11-14T22:13:20.000Z' })
   t.strictSame(issued.access, [scope('team/app', 'pull', 'push')])
   t.match(claimsOf(issued), { sub: 'alice', uid: account.id, gen: 7, access: issued.access })
@@ -37,10 +37,10 @@ t.test('an access token contains the granted access', async (t) => {
 
 t.test('access is an empty list when nothing is granted, and null without a scope', async (t) => {
   t.strictSame(
-    (await issuer.forPrincipal({ account, address, scopes: [scope('other/app', 'pull')] })).access,
+    (await issuer.forPrincipal({ principal: account, address, scopes: [scope('other/app', 'pull')] })).access,
     [],
   )
-  t.equal((await issuer.forPrincipal({ account, address, scopes: null })).access, null)
+  t.equal((await issuer.forPrincipal({ principal: account, address, scopes: null })).access, null)
 })
 
 t.test('an offline token permits only pulls', async (t) => {
@@ -48,34 +48,42 @@ t.test('an offline token permits only pulls', async (t) => {
     scope('team/app', 'pull', 'push', 'delete'),
     { type: 'registry', name: 'catalog', actions: ['*'] },
   ]
-  const issued = await issuer.forPrincipal({ account, address, scopes, offline: true })
+  const issued = await issuer.forPrincipal({ principal: account, address, scopes, offline: true })
   t.strictSame(issued.access, [scope('team/app', 'pull')])
   t.strictSame(claimsOf(issued).access, issued.access)
 })
 
 t.test('an offline token is marked as such and lives for a minute', async (t) => {
   const scopes = [scope('team/app', 'pull', 'push')]
-  const offline = await issuer.forPrincipal({ account, address, scopes, offline: true })
+  const offline = await issuer.forPrincipal({ principal: account, address, scopes, offline: true })
   t.equal(claimsOf(offline).offline, true)
   t.equal(offline.expiresIn, 60)
   const early = await issuer.forPrincipal({
-    account,
+    principal: account,
     address,
     scopes,
     offline: true,
     notAfter: 1_700_000_010,
   })
   t.equal(early.expiresIn, 10, 'notAfter shortens an offline token, too')
-  const usual = await issuer.forPrincipal({ account, address, scopes })
+  const usual = await issuer.forPrincipal({ principal: account, address, scopes })
   t.notOk('offline' in claimsOf(usual), 'other access tokens have no offline claim')
 })
 
 t.test('there is no offline identity token', async (t) => {
-  t.strictSame((await issuer.forPrincipal({ account, address, scopes: null, offline: true })).access, [])
+  t.strictSame(
+    (await issuer.forPrincipal({ principal: account, address, scopes: null, offline: true })).access,
+    [],
+  )
 })
 
 t.test('an access token expires no later than notAfter', async (t) => {
-  const issued = await issuer.forPrincipal({ account, address, scopes: [], notAfter: 1_700_000_100 })
+  const issued = await issuer.forPrincipal({
+    principal: account,
+    address,
+    scopes: [],
+    notAfter: 1_700_000_100,
+  })
   t.equal(issued.expiresIn, 100)
   t.equal(claimsOf(issued).exp, 1_700_000_100)
 })
@@ -86,7 +94,7 @@ t.test('a global repository is granted only for pulls', async (t) => {
     scope('shared/push', 'push'),
     scope('other/app', 'pull'),
   ]
-  t.strictSame((await issuer.forPrincipal({ account, address, scopes })).access, [
+  t.strictSame((await issuer.forPrincipal({ principal: account, address, scopes })).access, [
     scope('shared/app', 'pull'),
   ])
 })
@@ -102,7 +110,7 @@ t.test('a personal token gets the access that its scopes permit as well', async 
   const limits = [scope('team/app', 'push'), scope('lab/*', 'pull'), scope('shared/*', 'delete')]
   const accessOf = async (scopes: readonly Access[] | null) => {
     const owner = makePersonalToken({ namespaces: ['team'], generation: 7, via: { scopes } })
-    return (await issuer.forPrincipal({ account: owner, address, scopes: requested })).access
+    return (await issuer.forPrincipal({ principal: owner, address, scopes: requested })).access
   }
   const catalog = { type: 'registry', name: 'catalog', actions: ['*'] }
   t.strictSame(await accessOf(limits), [scope('team/app', 'pull', 'push'), catalog])
@@ -114,13 +122,13 @@ t.test('a personal token gets the access that its scopes permit as well', async 
   ])
   t.strictSame(
     await accessOf(null),
-    (await issuer.forPrincipal({ account, address, scopes: requested })).access,
+    (await issuer.forPrincipal({ principal: account, address, scopes: requested })).access,
   )
 })
 
 t.test('an access token is issued again for a moment, and no other token has its id', async (t) => {
   const issue = (changes: Partial<Parameters<typeof issuer.forPrincipal>[0]> = {}) =>
-    issuer.forPrincipal({ account, address, scopes: [], ...changes })
+    issuer.forPrincipal({ principal: account, address, scopes: [], ...changes })
   const seen = new Set<string>()
   const isNew = ({ token }: { token: string }, what: string) => {
     t.notOk(seen.has(token), what)
@@ -138,8 +146,8 @@ t.test('an access token is issued again for a moment, and no other token has its
     { ...first, expiresIn: 296 },
     'the same token, which ends when it would have ended',
   )
-  isNew(await issue({ account: { ...account, generation: 8 } }), 'after a change of the account')
-  isNew(await issue({ account: makeAccount({ username: 'bob', id: 'other' }) }), 'another account')
+  isNew(await issue({ principal: { ...account, generation: 8 } }), 'after a change of the account')
+  isNew(await issue({ principal: makeAccount({ username: 'bob', id: 'other' }) }), 'another account')
   isNew(await issue({ scopes: null }), 'other access')
   isNew(await issue({ scopes: [scope('team/app', 'pull')] }), 'more access')
   isNew(await issue({ notAfter: 1_700_000_200 }), 'an earlier end')
@@ -178,7 +186,7 @@ t.test(
 t.test('an access token that would be too long contains the first entries that fit', async (t) => {
   const long = (at: number) => scope(`team/${String(at).padStart(250, 'x')}`, 'pull')
   const scopes = Array.from({ length: 100 }, (_, at) => long(at))
-  const issued = await issuer.forPrincipal({ account, address, scopes })
+  const issued = await issuer.forPrincipal({ principal: account, address, scopes })
   t.ok(issued.token.length <= MAX_ACCESS_TOKEN_LENGTH, `${issued.token.length}`)
   const count = issued.access?.length ?? 0
   t.ok(count > 10 && count < 100, `${count}`)

@@ -11,7 +11,12 @@ const registryToken = makeToken()
 const NOW = Date.parse('2027-03-01T12:00:00Z')
 const user: SignIn = { outcome: 'account', account, offline: false }
 const basic = { kind: 'basic', username: 'alice', password: 'x' } as const
-const wanted: TokenRequest = { service: undefined, scopes: null, offline: true, clientId: 'docker' }
+const wanted: TokenRequest = {
+  service: undefined,
+  scopes: null,
+  requestsRefreshToken: true,
+  clientId: 'docker',
+}
 
 function build(signIn: SignIn = user, anonymousPull = false) {
   const calls = { requests: [] as PrincipalAccessRequest[], refreshTokens: 0, freshness: [] as Freshness[] }
@@ -26,7 +31,8 @@ function build(signIn: SignIn = user, anonymousPull = false) {
       withRefreshToken: async () => signIn,
       rememberRefreshToken: () => {},
     },
-    findIdentity: async (token) => (token === 'identity' ? { account, expiresAt: 1000 } : undefined),
+    findIdentity: async (token) =>
+      token === 'identity' ? { principal: account, expiresAt: 1000 } : undefined,
     issuer: {
       async forPrincipal(request) {
         calls.requests.push(request)
@@ -42,19 +48,23 @@ function build(signIn: SignIn = user, anonymousPull = false) {
 t.test('a user gets a refresh token on request', async (t) => {
   const { endpoint, calls } = build()
   t.match(await endpoint.withCredentials(wanted, basic, '10.0.0.1'), { refreshToken: 'rmr_1' })
-  const without = await endpoint.withCredentials({ ...wanted, offline: false }, basic, '10.0.0.1')
+  const without = await endpoint.withCredentials(
+    { ...wanted, requestsRefreshToken: false },
+    basic,
+    '10.0.0.1',
+  )
   t.notOk('refreshToken' in without)
   t.equal(calls.refreshTokens, 1)
 })
 
 t.test('the account is read from the database for refresh tokens and identity tokens only', async (t) => {
   const grant = { type: 'password', username: 'alice', password: 'x' } as const
-  for (const offline of [true, false]) {
+  for (const requestsRefreshToken of [true, false]) {
     for (const scopes of [null, []]) {
       const { endpoint, calls } = build()
-      await endpoint.withCredentials({ ...wanted, offline, scopes }, basic, '10.0.0.1')
-      await endpoint.withGrant({ ...wanted, offline, scopes, grant }, '10.0.0.1')
-      const expected = offline || scopes === null ? 'current' : 'recent'
+      await endpoint.withCredentials({ ...wanted, requestsRefreshToken, scopes }, basic, '10.0.0.1')
+      await endpoint.withGrant({ ...wanted, requestsRefreshToken, scopes, grant }, '10.0.0.1')
+      const expected = requestsRefreshToken || scopes === null ? 'current' : 'recent'
       t.strictSame(calls.freshness, [expected, expected])
     }
   }
@@ -87,7 +97,7 @@ t.test(
     const { endpoint, calls } = build(user, true)
     const result = await endpoint.withCredentials(wanted, none, '10.0.0.1')
     t.notOk('refreshToken' in result)
-    t.match(calls.requests, [{ pullOnly: true, account: { id: 'anonymous' } }])
+    t.match(calls.requests, [{ pullOnly: true, principal: { id: 'anonymous' } }])
     const malformed = await endpoint.withCredentials(wanted, { kind: 'malformed' }, '10.0.0.1')
     t.equal(malformed.outcome, 'no-credentials', 'a malformed header is not anonymous')
   },

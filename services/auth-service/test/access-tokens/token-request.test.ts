@@ -13,7 +13,7 @@ const read = (text: string) => readParameters(new URLSearchParams(text))
 const query = (text: string) => fromTokenQuery(read(text) as TokenQuery)
 const form = (text: string) => fromTokenForm(read(text) as GrantForm)
 const scope = (name: string, ...actions: string[]) => ({ type: 'repository', name, actions })
-const base = { service: undefined, scopes: null, offline: false, clientId: '' }
+const base = { service: undefined, scopes: null, requestsRefreshToken: false, clientId: '' }
 
 const QUERIES: readonly (readonly [why: string, text: string, request: object])[] = [
   ['nothing', '', base],
@@ -41,11 +41,11 @@ const QUERIES: readonly (readonly [why: string, text: string, request: object])[
     {
       ...base,
       service: 's',
-      offline: true,
+      requestsRefreshToken: true,
       clientId: 'docker',
     },
   ],
-  ['offline_token=1', 'offline_token=1', { ...base, offline: true }],
+  ['offline_token=1', 'offline_token=1', { ...base, requestsRefreshToken: true }],
   ['offline_token=false', 'offline_token=false', base],
   [
     'unknown parameters, ignored',
@@ -64,7 +64,13 @@ const FORMS: readonly (readonly [why: string, text: string, request: object])[] 
   [
     'a password, with everything',
     'grant_type=password&service=s&client_id=c&scope=repository:a:pull&access_type=offline&username=alice&password=a%20b',
-    { service: 's', clientId: 'c', scopes: [scope('a', 'pull')], offline: true, grant: password },
+    {
+      service: 's',
+      clientId: 'c',
+      scopes: [scope('a', 'pull')],
+      requestsRefreshToken: true,
+      grant: password,
+    },
   ],
   [
     'a refresh token',

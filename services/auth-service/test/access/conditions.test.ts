@@ -15,6 +15,7 @@ t.test('equal conditions have one stored form', async (t) => {
 t.test('a condition that cannot be met is refused, and its field is named', async (t) => {
   const faultOf = (given: object) => parseConditions(given)
   t.match(faultOf({ networks: ['10.0.0.0/8', 'intranet'] }), { fault: { field: 'conditions.networks' } })
+  t.match(faultOf({ networks: ['fe80::1%eth0'] }), { fault: { field: 'conditions.networks' } })
   t.match(faultOf({ notAfter: '2027-13-01T00:00:00Z' }), { fault: { field: 'conditions.notAfter' } })
   t.match(faultOf({ notBefore: '2027-06-30T00:00:00Z', notAfter: '2027-06-30T00:00:00Z' }), {
     fault: { field: 'conditions.notAfter', detail: 'must be after notBefore' },

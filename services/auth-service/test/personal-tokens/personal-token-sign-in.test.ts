@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto'
 import t from 'tap'
 import { createPersonalTokenSignIn } from '../../src/personal-tokens/personal-token-sign-in.ts'
 import type { PersonalTokenPrincipal } from '../../src/principals/personal-token.ts'
-import { hashTokenSecret, isSameHash, makeTokenSecret } from '../../src/principals/token-secret.ts'
+import { hashSecret, isSameHash } from '../../src/principals/secret-hash.ts'
+import { makeTokenSecret } from '../../src/principals/token-secret.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import type { Freshness } from '../../src/sign-in/sign-in.ts'
 import { makePersonalToken } from '../fixtures/personal-tokens.ts'
@@ -35,7 +36,7 @@ function build(account: PersonalTokenPrincipal = makePersonalToken()) {
     async findBySecret(hash) {
       if (world.failure !== undefined) throw world.failure
       world.lookups += 1
-      return isSameHash(hash, hashTokenSecret(secret)) ? world.account : undefined
+      return isSameHash(hash, hashSecret(secret)) ? world.account : undefined
     },
     isUnavailable: (error) => error instanceof Unavailable,
     isRevoked,

@@ -5,7 +5,7 @@ import { createInstallationRepository } from '../../src/provider-api/installatio
 import { createRegistryTokenManagement } from '../../src/registry-tokens/index.ts'
 import type { Refused, WithPassword } from '../../src/registry-tokens/manage-registry-tokens.ts'
 import type { RegistryTokenInput } from '../../src/registry-tokens/plan-registry-token.ts'
-import { hashTokenSecret } from '../../src/principals/token-secret.ts'
+import { hashSecret } from '../../src/principals/secret-hash.ts'
 import { createRegistryTokensRepository } from '../../src/registry-tokens/registry-tokens-repository.ts'
 import { fakeHasher, planUser } from '../fixtures/accounts.ts'
 
@@ -32,7 +32,7 @@ void onBothDatabases(t, async (t, db) => {
   const leastOf = async (id: string) => (await users.revocationsSince(new Date(0))).generations.get(id)
   const hashesOf = async (name: string) =>
     (await repository.findForSignIn(name))?.secrets.map(({ hash, until }) => [hash.toString('hex'), until])
-  const hash = (password: string) => hashTokenSecret(password).toString('hex')
+  const hash = (password: string) => hashSecret(password).toString('hex')
 
   await t.test('a registry token is stored as it was created', async (t) => {
     const expiresAt = new Date('2026-12-01T00:00:00Z')
@@ -56,7 +56,7 @@ void onBothDatabases(t, async (t, db) => {
       enabled,
       generation,
       expiresAt,
-      secrets: [{ hash: hashTokenSecret(password), until: null }],
+      secrets: [{ hash: hashSecret(password), until: null }],
     })
     t.equal(await repository.findForSignIn('Deploy-Bot'), undefined, 'names are searched in lower case')
     t.equal(await repository.findForSignIn('nobody'), undefined)

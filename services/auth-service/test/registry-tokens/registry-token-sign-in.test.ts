@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto'
 import t from 'tap'
 import type { StoredRegistryToken, StoredSecret } from '../../src/principals/registry-token.ts'
-import { hashTokenSecret, makeTokenSecret } from '../../src/principals/token-secret.ts'
+import { hashSecret } from '../../src/principals/secret-hash.ts'
+import { makeTokenSecret } from '../../src/principals/token-secret.ts'
 import { createRegistryTokenSignIn } from '../../src/registry-tokens/registry-token-sign-in.ts'
 import { createCredentialCache } from '../../src/sign-in/credential-cache.ts'
 import type { Freshness } from '../../src/sign-in/sign-in.ts'
@@ -12,7 +13,7 @@ class Unavailable extends Error {}
 const REFUSED = { outcome: 'refused' }
 const ADDRESS = '10.0.0.1'
 const stored = (secret: string, until: Date | null = null): StoredSecret => ({
-  hash: hashTokenSecret(secret),
+  hash: hashSecret(secret),
   until,
 })
 

@@ -67,7 +67,7 @@ export interface CollectionProgress extends Pick<
 }
 
 /** The collection is stuck if it has removed nothing for this long although blobs are condemned, in seconds. */
-export const STUCK_SECONDS = 3600
+const STUCK_SECONDS = 3600
 
 /**
  * The reason why the collection makes no progress; undefined if it makes progress, has nothing to remove, or does not

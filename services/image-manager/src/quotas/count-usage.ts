@@ -49,7 +49,7 @@ export async function countUsage({ usageCounts }: CountUsagePorts, signal: Abort
 }
 
 /** The digest below which a transaction counts; null for all digests. */
-export function nextBound({ countedBelow, manifests }: Omit<UncountedNamespace, 'namespace'>): string | null {
+function nextBound({ countedBelow, manifests }: Omit<UncountedNamespace, 'namespace'>): string | null {
   const length = PREFIX_LENGTHS.find(([most]) => manifests < most)?.[1] ?? 3
   const bounds = ['sha256:', 'sha512:'].flatMap((algorithm) =>
     Array.from({ length: 16 ** length }, (_, at) => `${algorithm}${at.toString(16).padStart(length, '0')}`),

@@ -21,8 +21,6 @@ export const MANIFEST = {
   config: EMPTY,
   layers: [EMPTY],
 }
-/** The digest of the example without white space. */
-export const MANIFEST_DIGEST = digestOf(JSON.stringify(MANIFEST))
 
 function digestOf(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`
