@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@registry-manager/oci'
-import { formatRegistryError } from '@registry-manager/oci'
+import { describeNoEndpoint, formatRegistryError } from '@registry-manager/oci'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import type { Dependency, UnavailableDependency } from './dependency.ts'
@@ -74,7 +74,7 @@ export function setNotFoundFormat(app: FastifyInstance, format: ProblemFormat, t
 }
 
 function notFound({ method, url }: FastifyRequest): Problem {
-  return { status: 404, detail: `no such endpoint: ${method} ${url.split('?', 1)[0]}` }
+  return { status: 404, detail: describeNoEndpoint(method, url) }
 }
 
 function sendProblem(format: ProblemFormat, reply: FastifyReply, problem: Problem): FastifyReply {

@@ -52,3 +52,11 @@ export function formatRegistryError(error: RegistryError): { status: number; bod
     },
   }
 }
+
+const MAX_SHOWN_PATH = 300
+
+/** The message for a request whose path is no endpoint. Long paths are cut. */
+export function describeNoEndpoint(method: string, target: string): string {
+  const [path = ''] = target.split('?', 1)
+  return `no such endpoint: ${method} ${path.length > MAX_SHOWN_PATH ? `${path.slice(0, MAX_SHOWN_PATH)}…` : path}`
+}

@@ -1,4 +1,5 @@
 import type { RegistryError } from './error-codes.ts'
+import { describeNoEndpoint } from './error-codes.ts'
 import { isRepositoryName } from './name.ts'
 import type { Reference } from './reference.ts'
 import { isDigest, isTag, parseReference } from './reference.ts'
@@ -60,10 +61,6 @@ const MAX_TAGS = 10
 const UPLOAD_ID = /^[a-zA-Z0-9][a-zA-Z0-9._=-]{0,127}$/
 const READ = ['GET', 'HEAD']
 
-const NOT_FOUND: ParsedRegistryRequest = {
-  refused: { code: 'UNSUPPORTED', status: 404, message: 'no such registry endpoint' },
-}
-
 /**
  * Parses method, path and query of a request below `/v2`, exactly as they are in the request line. Only `%3A` in the
  * last segment is decoded, because clients may encode the colon of a digest. Every other escape, dot segment, empty
@@ -75,7 +72,7 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
   const [path = '', search = ''] = splitOnce(target, '?')
   const query = new URLSearchParams(search)
   if (path === '/v2' || path === '/v2/') return withMethod(method, READ, { kind: 'base' })
-  if (!path.startsWith('/v2/')) return NOT_FOUND
+  if (!path.startsWith('/v2/')) return noEndpoint(method, path)
   const segments = path.slice('/v2/'.length).split('/')
   const last = (segments.at(-1) ?? '').replace(/%3a/i, ':')
   const [beforeLast, secondBeforeLast] = [segments.at(-2), segments.at(-3)]
@@ -119,7 +116,7 @@ export function parseRegistryRequest(method: string, target: string): ParsedRegi
       withMethod(method, [...READ, 'DELETE'], { kind: 'blob', repository, digest }),
     )
   }
-  return NOT_FOUND
+  return noEndpoint(method, path)
 }
 
 /**
@@ -231,6 +228,10 @@ function withDigest(
   return inRepository(segments.slice(0, -2), (repository) =>
     isDigest(digest) ? then(repository, digest) : { refused: { code: 'DIGEST_INVALID', detail: digest } },
   )
+}
+
+function noEndpoint(method: string, path: string): ParsedRegistryRequest {
+  return { refused: { code: 'UNSUPPORTED', status: 404, message: describeNoEndpoint(method, path) } }
 }
 
 /** Builds a request from its method and the parsed fields of its kind. */

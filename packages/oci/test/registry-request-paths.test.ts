@@ -1,5 +1,5 @@
 import t from 'tap'
-import { formatRegistryError } from '../src/error-codes.ts'
+import { describeNoEndpoint, formatRegistryError } from '../src/error-codes.ts'
 import { parseRegistryRequest } from '../src/registry-request.ts'
 
 const SHA256 = `sha256:${'a1'.repeat(32)}`
@@ -56,6 +56,16 @@ t.test('a path that is no endpoint is 404 for every method', async (t) => {
     }
   }
 })
+
+t.test(
+  'the message for a path that is no endpoint names the path without its query, and shortens it',
+  async (t) => {
+    t.equal(describeNoEndpoint('GET', '/nowhere?a=b'), 'no such endpoint: GET /nowhere')
+    const message = describeNoEndpoint('GET', `/${'a'.repeat(10_000)}`)
+    t.match(message, /^no such endpoint: GET \/a+…$/)
+    t.ok(message.length < 400)
+  },
+)
 
 const HOSTILE_NAMES = [
   '..',

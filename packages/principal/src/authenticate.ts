@@ -126,3 +126,8 @@ function accessFrom(
   const isHere = ({ networks }: Access) => networks === undefined || isInNetworks(networks, address)
   return { access: access.filter(isHere), elsewhere: access.filter((entry) => !isHere(entry)) }
 }
+
+/** The message for credentials that are throttled after failed sign-ins. */
+export function describeThrottled(retryAfterSeconds: number): string {
+  return `too many failed sign-ins; retry in ${retryAfterSeconds} ${retryAfterSeconds === 1 ? 'second' : 'seconds'}`
+}

@@ -6,7 +6,7 @@ import {
   health,
   registerApiDocs,
 } from '@registry-manager/http'
-import { parseRegistryRequest } from '@registry-manager/oci'
+import { describeNoEndpoint, parseRegistryRequest } from '@registry-manager/oci'
 import { createAccountsClient, createAuthenticator } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import { API_DESCRIPTION } from './api-docs/document.ts'
@@ -96,5 +96,5 @@ function notFound({ method, url }: FastifyRequest): Problem {
     const headers = { allow: parsed.allow.join(', ') }
     return { status: 405, detail: `${method} is not supported here`, headers }
   }
-  return { status: 404, detail: 'no such registry endpoint' }
+  return { status: 404, detail: describeNoEndpoint(method, url) }
 }

@@ -1,7 +1,7 @@
 import { describeUnavailable } from '@registry-manager/http'
 import type { RegistryRequest } from '@registry-manager/oci'
 import type { Authenticator, Principal } from '@registry-manager/principal'
-import { credentialsOf } from '@registry-manager/principal'
+import { credentialsOf, describeThrottled } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import { describeUnauthenticated } from './describe-refusal.ts'
 import type { LeastGeneration } from './ended-globals.ts'
@@ -48,7 +48,8 @@ export async function authenticate(
     }
     case 'throttled': {
       const headers = { 'retry-after': String(found.retryAfterSeconds) }
-      return { refused: { code: 'TOOMANYREQUESTS', message: 'too many failed sign-ins', headers } }
+      const message = describeThrottled(found.retryAfterSeconds)
+      return { refused: { code: 'TOOMANYREQUESTS', message, headers } }
     }
     case 'unavailable':
       return { refused: retryLater(describeUnavailable(found.dependency), 5) }

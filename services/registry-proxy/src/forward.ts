@@ -156,6 +156,9 @@ const FORBIDDEN_REDIRECT: Refusal = {
   message: 'the registry redirected this request to a host that BLOB_REDIRECTS does not list',
 }
 
+/** The length to which a message shortens the client's Range. */
+const MAX_RANGE_LENGTH = 100
+
 const INTERNAL_ERROR: Refusal = { code: 'UNKNOWN', message: 'internal error' }
 
 /** Headers of the registry's 416 that describe the blob instead of the error: they are removed. */
@@ -196,7 +199,8 @@ async function sendResponse(
   if (registryRequest.kind === 'blob' && statusCode === 416) {
     stream.on('error', () => undefined).destroy()
     for (const name of BLOB_HEADERS) reply.removeHeader(name)
-    const message = 'the blob has no such range'
+    const range = (request.headers.range ?? '').slice(0, MAX_RANGE_LENGTH)
+    const message = `Range ${range} is outside of the blob; send HEAD for its size`
     return void refuse(request, reply, { code: 'SIZE_INVALID', status: 416, message })
   }
   // A blob that was pushed by its sha512 digest is found by both digests.

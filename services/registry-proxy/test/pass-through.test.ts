@@ -37,6 +37,7 @@ t.test(
     const response = await sendRequest(port, blob, { authorization, headers: { range } })
     t.equal(response.status, 416)
     t.equal(response.code, 'SIZE_INVALID')
+    t.match(response.body.toString(), `Range ${range} is outside of the blob`)
     t.equal(response.headers['content-length'], String(response.body.length))
     const head = await sendRequest(port, blob, { method: 'HEAD', authorization, headers: { range } })
     t.equal(head.status, 416)

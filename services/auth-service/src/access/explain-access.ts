@@ -13,10 +13,10 @@ import { INSTALLATION } from './grant.ts'
 import type { GrantInput } from './grant-schemas.ts'
 import { planTerms } from './manage-grants.ts'
 import type {
+  AccessListRequest,
   AccountWithAccess,
   AccountsWithAccessPage,
   ListAccountsWithAccessPorts,
-  WhoRequest,
 } from './list-accounts-with-access.ts'
 import { accountState, listAccountsWithAccess, nameOf } from './list-accounts-with-access.ts'
 import type { KeysetPage } from './page.ts'
@@ -32,7 +32,7 @@ export interface ExplainAccessPorts extends ListAccountsWithAccessPorts {
   findWorkload(rule: string): Promise<AccountPrincipal | undefined>
 }
 
-/** A question, and rights that are added or left out for its answer only. */
+/** A question, and rights that this explanation adds or leaves out. */
 export interface ExplainRequest extends Question {
   /** The name of a user or of a registry token; the principal itself if absent. */
   readonly account?: string | undefined
@@ -71,19 +71,19 @@ export interface ExplainAccess {
     | { readonly refused: 'forbidden' | 'unknown' }
   >
   /** Whether a principal manages the namespace of a repository. */
-  mayList(principal: Account, repository: string, clientAddress: string): boolean
+  managesNamespaceOf(principal: Account, repository: string, clientAddress: string): boolean
   /**
    * Lists the accounts that may do an action. `next` is the name after which the next page begins; null on the last
    * page.
    */
-  who(request: WhoRequest, page: KeysetPage): Promise<AccountsWithAccessPage>
+  listAccounts(request: AccessListRequest, page: KeysetPage): Promise<AccountsWithAccessPage>
 }
 
 /** The id of a grant that does not exist, in explanations. */
 const ADDED = 'with'
 
 export function createExplainAccess(ports: ExplainAccessPorts): ExplainAccess {
-  const mayList = (principal: Account, repository: string, address: string) =>
+  const managesNamespaceOf = (principal: Account, repository: string, address: string) =>
     principal.role === 'cluster-administrator' ||
     namespacesOf(repository).some((namespace) =>
       mayManageNamespace(principal, namespace, { address, now: ports.now() }),
@@ -108,12 +108,12 @@ export function createExplainAccess(ports: ExplainAccessPorts): ExplainAccess {
   }
 
   return {
-    mayList,
+    managesNamespaceOf,
 
     async explain(principal, request, clientAddress) {
       const name = (request.account ?? principal.username).toLowerCase()
       const isOwn = request.rule === undefined && name === principal.username
-      const manages = mayList(principal, request.repository, clientAddress)
+      const manages = managesNamespaceOf(principal, request.repository, clientAddress)
       if (!isOwn && !manages) return { refused: 'forbidden' }
       const found = await find(request, isOwn ? principal : name, manages)
       if (found === undefined) return { refused: 'unknown' }
@@ -137,7 +137,7 @@ export function createExplainAccess(ports: ExplainAccessPorts): ExplainAccess {
       return { ...about, explanation: explain(explained, request, { ...context, isGlobal: true }) }
     },
 
-    who: (request, page) => listAccountsWithAccess(ports, request, page),
+    listAccounts: (request, page) => listAccountsWithAccess(ports, request, page),
   }
 }
 

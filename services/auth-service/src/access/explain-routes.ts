@@ -17,11 +17,11 @@ export const explainRoutes: FastifyPluginAsyncTypebox<ExplainRoutesOptions> = as
   const { explainAccess } = options
   await managementApi(app, options)
 
-  const answer = async (request: FastifyRequest, asked: ExplainRequest) => {
+  const respond = async (request: FastifyRequest, asked: ExplainRequest) => {
     const result = await explainAccess.explain(principalOf(request), asked, request.ip)
     if ('fault' in result) throw badField(result.fault)
     if ('refused' in result) {
-      if (result.refused === 'forbidden') throw onlyManagers(asked.repository)
+      if (result.refused === 'forbidden') throw managersOnlyProblem(asked.repository)
       throw new ProblemError({ status: 404, detail: `there is no ${describeSubject(asked)}` })
     }
     const { repository, action } = asked
@@ -29,15 +29,15 @@ export const explainRoutes: FastifyPluginAsyncTypebox<ExplainRoutesOptions> = as
     return toMutable({ account, ...(token && { token }), repository, action, ...explanation })
   }
 
-  app.get('/access/explain', { schema: SCHEMAS.explain }, (request) => answer(request, request.query))
-  app.post('/access/explain', { schema: SCHEMAS.whatIf }, (request) => answer(request, request.body))
+  app.get('/access/explain', { schema: SCHEMAS.explain }, (request) => respond(request, request.query))
+  app.post('/access/explain', { schema: SCHEMAS.whatIf }, (request) => respond(request, request.body))
 
   app.get('/access/who', { schema: SCHEMAS.who }, async (request) => {
     const { limit = 50, after, ...asked } = request.query
-    if (!explainAccess.mayList(principalOf(request), asked.repository, request.ip)) {
-      throw onlyManagers(asked.repository)
+    if (!explainAccess.managesNamespaceOf(principalOf(request), asked.repository, request.ip)) {
+      throw managersOnlyProblem(asked.repository)
     }
-    return toMutable(await explainAccess.who(asked, { limit, after }))
+    return toMutable(await explainAccess.listAccounts(asked, { limit, after }))
   })
 }
 
@@ -50,7 +50,7 @@ function describeSubject({ account, token, rule }: ExplainRequest): string {
 }
 
 /** The refusal of principals that do not manage the repository's namespace. It reveals nothing about accounts. */
-function onlyManagers(repository: string): ProblemError {
+function managersOnlyProblem(repository: string): ProblemError {
   const managers = describeManagers(repository).replace(/,$/, '')
   return new ProblemError({
     status: 403,

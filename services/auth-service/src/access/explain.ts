@@ -168,7 +168,7 @@ function scopesOf(rights: PrincipalRights, repository: string): Extract<Reason, 
 const ENDED: Readonly<Record<NonNullable<ExplainedAccount['kind']>, string>> = {
   user: 'the account has expired',
   'registry-token': 'the registry token has expired; an administrator can set another expiry date',
-  'personal-token': 'the personal token has expired; its owner can make another one',
+  'personal-token': 'the personal token has expired; its owner can create another one',
   workload: 'the trust rule has expired',
 }
 
@@ -184,7 +184,7 @@ function describeObstacle(
       return 'the token was issued before the rights of the account changed and is revoked; request a new token'
     case 'condition':
       return kind === 'personal-token'
-        ? `the personal token has a condition: ${first.detail}; its owner can make another one`
+        ? `the personal token has a condition: ${first.detail}; its owner can create another one`
         : `the token has a condition: ${first.detail}; a cluster administrator can change it`
     default:
       return null
@@ -194,7 +194,7 @@ function describeObstacle(
 function describeBeyondScopes({ repository, action }: Question): string {
   const scope = formatScope([repositoryAccess(repository, action)])
   const activity = describeActivity(action, repository)
-  return `the scopes of the personal token do not permit ${activity}; its owner can make one with the scope ${scope}`
+  return `the scopes of the personal token do not permit ${activity}; its owner can create one with the scope ${scope}`
 }
 
 function describeMissing(

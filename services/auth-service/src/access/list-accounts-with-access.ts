@@ -29,7 +29,7 @@ export interface ListAccountsWithAccessPorts {
   readonly now: () => number
 }
 
-export interface WhoRequest {
+export interface AccessListRequest {
   readonly repository: string
   readonly action: RepositoryAction
   readonly address?: string | undefined
@@ -56,7 +56,7 @@ const [BATCH, MAX_STATEMENTS] = [500, 10]
 /** Lists the accounts and workloads that may do an action, or might if conditions held. */
 export async function listAccountsWithAccess(
   ports: ListAccountsWithAccessPorts,
-  { repository, action, address }: WhoRequest,
+  { repository, action, address }: AccessListRequest,
   { limit, after }: KeysetPage,
 ): Promise<AccountsWithAccessPage> {
   const context = { address, now: ports.now() }

@@ -4,7 +4,7 @@ import { badField, parseForms, ProblemError } from '@registry-manager/http'
 import { credentialsOf } from '@registry-manager/principal'
 import type { FastifyRequest, FastifySchema } from 'fastify'
 import type { Static } from 'typebox'
-import type { AccountRef, ListedAccount } from '../principals/account.ts'
+import type { Account, ListedAccount } from '../principals/account.ts'
 import type { ManageUsers, PasswordResult, UsersPage } from './manage-users.ts'
 import { mergeFields } from './merge-fields.ts'
 import type { UsersQuery } from './user-input.ts'
@@ -32,12 +32,13 @@ export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async 
     ...ADMINISTRATORS_ONLY,
   })
 
-  app.get('/user', route(USERS_SCHEMAS.find), async (request) =>
-    toBody((await users.find(targetOf(request, request.query.username))) ?? notFound()),
-  )
+  app.get('/user', route(USERS_SCHEMAS.find), async (request) => {
+    const target = targetOf(request, request.query.username)
+    return toBody((await users.find(target)) ?? notFound(target))
+  })
 
   app.post('/user', administrators(USERS_SCHEMAS.create), async ({ body }, reply) => {
-    const user = userOrProblem(await users.create(body))
+    const user = userOrProblem(await users.create(body), body.username)
     return reply
       .code(201)
       .header('location', `/user?username=${encodeURIComponent(user.username)}`)
@@ -47,11 +48,11 @@ export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async 
   app.patch('/user', administrators(USERS_SCHEMAS.change), async (request) => {
     const { body } = request
     if (body.password !== undefined) onlyInPerson(request)
-    return userOrProblem(await users.change(body.username, body))
+    return userOrProblem(await users.change(body.username, body), body.username)
   })
 
   app.delete('/user', administrators(USERS_SCHEMAS.delete), async ({ query }, reply) => {
-    userOrProblem(await users.delete(query.username))
+    userOrProblem(await users.delete(query.username), query.username)
     return reply.code(204).send(null)
   })
 
@@ -72,22 +73,27 @@ export const usersRoutes: FastifyPluginAsyncTypebox<UsersRoutesOptions> = async 
     const confirmation = { password: current_password, address: request.ip }
     userOrProblem(
       await users.changePassword(target, { password, ...(isOwn && !isProven && { confirmation }) }),
+      target,
     )
     return reply.code(204).send(null)
   })
 
   app.post('/user/namespaces', administrators(USERS_SCHEMAS.changeNamespaces), async ({ body }) =>
-    userOrProblem(await users.changeNamespaces(body.username, body.namespaces)),
+    userOrProblem(await users.changeNamespaces(body.username, body.namespaces), body.username),
   )
 
   app.delete('/user/sessions', route(USERS_SCHEMAS.endSessions), async (request, reply) => {
-    userOrProblem(await users.endSessions(targetOf(request, request.query.username)))
+    const target = targetOf(request, request.query.username)
+    userOrProblem(await users.endSessions(target), target)
     return reply.code(204).send(null)
   })
 }
 
+/** An account, or a username. */
+type Target = Pick<Account, 'id' | 'username'> | string
+
 /** The account that a request is about: the principal's own, or any other one for a cluster administrator. */
-function targetOf(request: FastifyRequest, username: string | undefined): AccountRef {
+function targetOf(request: FastifyRequest, username: string | undefined): Target {
   const principal = principalOf(request)
   if (username === undefined || username === principal.username) return principal
   onlyAdministrators(request)
@@ -121,12 +127,12 @@ function toListEntry(account: ListedAccount): Static<typeof ListedUser> {
   return { ...toBody(account), own: { ...own, namespaces: [...own.namespaces] } }
 }
 
-function userOrProblem(result: PasswordResult): Static<typeof User> {
+function userOrProblem(result: PasswordResult, target: Target): Static<typeof User> {
   if ('user' in result) return toBody(result.user)
   if ('fault' in result) throw badField(result.fault)
   switch (result.refused) {
     case 'absent':
-      return notFound()
+      return notFound(target)
     case 'taken':
       throw conflict('the username is taken', 'username')
     case 'last-administrator':
@@ -142,8 +148,9 @@ function userOrProblem(result: PasswordResult): Static<typeof User> {
   }
 }
 
-function notFound(): never {
-  throw new ProblemError({ status: 404, detail: 'there is no such user' })
+function notFound(target: Target): never {
+  const username = typeof target === 'string' ? target : target.username
+  throw new ProblemError({ status: 404, detail: `there is no user ${username}` })
 }
 
 function conflict(detail: string, field?: string): ProblemError {

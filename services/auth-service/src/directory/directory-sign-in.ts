@@ -8,7 +8,7 @@ import type { DirectoryAccounts } from './directory-accounts.ts'
 import { directoryStateOf, isSameDirectoryState } from './directory-state.ts'
 import type { GroupMap } from './group-map.ts'
 
-export type DirectorySignInResult = 'cached' | 'verified' | 'refused' | 'away'
+export type DirectorySignInResult = 'cached' | 'verified' | 'refused' | 'unavailable'
 
 export interface DirectorySignInPorts {
   readonly directory: Directory
@@ -80,7 +80,7 @@ export function createDirectorySignIn(ports: DirectorySignInPorts): PasswordVeri
       count(result === undefined ? 'refused' : 'verified')
       return result
     } catch (error) {
-      count('away')
+      count('unavailable')
       throw error
     }
   }

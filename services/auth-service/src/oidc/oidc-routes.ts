@@ -61,7 +61,7 @@ async function pageRoutes(app: FastifyInstance, options: OidcRoutesOptions): Pro
   servePages(app, options.unavailableDependency)
   const providerOf = (id: string): ProviderRoutes => {
     const provider = options.providers.get(id)
-    if (provider === undefined) throw new ProblemError({ status: 404, detail: 'there is no such provider' })
+    if (provider === undefined) throw noProvider(id)
     return provider
   }
   const browserSecretOf = (request: FastifyRequest) => {
@@ -130,21 +130,27 @@ const logoutRoutes: FastifyPluginAsyncTypebox<OidcRoutesOptions> = async (
     },
   }
   app.post('/oidc/:provider/backchannel-logout', post, async (request, reply) => {
-    const provider = providers.get(request.params.provider)
-    if (provider === undefined) throw new ProblemError({ status: 404, detail: 'there is no such provider' })
+    const { provider: id } = request.params
+    const provider = providers.get(id)
+    if (provider === undefined) throw noProvider(id)
     try {
       const result = await provider.signOut(request.body.logout_token)
       if (result === 'done') return reply.send({})
     } catch (err) {
       if (err instanceof ProviderUnavailable) {
-        throw new ProblemError({ status: 503, detail: 'the provider is unavailable' }, { cause: err })
+        const detail = `the OpenID Connect provider ${id} is unavailable; retry shortly`
+        throw new ProblemError({ status: 503, detail }, { cause: err })
       }
       if (!(err instanceof InvalidResponse)) throw err
-      request.log.warn({ err, provider: request.params.provider }, 'a logout token was refused')
+      request.log.warn({ err, provider: id }, 'a logout token was refused')
       throw new ProblemError({ status: 400, detail: err.message }, { cause: err })
     }
     throw new ProblemError({ status: 400, detail: 'the logout token was used before' })
   })
+}
+
+function noProvider(id: string): ProblemError {
+  return new ProblemError({ status: 404, detail: `there is no OpenID Connect provider ${id}` })
 }
 
 /** The redirect URI that an operator enters at the provider. */

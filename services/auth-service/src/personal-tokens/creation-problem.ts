@@ -5,6 +5,7 @@ import { MAX_PERSONAL_TOKENS } from './manage-personal-tokens.ts'
 /** The problem of a personal token that was not created. */
 export function creationProblem(
   refused: Exclude<PersonalTokenCreation, { outcome: 'created' }>,
+  username: string,
 ): ProblemError {
   switch (refused.outcome) {
     case 'invalid':
@@ -22,12 +23,12 @@ export function creationProblem(
           'because registry-manager must notice when a user is disabled there',
       )
     case 'no-owner':
-      return noSuchUser()
+      return noUser(username)
   }
 }
 
-export function noSuchUser(): ProblemError {
-  return new ProblemError({ status: 404, detail: 'there is no such user' })
+export function noUser(username: string): ProblemError {
+  return new ProblemError({ status: 404, detail: `there is no user ${username}` })
 }
 
 function conflict(detail: string, field?: string): ProblemError {

@@ -122,7 +122,7 @@ export async function tokenPageRoutes(app: FastifyInstance, options: TokenPageOp
           newTokenPage(session.account, result.personalToken, result.password, host),
         )
       }
-      const { status, detail } = creationProblem(result).problem
+      const { status, detail } = creationProblem(result, session.account.username).problem
       const section = await sectionOf(session, { message: sentenceOf(detail), name })
       return sendPage(reply, status, accountPage(session.account, session.csrfToken, [section]))
     }),

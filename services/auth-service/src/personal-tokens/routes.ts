@@ -3,7 +3,7 @@ import { ProblemError } from '@registry-manager/http'
 import type { ManagementApiOptions } from '../sign-in/management-api.ts'
 import { managementApi } from '../sign-in/management-api.ts'
 import { onlyInPerson, principalOf } from '../sign-in/require-principal.ts'
-import { creationProblem, noSuchUser } from './creation-problem.ts'
+import { creationProblem, noUser } from './creation-problem.ts'
 import type { ManagePersonalTokens } from './manage-personal-tokens.ts'
 import { PERSONAL_TOKEN_SCHEMAS as SCHEMAS, personalTokenBody } from './personal-token-schemas.ts'
 
@@ -27,8 +27,9 @@ export const personalTokensRoutes: FastifyPluginAsyncTypebox<PersonalTokensRoute
   app.addHook('onRequest', async (request) => onlyInPerson(request))
 
   app.post(PATH, { schema: SCHEMAS.create }, async (request, reply) => {
-    const result = await personalTokens.create(principalOf(request), request.body)
-    if (result.outcome !== 'created') throw creationProblem(result)
+    const principal = principalOf(request)
+    const result = await personalTokens.create(principal, request.body)
+    if (result.outcome !== 'created') throw creationProblem(result, principal.username)
     const { personalToken, password } = result
     reply.code(201).header('location', `${PATH}/${personalToken.id}`)
     return { ...personalTokenBody(personalToken, now()), password }
@@ -36,7 +37,8 @@ export const personalTokensRoutes: FastifyPluginAsyncTypebox<PersonalTokensRoute
 
   app.get(PATH, { schema: SCHEMAS.list }, async (request) => {
     const { username, limit = DEFAULT_PAGE, after = '' } = request.query
-    const result = await personalTokens.list(principalOf(request), username?.toLowerCase(), { limit, after })
+    const principal = principalOf(request)
+    const result = await personalTokens.list(principal, username?.toLowerCase(), { limit, after })
     switch (result.outcome) {
       case 'forbidden':
         throw new ProblemError({
@@ -44,7 +46,7 @@ export const personalTokensRoutes: FastifyPluginAsyncTypebox<PersonalTokensRoute
           detail: 'only cluster administrators may list the personal tokens of others',
         })
       case 'no-owner':
-        throw noSuchUser()
+        throw noUser(username ?? principal.username)
       case 'listed': {
         const items = result.items.map((one) => personalTokenBody(one, now()))
         return { items, next: result.next ?? null }

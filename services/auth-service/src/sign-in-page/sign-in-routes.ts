@@ -109,7 +109,10 @@ function failureOf(result: SignIn): { readonly status: number; readonly message:
     case 'registry-token':
       return { status: 403, message: 'A registry token cannot sign in here. Please sign in as a person.' }
     case 'workload':
-      return { status: 403, message: 'A pipeline cannot sign in here. Please sign in as a person.' }
+      return {
+        status: 403,
+        message: 'A workload (a CI job or a pod) cannot sign in here. Please sign in as a person.',
+      }
     case 'personal-token':
       return { status: 403, message: 'A personal token cannot sign in here. Please use your password.' }
     case 'refused':

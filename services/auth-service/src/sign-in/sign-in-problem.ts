@@ -1,6 +1,6 @@
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import type { ConditionContext, Conditions } from '@registry-manager/principal'
-import { conditionFault } from '@registry-manager/principal'
+import { conditionFault, describeThrottled } from '@registry-manager/principal'
 import type { Account } from '../principals/account.ts'
 import { FOREIGN_TOKEN_FAULTS } from '../principals/workload.ts'
 import type { FailedSignIn, SignIn } from './sign-in.ts'
@@ -76,7 +76,7 @@ export function signInProblem(signIn: FailedSignIn, realm: string): ProblemError
       return unauthorized(realm, describeRefused(signIn) ?? 'the username or the password is wrong')
     case 'throttled': {
       const headers = { 'retry-after': String(signIn.retryAfterSeconds) }
-      return new ProblemError({ status: 429, detail: 'too many failed sign-ins; retry later', headers })
+      return new ProblemError({ status: 429, detail: describeThrottled(signIn.retryAfterSeconds), headers })
     }
     case 'unavailable':
       return unavailable(describeUnavailable(signIn.dependency))

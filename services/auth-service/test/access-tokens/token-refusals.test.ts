@@ -111,7 +111,8 @@ t.test('too many failed sign-ins are 429 with Retry-After', async (t) => {
   const response = await ask({ ...POST, form: { ...password, username: 'mallory' } })
   t.equal(response.statusCode, 429)
   t.ok(Number(response.headers['retry-after']) > 0)
-  t.match(response.json(), { errors: [{ code: 'TOOMANYREQUESTS' }] })
+  const message = `too many failed sign-ins; retry in ${response.headers['retry-after']} seconds`
+  t.match(response.json(), { errors: [{ code: 'TOOMANYREQUESTS', message }] })
   const { body } = await askInternal({ url: '/metrics' })
   for (const outcome of ['refused', 'throttled'])
     t.match(body, new RegExp(`^sign_ins_total\\{outcome="${outcome}",by="password",.*\\} [1-9]`, 'm'))

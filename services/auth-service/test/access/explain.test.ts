@@ -149,7 +149,7 @@ t.test(
       allowed: false,
       because: [{ kind: 'scope', repositories: 'team/*' }, { kind: 'namespace' }],
       missing:
-        'the scopes of the personal token do not permit pushing to team/app; its owner can make one with the scope ' +
+        'the scopes of the personal token do not permit pushing to team/app; its owner can create one with the scope ' +
         'repository:team/app:push',
     })
     const elsewhere = explain(of({ conditions: { networks: ['10.0.0.0/8'] } }), push, context)

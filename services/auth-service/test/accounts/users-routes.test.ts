@@ -54,7 +54,7 @@ t.test("GET /user returns one's own record, and other records only to cluster ad
   t.match((await ask({ url: '/user', as: 'olga' })).json(), { role: 'administrator', admin: false })
   t.match((await ask({ url: '/user', ...root })).json(), { role: 'cluster-administrator', admin: true })
   t.match((await get('alice')).json(), { username: 'alice' })
-  t.equal((await get('nobody')).statusCode, 404)
+  t.match((await get('nobody')).json(), { status: 404, detail: 'there is no user nobody' })
   t.equal(
     (await ask({ url: '/user?username=nobody', as: 'alice' })).statusCode,
     403,
@@ -80,7 +80,9 @@ t.test('an unknown user gets 404', async (t) => {
     ask({ method: 'POST', url: '/user/namespaces', json: { username, namespaces: [] }, ...root }),
     ask({ method: 'DELETE', url: '/user/sessions?username=nobody', ...root }),
   ]
-  for (const response of await Promise.all(ask404)) t.match(response.json(), { status: 404 })
+  for (const response of await Promise.all(ask404)) {
+    t.match(response.json(), { status: 404, detail: 'there is no user nobody' })
+  }
 })
 
 t.test('PATCH /user changes the given fields and leaves the others', async (t) => {

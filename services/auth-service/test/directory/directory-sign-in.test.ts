@@ -200,7 +200,7 @@ t.test('nothing is saved or cached while the directory is unavailable', async (t
   await Promise.all([1, 2].map(() => t.rejects(verify(PASSWORD), DirectoryUnavailable)))
   t.equal(world.requests.length, 1)
   t.strictSame(world.written, [])
-  t.strictSame(world.counted, ['away'])
+  t.strictSame(world.counted, ['unavailable'])
   world.answer = async () => verified()
   t.ok(await verify(PASSWORD), 'once the directory is available')
 })

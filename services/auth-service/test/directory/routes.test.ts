@@ -118,7 +118,7 @@ t.test(
     })
     const metrics = (await askInternal({ url: '/metrics' })).body
     t.match(metrics, /^directory_up\{[^}]*\} 0$/m)
-    t.match(metrics, /^directory_sign_ins_total\{result="away"[^}]*\} 2\d$/m)
+    t.match(metrics, /^directory_sign_ins_total\{result="unavailable"[^}]*\} 2\d$/m)
     t.match(metrics, /^directory_operations_total\{operation="connect",outcome="failed"[^}]*\} \d+$/m)
     t.notMatch(metrics, 'dora')
     const warnings = lines.filter((line) => line.includes('is unavailable') && line.includes('"level":40'))

@@ -113,7 +113,7 @@ await onBothDatabases(t, async (t, db) => {
     const response = await ask(request)
     t.match(
       [response.statusCode, response.json()],
-      [503, { error_description: /the provider is unavailable/ }],
+      [503, { error_description: /the OpenID Connect provider \S+ is unavailable; retry shortly/ }],
     )
     other.answers.clear()
     t.equal((await ask(request)).statusCode, 200, 'the provider may send it again')
