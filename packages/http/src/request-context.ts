@@ -14,9 +14,9 @@ export const PRINCIPAL_KINDS = [
 ] as const
 
 /**
- * The principal of a request. `workload` holds a token of another issuer, which a trust rule accepts. `command` is an
- * administrator at the command line. `service` is one of our services, for work that no request caused, such as a
- * reconcile run.
+ * The principal of a request, as events and logs name it. `workload` holds a token of another issuer, which a trust
+ * rule accepts. `command` is an administrator at the command line. `service` is one of our services, for work that no
+ * request caused, such as a reconcile run.
  */
 export interface RequestPrincipal {
   readonly kind: (typeof PRINCIPAL_KINDS)[number]

@@ -9,23 +9,23 @@ import type { RevocationFeed } from './revocation-feed.ts'
 import { isTokenRevoked } from './revoked-token.ts'
 import { shareCalls } from './share-calls.ts'
 
-export type AccountFacts = Static<typeof AccountResponse>
+export type AccountRights = Static<typeof AccountResponse>
 
 const MAX_ENTRIES = 10_000
 /** Shorter than auth-service keeps an account in the revocation list: a cached account must not outlive its entry. */
 const MAX_AGE_MS = 60_000
 
-/** The principal whose facts are requested, as a verified access token names it. */
-export type FactsOwner = Pick<Principal, 'uid' | 'via' | 'rules'>
+/** The principal whose rights are requested, as a verified access token names it. */
+export type RightsQuery = Pick<Principal, 'uid' | 'via' | 'rules'>
 
 /**
  * Finds the rights of an account. With `via`, finds the rights of a personal token that acts for the account. With
  * `rules`, adds up the rights that all trust rules of a workload give.
  */
-export type FindAccountFacts = (principal: FactsOwner) => Promise<AccountFacts | undefined>
+export type FindAccountRights = (principal: RightsQuery) => Promise<AccountRights | undefined>
 
 /**
- * Asks auth-service for the facts of an account and caches them until the revocation list names the account or the
+ * Asks auth-service for the rights of an account and caches them until the revocation list names the account or the
  * personal token. Concurrent callers share one request. Undefined for an account or a personal token that does not
  * exist (any more). Throws ServiceCallError when auth-service is unavailable.
  */
@@ -33,14 +33,14 @@ export function createAccountsClient(
   authService: ServiceClient,
   feed: Pick<RevocationFeed, 'isRevoked'>,
   now: () => number,
-): FindAccountFacts {
-  const cache = new LRUCache<string, AccountFacts>({
+): FindAccountRights {
+  const cache = new LRUCache<string, AccountRights>({
     max: MAX_ENTRIES,
     ttl: MAX_AGE_MS,
     ttlResolution: 0,
     perf: { now },
   })
-  const requests = shareCalls<AccountFacts | undefined>()
+  const requests = shareCalls<AccountRights | undefined>()
 
   const load = async (path: string) => {
     const account = await undefinedIfNotFound(authService.get(path, AccountResponse))
@@ -51,7 +51,7 @@ export function createAccountsClient(
 
   const find = async (uid: string, via?: string) => {
     if (uid === ANONYMOUS_UID) return undefined
-    const revoked = ({ generation: gen }: AccountFacts) => isTokenRevoked(feed.isRevoked, { uid, gen, via })
+    const revoked = ({ generation: gen }: AccountRights) => isTokenRevoked(feed.isRevoked, { uid, gen, via })
     const path = accountPath(uid, via)
     const cached = cache.get(path)
     if (cached !== undefined && revoked(cached) === false) return cached
@@ -62,15 +62,17 @@ export function createAccountsClient(
 
   return async ({ uid, via, rules = [] }) => {
     const found = await Promise.all([find(uid, via), ...rules.map((id) => find(id))])
-    return found.filter((facts) => facts !== undefined).reduce<AccountFacts | undefined>(addFacts, undefined)
+    return found
+      .filter((rights) => rights !== undefined)
+      .reduce<AccountRights | undefined>(addRights, undefined)
   }
 }
 
-/** Adds up the scopes and grants of trust rules. Only a workload has several facts, and all of them have scopes. */
-function addFacts(sum: AccountFacts | undefined, facts: AccountFacts): AccountFacts {
-  if (sum?.kind !== 'token' || facts.kind !== 'token') return facts
-  const grants = [...(sum.grants ?? []), ...(facts.grants ?? [])]
-  return { ...sum, scopes: [...sum.scopes, ...facts.scopes], grants }
+/** Adds up the scopes and grants of trust rules. Only a workload has several trust rules. */
+function addRights(sum: AccountRights | undefined, rights: AccountRights): AccountRights {
+  if (sum?.kind !== 'token' || rights.kind !== 'token') return rights
+  const grants = [...(sum.grants ?? []), ...(rights.grants ?? [])]
+  return { ...sum, scopes: [...sum.scopes, ...rights.scopes], grants }
 }
 
 /**

@@ -4,13 +4,13 @@ import { DEPENDENCIES } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { formatScope } from '@registry-manager/oci'
 import { LRUCache } from 'lru-cache'
-import type { BasicCredentials, Exchanged } from './authenticate.ts'
+import type { BasicCredentials, ExchangeResult } from './authenticate.ts'
 import { ExchangeResponse, IssuedToken } from './internal-api.ts'
 import { shareCalls } from './share-calls.ts'
 
 export interface AuthClient {
   /** Exchanges credentials for an access token, which is cached for a short time. Null access: an identity token. */
-  exchange(credentials: BasicCredentials, access: readonly Access[] | null): Promise<Exchanged>
+  exchange(credentials: BasicCredentials, access: readonly Access[] | null): Promise<ExchangeResult>
   /** Removes an exchanged token from the cache, because it was revoked. */
   forget(credentials: BasicCredentials, access: readonly Access[] | null): void
   /** An access token for the service itself. */
@@ -38,7 +38,7 @@ export function createAuthClient(
   exchangeClient = authService,
 ): AuthClient {
   const cache = new LRUCache<string, string>({ max: MAX_ENTRIES, ttlResolution: 0, perf: { now } })
-  const exchanges = shareCalls<Exchanged>()
+  const exchanges = shareCalls<ExchangeResult>()
   const serviceTokens = shareCalls<string>()
   const key = randomBytes(32)
 
@@ -57,7 +57,7 @@ export function createAuthClient(
     cacheKey: string,
     credentials: BasicCredentials,
     access: readonly Access[] | null,
-  ): Promise<Exchanged> => {
+  ): Promise<ExchangeResult> => {
     const body = { ...credentials, access }
     const exchanged = await exchangeClient.post('/internal/token-exchanges', body, ExchangeResponse)
     if (exchanged.outcome === 'unavailable') {
@@ -84,7 +84,7 @@ export function createAuthClient(
       const token = cache.get(cacheKey)
       if (token !== undefined) return { outcome: 'issued', token }
       // An outcome of an outage is not shared: the dependency may be back by now.
-      const isFinal = (exchanged: Exchanged) =>
+      const isFinal = (exchanged: ExchangeResult) =>
         exchanged.outcome !== 'unavailable' && !('offline' in exchanged && exchanged.offline === true)
       return exchanges.run(cacheKey, () => requestExchange(cacheKey, credentials, access), isFinal)
     },

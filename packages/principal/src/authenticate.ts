@@ -8,13 +8,12 @@ import type { IsRevoked } from './revoked-token.ts'
 import { isTokenRevoked } from './revoked-token.ts'
 import type { TokenClaims } from './token-verifier.ts'
 
-export type Authenticated =
+export type AuthenticationResult =
   | {
       readonly outcome: 'principal'
       readonly principal: Principal
       readonly token: string
-      /** The principal as logs and events name it. */
-      readonly named: RequestPrincipal
+      readonly requestPrincipal: RequestPrincipal
     }
   /**
    * `error`: the error of a refused token, for clients that sent one. `reason`: the reason why a right password is
@@ -27,7 +26,7 @@ export type Authenticated =
   /** The revocation list has not been loaded yet. */
   | { readonly outcome: 'unknown' }
 
-export type Exchanged =
+export type ExchangeResult =
   | { readonly outcome: 'issued'; readonly token: string }
   | { readonly outcome: 'refused'; readonly reason?: string }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
@@ -36,7 +35,10 @@ export type Exchanged =
 export interface AuthenticatePorts {
   readonly verifyToken: (token: string) => Promise<TokenClaims | undefined>
   readonly isRevoked: IsRevoked
-  readonly exchange: (credentials: BasicCredentials, access: readonly Access[] | null) => Promise<Exchanged>
+  readonly exchange: (
+    credentials: BasicCredentials,
+    access: readonly Access[] | null,
+  ) => Promise<ExchangeResult>
   readonly forget: (credentials: BasicCredentials, access: readonly Access[] | null) => void
 }
 
@@ -56,7 +58,7 @@ export async function authenticate(
   credentials: Credentials,
   address: string,
   access: readonly Access[] | null,
-): Promise<Authenticated> {
+): Promise<AuthenticationResult> {
   switch (credentials.kind) {
     case 'none':
     case 'malformed':
@@ -79,7 +81,7 @@ async function authenticateBasic(
   ports: AuthenticatePorts,
   basic: BasicCredentials,
   access: readonly Access[] | null,
-): Promise<Authenticated> {
+): Promise<AuthenticationResult> {
   const exchanged = await ports.exchange(basic, access)
   return exchanged.outcome === 'issued' ? authenticateToken(ports, exchanged.token, basic.address) : exchanged
 }
@@ -88,7 +90,7 @@ async function authenticateToken(
   { verifyToken, isRevoked }: AuthenticatePorts,
   token: string,
   address: string,
-): Promise<Authenticated> {
+): Promise<AuthenticationResult> {
   const claims = await verifyToken(token)
   // A service's own token names no account. It is valid at the registry only.
   if (claims?.uid === undefined || claims.gen === undefined) {
@@ -107,13 +109,15 @@ async function authenticateToken(
     ...(rules.length > 0 && { rules: rules.map(([id]) => id) }),
     ...(claims.offline === true && { offline: true as const }),
   }
-  return { outcome: 'principal', principal, token, named: namedPrincipal(claims, uid) }
+  return { outcome: 'principal', principal, token, requestPrincipal: namedPrincipal(claims, uid) }
 }
 
 function namedPrincipal({ sub, name = sub, kind, via, via_name }: TokenClaims, id: string): RequestPrincipal {
   if (id === ANONYMOUS_UID) return { kind: 'anonymous', id, name }
-  const named = { kind: kind ?? ('user' as const), id, name }
-  return via === undefined ? named : { ...named, via: { id: via, name: via_name ?? '' } }
+  const requestPrincipal = { kind: kind ?? ('user' as const), id, name }
+  return via === undefined
+    ? requestPrincipal
+    : { ...requestPrincipal, via: { id: via, name: via_name ?? '' } }
 }
 
 /** Separates the access that counts for a client with this address from the access that does not. */

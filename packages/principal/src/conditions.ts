@@ -15,7 +15,7 @@ export interface Conditions {
   readonly tags?: string
 }
 
-/** The facts that conditions are compared with. */
+/** The client and the time that conditions are compared with. */
 export interface ConditionContext {
   /** The client's IP address. Undefined if it is not known: no network contains an unknown address. */
   readonly address: string | undefined

@@ -53,7 +53,7 @@ export const ExchangeResponse = Type.Union([
 ])
 
 /** Conditions. A previous version leaves out the tags. */
-const ConditionFacts = Type.Optional(
+const Conditions = Type.Optional(
   Type.Object({
     networks: Type.Optional(Type.Array(Type.String())),
     notBefore: Type.Optional(Type.String()),
@@ -71,7 +71,7 @@ const Grants = Type.Optional(
       /** Absent in responses of a previous version, too: an owner then manages nothing at image-manager. */
       role: Type.Optional(Type.Enum([...GRANT_ROLES])),
       actions: Type.Array(Type.Enum([...REPOSITORY_ACTIONS])),
-      conditions: ConditionFacts,
+      conditions: Conditions,
     }),
   ),
 )
@@ -90,13 +90,13 @@ export const AccountResponse = Type.Union([
     /** The scopes that limit a personal token; absent if it may do everything that its owner may do. */
     limitedTo: Type.Optional(AccessList),
     /** The conditions of that personal token. */
-    conditions: ConditionFacts,
+    conditions: Conditions,
   }),
   Type.Object({
     kind: Type.Literal('token'),
     scopes: AccessList,
     grants: Grants,
-    conditions: ConditionFacts,
+    conditions: Conditions,
     generation: Type.Integer(),
   }),
 ])

@@ -1,7 +1,7 @@
 import { createServiceClient, setRequestPrincipal, undefinedIfNotFound } from '@registry-manager/http'
 import type { Access } from '@registry-manager/oci'
 import { createAuthClient } from './auth-client.ts'
-import type { Authenticated } from './authenticate.ts'
+import type { AuthenticationResult } from './authenticate.ts'
 import { authenticate } from './authenticate.ts'
 import type { Credentials } from './credentials.ts'
 import { AccountResponse } from './internal-api.ts'
@@ -38,7 +38,7 @@ export interface Authenticator {
     credentials: Credentials,
     address: string,
     access: readonly Access[] | null,
-  ): Promise<Authenticated>
+  ): Promise<AuthenticationResult>
   /** An access token for the service itself. */
   serviceToken(access: readonly Access[]): Promise<string>
   /**
@@ -69,7 +69,7 @@ export function createAuthenticator({
   return {
     async authenticate(credentials, address, access) {
       const found = await authenticate(ports, credentials, address, access)
-      if (found.outcome === 'principal') setRequestPrincipal(found.named)
+      if (found.outcome === 'principal') setRequestPrincipal(found.requestPrincipal)
       return found
     },
     serviceToken,

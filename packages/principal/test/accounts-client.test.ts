@@ -4,13 +4,13 @@ import type { ServiceClient } from '@registry-manager/http'
 import { ServiceCallError } from '@registry-manager/http'
 
 const UID = '0b0e7d5e-54b5-4c1e-a7a0-5d4d2f7a3a11'
-const facts = { kind: 'user', role: 'user', namespaces: ['team'], generation: 2 } as const
+const rights = { kind: 'user', role: 'user', namespaces: ['team'], generation: 2 } as const
 
 /** A fake auth-service with one account and a revocation list. */
 function createFake() {
   const fake = {
     now: 1_000_000,
-    account: facts as object | undefined,
+    account: rights as object | undefined,
     isDown: false,
     requests: [] as string[],
     /** The least valid generation; undefined while the revocation list is not loaded. */
@@ -40,21 +40,21 @@ function createFake() {
 
 t.test('an account is requested once and cached', async (t) => {
   const { fake, find } = createFake()
-  for (const _ of [1, 2, 3]) t.strictSame(await find(UID), facts)
+  for (const _ of [1, 2, 3]) t.strictSame(await find(UID), rights)
   t.same(fake.requests, [`/internal/accounts/${UID}`])
 })
 
-t.test('the facts of a personal token are cached until its owner changes or it ends', async (t) => {
+t.test('the rights of a personal token are cached until its owner changes or it ends', async (t) => {
   const { fake, find } = createFake()
   const path = `/internal/accounts/${UID}/via/laptop`
-  for (const _ of [1, 2]) t.strictSame(await find(UID, 'laptop'), facts)
+  for (const _ of [1, 2]) t.strictSame(await find(UID, 'laptop'), rights)
   t.same(fake.requests, [path])
   await find(UID)
-  t.same(fake.requests, [path, `/internal/accounts/${UID}`], 'the owner has other facts')
+  t.same(fake.requests, [path, `/internal/accounts/${UID}`], 'the owner has other rights')
   fake.account = undefined
   fake.leastOf['laptop'] = 1
   t.equal(await find(UID, 'laptop'), undefined, 'it was deleted')
-  t.strictSame(await find(UID), facts, 'the facts of the owner stay cached')
+  t.strictSame(await find(UID), rights, 'the rights of the owner stay cached')
 })
 
 t.test('a workload has the scopes and grants of all its trust rules', async (t) => {
@@ -88,7 +88,7 @@ t.test('a cached account is requested again when the revocation list names it', 
   const { fake, find } = createFake()
   await find(UID)
   fake.least = 3
-  fake.account = { ...facts, generation: 3, namespaces: [] }
+  fake.account = { ...rights, generation: 3, namespaces: [] }
   t.match(await find(UID), { generation: 3, namespaces: [] })
   t.match(await find(UID), { generation: 3 })
   t.equal(fake.requests.length, 2, 'the new account is cached')
@@ -116,8 +116,8 @@ t.test('an unknown account is undefined and is not cached', async (t) => {
   const { fake, find } = createFake()
   fake.account = undefined
   t.equal(await find(UID), undefined)
-  fake.account = facts
-  t.strictSame(await find(UID), facts)
+  fake.account = rights
+  t.strictSame(await find(UID), rights)
   fake.least = 3
   fake.account = undefined
   t.equal(await find(UID), undefined, 'also when the account was cached before')
@@ -130,7 +130,7 @@ t.test('an unavailable auth-service is an error, not an unknown account', async 
   fake.isDown = false
   await find(UID)
   fake.isDown = true
-  t.strictSame(await find(UID), facts, 'a cached account stays valid')
+  t.strictSame(await find(UID), rights, 'a cached account stays valid')
   fake.least = 3
   await t.rejects(find(UID), ServiceCallError, 'a revoked account does not')
 })
@@ -144,7 +144,7 @@ t.test('an account id is encoded as one path segment', async (t) => {
 t.test('concurrent callers share one request for an account', async (t) => {
   const { fake, find } = createFake()
   const found = await Promise.all([find(UID), find(UID), find('another')])
-  t.strictSame(found, [facts, facts, facts])
+  t.strictSame(found, [rights, rights, rights])
   t.strictSame(fake.requests, [`/internal/accounts/${UID}`, '/internal/accounts/another'])
 })
 
@@ -152,7 +152,7 @@ t.test('a shared request that started before a revocation is repeated', async (t
   const { fake, find } = createFake()
   const first = find(UID)
   fake.least = 3
-  fake.account = { ...facts, generation: 3 }
+  fake.account = { ...rights, generation: 3 }
   const second = find(UID)
   t.match(await second, { generation: 3 })
   t.match(await first, { generation: 3 })

@@ -1,19 +1,24 @@
 import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
-import type { AuthenticatePorts, Exchanged } from '../src/authenticate.ts'
+import type { AuthenticatePorts, ExchangeResult } from '../src/authenticate.ts'
 import { authenticate } from '../src/authenticate.ts'
 import { ANONYMOUS_UID } from '../src/principal.ts'
 import type { TokenClaims } from '../src/token-verifier.ts'
 
 const access: Access[] = [repositoryAccess('team/app', 'pull')]
 const alice = { sub: 'alice', uid: 'uid-alice', gen: 2, access, exp: 0, jti: 'j' }
-const named = { kind: 'user', id: 'uid-alice', name: 'alice' }
-const principal = { outcome: 'principal', principal: { uid: 'uid-alice', access }, token: 'good', named }
+const requestPrincipal = { kind: 'user', id: 'uid-alice', name: 'alice' }
+const principal = {
+  outcome: 'principal',
+  principal: { uid: 'uid-alice', access },
+  token: 'good',
+  requestPrincipal,
+}
 const INVALID = { outcome: 'refused', error: 'invalid_token' }
 
 /** Fake ports with a few tokens by name; `forgotten` counts calls of `forget`. */
-function createPorts(overrides: Partial<AuthenticatePorts> = {}, exchanges: Exchanged[] = []) {
+function createPorts(overrides: Partial<AuthenticatePorts> = {}, exchanges: ExchangeResult[] = []) {
   const tokens: Record<string, TokenClaims> = {
     good: alice,
     dead: { ...alice, gen: 1 },
@@ -54,17 +59,19 @@ t.test('a bearer token gives its principal, unless it is invalid or revoked', as
   }
   const identity = { ...principal, principal: { uid: 'uid-alice', access: null }, token: 'identity' }
   t.same(await withBearer('identity'), identity, 'an identity token has no access')
-  t.match(await withBearer('of a registry token'), { named: { kind: 'registry-token', name: 'alice' } })
+  t.match(await withBearer('of a registry token'), {
+    requestPrincipal: { kind: 'registry-token', name: 'alice' },
+  })
   t.match(await withBearer('of a personal token'), {
     principal: { uid: 'uid-alice', via: 'id-laptop' },
-    named: {
+    requestPrincipal: {
       kind: 'personal-token',
       id: 'uid-alice',
       name: 'alice',
       via: { id: 'id-laptop', name: 'laptop' },
     },
   })
-  t.match(await withBearer('anonymous'), { named: { kind: 'anonymous', name: '' } })
+  t.match(await withBearer('anonymous'), { requestPrincipal: { kind: 'anonymous', name: '' } })
   const offline = createPorts({ verifyToken: async () => ({ ...alice, offline: true }) })
   const marked = { ...principal, principal: { uid: 'uid-alice', access, offline: true } }
   t.same(await withBearer('good', offline), marked, 'an offline token is marked')
@@ -95,7 +102,7 @@ t.test('a changed password is refused once its cached token is revoked', async (
 })
 
 t.test('an account whose new tokens are revoked is refused after the second exchange', async (t) => {
-  const dead: Exchanged = { outcome: 'issued', token: 'dead' }
+  const dead: ExchangeResult = { outcome: 'issued', token: 'dead' }
   t.same(await withBasic(createPorts({}, [dead, dead, dead])), INVALID)
 })
 

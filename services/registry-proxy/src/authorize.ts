@@ -1,7 +1,7 @@
 import { requestPrincipalOf } from '@registry-manager/http'
 import type { Access, Reference, RegistryRequest } from '@registry-manager/oci'
 import { holdsExactly, permits, repositoryAccess, tagMatchesAll } from '@registry-manager/oci'
-import type { Authenticator, FindAccountFacts, Principal } from '@registry-manager/principal'
+import type { Authenticator, FindAccountRights, Principal } from '@registry-manager/principal'
 import { credentialsOf, decideAccess } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import type { RefusedRequest } from './describe-refusal.ts'
@@ -115,7 +115,7 @@ export interface AuthorizeOptions extends ChallengeOptions {
   /** The origin of PUBLIC_URL. */
   readonly publicOrigin: string
   readonly authenticator: Pick<Authenticator, 'confirmAccount'>
-  readonly findAccount: FindAccountFacts
+  readonly findAccount: FindAccountRights
   /** Milliseconds since the epoch. */
   now(): number
 }
@@ -135,7 +135,7 @@ export async function authorize(
     needed: requiredAccess(registryRequest)[0] ?? NO_ACCESS,
     requested: challengeAccess(registryRequest),
     held: principal.access ?? [],
-    named: requestPrincipalOf(request),
+    requestPrincipal: requestPrincipalOf(request),
     publicOrigin: options.publicOrigin,
   })
   switch (decision.outcome) {

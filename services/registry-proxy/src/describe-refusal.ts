@@ -1,7 +1,7 @@
 import type { RequestPrincipal } from '@registry-manager/http'
 import type { Access, RepositoryAction } from '@registry-manager/oci'
 import { REPOSITORY_ACTIONS, formatScope, permits, repositoryAccess } from '@registry-manager/oci'
-import type { AccountFacts, ConditionContext } from '@registry-manager/principal'
+import type { AccountRights, ConditionContext } from '@registry-manager/principal'
 import {
   ANONYMOUS_UID,
   decideAccess,
@@ -43,7 +43,7 @@ export interface RefusedRequest {
   /** The access of the token that counts here. */
   readonly held: readonly Access[]
   /** Null if it is not known. */
-  readonly named: RequestPrincipal | null
+  readonly requestPrincipal: RequestPrincipal | null
   /** The origin of PUBLIC_URL. */
   readonly publicOrigin: string
   /** The tag that the request would push. */
@@ -55,7 +55,7 @@ export function describeInsufficient(
   refused: RefusedRequest,
   { account, context, isPassword }: AccountView,
 ): RefusalTexts {
-  const { needed, requested, held, named } = refused
+  const { needed, requested, held, requestPrincipal } = refused
   const scope = formatScope(requested)
   const tokenTexts = (activity: string) => ({
     message: `the token does not permit ${activity}; request one with the scope ${scope}`,
@@ -65,7 +65,7 @@ export function describeInsufficient(
   if (action === undefined) return tokenTexts('listing repositories')
   const what = describeAction(action, needed.name)
   const activity = describeActivity(action, needed.name)
-  if (named?.id === ANONYMOUS_UID) {
+  if (requestPrincipal?.id === ANONYMOUS_UID) {
     return { message: `sign in to ${what}`, detail: detailOf(refused, 'send a username and a password') }
   }
   const own = account && decideAccess(account, needed.name, context)
@@ -99,17 +99,17 @@ export function describeInsufficient(
   const others = REPOSITORY_ACTIONS.filter(
     (other) => own?.[other].allowed === true || permits(held, repositoryAccess(needed.name, other)),
   )
-  const isWorkload = named?.kind === 'workload'
+  const isWorkload = requestPrincipal?.kind === 'workload'
   const rest = others.length === 0 ? '' : `, only ${others.join(' and ')}`
   return {
-    message: `${subjectOf(named)} may not ${what}${rest}`,
+    message: `${subjectOf(requestPrincipal)} may not ${what}${rest}`,
     detail: detailOf(refused, describeWhoCanGrant(action, needed.name, isWorkload ? 'workload' : 'account')),
   }
 }
 
 /** The rights of the principal's own account, and how the principal authenticated. */
 export interface AccountView {
-  readonly account: AccountFacts | undefined
+  readonly account: AccountRights | undefined
   readonly context: ConditionContext
   /** Whether the request has a password: its token then has all access that the account has. */
   readonly isPassword: boolean
@@ -172,20 +172,30 @@ export function describeUnauthenticated(
   return { message: messages[kind], detail: { required, permitted: '', help: `${SIGN_IN} ${realm}` } }
 }
 
-function detailOf({ needed, requested, held, named, publicOrigin, tag }: RefusedRequest, help: string) {
+function detailOf(
+  { needed, requested, held, requestPrincipal, publicOrigin, tag }: RefusedRequest,
+  help: string,
+) {
   const permitted = held
     .filter(({ type, name }) => type === needed.type && name === needed.name)
     .map(({ type, name, actions }) => ({ type, name, actions }))
   const detail = { required: formatScope(requested), permitted: formatScope(permitted), help }
   const action = actionOf(needed)
-  if (action === undefined || named === null || named.name === null || named.id === ANONYMOUS_UID)
+  if (
+    action === undefined ||
+    requestPrincipal === null ||
+    requestPrincipal.name === null ||
+    requestPrincipal.id === ANONYMOUS_UID
+  )
     return detail
   // A repository name has no character that a query would have to escape.
   const question = [
-    named.kind === 'workload' ? `rule=${named.id}` : `account=${encodeURIComponent(named.name)}`,
+    requestPrincipal.kind === 'workload'
+      ? `rule=${requestPrincipal.id}`
+      : `account=${encodeURIComponent(requestPrincipal.name)}`,
     `repository=${needed.name}`,
     `action=${action}`,
-    ...(named.via ? [`token=${named.via.id}`] : []),
+    ...(requestPrincipal.via ? [`token=${requestPrincipal.via.id}`] : []),
     ...(tag === undefined ? [] : [`tag=${tag}`]),
   ]
   return { ...detail, explain: `${publicOrigin}/access/explain?${question.join('&')}` }
@@ -195,7 +205,7 @@ function actionOf({ type, actions }: Access): RepositoryAction | undefined {
   return type === 'repository' ? REPOSITORY_ACTIONS.find((action) => actions.includes(action)) : undefined
 }
 
-function subjectOf(named: RequestPrincipal | null): string {
-  if (named?.kind === 'workload') return 'this workload'
-  return named?.kind === 'registry-token' ? 'this registry token' : 'this account'
+function subjectOf(requestPrincipal: RequestPrincipal | null): string {
+  if (requestPrincipal?.kind === 'workload') return 'this workload'
+  return requestPrincipal?.kind === 'registry-token' ? 'this registry token' : 'this account'
 }

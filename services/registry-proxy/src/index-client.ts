@@ -13,7 +13,7 @@ import {
   PullBatchResponse,
   RemovalResponse,
 } from '@registry-manager/principal'
-import type { FactsOwner } from '@registry-manager/principal'
+import type { RightsQuery } from '@registry-manager/principal'
 import type { Static } from 'typebox'
 import type { PullBatch } from './count-pulls.ts'
 import type { DescribeManifests } from './describe-manifest.ts'
@@ -29,7 +29,7 @@ export interface PageQuery {
 /** image-manager's internal API. Every method throws ServiceCallError when image-manager is unavailable. */
 export interface IndexClient {
   /** The catalog of an account, of a personal token that acts for it, or of a workload. */
-  catalog(reader: FactsOwner, page: PageQuery): Promise<Static<typeof NamesPage>>
+  catalog(reader: RightsQuery, page: PageQuery): Promise<Static<typeof NamesPage>>
   /** Undefined if there is no such repository. */
   tags(repository: string, page: PageQuery): Promise<Static<typeof NamesPage> | undefined>
   /** One page of referrers, beginning after the digest `last`. */

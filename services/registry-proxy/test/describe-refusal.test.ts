@@ -8,13 +8,13 @@ const pull = repositoryAccess('team/app', 'pull')
 const grant = (actions: string[], conditions?: object) => {
   return { id: 'g-1', repositories: 'team/*', actions, ...(conditions && { conditions }) }
 }
-/** Gives alice another account with these grants, and another password: facts and tokens are cached. */
+/** Gives alice another account with these grants, and another password: rights and tokens are cached. */
 let [uid, password] = ['', '']
 function setGrants(...grants: readonly object[]) {
-  uid = `uid-alice-${auth.facts.size}`
-  password = `pw-${auth.facts.size}`
+  uid = `uid-alice-${auth.rights.size}`
+  password = `pw-${auth.rights.size}`
   auth.accounts.set('alice', { password, uid, gen: 1, access: [pull] })
-  auth.facts.set(uid, { kind: 'user', role: 'user', namespaces: [], grants, generation: 1 })
+  auth.rights.set(uid, { kind: 'user', role: 'user', namespaces: [], grants, generation: 1 })
 }
 setGrants(grant(['pull']))
 
@@ -60,7 +60,7 @@ t.test(
   async (t) => {
     setGrants(grant(['pull', 'push']))
     const limitedTo = [repositoryAccess('team/app', 'pull')]
-    auth.facts.set(`${uid}/via/laptop`, { ...auth.facts.get(uid), limitedTo } as never)
+    auth.rights.set(`${uid}/via/laptop`, { ...auth.rights.get(uid), limitedTo } as never)
     const ofToken = bearer([pull], { uid, kind: 'personal-token', via: 'laptop' })
     t.match(await refusalOf('POST', PUSH, ofToken), {
       status: 401,
@@ -94,7 +94,7 @@ t.test('a refusal names the condition that does not hold', async (t) => {
 t.test('a refusal names the condition of a personal token, and the token in its explanation', async (t) => {
   setGrants(grant(['pull', 'push']))
   const conditions = { networks: ['192.0.2.0/24'] }
-  auth.facts.set(`${uid}/via/laptop`, { ...auth.facts.get(uid), conditions } as never)
+  auth.rights.set(`${uid}/via/laptop`, { ...auth.rights.get(uid), conditions } as never)
   const ofToken = bearer([pull], { uid, kind: 'personal-token', via: 'laptop' })
   const { status, message, detail } = await refusalOf('POST', PUSH, ofToken)
   t.equal(status, 401)

@@ -15,18 +15,18 @@ const mount = (authorization: string, digest = DIGEST) =>
 const scopeOf = (name: string) => ({ type: 'repository', name, actions: ['pull'] })
 t.beforeEach(() => {
   upstream.requests.length = 0
-  auth.facts.clear()
+  auth.rights.clear()
 })
 
 t.test(
   'a mount by a token without the source repository is challenged for both if the account has the source',
   async (t) => {
-    for (const [uid, facts] of Object.entries({
+    for (const [uid, rights] of Object.entries({
       'uid-user': user(['team', 'base']),
       'uid-administrator': user([], 'cluster-administrator'),
       'uid-token': { kind: 'token', scopes: [scopeOf('base/*')], generation: 1 },
     })) {
-      auth.facts.set(uid, facts)
+      auth.rights.set(uid, rights)
       const response = await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }))
       t.equal(response.status, 401)
       t.match(
@@ -39,21 +39,21 @@ t.test(
 )
 
 t.test('a token for both repositories permits the mount', async (t) => {
-  auth.facts.set('uid-alice', user(['team', 'base']))
+  auth.rights.set('uid-alice', user(['team', 'base']))
   const both = [repositoryAccess('team/app', 'pull', 'push'), repositoryAccess('base/alpine', 'pull')]
   await mount(bearer(both))
   t.match(upstream.only().url, `mount=${encodeURIComponent(DIGEST)}`)
 })
 
 t.test('the blob is uploaded if a challenge could not help', async (t) => {
-  for (const [why, facts, digest] of [
+  for (const [why, rights, digest] of [
     ['the account lacks the source', user(['team']), DIGEST],
     ['there is no account', undefined, DIGEST],
     ['distribution cannot mount by sha512', user(['team', 'base']), SHA512],
   ] as const) {
     upstream.requests.length = 0
     const uid = `uid-${why}`
-    if (facts !== undefined) auth.facts.set(uid, facts)
+    if (rights !== undefined) auth.rights.set(uid, rights)
     await mount(bearer([repositoryAccess('team/app', 'pull', 'push')], { uid }), digest)
     t.notMatch(upstream.only().url, 'mount', why)
   }
@@ -61,7 +61,7 @@ t.test('the blob is uploaded if a challenge could not help', async (t) => {
 
 t.test('a personal token is challenged only for access that its scopes permit', async (t) => {
   const limited = (name: string) => ({ ...user(['team', 'base']), limitedTo: [scopeOf(name)] })
-  auth.facts.set('uid-jane/via/wide', limited('base/*')).set('uid-jane/via/narrow', limited('team/*'))
+  auth.rights.set('uid-jane/via/wide', limited('base/*')).set('uid-jane/via/narrow', limited('team/*'))
   const ofToken = (via: string) =>
     bearer([repositoryAccess('team/app', 'pull', 'push')], { uid: 'uid-jane', kind: 'personal-token', via })
   t.equal((await mount(ofToken('wide'))).status, 401)

@@ -1,6 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import type { Reference } from '@registry-manager/oci'
-import type { ConditionContext, FactsOwner } from '@registry-manager/principal'
+import type { ConditionContext, RightsQuery } from '@registry-manager/principal'
 import { createBlobAliasesRepository } from './blob-aliases-repository.ts'
 import { createGlobalScopeRepository } from './global-scope-repository.ts'
 import type { GlobalScopePorts } from './global-scope.ts'
@@ -52,7 +52,7 @@ export function createIndex(ports: IndexPorts) {
     manageRepositories: createManageRepositories(ports),
     readManifest: (repository: string, reference: Reference) => readManifest(ports, repository, reference),
     describeManifests: ports.manifestLookup.describeManifests,
-    listCatalog: (reader: FactsOwner, page: PageRequest, context: ConditionContext) =>
+    listCatalog: (reader: RightsQuery, page: PageRequest, context: ConditionContext) =>
       listCatalog(ports, reader, page, context),
     listNamespaces: (page: PageRequest) => listNamespaces(ports, page),
     listTags: (repository: string, page: PageRequest) => listTags(ports, repository, page),

@@ -11,7 +11,7 @@ import {
   ScopesResponse,
   ScopesRequest,
 } from '@registry-manager/principal'
-import type { ConditionContext, FactsOwner } from '@registry-manager/principal'
+import type { ConditionContext, RightsQuery } from '@registry-manager/principal'
 import { ProblemError, currentRequestContext } from '@registry-manager/http'
 import { Type } from 'typebox'
 import type { GlobalScope } from './global-scope.ts'
@@ -23,7 +23,7 @@ export interface IndexInternalRoutesOptions {
   readonly readManifest: (repository: string, reference: Reference) => Promise<ReadManifest>
   readonly describeManifests: DescribeManifestsPorts['manifestLookup']['describeManifests']
   readonly listCatalog: (
-    reader: FactsOwner,
+    reader: RightsQuery,
     page: PageRequest,
     context: ConditionContext,
   ) => Promise<Page<string>>

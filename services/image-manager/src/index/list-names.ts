@@ -1,10 +1,10 @@
 import type { Page, PageRequest, Repository } from './repository.ts'
-import type { ConditionContext, FactsOwner, PrincipalRights } from '@registry-manager/principal'
+import type { ConditionContext, PrincipalRights, RightsQuery } from '@registry-manager/principal'
 import type { Visibility } from './visibility.ts'
 import { catalogVisibility } from './visibility.ts'
 
 export interface ListCatalogPorts {
-  readonly findAccount: (reader: FactsOwner) => Promise<PrincipalRights | undefined>
+  readonly findAccount: (reader: RightsQuery) => Promise<PrincipalRights | undefined>
   readonly visibleRepositories: {
     listRepositories(visibility: Visibility, page: PageRequest): Promise<Repository[]>
   }
@@ -24,7 +24,7 @@ const EMPTY: Page<string> = { items: [], next: undefined }
 /** One page of the names of the repositories that a reader sees; empty if there is no such account. */
 export async function listCatalog(
   { findAccount, visibleRepositories }: ListCatalogPorts,
-  reader: FactsOwner,
+  reader: RightsQuery,
   page: PageRequest,
   context: ConditionContext,
 ): Promise<Page<string>> {

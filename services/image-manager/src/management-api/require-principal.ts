@@ -1,5 +1,5 @@
 import { formatBearerChallenge } from '@registry-manager/oci'
-import type { Authenticator, FindAccountFacts } from '@registry-manager/principal'
+import type { Authenticator, FindAccountRights } from '@registry-manager/principal'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
 import { conditionFault, credentialsOf, readCredentials } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -10,7 +10,7 @@ export interface RequirePrincipalOptions {
   /** URL of the token endpoint. */
   readonly realm: string
   readonly service: string
-  readonly findAccount: FindAccountFacts
+  readonly findAccount: FindAccountRights
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }

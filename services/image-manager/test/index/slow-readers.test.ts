@@ -41,10 +41,12 @@ async function startLongList() {
   }
   const ports = { visibleRepositories, taggedManifests } as Partial<ManageRepositoriesPorts>
   const principal = { uid: '1', access: null }
-  const named = { kind: 'user', id: '1', name: 'jane' } as const
+  const requestPrincipal = { kind: 'user', id: '1', name: 'jane' } as const
   const app = Fastify()
   await app.register(repositoriesRoutes, {
-    authenticator: { authenticate: async () => ({ outcome: 'principal', principal, named, token: '' }) },
+    authenticator: {
+      authenticate: async () => ({ outcome: 'principal', principal, requestPrincipal, token: '' }),
+    },
     realm: 'https://registry.test/auth/v2/token',
     service: 'registry.test',
     findAccount: async () => ({ kind: 'user', role: 'administrator', namespaces: [], generation: 1 }),
