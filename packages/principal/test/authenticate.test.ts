@@ -2,7 +2,7 @@ import type { Access } from '@registry-manager/oci'
 import { repositoryAccess } from '@registry-manager/oci'
 import t from 'tap'
 import type { AuthenticatePorts, ExchangeResult } from '../src/authenticate.ts'
-import { authenticate } from '../src/authenticate.ts'
+import { authenticate, describeThrottled } from '../src/authenticate.ts'
 import { ANONYMOUS_UID } from '../src/principal.ts'
 import type { TokenClaims } from '../src/token-verifier.ts'
 
@@ -114,4 +114,9 @@ t.test('access counts only for clients in its networks', async (t) => {
   t.match(await from('192.0.2.1'), { principal: { access, elsewhere: [limited] } })
   t.match(await from('10.1.2.3'), { principal: { access: held, elsewhere: [] } })
   t.notOk('elsewhere' in ((await withBearer('good')) as { principal: object }).principal)
+})
+
+t.test('the message for throttled credentials names the time to wait', async (t) => {
+  t.equal(describeThrottled(1), 'too many failed sign-ins; retry in 1 second')
+  t.equal(describeThrottled(15), 'too many failed sign-ins; retry in 15 seconds')
 })

@@ -145,17 +145,17 @@ function kindOf(principal: AccountPrincipal): NonNullable<ExplainedAccount['kind
   return isPersonalToken(principal) ? 'personal-token' : nameOf(principal).kind
 }
 
-/** The rights of an account with the changes of a request. */
+/** The rights of a principal with the changes of a request. */
 function changeRights(
-  account: AccountPrincipal,
+  principal: AccountPrincipal,
   request: ExplainRequest,
 ): { readonly rights: PrincipalRights } | { readonly fault: FieldFault } {
-  const grants: EffectiveGrant[] = account.grants.filter(({ id }) => id !== request.without)
+  const grants: EffectiveGrant[] = principal.grants.filter(({ id }) => id !== request.without)
   if (request.with !== undefined) {
     const planned = planTerms(INSTALLATION, request.with, 'with.')
     if ('fault' in planned) return planned
     const { role } = planned.terms
     grants.push({ ...planned.terms, ...(role && { actions: ACTIONS_OF_ROLE[role] }), id: ADDED })
   }
-  return { rights: { ...rightsOfPrincipal(account), grants } }
+  return { rights: { ...rightsOfPrincipal(principal), grants } }
 }

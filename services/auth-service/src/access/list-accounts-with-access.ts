@@ -90,25 +90,25 @@ function keyOf(entry: Pick<AccountWithAccess, 'account'> | undefined): string {
 }
 
 function toAccountWithAccess(
-  account: AccountPrincipal,
+  principal: AccountPrincipal,
   question: Question,
   context: ConditionContext,
 ): AccountWithAccess | undefined {
-  if (accountState(account, context.now) !== 'enabled') return undefined
-  const { allowed, because } = reasonsFor(rightsOfPrincipal(account), question, context)
-  return because.length === 0 ? undefined : { account: nameOf(account), allowed, because }
+  if (accountState(principal, context.now) !== 'enabled') return undefined
+  const { allowed, because } = reasonsFor(rightsOfPrincipal(principal), question, context)
+  return because.length === 0 ? undefined : { account: nameOf(principal), allowed, because }
 }
 
 /** A principal as explanations name it; for a personal token, its owner. */
-export function nameOf(account: AccountPrincipal): AccountWithAccess['account'] {
-  if (isWorkload(account)) return { kind: 'workload', name: account.rules[0]?.name ?? '' }
-  return { kind: isRegistryToken(account) ? 'registry-token' : 'user', name: account.username }
+export function nameOf(principal: AccountPrincipal): AccountWithAccess['account'] {
+  if (isWorkload(principal)) return { kind: 'workload', name: principal.rules[0]?.name ?? '' }
+  return { kind: isRegistryToken(principal) ? 'registry-token' : 'user', name: principal.username }
 }
 
-export function accountState(account: AccountPrincipal, now: number): ExplainedAccount['state'] {
-  if (isRegistryToken(account)) return stateOf(account, now)
-  if (!account.enabled) return 'disabled'
-  return isActive(account, now) ? 'enabled' : 'expired'
+export function accountState(principal: AccountPrincipal, now: number): ExplainedAccount['state'] {
+  if (isRegistryToken(principal)) return stateOf(principal, now)
+  if (!principal.enabled) return 'disabled'
+  return isActive(principal, now) ? 'enabled' : 'expired'
 }
 
 /** All patterns that cover a repository. */

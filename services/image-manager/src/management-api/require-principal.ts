@@ -1,7 +1,12 @@
 import { formatBearerChallenge } from '@registry-manager/oci'
 import type { Authenticator, FindAccountRights } from '@registry-manager/principal'
 import { ProblemError, describeUnavailable, unavailable } from '@registry-manager/http'
-import { conditionFault, credentialsOf, readCredentials } from '@registry-manager/principal'
+import {
+  conditionFault,
+  credentialsOf,
+  describeThrottled,
+  readCredentials,
+} from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AuthenticatedAccount } from './authorize.ts'
 
@@ -59,7 +64,7 @@ async function authenticate(
     }
     case 'throttled': {
       const headers = { 'retry-after': String(found.retryAfterSeconds) }
-      const detail = `too many failed sign-ins; retry in ${found.retryAfterSeconds} seconds`
+      const detail = describeThrottled(found.retryAfterSeconds)
       throw new ProblemError({ status: 429, detail, headers })
     }
     case 'unavailable':
