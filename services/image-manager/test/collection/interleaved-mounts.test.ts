@@ -6,5 +6,11 @@ const db = await databaseForTest(t)
 
 t.test(
   'no acknowledged manifest loses data by the deletion of an image and a mount of its layer, however interleaved',
-  (t) => tryAll(t, db, { before: hasOne, first: deletesAndCollects, second: pushes(TWO, OTHER, 'mount') }),
+  (t) =>
+    tryAll(t, db, {
+      before: hasOne,
+      first: deletesAndCollects,
+      second: pushes(TWO, OTHER, 'mount'),
+      every: 1,
+    }),
 )
