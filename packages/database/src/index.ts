@@ -1,6 +1,7 @@
 export * from './connect.ts'
 export * from './in-transaction.ts'
 export * from './migrate.ts'
+export * from './sql-fragments.ts'
 export type * from './access-tables.ts'
 export type * from './index-tables.ts'
 export type * from './schema.ts'

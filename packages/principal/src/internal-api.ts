@@ -196,7 +196,7 @@ export const AnnouncedBlobResponse = Type.Object({ known: Type.Literal(true) })
  * `inUseBy` names an image index that references the manifest; `tag` is one of the image index's own tags, or null.
  * `immutable` names an immutable tag that needs the manifest or blob, and the rule that protects the tag.
  */
-export const RemovalResponse = Type.Object({
+export const DeletionResponse = Type.Object({
   deleted: Type.Boolean(),
   inUseBy: Type.Optional(
     Type.Object({ digest: Type.String(), tag: Type.Union([Type.String(), Type.Null()]) }),

@@ -9,7 +9,7 @@ import {
   createCollectionHealth,
   createCollectionRepositories,
   createReviewSchedule,
-  waitForRemovals,
+  waitForDataRemovals,
 } from './collection/index.ts'
 import type { ImageManagerConfig } from './config.ts'
 import { createContents } from './contents/index.ts'
@@ -55,7 +55,7 @@ export function createFeatures(config: ImageManagerConfig, deps: FeaturesDeps) {
   const manifestBudget = createByteBudget(MANIFEST_BUDGET)
   const ports = { registry: serializeDeletions(createRegistry()), ...createRepositories(db) }
   const { quotas, withinQuota } = createQuotas(db)
-  const push = waitForRemovals(withinQuota(createPush(ports)))
+  const push = waitForDataRemovals(withinQuota(createPush(ports)))
   const deletion = createDeletion(ports, config.trashDays)
   const { deleteRepository } = deletion
   const collectionHealth = createCollectionHealth(config.collection, now)

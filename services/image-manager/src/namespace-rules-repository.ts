@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { inTransaction } from '@registry-manager/database'
+import { anyOf, inTransaction } from '@registry-manager/database'
 import type { EventAction } from '@registry-manager/events'
 import { namespacesOf } from '@registry-manager/oci'
 import { sql } from 'kysely'
@@ -24,7 +24,7 @@ export function createNamespaceRulesRepository<Rule extends object>(
       const namespaces = namespacesOf(repository)
       if (namespaces.length === 0) return []
       const { rows: found } = await sql<{ namespace: string; rules: readonly Rule[] }>`
-        select namespace, rules from ${rows} where namespace = any(${sql.val(namespaces)}::text[])
+        select namespace, rules from ${rows} where namespace = ${anyOf(namespaces)}
         order by namespace`.execute(db)
       return found.flatMap(({ namespace, rules }) => rules.map((rule) => ({ ...rule, namespace })))
     },

@@ -3,7 +3,7 @@ import t from 'tap'
 import { readCounts } from '../src/reconcile/counts.ts'
 import { createReconcileRepositories } from '../src/reconcile/index.ts'
 import { reconcileRepositories } from '../src/reconcile/reconcile-repositories.ts'
-import { recordPendingPush } from '../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../src/push/record-or-undo-push.ts'
 import { deleteManifest } from '../src/delete/delete-manifest.ts'
 import { deleteTag } from '../src/delete/delete-tag.ts'
 import { deleteRepository } from '../src/delete/delete-repositories.ts'
@@ -81,7 +81,7 @@ const pushes =
     if (id === undefined) return
     await ports.registry.putManifest(REPOSITORY, tag ?? manifest.digest, { raw, mediaType: MANIFEST })
     const pending = await ports.pendingPushes.findPendingPush(id)
-    if (pending !== undefined) await recordPendingPush(ports, pending)
+    if (pending !== undefined) await recordOrUndoPush(ports, pending)
   }
 
 /** A push that the registry refuses. */

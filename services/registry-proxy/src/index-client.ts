@@ -11,7 +11,7 @@ import {
   RecordResponse,
   ReferrersResponse,
   PullBatchResponse,
-  RemovalResponse,
+  DeletionResponse,
 } from '@registry-manager/principal'
 import type { RightsQuery } from '@registry-manager/principal'
 import type { Static } from 'typebox'
@@ -45,11 +45,11 @@ export interface IndexClient {
    * `deleted`: whether the manifest or tag existed. `inUseBy` names an image index that prevents the deletion,
    * `immutable` an immutable tag that does.
    */
-  deleteManifest(repository: string, reference: Reference, force?: boolean): Promise<Removal>
+  deleteManifest(repository: string, reference: Reference, force?: boolean): Promise<DeletionOutcome>
   /** Announces a blob that is about to be uploaded or mounted. */
   announceBlob(blob: AnnouncedBlob): Promise<void>
   /** `deleted`: whether the blob existed under any of its digests. `immutable` names a tag that needs it. */
-  deleteBlob(repository: string, digest: string): Promise<Removal>
+  deleteBlob(repository: string, digest: string): Promise<DeletionOutcome>
   /** Records the sha512 digest of a blob that was pushed by it. */
   aliasBlob(alias: { repository: string; sha512: string; sha256: string }): Promise<void>
   /** Announces a manifest before the registry gets it. */
@@ -72,7 +72,7 @@ export interface IndexClient {
 }
 
 /** The outcome of a deletion. */
-export type Removal = Static<typeof RemovalResponse>
+export type DeletionOutcome = Static<typeof DeletionResponse>
 
 export interface IndexedManifest {
   readonly digest: string
@@ -164,7 +164,7 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
         reference: formatReference(reference),
         force: force ? 'true' : undefined,
       })
-      return changes.delete(`/internal/manifests?${query}`, RemovalResponse)
+      return changes.delete(`/internal/manifests?${query}`, DeletionResponse)
     },
 
     async announceBlob(blob) {
@@ -174,7 +174,7 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
 
     deleteBlob(repository, digest) {
       const path = `/internal/blobs?${toQuery({ repository, digest })}`
-      return changes.delete(path, RemovalResponse)
+      return changes.delete(path, DeletionResponse)
     },
 
     async aliasBlob(alias) {
@@ -199,7 +199,7 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
     },
 
     async discardPush(id) {
-      await changes.delete(`/internal/admissions/${id}`, RemovalResponse)
+      await changes.delete(`/internal/admissions/${id}`, DeletionResponse)
     },
 
     async addPulls(batch) {

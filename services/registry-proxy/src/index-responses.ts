@@ -3,7 +3,7 @@ import { MEDIA_TYPES } from '@registry-manager/oci'
 import type { Principal } from '@registry-manager/principal'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IndexRequest } from './authorize.ts'
-import type { IndexClient, IndexedManifest, Removal } from './index-client.ts'
+import type { IndexClient, IndexedManifest, DeletionOutcome } from './index-client.ts'
 import type { Refusal } from './refuse.ts'
 import { refuse } from './refuse.ts'
 import { toQuery } from './upstream-request.ts'
@@ -85,7 +85,7 @@ function refusalOfChild({ digest, tag }: { digest: string; tag: string | null })
 }
 
 /** Refuses the deletion of content that an immutable tag needs. */
-function refusalOfImmutable({ message, ...detail }: NonNullable<Removal['immutable']>): Refusal {
+function refusalOfImmutable({ message, ...detail }: NonNullable<DeletionOutcome['immutable']>): Refusal {
   return { code: 'DENIED', message, detail }
 }
 

@@ -5,8 +5,8 @@ import { createPeriodicWork } from '@registry-manager/http'
 import type { RegistryClient } from '@registry-manager/registry-client'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Push } from '../push/push.ts'
-import type { AfterRemovalPorts } from './after-removal.ts'
-import { afterRemoval } from './after-removal.ts'
+import type { AfterDataRemovalPorts } from './after-data-removal.ts'
+import { afterDataRemoval } from './after-data-removal.ts'
 import { createClaims } from './claims.ts'
 import { createListingsRepository } from './listings-repository.ts'
 import { createListing } from './listing.ts'
@@ -48,20 +48,20 @@ export function createCollection(
   }
 }
 
-const WAITING: AfterRemovalPorts = {
+const WAITING: AfterDataRemovalPorts = {
   isBeingRemoved: (error) => (error as { code?: string } | null)?.code === BEING_REMOVED,
   pause: (ms) => sleep(ms),
   monotonic: () => performance.now(),
 }
 
 /** Makes pushes wait while a storage worker removes data that they name. */
-export function waitForRemovals(push: Push, waiting: AfterRemovalPorts = WAITING): Push {
+export function waitForDataRemovals(push: Push, waiting: AfterDataRemovalPorts = WAITING): Push {
   return {
     ...push,
-    announce: (pushed) => afterRemoval(waiting, () => push.announce(pushed)),
-    record: (id) => afterRemoval(waiting, () => push.record(id)),
-    announceBlob: (blob) => afterRemoval(waiting, () => push.announceBlob(blob)),
-    recordBlobAlias: (alias) => afterRemoval(waiting, () => push.recordBlobAlias(alias)),
+    announce: (pushed) => afterDataRemoval(waiting, () => push.announce(pushed)),
+    record: (id) => afterDataRemoval(waiting, () => push.record(id)),
+    announceBlob: (blob) => afterDataRemoval(waiting, () => push.announceBlob(blob)),
+    recordBlobAlias: (alias) => afterDataRemoval(waiting, () => push.recordBlobAlias(alias)),
   }
 }
 

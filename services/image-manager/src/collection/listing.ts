@@ -26,7 +26,7 @@ export interface ListingPorts {
       options: { readonly dueSeconds: number; readonly leaseSeconds: number },
     ): Promise<string | undefined>
     addPage(id: string, page: ListingPage & { readonly key: string }, leaseSeconds: number): Promise<boolean>
-    settle(
+    countUnnamed(
       id: string,
       after: string,
       options: { readonly limit: number; readonly graceSeconds: number },
@@ -77,7 +77,8 @@ export function createListing(
       // Renews the lease for the time of the count.
       if (!(await listings.addPage(id, { key: 'end', blobs: [], links: [] }, LEASE_SECONDS))) return false
       let after: string | undefined = ''
-      while (after !== undefined) after = await listings.settle(id, after, { limit: BATCH, graceSeconds })
+      while (after !== undefined)
+        after = await listings.countUnnamed(id, after, { limit: BATCH, graceSeconds })
       const isEnded = await listings.endListing(id, uploads)
       if (unknown === 'remove') while ((await listings.condemnUnknown(BATCH)) === BATCH);
       return isEnded

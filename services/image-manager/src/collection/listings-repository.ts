@@ -1,10 +1,8 @@
 import type { Database } from '@registry-manager/database'
-import { inTransaction } from '@registry-manager/database'
+import { anyOf, inTransaction, secondsInterval } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { ListingPage, ListingUploads } from './listing.ts'
 import { isPushed, isReferenced } from './referenced-repository.ts'
-
-const seconds = (value: number) => sql`make_interval(secs => ${value}::double precision)`
 
 /** Listings of the storage. One worker at a time has the lease. */
 export function createListingsRepository(db: Database) {
@@ -20,9 +18,10 @@ export function createListingsRepository(db: Database) {
         await sql`delete from collection_listings where ended_at is null and leased_until < now()`.execute(tx)
         const { rows } = await sql<{ id: string }>`
           insert into collection_listings (worker, leased_until)
-          select ${worker}, now() + ${seconds(leaseSeconds)}
+          select ${worker}, now() + ${secondsInterval(leaseSeconds)}
           where not exists (
-            select from collection_listings where ended_at is null or began_at > now() - ${seconds(dueSeconds)})
+            select from collection_listings
+            where ended_at is null or began_at > now() - ${secondsInterval(dueSeconds)})
           returning id`.execute(tx)
         return rows[0]?.id
       })
@@ -39,7 +38,8 @@ export function createListingsRepository(db: Database) {
     ): Promise<boolean> {
       return inTransaction(db, async (tx) => {
         const { rows } = await sql<{ isNew: boolean }>`
-          update collection_listings as listing set leased_until = now() + ${seconds(leaseSeconds)}, last_page = ${key}
+          update collection_listings as listing set
+            leased_until = now() + ${secondsInterval(leaseSeconds)}, last_page = ${key}
           from (select id, last_page from collection_listings where id = ${id}::uuid for update) before
           where listing.id = before.id and ended_at is null
           returning before.last_page is distinct from ${key} as "isNew"`.execute(tx)
@@ -56,7 +56,7 @@ export function createListingsRepository(db: Database) {
      * Deletes the rows of blobs that only an earlier listing has found, and of blobs with a link. Returns the last
      * digest; undefined if the batch was the last one.
      */
-    async settle(
+    async countUnnamed(
       id: string,
       after: string,
       { limit, graceSeconds }: { readonly limit: number; readonly graceSeconds: number },
@@ -68,7 +68,7 @@ export function createListingsRepository(db: Database) {
           delete from unknown_blobs where digest in (select digest from batch) and (listing <> ${id}::uuid or linked)
         ), settled as (
           update unknown_blobs set settled = ${id}::uuid,
-            listings = case when modified_at <= now() - ${seconds(graceSeconds)} then listings + 1 else 0 end
+            listings = case when modified_at <= now() - ${secondsInterval(graceSeconds)} then listings + 1 else 0 end
           where digest in (select digest from batch) and listing = ${id}::uuid and not linked
             and settled is distinct from ${id}::uuid
           returning bytes, listings > 0 as is_unknown
@@ -158,10 +158,10 @@ async function addLinks(tx: Database, id: string, links: readonly string[]): Pro
   await sql`
     with linked as (
       update unknown_blobs set linked = true
-      where digest = any(${sql.val(links)}::text[]) and listing = ${id}::uuid and not linked returning bytes
+      where digest = ${anyOf(links)} and listing = ${id}::uuid and not linked returning bytes
     ), kept as (
       update unreferenced_blobs set linked_at = now(), state = 'waiting', condemned_by = null
-      where digest = any(${sql.val(links)}::text[]) and state in ('waiting', 'condemned')
+      where digest = ${anyOf(links)} and state in ('waiting', 'condemned')
     )
     update collection_listings set
       known_blobs = known_blobs + (select count(*) from linked),

@@ -1,12 +1,10 @@
 import type { Database } from '@registry-manager/database'
-import { inTransaction } from '@registry-manager/database'
+import { inTransaction, secondsInterval } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { RemovalResults } from './claims.ts'
 import { IDENTITY, createTransactionWatch } from './database-identity-repository.ts'
 import { isPushed, isReferenced } from './referenced-repository.ts'
 import type { ReviewState } from './review.ts'
-
-const seconds = (value: number) => sql`make_interval(secs => ${value}::double precision)`
 
 /** Blobs of the storage that have lost a reference: from the release of their digest to the removal of their data. */
 export function createUnreferencedRepository(db: Database) {
@@ -77,7 +75,7 @@ export function createUnreferencedRepository(db: Database) {
           select digest, coalesce(linked_at >= (
               select max(began_at) from collection_listings where ended_at is not null), linked_at is not null) as is_linked
           from unreferenced_blobs
-          where state = 'waiting' and since <= now() - ${seconds(graceSeconds)}
+          where state = 'waiting' and since <= now() - ${secondsInterval(graceSeconds)}
           order by since, digest limit ${limit} for update skip locked
         ), referenced as (
           select digest from reviewed where ${isReferenced(sql`reviewed.digest`)}
@@ -157,7 +155,7 @@ export function createUnreferencedRepository(db: Database) {
             where digest in (select digest from pushed)
           ), claim as materialized (select gen_random_uuid() as id)
           update unreferenced_blobs set state = 'removing', claim = claim.id, retry_at = null,
-            removing_until = clock_timestamp() + ${seconds(holdSeconds)}
+            removing_until = clock_timestamp() + ${secondsInterval(holdSeconds)}
           from claim where digest in (
             select digest from claimable except select digest from referenced except select digest from pushed)
           returning claim.id, digest`.execute(tx)
@@ -166,9 +164,8 @@ export function createUnreferencedRepository(db: Database) {
         const digests = claimed.rows.map(({ digest }) => digest)
         if (rate !== null)
           await sql`
-            update collection set next_claim_at = clock_timestamp() + ${seconds(digests.length / rate)}`.execute(
-            tx,
-          )
+            update collection
+            set next_claim_at = clock_timestamp() + ${secondsInterval(digests.length / rate)}`.execute(tx)
         return { id: first.id, digests, blobsPerSecond: rate }
       })
     },

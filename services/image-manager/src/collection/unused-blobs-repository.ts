@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { secondsInterval } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { BlobName } from './resolve-names.ts'
 
@@ -22,7 +23,7 @@ export function createUnusedBlobsRepository(db: Database) {
         ), marked as (
           update repository_blobs as blob set orphaned_at = now()
           from page where blob.repository = page.repository and blob.digest = page.digest and orphaned_at is null
-            and announced_at < now() - make_interval(secs => ${unusedSeconds}::double precision)
+            and announced_at < now() - ${secondsInterval(unusedSeconds)}
             and not exists (
               select from manifest_references join all_repositories on all_repositories.id = repository_id
               where name = blob.repository and manifest_references.digest in (

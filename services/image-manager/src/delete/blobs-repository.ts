@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { anyOf, secondsInterval } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { OldOrphans } from './delete-orphans.ts'
 
@@ -7,8 +8,6 @@ import type { OldOrphans } from './delete-orphans.ts'
  * an orphan when the manifest that referenced it is deleted: it must be deleted from the registry as well.
  */
 export function createBlobsRepository(db: Database) {
-  const among = (digests: readonly string[]) => sql<string>`any(${sql.val([...digests])}::text[])`
-
   return {
     /**
      * Records that an upload or a mount of a blob was authorized. An orphan stops being one. Returns false, and records
@@ -69,7 +68,7 @@ export function createBlobsRepository(db: Database) {
         .updateTable('repository_blobs')
         .set({ orphaned_at: sql`now()` })
         .where('repository', '=', repository)
-        .where('digest', '=', among(digests))
+        .where('digest', '=', anyOf(digests))
         .where('orphaned_at', 'is not', null)
         .returning('digest')
         .execute()
@@ -88,15 +87,14 @@ export function createBlobsRepository(db: Database) {
       maxPauseSeconds,
       uploadSeconds,
     }: OldOrphans): Promise<{ repository: string; digest: string }[]> {
-      const seconds = (value: number) => sql`make_interval(secs => ${sql.lit(value)})`
       const { rows } = await sql<{ repository: string; digest: string }>`
         update repository_blobs set orphaned_at = now()
         where (repository, digest) in (
           select repository, digest from repository_blobs
-          where orphaned_at < now() - ${seconds(idleSeconds)}
-            and (announced_at < now() - ${seconds(uploadSeconds)}
+          where orphaned_at < now() - ${secondsInterval(idleSeconds)}
+            and (announced_at < now() - ${secondsInterval(uploadSeconds)}
               or orphaned_at < now() - least(
-                (now() - announced_at) * ${sql.lit(announcedFraction)}, ${seconds(maxPauseSeconds)}))
+                (now() - announced_at) * ${sql.lit(announcedFraction)}, ${secondsInterval(maxPauseSeconds)}))
           order by orphaned_at limit ${limit} for update skip locked
         )
         returning repository, digest`.execute(db)
@@ -109,7 +107,7 @@ export function createBlobsRepository(db: Database) {
         .updateTable('repository_blobs')
         .set({ orphaned_at: sql`now()` })
         .where('repository', '=', repository)
-        .where('digest', '=', among(digests))
+        .where('digest', '=', anyOf(digests))
         .execute()
     },
 
@@ -118,7 +116,7 @@ export function createBlobsRepository(db: Database) {
         .updateTable('repository_blobs')
         .set({ orphaned_at: null })
         .where('repository', '=', repository)
-        .where('digest', '=', among(digests))
+        .where('digest', '=', anyOf(digests))
         .execute()
     },
 
@@ -135,11 +133,11 @@ export function createBlobsRepository(db: Database) {
       await sql`
         with recent as (
           update repository_blobs set orphaned_at = now()
-          where repository = ${repository} and digest = ${among(digests)} and orphaned_at is not null
+          where repository = ${repository} and digest = ${anyOf(digests)} and orphaned_at is not null
             and ${isRecent}
         )
         delete from repository_blobs
-        where repository = ${repository} and digest = ${among(digests)} and orphaned_at is not null
+        where repository = ${repository} and digest = ${anyOf(digests)} and orphaned_at is not null
           and not (${isRecent})`.execute(db)
     },
   }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { parseReference } from '@registry-manager/oci'
-import { RemovalResponse } from '@registry-manager/principal'
+import { DeletionResponse } from '@registry-manager/principal'
 import { ProblemError } from '@registry-manager/http'
 import { Type } from 'typebox'
 import { describeProtection } from '../immutability/tag-rule.ts'
@@ -30,7 +30,7 @@ export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoute
 ) => {
   app.delete(
     '/internal/manifests',
-    { schema: { querystring: ManifestQuery, response: { 200: RemovalResponse } } },
+    { schema: { querystring: ManifestQuery, response: { 200: DeletionResponse } } },
     async ({ query }) => {
       const { repository } = query
       const reference = parseReference(query.reference)
@@ -49,7 +49,7 @@ export const deleteInternalRoutes: FastifyPluginAsyncTypebox<DeleteInternalRoute
 
   app.delete(
     '/internal/blobs',
-    { schema: { querystring: BlobQuery, response: { 200: RemovalResponse } } },
+    { schema: { querystring: BlobQuery, response: { 200: DeletionResponse } } },
     async ({ query: { repository, digest } }) => toResponse(await deleteBlob(repository, digest), repository),
   )
 }

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { anyOf } from '@registry-manager/database'
 import { sql } from 'kysely'
 
 /** The digests that deletions remove from the registry at this moment. `removal.ts` explains the protocol. */
@@ -46,7 +47,7 @@ export function createRemovalsRepository(db: Database) {
         .selectFrom('pending_removals')
         .select('digest')
         .where('repository', '=', repository)
-        .where('digest', '=', sql<string>`any(${sql.val([...digests])}::text[])`)
+        .where('digest', '=', anyOf(digests))
         .where(isLive(maxSeconds))
         .limit(1)
         .executeTakeFirst()

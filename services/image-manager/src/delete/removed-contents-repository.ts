@@ -1,5 +1,5 @@
 import type { Database, Schema } from '@registry-manager/database'
-import { inTransaction } from '@registry-manager/database'
+import { anyOf, inTransaction } from '@registry-manager/database'
 import type { Transaction } from 'kysely'
 import { sql } from 'kysely'
 import type { PageRequest } from '../index/repository.ts'
@@ -9,8 +9,6 @@ import { countRemoved } from './requested-deletions-repository.ts'
 
 /** Number of tags or references that one statement removes. */
 const ROWS = 2000
-
-const anyOf = (digests: readonly string[]) => sql<string>`any(${sql.val([...digests])}::text[])`
 
 /**
  * The rows of a repository that is being deleted. Each statement handles a bounded number of rows, so that repositories

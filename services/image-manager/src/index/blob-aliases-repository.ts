@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { anyOf } from '@registry-manager/database'
 import { sql } from 'kysely'
 
 /** The digests of blobs that were pushed by a sha512 digest. The registry stores each under its sha256 as well. */
@@ -30,7 +31,7 @@ export function createBlobAliasesRepository(db: Database) {
      * that was announced again since.
      */
     async forgetBlobs(repository: string, names: readonly string[]): Promise<void> {
-      const named = sql<string>`any(${sql.val([...names])}::text[])`
+      const named = anyOf(names)
       await db
         .deleteFrom('repository_blobs')
         .where('repository', '=', repository)

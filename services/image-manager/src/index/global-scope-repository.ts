@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { anyOf } from '@registry-manager/database'
 import { sql } from 'kysely'
 import type { GlobalMark } from '@registry-manager/oci'
 import { LONGEST_TOKEN_SECONDS } from './global-scope.ts'
@@ -31,7 +32,7 @@ export function createGlobalScopeRepository(db: Database) {
       const rows = await db
         .selectFrom('repositories')
         .select(['name', 'number', 'global_generation'])
-        .where('name', '=', sql<string>`any(${sql.val([...names])}::text[])`)
+        .where('name', '=', anyOf(names))
         .where('scope', '=', 'global')
         .where('deleting_since', 'is', null)
         .execute()

@@ -107,21 +107,5 @@ export function createManifestLookupRepository(db: Database) {
         order by digest limit ${limit}`.execute(db)
       return { rows, more: (rows[0]?.following ?? 0) > rows.length }
     },
-
-    /** Returns the given digests, sha256 or sha512, that name a manifest of the repository. */
-    async filterKnown(repositoryId: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
-      if (digests.length === 0) return new Set()
-      // One parameter for any number of digests: a client may send thousands.
-      const isWanted = (column: 'digest' | 'sha512') =>
-        sql<boolean>`${sql.ref(column)} = any(${sql.val([...digests])}::text[])`
-      const rows = await db
-        .selectFrom('manifests')
-        .select(['digest', 'sha512'])
-        .where('repository_id', '=', repositoryId)
-        .where((eb) => eb.or([isWanted('digest'), isWanted('sha512')]))
-        .execute()
-      const known = new Set(rows.flatMap(({ digest, sha512 }) => [digest, sha512]))
-      return new Set(digests.filter((digest) => known.has(digest)))
-    },
   }
 }

@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { inTransaction } from '@registry-manager/database'
+import { anyOf, inTransaction } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import { sql } from 'kysely'
 import { recordEventsIn, recordPushIn } from '../events-repository.ts'
@@ -96,14 +96,14 @@ export function createManifestsRepository(db: Database) {
 
     /** Returns the given digests, sha256 or sha512, that name a manifest of the repository. */
     async filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>> {
-      const { rows } = await sql<{ digest: string }>`
-        select wanted.digest from unnest(${sql.val([...digests])}::text[]) as wanted (digest)
-        where exists (
-          select from manifests join repositories on repositories.id = repository_id
-          where name = ${repository} and (manifests.digest = wanted.digest or sha512 = wanted.digest))`.execute(
-        db,
-      )
-      return new Set(rows.map(({ digest }) => digest))
+      if (digests.length === 0) return new Set()
+      const wanted = anyOf(digests)
+      const rows = await inRepository(repository)
+        .select(['digest', 'sha512'])
+        .where((eb) => eb.or([eb('digest', '=', wanted), eb('sha512', '=', wanted)]))
+        .execute()
+      const known = new Set(rows.flatMap(({ digest, sha512 }) => [digest, sha512]))
+      return new Set(digests.filter((digest) => known.has(digest)))
     },
 
     /**

@@ -27,7 +27,9 @@ export interface FindReferrersPorts {
       },
     ): Promise<{ readonly rows: readonly Referrer[]; readonly more: boolean }>
     findManifest(repository: string, reference: Reference): Promise<{ readonly raw: Buffer } | undefined>
-    filterKnown(repositoryId: string, digests: readonly string[]): Promise<ReadonlySet<string>>
+  }
+  readonly manifests: {
+    filterManifests(repository: string, digests: readonly string[]): Promise<ReadonlySet<string>>
   }
 }
 
@@ -49,7 +51,7 @@ const [PAGE_BYTES, PAGE_SIZE] = [1024 * 1024, 1000]
  * digest. Source: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema".
  */
 export async function findReferrers(
-  { repositories, manifestLookup }: FindReferrersPorts,
+  { repositories, manifestLookup, manifests }: FindReferrersPorts,
   repository: string,
   digest: string,
   { artifactType, after = '' }: { readonly artifactType?: string; readonly after?: string } = {},
@@ -67,8 +69,8 @@ export async function findReferrers(
     (one) => one.digest > after && (artifactType === undefined || one.artifactType === artifactType),
   )
   // Clients maintain the fallback tag, so it may list manifests that were deleted.
-  const known = await manifestLookup.filterKnown(
-    found.id,
+  const known = await manifests.filterManifests(
+    repository,
     listed.map((one) => one.digest),
   )
   const all = [...listed.filter((one) => known.has(one.digest)), ...rows.map(toDescriptor)]

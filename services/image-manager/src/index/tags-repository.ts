@@ -1,5 +1,5 @@
 import type { Database } from '@registry-manager/database'
-import { inTransaction, isForeignKeyViolation } from '@registry-manager/database'
+import { anyOf, inTransaction, isForeignKeyViolation } from '@registry-manager/database'
 import type { NewEvent } from '@registry-manager/events'
 import type { RequestPrincipal } from '@registry-manager/http'
 import { sql } from 'kysely'
@@ -45,7 +45,7 @@ export function createTagsRepository(db: Database) {
     async findTags(repository: string, names: readonly string[]): Promise<ReadonlyMap<string, TagState>> {
       const rows = await statesIn(repository)
         .select('tags.name')
-        .where('tags.name', '=', sql<string>`any(${sql.val([...names])}::text[])`)
+        .where('tags.name', '=', anyOf(names))
         .execute()
       return new Map(rows.map(({ name, ...state }) => [name, state]))
     },

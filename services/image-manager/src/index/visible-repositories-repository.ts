@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { anyOf } from '@registry-manager/database'
 import { isNested } from '@registry-manager/oci'
 import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
@@ -87,7 +88,7 @@ async function listByPatterns(
       union
       (
         select id, name, scope from repositories
-        where name = any(${sql.val(names)}::text[]) and name > ${after} and ${filter}
+        where name = ${anyOf(names)} and name > ${after} and ${filter}
         order by name limit ${limit}
       )
       ${visibility.global ? global : sql``}
@@ -100,7 +101,7 @@ function isWithin(patterns: boolean | readonly string[]): RawBuilder<unknown> {
   if (typeof patterns === 'boolean') return sql`true`
   const { everything, below, names } = toRanges(patterns)
   if (everything) return sql`true`
-  return sql`(name = any(${sql.val(names)}::text[]) or exists (
+  return sql`(name = ${anyOf(names)} or exists (
     select from unnest(${sql.val(below)}::text[]) as range (prefix) where starts_with(name, prefix || '/')))`
 }
 

@@ -7,12 +7,12 @@ import {
   BlobAlias,
   BlobAliasResponse,
   RecordResponse,
-  RemovalResponse,
+  DeletionResponse,
 } from '@registry-manager/principal'
 import type { ByteBudget } from '@registry-manager/http'
 import { ProblemError, setAccountOfPreviousVersion, unavailable } from '@registry-manager/http'
 import { Type } from 'typebox'
-import { MAX_MANIFEST_BYTES, reserveManifest, whileReserved } from './manifest-memory.ts'
+import { MAX_ANNOUNCEMENT_BYTES, reserveManifest, whileReserved } from './manifest-memory.ts'
 import type { Push } from './push.ts'
 
 export interface PushInternalRoutesOptions {
@@ -39,14 +39,14 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
 ) => {
   app.addContentTypeParser(
     '*',
-    { parseAs: 'buffer', bodyLimit: MAX_MANIFEST_BYTES },
+    { parseAs: 'buffer', bodyLimit: MAX_ANNOUNCEMENT_BYTES },
     (_request, body, done) => done(null, body),
   )
 
   app.post(
     '/internal/admissions',
     {
-      bodyLimit: MAX_MANIFEST_BYTES,
+      bodyLimit: MAX_ANNOUNCEMENT_BYTES,
       schema: { querystring: AnnounceQuery, response: { 200: AnnounceResponse } },
       onRequest: (request, reply) => reserveManifest(manifestBudget, request, reply),
     },
@@ -90,7 +90,7 @@ export const pushInternalRoutes: FastifyPluginAsyncTypebox<PushInternalRoutesOpt
 
   app.delete(
     '/internal/admissions/:id',
-    { schema: { params: PendingPushParams, response: { 200: RemovalResponse } } },
+    { schema: { params: PendingPushParams, response: { 200: DeletionResponse } } },
     async ({ params }) => {
       await push.discard(params.id)
       return { deleted: true }

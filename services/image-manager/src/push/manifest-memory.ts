@@ -5,8 +5,11 @@ import type { ByteBudget } from '@registry-manager/http'
 import { requestPrincipalOf } from '@registry-manager/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** The longest manifest that is accepted. distribution's own limit is 4 MiB. */
-export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024
+/**
+ * The limit for the bodies of announcements, above the longest manifest: registry-proxy refuses manifests above 4 MiB,
+ * the limit of distribution, with an error for the client.
+ */
+export const MAX_ANNOUNCEMENT_BYTES = 5 * 1024 * 1024
 /**
  * The bytes of manifests that a process handles at once. Handling a manifest takes up to ten times its length in
  * memory. The limit per account keeps one account that pushes many manifests from blocking the others. A request waits
@@ -42,7 +45,7 @@ export async function reserveManifest(
   reply: FastifyReply,
 ): Promise<unknown> {
   // A body of unknown length reserves the limit. Fastify refuses a longer body while reading it.
-  const length = Math.min(Number(request.headers['content-length'] ?? Infinity), MAX_MANIFEST_BYTES)
+  const length = Math.min(Number(request.headers['content-length'] ?? Infinity), MAX_ANNOUNCEMENT_BYTES)
   // The previous version of registry-proxy sends the account, and no context.
   const account = requestPrincipalOf(request)?.id ?? request.query.account ?? ''
   const release = once(await budget.take(account, length))

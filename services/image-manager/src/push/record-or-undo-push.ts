@@ -26,10 +26,13 @@ export type RecordOrUndoPushPorts = RecordPendingPushPorts &
 const CONCURRENCY = 8
 
 /**
- * Records the outcome of a pending push as `recordPendingPush` does. If the repository was deleted after the registry
- * took the manifest, blobs that the manifest references may be deleted too: then the push is undone. This check comes
- * after the recording, so that a deletion that begins later finds the manifest. A push that was recorded at once needs
- * no check, because its repository is older than the push.
+ * Records the outcome of a pending push: at once if possible, else in steps. The registry's current state decides, not
+ * the client's response. Idempotent, and safe on two replicas at once. Returns the manifest's facts if the registry has
+ * it.
+ *
+ * If the repository was deleted after the registry took the manifest, blobs that the manifest references may be deleted
+ * too: then the push is undone. This check comes after the recording, so that a deletion that begins later finds the
+ * manifest. A push that was recorded at once needs no check, because its repository is older than the push.
  */
 export async function recordOrUndoPush(
   ports: RecordOrUndoPushPorts,

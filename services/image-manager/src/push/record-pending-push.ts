@@ -55,18 +55,6 @@ export interface RecordPendingPushOptions {
 }
 
 /**
- * Records the outcome of a pending push. The registry's current state decides, not the client's response. Idempotent,
- * and safe on two replicas at once. Returns the manifest's facts if the registry has it.
- */
-export async function recordPendingPush(
-  ports: RecordPendingPushPorts,
-  pending: PendingPush,
-  options: RecordPendingPushOptions = {},
-): Promise<PendingFacts | undefined> {
-  return (await recordAtOnce(ports, pending)) ? pending.facts : recordInSteps(ports, pending, options)
-}
-
-/**
  * Records a push whose tag, or else digest, names its manifest in the registry: one request and one transaction. The
  * transaction fails if anything that it depends on has changed since before the request:
  *

@@ -1,4 +1,5 @@
 import type { Database } from '@registry-manager/database'
+import { anyOf } from '@registry-manager/database'
 import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import { revisionOf } from '../index/tags-repository.ts'
@@ -90,7 +91,7 @@ export function createCandidatesRepository(db: Database) {
     async listUntaggedReferrers(repositoryId: string, subjects: readonly string[]): Promise<string[]> {
       const { rows } = await sql<{ digest: string }>`
         select digest from manifests as manifest
-        where repository_id = ${repositoryId} and subject = any(${sql.val([...subjects])}::text[])
+        where repository_id = ${repositoryId} and subject = ${anyOf(subjects)}
           and not exists (
             select from tags where tags.repository_id = manifest.repository_id and tags.digest = manifest.digest
           )

@@ -27,7 +27,7 @@ export type DeleteToTrashPorts = DeleteManifestPorts &
     }
   }
 
-export type SettleInterruptedPorts = VerifyManifestPorts & {
+export type RecoverInterruptedPorts = VerifyManifestPorts & {
   readonly manifests: {
     resolveDigest(repository: string, digest: string): Promise<{ readonly indexOnly: boolean } | undefined>
   }
@@ -43,7 +43,7 @@ export type SettleInterruptedPorts = VerifyManifestPorts & {
  * and then deletes it by `deleteManifest`. With 0 days, and for a manifest that the index does not have, nothing is
  * copied.
  *
- * Lists of the trash show the entry when the deletion has ended. After a crash before that, `settleInterrupted` keeps
+ * Lists of the trash show the entry when the deletion has ended. After a crash before that, `recoverInterrupted` keeps
  * or discards the entry.
  */
 export async function deleteToTrash(
@@ -79,11 +79,11 @@ export async function deleteToTrash(
 }
 
 /**
- * Settles the entries of deletions of manifests whose process was killed. Keeps an entry if all content is in the trash
+ * Recovers the entries of deletions of manifests whose process was killed. Keeps an entry if all content is in the trash
  * and the repository does not have the manifest any more. Otherwise discards it: the manifest was not deleted, or
  * another deletion has copied it.
  */
-export async function settleInterrupted(ports: SettleInterruptedPorts, signal: AbortSignal): Promise<void> {
+export async function recoverInterrupted(ports: RecoverInterruptedPorts, signal: AbortSignal): Promise<void> {
   const { trashEntries } = ports
   while (!signal.aborted) {
     const taken = await trashEntries.takeInterrupted()
@@ -93,7 +93,7 @@ export async function settleInterrupted(ports: SettleInterruptedPorts, signal: A
   }
 }
 
-async function isGone(ports: SettleInterruptedPorts, { repository, digest }: TrashEntry): Promise<boolean> {
+async function isGone(ports: RecoverInterruptedPorts, { repository, digest }: TrashEntry): Promise<boolean> {
   if (digest === null) return false
   if ((await ports.manifests.resolveDigest(repository, digest))?.indexOnly === true) return false
   return !(await verifyManifest(ports, repository, digest, 'deleted'))

@@ -2,8 +2,8 @@ import type { Database } from '@registry-manager/database'
 import type { PeriodicWork } from '@registry-manager/http'
 import { createPeriodicWork } from '@registry-manager/http'
 import type { FastifyBaseLogger } from 'fastify'
-import type { SettleInterruptedPorts } from './delete-to-trash.ts'
-import { settleInterrupted } from './delete-to-trash.ts'
+import type { RecoverInterruptedPorts } from './delete-to-trash.ts'
+import { recoverInterrupted } from './delete-to-trash.ts'
 import type { EmptyEntryPorts } from './empty-entry.ts'
 import { emptyEntry } from './empty-entry.ts'
 import { createKeptTrashRepository } from './kept-trash-repository.ts'
@@ -21,7 +21,7 @@ export function createTrashRepositories(db: Database) {
   }
 }
 
-export type TrashSchedulePorts = Omit<SettleInterruptedPorts & EmptyEntryPorts, 'registry' | 'keptTrash'> & {
+export type TrashSchedulePorts = Omit<RecoverInterruptedPorts & EmptyEntryPorts, 'registry' | 'keptTrash'> & {
   readonly keptTrash: EmptyEntryPorts['keptTrash'] & {
     expire(limit: number): Promise<number>
     takeEmptying(): Promise<TrashEntry | undefined>
@@ -31,7 +31,7 @@ export type TrashSchedulePorts = Omit<SettleInterruptedPorts & EmptyEntryPorts, 
   /** Creates a client whose requests the signal aborts. */
   readonly createRegistry: (
     signal: AbortSignal,
-  ) => SettleInterruptedPorts['registry'] & EmptyEntryPorts['registry']
+  ) => RecoverInterruptedPorts['registry'] & EmptyEntryPorts['registry']
   readonly metrics: Pick<TrashMetrics, 'ended' | 'measured'>
 }
 
@@ -40,7 +40,7 @@ const EVERY_MS = 30_000
 const BATCH = 100
 
 /**
- * Ends entries that have expired, empties entries that have ended, and settles interrupted deletions and restores.
+ * Ends entries that have expired, empties entries that have ended, and recovers interrupted deletions and restores.
  * Replicas share the work: each claims entries that no other replica works on.
  */
 export function createTrashSchedule(
@@ -60,7 +60,7 @@ export function createTrashSchedule(
     async work(signal) {
       const withRegistry = { ...ports, registry: createRegistry(signal) }
       await keptTrash.releaseInterrupted()
-      await settleInterrupted(withRegistry, signal)
+      await recoverInterrupted(withRegistry, signal)
       await expireAll(signal)
       let emptied = 0
       while (!signal.aborted) {

@@ -1,5 +1,5 @@
 import type { Database, Schema } from '@registry-manager/database'
-import { inTransaction } from '@registry-manager/database'
+import { anyOf, inTransaction } from '@registry-manager/database'
 import type { RawBuilder, Transaction } from 'kysely'
 import { sql } from 'kysely'
 import type { TrashEntry } from './trash-entry.ts'
@@ -122,7 +122,7 @@ export function createTrashContentsRepository(db: Database) {
     },
 
     async removeManifests(entry: TrashEntry, digests: readonly string[]): Promise<void> {
-      const given = sql`any(${sql.val([...digests])}::text[])`
+      const given = anyOf(digests)
       // The references first: a cascade would remove those of each manifest by a statement of its own.
       await sql`
         delete from manifest_references
@@ -185,7 +185,7 @@ export async function copyManifests(
   digests: readonly string[],
 ): Promise<number> {
   const name = trashRepository(entry)
-  const given = sql`any(${sql.val([...digests])}::text[])`
+  const given = anyOf(digests)
   await sql`insert into all_repositories (name) values (${name}) on conflict do nothing`.execute(tx)
   const target = sql`(select id from all_repositories where name = ${name})`
   const { numAffectedRows } = await sql`
@@ -221,7 +221,7 @@ export async function copyTags(
   await sql`
     insert into trash_tags (trash_id, tag, digest)
     select ${entry.id}::uuid, name, digest from tags
-    where repository_id = ${entry.repositoryId}::uuid and digest = any(${sql.val([...digests])}::text[])
+    where repository_id = ${entry.repositoryId}::uuid and digest = ${anyOf(digests)}
       and exists (select from trash where id = ${entry.id}::uuid)
     on conflict (trash_id, tag) do update set digest = excluded.digest`.execute(tx)
 }

@@ -4,7 +4,7 @@ import { deleteManifest } from '../../src/delete/delete-manifest.ts'
 import { deleteTag } from '../../src/delete/delete-tag.ts'
 import { deleteRepository } from '../../src/delete/delete-repositories.ts'
 import { verifyManifest } from '../../src/index/verify-manifest.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { ONE, TWO, both, one, startFilled, two } from '../fixtures/filled-repository.ts'
 import {
   MANIFEST,
@@ -135,7 +135,7 @@ t.test('a blob with a sha512 name stays while a manifest references it by either
   const push = async (raw: Buffer) => {
     const pending = await announce(raw, null)
     registry.push(raw, MANIFEST)
-    await recordPendingPush(ports, pending)
+    await recordOrUndoPush(ports, pending)
     return pending.digest
   }
   const byWide = await push(manifestOf(wide))

@@ -5,7 +5,7 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { createDeletion } from '../../src/delete/index.ts'
 import { createHistory, createHistoryCleanup } from '../../src/history/index.ts'
 import { createPush } from '../../src/push/index.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { syncTag } from '../../src/index/sync-tag.ts'
 import { IMAGE_MANAGER } from '../../src/service-principal.ts'
 import { MANIFEST, REPOSITORY, blobsOf, image, startIndex } from '../fixtures/index-and-registry.ts'
@@ -24,7 +24,7 @@ await onBothDatabases(t, async (t, db) => {
       const pending = await announce(raw, tag)
       registry.push(raw, MANIFEST, tag)
       const context = { requestId: 'r', address: null, principal: JANE }
-      await recordPendingPush(ports, { ...pending, context })
+      await recordOrUndoPush(ports, { ...pending, context })
     }
     const manifestBudget = { take: async () => () => {} }
     const { listTagHistory, restoreTag } = createHistory({

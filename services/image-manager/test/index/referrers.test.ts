@@ -46,10 +46,12 @@ function portsOn({ rows = [], fallback, known = [], pageSize }: Held): FindRefer
       fallback !== undefined && 'tag' in reference && reference.tag === `sha256-${'0'.repeat(64)}`
         ? { raw: Buffer.from(fallback) }
         : undefined,
-    filterKnown: async (_id: string, digests: readonly string[]) =>
+  }
+  const manifests = {
+    filterManifests: async (_repository: string, digests: readonly string[]) =>
       new Set(digests.filter((digest) => known.includes(digest))),
   }
-  return { repositories, manifestLookup }
+  return { repositories, manifestLookup, manifests }
 }
 
 const findPage = (held: Held, artifactType?: string, after?: string) =>

@@ -35,7 +35,7 @@ void onBothDatabases(t, async (t, db) => {
       tagged.map(({ name, manifest }) => [name, manifest]),
       sorted.map((name) => [name, '{"a": 1}']),
     )
-    t.same(await index.manifestLookup.filterKnown(id, [digest, 'sha256:1']), new Set([digest]))
-    t.same(await index.manifestLookup.filterKnown(id, []), new Set())
+    t.same(await index.manifests.filterManifests('team/a', [digest, 'sha256:1']), new Set([digest]))
+    t.same(await index.manifests.filterManifests('team/a', []), new Set())
   })
 })

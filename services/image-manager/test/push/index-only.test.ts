@@ -1,7 +1,7 @@
 import t from 'tap'
 import { announceManifest } from '../../src/push/announce-manifest.ts'
 import { syncTag } from '../../src/index/sync-tag.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { deleteOneBlob } from '../../src/delete/delete-blobs.ts'
 import { deleteManifest } from '../../src/delete/delete-manifest.ts'
 import { deleteTag } from '../../src/delete/delete-tag.ts'
@@ -30,7 +30,7 @@ async function start() {
   const push = async (raw: Buffer, tag: string | null) => {
     const pending = await announce(raw, tag)
     registry.push(raw, MANIFEST, tag ?? undefined)
-    await recordPendingPush(ports, pending)
+    await recordOrUndoPush(ports, pending)
   }
   const pushIndexOnly = (raw: Buffer, reference: { tag: string } | { digest: string }) =>
     announceManifest(ports, { repository: REPOSITORY, reference, type: INDEX, raw })

@@ -2,7 +2,7 @@ import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import t from 'tap'
 import { createContentsRepository } from '../../src/contents/contents-repository.ts'
 import { createReconcileRepositories } from '../../src/reconcile/index.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import {
   INDEX,
   MANIFEST,
@@ -53,7 +53,7 @@ await onBothDatabases(t, async (t, db) => {
   ) => {
     const pending = await announce(raw, tag, type, repository)
     registry.push(raw, type, tag ?? undefined, repository)
-    await recordPendingPush(ports, pending)
+    await recordOrUndoPush(ports, pending)
   }
 
   /** The result of everything that clients, administrators and reconcile read. */
@@ -71,7 +71,6 @@ await onBothDatabases(t, async (t, db) => {
     found['referrers'] = await index.manifestLookup.listReferrers(id, digestOf(ONE), { ...PAGE, bytes: 1e6 })
     found['tags'] = await index.tags.listTags(id, PAGE)
     const digests = [ONE, TWO, BOTH, SIGNATURE].map(digestOf)
-    found['known'] = await index.manifestLookup.filterKnown(id, digests)
     for (const repository of [REPOSITORY, 'team/new']) {
       const row = await index.repositories.findRepository(repository)
       const artifacts = await contents.listArtifacts({ ...OFFSETS, repository })
@@ -133,7 +132,7 @@ await onBothDatabases(t, async (t, db) => {
       t.same(await readAll(started), before)
       for (const [at, [raw, tag, type, repository]] of PUSHES.entries()) {
         registry.push(raw, type, tag ?? undefined, repository)
-        await recordPendingPush(ports, pending[at]!)
+        await recordOrUndoPush(ports, pending[at]!)
       }
       const after = await readAll(started)
       for (const [what, value] of Object.entries(before)) t.notSame(after[what], value, what)
@@ -163,7 +162,7 @@ await onBothDatabases(t, async (t, db) => {
       await index.pendingPushes.removePendingPush(pushes[0]!.id)
       t.same(await pendingRows(), [digestOf(TWO)])
       registry.push(TWO, MANIFEST, 'b')
-      await recordPendingPush(ports, pushes[1]!)
+      await recordOrUndoPush(ports, pushes[1]!)
       await index.pendingPushes.removePendingPush(pushes[2]!.id)
       t.same(await pendingRows(), [])
       t.same(await tags(), { b: digestOf(TWO), v1: digestOf(ONE) })

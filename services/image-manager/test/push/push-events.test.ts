@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { RequestContext } from '@registry-manager/http'
 import t from 'tap'
 import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
 import { createDatabaseReconciler } from '../../src/reconcile/index.ts'
 import { BY_IMAGE_MANAGER, BY_JANE, JANE, eventsIn, senderOf, withoutEvents } from '../fixtures/events.ts'
 import { startImageManager } from '../fixtures/image-manager.ts'
@@ -164,7 +163,7 @@ t.test('a push whose process is killed after any step has one event', async (t) 
     started.registry.push(ONE, MANIFEST, 'v1')
     const process = mortal(db, started.registry, steps)
     const ports = { ...repositoriesOf(process.db), registry: process.registry }
-    await recordPendingPush(ports, pending).catch(() => undefined)
+    await recordOrUndoPush(ports, pending).catch(() => undefined)
     isAlive = process.isAlive()
     const next = createDatabaseReconciler({
       db,

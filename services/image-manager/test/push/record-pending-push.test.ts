@@ -1,6 +1,6 @@
 import t from 'tap'
 import { syncTag } from '../../src/index/sync-tag.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { MANIFEST, REPOSITORY, image, startIndex, databaseForTest } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 
@@ -12,18 +12,18 @@ t.test('a pending push that the registry has is recorded and ends', async (t) =>
   const { ports, registry, announce, tags, manifests, pendingPushes } = await startIndex(db)
   const pending = await announce(ONE, 'latest')
   registry.push(ONE, MANIFEST, 'latest')
-  t.equal((await recordPendingPush(ports, pending))?.digest, one)
+  t.equal((await recordOrUndoPush(ports, pending))?.digest, one)
   t.same(await tags(), { latest: one })
   t.same(await manifests(), [one])
   t.equal(await pendingPushes(), 0)
 
-  t.equal((await recordPendingPush(ports, pending))?.digest, one, 'recording it again changes nothing')
+  t.equal((await recordOrUndoPush(ports, pending))?.digest, one, 'recording it again changes nothing')
   t.same(await tags(), { latest: one })
 })
 
 t.test('a pending push that the registry does not have is not recorded and ends', async (t) => {
   const { ports, index, announce, tags, manifests, pendingPushes } = await startIndex(db)
-  t.equal(await recordPendingPush(ports, await announce(ONE, 'latest')), undefined)
+  t.equal(await recordOrUndoPush(ports, await announce(ONE, 'latest')), undefined)
   t.same(await tags(), {})
   t.same(await manifests(), [])
   t.equal(await index.repositories.findRepository(REPOSITORY), undefined)
@@ -34,7 +34,7 @@ t.test('a manifest pushed by digest is recorded without a tag', async (t) => {
   const { ports, registry, announce, tags, manifests } = await startIndex(db)
   const pending = await announce(ONE, null)
   registry.push(ONE, MANIFEST)
-  await recordPendingPush(ports, pending)
+  await recordOrUndoPush(ports, pending)
   t.same(await manifests(), [one])
   t.same(await tags(), {})
 })
@@ -50,9 +50,9 @@ for (const last of ['one', 'two'] as const) {
         for (const raw of pushes) registry.push(raw, MANIFEST, 'latest')
         if (order === 'in reverse order') pending.reverse()
         if (order === 'at the same time') {
-          await Promise.all(pending.map((one) => recordPendingPush(ports, one)))
+          await Promise.all(pending.map((one) => recordOrUndoPush(ports, one)))
         } else {
-          for (const one of pending) await recordPendingPush(ports, one)
+          for (const one of pending) await recordOrUndoPush(ports, one)
         }
         t.same(await tags(), { latest: last === 'two' ? two : one })
         t.same(await manifests(), [one, two].toSorted())
@@ -74,9 +74,9 @@ t.test('a tag that changes between the registry’s response and the write is sy
       if (call !== 'HEAD manifest latest') return
       registry.after = () => undefined
       registry.push(TWO, MANIFEST, 'latest')
-      await recordPendingPush(ports, other)
+      await recordOrUndoPush(ports, other)
     }
-    await recordPendingPush(ports, late)
+    await recordOrUndoPush(ports, late)
     t.same(await tags(), { latest: two }, known ? 'an existing tag' : 'a new tag')
   }
 })
@@ -107,7 +107,7 @@ t.test('recording fails if the tag’s manifest never exists, and the push stays
   const { ports, registry, announce, pendingPushes } = await startIndex(db)
   const pending = await announce(ONE, 'latest')
   const headManifest = async (_: string, reference: string) => (reference === 'latest' ? two : undefined)
-  await t.rejects(recordPendingPush({ ...ports, registry: { ...registry, headManifest } }, pending), {
+  await t.rejects(recordOrUndoPush({ ...ports, registry: { ...registry, headManifest } }, pending), {
     message: /changed during each of 20 tries/,
   })
   t.equal(await pendingPushes(), 1)
@@ -120,6 +120,6 @@ t.test('recording fails while the registry does not respond, and the push stays 
   registry.before = () => {
     throw new Error('away')
   }
-  await t.rejects(recordPendingPush(ports, pending), { message: 'away' })
+  await t.rejects(recordOrUndoPush(ports, pending), { message: 'away' })
   t.equal(await pendingPushes(), 1)
 })

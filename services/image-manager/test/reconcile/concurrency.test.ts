@@ -3,7 +3,7 @@ import { ServiceCallError } from '@registry-manager/http'
 import t from 'tap'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { deleteManifest } from '../../src/delete/delete-manifest.ts'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { INDEX, MANIFEST, image, indexOf } from '../fixtures/index-and-registry.ts'
 import { digestOf } from '../fixtures/memory-registry.ts'
 import { parsed, reachableIn, refused, startReconcile } from '../fixtures/reconcile.ts'
@@ -132,7 +132,7 @@ await onBothDatabases(t, async (t, db) => {
     const push = async (name: string) => {
       const pending = await announce(TWO, 'v1', MANIFEST, name)
       await registry.putManifest(name, 'v1', { raw: TWO, mediaType: MANIFEST })
-      await recordPendingPush(ports, pending)
+      await recordOrUndoPush(ports, pending)
     }
     registry.before = (call) => {
       const at = NAMES.findIndex((name) => call === `GET tags ${name}`)

@@ -3,7 +3,7 @@ import type { Database } from '@registry-manager/database'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { sql } from 'kysely'
 import t from 'tap'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { createRetentionPorts } from '../../src/retention/index.ts'
 import type { RetentionRule } from '../../src/retention/retention-rule.ts'
 import { createRetentionRunsRepository } from '../../src/retention/retention-runs-repository.ts'
@@ -56,7 +56,7 @@ await onBothDatabases(t, async (t, plain) => {
     ) => {
       const pending = await announce(raw, tag ?? null, type, repository)
       registry.push(raw, type, tag, repository)
-      await recordPendingPush({ ...started.ports }, pending)
+      await recordOrUndoPush({ ...started.ports }, pending)
       const time = sql<Date>`now() - make_interval(days => ${days})`
       await plain
         .updateTable('all_manifests')

@@ -2,7 +2,7 @@ import { ServiceCallError } from '@registry-manager/http'
 import { onBothDatabases } from '@registry-manager/testing/both-databases'
 import { sql } from 'kysely'
 import t from 'tap'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { ONE, TWO, both, one, two } from '../fixtures/filled-repository.ts'
 import { INDEX, MANIFEST, REPOSITORY, blobsOf, image } from '../fixtures/index-and-registry.ts'
 import { digestOf, killed } from '../fixtures/memory-registry.ts'
@@ -28,7 +28,7 @@ await onBothDatabases(t, async (t, db) => {
       const pending = await started.announce(raw, tag, type)
       started.registry.push(raw, type, tag ?? undefined)
       for (const blob of type === MANIFEST ? blobsOf(raw) : []) started.registry.blobs.add(blob)
-      await recordPendingPush(started.ports, pending)
+      await recordOrUndoPush(started.ports, pending)
       return digestOf(raw)
     }
     const list = async (namespace?: string) =>
@@ -150,7 +150,7 @@ await onBothDatabases(t, async (t, db) => {
     const reason = `the tag one of ${REPOSITORY} has a push that has not ended`
     const restore = () => manageTrash.restore('team', entry?.id ?? '')
     t.match(await restore(), { result: { outcome: 'busy', reason } })
-    await recordPendingPush(ports, pending)
+    await recordOrUndoPush(ports, pending)
     t.match(await restore(), { result: { outcome: 'restored', taken: [], missing: [] } })
     t.same(await tags(), { again: one, one })
   })
@@ -223,19 +223,19 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('an unknown manifest leaves no entry', async (t) => {
-    const { deleteManifest, list, settle, inTrash } = await start()
+    const { deleteManifest, list, recover, inTrash } = await start()
     const unknown = digestOf(image('unknown'))
     t.same(await deleteManifest(REPOSITORY, unknown), { outcome: 'unknown' })
     t.same(await deleteManifest(REPOSITORY, one, { unlessInUse: true }), {
       outcome: 'in-use',
       by: { digest: both, tag: 'both' },
     })
-    await settle()
+    await recover()
     t.same([await list(), inTrash()], [[], []])
   })
 
   t.test('an entry is purged, or expires', async (t) => {
-    const { deleteManifest, list, manageTrash, settle, inTrash, events } = await start()
+    const { deleteManifest, list, manageTrash, recover, inTrash, events } = await start()
     for (const digest of [both, one, two]) await deleteManifest(REPOSITORY, digest)
     const [entry] = await list()
     t.equal(await manageTrash.purge('other', entry?.id ?? ''), undefined, 'of another namespace')
@@ -244,7 +244,7 @@ await onBothDatabases(t, async (t, db) => {
     t.equal((await events()).at(-1), `trash.purge ${REPOSITORY}@${two}`)
     t.equal((await list()).length, 2)
     await sql`update trash set expires_at = now() - interval '1 second' where digest = ${one}`.execute(db)
-    await settle()
+    await recover()
     t.same(
       (await list()).map(({ digest }) => digest),
       [both],
@@ -293,14 +293,14 @@ await onBothDatabases(t, async (t, db) => {
   })
 
   t.test('a registry that is unavailable fails the deletion, and it can be repeated', async (t) => {
-    const { registry, deleteManifest, list, manifests, settle } = await start()
+    const { registry, deleteManifest, list, manifests, recover } = await start()
     await deleteManifest(REPOSITORY, both)
     registry.before = (call) => (call.startsWith('MOUNT') ? killed() : undefined)
     await t.rejects(deleteManifest(REPOSITORY, one), { message: 'killed in the middle' })
     t.ok((await manifests()).includes(one))
     registry.before = () => undefined
     t.same(await deleteManifest(REPOSITORY, one), { outcome: 'deleted' })
-    await settle()
+    await recover()
     t.same(
       (await list()).map(({ digest }) => digest),
       [one, both],

@@ -34,13 +34,13 @@ if (postgres !== undefined) {
     async (t) => {
       let steps = 0
       for (; ; steps += 1) {
-        const { registry, settle, manifests, manageTrash, deleteManifest, inTrash } = await start(db)
+        const { registry, recover, manifests, manageTrash, deleteManifest, inTrash } = await start(db)
         await deleteManifest(REPOSITORY, both)
         const process = mortal(db, registry, steps)
         await trashOf(process.db, process.registry)
           .deleteManifest(REPOSITORY, one)
           .catch(() => undefined)
-        await settle()
+        await recover()
         const entry = (await list(manageTrash)).find(({ digest }) => digest === one)
         const exists = registry.manifests.has(one)
         t.equal(exists, entry === undefined, `either it exists or it is in the trash (step ${steps})`)
@@ -60,13 +60,13 @@ if (postgres !== undefined) {
   t.test('the deletion of a repository that is killed after any step ends in the trash', async (t) => {
     let steps = 0
     for (; ; steps += 1) {
-      const { registry, settle, manageTrash, deleteRepository, tags } = await start(db)
+      const { registry, recover, manageTrash, deleteRepository, tags } = await start(db)
       const process = mortal(db, registry, steps)
       await trashOf(process.db, process.registry)
         .deleteRepository(REPOSITORY)
         .catch(() => undefined)
       if (!process.isAlive()) await deleteRepository(REPOSITORY)
-      await settle()
+      await recover()
       const [entry, ...others] = await list(manageTrash)
       t.same(others, [], `one entry (step ${steps})`)
       t.same(contentsOf(registry), { manifests: [], blobs: [] })
@@ -84,14 +84,14 @@ if (postgres !== undefined) {
       let steps = 0
       let whole = 0
       for (; ; steps += 1) {
-        const { registry, settle, manageTrash, deleteRepository, tags, inTrash } = await start(db)
+        const { registry, recover, manageTrash, deleteRepository, tags, inTrash } = await start(db)
         await deleteRepository(REPOSITORY)
         const id = (await list(manageTrash))[0]?.id ?? ''
         const process = mortal(db, registry, steps)
         await trashOf(process.db, process.registry)
           .manageTrash.purge('team', id)
           .catch(() => undefined)
-        await settle()
+        await recover()
         if ((await list(manageTrash)).length > 0) {
           whole += 1
           t.same(await restore(manageTrash, id), [], `step ${steps}`)
@@ -110,7 +110,7 @@ if (postgres !== undefined) {
     async (t) => {
       let steps = 0
       for (; ; steps += 1) {
-        const { registry, settle, manageTrash, deleteRepository, inTrash } = await start(db)
+        const { registry, recover, manageTrash, deleteRepository, inTrash } = await start(db)
         await deleteRepository(REPOSITORY)
         await db
           .updateTable('trash')
@@ -130,7 +130,7 @@ if (postgres !== undefined) {
             .set({ claimed_at: new Date(0) })
             .execute()
         }
-        await settle()
+        await recover()
         t.same([await list(manageTrash), inTrash(), await count()], [[], [], 0], `step ${steps}`)
         if (isAlive) break
       }
@@ -141,7 +141,7 @@ if (postgres !== undefined) {
   t.test('a restore that is killed after any step is finished by the next one', async (t) => {
     let steps = 0
     for (; ; steps += 1) {
-      const { registry, settle, manageTrash, deleteRepository, tags, agePendingPushes, inTrash } =
+      const { registry, recover, manageTrash, deleteRepository, tags, agePendingPushes, inTrash } =
         await start(db)
       await deleteRepository(REPOSITORY)
       const id = (await list(manageTrash))[0]?.id ?? ''
@@ -150,7 +150,7 @@ if (postgres !== undefined) {
         .manageTrash.restore('team', id)
         .catch(() => undefined)
       await agePendingPushes()
-      await settle()
+      await recover()
       if ((await list(manageTrash)).length > 0) t.same(await restore(manageTrash, id), [], `step ${steps}`)
       t.same(await tags(), { again: one, both, one }, `step ${steps}`)
       t.same(new Set(registry.blobs), new Set([ONE, TWO].flatMap(blobsOf)))

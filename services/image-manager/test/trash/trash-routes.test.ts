@@ -1,5 +1,5 @@
 import t from 'tap'
-import { recordPendingPush } from '../../src/push/record-pending-push.ts'
+import { recordOrUndoPush } from '../../src/push/record-or-undo-push.ts'
 import { parseManifest } from '../../src/index/manifest.ts'
 import { MANIFEST, blobsOf, databaseForTest, image, repositoriesOf } from '../fixtures/index-and-registry.ts'
 import type { Name, RobotName } from '../fixtures/image-manager.ts'
@@ -19,7 +19,7 @@ async function push(raw: Buffer, tag: string, repository: string): Promise<strin
   const id = await index.pendingPushes.insertPendingPush({ repository, tag, manifest: parsed.manifest })
   const pending = await index.pendingPushes.findPendingPush(id ?? '')
   if (pending === undefined) throw new Error('the pending push is not stored')
-  await recordPendingPush({ registry, ...index }, pending)
+  await recordOrUndoPush({ registry, ...index }, pending)
   return digestOf(raw)
 }
 const remove = (name: string) => askFor(`${BASE}/repositories/${name}`, { as: 'root', method: 'DELETE' })

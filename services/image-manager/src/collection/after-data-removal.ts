@@ -1,6 +1,6 @@
 import { unavailable } from '@registry-manager/http'
 
-export interface AfterRemovalPorts {
+export interface AfterDataRemovalPorts {
   /** Whether the database has refused a statement because a worker removes data that the statement names. */
   readonly isBeingRemoved: (error: unknown) => boolean
   readonly pause: (ms: number) => Promise<unknown>
@@ -18,8 +18,8 @@ const PAUSE_MS = 100
  * stores the upload of the client. Throws a 503 if the removal takes too long, for example because the worker was
  * killed.
  */
-export async function afterRemoval<Result>(
-  { isBeingRemoved, pause, monotonic }: AfterRemovalPorts,
+export async function afterDataRemoval<Result>(
+  { isBeingRemoved, pause, monotonic }: AfterDataRemovalPorts,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const deadline = monotonic() + WAIT_MS
