@@ -73,7 +73,7 @@ interface PublicDeps {
 
 async function registerPublicApis(
   app: FastifyInstance,
-  { realm, service, publicOrigin, collection }: ImageManagerConfig,
+  { realm, service, publicOrigin }: ImageManagerConfig,
   { now, features }: PublicDeps,
 ): Promise<void> {
   const { authenticator, findAccount, findRepository } = features
@@ -84,15 +84,14 @@ async function registerPublicApis(
   const { manageRepositories } = features.index
   await app.register(repositoriesRoutes, { ...management, manageRepositories })
   await app.register(historyRoutes, { ...management, ...features.history, findRepository })
-  const { listImages, manageTrash, manageTagRules, manageRetention, quotas } = features
+  const { listImages, manageTrash, manageTagRules, manageRetention, manageQuotas } = features
   await app.register(listsRoutes, { ...management, findRepository, listImages })
   await app.register(trashRoutes, { ...management, manageTrash })
   await app.register(immutabilityRoutes, { ...management, manageTagRules })
   await app.register(retentionRoutes, { ...management, manageRetention })
-  const { storageUsage } = features.contents
-  await app.register(quotasRoutes, { ...management, quotas, storageUsage })
-  const { collectionStatus, storageReport } = features
-  await app.register(collectionRoutes, { ...management, collectionStatus, collection })
+  await app.register(quotasRoutes, { ...management, manageQuotas })
+  const { manageCollection, storageReport } = features
+  await app.register(collectionRoutes, { ...management, manageCollection })
   await app.register(storageReportRoutes, { ...management, storageReport })
 }
 

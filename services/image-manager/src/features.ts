@@ -11,6 +11,7 @@ import {
   createReviewSchedule,
   waitForDataRemovals,
 } from './collection/index.ts'
+import { createManageCollection } from './collection/manage-collection.ts'
 import type { ImageManagerConfig } from './config.ts'
 import { createContents } from './contents/index.ts'
 import { createDeleteRepositories, createDeletion, createOrphanSchedule } from './delete/index.ts'
@@ -18,11 +19,12 @@ import { serializeDeletions } from './delete/serialize-deletions.ts'
 import { createHistory, createHistoryCleanup, createHistoryRepositories } from './history/index.ts'
 import { createImmutabilityRepositories, createManageTagRules } from './immutability/index.ts'
 import { createIndex, createIndexRepositories } from './index/index.ts'
-import { createPullsCleanup, createPullsRepositories } from './pulls/index.ts'
+import { createPulls, createPullsCleanup, createPullsRepositories } from './pulls/index.ts'
 import { createListImages } from './pulls/list-images.ts'
 import { createPush, createPushRepositories } from './push/index.ts'
 import { MANIFEST_BUDGET } from './push/manifest-memory.ts'
 import { createCountSchedule, createQuotas } from './quotas/index.ts'
+import { createManageQuotas } from './quotas/manage-quotas.ts'
 import { createReconcileSchedule } from './reconcile/index.ts'
 import {
   createManageRetention,
@@ -58,6 +60,7 @@ export function createFeatures(config: ImageManagerConfig, deps: FeaturesDeps) {
   const push = waitForDataRemovals(withinQuota(createPush(ports)))
   const deletion = createDeletion(ports, config.trashDays)
   const { deleteRepository } = deletion
+  const contents = createContents({ db, now })
   const collectionHealth = createCollectionHealth(config.collection, now)
   const trashMetrics = createTrashMetrics(metrics.registry)
   return {
@@ -68,9 +71,9 @@ export function createFeatures(config: ImageManagerConfig, deps: FeaturesDeps) {
     index: createIndex({ ...ports, findAccount, manifestBudget, deleteRepository }),
     push,
     deletion,
-    contents: createContents({ db, now }),
+    contents,
     history: createHistory({ ...ports, manifestBudget, push }),
-    pulls: ports.pulls,
+    pulls: createPulls(ports),
     listImages: createListImages(ports),
     manageTrash: createManageTrash({
       ...ports,
@@ -82,9 +85,9 @@ export function createFeatures(config: ImageManagerConfig, deps: FeaturesDeps) {
     }),
     manageTagRules: createManageTagRules(ports),
     manageRetention: createManageRetention({ ...ports, now }),
-    quotas,
+    manageQuotas: createManageQuotas({ quotas, storageUsage: contents.storageUsage }),
     collection: createCollection(ports, config.collection),
-    collectionStatus: ports.collectionStatus,
+    manageCollection: createManageCollection(ports, config.collection),
     collectionHealth,
     storageReport: createReport(db, ports),
     tasks: createTasks(config, deps, { ports, createRegistry, trashMetrics, collectionHealth }),

@@ -2,19 +2,8 @@ import type { Database } from '@registry-manager/database'
 import { inTransaction } from '@registry-manager/database'
 import { sql } from 'kysely'
 import { recordEventsIn } from '../events-repository.ts'
+import type { CollectionSettings, UnknownBlob } from './manage-collection.ts'
 import type { ListingTotals, StoredStatus } from './status.ts'
-
-/** The settings that operators change while the service runs. */
-export interface CollectionSettings {
-  readonly paused: boolean
-  readonly blobsPerSecond: number | null
-}
-
-export interface UnknownBlob {
-  readonly digest: string
-  readonly bytes: number
-  readonly modifiedAt: Date
-}
 
 /** All numbers as double: pg reads bigint and numeric as strings. */
 const amount = (name: string) => sql`json_build_object(
@@ -48,7 +37,6 @@ export function createStatusRepository(db: Database) {
 
     findListing: () => findListing(db),
 
-    /** One page of the unknown blobs that the last listing has found, by digest. */
     async listUnknown(after: string, limit: number): Promise<UnknownBlob[]> {
       const { rows } = await sql<UnknownBlob>`
         select digest, bytes::float8 as bytes, modified_at as "modifiedAt" from unknown_blobs
@@ -56,7 +44,6 @@ export function createStatusRepository(db: Database) {
       return rows
     },
 
-    /** Stores the settings. Records an event if a value changes. */
     async setSettings(settings: CollectionSettings): Promise<void> {
       await inTransaction(db, async (tx) => {
         const { rows } = await sql<CollectionSettings>`

@@ -12,6 +12,11 @@ export function createPullsRepositories(db: Database) {
   return { pulls: createPullsRepository(db), lists: createListsRepository(db) }
 }
 
+/** The use case of the internal route. */
+export function createPulls({ pulls }: Pick<ReturnType<typeof createPullsRepositories>, 'pulls'>) {
+  return { addPulls: pulls.addPulls }
+}
+
 const EVERY_MS = 6 * 3_600_000
 
 /** Removes old counts of pulls several times a day. Replicas may do it at the same time. */
