@@ -231,7 +231,7 @@ export const ReferrersResponse = Type.Object({
   ),
 })
 
-/** `GET /internal/revocations`: least valid generations, by account id. */
+/** `GET /internal/revocations`: lowest valid generations, by the id of the account, trust rule or personal token. */
 export const Revocations = Type.Object({ accounts: Type.Record(Type.String(), Type.Integer()) })
 
 /** `GET /.well-known/jwks.json`. Source: RFC 7517 §5. */

@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { PUBLIC } from '@registry-manager/http'
 import { Type } from 'typebox'
 
-const ROUTES = [
+/** The endpoints of seed 001. */
+const MOST_USED = [
   'GET /',
   'GET /image-manager/api/v1',
   'GET /image-manager/api/v1/auth/token',
@@ -15,10 +16,10 @@ const ROUTES = [
 const GREETING = {
   tags: ['greeting'],
   security: PUBLIC,
-  summary: 'List the endpoints',
+  summary: 'List the most used endpoints',
   response: {
     200: {
-      description: 'A greeting, and one line for each endpoint.',
+      description: 'A greeting, the most used endpoints, and the path of the documentation of all endpoints.',
       content: { 'text/plain': { schema: Type.String() } },
     },
   },
@@ -28,9 +29,14 @@ const PATHS = [
   ['getApiGreeting', '/image-manager/api/v1'],
 ] as const
 
-/** The list of endpoints, without authentication. Source: seed 001, "List endpoints". */
+/** The list of the most used endpoints, without authentication. Source: seed 001, "List endpoints". */
 export async function greeting(app: FastifyInstance): Promise<void> {
-  const text = `Welcome to the image manager of registry-manager.\n${ROUTES.join('\n')}\n`
+  const lines = [
+    'Welcome to the image manager of registry-manager. The most used endpoints:',
+    ...MOST_USED,
+    'All endpoints: /docs/images',
+  ]
+  const text = `${lines.join('\n')}\n`
   for (const [operationId, path] of PATHS) {
     const schema = { ...GREETING, operationId }
     // Monitors send HEAD. Source: RFC 9110 §9.1.

@@ -5,7 +5,8 @@ import { bindUpload } from './upload-binding.ts'
 
 /**
  * nginx sets this header when it asks whether a request is authorized. A client that sets it gains nothing: the
- * response contains only its own token and its own request.
+ * response contains only its own token and its own request. The name is that of an earlier version, and stays: the
+ * configuration of nginx may be older than this service.
  */
 const AUTHORIZE_ONLY = 'x-decide-only'
 
@@ -15,10 +16,10 @@ export function isAuthorizeOnly({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * Answers nginx's question with the request that nginx then sends to the registry. nginx transfers a blob without this
- * process: the transfer is faster, and it continues when this process ends. The response 204 tells nginx to send the
- * request to this service instead. That is the case if the request needs more work than a transfer, or a service token:
- * nginx never receives one.
+ * Responds to an authorize-only request with the request that nginx then sends to the registry. nginx transfers a blob
+ * without this process: the transfer is faster, and it continues when this process ends. The response 204 tells nginx
+ * to send the request to this service instead. That is the case if the request needs more work than a transfer, or a
+ * service token: nginx never receives one.
  */
 export function respondToAuthorizeOnly(
   { registryRequest, upstream, principal }: Omit<Forwarding, 'token'>,

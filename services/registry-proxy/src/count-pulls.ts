@@ -77,7 +77,7 @@ export function createPullCounter(options: PullCounterOptions): PullCounter {
         await send(unsent)
       } catch (error) {
         if (!isRefusal(error)) throw error
-        log.warn({ err: error }, 'image-manager refused counts of pulls; they are not counted')
+        log.warn({ err: error }, 'image-manager refused a batch of pull counts; the batch is dropped')
       }
     }
     isFailing = false

@@ -84,7 +84,7 @@ export interface IndexedManifest {
 
 export type AnnouncedManifest =
   /** The registry gets the manifest, by this digest. */
-  | { readonly outcome: 'pending'; readonly id: string; readonly digest: string }
+  | { readonly outcome: 'announced'; readonly id: string; readonly digest: string }
   /** The index stored the manifest. The registry cannot. */
   | { readonly outcome: 'index-only'; readonly digest: string; readonly subject: string | null }
   | Extract<Static<typeof AnnounceResponse>, { outcome: 'refused' }>
@@ -186,7 +186,7 @@ export function createIndexClient({ queries, changes }: IndexServiceClients): In
       const announced = await changes.postBytes(`/internal/admissions?${query}`, manifest, AnnounceResponse)
       switch (announced.outcome) {
         case 'admitted':
-          return { ...announced, outcome: 'pending' }
+          return { ...announced, outcome: 'announced' }
         case 'kept':
           return { ...announced, outcome: 'index-only' }
         case 'refused':

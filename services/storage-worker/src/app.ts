@@ -29,7 +29,7 @@ export async function createStorageWorker(
   const internalApp = createServer({ name: 'storage-worker', logLevel, logStream, metrics })
   const measured = createCollectMetrics(metrics.registry)
   const storage = await openStorage(config.storage, measured.requested, { mayBlock: isAlone })
-  const { works, check } = createCollect({
+  const { tasks, check } = createCollect({
     imageManager: createServiceClient({
       dependency: 'image-manager',
       url,
@@ -52,9 +52,9 @@ export async function createStorageWorker(
       'image-manager': check,
     },
   })
-  for (const work of works) {
-    internalApp.addHook('onReady', async () => work.start())
-    internalApp.addHook('preClose', () => work.stop())
+  for (const task of tasks) {
+    internalApp.addHook('onReady', async () => task.start())
+    internalApp.addHook('preClose', () => task.stop())
   }
   internalApp.addHook('onClose', async () => storage.close())
   return { internalApp }

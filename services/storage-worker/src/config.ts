@@ -32,7 +32,9 @@ export function readConfig(
   const values = readEnvironment(schema, env)
   const storage = readStorage(values)
   if (storage === undefined)
-    throw new ConfigError(['REGISTRY_VOLUME or REGISTRY_STORAGE_S3_BUCKET is required: where the images are'])
+    throw new ConfigError([
+      "set REGISTRY_VOLUME (a folder) or REGISTRY_STORAGE_S3_BUCKET (a bucket): the registry's storage",
+    ])
   return [
     {
       imageManagerUrl: values.IMAGE_MANAGER_URL,

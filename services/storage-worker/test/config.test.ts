@@ -51,7 +51,7 @@ t.test('the settings of S3 have the same meaning as in distribution', async (t) 
 
 t.test('settings that contradict each other are refused, without the values of secrets', async (t) => {
   const faults = [
-    [{}, /REGISTRY_VOLUME or REGISTRY_STORAGE_S3_BUCKET is required/],
+    [{}, /set REGISTRY_VOLUME \(a folder\) or REGISTRY_STORAGE_S3_BUCKET \(a bucket\)/],
     [{ ...S3, REGISTRY_VOLUME: '/images' }, /REGISTRY_VOLUME and REGISTRY_STORAGE_S3_BUCKET are both set/],
     [{ REGISTRY_STORAGE_S3_BUCKET: 'images' }, /REGISTRY_STORAGE_S3_REGION is required/],
     [{ ...S3, REGISTRY_STORAGE_S3_SECRETKEY: 'hidden' }, /ACCESSKEY and .*SECRETKEY must be set together/],

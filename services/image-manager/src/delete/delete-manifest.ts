@@ -13,7 +13,7 @@ import type { ContestPushesPorts } from './removal.ts'
 import { withRemoval } from './removal.ts'
 
 /** An image index that references a manifest, and one of the image index's tags. */
-export interface ParentIndex {
+export interface ParentImageIndex {
   readonly digest: string
   readonly tag: string | null
 }
@@ -36,11 +36,11 @@ export interface DeleteManifestPorts
   readonly references: DeleteOrphansPorts['references'] &
     FindProtectedPorts['references'] & {
       listReferences(repository: string, digest: string): Promise<string[]>
-      findParentIndex(
+      findParentImageIndex(
         repository: string,
         names: readonly string[],
         ignoredTags: string,
-      ): Promise<ParentIndex | undefined>
+      ): Promise<ParentImageIndex | undefined>
     }
 }
 
@@ -68,7 +68,7 @@ export type DeletionResult =
 export type DeleteManifestResult =
   | DeletionResult
   /** An image index references the manifest. Nothing was deleted. */
-  | { readonly outcome: 'in-use'; readonly by: ParentIndex }
+  | { readonly outcome: 'in-use'; readonly by: ParentImageIndex }
 
 /**
  * A tag of the Referrers Tag Schema, as a POSIX regular expression: the digest of the subject, with `-` for `:`.
@@ -112,8 +112,10 @@ export async function deleteManifest(
   const deleteChecked = async (): Promise<DeleteManifestResult> => {
     const tag = unlessProtected ? await findProtected(ports, repository, names) : undefined
     if (tag !== undefined) return { outcome: 'protected', by: tag }
-    const index = unlessInUse ? await references.findParentIndex(repository, names, REFERRERS_TAG) : undefined
-    return index === undefined ? deleteUnchecked() : { outcome: 'in-use', by: index }
+    const imageIndex = unlessInUse
+      ? await references.findParentImageIndex(repository, names, REFERRERS_TAG)
+      : undefined
+    return imageIndex === undefined ? deleteUnchecked() : { outcome: 'in-use', by: imageIndex }
   }
   const isChecked = unlessInUse || unlessProtected
   const result = await (isChecked ? withRemoval(ports, repository, names, deleteChecked) : deleteUnchecked())

@@ -108,8 +108,8 @@ export async function finishDeletion(ports: FinishDeletionPorts, deletion: Delet
   }
   do {
     if (work.entry !== undefined && !(await fillFromRepository(ports, work.entry, work.renew))) return
-    for (const isIndex of [true, false]) {
-      const isDue = ({ mediaType }: IndexedManifest) => isImageIndex(mediaType) === isIndex
+    for (const isImageIndexTurn of [true, false]) {
+      const isDue = ({ mediaType }: IndexedManifest) => isImageIndex(mediaType) === isImageIndexTurn
       if (!(await deleteManifests(ports, work, isDue))) return
     }
     for (let page = await blobs.listBlobs(name, '', PAGE_SIZE); page.length > 0;) {

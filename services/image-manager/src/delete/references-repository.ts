@@ -1,6 +1,6 @@
 import type { Database } from '@registry-manager/database'
 import { sql } from 'kysely'
-import type { ParentIndex } from './delete-manifest.ts'
+import type { ParentImageIndex } from './delete-manifest.ts'
 
 /** Queries of the digests that the manifests of a repository reference. */
 export function createReferencesRepository(db: Database) {
@@ -101,12 +101,12 @@ export function createReferencesRepository(db: Database) {
      * A recorded or pending image index that references a manifest by one of its digests. Skips an image index all of
      * whose tags match `ignoredTags`, a POSIX regular expression.
      */
-    async findParentIndex(
+    async findParentImageIndex(
       repository: string,
       digests: readonly string[],
       ignoredTags: string,
-    ): Promise<ParentIndex | undefined> {
-      const { rows } = await sql<ParentIndex>`
+    ): Promise<ParentImageIndex | undefined> {
+      const { rows } = await sql<ParentImageIndex>`
         select manifest_digest as digest, (
           select name from tags
           where tags.repository_id = reference.repository_id and tags.digest = manifest_digest

@@ -52,7 +52,7 @@ export const historyRoutes: FastifyPluginAsyncTypebox<HistoryRoutesOptions> = as
       case 'unknown':
         throw noTag(name, tag, request.body)
       case 'gone': {
-        const detail = `${name} does not have ${restored.digest}, or what it references, any more`
+        const detail = `the manifest ${restored.digest}, or content that it references, is no longer in ${name}; push it again`
         throw new ProblemError({ status: 409, detail })
       }
       case 'denied':

@@ -112,8 +112,8 @@ function toDescriptor({ mediaType, digest, size, artifactType, annotations }: Re
 
 /** The valid descriptors of an image index. */
 function descriptorsOf(raw: Buffer): ReferrerDescriptor[] {
-  const index = JSON.parse(Buffer.from(raw).toString('utf8')) as { manifests?: unknown }
-  const list: unknown[] = Array.isArray(index.manifests) ? index.manifests : []
+  const imageIndex = JSON.parse(Buffer.from(raw).toString('utf8')) as { manifests?: unknown }
+  const list: unknown[] = Array.isArray(imageIndex.manifests) ? imageIndex.manifests : []
   return list.filter(
     (one): one is ReferrerDescriptor =>
       typeof (one as ReferrerDescriptor)?.digest === 'string' &&

@@ -143,5 +143,5 @@ t.test('a tag is restored by a digest or by a time', async (t) => {
   })
   const gone = await restore({ digest: two }, { as: 'otto' })
   t.equal(gone.statusCode, 409)
-  t.match(gone.json().detail, /lab\/tool does not have sha256:.* any more/)
+  t.match(gone.json().detail, /the manifest sha256:.* is no longer in lab\/tool; push it again/)
 })

@@ -187,9 +187,9 @@ await onBothDatabases(t, async (t, db) => {
     }
     await announce(BOTH, 'both', INDEX)
     const parent = { digest: digestOf(BOTH), tag: 'both' }
-    t.same(await index.references.findParentIndex(REPOSITORY, [digestOf(ONE)], 'x'), parent)
+    t.same(await index.references.findParentImageIndex(REPOSITORY, [digestOf(ONE)], 'x'), parent)
     await db.deleteFrom('pending_pushes').execute()
-    t.same(await index.references.findParentIndex(REPOSITORY, [digestOf(ONE)], 'x'), undefined)
+    t.same(await index.references.findParentImageIndex(REPOSITORY, [digestOf(ONE)], 'x'), undefined)
     await index.pendingPushes.removeLeftovers()
     t.same(await pendingRows(), [], 'manifests and repositories without a push are removed')
   })

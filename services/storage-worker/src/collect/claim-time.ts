@@ -8,8 +8,8 @@ export interface Clocks {
 
 export const SYSTEM_CLOCKS: Clocks = { monotonic: () => performance.now(), wall: Date.now }
 
-/** The part of a claim's time in which the worker starts removals. The rest is for removals that have been started. */
-const PART = 3 / 4
+/** The fraction of a claim's time in which the worker starts removals. The rest is for removals that have been started. */
+const START_FRACTION = 3 / 4
 
 /** Time for removals after SIGTERM, in milliseconds. */
 const STOP_MS = 5000
@@ -28,7 +28,7 @@ export function startStopwatch({ monotonic, wall }: Clocks): () => number {
 
 /** The time of a claim that lasts `seconds`. `elapsedMs` returns the elapsed part of it. */
 export function createClaimTime(elapsedMs: () => number, seconds: number, stopping: AbortSignal): ClaimTime {
-  const [endMs, lastMs] = [seconds * 1000, seconds * 1000 * PART]
+  const [endMs, lastMs] = [seconds * 1000, seconds * 1000 * START_FRACTION]
   const controller = new AbortController()
   const end = () => controller.abort(new Error('the time of the claim is over'))
   const timers = [setTimeout(end, Math.max(0, lastMs - elapsedMs()))]

@@ -24,7 +24,7 @@ const LISTING_EVERY_MS = 10_000
 
 /** The background work of the storage worker, and the health check of its calls to image-manager. */
 export function createCollect(deps: CollectDeps): {
-  readonly works: readonly PeriodicWork[]
+  readonly tasks: readonly PeriodicWork[]
   check: HealthCheck
 } {
   const { imageManager, storage, worker, clocks, log, metrics } = deps
@@ -68,7 +68,7 @@ export function createCollect(deps: CollectDeps): {
     },
   })
   return {
-    works: [claiming, listing],
+    tasks: [claiming, listing],
     check: async () => (fault === undefined ? 'ok' : { degraded: fault }),
   }
 }
