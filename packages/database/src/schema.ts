@@ -79,7 +79,7 @@ export interface InstallationTable {
   created_at: Timestamp
 }
 
-/** The least valid generation of an account's tokens; the row outlives the account. */
+/** The lowest valid generation of an account's tokens; the row outlives the account. */
 export interface RevocationsTable {
   account_id: string
   least_generation: number

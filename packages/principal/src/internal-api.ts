@@ -109,8 +109,8 @@ export const ScopesResponse = Type.Object({
   marks: Type.Optional(Type.Record(Type.String(), Type.Tuple([Type.Integer(), Type.Integer()]))),
 })
 
-/** `GET /internal/ended-globals` of image-manager: least valid generations of repositories, by repository number. */
-export const EndedGlobals = Type.Object({ repositories: Type.Record(Type.String(), Type.Integer()) })
+/** `GET /internal/ended-globals` of image-manager: lowest valid generations of repositories, by repository number. */
+export const EndedGlobalScopes = Type.Object({ repositories: Type.Record(Type.String(), Type.Integer()) })
 
 /**
  * `POST /internal/admissions` of image-manager announces a manifest. `admitted`: it is a pending push now (an

@@ -13,9 +13,9 @@ function createFake() {
     account: rights as object | undefined,
     isDown: false,
     requests: [] as string[],
-    /** The least valid generation; undefined while the revocation list is not loaded. */
+    /** The lowest valid generation; undefined while the revocation list is not loaded. */
     least: 0 as number | undefined,
-    /** The least valid generation of single ids. */
+    /** The lowest valid generation of single ids. */
     leastOf: {} as Record<string, number>,
     client: {
       get: async (path: string) => {

@@ -39,7 +39,7 @@ t.test('revocations are unknown until the first list is loaded', async (t) => {
   await t.rejects(feed.check(), /no revocation list received/)
 })
 
-t.test('a token below the least valid generation of its account is revoked', async (t) => {
+t.test('a token below the lowest valid generation of its account is revoked', async (t) => {
   const fake = createFake({ a: 3 })
   const feed = createRevocationFeed(fake.client, () => fake.now)
   feed.start()

@@ -89,7 +89,7 @@ async function registerPublicApis(
   await app.register(usersApi, { ...principals, accounts, lookUpUser, providers: oidc.ids })
   await createProviderApi({ ...config, imageManager }, db).register(app, {
     ...withImageManager,
-    registerMore: registryTokens.register,
+    registerTokens: registryTokens.register,
   })
   await personalTokens.register(app, principals)
   await federation.register(app, principals)

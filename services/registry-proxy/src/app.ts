@@ -14,7 +14,7 @@ import { createUploadStatus } from './chunks.ts'
 import type { RegistryProxyConfig } from './config.ts'
 import { createPullCounter } from './count-pulls.ts'
 import { createDescribeManifest } from './describe-manifest.ts'
-import { createEndedGlobalsFeed } from './ended-globals.ts'
+import { createEndedGlobalScopesFeed } from './ended-global-scopes.ts'
 import { registryApi } from './handle-request.ts'
 import { CHANGE_TIMEOUT_MS, QUERY_TIMEOUT_MS, createIndexClient } from './index-client.ts'
 import { createManifestBudgets, createPutManifest } from './push-manifest.ts'
@@ -45,7 +45,7 @@ export async function createRegistryProxy(
   })
   const authService = { dependency: 'auth-service', url: config.authServiceUrl, credential } as const
   const findAccount = createAccountsClient(createServiceClient(authService), authenticator.feed, now)
-  const endedGlobals = createEndedGlobalsFeed(createServiceClient(imageManager))
+  const endedGlobalScopes = createEndedGlobalScopesFeed(createServiceClient(imageManager))
   const index = createIndexClient({
     queries: createServiceClient({ ...imageManager, timeoutMs: QUERY_TIMEOUT_MS }),
     changes: createServiceClient({ ...imageManager, timeoutMs: CHANGE_TIMEOUT_MS }),
@@ -69,7 +69,7 @@ export async function createRegistryProxy(
     authenticator,
     findAccount,
     now,
-    endedGlobals,
+    endedGlobalScopes,
     index,
     describeManifest: createDescribeManifest(index.describeManifests),
     putManifest: createPutManifest(registryUrl),
@@ -82,7 +82,7 @@ export async function createRegistryProxy(
   const internalApp = createServer(server)
   await internalApp.register(health, { metrics, checks: { revocations: authenticator.feed.check } })
   // The internal port closes last, so the last pulls are counted when their counts are sent.
-  for (const work of [authenticator.feed, endedGlobals, pulls]) {
+  for (const work of [authenticator.feed, endedGlobalScopes, pulls]) {
     internalApp.addHook('onReady', async () => work.start())
     internalApp.addHook('onClose', async () => work.stop())
   }

@@ -4,8 +4,8 @@ import type { Authenticator, Principal } from '@registry-manager/principal'
 import { credentialsOf, describeThrottled } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import { describeUnauthenticated } from './describe-refusal.ts'
-import type { LeastGeneration } from './ended-globals.ts'
-import { withoutEndedGlobals } from './ended-globals.ts'
+import type { LowestGeneration } from './ended-global-scopes.ts'
+import { withoutEndedGlobalScopes } from './ended-global-scopes.ts'
 import type { Refusal } from './refuse.ts'
 import { retryLater } from './refuse.ts'
 import type { ChallengeOptions } from './required-access.ts'
@@ -13,7 +13,7 @@ import { challenge, challengeAccess, usableAccess } from './required-access.ts'
 
 export interface AuthenticateOptions extends ChallengeOptions {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
-  readonly endedGlobals: { readonly leastGeneration: LeastGeneration }
+  readonly endedGlobalScopes: { readonly lowestGeneration: LowestGeneration }
 }
 
 /** The principal of a request, and the access token that identifies it. */
@@ -31,7 +31,7 @@ export async function authenticate(
   registryRequest: RegistryRequest,
   request: FastifyRequest,
 ): Promise<Authenticated | { readonly refused: Refusal }> {
-  const { authenticator, endedGlobals } = options
+  const { authenticator, endedGlobalScopes } = options
   const access = usableAccess(registryRequest)
   const found = await authenticator.authenticate(credentialsOf(request), request.ip, access)
   switch (found.outcome) {
@@ -56,7 +56,7 @@ export async function authenticate(
     case 'unknown':
       return { refused: retryLater('the revocation list has not been loaded yet; retry shortly', 1) }
     case 'principal': {
-      const principal = withoutEndedGlobals(found.principal, endedGlobals.leastGeneration)
+      const principal = withoutEndedGlobalScopes(found.principal, endedGlobalScopes.lowestGeneration)
       if (principal !== undefined) return { principal, token: found.token }
       const message =
         'the list of repositories that are no longer global has not been loaded yet; retry shortly'

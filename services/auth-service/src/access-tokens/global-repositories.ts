@@ -4,7 +4,7 @@ import type { Globals } from './grant.ts'
 
 export interface GlobalRepositoriesPorts {
   /** Returns those of the given repositories that are global according to image-manager. */
-  fetchGlobals(names: readonly string[]): Promise<Globals>
+  fetchGlobalScopes(names: readonly string[]): Promise<Globals>
   /** Whether an error means that image-manager is unavailable. */
   isUnavailable(error: unknown): boolean
   /** Called with the first error of an outage. */
@@ -38,7 +38,7 @@ export function createFindGlobals(
     const unknown = names.filter((name) => !isFresh(name))
     if (unknown.length === 0) return toGlobals(names)
     try {
-      const globals = await ports.fetchGlobals(unknown)
+      const globals = await ports.fetchGlobalScopes(unknown)
       isOutage = false
       for (const name of unknown) cache.delete(name)
       for (const [name, mark] of globals) cache.set(name, { at: now(), mark })

@@ -78,7 +78,7 @@ export function createAccessTokens(config: AccessTokensConfig, deps: AccessToken
     timeoutMs: 1000,
   })
   const findGlobal = createFindGlobals({
-    async fetchGlobals(names) {
+    async fetchGlobalScopes(names) {
       const { global, marks } = await imageManager.post('/internal/scopes', { names }, ScopesResponse)
       return new Map(global.map((name) => [name, marks?.[name]]))
     },

@@ -17,7 +17,7 @@ export interface RevocationList {
    */
   isUnchanged(account: AccountState): boolean
   /** Applies a committed revocation of this process at once. */
-  note(accountId: string, leastGeneration: number): void
+  note(accountId: string, lowestGeneration: number): void
   readonly check: HealthCheck
   /** Reads the list, then starts to poll it. */
   start(): Promise<void>
@@ -92,9 +92,9 @@ export function createRevocationList(options: RevocationListOptions): Revocation
     isRevoked,
     isUnchanged: (account) =>
       failure === undefined && monotonicNow() - freshFrom <= FRESH_MS && !isRevoked(account),
-    note(accountId, leastGeneration) {
-      noted.set(accountId, Math.max(leastGeneration, noted.get(accountId) ?? 0))
-      raise(accountId, leastGeneration)
+    note(accountId, lowestGeneration) {
+      noted.set(accountId, Math.max(lowestGeneration, noted.get(accountId) ?? 0))
+      raise(accountId, lowestGeneration)
     },
     check: async () =>
       failure === undefined ? 'ok' : { degraded: `the revocation list could not be read: ${failure}` },

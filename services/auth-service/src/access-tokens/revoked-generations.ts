@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 
-/** Least valid generations by account id. */
+/** Lowest valid generations by account id. */
 export interface RevokedGenerations extends ReadonlyMap<string, number> {
   /** Equal for equal contents, in whatever order they came. */
   fingerprint(): string
@@ -8,7 +8,7 @@ export interface RevokedGenerations extends ReadonlyMap<string, number> {
 
 export interface ChangingGenerations {
   readonly generations: RevokedGenerations
-  /** Raises the least valid generation of an account. A lower one than before is ignored. */
+  /** Raises the lowest valid generation of an account. A lower one than before is ignored. */
   raise(accountId: string, generation: number): void
   /** Replaces all entries. Costs no hash for those that stay. */
   replace(generations: ReadonlyMap<string, number>): void

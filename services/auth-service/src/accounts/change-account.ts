@@ -20,7 +20,7 @@ export interface ChangeAccountRepositories {
   update(id: string, update: AccountUpdate): Promise<Account>
   delete(id: string): Promise<void>
   /** Revokes the access tokens below a generation and the refresh tokens of an account. */
-  revoke(id: string, leastGeneration: number): Promise<void>
+  revoke(id: string, lowestGeneration: number): Promise<void>
   readonly recordEvents: RecordEvents
 }
 

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import type { AffectedAccounts } from '../principals/account.ts'
 
 export interface RevocationsRead {
-  /** Least valid generations by account id. */
+  /** Lowest valid generations by account id. */
   readonly generations: ReadonlyMap<string, number>
   /** Give it to the next read, which then returns only the revocations that were committed since this one. */
   readonly cursor: string
@@ -14,8 +14,8 @@ export interface RevocationsRead {
 export function createRevocationsRepository(db: Database) {
   return {
     /** Revokes access tokens below a generation and all refresh tokens of an account. */
-    async revoke(accountId: string, leastGeneration: number): Promise<void> {
-      const revocation = { least_generation: leastGeneration, revoked_at: new Date() }
+    async revoke(accountId: string, lowestGeneration: number): Promise<void> {
+      const revocation = { least_generation: lowestGeneration, revoked_at: new Date() }
       await db
         .insertInto('revocations')
         .values({ account_id: accountId, ...revocation })
@@ -61,8 +61,8 @@ export function createRevocationsRepository(db: Database) {
       return new Map(rows.map(({ id, generation }) => [id, generation]))
     },
 
-    /** The least generation of an account that is not revoked; undefined when none was ever revoked. */
-    async leastGeneration(accountId: string): Promise<number | undefined> {
+    /** The lowest generation of an account that is not revoked; undefined when none was ever revoked. */
+    async lowestGeneration(accountId: string): Promise<number | undefined> {
       const row = await db
         .selectFrom('revocations')
         .select('least_generation')
@@ -96,7 +96,7 @@ export function createRevocationsRepository(db: Database) {
 }
 
 /** Receives a revocation after its transaction was committed: accounts below this generation are revoked. */
-export type OnRevoked = (accountId: string, leastGeneration: number) => void
+export type OnRevoked = (accountId: string, lowestGeneration: number) => void
 
 /**
  * Runs a transaction that may revoke accounts, and reports its revocations after the commit: this process applies them
@@ -112,9 +112,9 @@ export async function inRevokingTransaction<Result>(
     const repository = createRevocationsRepository(tx)
     const result = await work(tx, {
       ...repository,
-      async revoke(accountId, leastGeneration) {
-        await repository.revoke(accountId, leastGeneration)
-        revoked.set(accountId, leastGeneration)
+      async revoke(accountId, lowestGeneration) {
+        await repository.revoke(accountId, lowestGeneration)
+        revoked.set(accountId, lowestGeneration)
       },
       async raiseGenerations(affected) {
         const raised = await repository.raiseGenerations(affected)
@@ -124,6 +124,6 @@ export async function inRevokingTransaction<Result>(
     })
     return { result, revoked }
   })
-  for (const [accountId, leastGeneration] of revoked) onRevoked(accountId, leastGeneration)
+  for (const [accountId, lowestGeneration] of revoked) onRevoked(accountId, lowestGeneration)
   return result
 }

@@ -23,7 +23,7 @@ export interface TrustRuleTransaction {
     delete(id: string): Promise<void>
     count(namespace: string): Promise<number>
   }
-  revoke(id: string, leastGeneration: number): Promise<void>
+  revoke(id: string, lowestGeneration: number): Promise<void>
   readonly recordEvents: RecordEvents
 }
 

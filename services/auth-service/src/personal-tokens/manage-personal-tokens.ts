@@ -46,7 +46,7 @@ export interface PersonalTokenTransaction {
     delete(id: string): Promise<boolean>
   }
   /** Revokes the access tokens that were requested with a personal token. */
-  revoke(id: string, leastGeneration: number): Promise<void>
+  revoke(id: string, lowestGeneration: number): Promise<void>
   readonly recordEvents: RecordEvents
 }
 

@@ -21,8 +21,8 @@ export type RegistryOf = (request: FastifyRequest) => Promise<string>
 export interface ProviderApiRoutesOptions
   extends PrincipalOptions, Omit<RegistriesRoutesOptions, 'registryOf'> {
   readonly unavailableDependency: UnavailableDependency
-  /** Registers the routes of another feature below `/containerregistries`. */
-  readonly registerMore: (app: FastifyInstance, registryOf: RegistryOf) => Promise<void>
+  /** Registers the routes of registry tokens below `/containerregistries`. */
+  readonly registerTokens: (app: FastifyInstance, registryOf: RegistryOf) => Promise<void>
 }
 
 /** Everything under `/containerregistries` (seed 004): for cluster administrators, in the provider's shapes. */
@@ -30,7 +30,7 @@ export async function providerApiRoutes(
   app: FastifyInstance,
   options: ProviderApiRoutesOptions,
 ): Promise<void> {
-  const { browseRegistry, registerMore } = options
+  const { browseRegistry, registerTokens } = options
   const registryOf: RegistryOf = async (request) => {
     const id = await browseRegistry.findId()
     if (idOf(pathParameter(request, 'registryId')) !== id) throw notFound('registry')
@@ -47,7 +47,7 @@ export async function providerApiRoutes(
       app.addHook('onRequest', async (request) => onlyAdministrators(request))
       refuseUnknownFilters(app)
       await app.register(registriesRoutes, { ...options, registryOf })
-      await registerMore(app, registryOf)
+      await registerTokens(app, registryOf)
       await app.register(notOffered)
     },
     { prefix: BASE },

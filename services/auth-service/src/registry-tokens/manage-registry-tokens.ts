@@ -132,7 +132,7 @@ export function createManageRegistryTokens(ports: ManageRegistryTokensPorts): Ma
     try {
       const registryToken = await inTransaction(async ({ registryTokens, accounts, recordEvents }) => {
         // A deleted id starts with the generation after its revocation, so access tokens from before stay invalid.
-        const generation = id === undefined ? undefined : await accounts.leastGeneration(id)
+        const generation = id === undefined ? undefined : await accounts.lowestGeneration(id)
         const row = { ...planned.plan, secretHash, createdBy: by, id, generation }
         const created = await registryTokens.findById(await registryTokens.insert(row))
         if (created === undefined) throw new Error('a registry token vanished in its own transaction')

@@ -37,9 +37,9 @@ export interface RegistryTokenTransaction {
     update(id: string, update: RegistryTokenUpdate): Promise<void>
   }
   readonly accounts: {
-    revoke(id: string, leastGeneration: number): Promise<void>
-    /** The least valid generation of an id that was revoked before. */
-    leastGeneration(id: string): Promise<number | undefined>
+    revoke(id: string, lowestGeneration: number): Promise<void>
+    /** The lowest valid generation of an id that was revoked before. */
+    lowestGeneration(id: string): Promise<number | undefined>
     delete(id: string): Promise<void>
   }
   readonly recordEvents: RecordEvents

@@ -15,7 +15,7 @@ function createFake() {
     outages: [] as unknown[],
   }
   const findGlobal = createFindGlobals({
-    async fetchGlobals(names) {
+    async fetchGlobalScopes(names) {
       fake.requests.push(names)
       if (fake.failure !== undefined) throw fake.failure
       return new Map(names.filter((name) => fake.global.includes(name)).map((name) => [name, fake.mark]))

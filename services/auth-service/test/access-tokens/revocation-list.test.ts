@@ -57,7 +57,7 @@ t.test('the revocation list is loaded when start returns', async (t) => {
   t.equal(await list.check(), 'ok')
 })
 
-t.test('a generation below the least valid one is revoked', async (t) => {
+t.test('a generation below the lowest valid one is revoked', async (t) => {
   const { fake, list } = createFake()
   t.teardown(list.stop)
   t.equal(list.isRevoked(account), false, 'nothing is revoked before the list is loaded')

@@ -22,7 +22,7 @@ void onBothDatabases(t, async (t, db) => {
     const { id } = await createAccount()
     const hourAgo = new Date(Date.now() - 3600_000)
     t.same((await revocations.revocationsSince(hourAgo)).generations, new Map())
-    t.equal(await revocations.leastGeneration(id), undefined)
+    t.equal(await revocations.lowestGeneration(id), undefined)
     await revocations.revoke(id, 2)
     await revocations.revoke(UNKNOWN_ID, 7)
     await revocations.revoke(id, 3)
@@ -33,7 +33,7 @@ void onBothDatabases(t, async (t, db) => {
         [UNKNOWN_ID, 7],
       ]),
     )
-    t.equal(await revocations.leastGeneration(id), 3)
+    t.equal(await revocations.lowestGeneration(id), 3)
     await createAccountsRepository(db).delete(id)
     t.equal((await revocations.revocationsSince(hourAgo)).generations.get(id), 3)
     const later = await revocations.revocationsSince(new Date(Date.now() + 60_000))

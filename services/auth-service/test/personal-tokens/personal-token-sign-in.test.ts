@@ -22,7 +22,7 @@ function build(account: PersonalTokenPrincipal = makePersonalToken()) {
   const world = {
     now: 1_000_000,
     account: account as PersonalTokenPrincipal | undefined,
-    /** The least valid generations. */
+    /** The lowest valid generations. */
     least: {} as Record<string, number>,
     isListFresh: true,
     failure: undefined as Error | undefined,

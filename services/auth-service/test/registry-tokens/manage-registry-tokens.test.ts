@@ -18,7 +18,7 @@ void onBothDatabases(t, async (t, db) => {
   const clock = { now: Date.parse('2026-11-21T12:00:00Z') }
   const now = () => clock.now
   const repository = createRegistryTokensRepository(db)
-  const reported: [id: string, leastGeneration: number][] = []
+  const reported: [id: string, lowestGeneration: number][] = []
   const tokens = createRegistryTokenManagement(db, now, WINDOW_MS, (...one) => reported.push(one))
   const users = createAccounts(db, fakeHasher)
   const create = async (name: string, change: Partial<RegistryTokenInput> = {}) =>

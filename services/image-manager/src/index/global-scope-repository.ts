@@ -39,8 +39,8 @@ export function createGlobalScopeRepository(db: Database) {
       return Object.fromEntries(rows.map((row) => [row.name, [row.number, row.global_generation]]))
     },
 
-    /** By repository number: the least valid generation of each repository that stopped being global recently. */
-    async listEndedGlobals(withinSeconds: number): Promise<Record<string, number>> {
+    /** By repository number: the lowest valid generation of each repository that stopped being global recently. */
+    async listEndedGlobalScopes(withinSeconds: number): Promise<Record<string, number>> {
       const rows = await db
         .selectFrom('ended_globals')
         .select(['number', 'least_generation'])

@@ -9,20 +9,20 @@ export const LONGEST_TOKEN_SECONDS = 2 * 3600
 export interface GlobalScopePorts {
   readonly globalScope: {
     findGlobalMarks(names: readonly string[]): Promise<Record<string, GlobalMark>>
-    listEndedGlobals(withinSeconds: number): Promise<Record<string, number>>
+    listEndedGlobalScopes(withinSeconds: number): Promise<Record<string, number>>
   }
 }
 
 export interface GlobalScope {
   /** The marks of those of the repositories that are global, by name. */
   findMarks(names: readonly string[]): Promise<Record<string, GlobalMark>>
-  /** The least valid generation of each repository that recently stopped being global, by number. */
+  /** The lowest valid generation of each repository that recently stopped being global, by number. */
   listEnded(): Promise<Record<string, number>>
 }
 
 export function createGlobalScope({ globalScope }: GlobalScopePorts): GlobalScope {
   return {
     findMarks: (names) => globalScope.findGlobalMarks(names),
-    listEnded: () => globalScope.listEndedGlobals(LONGEST_TOKEN_SECONDS),
+    listEnded: () => globalScope.listEndedGlobalScopes(LONGEST_TOKEN_SECONDS),
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Reference } from '@registry-manager/oci'
 import { parseReference } from '@registry-manager/oci'
 import {
-  EndedGlobals,
+  EndedGlobalScopes,
   ManifestDescriptions,
   ManifestResponse,
   NamedManifests,
@@ -144,7 +144,7 @@ export const indexInternalRoutes: FastifyPluginAsyncTypebox<IndexInternalRoutesO
     },
   )
 
-  app.get('/internal/ended-globals', { schema: { response: { 200: EndedGlobals } } }, async () => ({
+  app.get('/internal/ended-globals', { schema: { response: { 200: EndedGlobalScopes } } }, async () => ({
     repositories: await globalScope.listEnded(),
   }))
 }

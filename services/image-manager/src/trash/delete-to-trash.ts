@@ -79,8 +79,8 @@ export async function deleteToTrash(
 }
 
 /**
- * Recovers the entries of deletions of manifests whose process was killed. Keeps an entry if all content is in the trash
- * and the repository does not have the manifest any more. Otherwise discards it: the manifest was not deleted, or
+ * Recovers the entries of deletions of manifests whose process was killed. Keeps an entry if all content is in the
+ * trash and the repository does not have the manifest any more. Otherwise discards it: the manifest was not deleted, or
  * another deletion has copied it.
  */
 export async function recoverInterrupted(ports: RecoverInterruptedPorts, signal: AbortSignal): Promise<void> {

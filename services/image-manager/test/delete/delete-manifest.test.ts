@@ -62,7 +62,7 @@ t.test(
     t.match(await repositories.findRepository(REPOSITORY), { id, scope: 'namespace' })
     t.same([await manifests(), await tags.listTags(id, { limit: 10, after: '' })], [[], []])
     t.equal(
-      (await globalScope.listEndedGlobals(7200))[String(number)],
+      (await globalScope.listEndedGlobalScopes(7200))[String(number)],
       1,
       'tokens for the global scope are refused',
     )

@@ -17,7 +17,7 @@ const throughGlobalScope = (generation: number): Access => ({
 
 t.test('access through the global scope ends with its generation', async (t) => {
   t.equal(await statusOf([throughGlobalScope(0)]), 200)
-  images.endedGlobals = { 17: 1 }
+  images.endedGlobalScopes = { 17: 1 }
   await until(async () => (await statusOf([throughGlobalScope(0)])) === 401)
   t.equal(await statusOf([throughGlobalScope(1)]), 200, 'a token of the next generation')
   t.equal(await statusOf([repositoryAccess('shared/app', 'pull')]), 200, 'access by a grant')
