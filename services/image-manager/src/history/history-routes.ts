@@ -5,7 +5,7 @@ import type { ManagementApiOptions } from '../management-api/management-api.ts'
 import { managementApi } from '../management-api/management-api.ts'
 import { mayPushTag } from '../management-api/authorize.ts'
 import type { Repository } from '../index/repository.ts'
-import { principalOf } from '../management-api/require-principal.ts'
+import { rightsOf } from '../management-api/require-principal.ts'
 import { requireReadable } from '../management-api/require-readable.ts'
 import { HISTORY_SCHEMAS as SCHEMAS } from './history-schemas.ts'
 import type { RestoreOutcome, RestoreTarget } from './restore-tag.ts'
@@ -36,14 +36,14 @@ export const historyRoutes: FastifyPluginAsyncTypebox<HistoryRoutesOptions> = as
     const { limit = DEFAULT_PAGE, after } = query
     const { items, next } = await listTagHistory(repository.id, tag, { limit, before: after })
     if (items.length === 0 && after === undefined) throw noTag(name, tag)
-    const showsNames = mayPushTag(principalOf(request), name, tag) === 'allowed'
+    const showsNames = mayPushTag(rightsOf(request), name, tag) === 'allowed'
     return { items: items.map((period) => toBody(period, showsNames)), next }
   })
 
   app.post(`${TAG}/restore`, { schema: SCHEMAS.restore }, async (request) => {
     const { repository: name, tag } = request.params
     const repository = await requireReadable(findRepository, request, name)
-    const verdict = mayPushTag(principalOf(request), name, tag)
+    const verdict = mayPushTag(rightsOf(request), name, tag)
     if (verdict !== 'allowed') throw new ProblemError({ status: 403, detail: MISSING[verdict](name, tag) })
     const restored = await restoreTag(repository, tag, targetOf(request.body))
     switch (restored.outcome) {

@@ -1,5 +1,5 @@
 import type { ProtectedTag } from '../immutability/tag-rule.ts'
-import type { Action, AuthenticatedAccount } from '../management-api/authorize.ts'
+import type { Action, RequestRights } from '../management-api/authorize.ts'
 import { authorize, mayList } from '../management-api/authorize.ts'
 import type { PageRequest, Repository, RepositoryFilter, RepositoryScope } from './repository.ts'
 import type { RepositoryJsonPorts } from './repository-json.ts'
@@ -38,11 +38,11 @@ export interface ManageRepositories {
    * not list.
    */
   list(
-    principal: AuthenticatedAccount,
+    requestRights: RequestRights,
     page: RepositoryFilter & Partial<PageRequest>,
   ): Promise<RepositoriesJson | undefined>
   /** Finds a repository on which the principal may do the action. */
-  find(principal: AuthenticatedAccount, action: Action, name: string): Promise<FoundRepository>
+  find(requestRights: RequestRights, action: Action, name: string): Promise<FoundRepository>
   write(repository: Repository): AsyncIterable<string>
   setScope(repository: Repository, scope: RepositoryScope): Promise<void>
   /** Returns an immutable tag of the repository, if it has one; then nothing is deleted. */
@@ -58,22 +58,22 @@ export function createManageRepositories(ports: ManageRepositoriesPorts): Manage
    * or the index refuses its manifests. Calls the registry only for a principal that may delete the repository.
    */
   const findDeletable = async (
-    principal: AuthenticatedAccount,
+    requestRights: RequestRights,
     name: string,
   ): Promise<Repository | undefined> => {
     const interrupted = await repositories.findBeingDeleted(name)
     if (interrupted !== undefined) return interrupted
     if (await blobs.hasBlobs(name)) return { id: '', name, scope: 'namespace' }
-    if (authorize(principal, 'delete', name, 'namespace') !== 'allowed') return undefined
+    if (authorize(requestRights, 'delete', name, 'namespace') !== 'allowed') return undefined
     if ((await registry.listTags(name)).length === 0) return undefined
     await deletions.ensureRepository(name)
     return repositories.findRepository(name)
   }
 
   return {
-    async list(principal, { limit, after = '', ...filter }) {
-      if (!mayList(principal)) return undefined
-      const visibility = managementVisibility(principal.account, principal.context)
+    async list(requestRights, { limit, after = '', ...filter }) {
+      if (!mayList(requestRights)) return undefined
+      const visibility = managementVisibility(requestRights.rights, requestRights.context)
       if (limit === undefined) return { json: writeAllRepositories(ports, visibility, { ...filter, after }) }
       // One more than the page shows whether another page follows.
       const rows = await visibleRepositories.listRepositories(visibility, {
@@ -85,11 +85,11 @@ export function createManageRepositories(ports: ManageRepositoriesPorts): Manage
       return { json, next: rows.length > limit ? rows[limit - 1]?.name : undefined }
     },
 
-    async find(principal, action, name) {
+    async find(requestRights, action, name) {
       const repository =
         (await repositories.findRepository(name)) ??
-        (action === 'delete' ? await findDeletable(principal, name) : undefined)
-      const verdict = authorize(principal, action, name, repository?.scope)
+        (action === 'delete' ? await findDeletable(requestRights, name) : undefined)
+      const verdict = authorize(requestRights, action, name, repository?.scope)
       if (verdict !== 'allowed') return { outcome: verdict }
       return repository === undefined ? { outcome: 'not-visible' } : { outcome: 'allowed', repository }
     },

@@ -10,7 +10,7 @@ import type { Action } from '../management-api/authorize.ts'
 import type { ManageRepositories } from './manage-repositories.ts'
 import type { Repository, RepositoryScope } from './repository.ts'
 import type { RequirePrincipalOptions } from '../management-api/require-principal.ts'
-import { principalOf, requirePrincipal } from '../management-api/require-principal.ts'
+import { requirePrincipal, rightsOf } from '../management-api/require-principal.ts'
 import { DELETE_SCHEMA, GET_SCHEMA, LIST_SCHEMA, PUT_SCHEMA } from './repositories-schemas.ts'
 import type { LIST_QUERY } from './repositories-schemas.ts'
 import type { ScopeInput } from './scope-body.ts'
@@ -43,7 +43,7 @@ export const repositoriesRoutes: FastifyPluginAsyncTypebox<RepositoriesRoutesOpt
       const detail = `${JSON.stringify(name)} is not a valid repository name`
       throw new ProblemError({ status: 400, detail, field: 'repo' })
     }
-    const found = await manageRepositories.find(principalOf(request), action, name)
+    const found = await manageRepositories.find(rightsOf(request), action, name)
     switch (found.outcome) {
       case 'allowed':
         return found.repository
@@ -58,7 +58,7 @@ export const repositoriesRoutes: FastifyPluginAsyncTypebox<RepositoriesRoutesOpt
 
   app.get(`${BASE}/repositories`, { schema: LIST_SCHEMA }, async (request, reply) => {
     const page = toPage(request.query)
-    const list = await manageRepositories.list(principalOf(request), page)
+    const list = await manageRepositories.list(rightsOf(request), page)
     if (list === undefined)
       throw forbidden('listing repositories needs an identity token, or a token with registry:catalog:*')
     if (list.next !== undefined) reply.header('link', `<${nextPage(page, list.next)}>; rel="next"`)

@@ -4,12 +4,12 @@ import type { ConditionContext, Conditions, PrincipalRights } from '@registry-ma
 import { decideAccess } from '@registry-manager/principal'
 import type { RepositoryScope } from '../index/repository.ts'
 
-/** The account that sends a request to image management, and the access of its token. */
-export interface AuthenticatedAccount {
-  readonly account: PrincipalRights
+/** The rights of the principal that sends a request to image management, and the access of its token. */
+export interface RequestRights {
+  readonly rights: PrincipalRights
   /** The client's address and the time, with which the conditions of grants are compared. */
   readonly context: ConditionContext
-  /** The access of the token; null for an identity token or a password, which have all rights of the account. */
+  /** The access of the token; null for an identity token or a password, which have all rights of the principal. */
   readonly access: readonly Access[] | null
 }
 
@@ -17,26 +17,26 @@ export interface AuthenticatedAccount {
 export type Action = 'get' | 'set-scope' | 'delete'
 
 /**
- * `forbidden`: the account sees the repository but may not do this. `insufficient`: the account may, but the token has
- * less access than the action needs.
+ * `forbidden`: the principal sees the repository but may not do this. `insufficient`: the principal may, but the token
+ * has less access than the action needs.
  */
 export type Verdict = 'allowed' | 'forbidden' | 'insufficient' | 'not-visible'
 
 /** Decides whether a principal may act on a repository. `scope` is undefined if there is no such repository. */
 export function authorize(
-  principal: AuthenticatedAccount,
+  requestRights: RequestRights,
   action: Action,
   repository: string,
   scope: RepositoryScope | undefined,
 ): Verdict {
-  const { account, access, context } = principal
-  const decision = decideAccess(account, repository, { ...context, isGlobal: scope === 'global' })
-  const isUser = 'role' in account
-  const isAdministrator = isUser && account.role !== 'user'
-  const limits = 'limitedTo' in account ? permittedByScopes(account.limitedTo ?? [], repository) : undefined
+  const { rights, access, context } = requestRights
+  const decision = decideAccess(rights, repository, { ...context, isGlobal: scope === 'global' })
+  const isUser = 'role' in rights
+  const isAdministrator = isUser && rights.role !== 'user'
+  const limits = 'limitedTo' in rights ? permittedByScopes(rights.limitedTo ?? [], repository) : undefined
   const mayPull = limits === undefined || limits.includes('pull')
   const sees = scope !== undefined && mayPull && (isAdministrator || decision.pull.allowed)
-  if (!sees || !reveals(principal, repository)) return 'not-visible'
+  if (!sees || !reveals(requestRights, repository)) return 'not-visible'
   if (action === 'get') return permitsAny(access, repository, 'pull') ? 'allowed' : 'insufficient'
   // A registry token changes images only through the registry API.
   if (!isUser || !(isAdministrator || decision.delete.allowed)) return 'forbidden'
@@ -46,13 +46,13 @@ export function authorize(
   return access === null ? 'allowed' : 'insufficient'
 }
 
-/** Whether a token may reveal a repository of its account: it has pull or delete there, or it may list repositories. */
-function reveals(principal: AuthenticatedAccount, repository: string): boolean {
-  return permitsAny(principal.access, repository, 'pull', 'delete') || mayList(principal)
+/** Whether a token may reveal a repository to its principal: it has pull or delete there, or may list repositories. */
+function reveals(requestRights: RequestRights, repository: string): boolean {
+  return permitsAny(requestRights.access, repository, 'pull', 'delete') || mayList(requestRights)
 }
 
 /** Whether a principal may list repositories: a token with restricted access needs `registry:catalog:*`. */
-export function mayList({ access }: AuthenticatedAccount): boolean {
+export function mayList({ access }: RequestRights): boolean {
   return access === null || permits(access, { type: 'registry', name: 'catalog', actions: ['*'] })
 }
 
@@ -69,14 +69,14 @@ function permitsAny(
  * registry API.
  */
 export function mayPushTag(
-  { account, access, context }: AuthenticatedAccount,
+  { rights, access, context }: RequestRights,
   repository: string,
   tag: string,
 ): 'allowed' | 'forbidden' | 'insufficient' {
-  if (!('role' in account)) return 'forbidden'
-  const { because } = decideAccess(account, repository, context).push
+  if (!('role' in rights)) return 'forbidden'
+  const { because } = decideAccess(rights, repository, context).push
   const permits = ({ tags }: Conditions = {}) => tags === undefined || tagMatches(tags, tag)
-  const isPermitted = permits(account.conditions) && because.some(({ conditions }) => permits(conditions))
+  const isPermitted = permits(rights.conditions) && because.some(({ conditions }) => permits(conditions))
   if (!isPermitted) return 'forbidden'
   return access === null ? 'allowed' : 'insufficient'
 }

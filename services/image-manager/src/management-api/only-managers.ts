@@ -2,7 +2,7 @@ import { ProblemError, pathParameter } from '@registry-manager/http'
 import { describeManagement, mayManageNamespace } from '@registry-manager/principal'
 import type { FastifyRequest } from 'fastify'
 import { onlyClusterAdministrators } from './only-cluster-administrators.ts'
-import { principalOf } from './require-principal.ts'
+import { rightsOf } from './require-principal.ts'
 
 /** The name of all namespaces together. */
 const ALL = '*'
@@ -15,8 +15,8 @@ const ALL = '*'
 export async function onlyManagers(request: FastifyRequest): Promise<void> {
   const namespace = pathParameter(request, 'namespace')
   if (namespace === ALL) return onlyClusterAdministrators(request)
-  const { account, access, context } = principalOf(request)
-  if (!mayManageNamespace(account, namespace, context)) {
+  const { rights, access, context } = rightsOf(request)
+  if (!mayManageNamespace(rights, namespace, context)) {
     throw new ProblemError({ status: 403, detail: describeManagement(namespace) })
   }
   // The access of other tokens is limited to repositories.

@@ -8,7 +8,7 @@ import {
   readCredentials,
 } from '@registry-manager/principal'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { AuthenticatedAccount } from './authorize.ts'
+import type { RequestRights } from './authorize.ts'
 
 export interface RequirePrincipalOptions {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
@@ -20,7 +20,7 @@ export interface RequirePrincipalOptions {
   readonly now: () => number
 }
 
-const PRINCIPAL = 'principal'
+const RIGHTS = 'requestRights'
 
 /** Requires an access token or Basic credentials on the routes of `app`, before a body is read. */
 export async function requirePrincipal(
@@ -28,22 +28,22 @@ export async function requirePrincipal(
   options: RequirePrincipalOptions,
 ): Promise<void> {
   await readCredentials(app)
-  app.decorateRequest(PRINCIPAL, null)
+  app.decorateRequest(RIGHTS, null)
   app.addHook('onRequest', async (request) => {
-    request.setDecorator(PRINCIPAL, await authenticate(options, request))
+    request.setDecorator(RIGHTS, await authenticate(options, request))
   })
 }
 
-/** The account that `requirePrincipal` has authenticated. */
-export function principalOf(request: FastifyRequest): AuthenticatedAccount {
-  return request.getDecorator<AuthenticatedAccount>(PRINCIPAL)
+/** The rights of the principal that `requirePrincipal` has authenticated. */
+export function rightsOf(request: FastifyRequest): RequestRights {
+  return request.getDecorator<RequestRights>(RIGHTS)
 }
 
 /** Throws a ProblemError if a request has no valid credentials. */
 async function authenticate(
   { authenticator, realm, service, findAccount, now }: RequirePrincipalOptions,
   request: FastifyRequest,
-): Promise<AuthenticatedAccount> {
+): Promise<RequestRights> {
   const credentials = credentialsOf(request)
   const found = await authenticator.authenticate(credentials, request.ip, null)
   switch (found.outcome) {
@@ -53,13 +53,13 @@ async function authenticate(
         found.principal.offline === true || (credentials.kind === 'basic' && found.principal.access !== null)
       if (isOffline)
         throw unavailable('the token was issued while the database was unavailable; retry with a new one')
-      const account = await findAccount(found.principal)
+      const rights = await findAccount(found.principal)
       const context = { address: request.ip, now: now() }
-      const fault = account && conditionFault(account.conditions ?? {}, context)
+      const fault = rights && conditionFault(rights.conditions ?? {}, context)
       if (fault !== undefined) {
         throw new ProblemError({ status: 403, detail: `this token has a condition: ${fault.detail}` })
       }
-      if (account !== undefined) return { account, access: found.principal.access, context }
+      if (rights !== undefined) return { rights, access: found.principal.access, context }
       break
     }
     case 'throttled': {

@@ -31,21 +31,21 @@ t.test(
     for (const [repository, global, get, change] of CASES) {
       const where = global ? 'global' : 'namespace'
       t.equal(
-        authorize({ account, access: null, context }, 'get', repository, where),
+        authorize({ rights: account, access: null, context }, 'get', repository, where),
         get,
         `get ${repository}`,
       )
       for (const action of ['set-scope', 'delete'] as const) {
         t.equal(
-          authorize({ account, access: null, context }, action, repository, where),
+          authorize({ rights: account, access: null, context }, action, repository, where),
           change,
           `${action} ${repository}`,
         )
-        const verdict = authorize({ account: EVERYTHING, access: null, context }, action, repository, where)
+        const verdict = authorize({ rights: EVERYTHING, access: null, context }, action, repository, where)
         t.equal(verdict, 'forbidden', `${action} ${repository} with every scope`)
       }
       t.equal(
-        authorize({ account, access: null, context }, 'get', repository, undefined),
+        authorize({ rights: account, access: null, context }, 'get', repository, undefined),
         'not-visible',
         'a repository that does not exist is not visible',
       )
@@ -68,14 +68,14 @@ t.test(
     ] as const
     for (const [access, repository, get] of cases) {
       t.equal(
-        authorize({ account, access, context }, 'get', repository, 'namespace'),
+        authorize({ rights: account, access, context }, 'get', repository, 'namespace'),
         get,
         JSON.stringify(access),
       )
-      t.not(authorize({ account, access, context }, 'delete', repository, 'namespace'), 'allowed')
+      t.not(authorize({ rights: account, access, context }, 'delete', repository, 'namespace'), 'allowed')
     }
-    t.equal(mayList({ account, access: null, context }), true)
-    t.equal(mayList({ account, access: [repositoryAccess('team/app', 'pull')], context }), false)
+    t.equal(mayList({ rights: account, access: null, context }), true)
+    t.equal(mayList({ rights: account, access: [repositoryAccess('team/app', 'pull')], context }), false)
   },
 )
 

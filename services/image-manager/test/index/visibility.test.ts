@@ -99,7 +99,7 @@ for (const [role, kind] of Object.entries(ROLES) as [Role, 'user' | 'manager'][]
       for (const [at, action] of ACTIONS.entries()) {
         const verdict = LETTERS[expected[kind][where].charAt(at)]
         t.equal(
-          authorize({ account: account(role), access, context }, action, name, scope),
+          authorize({ rights: account(role), access, context }, action, name, scope),
           verdict,
           `${role} with ${given}: ${action} of ${where} repository is ${verdict}`,
         )
@@ -112,21 +112,17 @@ for (const given of Object.keys(ACCESS)) {
   const may = given === 'identity' || given === 'catalog'
   for (const role of Object.keys(ROLES) as Role[]) {
     const access = ACCESS[given]?.('team/app') ?? null
-    t.equal(
-      mayList({ account: account(role), access, context }),
-      may,
-      `${role} with ${given}: list is ${may}`,
-    )
+    t.equal(mayList({ rights: account(role), access, context }), may, `${role} with ${given}: list is ${may}`)
   }
 }
 
 t.test('a user may change a global repository of their own namespace', async (t) => {
-  const principal = { account: account('user'), access: null, context }
+  const principal = { rights: account('user'), access: null, context }
   for (const action of ACTIONS) t.equal(authorize(principal, action, 'team/app', 'global'), 'allowed', action)
 })
 
 t.test('a repository without a slash belongs to no namespace', async (t) => {
-  const user = { account: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null, context }
+  const user = { rights: { role: 'user' as const, namespaces: ['alpine', 'team'] }, access: null, context }
   for (const action of ACTIONS) {
     t.equal(
       authorize(user, action, 'alpine', 'namespace'),
@@ -139,7 +135,7 @@ t.test('a repository without a slash belongs to no namespace', async (t) => {
 })
 
 t.test('a namespace of several components covers the repository of its own name', async (t) => {
-  const user = { account: { role: 'user' as const, namespaces: ['team1/app'] }, access: null, context }
+  const user = { rights: { role: 'user' as const, namespaces: ['team1/app'] }, access: null, context }
   for (const action of ACTIONS) {
     t.equal(
       authorize(user, action, 'team1/app', 'namespace'),
@@ -223,7 +219,7 @@ t.test('a grant shows repositories, and the right to delete them permits to chan
   const there = { ...context, address: '192.0.2.1' }
   t.match(catalogVisibility(jane, there), { patterns: ['team/app', 'lab/*', 'office/*'] })
   const verdict = (action: (typeof ACTIONS)[number], repository: string) =>
-    authorize({ account: jane, access: null, context }, action, repository, 'namespace')
+    authorize({ rights: jane, access: null, context }, action, repository, 'namespace')
   t.equal(verdict('get', 'team/app'), 'allowed')
   t.equal(verdict('delete', 'team/app'), 'forbidden')
   t.equal(verdict('set-scope', 'lab/app'), 'allowed')
