@@ -79,8 +79,8 @@ export async function respondFromIndex(
  * it as well. The specification has no code for it.
  */
 function refusalOfChild({ digest, tag }: { digest: string; tag: string | null }): Refusal {
-  const imageIndex = tag === null ? digest : `${digest} (tag ${tag})`
-  const message = `the image index ${imageIndex} references this manifest; delete the image index first, or add ?force=true`
+  const name = tag === null ? digest : `${digest} (tag ${tag})`
+  const message = `the image index ${name} references this manifest; delete the image index first, or add ?force=true`
   return { code: 'DENIED', status: 409, message, detail: { index: digest, tag } }
 }
 

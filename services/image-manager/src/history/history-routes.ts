@@ -52,7 +52,8 @@ export const historyRoutes: FastifyPluginAsyncTypebox<HistoryRoutesOptions> = as
       case 'unknown':
         throw noTag(name, tag, request.body)
       case 'gone': {
-        const detail = `the manifest ${restored.digest}, or content that it references, is no longer in ${name}; push it again`
+        const missing = `the manifest ${restored.digest}, or content that it references`
+        const detail = `${missing}, is no longer in ${name}; push it again`
         throw new ProblemError({ status: 409, detail })
       }
       case 'denied':

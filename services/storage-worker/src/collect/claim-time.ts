@@ -8,7 +8,7 @@ export interface Clocks {
 
 export const SYSTEM_CLOCKS: Clocks = { monotonic: () => performance.now(), wall: Date.now }
 
-/** The fraction of a claim's time in which the worker starts removals. The rest is for removals that have been started. */
+/** The fraction of a claim's time in which the worker starts removals. The rest is for removals that have started. */
 const START_FRACTION = 3 / 4
 
 /** Time for removals after SIGTERM, in milliseconds. */
