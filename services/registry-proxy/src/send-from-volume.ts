@@ -16,6 +16,8 @@ const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodi
 interface Span {
   readonly start: number
   readonly end: number
+  /** Whether the request has a range. A range may include all bytes. */
+  readonly isRange: boolean
 }
 
 /**
@@ -39,7 +41,7 @@ export async function sendFromVolume(
     const { size } = await file.stat()
     span = spanOf(request, content, size)
     if (span !== undefined) {
-      reply.headers(headersOf(content, span, size)).code(isWhole(span, size) ? 200 : 206)
+      reply.headers(headersOf(content, span, size)).code(span.isRange ? 206 : 200)
       body = await readSmall(file, span, request)
     }
   } catch (error) {
@@ -79,17 +81,13 @@ function spanOf(
   { kind }: Content,
   size: number,
 ): Span | undefined {
-  if (range === undefined) return { start: 0, end: size }
+  if (range === undefined) return { start: 0, end: size, isRange: false }
   if (method !== 'GET' || kind !== 'blobs') return undefined
   const [, first, last] = /^bytes=(\d{1,15})-(\d{0,15})$/.exec(range) ?? []
   if (first === undefined || last === undefined) return undefined
   const start = Number(first)
   const end = last === '' ? size : Math.min(Number(last) + 1, size)
-  return start < end ? { start, end } : undefined
-}
-
-function isWhole({ start, end }: Span, size: number): boolean {
-  return start === 0 && end === size
+  return start < end ? { start, end, isRange: true } : undefined
 }
 
 /** The bytes of a short response. Undefined for a long one, which is sent as a stream. */
@@ -111,7 +109,7 @@ function headersOf(
   span: Span,
   size: number,
 ): Record<string, string | number> {
-  const { start, end } = span
+  const { start, end, isRange } = span
   const headers: Record<string, string | number> = {
     'content-type': mediaType ?? 'application/octet-stream',
     'content-length': end - start,
@@ -122,6 +120,6 @@ function headersOf(
     headers['accept-ranges'] = 'bytes'
     headers['cache-control'] = 'private, max-age=31536000'
   }
-  if (!isWhole(span, size)) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`
+  if (isRange) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`
   return headers
 }

@@ -68,6 +68,8 @@ t.test('a single range is sent as 206', async (t) => {
     ['bytes=8-', 'blob', 'bytes 8-11/12'],
     ['bytes=8-99', 'blob', 'bytes 8-11/12'],
     ['bytes=0-0', 'a', 'bytes 0-0/12'],
+    ['bytes=0-', 'a small blob', 'bytes 0-11/12'],
+    ['bytes=0-99', 'a small blob', 'bytes 0-11/12'],
   ] as const) {
     const response = await read(`blobs/${small}`, { range })
     t.match(response, { status: 206, headers: { 'content-range': expected } }, range)
