@@ -23,8 +23,8 @@ t.test(
       ...text.matchAll(/npm run rotate-keys -- (?:--all )?([a-z][\w-]*)/g),
     ].map(([, folder = '']) => folder)
     const folders = [...new Set([...named, 'data', 'data-stack'])]
-    for (const folder of ['production-secrets', 'data-restored', 'deploy/secrets']) {
-      t.ok(folders.includes(folder) || folder === 'deploy/secrets', `${folder} is named`)
+    for (const folder of ['deploy/kubernetes/overlays/quickstart/secrets', 'data-restored']) {
+      t.ok(folders.includes(folder), `${folder} is named`)
     }
     for (const folder of folders) {
       const { status } = spawnSync('git', ['check-ignore', '--quiet', '--no-index', `${folder}/ca-key.pem`], {
