@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** The stored form of a random secret. Nobody can guess such a secret, so a fast hash (SHA-256) is enough. */
+/** The stored form of a random secret. Such a secret cannot be guessed, so a fast hash (SHA-256) is enough. */
 export function hashSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest()
 }

@@ -54,9 +54,9 @@ t.test("GET /user returns one's own record, and other records only to cluster ad
   t.match((await ask({ url: '/user', as: 'olga' })).json(), { role: 'administrator', admin: false })
   t.match((await ask({ url: '/user', ...root })).json(), { role: 'cluster-administrator', admin: true })
   t.match((await get('alice')).json(), { username: 'alice' })
-  t.match((await get('nobody')).json(), { status: 404, detail: 'there is no user nobody' })
+  t.match((await get('unknown')).json(), { status: 404, detail: 'there is no user unknown' })
   t.equal(
-    (await ask({ url: '/user?username=nobody', as: 'alice' })).statusCode,
+    (await ask({ url: '/user?username=unknown', as: 'alice' })).statusCode,
     403,
     'an existing and an unknown user get the same response',
   )
@@ -72,16 +72,16 @@ t.test('a username that differs from a taken one only by case gets 409', async (
 })
 
 t.test('an unknown user gets 404', async (t) => {
-  const username = 'nobody'
+  const username = 'unknown'
   const ask404 = [
     patch({ username, admin: true }),
-    ask({ method: 'DELETE', url: '/user?username=nobody', ...root }),
+    ask({ method: 'DELETE', url: '/user?username=unknown', ...root }),
     ask({ method: 'POST', url: '/user/password', json: { username, password }, ...root }),
     ask({ method: 'POST', url: '/user/namespaces', json: { username, namespaces: [] }, ...root }),
-    ask({ method: 'DELETE', url: '/user/sessions?username=nobody', ...root }),
+    ask({ method: 'DELETE', url: '/user/sessions?username=unknown', ...root }),
   ]
   for (const response of await Promise.all(ask404)) {
-    t.match(response.json(), { status: 404, detail: 'there is no user nobody' })
+    t.match(response.json(), { status: 404, detail: 'there is no user unknown' })
   }
 })
 
